@@ -1,0 +1,65 @@
+# deidflow. `make help` lists the targets; the first one that needs it makes .venv and installs the lock into it.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed-from-lock
+
+# The Python that makes .venv: the first of these that runs and is 3.11 or newer. The lock is tested with 3.11.
+PYTHON ?= python3.11 python3
+
+# make test PYTEST_ARGS="tests/core -x"
+PYTEST_ARGS ?= -n 2
+BENCH_ARGS  ?=
+# make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
+LOCK_ARGS   ?=
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
+
+.PHONY: help demo test lint format lock bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-output/
+	rm -rf demo-output && mkdir demo-output
+	$(BIN)/deidflow inventory configs/demo-data -o demo-output/inventory.csv
+	$(BIN)/deidflow run configs/demo.yaml
+
+test: $(STAMP)  ## the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## style, format and types; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(STAMP)  ## put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
+		--extra codecs --extra dask --group dev $(LOCK_ARGS) --output-file requirements.lock pyproject.toml
+
+bench: $(STAMP)  ## the engine against cp -r
+	$(BIN)/python benchmarks/engine.py $(BENCH_ARGS)
+
+clean:  ## remove what the other targets leave behind, except .venv
+	rm -rf demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find benchmarks flows tasks tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Exactly the lock, every file checked by its hash; the project itself is linked, so an edit needs no new install.
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/pip
+	@echo "Installing requirements.lock into $(VENV) (about a minute, only when it changes)"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/pip:
+	@for python in $(PYTHON); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+			echo "$$python has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+		exec "$$python" -m venv --clear $(VENV); \
+	done; \
+	echo "No Python 3.11 or newer found (tried: $(PYTHON)). Name one: make PYTHON=/path/to/python3.11" >&2; exit 1

@@ -1,0 +1,96 @@
+"""The one seam between the two engines: what goes in per chunk, and what comes out per instance.
+
+Public names: ``PlannedInstance``, ``InstanceResult``, ``Call``, ``Chunk``, ``Engine``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tasks.core.identifiers import DicomIdentifiers
+from tasks.core.outcomes import Outcome, ReasonCode, reason_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tasks.core.request import Request
+
+
+class PlannedInstance(NamedTuple):
+    """One instance of the frozen plan.
+
+    Attributes:
+        id: Its number in the ledger.
+        path: Of its file, relative to the source folder, as the system stores it; b"" on an Orthanc.
+        size: Of that file in bytes when the plan was frozen.
+        mtime_ns: When that file was last changed, in nanoseconds.
+        original: Its identifiers.
+        new: Those of its result; what only the server will know is "".
+
+    """
+
+    id: int
+    path: bytes
+    size: int
+    mtime_ns: int
+    original: DicomIdentifiers
+    new: DicomIdentifiers
+
+
+class Call(NamedTuple):
+    """Instances that share one request."""
+
+    request: Request
+    instances: Sequence[PlannedInstance]
+
+
+class Chunk(NamedTuple):
+    """The unit of work that is tried again as a whole: one or more calls."""
+
+    key: str
+    calls: Sequence[Call]
+
+
+class InstanceResult(NamedTuple):
+    """What became of one instance.
+
+    Attributes:
+        id: Its number in the ledger.
+        outcome: ``done``, ``failed``, ``missing`` or ``cancelled``.
+        code: Why it is not done, None when it is.
+        text: The reason for people, without patient data; "" for the code's own.
+        evidence: What ``verify`` needs when the source is deleted later: the SHA-256 of the pixel data in hex, or "".
+
+    """
+
+    id: int
+    outcome: Outcome
+    code: ReasonCode | None = None
+    text: str = ""
+    evidence: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Return ``<code>: <text>``, or "" for ``done``."""
+        return "" if self.code is None else reason_text(self.code, self.text)
+
+
+class Engine(Protocol):
+    """Carries out chunks; the local engine and Orthanc behave alike behind it."""
+
+    def apply(self, chunk: Chunk, record: Callable[[Sequence[InstanceResult]], None]) -> None:
+        """Edit every instance of a chunk.
+
+        Args:
+            chunk: What to do; instances that are done already are not in it.
+            record: Called with results as soon as they are durable; every instance is recorded exactly once unless an
+                exception is raised.
+
+        Raises:
+            TransientError: The chunk may be tried again.
+            Unusable: Server or destination cannot be used; the run stops.
+
+        """
+
+    def close(self) -> None:
+        """Give back processes and connections."""

@@ -1,0 +1,267 @@
+"""The ledger: one SQLite file per run that holds the plan and everything that became of it.
+
+Reports are made from it alone; it is enough to resume, verify and report. One process writes it, at any moment.
+
+It is prepared in a private temporary database (``Ledger.prepare``) so that nothing is created anywhere before the
+plan is accepted, and then stored in the run folder in one step.
+
+Public names: ``Ledger``, ``SCHEMA_VERSION``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from tasks.core.errors import InvalidInput, Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+SCHEMA_VERSION: Final = 1
+FILE_NAME: Final = "ledger.db"
+
+_SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- The effective requests; rows with equal ones share an entry.
+CREATE TABLE request (
+    id INTEGER PRIMARY KEY,
+    operation TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (operation, body)
+);
+
+-- One entry per line of the manifest. verdict is '' until the row itself (not its instances) is not_found or invalid.
+CREATE TABLE manifest_row (
+    line INTEGER PRIMARY KEY,
+    orthanc_id TEXT NOT NULL,
+    level TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    request INTEGER REFERENCES request (id),
+    declared INTEGER,
+    free TEXT NOT NULL,
+    verdict TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT ''
+);
+
+-- Series of the source, with the identifiers of all levels above the instance.
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    patient_id TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL,
+    series_instance_uid TEXT NOT NULL,
+    frame_of_reference_uid TEXT NOT NULL,
+    patient TEXT NOT NULL,
+    study TEXT NOT NULL,
+    series TEXT NOT NULL,
+    UNIQUE (patient_id, study_instance_uid, series_instance_uid, frame_of_reference_uid)
+);
+
+-- What a series of the source becomes under one request.
+CREATE TABLE target (
+    id INTEGER PRIMARY KEY,
+    patient_id TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL,
+    series_instance_uid TEXT NOT NULL,
+    patient TEXT NOT NULL,
+    study TEXT NOT NULL,
+    series TEXT NOT NULL,
+    UNIQUE (patient_id, study_instance_uid, series_instance_uid)
+);
+
+-- Instances of the source; after planning only those that a row names. outcome is '' while nothing is known.
+CREATE TABLE instance (
+    id INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES series (id),
+    sop_instance_uid TEXT NOT NULL,
+    orthanc_id TEXT NOT NULL,
+    path BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    line INTEGER REFERENCES manifest_row (line),
+    chunk INTEGER REFERENCES chunk (number),
+    target INTEGER REFERENCES target (id),
+    new_sop_instance_uid TEXT NOT NULL DEFAULT '',
+    new_orthanc_id TEXT NOT NULL DEFAULT '',
+    outcome TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    evidence TEXT NOT NULL DEFAULT ''
+);
+
+-- Further files of the source that hold the same instance, byte for byte.
+CREATE TABLE copy (instance INTEGER NOT NULL REFERENCES instance (id), path BLOB NOT NULL);
+
+CREATE TABLE chunk (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, instances INTEGER NOT NULL);
+
+CREATE TABLE source_problem (path BLOB NOT NULL, code TEXT NOT NULL);
+"""
+
+_INDEXES: Final = """
+CREATE INDEX instance_orthanc_id ON instance (orthanc_id);
+CREATE INDEX instance_series ON instance (series);
+CREATE INDEX series_series ON series (series);
+CREATE INDEX series_study ON series (study);
+CREATE INDEX series_patient ON series (patient);
+CREATE INDEX instance_line ON instance (line);
+CREATE INDEX instance_chunk ON instance (chunk);
+"""
+
+
+class Ledger:
+    """A connection to one ledger; its methods may be called from any thread of the process.
+
+    Attributes:
+        path: Of the file, None while it is prepared.
+
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+        """Take an open connection; use ``prepare`` or ``open``."""
+        self._connection = connection
+        self._lock = threading.RLock()
+        self.path = path
+
+    @classmethod
+    def prepare(cls) -> Self:
+        """Make an empty ledger in a private temporary file that SQLite removes by itself."""
+        connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA + _INDEXES)
+        ledger = cls(connection, None)
+        ledger.set_meta("schema", SCHEMA_VERSION)
+        return ledger
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the ledger of a run.
+
+        Raises:
+            InvalidInput: There is none, it is damaged, or another version of deidflow wrote it.
+            Unusable: Another process uses it.
+
+        """
+        if not path.is_file():
+            message = f"{path.parent}: no run folder (it has no {path.name}); name the folder that `deidflow run` printed"
+            raise InvalidInput(message)
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+            ledger = cls(connection, path)
+            ledger._protect()
+            version = ledger.meta("schema")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                message = f"{path.parent}: another deidflow is working on this run; wait until it has ended"
+                raise Unusable(message) from None
+            message = f"{path}: cannot be read ({error.sqlite_errorname}); is the disk full or the folder not writable?"
+            raise Unusable(message) from None
+        except sqlite3.DatabaseError:
+            message = f"{path}: is damaged; restore it from a backup or start a new run"
+            raise InvalidInput(message) from None
+        if version != SCHEMA_VERSION:
+            message = f"{path}: was written by another version of deidflow; use that version"
+            raise InvalidInput(message)
+        return ledger
+
+    def _protect(self) -> None:
+        # Exclusive: one process at a time. Each transaction is on disk before it is taken for true.
+        self._connection.executescript(
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            "PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; COMMIT;"
+        )
+
+    def store(self, path: Path) -> Self:
+        """Write a prepared ledger to its file, readable for its owner only, and return it opened there.
+
+        Raises:
+            OSError: The file cannot be written.
+
+        """
+        temporary = path.with_suffix(".part")
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with contextlib.closing(sqlite3.connect(temporary)) as target:
+            self._connection.backup(target)
+        descriptor = os.open(temporary, os.O_RDWR)
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.rename(path)
+        self._connection.close()
+        return self.open(path)
+
+    def close(self) -> None:
+        """Close it; the file holds everything."""
+        with self._lock:
+            if self.path is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("PRAGMA journal_mode = DELETE")
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all changes inside one, on disk when the block ends, undone when it raises."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> int:
+        """Change something; return how many entries were changed."""
+        with self._lock:
+            return self._connection.execute(statement, values).rowcount
+
+    def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
+        """Change something many times, in one transaction unless one is open."""
+        with self._lock:
+            if self._connection.in_transaction:
+                self._connection.executemany(statement, values)
+                return
+            with self.transaction():
+                self._connection.executemany(statement, values)
+
+    def select(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return all entries that a query finds."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def scalar(self, query: str, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 (SQLite's types)
+        """Return the only value that a query finds, None when there is none."""
+        rows = self.select(query, values)
+        return rows[0][0] if rows else None
+
+    def stream(self, query: str, values: Sequence[object] = (), size: int = 5000) -> Iterator[tuple[Any, ...]]:
+        """Yield what a query finds without holding all of it; nothing may be changed meanwhile."""
+        with self._lock:
+            cursor = self._connection.execute(query, values)
+            while rows := cursor.fetchmany(size):
+                yield from rows
+
+    def set_meta(self, key: str, value: object) -> None:
+        """Keep a value that JSON can hold."""
+        self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value, ensure_ascii=False)))
+
+    def meta(self, key: str, default: object = None) -> Any:  # noqa: ANN401 (JSON)
+        """Return a kept value."""
+        text = self.scalar("SELECT value FROM meta WHERE key = ?", (key,))
+        return default if text is None else json.loads(text)

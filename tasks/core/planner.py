@@ -1,0 +1,297 @@
+"""The plan: which instance belongs to which row, what it becomes, and in which chunk it is done; frozen in the ledger.
+
+Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``MAX_CHUNKS``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from tasks.core.engine import Call, Chunk, PlannedInstance
+from tasks.core.errors import InvalidInput, Problem
+from tasks.core.given_identifiers import GivenIdentifiers
+from tasks.core.identifiers import DicomIdentifiers, Level
+from tasks.core.identity import new_identifiers
+from tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from tasks.core.plan_checks import check_merges, check_patients, check_rows_against_source
+from tasks.core.plan_intake import RequestCache
+from tasks.core.pseudonyms import Key, Pseudonyms
+from tasks.core.request import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tasks.core.ledger import Ledger
+    from tasks.core.plan_checks import Finding
+    from tasks.core.request import Request
+
+MAX_CHUNKS: Final = 800
+"""Prefect's server drops events above some 1,000 task runs per flow run."""
+
+_PAGE: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What the config says about planning.
+
+    Attributes:
+        manifest_name: For problems.
+        key: Secret of generated identifiers.
+        scope: Their scope.
+        allow_merge: Two source patients may get one PatientID.
+        chunk_size: Instances per chunk, at least.
+        skip_invalid: Rows with problems get the outcome ``invalid`` instead of stopping everything.
+
+    """
+
+    manifest_name: str
+    key: Key
+    scope: str
+    allow_merge: bool = False
+    chunk_size: int = 500
+    skip_invalid: bool = False
+
+
+def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> list[Problem]:
+    """Plan all rows of a prepared ledger that holds the manifest's rows and the source's instances.
+
+    Args:
+        ledger: Prepared, in one go; nothing else reads it yet.
+        problems: Those of the rows themselves.
+        options: From the config.
+
+    Returns:
+        The problems of rows that were set aside (with skip_invalid), in the order of lines.
+
+    Raises:
+        InvalidInput: With every problem, unless skip_invalid is set.
+
+    """
+    requests = RequestCache(ledger)
+    found = [*problems]
+    with ledger.transaction():
+        _join_copies(ledger)
+        _claim(ledger)
+        for findings in (check_rows_against_source(ledger), check_patients(ledger, requests)):
+            found += _set_aside(ledger, list(findings), options.manifest_name)
+        _assign(ledger)
+        _compute_targets(ledger, requests, options)
+        found += _set_aside(ledger, list(check_merges(ledger, allow_merge=options.allow_merge)), options.manifest_name)
+        found.sort(key=lambda problem: problem.line)
+        if found and not options.skip_invalid:
+            raise InvalidInput(found)
+        _drop_unplanned(ledger)
+        _fail_collisions(ledger)
+        _cut_chunks(ledger, options.chunk_size)
+    return found
+
+
+def _join_copies(ledger: Ledger) -> None:
+    """Make one entry of files with one Orthanc identifier: the first path; whether they are equal was marked before."""
+    ledger.execute(
+        "CREATE TEMP TABLE first AS SELECT orthanc_id, min(path) AS path FROM instance"
+        " GROUP BY orthanc_id HAVING count(*) > 1"
+    )
+    ledger.execute(
+        "INSERT INTO copy SELECT k.id, i.path FROM instance i JOIN first f USING (orthanc_id)"
+        " JOIN instance k ON k.orthanc_id = f.orthanc_id AND k.path = f.path WHERE i.path <> f.path"
+    )
+    ledger.execute(
+        "DELETE FROM instance WHERE id IN (SELECT i.id FROM instance i JOIN first f USING (orthanc_id)"
+        " WHERE i.path <> f.path)"
+    )
+    ledger.execute("DROP TABLE first")
+
+
+def _claim(ledger: Ledger) -> None:
+    """Find what each row names, at whatever level; rows that name nothing are ``not_found``."""
+    ledger.execute("CREATE TEMP TABLE claim (line INTEGER, instance INTEGER, level TEXT)")
+    claim = "INSERT INTO claim SELECT m.line, i.id, '{}' FROM manifest_row m JOIN {} WHERE m.verdict = ''"
+    ledger.execute(claim.format(Level.INSTANCE, "instance i ON i.orthanc_id = m.orthanc_id"))
+    for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
+        ledger.execute(claim.format(level, f"series s ON s.{level} = m.orthanc_id JOIN instance i ON i.series = s.id"))
+    ledger.execute("CREATE INDEX temp.claim_line ON claim (line)")
+    ledger.execute("CREATE INDEX temp.claim_instance ON claim (instance)")
+    ledger.execute(
+        "UPDATE manifest_row SET verdict = ?, reason = ? WHERE verdict = '' AND line NOT IN (SELECT line FROM claim)",
+        (Outcome.NOT_FOUND, reason_text(ReasonCode.NOT_FOUND, "the source holds nothing under this identifier")),
+    )
+    ledger.execute(
+        "UPDATE manifest_row SET level = c.level FROM (SELECT line, min(level) AS level FROM claim GROUP BY line) c"
+        " WHERE c.line = manifest_row.line AND manifest_row.level = ''"
+    )
+
+
+def _set_aside(ledger: Ledger, findings: list[Finding], name: str) -> list[Problem]:
+    """Mark the rows of findings as invalid and return them as problems."""
+    problems = []
+    for lines, column, text in findings:
+        others = f" (lines {', '.join(map(str, lines))})" if len(lines) > 1 else ""
+        problems.append(Problem(f"{text}{others}", name, lines[0], column))
+        reason = reason_text(ReasonCode.INVALID_ROW, text)
+        for line in lines:
+            ledger.execute(
+                "UPDATE manifest_row SET verdict = ?, reason = ? WHERE line = ?", (Outcome.INVALID, reason, line)
+            )
+            ledger.execute("DELETE FROM claim WHERE line = ?", (line,))
+            ledger.execute("UPDATE instance SET line = NULL, target = NULL WHERE line = ?", (line,))
+    return problems
+
+
+def _assign(ledger: Ledger) -> None:
+    ledger.execute("UPDATE instance SET line = c.line FROM claim c WHERE c.instance = instance.id")
+
+
+def planned_pages(
+    ledger: Ledger, where: str = "", values: tuple[object, ...] = ()
+) -> Iterator[list[tuple[object, ...]]]:
+    """Yield the planned instances page by page, in the order of lines, so that they may be changed meanwhile.
+
+    Each is (id, line, request, frame of reference, path, size, mtime_ns, four original identifiers).
+    """
+    line = number = 0
+    while True:
+        page = ledger.select(
+            "SELECT i.id, i.line, m.request, s.frame_of_reference_uid, i.path, i.size, i.mtime_ns, s.patient_id,"
+            " s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid"
+            " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
+            f" WHERE (i.line, i.id) > (?, ?) {where} ORDER BY i.line, i.id LIMIT {_PAGE}",
+            (line, number, *values),
+        )
+        if not page:
+            return
+        number, line = page[-1][:2]
+        yield page
+
+
+def _compute_targets(ledger: Ledger, requests: RequestCache, options: PlanOptions) -> None:
+    """Compute the identifiers of every result."""
+    generators = _Generators(options.key, options.scope)
+    targets: dict[tuple[str, str, str], int] = {}
+    for page in planned_pages(ledger):
+        new_targets = []
+        updates = []
+        for number, _, request_number, _, _, _, _, *names in page:
+            request = requests.get(request_number)  # type: ignore[arg-type]
+            new = new_identifiers(DicomIdentifiers(*names), request, generators.of(request))  # type: ignore[arg-type]
+            parents = new[:3]
+            target = targets.get(parents)
+            patient, study, series, instance = new.orthanc_ids()
+            if target is None:
+                target = targets[parents] = len(targets) + 1
+                new_targets.append((target, *parents, patient, study, series))
+            updates.append((target, new.sop_instance_uid, instance, number))
+        ledger.execute_many("INSERT INTO target VALUES (?, ?, ?, ?, ?, ?, ?)", new_targets)
+        ledger.execute_many(
+            "UPDATE instance SET target = ?, new_sop_instance_uid = ?, new_orthanc_id = ? WHERE id = ?", updates
+        )
+
+
+class _Generators:
+    """Generators of identifiers by request; anonymize has one, modify one per set of options."""
+
+    def __init__(self, key: Key, scope: str) -> None:
+        self._key, self._scope = key, scope
+        self._known: dict[str | None, Pseudonyms] = {}
+
+    def of(self, request: Request) -> Pseudonyms:
+        options = request.content_hash() if request.operation is Operation.MODIFY else None
+        known = self._known.get(options)
+        if known is None:
+            if len(self._known) > 64:  # noqa: PLR2004 (rows come in the order of their requests)
+                self._known.clear()
+            known = self._known[options] = Pseudonyms(self._key, self._scope, options)
+        return known
+
+
+def _drop_unplanned(ledger: Ledger) -> None:
+    ledger.execute("DELETE FROM copy WHERE instance IN (SELECT id FROM instance WHERE line IS NULL)")
+    ledger.execute("DELETE FROM instance WHERE line IS NULL")
+    ledger.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM instance)")
+    ledger.execute("DELETE FROM target WHERE id NOT IN (SELECT target FROM instance WHERE target IS NOT NULL)")
+    ledger.execute("DROP TABLE claim")
+
+
+def _fail_collisions(ledger: Ledger) -> None:
+    """Fail all instances that would get one identifier: which of them would survive must not depend on chance."""
+    text = reason_text(ReasonCode.IDENTIFIER_COLLISION, "several instances of this run would get the same identifiers")
+    ledger.execute(
+        "UPDATE instance SET outcome = ?, reason = ? WHERE new_orthanc_id IN"
+        " (SELECT new_orthanc_id FROM instance WHERE outcome = '' GROUP BY new_orthanc_id HAVING count(*) > 1)"
+        " AND outcome = ''",
+        (Outcome.FAILED, text),
+    )
+
+
+def _cut_chunks(ledger: Ledger, chunk_size: int) -> None:
+    """Cut the planned instances, ordered by request and row, into at most MAX_CHUNKS chunks of one size."""
+    total = ledger.scalar("SELECT count(*) FROM instance WHERE outcome = ''")
+    size = max(chunk_size, -(-total // MAX_CHUNKS))
+    ledger.execute(
+        "CREATE TEMP TABLE place AS SELECT i.id, (row_number() OVER (ORDER BY m.request, i.line, s.patient, s.study,"
+        " s.series, i.orthanc_id) - 1) / ? + 1 AS chunk FROM instance i JOIN series s ON s.id = i.series"
+        " JOIN manifest_row m ON m.line = i.line WHERE i.outcome = ''",
+        (size,),
+    )
+    ledger.execute(
+        "INSERT INTO chunk SELECT chunk, printf('c%04d', chunk), count(*) FROM place GROUP BY chunk ORDER BY chunk"
+    )
+    ledger.execute("CREATE UNIQUE INDEX temp.place_id ON place (id)")
+    ledger.execute("UPDATE instance SET chunk = (SELECT chunk FROM place p WHERE p.id = instance.id)")
+    ledger.execute("DROP TABLE place")
+
+
+def given_identifiers(ledger: Ledger) -> GivenIdentifiers:
+    """Collect the identifiers that requests of the run keep or replace."""
+    given = GivenIdentifiers()
+    requests = RequestCache(ledger)
+    if not any(_gives(requests.get(number)) for (number,) in ledger.select("SELECT id FROM request")):
+        return given
+    rows = ledger.stream(
+        "SELECT m.request, s.frame_of_reference_uid, s.patient_id, s.study_instance_uid, s.series_instance_uid,"
+        " i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
+        " FROM instance i JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+        " JOIN manifest_row m ON m.line = i.line ORDER BY m.request"
+    )
+    for number, frame_of_reference, *names in rows:
+        given.add(
+            DicomIdentifiers(*names[:4]), frame_of_reference, requests.get(number), DicomIdentifiers(*names[4:])
+        )
+    return given
+
+
+def _gives(request: Request) -> bool:
+    return request.operation is Operation.ANONYMIZE and bool(request.edits.keep or request.edits.replace)
+
+
+def chunk_of(ledger: Ledger, requests: RequestCache, number: int) -> Chunk:
+    """Return what is still to be done of a chunk: instances whose outcome is not known."""
+    ((key,),) = ledger.select("SELECT key FROM chunk WHERE number = ?", (number,))
+    rows = ledger.select(
+        "SELECT m.request, i.id, i.path, i.size, i.mtime_ns, s.patient_id, s.study_instance_uid,"
+        " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
+        " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
+        " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+        " WHERE i.chunk = ? AND i.outcome = '' ORDER BY m.request, i.line, s.patient, s.study, s.series, i.orthanc_id",
+        (number,),
+    )
+    calls = [
+        Call(requests.get(request), [_planned(row) for row in group])
+        for request, group in groupby(rows, key=lambda row: row[0])
+    ]
+    return Chunk(key, calls)
+
+
+def _planned(row: tuple[object, ...]) -> PlannedInstance:
+    _, number, path, size, mtime_ns, *names = row
+    return PlannedInstance(
+        number,  # type: ignore[arg-type]
+        path,  # type: ignore[arg-type]
+        size,  # type: ignore[arg-type]
+        mtime_ns,  # type: ignore[arg-type]
+        DicomIdentifiers(*names[:4]),  # type: ignore[arg-type]
+        DicomIdentifiers(*names[4:]),  # type: ignore[arg-type]
+    )

@@ -1,0 +1,53 @@
+"""Files that only their owner can read, complete or not there at all.
+
+Public names: ``replace_file``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Final, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_MODE: Final = 0o600
+
+
+@contextlib.contextmanager
+def replace_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
+    """Write a text file beside its place and rename it, with mode 0600 under any umask.
+
+    Line ends are written as they are given. When the block raises, an older file stays as it was. A pipe or device is
+    written to directly.
+
+    Args:
+        path: What is replaced or made; the file that a symbolic link leads to.
+        encoding: Python's name; ``utf-8-sig`` writes a byte order mark. What it cannot hold (half a surrogate pair, from
+            undecodable bytes) is written with a backslash.
+
+    Raises:
+        OSError: The file cannot be written.
+
+    """
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding=encoding, errors="backslashreplace", newline="") as stream:
+            yield stream
+        return
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.unlink(missing_ok=True)
+    # Exclusive, so that a link that someone put there in the meantime is not followed.
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE)
+    try:
+        with open(descriptor, "w", encoding=encoding, errors="backslashreplace", newline="") as stream:  # noqa: PTH123
+            os.fchmod(descriptor, _MODE)
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,134 @@
+"""Generated identifiers, derived from a secret key: the same original always gets the same new one.
+
+No table is kept, so chunks, workers, machines and resumed runs agree by themselves, and whoever lacks the key can neither
+recompute nor reverse the mapping. The format is fixed for all releases of one major version (golden values in the tests).
+
+Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``KeyFormatError``, ``new_key``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from enum import StrEnum
+from functools import lru_cache, partial
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+_FORMAT: Final = "deidflow/1"
+MIN_KEY_BYTES: Final = 32
+_FIELD_LENGTH_BYTES: Final = 8
+
+HOW_TO_MAKE_A_KEY: Final = "make one with: openssl rand -hex 32"
+
+
+class KeyFormatError(ValueError):
+    """The text is no usable key; the message says how to make one and does not repeat the text."""
+
+
+class Kind(StrEnum):
+    """What an original value is. All UIDs are of one kind, so that a reference by any attribute follows its target."""
+
+    PATIENT = "patient"
+    UID = "uid"
+
+
+class Key:
+    """The secret; its text never shows in ``repr``, logs or exceptions."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        """Take at least 32 bytes.
+
+        Raises:
+            KeyFormatError: It is shorter.
+
+        """
+        if len(secret) < MIN_KEY_BYTES:
+            message = f"the key has fewer than {MIN_KEY_BYTES} bytes; {HOW_TO_MAKE_A_KEY}"
+            raise KeyFormatError(message)
+        self._secret = secret
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """Read a key written in hex or base64.
+
+        Raises:
+            KeyFormatError: It is neither, or shorter than 32 bytes.
+
+        """
+        stripped = "".join(text.split())
+        for decode in (bytes.fromhex, partial(base64.b64decode, validate=True)):
+            try:
+                secret = decode(stripped)
+            except ValueError:
+                continue
+            return cls(secret)
+        message = f"the key is neither hex nor base64; {HOW_TO_MAKE_A_KEY}"
+        raise KeyFormatError(message)
+
+    def __repr__(self) -> str:
+        """Name the fingerprint only."""
+        return f"Key({self.fingerprint})"
+
+    def __reduce__(self) -> tuple[type[Key], tuple[bytes]]:
+        """Travel to worker processes of the same run."""
+        return Key, (self._secret,)
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hex digits that tell two keys apart and reveal neither."""
+        return hmac.new(self._secret, b"deidflow fingerprint", sha256).hexdigest()[:8]
+
+    def hmac(self, message: bytes) -> hmac.HMAC:
+        """Return HMAC-SHA-256 over the message, ready for more."""
+        return hmac.new(self._secret, message, sha256)
+
+
+def new_key() -> str:
+    """Return 32 fresh random bytes in hex."""
+    return secrets.token_hex(MIN_KEY_BYTES)
+
+
+def _field(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogateescape")
+    return len(data).to_bytes(_FIELD_LENGTH_BYTES, "big") + data
+
+
+class Pseudonyms:
+    """Generator of new identifiers for one key, scope and, for modify, set of options.
+
+    Every field is preceded by its length in bytes (8 bytes, big endian), so that no two field lists give one message.
+    """
+
+    def __init__(self, key: Key, scope: str, options: str | None = None) -> None:
+        """Prepare the part of the message that all values share.
+
+        Args:
+            key: The secret.
+            scope: Name of the project; pseudonyms of different scopes cannot be joined.
+            options: Hash of the row's effective options for modify (an edited copy is another object), None for anonymize.
+
+        """
+        self._tail = b"" if options is None else _field(options)
+        self._prefix = {kind: key.hmac(_field(_FORMAT) + _field(scope) + _field(kind)) for kind in Kind}
+        self.uid = lru_cache(maxsize=65536)(self._uid)
+        self.patient_id = lru_cache(maxsize=4096)(self._patient_id)
+
+    def _uuid(self, kind: Kind, original: str) -> UUID:
+        mac = self._prefix[kind].copy()
+        mac.update(_field(original) + self._tail)
+        number = int.from_bytes(mac.digest()[:16], "big")
+        # RFC 9562 section 5.8: version 8, variant 0b10.
+        number = number & ~(0xF << 76) | 0x8 << 76
+        number = number & ~(0x3 << 62) | 0x2 << 62
+        return UUID(int=number)
+
+    def _uid(self, original: str) -> str:
+        return f"2.25.{self._uuid(Kind.UID, original).int}"
+
+    def _patient_id(self, original: str) -> str:
+        return str(self._uuid(Kind.PATIENT, original))

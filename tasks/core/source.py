@@ -1,0 +1,59 @@
+"""What a source holds: instances with their identifiers, and files that cannot be used.
+
+Public names: ``SourceInstance``, ``SourceProblem``, ``ProblemCode``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.core.identifiers import DicomIdentifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ProblemCode(StrEnum):
+    """Why a file of the source folder was not used."""
+
+    NOT_DICOM = "not-dicom"
+    EMPTY = "empty"
+    DICOMDIR = "dicomdir"
+    DAMAGED = "damaged"
+    MISSING_IDENTIFIERS = "missing-identifiers"
+    UNREADABLE = "unreadable"
+    NOT_A_REGULAR_FILE = "not-a-regular-file"
+    LINK_OUT_OF_FOLDER = "link-out-of-folder"
+    BROKEN_LINK = "broken-link"
+
+
+class SourceProblem(NamedTuple):
+    """A file that was not used: its path relative to the folder, as the system stores it, and why."""
+
+    path: bytes
+    code: ProblemCode
+
+
+class SourceInstance(NamedTuple):
+    """One instance of the source.
+
+    Attributes:
+        path: Of its file, relative to the folder, as the system stores it; b"" on an Orthanc.
+        size: In bytes.
+        mtime_ns: When it was last changed, to notice that it changes later.
+        identifiers: Decoded.
+        frame_of_reference_uid: "" when absent.
+        attributes: By keyword, only when asked for.
+        is_result: Whether deidflow's anonymize wrote it.
+
+    """
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    identifiers: DicomIdentifiers
+    frame_of_reference_uid: str = ""
+    attributes: Mapping[str, str] = MappingProxyType({})
+    is_result: bool = False

@@ -1,0 +1,97 @@
+"""Text in the character set of a dataset, without ever losing a character.
+
+Orthanc (1.10.1 to 1.13.0) drops characters that the set lacks; here they are an error of the instance.
+Source: DICOM PS3.3 C.12.1.1.2 (defined terms), PS3.5 section 6.1 (edition 2026c); codecs by pydicom.
+
+Public names: ``CharacterSet``, ``character_set``, ``DEFAULT``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from pydicom.charset import convert_encodings, decode_bytes, encode_string
+from pydicom.valuerep import PersonName
+
+from tasks.core.errors import InstanceFailed
+from tasks.core.outcomes import ReasonCode
+
+_ESCAPE: Final = 0x1B
+_PN_DELIMITERS: Final = {0x5E, 0x3D, 0x5C}
+_TEXT_DELIMITERS: Final = {0x0D, 0x0A, 0x09, 0x0C, 0x5C}
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterSet:
+    """The value of SpecificCharacterSet, with the codecs that go with it.
+
+    Attributes:
+        terms: The element's values; () when it is absent or empty.
+        codecs: Python's codecs for them; "ascii" and "iso8859" among others.
+
+    """
+
+    terms: tuple[str, ...]
+    codecs: tuple[str, ...]
+
+    def encode(self, text: str, *, is_person_name: bool = False) -> bytes:
+        """Encode text, with escape sequences where the set is multi-valued (ISO 2022).
+
+        Raises:
+            InstanceFailed: The set lacks one of the characters.
+
+        """
+        if text.isascii():
+            return text.encode("ascii")
+        try:
+            if len(self.codecs) == 1:
+                return text.encode(self.codecs[0])
+            encoded = self._encode_extended(text, is_person_name=is_person_name)
+            if self.decode(encoded, is_person_name=is_person_name) == text:
+                return encoded
+        except (UnicodeError, LookupError):
+            pass
+        message = "a new value has characters that the file's SpecificCharacterSet lacks"
+        raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
+
+    def _encode_extended(self, text: str, *, is_person_name: bool) -> bytes:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns where the comparison above refuses
+            if is_person_name:
+                return b"\\".join(PersonName(part).encode(self.codecs) for part in text.split("\\"))
+            return b"\\".join(encode_string(part, self.codecs) for part in text.split("\\"))
+
+    def decode(self, data: bytes, *, is_person_name: bool = False) -> str:
+        """Decode text; bytes that the set does not know are dropped, as Orthanc does for identifiers."""
+        if data.isascii() and _ESCAPE not in data:
+            return data.decode("ascii")
+        try:
+            if len(self.codecs) == 1:
+                return data.decode(self.codecs[0], "ignore")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return decode_bytes(data, list(self.codecs), _PN_DELIMITERS if is_person_name else _TEXT_DELIMITERS)
+        except (UnicodeError, LookupError):
+            return data.decode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def character_set(raw: bytes) -> CharacterSet:
+    """Read the value of SpecificCharacterSet; absent, empty and unknown ones are Latin-1, Orthanc's default."""
+    text = raw.decode("ascii", "replace").strip(" \0")
+    terms = tuple(term.strip() for term in text.split("\\")) if text else ()
+    if terms == ("ISO_IR 6",):
+        return CharacterSet(terms, ("ascii",))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            codecs = tuple(convert_encodings(list(terms) or None))
+    except LookupError:
+        codecs = ("iso8859",)
+    return CharacterSet(terms, codecs)
+
+
+DEFAULT: Final = character_set(b"")

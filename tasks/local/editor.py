@@ -1,0 +1,320 @@
+"""Edit one dataset: decide on every element, and describe the result as spans of the source and new bytes.
+
+Nothing that was not asked to change is touched: its header, length, padding and order stay, byte for byte. Lengths of items,
+sequences and groups that enclose a change are mended.
+
+Public names: ``Part``, ``Editor``, ``parts_size``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.core.errors import InstanceFailed
+from tasks.core.outcomes import ReasonCode
+from tasks.core.tags import IDENTIFIERS, PATIENT_NAME, SPECIFIC_CHARACTER_SET, describe_tag
+from tasks.local.actions import Action
+from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
+from tasks.local.values import encode_element, encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.core.edits import Value
+    from tasks.local.rules import PathNode, Rules
+    from tasks.local.scanner import Element, Item
+    from tasks.local.source_file import SourceFile
+    from tasks.local.subject import Subject
+
+Part = bytes | tuple[int, int]
+"""New bytes, or a span of the source's body by start and end."""
+
+_TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
+"""VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""
+
+_UNDEFINED_BYTES = b"\xff\xff\xff\xff"
+
+
+def parts_size(parts: list[Part]) -> int:
+    """Return the length in bytes of what the parts make up."""
+    return sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in parts)
+
+
+class _Output:
+    """The parts of one dataset, adjacent spans joined, lengths of groups mended where the dataset has them."""
+
+    __slots__ = ("group", "group_at", "group_length", "group_start", "parts")
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.group = -1
+        self.group_at = 0
+        self.group_start = 0
+        self.group_length = b""
+
+    def span(self, start: int, end: int) -> None:
+        parts = self.parts
+        if start == end:
+            return
+        if parts and type(parts[-1]) is tuple and parts[-1][1] == start:
+            parts[-1] = (parts[-1][0], end)
+        else:
+            parts.append((start, end))
+
+    def open_group(self, element: Element, header: bytes, length: bytes) -> None:
+        """Remember where the length of a group stands until the group ends."""
+        self.parts += [header, length]
+        self.group = element[0] >> 16
+        self.group_at = len(self.parts) - 1
+        self.group_start = element[4]
+        self.group_length = length
+
+    def close_group(self, source_end: int, encoding: Encoding) -> None:
+        """Mend the length of the group when its size changed; a wrong length of an untouched group stays."""
+        size = parts_size(self.parts[self.group_at + 1 :])
+        if size != source_end - self.group_start:
+            self.parts[self.group_at] = encoding.long_length.pack(size)
+        self.group = -1
+
+
+class Editor:
+    """Editor of one file's dataset."""
+
+    __slots__ = ("_changed", "_old_charset", "_rules", "_source", "_subject")
+
+    def __init__(self, source: SourceFile, rules: Rules, subject: Subject) -> None:
+        """Take the open source, the compiled request and the instance's identifiers."""
+        self._source = source
+        self._rules = rules
+        self._subject = subject
+        self._changed = subject.changed_identifiers()
+        self._old_charset: CharacterSet | None = None
+
+    def edit(self, elements: list[Element], encoding: Encoding, end: int) -> tuple[list[Part], CharacterSet]:
+        """Edit the top level and all that is below.
+
+        Args:
+            elements: All elements of the dataset.
+            encoding: Of the dataset.
+            end: Where the dataset ends in the source's body.
+
+        Returns:
+            The parts of the result, and the character set that the result declares.
+
+        Raises:
+            InstanceFailed: A new value cannot be written.
+
+        """
+        rules = self._rules
+        charset = self._charset_of(elements, DEFAULT)
+        if rules.sets_character_set:
+            self._old_charset = charset
+            value = rules.values.get(SPECIFIC_CHARACTER_SET, "")
+            charset = character_set(value.encode("ascii", "replace") if isinstance(value, str) else b"")
+        nodes = (rules.paths,) if rules.paths else ()
+        new_values: dict[int, Value] = dict(rules.values)
+        new_values.update(self._changed)
+        name = self._subject.patient_name
+        if name is not None and rules.top.get(PATIENT_NAME) is Action.SET:
+            new_values.setdefault(PATIENT_NAME, name)
+        start = elements[0][2] if elements else end
+        output = self._dataset(elements, encoding, charset, nodes, new_values, rules.top, depth=0)
+        if not elements:
+            output.span(start, end)
+        return output.parts, charset
+
+    def _charset_of(self, elements: list[Element], inherited: CharacterSet) -> CharacterSet:
+        for tag, _, _, value, end, _ in elements:
+            if tag == SPECIFIC_CHARACTER_SET:
+                return character_set(self._source.read(value, end))
+            if tag > SPECIFIC_CHARACTER_SET:
+                break
+        return inherited
+
+    def _dataset(  # noqa: C901, PLR0912, PLR0913 (the loop over elements; a call per element would double the time)
+        self,
+        elements: list[Element],
+        encoding: Encoding,
+        charset: CharacterSet,
+        nodes: tuple[PathNode, ...],
+        new_values: Mapping[int, Value],
+        actions: Mapping[int, Action],
+        *,
+        depth: int,
+        shielded: bool = False,
+    ) -> _Output:
+        rules = self._rules
+        output = _Output()
+        pending = sorted(new_values, reverse=True)
+        next_new = pending[-1] if pending else UNDEFINED
+        visits = rules.visits_items or bool(nodes) or self._old_charset is not None
+        for element in elements:
+            tag, vr, start, value, end, sequence = element
+            if output.group >= 0 and tag >> 16 != output.group:
+                output.close_group(start, encoding)
+            while tag > next_new:
+                output.parts.append(encode_element(next_new, new_values[next_new], charset, encoding))
+                pending.pop()
+                next_new = pending[-1] if pending else UNDEFINED
+            action = actions.get(tag)
+            if nodes:
+                action = self._action_of_paths(tag, nodes, action)
+            if action is None and (tag & 0x10000 or tag >= 0x50000000):  # noqa: PLR2004 (curves and overlays)
+                action = rules.default_action(tag, nested=depth > 0, shielded=shielded)
+            if tag == next_new:
+                pending.pop()
+                next_new = pending[-1] if pending else UNDEFINED
+                output.parts.append(self._new_element(tag, vr, new_values[tag], charset, encoding))
+            elif action is Action.DROP:
+                continue
+            elif sequence is not None and action in (None, Action.KEEP, Action.SET, Action.MAP_UID):
+                if visits:
+                    below = shielded or action is Action.KEEP
+                    self._sequence(output, element, encoding, charset, nodes, depth=depth, shielded=below)
+                else:
+                    output.span(start, end)
+            elif action is None or action is Action.KEEP or action is Action.SET:
+                if tag & 0xFFFF == 0 and end - value == 4:  # noqa: PLR2004 (a group length)
+                    output.open_group(element, self._source.read(start, value), self._source.read(value, end))
+                else:
+                    output.span(start, end)
+                    if self._old_charset is not None and vr in _TEXT_VRS:
+                        self._check_text(element, self._old_charset, charset)
+            else:
+                self._apply(output, action, element, charset, encoding)
+        source_end = elements[-1][4] if elements else 0
+        for tag in reversed(pending):
+            if output.group >= 0 and tag >> 16 != output.group:
+                output.close_group(source_end, encoding)
+            output.parts.append(encode_element(tag, new_values[tag], charset, encoding))
+        if output.group >= 0:
+            output.close_group(source_end, encoding)
+        return output
+
+    def _new_element(self, tag: int, vr: str, value: Value, charset: CharacterSet, encoding: Encoding) -> bytes:
+        if tag in IDENTIFIERS and isinstance(value, str):
+            # Identifiers keep the VR that the file gives them.
+            data = encode_value(tag, vr, value, charset, encoding)
+            return element_header(tag, vr, len(data), encoding) + data
+        return encode_element(tag, value, charset, encoding, vr)
+
+    def _check_text(self, element: Element, old: CharacterSet, new: CharacterSet) -> None:
+        """Refuse to declare another character set over text that would read differently in it (Orthanc does not)."""
+        tag, vr, _, value, end, _ = element
+        raw = self._source.read(value, end)
+        is_name = vr == "PN"
+        if old.decode(raw, is_person_name=is_name) != new.decode(raw, is_person_name=is_name):
+            message = f"{describe_tag(tag)} keeps text that the new SpecificCharacterSet would garble"
+            raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
+
+    def _apply(
+        self, output: _Output, action: Action, element: Element, charset: CharacterSet, encoding: Encoding
+    ) -> None:
+        """Write an element that an action changes in its own place."""
+        tag, vr, start, value, end, _ = element
+        if action is Action.EMPTY:
+            if value == end:
+                output.span(start, end)
+            else:
+                output.parts.append(element_header(tag, vr, 0, encoding))
+            return
+        raw = self._source.read(value, end)
+        if action is Action.MAP_UID:
+            new = self._subject.references.map_uid_value(raw)
+        elif action is Action.MAP_PATIENT_ID:
+            original = charset.decode(raw).rstrip(" \0")
+            new = encode_value(tag, vr, self._subject.map_patient_id(original), charset, encoding)
+        else:
+            name = self._subject.patient_name
+            new = encode_value(tag, vr, name, charset, encoding) if name is not None and raw.strip() else raw
+        if new == raw:
+            output.span(start, end)
+        else:
+            output.parts.append(element_header(tag, vr, len(new), encoding) + new)
+
+    def _action_of_paths(self, tag: int, nodes: tuple[PathNode, ...], action: Action | None) -> Action | None:
+        """Return the action where the request names the element by a path; a later list wins (reference 2.2)."""
+        for node in nodes:
+            if tag in node.remove:
+                return Action.DROP
+        if any(tag in node.keep for node in nodes):
+            return Action.KEEP
+        return action
+
+    def _sequence(  # noqa: PLR0913 (the state of the walk)
+        self,
+        output: _Output,
+        element: Element,
+        outer: Encoding,
+        charset: CharacterSet,
+        nodes: tuple[PathNode, ...],
+        *,
+        depth: int,
+        shielded: bool,
+    ) -> None:
+        """Write a sequence, unchanged items as spans, and lengths mended where they are defined."""
+        tag, vr, start, value, end, sequence = element
+        assert sequence is not None  # noqa: S101 (the caller's condition)
+        encoding, items = sequence
+        written = _Output()
+        for index, item in enumerate(items):
+            below = _step(nodes, tag, index) if nodes else ()
+            self._item(written, item, encoding, charset, below, depth=depth + 1, shielded=shielded)
+        items_end = items[-1][3] if items else value
+        if written.parts == [(value, items_end)] or not items:
+            output.span(start, end)
+        elif self._source.read(value - 4, value) == _UNDEFINED_BYTES:
+            output.span(start, value)
+            _extend(output, written.parts)
+            output.span(items_end, end)
+        else:
+            header = self._source.read(start, value - 4)
+            output.parts.append(header + outer.long_length.pack(parts_size(written.parts)))
+            _extend(output, written.parts)
+
+    def _item(  # noqa: PLR0913 (the state of the walk)
+        self,
+        written: _Output,
+        item: Item,
+        encoding: Encoding,
+        charset: CharacterSet,
+        nodes: tuple[PathNode, ...],
+        *,
+        depth: int,
+        shielded: bool,
+    ) -> None:
+        start, content, stop, end, elements = item
+        rules = self._rules
+        charset = self._charset_of(elements, charset)
+        new_values: dict[int, Value] = {}
+        for node in nodes:
+            new_values.update(node.replace)
+        actions = rules.shielded if shielded else rules.nested
+        inner = self._dataset(
+            elements, encoding, charset, nodes, new_values, actions, depth=depth, shielded=shielded
+        ).parts
+        if inner == [(content, stop)] or (not inner and content == stop):
+            written.span(start, end)
+        elif self._source.read(content - 4, content) == _UNDEFINED_BYTES:
+            written.span(start, content)
+            _extend(written, inner)
+            written.span(stop, end)
+        else:
+            written.parts.append(encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, parts_size(inner)))
+            _extend(written, inner)
+
+
+def _extend(output: _Output, parts: list[Part]) -> None:
+    if parts and type(parts[0]) is tuple:
+        output.span(*parts[0])
+        output.parts.extend(parts[1:])
+    else:
+        output.parts.extend(parts)
+
+
+def _step(nodes: tuple[PathNode, ...], tag: int, index: int) -> tuple[PathNode, ...]:
+    """Return the nodes of the paths that lead into one item of a sequence."""
+    return tuple(
+        child for node in nodes for known, child in node.children.get(tag, ()) if known in (-1, index)
+    )

@@ -1,0 +1,191 @@
+"""What a folder holds: every DICOM instance with its identifiers, and every file that cannot be used, with a reason.
+
+Only the first elements of each file are read. Nothing is changed, and nothing that is not a regular file is opened.
+
+Public names: ``find_files``, ``read_index_entries``, ``identify``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from tasks.core.errors import InstanceFailed
+from tasks.core.identifiers import DicomIdentifiers
+from tasks.core.source import ProblemCode, SourceInstance, SourceProblem
+from tasks.core.tags import (
+    FRAME_OF_REFERENCE_UID,
+    PATIENT_ID,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    SPECIFIC_CHARACTER_SET,
+    STUDY_INSTANCE_UID,
+    describe_tag,
+)
+from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from tasks.local.source_file import NotDicomError, SourceFile
+from tasks.local.splice import IMPLEMENTATION_CLASS_UID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tasks.local.scanner import Element
+
+HEADER_BYTES: Final = 8192
+"""First read of each file; the identifiers of real objects lie within, others cost a second read."""
+
+MEDIA_STORAGE_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+
+INVENTORY_TAGS: Final = (
+    0x00080016, 0x00080020, 0x00080030, 0x00080050, 0x00080060, 0x00081030, 0x0008103E, 0x00100010, 0x00100030,
+    0x00100040, 0x00200011, 0x00200013,
+)  # fmt: skip
+"""What people recognise a patient, study, series or instance by; all stand before FrameOfReferenceUID."""
+
+_MAX_TEXT_BYTES: Final = 1024
+
+
+def find_files(folder: bytes) -> Iterator[bytes | SourceProblem]:
+    """Yield the regular files below a folder, relative to it and in a fixed order, and what cannot be one.
+
+    Symbolic links are not followed: what they lead to inside the folder is found by itself, what lies outside is none of
+    the folder's business. FIFOs, sockets and devices are not opened.
+    """
+    root = os.path.realpath(folder)
+    waiting = [b""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(os.path.join(folder, below)) as found:  # noqa: PTH118 (bytes, which pathlib lacks)
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            yield SourceProblem(below, ProblemCode.UNREADABLE)
+            continue
+        folders = []
+        for entry in entries:
+            path = os.path.join(below, entry.name)  # noqa: PTH118 (bytes)
+            if entry.is_symlink():
+                problem = _link_problem(os.path.join(folder, path), root)  # noqa: PTH118 (bytes)
+                if problem:
+                    yield SourceProblem(path, problem)
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif entry.is_file(follow_symlinks=False):
+                yield path
+            else:
+                yield SourceProblem(path, ProblemCode.NOT_A_REGULAR_FILE)
+        waiting += reversed(folders)
+
+
+def _link_problem(path: bytes, root: bytes) -> ProblemCode | None:
+    target = os.path.realpath(path)
+    if not os.path.exists(target):  # noqa: PTH110 (bytes)
+        return ProblemCode.BROKEN_LINK
+    return None if target.startswith(root + b"/") or target == root else ProblemCode.LINK_OUT_OF_FOLDER
+
+
+def read_index_entries(
+    folder: bytes, paths: Sequence[bytes], *, with_attributes: bool = False
+) -> list[SourceInstance | SourceProblem]:
+    """Read the identifiers of some files of a folder.
+
+    Args:
+        folder: The source folder.
+        paths: Relative to it.
+        with_attributes: Also decode what an inventory shows.
+
+    """
+    return [_read_entry(folder, path, with_attributes=with_attributes) for path in paths]
+
+
+def _read_entry(folder: bytes, path: bytes, *, with_attributes: bool) -> SourceInstance | SourceProblem:
+    try:
+        with SourceFile.open(os.path.join(folder, path), first_bytes=HEADER_BYTES) as source:  # noqa: PTH118 (bytes)
+            status = os.fstat(source.descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return SourceProblem(path, ProblemCode.NOT_A_REGULAR_FILE)
+            if _meta_text(source, 0x00020002) == MEDIA_STORAGE_DIRECTORY:
+                return SourceProblem(path, ProblemCode.DICOMDIR)
+            return _entry(path, source, status, with_attributes=with_attributes)
+    except NotDicomError:
+        empty = os.stat(os.path.join(folder, path)).st_size == 0  # noqa: PTH116, PTH118 (bytes)
+        return SourceProblem(path, ProblemCode.EMPTY if empty else ProblemCode.NOT_DICOM)
+    except InstanceFailed:
+        return SourceProblem(path, ProblemCode.DAMAGED)
+    except OSError:
+        return SourceProblem(path, ProblemCode.UNREADABLE)
+
+
+def _entry(
+    path: bytes, source: SourceFile, status: os.stat_result, *, with_attributes: bool
+) -> SourceInstance | SourceProblem:
+    elements: list[Element] = []
+    damaged = False
+    try:
+        source.scan(FRAME_OF_REFERENCE_UID, elements)
+    except InstanceFailed:
+        # What was read up to here may identify it; whether it can be edited shows when the engine reads it whole.
+        damaged = True
+    identifiers, frame_of_reference = identify(source, elements)
+    if not all(identifiers[1:]):
+        return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
+    return SourceInstance(
+        path,
+        status.st_size,
+        status.st_mtime_ns,
+        identifiers,
+        frame_of_reference,
+        _attributes(source, elements) if with_attributes else {},
+        _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID,
+    )
+
+
+def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifiers, str]:
+    """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent."""
+    found: dict[int, bytes] = {}
+    charset = DEFAULT
+    for tag, _, _, value, end, sequence in elements:
+        if tag == SPECIFIC_CHARACTER_SET:
+            charset = character_set(source.read(value, end))
+        elif tag in _IDENTIFYING and sequence is None:
+            found[tag] = source.read(value, end)
+    identifiers = DicomIdentifiers(
+        _text(found.get(PATIENT_ID, b""), charset),
+        *(_uid(found.get(tag, b"")) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)),
+    )
+    return identifiers, _uid(found.get(FRAME_OF_REFERENCE_UID, b""))
+
+
+_IDENTIFYING: Final = frozenset(
+    {PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID}
+)
+
+
+def _text(raw: bytes, charset: CharacterSet) -> str:
+    # The value ends at an embedded NUL; trailing blanks are padding.
+    return charset.decode(raw.split(b"\0", 1)[0]).rstrip(" ")
+
+
+def _uid(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("latin-1").replace(" ", "")
+
+
+def _attributes(source: SourceFile, elements: list[Element]) -> dict[str, str]:
+    attributes = {}
+    charset = DEFAULT
+    for tag, vr, _, value, end, sequence in elements:
+        if tag == SPECIFIC_CHARACTER_SET:
+            charset = character_set(source.read(value, end))
+        elif tag in INVENTORY_TAGS and sequence is None and end - value <= _MAX_TEXT_BYTES:
+            text = charset.decode(source.read(value, end), is_person_name=vr == "PN")
+            attributes[describe_tag(tag)] = text.strip(" \0")
+    return attributes
+
+
+def _meta_text(source: SourceFile, wanted: int) -> str:
+    for tag, _, _, value, end, _ in source.layout.meta:
+        if tag == wanted:
+            return source.head[value:end].decode("ascii", "replace").strip(" \0")
+    return ""
+

@@ -1,0 +1,225 @@
+"""A request compiled into tables: for each tag, at top level and inside items, what happens to the element.
+
+What Orthanc does is in reference 2.2 (order), 3.1 to 3.3 (anonymization); where deidflow decides otherwise (PatientName and
+PatientID, hardening, references to kept and replaced UIDs) see ``docs/parity.md``.
+
+Public names: ``Rules``, ``compile_rules``, ``PathNode``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tasks.core.request import Operation
+from tasks.core.tags import (
+    DEIDENTIFICATION_METHOD,
+    FRAME_OF_REFERENCE_UID,
+    IDENTIFIERS,
+    PATIENT_ID,
+    PATIENT_IDENTITY_REMOVED,
+    PATIENT_NAME,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    SPECIFIC_CHARACTER_SET,
+    STUDY_INSTANCE_UID,
+    Path,
+)
+from tasks.local.actions import Action
+from tasks.local.profiles import load_profile
+
+if TYPE_CHECKING:
+    from tasks.core.edits import Value
+    from tasks.core.request import Request
+
+REFERENCED_UIDS: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID})
+"""UIDs whose kept or replaced values are known to the whole run, so that references to them follow."""
+
+_FIRST_CURVE_GROUP: Final = 0x5000
+_FIRST_OVERLAY_GROUP: Final = 0x6000
+_OVERLAY_ELEMENTS: Final = frozenset({0x3000, 0x4000})
+
+
+@dataclass(slots=True)
+class PathNode:
+    """One step of the paths that a request names, merged into a tree.
+
+    Attributes:
+        children: By sequence tag: item index (-1 for all) and the node inside.
+        keep: Elements to protect here.
+        remove: Elements to drop here.
+        replace: Elements to write here, also when they are absent.
+
+    """
+
+    children: dict[int, list[tuple[int, PathNode]]] = field(default_factory=dict)
+    keep: set[int] = field(default_factory=set)
+    remove: set[int] = field(default_factory=set)
+    replace: dict[int, Value] = field(default_factory=dict)
+
+    def step(self, parents: tuple[tuple[int, int], ...]) -> PathNode:
+        """Return the node at the end of the steps, making what is missing."""
+        node = self
+        for tag, index in parents:
+            branches = node.children.setdefault(tag, [])
+            for known, child in branches:
+                if known == index:
+                    node = child
+                    break
+            else:
+                child = PathNode()
+                branches.append((index, child))
+                node = child
+        return node
+
+
+@dataclass(slots=True)
+class Rules:
+    """The compiled request.
+
+    Attributes:
+        request: What was compiled.
+        top: Actions at top level.
+        nested: Actions inside items; empty for modify.
+        shielded: Actions inside items of a kept sequence: what hardening does.
+        values: New values of the top-level elements with the action SET, but for the identifiers and the PatientName, which
+            differ from instance to instance.
+        drop_private_top: Remove private elements at top level.
+        drop_private_nested: Remove private elements inside items.
+        drop_top_curves_and_overlays: Hardening.
+        drop_nested_curves_and_overlays: As the profile has it.
+        visits_items: Whether items are looked into even where no path leads.
+        paths: The nested paths of the request, or None.
+        sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
+
+    """
+
+    request: Request
+    top: dict[int, Action]
+    nested: dict[int, Action] = field(default_factory=dict)
+    shielded: dict[int, Action] = field(default_factory=dict)
+    values: dict[int, Value] = field(default_factory=dict)
+    drop_private_top: bool = False
+    drop_private_nested: bool = False
+    drop_top_curves_and_overlays: bool = False
+    drop_nested_curves_and_overlays: bool = False
+    visits_items: bool = False
+    paths: PathNode | None = None
+    sets_character_set: bool = False
+
+    @property
+    def anonymizes(self) -> bool:
+        """Whether the request is a de-identification."""
+        return self.request.operation is Operation.ANONYMIZE
+
+    def default_action(self, tag: int, *, nested: bool, shielded: bool = False) -> Action | None:
+        """Return what happens to an element that no table names: private ones, curves and overlays."""
+        if shielded:
+            return None
+        if tag & 0x10000:
+            drops = self.drop_private_nested if nested else self.drop_private_top
+            return Action.DROP if drops else None
+        group = tag >> 16
+        is_curve = group & 0xFF00 == _FIRST_CURVE_GROUP
+        if not is_curve and group & 0xFF00 != _FIRST_OVERLAY_GROUP:
+            return None
+        if not nested:
+            return Action.DROP if self.drop_top_curves_and_overlays else None
+        if self.drop_nested_curves_and_overlays and (is_curve or tag & 0xFFFF in _OVERLAY_ELEMENTS):
+            return Action.DROP
+        return None
+
+
+def deidentification_method(version: str) -> str:
+    """Return the value of DeidentificationMethod that anonymize writes."""
+    return f"deidflow - PS 3.15-{version} Table E.1-1 Basic Profile"
+
+
+def compile_rules(request: Request, *, hardening: bool) -> Rules:
+    """Compile a request.
+
+    Args:
+        request: Its edits normalised.
+        hardening: Anonymize: also remove top-level curves and overlays, and map nested PatientName and PatientID.
+
+    """
+    if request.operation is Operation.ANONYMIZE:
+        rules = _compile_anonymize(request, hardening=hardening)
+    else:
+        rules = Rules(request, {}, drop_private_top=request.settings.remove_private_tags)
+    edits = request.edits
+    for path in edits.remove:
+        if not path.is_nested:
+            rules.top[path.tag] = Action.DROP
+            rules.values.pop(path.tag, None)
+            if rules.anonymizes:
+                rules.nested[path.tag] = Action.DROP
+            if path.tag in rules.shielded:
+                rules.shielded[path.tag] = Action.DROP
+    for path, value in edits.replace.items():
+        if not path.is_nested:
+            rules.top[path.tag] = Action.SET
+            rules.values[path.tag] = value
+    for path in edits.keep:
+        if not path.is_nested:
+            rules.top[path.tag] = Action.KEEP
+            rules.values.pop(path.tag, None)
+    for tag in IDENTIFIERS:
+        # Whether they change is in the instance's new identifiers.
+        rules.top[tag] = Action.SET
+        rules.values.pop(tag, None)
+    rules.paths = _compile_paths(request)
+    rules.sets_character_set = rules.top.get(SPECIFIC_CHARACTER_SET) in (Action.SET, Action.DROP)
+    return rules
+
+
+def _compile_anonymize(request: Request, *, hardening: bool) -> Rules:
+    profile = load_profile(request.settings.dicom_version)
+    keeps_private = request.settings.keep_private_tags
+    top, nested = dict(profile.top), dict(profile.nested)
+    named = {path.tag for path in (*request.edits.replace, *request.edits.keep) if not path.is_nested}
+    for tag in named:
+        # Orthanc takes a tag that the user names out of the recursive rules. References must stay true, though: nested
+        # UIDs follow the kept or replaced ones, and whatever else stands there is mapped.
+        if tag not in REFERENCED_UIDS:
+            nested.pop(tag, None)
+    for tag in (PATIENT_NAME, PATIENT_IDENTITY_REMOVED, DEIDENTIFICATION_METHOD):
+        top[tag] = Action.SET
+        nested.pop(tag, None)
+    nested.pop(PATIENT_ID, None)
+    shielded: dict[int, Action] = {}
+    if hardening:
+        shielded[PATIENT_ID] = nested[PATIENT_ID] = Action.MAP_PATIENT_ID
+        if Path((), PATIENT_NAME) not in request.edits.keep:
+            shielded[PATIENT_NAME] = nested[PATIENT_NAME] = Action.MAP_PATIENT_NAME
+    elif PATIENT_ID not in named:
+        nested[PATIENT_ID] = Action.MAP_PATIENT_ID
+    return Rules(
+        request,
+        top,
+        nested,
+        shielded,
+        values={
+            PATIENT_IDENTITY_REMOVED: "YES",
+            DEIDENTIFICATION_METHOD: deidentification_method(profile.version),
+        },
+        drop_private_top=not keeps_private,
+        drop_private_nested=not keeps_private,
+        drop_top_curves_and_overlays=hardening,
+        drop_nested_curves_and_overlays=profile.drops_nested_curves_and_overlays,
+        visits_items=True,
+    )
+
+
+def _compile_paths(request: Request) -> PathNode | None:
+    root = PathNode()
+    for path in request.edits.keep:
+        if path.is_nested:
+            root.step(path.parents).keep.add(path.tag)
+    for path in request.edits.remove:
+        if path.is_nested:
+            root.step(path.parents).remove.add(path.tag)
+    for path, value in request.edits.replace.items():
+        if path.is_nested:
+            root.step(path.parents).replace[path.tag] = value
+    return root if root.children else None

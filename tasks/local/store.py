@@ -1,0 +1,175 @@
+"""The destination folder: results appear under their final names whole or not at all.
+
+A result's name follows from its identifiers alone: ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``, each
+written so that it is safe on any file system. A batch is written to a partial folder, made durable, and then linked to its
+final names.
+
+Public names: ``FolderStore``, ``StagedResult``, ``relative_path``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import filecmp
+import os
+import shutil
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote
+
+from tasks.core.errors import InstanceFailed, Unusable, os_error_text
+from tasks.core.outcomes import ReasonCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tasks.core.identifiers import DicomIdentifiers
+
+PARTIAL_FOLDER: Final = ".deidflow-partial"
+_MAX_NAME_BYTES: Final = 200
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def relative_path(new: DicomIdentifiers) -> str:
+    """Return the name of a result within the destination.
+
+    Letters, digits and ``-_. ^`` stand for themselves, all else as ``%XX`` of its UTF-8 bytes; a name that is empty, starts
+    with a dot or ends with a dot or blank is written with escapes too; a very long one is shortened with a hash.
+    """
+    *folders, instance = (_safe_name(part) for part in new)
+    return "/".join([*folders, f"{instance}.dcm"])
+
+
+def _safe_name(text: str) -> str:
+    name = quote(text, safe=" ^", errors="surrogateescape").replace("~", "%7E")
+    if not name:
+        return "%"
+    if name[0] in ". ":
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if name[-1] in ". ":
+        name = f"{name[:-1]}%{ord(name[-1]):02X}"
+    if len(name) > _MAX_NAME_BYTES:
+        name = f"{name[:100]}%{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    return name
+
+
+class StagedResult(NamedTuple):
+    """A result that is written but not yet visible."""
+
+    partial: str
+    final: str
+
+
+class FolderStore:
+    """Writer of results into one folder; each worker process has its own."""
+
+    def __init__(self, folder: str, *, overwrite: bool) -> None:
+        """Take the destination, which exists.
+
+        Args:
+            folder: The destination.
+            overwrite: Whether a different object under a result's final name is replaced.
+
+        """
+        self._folder = folder
+        self._overwrite = overwrite
+        self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"
+        self._count = 0
+        self._known_folders: set[str] = set()
+
+    def stage(self, write: Callable[[int], None], new: DicomIdentifiers) -> StagedResult:
+        """Write one result to the partial folder.
+
+        Args:
+            write: Writes it to an open file.
+            new: Its identifiers.
+
+        Raises:
+            OSError: It cannot be written (or its source not be read).
+
+        """
+        self._count += 1
+        partial = f"{self._partial}-{self._count}"
+        try:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(partial), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 (the hot path is text)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            write(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(partial)  # noqa: PTH108
+            raise
+        os.close(descriptor)
+        return StagedResult(partial, f"{self._folder}/{relative_path(new)}")
+
+    def publish(self, staged: Sequence[StagedResult]) -> list[InstanceFailed | None]:
+        """Make results visible under their final names, durably.
+
+        Returns:
+            For each: None when it stands there with these bytes, or why it does not.
+
+        Raises:
+            Unusable: The destination cannot be written.
+
+        """
+        if not staged:
+            return []
+        try:
+            self._flush()
+            verdicts = [self._publish_one(result) for result in staged]
+            self._flush()
+        except OSError as error:
+            message = f"the destination cannot be written: {os_error_text(error)}"
+            raise Unusable(message) from None
+        return verdicts
+
+    def _flush(self) -> None:
+        """Bring everything written so far to the disk: one call for a whole batch instead of one per file."""
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if _libc.syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        finally:
+            os.close(descriptor)
+
+    def _publish_one(self, result: StagedResult) -> InstanceFailed | None:
+        folder = os.path.dirname(result.final)  # noqa: PTH120 (the hot path is text)
+        if folder not in self._known_folders:
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+            self._known_folders.add(folder)
+        try:
+            os.link(result.partial, result.final)
+        except FileExistsError:
+            return self._resolve_conflict(result)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.lexists(result.final):  # noqa: PTH110
+                return self._resolve_conflict(result)
+            os.rename(result.partial, result.final)  # noqa: PTH104
+            return None
+        os.unlink(result.partial)  # noqa: PTH108
+        return None
+
+    def _resolve_conflict(self, result: StagedResult) -> InstanceFailed | None:
+        same = os.path.isfile(result.final) and filecmp.cmp(result.partial, result.final, shallow=False)  # noqa: PTH113
+        if not same and self._overwrite:
+            os.replace(result.partial, result.final)  # noqa: PTH105
+            return None
+        os.unlink(result.partial)  # noqa: PTH108
+        if same:
+            return None
+        text = "another object stands where the result belongs"
+        return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
+
+
+def clear_partial_results(folder: str) -> None:
+    """Remove what an interrupted run left half-written; only the holder of the destination's lock calls this."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(f"{folder}/{PARTIAL_FOLDER}")

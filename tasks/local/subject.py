@@ -1,0 +1,93 @@
+"""The instance being edited: its identifiers before and after, and how the values that refer to others are mapped.
+
+Public names: ``References``, ``Subject``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tasks.core.tags import PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.core.identifiers import DicomIdentifiers
+    from tasks.core.pseudonyms import Pseudonyms
+
+_MAX_CACHED_UIDS: Final = 100_000
+
+
+@dataclass(slots=True)
+class References:
+    """How identifiers inside a dataset are mapped to those of the results, for all instances of a run.
+
+    Attributes:
+        pseudonyms: Generator for all that is not given.
+        uids: New UIDs of originals that a request keeps or replaces.
+        patient_ids: New PatientIDs of patients to which a request gives one.
+
+    """
+
+    pseudonyms: Pseudonyms
+    uids: Mapping[str, str] = field(default_factory=dict)
+    patient_ids: Mapping[str, str] = field(default_factory=dict)
+    _cache: dict[bytes, bytes] = field(default_factory=dict)
+
+    def map_uid_value(self, raw: bytes) -> bytes:
+        """Map the value of a UID element, each of its UIDs by itself; empty ones stay empty."""
+        mapped = self._cache.get(raw)
+        if mapped is None:
+            if len(self._cache) >= _MAX_CACHED_UIDS:
+                self._cache.clear()
+            text = raw.decode("latin-1").replace(" ", "").rstrip("\0")
+            new = "\\".join(self._map_uid(uid) for uid in text.split("\\"))
+            mapped = padded_uid(new)
+            self._cache[raw] = mapped
+        return mapped
+
+    def _map_uid(self, uid: str) -> str:
+        uid = uid.rstrip("\0")
+        if not uid:
+            return ""
+        return self.uids.get(uid) or self.pseudonyms.uid(uid)
+
+
+@dataclass(slots=True)
+class Subject:
+    """One instance.
+
+    Attributes:
+        original: Identifiers of the source.
+        new: Identifiers of the result.
+        patient_name: PatientName of the result, None when the request leaves or removes it.
+        references: Mapping of everything that refers to others.
+
+    """
+
+    original: DicomIdentifiers
+    new: DicomIdentifiers
+    patient_name: str | None
+    references: References
+
+    def changed_identifiers(self) -> dict[int, str]:
+        """Return the new values of those identifiers that differ from the original ones, by tag."""
+        tags = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
+        return {
+            tag: new for tag, old, new in zip(tags, self.original, self.new, strict=True) if old != new
+        }
+
+    def map_patient_id(self, original: str) -> str:
+        """Return the new PatientID of a patient that an item names; "" stays ""."""
+        if not original:
+            return ""
+        if original == self.original.patient_id:
+            return self.new.patient_id
+        return self.references.patient_ids.get(original) or self.references.pseudonyms.patient_id(original)
+
+
+def padded_uid(uid: str) -> bytes:
+    """Return the bytes of a UI value (PS3.5 section 9.1: padded with NUL to an even length)."""
+    data = uid.encode("latin-1", "replace")
+    return data + b"\0" if len(data) % 2 else data

@@ -1,0 +1,225 @@
+"""The work on instances, as it runs inside a worker process: read, scan, edit, write, publish.
+
+Nothing here raises for one instance: what happened comes back as a result, whose text holds no patient data.
+
+Public names: ``WorkerSettings``, ``Worker``, ``start_worker``, ``edit_in_worker``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import dataclass, field
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Final
+
+from tasks.core.engine import InstanceResult, PlannedInstance
+from tasks.core.errors import InstanceFailed, Unusable, os_error_text
+from tasks.core.given_identifiers import GivenIdentifiers
+from tasks.core.identity import new_patient_name
+from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.core.pseudonyms import Key, Pseudonyms
+from tasks.core.request import Operation, Request
+from tasks.core.tags import PATIENT_NAME, Path
+from tasks.local.index import identify
+from tasks.local.rules import Rules, compile_rules
+from tasks.local.source_file import SourceFile
+from tasks.local.splice import Assembly, assemble
+from tasks.local.store import FolderStore, StagedResult
+from tasks.local.subject import References, Subject
+from tasks.local.transcoder import transcode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMPILED_REQUESTS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What is the same for all instances of a run.
+
+    Attributes:
+        source: The source folder.
+        destination: The destination folder.
+        overwrite: Whether other objects under a result's name are replaced.
+        key: Secret of the generated identifiers.
+        scope: Their scope.
+        hardening: See ``compile_rules``.
+        given: Kept and replaced identifiers of the whole run.
+
+    """
+
+    source: bytes
+    destination: str
+    overwrite: bool
+    key: Key
+    scope: str
+    hardening: bool
+    given: GivenIdentifiers = field(default_factory=GivenIdentifiers)
+
+
+def subject_of(request: Request, instance: PlannedInstance, references: References) -> Subject:
+    """Return the instance with its new PatientName: given, generated, or None when the request leaves or removes it."""
+    path = Path((), PATIENT_NAME)
+    edits = request.edits
+    given = edits.replace.get(path)
+    if isinstance(given, str):
+        name: str | None = given
+    elif request.operation is Operation.MODIFY or path in edits.remove or path in edits.keep:
+        name = None
+    else:
+        name = new_patient_name(instance.new.patient_id)
+    return Subject(instance.original, instance.new, name, references)
+
+
+class Worker:
+    """Editor of instances for one run."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        """Prepare what all instances share."""
+        self._settings = settings
+        self._store = FolderStore(settings.destination, overwrite=settings.overwrite)
+        self._compiled: dict[str, tuple[Rules, References]] = {}
+        self._references: dict[str | None, References] = {}
+
+    def _compile(self, request: Request) -> tuple[Rules, References]:
+        name = request.canonical()
+        compiled = self._compiled.get(name)
+        if compiled is None:
+            if len(self._compiled) >= _COMPILED_REQUESTS:
+                self._compiled.clear()
+                self._references.clear()
+            options = request.content_hash() if request.operation is Operation.MODIFY else None
+            references = self._references.get(options)
+            if references is None:
+                given = self._settings.given
+                pseudonyms = Pseudonyms(self._settings.key, self._settings.scope, options)
+                references = References(pseudonyms, given.uids, given.patient_ids)
+                self._references[options] = references
+            compiled = (compile_rules(request, hardening=self._settings.hardening), references)
+            self._compiled[name] = compiled
+        return compiled
+
+    def edit(self, work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult]:
+        """Edit instances, publish their results together, and say what became of each.
+
+        Raises:
+            Unusable: The destination cannot be written.
+
+        """
+        results: list[InstanceResult] = []
+        staged: list[StagedResult] = []
+        numbers: list[int] = []
+        for request, instances in work:
+            rules, references = self._compile(request)
+            for instance in instances:
+                outcome = self._stage(instance, rules, references)
+                if isinstance(outcome, StagedResult):
+                    staged.append(outcome)
+                    numbers.append(instance.id)
+                else:
+                    results.append(_failed(instance.id, outcome))
+        for number, problem in zip(numbers, self._store.publish(staged), strict=True):
+            results.append(_failed(number, problem) if problem else InstanceResult(number, Outcome.DONE))
+        return results
+
+    def _stage(self, instance: PlannedInstance, rules: Rules, references: References) -> StagedResult | InstanceFailed:
+        path = os.path.join(self._settings.source, instance.path)  # noqa: PTH118 (bytes)
+        try:
+            with _open_unchanged(path, instance) as source:
+                assembly = edit_source(source, instance, rules, references)
+                staged = self._write(assembly, instance, rules.request.settings.transcode)
+                _check_unchanged(source, instance)
+                return staged
+        except InstanceFailed as problem:
+            return problem
+        except FileNotFoundError:
+            return InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file is gone")
+        except OSError as error:
+            return InstanceFailed(ReasonCode.SOURCE_UNREADABLE, f"the file cannot be read: {os_error_text(error)}")
+        except Unusable:
+            raise
+        except Exception as error:  # noqa: BLE001 (one instance never stops the others; the text may hold patient data)
+            return InstanceFailed(ReasonCode.INTERNAL_ERROR, f"{type(error).__name__} while editing")
+
+    def _write(self, assembly: Assembly, instance: PlannedInstance, syntax: str) -> StagedResult:
+        try:
+            if syntax and syntax != assembly.source.layout.transfer_syntax:
+                data = transcode(assembly.to_bytes(), syntax)
+                return self._store.stage(lambda descriptor: _write_bytes(descriptor, data), instance.new)
+            return self._store.stage(assembly.write, instance.new)
+        except EOFError:
+            raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file became shorter while it was read") from None
+        except OSError as error:
+            message = f"the destination cannot be written: {os_error_text(error)}"
+            raise Unusable(message) from None
+
+
+def edit_source(source: SourceFile, instance: PlannedInstance, rules: Rules, references: References) -> Assembly:
+    """Scan and edit one open file.
+
+    Raises:
+        InstanceFailed: It cannot be scanned or edited, or is not the instance that was planned.
+
+    """
+    elements = source.scan()
+    identifiers, _ = identify(source, elements)
+    if identifiers != instance.original:
+        raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
+    return assemble(source, elements, rules, subject_of(rules.request, instance, references))
+
+
+def _open_unchanged(path: bytes, instance: PlannedInstance) -> SourceFile:
+    source = SourceFile.open(path)
+    try:
+        _check_unchanged(source, instance)
+    except BaseException:
+        source.close()
+        raise
+    return source
+
+
+def _check_unchanged(source: SourceFile, instance: PlannedInstance) -> None:
+    status = os.fstat(source.descriptor)
+    if status.st_size != instance.size or status.st_mtime_ns != instance.mtime_ns:
+        raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file changed after the plan was frozen")
+
+
+def _write_bytes(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _failed(number: int, problem: InstanceFailed) -> InstanceResult:
+    return InstanceResult(number, Outcome.FAILED, problem.code, str(problem))
+
+
+_worker: Worker | None = None
+
+
+def start_worker(settings: WorkerSettings) -> None:
+    """Prepare this process: leave Ctrl-C to the parent, and end when the parent ends, however it dies."""
+    global _worker  # noqa: PLW0603 (the process is the worker)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = Worker(settings)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def edit_in_worker(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | Unusable:
+    """Run ``Worker.edit`` in this process; errors are returned, since a raised one would carry its own traceback."""
+    assert _worker is not None  # noqa: S101 (start_worker ran before)
+    try:
+        return _worker.edit(work)
+    except Unusable as error:
+        return error
