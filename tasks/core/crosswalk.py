@@ -11,15 +11,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tasks.core.identifiers import Level
-from tasks.core.outcomes import SEVERITY, Outcome
-from tasks.core.reconciliation import prepare_views
+from tasks.core.outcomes import SEVERITY
+from tasks.core.reconciliation import DONE_RANK, prepare_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tasks.core.ledger import Ledger
-
-_DONE_RANK: Final = SEVERITY.index(Outcome.DONE)
 
 # Instances of one series with one fate and one row are alike as far as their parents are concerned. SQLite takes the
 # bare column `reason` from the entry that min() found.
@@ -82,7 +80,7 @@ COLUMNS: Final = CrosswalkLine._fields
 
 
 def crosswalk(ledger: Ledger) -> Iterator[CrosswalkLine]:
-    """Yield all lines: patients, studies, series, instances, each in the order of their original Orthanc identifiers."""
+    """Yield all lines: patients, studies, series, instances, each in the order of the original Orthanc identifiers."""
     prepare_views(ledger)
     ledger.execute("DROP TABLE IF EXISTS temp.crosswalk_group")
     ledger.execute(_GROUPS)
@@ -91,7 +89,7 @@ def crosswalk(ledger: Ledger) -> Iterator[CrosswalkLine]:
             yield from _parent_lines(level, [_Entry(*entry) for entry in entries])
     ledger.execute("DROP TABLE temp.crosswalk_group")
     for original, uid, new, new_uid, rank, reason, line in ledger.stream(_INSTANCES):
-        if rank == _DONE_RANK:
+        if rank == DONE_RANK:
             yield CrosswalkLine(Level.INSTANCE, original, new, uid, new_uid, SEVERITY[rank], "", str(line))
         else:
             yield CrosswalkLine(Level.INSTANCE, original, "", uid, "", SEVERITY[rank], reason, str(line))
@@ -116,15 +114,15 @@ class _Pair:
 
     new_dicom_id: str = ""
     is_there: bool = False
-    worst: tuple[Any, ...] = (_DONE_RANK, "", "")
+    worst: tuple[Any, ...] = (DONE_RANK, "", "")
     lines: set[int] = field(default_factory=set)
 
     def add(self, entry: _Entry) -> None:
         """Add some of its instances."""
         self.new_dicom_id = self.new_dicom_id or entry.new_dicom_id
-        self.is_there = self.is_there or entry.rank == _DONE_RANK
+        self.is_there = self.is_there or entry.rank == DONE_RANK
         self.lines.add(entry.line)
-        if entry.rank != _DONE_RANK:
+        if entry.rank != DONE_RANK:
             self.worst = min(self.worst, (entry.rank, entry.first, entry.reason))
 
     def merge(self, other: _Pair) -> None:

@@ -126,7 +126,7 @@ def _json_type(value: object) -> str:
     if isinstance(value, int | float):
         return "a number (write it in quotes: YAML and JSON drop leading zeros)"
     if isinstance(value, date):
-        return "a date (write it in quotes, as in \"20240131\")"
+        return 'a date (write it in quotes, as in "20240131")'
     return {list: "a list", dict: "an object", type(None): "null", str: "text"}.get(type(value), "another type")
 
 

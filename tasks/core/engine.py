@@ -78,15 +78,19 @@ class InstanceResult(NamedTuple):
 class Engine(Protocol):
     """Carries out chunks; the local engine and Orthanc behave alike behind it."""
 
-    def apply(self, chunk: Chunk, record: Callable[[Sequence[InstanceResult]], None]) -> None:
+    def apply(
+        self, chunk: Chunk, record: Callable[[Sequence[InstanceResult]], None], stopped: Callable[[], bool]
+    ) -> None:
         """Edit every instance of a chunk.
 
         Args:
             chunk: What to do; instances that are done already are not in it.
             record: Called with results as soon as they are durable; every instance is recorded exactly once unless an
                 exception is raised.
+            stopped: Asked several times a second; True ends the work as soon as that can be done cleanly.
 
         Raises:
+            Interrupted: ``stopped`` said so; what was not recorded is still to be done.
             TransientError: The chunk may be tried again.
             Unusable: Server or destination cannot be used; the run stops.
 

@@ -2,15 +2,15 @@
 
 ::
 
-    DeidflowError                 its text is safe to print, log and store: no cell, no identifier, no file name of a source
+    DeidflowError                 its text is safe to print, log and store: no cell, no identifier, no source's name
     ├── InvalidInput              stop before anything was changed; carries every problem found       (exit 2)
     ├── InstanceFailed            give this instance the outcome ``failed``, go on with the others
     ├── TransientError            try the chunk again, a limited number of times
     ├── Unusable                  stop the run: the server or the destination cannot be used           (exit 3)
     └── Interrupted               stop now; ``deidflow resume`` goes on from here                      (exit 130)
 
-Public names: ``DeidflowError``, ``InvalidInput``, ``InstanceFailed``, ``TransientError``, ``Unusable``, ``Interrupted``,
-``Problem``, ``os_error_text``.
+Public names: ``DeidflowError``, ``InvalidInput``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
+``Interrupted``, ``Problem``, ``os_error_text``.
 """
 
 from __future__ import annotations

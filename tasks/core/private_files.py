@@ -25,8 +25,8 @@ def replace_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
 
     Args:
         path: What is replaced or made; the file that a symbolic link leads to.
-        encoding: Python's name; ``utf-8-sig`` writes a byte order mark. What it cannot hold (half a surrogate pair, from
-            undecodable bytes) is written with a backslash.
+        encoding: Python's name; ``utf-8-sig`` writes a byte order mark. What it cannot hold (half a surrogate pair,
+            from undecodable bytes) is written with a backslash.
 
     Raises:
         OSError: The file cannot be written.

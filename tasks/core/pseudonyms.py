@@ -1,7 +1,8 @@
 """Generated identifiers, derived from a secret key: the same original always gets the same new one.
 
-No table is kept, so chunks, workers, machines and resumed runs agree by themselves, and whoever lacks the key can neither
-recompute nor reverse the mapping. The format is fixed for all releases of one major version (golden values in the tests).
+No table is kept, so chunks, workers, machines and resumed runs agree by themselves, and whoever lacks the key can
+neither recompute nor reverse the mapping. The format is fixed for all releases of one major version (golden values in
+the tests).
 
 Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``KeyFormatError``, ``new_key``.
 """
@@ -110,7 +111,8 @@ class Pseudonyms:
         Args:
             key: The secret.
             scope: Name of the project; pseudonyms of different scopes cannot be joined.
-            options: Hash of the row's effective options for modify (an edited copy is another object), None for anonymize.
+            options: Hash of the row's effective options for modify (an edited copy is another object), None for
+                anonymize.
 
         """
         self._tail = b"" if options is None else _field(options)

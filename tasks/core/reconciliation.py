@@ -1,15 +1,16 @@
-"""What became of each manifest row, of each instance and of the run as a whole, told by the ledger alone.
+"""What became of each manifest row, told by the ledger alone.
 
 Rows are streamed in manifest order with one query per kind of detail; no more than one row's details are in memory.
 
-Public names: ``RowResult``, ``Verdict``, ``row_results``, ``verdict``, ``VerdictCounter``, ``prepare_views``, ``reason_code``.
+Public names: ``RowResult``, ``row_results``, ``prepare_views``, ``reason_code``,
+``most_frequent_first``, ``DONE_RANK``.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 from tasks.core.outcomes import SEVERITY, Outcome, ReasonCode, reason_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from tasks.core.ledger import Ledger
 
-_DONE_RANK: Final = SEVERITY.index(Outcome.DONE)
+DONE_RANK: Final = SEVERITY.index(Outcome.DONE)
+"""In the view ``planned`` an outcome is its place in SEVERITY."""
+
 _INTERRUPTED: Final = reason_text(ReasonCode.INTERRUPTED, "the run stopped before this instance")
 _UNEXPLAINED: Final = reason_text(ReasonCode.INTERNAL_ERROR, "no reason was recorded")
 _WITHOUT_INSTANCES: Final = reason_text(ReasonCode.INTERNAL_ERROR, "no instance was planned for this row")
@@ -40,7 +43,7 @@ SELECT id, line, series, chunk, target, orthanc_id, sop_instance_uid, new_orthan
     CASE WHEN outcome = '{Outcome.DONE}' THEN '' WHEN outcome = '' THEN '{_INTERRUPTED}'
         WHEN reason = '' THEN '{_UNEXPLAINED}' ELSE reason END AS reason
 FROM instance WHERE line IS NOT NULL
-"""
+"""  # noqa: S608 (constants of this module only)
 
 _ROWS: Final = "SELECT line, orthanc_id, level, operation, verdict, reason, free FROM manifest_row ORDER BY line"
 _OUTCOMES: Final = """
@@ -68,8 +71,8 @@ class RowResult:
         level: What the source holds under it, "" when unknown.
         operation: ``anonymize`` or ``modify``, "" when the row does not say it rightly.
         outcome: The row's own, or the worst of its instances'.
-        reason: ``<code>: <text>``, "" when done. When its instances have several reasons: that of the worst (the first by
-            identifier), then how many are not done and why.
+        reason: ``<code>: <text>``, "" when done. When its instances have several reasons: that of the worst (the first
+            by identifier), then how many are not done and why.
         new_orthanc_ids: Results at the row's own level, sorted; empty until one instance is done.
         instances_expected: How many were planned; those done and those failed together.
         instances_done: How many are done.
@@ -101,90 +104,6 @@ class RowResult:
     def is_partly_done(self) -> bool:
         """Whether some of its instances are done, and some are not."""
         return 0 < self.instances_done < self.instances_expected
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The result of a run in numbers; nothing in it identifies anybody.
-
-    Attributes:
-        rows: How many manifest rows have each outcome; every outcome is a key.
-        instances: The same for instances.
-        rows_by_level: The same for the rows of each level, "unknown" when the source does not hold them.
-        row_reasons: How many rows are not done, by the code of their reason.
-        instance_reasons: The same for instances.
-        source_problems: How many files of the source were not used, by code.
-
-    """
-
-    rows: Mapping[Outcome, int]
-    instances: Mapping[Outcome, int]
-    rows_by_level: Mapping[str, Mapping[Outcome, int]]
-    row_reasons: Mapping[ReasonCode, int]
-    instance_reasons: Mapping[ReasonCode, int]
-    source_problems: Mapping[str, int]
-
-    @property
-    def reconciled(self) -> bool:
-        """Whether every row and every instance is done."""
-        return all(
-            count == 0
-            for counts in (self.rows, self.instances)
-            for outcome, count in counts.items()
-            if outcome is not Outcome.DONE
-        )
-
-    @property
-    def exit_code(self) -> int:
-        """0 when everything is reconciled, else 1."""
-        return 0 if self.reconciled else 1
-
-
-@dataclass(slots=True)
-class VerdictCounter:
-    """Counts row results as they pass by, so that one pass serves a file and the verdict."""
-
-    rows: Counter[Outcome] = field(default_factory=Counter)
-    by_level: dict[str, Counter[Outcome]] = field(default_factory=dict)
-    reasons: Counter[ReasonCode] = field(default_factory=Counter)
-
-    def count(self, results: Iterable[RowResult]) -> Iterator[RowResult]:
-        """Yield what is given, counted."""
-        for result in results:
-            self.rows[result.outcome] += 1
-            self.by_level.setdefault(result.level or "unknown", Counter())[result.outcome] += 1
-            if result.reason:
-                self.reasons[reason_code(result.reason)] += 1
-            yield result
-
-    def verdict(self, ledger: Ledger) -> Verdict:
-        """Return the verdict, once all rows have passed by."""
-        prepare_views(ledger)
-        instances: Counter[Outcome] = Counter()
-        reasons: Counter[ReasonCode] = Counter()
-        # The code ends at the colon; grouping by it keeps a million different texts out of memory.
-        query = "SELECT rank, substr(reason, 1, instr(reason || ':', ':') - 1), count(*) FROM planned GROUP BY 1, 2"
-        for rank, code, count in ledger.select(query):
-            instances[SEVERITY[rank]] += count
-            if rank != _DONE_RANK:
-                reasons[reason_code(code)] += count
-        problems = ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code")
-        return Verdict(
-            rows=_all_outcomes(self.rows),
-            instances=_all_outcomes(instances),
-            rows_by_level={level: _all_outcomes(counts) for level, counts in sorted(self.by_level.items())},
-            row_reasons=_most_frequent_first(self.reasons),
-            instance_reasons=_most_frequent_first(reasons),
-            source_problems=dict(problems),
-        )
-
-
-def verdict(ledger: Ledger) -> Verdict:
-    """Count what became of all rows and instances; what nothing is known about yet counts as cancelled."""
-    counter = VerdictCounter()
-    for _ in counter.count(row_results(ledger)):
-        pass
-    return counter.verdict(ledger)
 
 
 def row_results(ledger: Ledger) -> Iterator[RowResult]:
@@ -250,7 +169,7 @@ class _Tally:
             self._worst, self._reason = rank, reason
         self.expected += count
         self.attempts = max(self.attempts, attempts)
-        if rank == _DONE_RANK:
+        if rank == DONE_RANK:
             self.done += count
         else:
             self._texts += 1
@@ -268,7 +187,7 @@ class _Tally:
             return _WITHOUT_INSTANCES
         if self._texts <= 1:
             return self._reason
-        codes = ", ".join(f"{count} {code}" for code, count in _most_frequent_first(self._codes).items())
+        codes = ", ".join(f"{count} {code}" for code, count in most_frequent_first(self._codes).items())
         return f"{self._reason} ({self.expected - self.done} of {self.expected} instances are not done: {codes})"
 
 
@@ -287,9 +206,6 @@ class _Details:
             yield from self._next[1]
 
 
-def _all_outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:
-    return {outcome: counts.get(outcome, 0) for outcome in Outcome}
-
-
-def _most_frequent_first(counts: Mapping[ReasonCode, int]) -> dict[ReasonCode, int]:
+def most_frequent_first(counts: Mapping[ReasonCode, int]) -> dict[ReasonCode, int]:
+    """Return the same counts in an order that depends on them alone."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,10 +1,11 @@
 """DICOM tags and the paths to nested elements, in the syntax that Orthanc reads.
 
-Orthanc (1.9.4 on, ``DicomPath::Parse``) takes a keyword in its exact case, ``gggg,eeee``, ``gggg-eeee`` or ``ggggeeee``,
-the last three also in parentheses, and steps into sequences with ``Sequence[0].Tag`` and ``Sequence[*].Tag``.
+Orthanc (1.9.4 on, ``DicomPath::Parse``) takes a keyword in its exact case, ``gggg,eeee``, ``gggg-eeee`` or
+``ggggeeee``, the last three also in parentheses, and steps into sequences with ``Sequence[0].Tag`` and
+``Sequence[*].Tag``.
 
-Public names: ``Path``, ``parse_tag``, ``parse_path``, ``format_tag``, ``describe_tag``, ``dictionary_vr``, ``is_private``,
-``TagSyntaxError``, and the tags of the identifiers.
+Public names: ``Path``, ``parse_tag``, ``parse_path``, ``format_tag``, ``describe_tag``, ``dictionary_vr``,
+``is_private``, ``TagSyntaxError``, and the tags of the identifiers.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def dictionary_vr(tag: int) -> str | None:
     if tag & 0xFFFF == 0:
         return "UL"
     if is_private(tag):
-        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else None
+        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else None  # noqa: PLR2004 (PS3.5 section 7.8.1)
     try:
         return dictionary_VR(tag)
     except KeyError:

@@ -24,7 +24,7 @@ class TemplateError(ValueError):
     """The text is no template; ``str(error)`` says what a good one looks like and names columns only."""
 
 
-class EmptyCell(ValueError):  # noqa: N818 (it is a state of the row, reported under the column's name)
+class EmptyCell(ValueError):
     """A row has nothing in a cell that a template needs.
 
     Attributes:

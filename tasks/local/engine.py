@@ -5,31 +5,38 @@ Public names: ``LocalEngine``.
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, Self
 
-from tasks.core.errors import TransientError, Unusable
+from tasks.core.engine import InstanceResult
+from tasks.core.errors import Interrupted, Unusable
+from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.local.processes import make_pool
 from tasks.local.worker import edit_in_worker, start_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future, ProcessPoolExecutor
 
-    from tasks.core.engine import Chunk, InstanceResult, PlannedInstance
+    from tasks.core.engine import Chunk, PlannedInstance
     from tasks.core.request import Request
     from tasks.local.worker import WorkerSettings
 
-    Batch = list[tuple[Request, list[PlannedInstance]]]
-    Outcome = list[InstanceResult] | Unusable
+    Work = tuple[Request, PlannedInstance]
+    Record = Callable[[Sequence[InstanceResult]], None]
+    Stopped = Callable[[], bool]
 
 BATCH_INSTANCES: Final = 64
 """Instances per trip to a worker: enough to hide the trip and to share one flush to the disk."""
 
 BATCH_BYTES: Final = 64 << 20
 """Large instances travel in smaller batches, so that progress shows and little is lost with a worker."""
+
+_TRIES_ALONE: Final = 3
+_POLL_SECONDS: Final = 0.2
 
 
 class LocalEngine:
@@ -63,51 +70,47 @@ class LocalEngine:
                 self._pool.shutdown(wait=True, cancel_futures=True)
                 self._pool = None
 
-    def apply(self, chunk: Chunk, record: Callable[[Sequence[InstanceResult]], None]) -> None:
+    def apply(self, chunk: Chunk, record: Record, stopped: Stopped) -> None:
         """Edit every instance of a chunk; see ``Engine.apply``."""
+        work = [(request, instance) for request, instances in chunk.calls for instance in instances]
+        recorded: set[int] = set()
+
+        def note(results: Sequence[InstanceResult]) -> None:
+            record(results)
+            recorded.update(result.id for result in results)
+
         pool = self._started_pool()
         try:
-            futures = [pool.submit(edit_in_worker, batch) for batch in _batches(chunk)]
-            self._collect(futures, record)
+            _collect([pool.submit(edit_in_worker, batch) for batch in _batches(work)], note, stopped)
         except BrokenProcessPool:
             self._discard(pool)
-            message = f"chunk {chunk.key}: a worker process died"
-            raise TransientError(message) from None
+            self._apply_alone([one for one in work if one[1].id not in recorded], record, stopped)
 
-    def _collect(
-        self, futures: list[Future[Outcome]], record: Callable[[Sequence[InstanceResult]], None]
-    ) -> None:
-        """Record results batch by batch; when one fails for good, the batches that are under way still count."""
-        failure: BaseException | None = None
-        for future in futures:
-            if failure is not None and future.cancel():
-                continue
-            try:
-                outcome = future.result()
-            except BaseException as error:  # noqa: BLE001 (raised again below)
-                failure = failure or error
-                if not isinstance(error, Exception):
-                    break
-                continue
-            if isinstance(outcome, Unusable):
-                failure = failure or outcome
-            else:
-                record(outcome)
-        if failure is not None:
-            for future in futures:
-                future.cancel()
-            raise failure
+    def _apply_alone(self, work: Sequence[Work], record: Record, stopped: Stopped) -> None:
+        """Edit instances one by one in a process of their own: whichever kills it is found, and costs only itself."""
+        pool = self._new_pool(1)
+        try:
+            for request, instance in work:
+                for _ in range(_TRIES_ALONE):
+                    try:
+                        _collect([pool.submit(edit_in_worker, [(request, [instance])])], record, stopped)
+                        break
+                    except BrokenProcessPool:
+                        pool.shutdown(wait=False)
+                        pool = self._new_pool(1)
+                else:
+                    text = f"{_TRIES_ALONE} worker processes died while editing this instance"
+                    record([InstanceResult(instance.id, Outcome.FAILED, ReasonCode.WORKER_DIED, text)])
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _new_pool(self, workers: int) -> ProcessPoolExecutor:
+        return make_pool(workers, start_worker, self._settings)
 
     def _started_pool(self) -> ProcessPoolExecutor:
         with self._lock:
             if self._pool is None:
-                # Spawned, not forked: the parent has threads, and its locks and connections are none of the worker's.
-                self._pool = ProcessPoolExecutor(
-                    self._workers,
-                    mp_context=multiprocessing.get_context("spawn"),
-                    initializer=start_worker,
-                    initargs=(self._settings,),
-                )
+                self._pool = self._new_pool(self._workers)
             return self._pool
 
     def _discard(self, pool: ProcessPoolExecutor) -> None:
@@ -117,18 +120,54 @@ class LocalEngine:
                 self._pool = None
 
 
-def _batches(chunk: Chunk) -> Iterator[Batch]:
+def _collect(futures: list[Future[list[InstanceResult] | Unusable]], record: Record, stopped: Stopped) -> None:
+    """Record results batch by batch; when one fails for good, those that are under way still count."""
+    failure: Exception | None = None
+    for future in futures:
+        if failure is not None and future.cancel():
+            continue
+        try:
+            outcome = _result(future, stopped)
+        except Interrupted:
+            for waiting in futures:
+                waiting.cancel()
+            raise
+        except BrokenProcessPool as error:
+            failure = failure or error
+            continue
+        if isinstance(outcome, Unusable):
+            failure = failure or outcome
+        else:
+            record(outcome)
+    if failure is not None:
+        raise failure
+
+
+def _result(future: Future[list[InstanceResult] | Unusable], stopped: Stopped) -> list[InstanceResult] | Unusable:
+    while True:
+        try:
+            return future.result(timeout=_POLL_SECONDS)
+        except NotYet:
+            if stopped():
+                message = "interrupted"
+                raise Interrupted(message) from None
+
+
+def _batches(work: Iterable[Work]) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
     """Cut a chunk into trips."""
-    batch: Batch = []
-    count = size = 0
-    for request, instances in chunk.calls:
-        batch.append((request, []))
-        for instance in instances:
-            if count == BATCH_INSTANCES or (count and size + instance.size > BATCH_BYTES):
-                yield batch
-                batch, count, size = [(request, [])], 0, 0
-            batch[-1][1].append(instance)
-            count += 1
-            size += instance.size
-    if count:
-        yield batch
+    batch: list[Work] = []
+    size = 0
+    for one in work:
+        if len(batch) == BATCH_INSTANCES or (batch and size + one[1].size > BATCH_BYTES):
+            yield _by_request(batch)
+            batch, size = [], 0
+        batch.append(one)
+        size += one[1].size
+    if batch:
+        yield _by_request(batch)
+
+
+def _by_request(batch: list[Work]) -> list[tuple[Request, list[PlannedInstance]]]:
+    groups = groupby(batch, key=lambda one: id(one[0]))
+    parts = [list(group) for _, group in groups]
+    return [(part[0][0], [instance for _, instance in part]) for part in parts]

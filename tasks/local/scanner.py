@@ -139,7 +139,7 @@ class Scanner:
                         vr = LONG_VRS.get(raw_vr)
                         if vr is None:
                             raise self._error(f"unknown VR in {describe_tag(tag)}", position)
-                        (length,) = encoding.long_length.unpack_from(data, value)
+                        length = encoding.long_length.unpack_from(data, value)[0]
                         value += 4
                 else:
                     group, number, length = unpack_implicit(data, position)

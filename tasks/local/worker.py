@@ -8,11 +8,7 @@ Public names: ``WorkerSettings``, ``Worker``, ``start_worker``, ``edit_in_worker
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from dataclasses import dataclass, field
-from multiprocessing import parent_process
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final
 
 from tasks.core.engine import InstanceResult, PlannedInstance
@@ -24,6 +20,7 @@ from tasks.core.pseudonyms import Key, Pseudonyms
 from tasks.core.request import Operation, Request
 from tasks.core.tags import PATIENT_NAME, Path
 from tasks.local.index import identify
+from tasks.local.processes import prepare_process
 from tasks.local.rules import Rules, compile_rules
 from tasks.local.source_file import SourceFile
 from tasks.local.splice import Assembly, assemble
@@ -85,7 +82,8 @@ class Worker:
         self._compiled: dict[str, tuple[Rules, References]] = {}
         self._references: dict[str | None, References] = {}
 
-    def _compile(self, request: Request) -> tuple[Rules, References]:
+    def compile(self, request: Request) -> tuple[Rules, References]:
+        """Return a request's rules and its mapping of references; those used before are kept."""
         name = request.canonical()
         compiled = self._compiled.get(name)
         if compiled is None:
@@ -114,7 +112,7 @@ class Worker:
         staged: list[StagedResult] = []
         numbers: list[int] = []
         for request, instances in work:
-            rules, references = self._compile(request)
+            rules, references = self.compile(request)
             for instance in instances:
                 outcome = self._stage(instance, rules, references)
                 if isinstance(outcome, StagedResult):
@@ -202,18 +200,10 @@ _worker: Worker | None = None
 
 
 def start_worker(settings: WorkerSettings) -> None:
-    """Prepare this process: leave Ctrl-C to the parent, and end when the parent ends, however it dies."""
+    """Prepare this process."""
     global _worker  # noqa: PLW0603 (the process is the worker)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare_process()
     _worker = Worker(settings)
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def edit_in_worker(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | Unusable:

@@ -1,0 +1,190 @@
+"""The command ``deidflow``.
+
+Prefect is imported by ``run``, ``resume`` and ``serve`` only, since that takes longer than most other commands.
+
+Public names: ``main``, ``cli``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows import plan_view
+from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from tasks.core.identifiers import Level
+from tasks.safe_errors import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXIT_NOT_ALL_DONE = 1
+EXIT_INVALID = 2
+EXIT_UNUSABLE = 3
+EXIT_INTERRUPTED = 130
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+_FOLDER = click.Path(path_type=Path)
+
+
+def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what run and plan share."""
+    options = (
+        click.argument("config", type=_FOLDER),
+        click.option("--manifest", type=_FOLDER, metavar="CSV", help="Manifest to use instead of the config's."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override one config key by its dotted path; the value is YAML. "
+            "Example: --set execution.chunk_size=50. May be repeated.",
+        ),
+        click.option("--run-id", metavar="ID", help="Name of the run; one that exists is resumed."),
+        click.option("--runs-dir", type=_FOLDER, metavar="DIR", help="Parent of the run folders."),
+        click.option(
+            "--skip-invalid", is_flag=True, help="Give rows with problems the outcome 'invalid' and do the others."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings=_CONTEXT)
+@click.version_option(package_name="deidflow")
+@click.option("--debug", is_flag=True, help="Show where an error came from (never values).")
+@click.pass_context
+def cli(context: click.Context, *, debug: bool) -> None:
+    """Edit or de-identify DICOM in bulk, from a manifest, and account for every instance.
+
+    \b
+    A first run:
+      deidflow inventory incoming/ -o cohort.csv     list what a folder holds, as a manifest to fill in
+      deidflow plan nightly.yaml                     check everything, change nothing
+      deidflow run nightly.yaml                      do it, and write the report
+
+    \b
+    Exit codes: 0 everything reconciled; 1 some rows are not done; 2 config, manifest or source is invalid,
+    nothing was changed; 3 the server or the destination cannot be used; 130 interrupted, resume goes on.
+
+    Every key of the config and every column of the manifest: configs/README.md.
+    """  # noqa: D301 (\b keeps click from wrapping)
+    context.obj = debug
+
+
+@cli.command()
+@_config_options
+def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
+    """Do the whole job: check, plan, edit, verify, report.
+
+    Results go to the config's destination, the report to <runs-dir>/<run-id>/.
+    """
+    from flows.running import run_config  # noqa: PLC0415 (imports Prefect)
+
+    sys.exit(run_config(config, overrides, manifest=manifest, **options))
+
+
+@cli.command()
+@_config_options
+@click.option("--diff", type=click.IntRange(min=1), metavar="N", help="Show what happens to each element of N samples.")
+@click.option("--show-values", is_flag=True, help="With --diff: show values too (patient data on your screen).")
+def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
+    """Check config, manifest and source, and show what run would do. Changes nothing anywhere."""
+    plan_view.show_plan(config, overrides, manifest=manifest, **options)
+
+
+@cli.command()
+@click.argument("source")
+@click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write the manifest.")
+@click.option(
+    "--level",
+    type=click.Choice([str(level) for level in Level]),
+    default=str(Level.STUDY),
+    show_default=True,
+    help="One row per ...",
+)
+@click.option("--include-results", is_flag=True, help="List results of earlier runs, too.")
+def inventory(source: str, output: Path, level: str, *, include_results: bool) -> None:
+    """List what a folder or an Orthanc (http://...) holds, as a manifest to fill in."""
+    from flows.inventory_view import write_inventory_of  # noqa: PLC0415 (imports pandas)
+
+    write_inventory_of(source, output, Level(level), include_results=include_results)
+
+
+@cli.command()
+@click.argument("run_dir", type=_FOLDER)
+def resume(run_dir: Path) -> None:
+    """Finish an interrupted or partly failed run; what is done is not done again."""
+    from flows.running import resume_run  # noqa: PLC0415 (imports Prefect)
+
+    sys.exit(resume_run(run_dir))
+
+
+@cli.command()
+@click.argument("run_dir", type=_FOLDER)
+def verify(run_dir: Path) -> None:
+    """Read the results of a run back and check them against the sources and the report."""
+    from flows.run_views import verify_run  # noqa: PLC0415 (imports pandas)
+
+    sys.exit(verify_run(run_dir))
+
+
+@cli.command()
+@click.argument("run_dir", type=_FOLDER)
+def report(run_dir: Path) -> None:
+    """Write the report files of a run again, from its ledger."""
+    from flows.run_views import report_run  # noqa: PLC0415 (imports pandas)
+
+    sys.exit(report_run(run_dir))
+
+
+@cli.command()
+@click.argument("configs", type=_FOLDER, nargs=-1, required=True)
+def serve(configs: tuple[Path, ...]) -> None:
+    """Serve the flow on the schedule in each config, until stopped. (later)"""
+    del configs
+    raise InvalidInput("`deidflow serve` comes with a later version; until then start `deidflow run` from cron")
+
+
+def main() -> None:
+    """Run the command; errors go to standard error in plain words, and the exit code says of which kind they are."""
+    debug = "--debug" in sys.argv[1:]
+    if debug:  # accepted anywhere on the line
+        sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != "--debug")]
+    try:
+        cli.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = EXIT_INVALID
+    except (KeyboardInterrupt, click.Abort, Interrupted):
+        code = EXIT_INTERRUPTED
+    except InvalidInput as error:
+        for problem in error.problems:
+            _say(f"error: {problem}")
+        count = len(error.problems)
+        _say(f"{count} problem{'s' if count > 1 else ''} found; nothing was changed")
+        code = _explained(error, EXIT_INVALID, debug=debug)
+    except Unusable as error:
+        _say(f"error: {error}")
+        code = _explained(error, EXIT_UNUSABLE, debug=debug)
+    except (DeidflowError, Exception) as error:  # noqa: BLE001 (the last resort; the text of others may hold patient data)
+        text = str(error) if isinstance(error, DeidflowError) else type(error).__name__
+        _say(f"error: {text}\nThis is a mistake in deidflow; please report it with the output of --debug.")
+        code = _explained(error, EXIT_UNUSABLE, debug=debug)
+    else:
+        code = 0
+    sys.exit(code)
+
+
+def _explained(error: BaseException, code: int, *, debug: bool) -> int:
+    if debug:
+        _say(frames(error))
+    return code
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 (the user's terminal)

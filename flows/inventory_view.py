@@ -1,0 +1,57 @@
+"""``inventory``: list a source as a manifest to fill in.
+
+Public names: ``write_inventory_of``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
+from tasks.core.inventory import write_inventory
+from tasks.core.source import SourceInstance, SourceProblem
+from tasks.progress import make_progress
+from tasks.source import read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tasks.core.identifiers import Level
+    from tasks.progress import Progress
+
+
+def write_inventory_of(source: str, output: Path, level: Level, *, include_results: bool) -> None:
+    """Write the manifest and print what was found.
+
+    Raises:
+        InvalidInput: The source cannot be read.
+        Unusable: The manifest cannot be written.
+
+    """
+    if source.startswith(("http://", "https://")):
+        raise InvalidInput([Problem("an Orthanc as source comes with a later version; name a folder", "SOURCE")])
+    problems: Counter[str] = Counter()
+    with make_progress() as progress:
+        records = _instances(source, progress, problems, include_results=include_results)
+        try:
+            rows = write_inventory(records, level, output)
+        except OSError as error:
+            raise Unusable(f"{output} cannot be written: {os_error_text(error)}") from None
+    print(f"{rows} rows written to {output}")  # noqa: T201
+    for code, count in sorted(problems.items()):
+        print(f"{count} files not used: {code}")  # noqa: T201
+
+
+def _instances(
+    source: str, progress: Progress, problems: Counter[str], *, include_results: bool
+) -> Iterator[SourceInstance]:
+    for item in read_source(source, os.cpu_count() or 1, progress, with_attributes=True):
+        if isinstance(item, SourceProblem):
+            problems[item.code] += 1
+        elif item.is_result and not include_results:
+            problems["results of earlier runs (--include-results lists them)"] += 1
+        else:
+            yield item

@@ -1,0 +1,132 @@
+"""``plan``: show what a run would do, on standard output. Changes nothing anywhere.
+
+Public names: ``show_plan``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.core.outcomes import Outcome
+from tasks.core.request import Operation
+from tasks.freeze import prepare
+from tasks.progress import make_progress
+from tasks.run_folder import check_run_id
+from tasks.samples import sample_differences
+from tasks.settings import load_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.core.config import Config
+    from tasks.core.ledger import Ledger
+    from tasks.core.request import Request
+
+_SHOWN_CHUNKS = 20
+
+
+def show_plan(
+    config_file: Path,
+    overrides: tuple[str, ...],
+    *,
+    manifest: Path | None,
+    run_id: str | None,
+    runs_dir: Path | None,
+    skip_invalid: bool,
+    diff: int | None,
+    show_values: bool,
+) -> None:
+    """Check everything and print the plan.
+
+    Raises:
+        InvalidInput: With every problem.
+
+    """
+    config = load_config(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
+    if run_id is not None:
+        check_run_id(run_id)
+    with make_progress() as progress:
+        prepared = prepare(config, progress, skip_invalid=skip_invalid)
+    with prepared.ledger as ledger:
+        for problem in prepared.set_aside:
+            _print(f"set aside: {problem}")
+        _show_totals(ledger, config)
+        _show_requests(ledger, config)
+        _show_chunks(ledger)
+        if prepared.new_key_text:
+            _print("\nno key is configured: the run would make its own, and identifiers of other runs would not match")
+        if diff:
+            for sample in sample_differences(ledger, config, prepared.key, diff, show_values=show_values):
+                _print(f"\nsample, line {sample.line} of the manifest")
+                for line in sample.lines():
+                    _print(f"  {line}")
+
+
+def _show_totals(ledger: Ledger, config: Config) -> None:
+    rows = dict(ledger.select("SELECT verdict, count(*) FROM manifest_row GROUP BY verdict"))
+    planned = rows.pop("", 0)
+    others = "".join(f", {count} {verdict}" for verdict, count in sorted(rows.items()))
+    _print(f"rows:             {planned} planned{others}")
+    counts = ledger.select(
+        "SELECT count(*), count(DISTINCT s.series), count(DISTINCT s.study), count(DISTINCT s.patient),"
+        " sum(i.outcome <> ''), sum(i.size) FROM instance i JOIN series s ON s.id = i.series"
+    )[0]
+    _print(f"to edit:          {counts[0]} instances, {counts[1]} series, {counts[2]} studies, {counts[3]} patients")
+    _print(f"                  {(counts[5] or 0) / 1e6:,.1f} MB to {config.destination and config.destination.folder}")
+    for reason, count in ledger.select(
+        "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
+    ):
+        _print(f"will fail:        {count} instances, {reason}")
+    for code, count in ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code"):
+        _print(f"source problems:  {count} {code}")
+
+
+def _show_requests(ledger: Ledger, config: Config) -> None:
+    from tasks.core.plan_intake import RequestCache  # noqa: PLC0415
+
+    requests = RequestCache(ledger)
+    used = ledger.select(
+        "SELECT m.request, count(DISTINCT m.line), count(i.id) FROM manifest_row m JOIN instance i ON i.line = m.line"
+        " GROUP BY m.request ORDER BY m.request"
+    )
+    _print(f"requests:         {len(used)} different")
+    for number, rows, instances in used[:_SHOWN_CHUNKS]:
+        request = requests.get(number)
+        _print(f"  {request.operation} for {rows} rows, {instances} instances: {_changes(request, config)}")
+    if len(used) > _SHOWN_CHUNKS:
+        _print(f"  ... and {len(used) - _SHOWN_CHUNKS} more")
+
+
+def _changes(request: Request, config: Config) -> str:
+    """Say which identifiers change and which elements the request names; never a value."""
+    if request.operation is Operation.ANONYMIZE:
+        parts = [f"profile {request.settings.dicom_version}", "all identifiers new"]
+        parts.append(f"hardening {'on' if config.hardening else 'off'}")
+    else:
+        level = request.level()
+        parts = [f"identifiers new from {level} down"]
+    edits = request.edits
+    for name, paths in (("replace", edits.replace), ("remove", edits.remove), ("keep", edits.keep)):
+        if paths:
+            parts.append(f"{name} {', '.join(path.describe() for path in paths)}")
+    if request.settings.transcode:
+        parts.append(f"transcode to {request.settings.transcode}")
+    if not request.settings.keep_source:
+        parts.append("SOURCES ARE DELETED afterwards")
+    return "; ".join(parts)
+
+
+def _show_chunks(ledger: Ledger) -> None:
+    chunks = ledger.select(
+        "SELECT c.key, c.instances, count(DISTINCT i.line), min(i.line), max(i.line), sum(i.size) FROM chunk c"
+        " JOIN instance i ON i.chunk = c.number GROUP BY c.number ORDER BY c.number"
+    )
+    _print(f"chunks:           {len(chunks)}")
+    for key, instances, rows, first, last, size in chunks[:_SHOWN_CHUNKS]:
+        _print(f"  {key}  {instances} instances of {rows} rows (lines {first} to {last}), {size / 1e6:,.1f} MB")
+    if len(chunks) > _SHOWN_CHUNKS:
+        _print(f"  ... and {len(chunks) - _SHOWN_CHUNKS} more")
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201 (the command's output)

@@ -1,0 +1,83 @@
+"""``verify`` and ``report``: look at a run that has ended.
+
+Public names: ``verify_run``, ``report_run``.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import tempfile
+from pathlib import Path
+
+from tasks.core.errors import InvalidInput
+from tasks.core.ledger import FILE_NAME, Ledger
+from tasks.core.locks import lock_folder
+from tasks.core.outcomes import Outcome
+from tasks.core.report_files import write_reports
+from tasks.core.verdict import verdict
+from tasks.progress import make_progress
+from tasks.reports import publish_reports
+from tasks.run_folder import open_run
+from tasks.verification import verify_results
+
+_COMPARED = ("reconciliation.csv", "crosswalk.csv", "failures.csv", "source_problems.csv")
+
+
+def report_run(folder: Path) -> int:
+    """Write the report files of a run again; return the exit code of its verdict."""
+    folder = _run_folder(folder)
+    with lock_folder(folder, "the run"):
+        run = open_run(folder)
+        try:
+            with make_progress() as progress:
+                result = publish_reports(run, progress)
+        finally:
+            run.close()
+    print(f"report: {folder / 'report.html'}")  # noqa: T201
+    return result.exit_code
+
+
+def verify_run(folder: Path) -> int:
+    """Read all results of a run back; return 0 when they and the report are what they should be, else 1.
+
+    What is found to be wrong is noted in the ledger, so that ``resume`` mends it and ``report`` shows it.
+    """
+    folder = _run_folder(folder)
+    with lock_folder(folder, "the run"):
+        run = open_run(folder)
+        try:
+            stale = _stale_reports(run.ledger, folder) if run.ledger.meta("ended") is not None else []
+            with make_progress() as progress:
+                failed = verify_results(run, progress, full=True)
+            result = verdict(run.ledger)
+        finally:
+            run.close()
+    done = result.instances[Outcome.DONE]
+    print(f"results:  {done} as they should be, {failed} not")  # noqa: T201
+    for code, count in result.instance_reasons.items():
+        print(f"          {count} {code}")  # noqa: T201
+    print(f"report:   {'agrees with the ledger' if not stale else 'differs: ' + ', '.join(stale)}")  # noqa: T201
+    if failed:
+        print(f"mend it:  deidflow resume {folder}")  # noqa: T201
+    elif stale:
+        print(f"mend it:  deidflow report {folder}")  # noqa: T201
+    return 1 if failed or stale or not result.reconciled else 0
+
+
+def _stale_reports(ledger: Ledger, folder: Path) -> list[str]:
+    """Return the names of report files that are not what the ledger says."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        write_reports(ledger, Path(scratch))
+        return [name for name in _COMPARED if not _same(folder / name, Path(scratch) / name)]
+
+
+def _same(one: Path, other: Path) -> bool:
+    if not one.exists() or not other.exists():
+        return one.exists() == other.exists()
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def _run_folder(folder: Path) -> Path:
+    if not (folder / FILE_NAME).exists():
+        raise InvalidInput(f"{folder}: no run folder; name the folder that `deidflow run` printed")
+    return folder.absolute()

@@ -1,0 +1,153 @@
+"""``run`` and ``resume``: prepare, give the run to the flow, and say how it ended.
+
+Public names: ``run_config``, ``resume_run``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from flows.environment import prepare_prefect
+from tasks.chunks import reset_unfinished
+from tasks.core.errors import Interrupted, InvalidInput, Unusable
+from tasks.core.ledger import FILE_NAME
+from tasks.core.locks import lock_folder
+from tasks.core.outcomes import Outcome
+from tasks.core.verdict import Verdict, verdict
+from tasks.freeze import find_again, manifest_sha256, prepare
+from tasks.progress import make_progress
+from tasks.run_folder import KEY_FILE, Run, check_run_id, create_run, differences, new_run_id, open_run, run_identity
+from tasks.settings import load_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXIT_UNUSABLE = 3
+
+
+def run_config(
+    config_file: Path,
+    overrides: tuple[str, ...],
+    *,
+    manifest: Path | None,
+    run_id: str | None,
+    runs_dir: Path | None,
+    skip_invalid: bool,
+) -> int:
+    """Do a whole job; return the exit code.
+
+    Raises:
+        InvalidInput: Nothing was changed.
+        Unusable: The run folder or the destination cannot be written.
+        Interrupted: ``resume`` goes on from here.
+
+    """
+    config = load_config(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
+    if run_id is not None:
+        check_run_id(run_id)
+    folder = config.report.runs_dir / (run_id or new_run_id(config.name))
+    if (folder / FILE_NAME).exists():
+        with lock_folder(folder, "the run"):
+            run = open_run(folder)
+            try:
+                _require_same(run, run_identity(config, manifest_sha256(config), run.key.fingerprint))
+                run.ledger.set_meta("config", config.to_json())
+            finally:
+                run.close()
+            return _resume(folder)
+    with make_progress() as progress:
+        prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=_kept_key(folder))
+    for problem in prepared.set_aside:
+        _say(f"set aside: {problem}")
+    if prepared.new_key_text:
+        _say(
+            "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
+            "identifiers of other runs will not match"
+        )
+    create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text).close()
+    with lock_folder(folder, "the run"):
+        return _work(folder)
+
+
+def resume_run(folder: Path) -> int:
+    """Finish a run; return the exit code.
+
+    Raises:
+        InvalidInput: It is no run folder.
+        Unusable: Another process works on it, or the destination cannot be written.
+        Interrupted: Resume again.
+
+    """
+    if not (folder / FILE_NAME).exists():
+        raise InvalidInput(f"{folder}: no run folder; name the folder that `deidflow run` printed")
+    with lock_folder(folder, "the run"):
+        return _resume(folder.absolute())
+
+
+def _resume(folder: Path) -> int:
+    run = open_run(folder)
+    try:
+        finished = verdict(run.ledger).reconciled and (folder / "summary.json").exists()
+        if not finished:
+            reset_unfinished(run.ledger)
+            with make_progress() as progress:
+                find_again(run, progress)
+            run.ledger.execute("DELETE FROM meta WHERE key IN ('ended', 'unusable')")
+        else:
+            _print_verdict(verdict(run.ledger), folder)
+    finally:
+        run.close()
+    return 0 if finished else _work(folder)
+
+
+def _work(folder: Path) -> int:
+    """Let the flow work on a frozen run; what became of it is read from the ledger, never from Prefect."""
+    prepare_prefect()
+    from flows.bulk_edit import bulk_edit  # noqa: PLC0415 (takes seconds, and must find the environment prepared)
+
+    try:
+        bulk_edit(run_dir=str(folder), return_state=True)
+    except KeyboardInterrupt:
+        _say(f"interrupted; finish it with: deidflow resume {folder}")
+        raise Interrupted("interrupted") from None
+    run = open_run(folder)
+    try:
+        unusable = run.ledger.meta("unusable")
+        ended = run.ledger.meta("ended")
+        result = verdict(run.ledger)
+    finally:
+        run.close()
+    if ended is None:
+        raise Unusable(f"the run did not come to its end; finish it with: deidflow resume {folder}")
+    _print_verdict(result, folder)
+    if unusable:
+        raise Unusable(f"{unusable}; then finish the run with: deidflow resume {folder}")
+    return result.exit_code
+
+
+def _require_same(run: Run, current: dict[str, object]) -> None:
+    found = differences(run.ledger.meta("identity"), current)
+    if found:
+        raise InvalidInput(found)
+
+
+def _kept_key(folder: Path) -> str | None:
+    """Return the key of a run that was interrupted before its plan was stored."""
+    try:
+        return (folder / KEY_FILE).read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _print_verdict(result: Verdict, folder: Path) -> None:
+    """Print the last lines of a run: counts by outcome, source problems, where the report is."""
+    for what, counts in (("rows", result.rows), ("instances", result.instances)):
+        parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
+        print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
+    print(f"{'source problems:':<17}{sum(result.source_problems.values())}")  # noqa: T201
+    print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 (the user's terminal)

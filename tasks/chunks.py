@@ -1,0 +1,74 @@
+"""One chunk of a run: give it to the engine, and write what became of it into the ledger.
+
+Public names: ``open_chunks``, ``instances_to_do``, ``reset_unfinished``, ``apply_chunk``, ``give_up``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.core.errors import DeidflowError, TransientError
+from tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from tasks.core.planner import chunk_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.core.engine import Engine, InstanceResult
+    from tasks.core.ledger import Ledger
+    from tasks.progress import Progress
+    from tasks.run_folder import Run
+
+
+def open_chunks(ledger: Ledger) -> list[int]:
+    """Return the numbers of the chunks that hold something to do, in order."""
+    return [
+        number
+        for (number,) in ledger.select(
+            "SELECT DISTINCT chunk FROM instance WHERE chunk IS NOT NULL AND outcome = '' ORDER BY chunk"
+        )
+    ]
+
+
+def instances_to_do(ledger: Ledger) -> int:
+    """Return how many instances are still to be done."""
+    return int(ledger.scalar("SELECT count(*) FROM instance WHERE chunk IS NOT NULL AND outcome = ''"))
+
+
+def reset_unfinished(ledger: Ledger) -> None:
+    """Give everything that is not done another try; what no try can mend (collisions) has no chunk and stays."""
+    ledger.execute(
+        "UPDATE instance SET outcome = '', reason = '' WHERE chunk IS NOT NULL AND outcome NOT IN ('', ?)",
+        (Outcome.DONE,),
+    )
+
+
+def give_up(ledger: Ledger, number: int, error: DeidflowError) -> None:
+    """Fail what is left of a chunk that no further attempt will be made at."""
+    code = ReasonCode.SERVER_ERROR if isinstance(error, TransientError) else ReasonCode.INTERNAL_ERROR
+    ledger.execute(
+        "UPDATE instance SET outcome = ?, reason = ? WHERE chunk = ? AND outcome = ''",
+        (Outcome.FAILED, reason_text(code, str(error)), number),
+    )
+
+
+def apply_chunk(run: Run, number: int, engine: Engine, progress: Progress) -> None:
+    """Do what is still to be done of one chunk.
+
+    Raises:
+        TransientError: It may be tried again; what was recorded stays.
+        Unusable: Server or destination cannot be used.
+        Interrupted: The run is to stop.
+
+    """
+    ledger = run.ledger
+    ledger.execute("UPDATE instance SET attempts = attempts + 1 WHERE chunk = ? AND outcome = ''", (number,))
+
+    def record(results: Sequence[InstanceResult]) -> None:
+        ledger.execute_many(
+            "UPDATE instance SET outcome = ?, reason = ?, evidence = ? WHERE id = ?",
+            [(result.outcome, result.reason, result.evidence, result.id) for result in results],
+        )
+        progress.advance(len(results))
+
+    engine.apply(chunk_of(ledger, run.requests, number), record, run.stop.is_set)

@@ -1,0 +1,146 @@
+"""From a config to a frozen plan: read the manifest, index the source, check both against each other. No Prefect.
+
+Public names: ``Prepared``, ``prepare``, ``find_again``, ``manifest_sha256``.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from tasks.core.errors import InvalidInput, Problem, os_error_text
+from tasks.core.ledger import Ledger
+from tasks.core.manifest import Manifest
+from tasks.core.plan_intake import add_instances, add_rows
+from tasks.core.planner import PlanOptions, make_plan
+from tasks.core.pseudonyms import Key, new_key
+from tasks.core.replan import adopt, needs_replan
+from tasks.local.transcoder import can_write
+from tasks.settings import check_files, load_key
+from tasks.source import mark_ambiguous, read_source
+
+if TYPE_CHECKING:
+    from tasks.core.config import Config
+    from tasks.progress import Progress
+    from tasks.run_folder import Run
+
+
+@dataclass(slots=True)
+class Prepared:
+    """An accepted plan that is not stored anywhere yet.
+
+    Attributes:
+        ledger: In a private temporary file.
+        key: Secret of its generated identifiers.
+        new_key_text: That key in hex when it was made for this run.
+        set_aside: Problems of rows that are ``invalid`` (with --skip-invalid).
+
+    """
+
+    ledger: Ledger
+    key: Key
+    new_key_text: str | None
+    set_aside: list[Problem]
+
+
+def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, key_text: str | None = None) -> Prepared:
+    """Read and check everything; nothing is changed anywhere.
+
+    Args:
+        config: Checked by ``load_config``.
+        progress: Shows the steps.
+        skip_invalid: Set rows with problems aside instead of refusing the manifest.
+        key_text: The key of an existing run, for a config that names none.
+
+    Raises:
+        InvalidInput: With every problem of files, options, manifest and plan.
+
+    """
+    problems = check_files(config)
+    syntax = config.defaults.settings.transcode
+    if config.engine == "local" and syntax and not can_write(syntax):
+        text = (
+            "no installed codec writes this transfer syntax; uncompressed, deflated and RLE always work, for others "
+            "install the extra `codecs` or use engine orthanc"
+        )
+        problems.append(Problem(text, key="options.Transcode"))
+    if config.engine == "orthanc" or config.source.orthanc or (config.destination and config.destination.orthanc):
+        problems.append(Problem("Orthanc servers come with a later version; use folders and engine local", key="engine"))
+    if problems:
+        raise InvalidInput(problems)
+    key = load_key(config)
+    new_key_text = None
+    if key is None:
+        new_key_text = key_text or new_key()
+        key = Key.parse(new_key_text)
+    started = time.monotonic()
+    ledger, set_aside = _plan(config, _manifest_bytes(config), key, progress, skip_invalid=skip_invalid)
+    ledger.set_meta("seconds_by_step", {"plan": round(time.monotonic() - started, 3)})
+    return Prepared(ledger, key, new_key_text, set_aside)
+
+
+def find_again(run: Run, progress: Progress) -> int:
+    """Look once more for what a run did not find or found ambiguous, and add it to the run's plan.
+
+    Returns:
+        How many instances there are to do now that were not before.
+
+    """
+    if not needs_replan(run.ledger):
+        return 0
+    content = base64.b64decode(run.ledger.meta("manifest"))
+    fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True)
+    with fresh:
+        return adopt(run.ledger, fresh, run.config.execution.chunk_size)
+
+
+def manifest_sha256(config: Config) -> str:
+    """Return the hash of the manifest as it is now.
+
+    Raises:
+        InvalidInput: It cannot be read.
+
+    """
+    return sha256(_manifest_bytes(config)).hexdigest()
+
+
+def _manifest_bytes(config: Config) -> bytes:
+    try:
+        return config.manifest.read_bytes()
+    except OSError as error:
+        raise InvalidInput([Problem(f"cannot be read: {os_error_text(error)}", str(config.manifest))]) from None
+
+
+def _plan(
+    config: Config, content: bytes, key: Key, progress: Progress, *, skip_invalid: bool
+) -> tuple[Ledger, list[Problem]]:
+    """Return a planned ledger, not stored anywhere, and the problems of rows that were set aside."""
+    ledger = Ledger.prepare()
+    try:
+        progress.start("reading the manifest")
+        manifest = Manifest(content, config.defaults, str(config.manifest))
+        ledger.set_meta("manifest", base64.b64encode(content).decode("ascii"))
+        ledger.set_meta("manifest_name", config.manifest.name)
+        ledger.set_meta("manifest_sha256", manifest.sha256)
+        row_problems = add_rows(ledger, manifest)
+        folder = str(config.source.folder)
+        add_instances(ledger, read_source(folder, config.execution.workers, progress))
+        mark_ambiguous(ledger, folder)
+        progress.start("planning")
+        options = PlanOptions(
+            manifest_name=str(config.manifest),
+            key=key,
+            scope=config.scope,
+            allow_merge=config.pseudonyms is not None and config.pseudonyms.allow_merge,
+            chunk_size=config.execution.chunk_size,
+            skip_invalid=skip_invalid,
+        )
+        set_aside = make_plan(ledger, row_problems, options)
+        progress.finish()
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger, set_aside

@@ -1,0 +1,53 @@
+"""Runs that are being worked on in this process: what tasks share that no Prefect parameter may hold.
+
+Prefect stores parameters; so a task gets a run folder's path and a number, and finds the open ledger, the key and the
+engine here.
+
+Public names: ``Live``, ``live_run``, ``going_live``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.core.engine import Engine
+    from tasks.progress import Progress
+    from tasks.run_folder import Run
+
+
+@dataclass(slots=True)
+class Live:
+    """An open run with its engine and progress."""
+
+    run: Run
+    engine: Engine
+    progress: Progress
+
+
+_live: dict[str, Live] = {}
+
+
+@contextlib.contextmanager
+def going_live(live: Live) -> Iterator[str]:
+    """Make a run known to this process's tasks; yield the text that they find it by."""
+    name = str(live.run.folder)
+    _live[name] = live
+    try:
+        yield name
+    finally:
+        del _live[name]
+
+
+def live_run(name: str) -> Live:
+    """Return a run of this process.
+
+    Raises:
+        KeyError: It is not being worked on here.
+
+    """
+    return _live[name]

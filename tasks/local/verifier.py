@@ -1,0 +1,273 @@
+"""Read results back and compare them with their sources, by pydicom: nothing of the code that wrote them is used.
+
+Public names: ``Expected``, ``VerifierSettings``, ``start_verifier``, ``verify_in_worker``, ``UidMap``.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+
+from pydicom import dcmread
+
+from tasks.core.engine import InstanceResult, PlannedInstance
+from tasks.core.errors import InstanceFailed
+from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.core.request import Operation, Request
+from tasks.core.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
+from tasks.local.index import read_index_entries
+from tasks.local.processes import prepare_process
+from tasks.local.store import relative_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydicom import Dataset
+
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_COMPARED_BYTES: Final = 1 << 20
+_PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_CURVES_AND_OVERLAYS: Final = (0x5000, 0x6000)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierSettings:
+    """What is the same for all instances.
+
+    Attributes:
+        source: The source folder.
+        destination: The destination folder.
+        full: Read every result; otherwise only whether it is there with its identifiers.
+        hardening: Whether anonymize was to leave no name, no ID, no overlay.
+        uid_map: SQLite file of original and new UIDs of the run; "" when nothing was anonymized.
+        keeps_evidence: Whether the sources are to be deleted, so that a hash of the pixel data has to stand in for them.
+
+    """
+
+    source: bytes
+    destination: str
+    full: bool
+    hardening: bool
+    uid_map: str = ""
+    keeps_evidence: bool = False
+
+
+class Expected(NamedTuple):
+    """A result to verify: its instance, and the hash of its pixel data when the source is gone."""
+
+    instance: PlannedInstance
+    evidence: str = ""
+
+
+class UidMap:
+    """New UIDs of the run by original ones, in a file that several processes read."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file read-only."""
+        self._connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        self.get = lru_cache(maxsize=65536)(self._get)
+
+    def _get(self, original: str) -> str | None:
+        row = self._connection.execute("SELECT new FROM uid WHERE original = ?", (original,)).fetchone()
+        return row[0] if row else None
+
+
+class Verifier:
+    """Verifier of one run's results."""
+
+    def __init__(self, settings: VerifierSettings) -> None:
+        """Open what all instances share."""
+        self._settings = settings
+        self._uids = UidMap(settings.uid_map) if settings.uid_map else None
+
+    def verify(self, work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
+        """Verify results; what is wrong with one is its outcome, nothing is raised."""
+        results = []
+        for request, expected in work:
+            for one in expected:
+                number = one.instance.id
+                try:
+                    evidence = self._verify(request, one)
+                    results.append(InstanceResult(number, Outcome.DONE, evidence=evidence))
+                except InstanceFailed as problem:
+                    gone = problem.code is ReasonCode.RESULT_MISSING
+                    outcome = Outcome.MISSING if gone else Outcome.FAILED
+                    results.append(InstanceResult(number, outcome, problem.code, str(problem)))
+                except Exception as error:  # noqa: BLE001 (a result that cannot be read; the text may hold values)
+                    text = f"the result cannot be read back ({type(error).__name__})"
+                    results.append(InstanceResult(number, Outcome.FAILED, ReasonCode.RESULT_DIFFERS, text))
+        return results
+
+    def _verify(self, request: Request, expected: Expected) -> str:
+        new = expected.instance.new
+        path = relative_path(new).encode()
+        destination = os.fsencode(self._settings.destination)
+        try:
+            is_file = stat.S_ISREG(os.stat(os.path.join(destination, path)).st_mode)  # noqa: PTH116, PTH118 (bytes)
+        except OSError:
+            is_file = False
+        if not is_file:
+            raise InstanceFailed(ReasonCode.RESULT_MISSING, "the result is not in the destination")
+        if not self._settings.full:
+            (entry,) = read_index_entries(destination, [path])
+            if getattr(entry, "identifiers", None) != new:
+                raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
+            return ""
+        source = os.path.join(self._settings.source, expected.instance.path)  # noqa: PTH118 (bytes)
+        result = os.path.join(destination, path)  # noqa: PTH118 (bytes)
+        with open(result, "rb") as result_file, warnings.catch_warnings():  # noqa: PTH123 (bytes)
+            warnings.simplefilter("ignore")
+            if expected.evidence and not os.path.exists(source):  # noqa: PTH110 (bytes)
+                return self._compare_with_evidence(request, expected, result_file)
+            with open(source, "rb") as source_file:  # noqa: PTH123 (bytes)
+                return self._compare(request, expected, source_file, result_file)
+
+    def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> str:
+        source = dcmread(source_file, force=True, stop_before_pixels=True)
+        result = dcmread(result_file, force=True, stop_before_pixels=True)
+        _check_identifiers(result, expected.instance)
+        anonymized = request.operation is Operation.ANONYMIZE
+        if anonymized and self._uids is not None:
+            self._check_references(request, source, result)
+        if anonymized and self._settings.hardening:
+            _check_nothing_left(request, source, result)
+        if not _touches_pixels(request):
+            _check_pixels(source, result, source_file, result_file)
+        return self._evidence(result, result_file)
+
+    def _evidence(self, result: Dataset, result_file: BinaryIO) -> str:
+        return _pixel_hash(result, result_file) if self._settings.keeps_evidence else ""
+
+    def _compare_with_evidence(self, request: Request, expected: Expected, result_file: BinaryIO) -> str:
+        result = dcmread(result_file, force=True, stop_before_pixels=True)
+        _check_identifiers(result, expected.instance)
+        if not _touches_pixels(request) and _pixel_hash(result, result_file) != expected.evidence:
+            raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not what it was after the run")
+        return expected.evidence
+
+    def _check_references(self, request: Request, source: Dataset, result: Dataset) -> None:
+        """Every UID of the source that names something in this run must name what that became."""
+        assert self._uids is not None  # noqa: S101 (the caller's condition)
+        named = {path.tag for path in request.edits.paths()}
+        found = dict(_uids(result, ()))
+        for path, old in _uids(source, ()):
+            new = found.get(path)
+            if new is None or path[-1] in named or any(step in named for step in path[:-2:2]):
+                continue
+            for before, after in zip(old, new, strict=False):
+                expected = self._uids.get(before)
+                if expected is not None and after not in (expected, before):
+                    text = f"{describe_tag(path[-1])} names another object than in the source"
+                    raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
+
+
+def _uids(dataset: Dataset, above: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], list[str]]]:
+    """Yield each UID element with its path (tags and item numbers by turns)."""
+    for element in dataset:
+        path = (*above, int(element.tag))
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value or ()):
+                yield from _uids(item, (*path, number))
+        elif element.VR == "UI" and element.value:
+            values = [element.value] if isinstance(element.value, str) else element.value
+            yield path, [str(value) for value in values]
+
+
+def _check_identifiers(result: Dataset, instance: PlannedInstance) -> None:
+    keywords = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    for keyword, wanted in zip(keywords, instance.new, strict=True):
+        element = result.get(keyword)
+        value = "" if element is None else _joined(element)
+        if value.replace("\0", "").rstrip(" ") != wanted:
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, f"{keyword} of the result is not the planned one")
+    in_meta = getattr(result, "file_meta", {}).get("MediaStorageSOPInstanceUID")
+    if in_meta and str(in_meta) != instance.new.sop_instance_uid:
+        text = "MediaStorageSOPInstanceUID of the result is not its SOPInstanceUID"
+        raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
+
+
+def _joined(value: Any) -> str:  # noqa: ANN401 (pydicom's values)
+    return value if isinstance(value, str) else "\\".join(str(part) for part in value)
+
+
+def _check_nothing_left(request: Request, source: Dataset, result: Dataset) -> None:
+    """Look for the original name and ID at any depth, and for overlays and curves at top level."""
+    kept = {path.tag for path in request.edits.keep}
+    for tag, keyword in ((PATIENT_NAME, "PatientName"), (PATIENT_ID, "PatientID")):
+        original = str(source.get(keyword) or "").strip()
+        if not original or tag in kept or str(request.edits.replace.get(Path((), tag), "")).strip() == original:
+            continue
+        for element in result.iterall():
+            if element.tag == tag and str(element.value or "").strip() == original:
+                raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"the original {keyword} is left in the result")
+    named = {path.tag for path in (*request.edits.keep, *request.edits.replace)}
+    for tag in result.keys():  # noqa: SIM118 (a Dataset iterates over elements)
+        if tag.group & 0xFF00 in _CURVES_AND_OVERLAYS and not tag.is_private and int(tag) not in named:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"{describe_tag(int(tag))} is left in the result")
+
+
+def _touches_pixels(request: Request) -> bool:
+    return bool(request.settings.transcode) or any(
+        path.tag >> 16 == 0x7FE0 for path in (*request.edits.replace, *request.edits.remove)  # noqa: PLR2004 (pixel data)
+    )
+
+
+def _check_pixels(source: Dataset, result: Dataset, source_file: BinaryIO, result_file: BinaryIO) -> None:
+    """Compare from the pixel data on; when what stands behind it differs, the pixel data alone."""
+    if not _is_deflated(source) and _same_rest(source_file, result_file):
+        return
+    for file in (source_file, result_file):
+        file.seek(0)
+    before, after = dcmread(source_file, force=True), dcmread(result_file, force=True)
+    for keyword in _PIXEL_KEYWORDS:
+        old = before.get(keyword)
+        if old is not None and old != after.get(keyword):
+            raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
+
+
+def _is_deflated(dataset: Dataset) -> bool:
+    return bool(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID") == _DEFLATED)
+
+
+def _same_rest(first: BinaryIO, second: BinaryIO) -> bool:
+    while True:
+        one, other = first.read(_COMPARED_BYTES), second.read(_COMPARED_BYTES)
+        if one != other:
+            return False
+        if not one:
+            return True
+
+
+def _pixel_hash(result: Dataset, result_file: BinaryIO) -> str:
+    if _is_deflated(result):
+        result_file.seek(0)
+        full = dcmread(result_file, force=True)
+        return sha256(b"".join(full.get(keyword) or b"" for keyword in _PIXEL_KEYWORDS)).hexdigest()
+    result_file.seek(0)
+    dcmread(result_file, force=True, stop_before_pixels=True)
+    digest = sha256()
+    while data := result_file.read(_COMPARED_BYTES):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+_verifier: Verifier | None = None
+
+
+def start_verifier(settings: VerifierSettings) -> None:
+    """Prepare this process."""
+    global _verifier  # noqa: PLW0603 (the process is the verifier)
+    prepare_process()
+    _verifier = Verifier(settings)
+
+
+def verify_in_worker(work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
+    """Run ``Verifier.verify`` in this process."""
+    assert _verifier is not None  # noqa: S101 (start_verifier ran before)
+    return _verifier.verify(work)

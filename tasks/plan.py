@@ -1,0 +1,29 @@
+"""The Prefect task that freezes a plan in a new run folder.
+
+Public names: ``plan``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect import task
+
+from tasks.freeze import prepare
+from tasks.progress import make_progress
+from tasks.run_folder import create_run, new_run_id
+from tasks.safe_errors import safely
+
+if TYPE_CHECKING:
+    from tasks.core.config import Config
+
+
+@task(name="plan", persist_result=False)
+@safely
+def plan(config: Config) -> str:
+    """Check manifest and source and freeze the plan; return the new run folder."""
+    folder = config.report.runs_dir / new_run_id(config.name)
+    with make_progress() as progress:
+        prepared = prepare(config, progress)
+    create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text).close()
+    return str(folder)

@@ -1,0 +1,46 @@
+"""Write the report files of a run from its ledger. No Prefect.
+
+Public names: ``publish_reports``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tasks.core.errors import Unusable, os_error_text
+from tasks.core.report_files import write_reports
+from tasks.run_folder import now
+
+if TYPE_CHECKING:
+    from tasks.core.verdict import Verdict
+    from tasks.progress import Progress
+    from tasks.run_folder import Run
+
+
+def publish_reports(run: Run, progress: Progress) -> Verdict:
+    """Write all files of the run folder.
+
+    Raises:
+        Unusable: The run folder cannot be written.
+
+    """
+    progress.start("writing the report")
+    started = time.monotonic()
+    if run.ledger.meta("ended") is None:
+        run.ledger.set_meta("ended", now())
+    try:
+        verdict = write_reports(run.ledger, run.folder)
+    except OSError as error:
+        message = f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"
+        raise Unusable(message) from None
+    note_seconds(run, "report", time.monotonic() - started)
+    progress.finish()
+    return verdict
+
+
+def note_seconds(run: Run, step: str, seconds: float) -> None:
+    """Add to the time that a step has taken over all attempts."""
+    known = run.ledger.meta("seconds_by_step", {})
+    known[step] = round(known.get(step, 0) + seconds, 3)
+    run.ledger.set_meta("seconds_by_step", known)

@@ -1,0 +1,215 @@
+"""The run folder: its name, its files, and whether a config still belongs to it.
+
+Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``create_run``, ``open_run``, ``run_identity``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import secrets
+import socket
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
+
+from tasks.core.config import Config
+from tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
+from tasks.core.ledger import FILE_NAME, Ledger
+from tasks.core.plan_intake import RequestCache
+from tasks.core.pseudonyms import Key
+from tasks.settings import load_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY_FILE: Final = "pseudonym.key"
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LIBRARIES: Final = ("prefect", "pydicom", "httpx", "pandas", "numpy")
+
+
+@dataclass(slots=True)
+class Run:
+    """An open run.
+
+    Attributes:
+        folder: The run folder.
+        ledger: Open, for this process alone.
+        config: The effective one; ``execution``, ``verify``, ``report`` and ``orthanc`` may be those of this attempt.
+        key: Secret of its generated identifiers.
+        requests: The effective requests by number.
+        stop: Set when the work is to end as soon as that can be done cleanly.
+
+    """
+
+    folder: Path
+    ledger: Ledger
+    config: Config
+    key: Key
+    requests: RequestCache = field(init=False)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Read requests from the ledger when they are needed."""
+        self.requests = RequestCache(self.ledger)
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+
+def now() -> str:
+    """Return this moment in UTC, as reports write it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_run_id(name: str) -> str:
+    """Return ``<name>-<UTC yyyymmddThhmmssZ>-<4 hex>``, at most 64 characters."""
+    suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ") + "-" + secrets.token_hex(2)
+    return f"{name[: 63 - len(suffix)]}-{suffix}"
+
+
+def check_run_id(run_id: str) -> None:
+    """Refuse what is no run ID.
+
+    Raises:
+        InvalidInput: It has other characters than letters, digits, ``-`` and ``_``, or more than 64.
+
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise InvalidInput([Problem("a run ID is 1 to 64 letters, digits, - and _", "--run-id")])
+
+
+def deidflow_version() -> str:
+    """Return the installed version, "0" in an uninstalled checkout."""
+    try:
+        return version("deidflow")
+    except PackageNotFoundError:
+        return "0"
+
+
+def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> dict[str, Any]:
+    """Return what makes two runs the same one; by the config's keys, so that a difference can be named."""
+    data = config.to_json()
+    names = ("operation", "engine", "source", "destination", "options", "profile", "profile_options", "hardening")
+    identity = {name: data[name] for name in names}
+    if identity["destination"]:
+        # Whether other objects are replaced is a matter of one attempt; where results go is not.
+        identity["destination"] = {k: v for k, v in identity["destination"].items() if k != "overwrite"}
+    identity["manifest"] = manifest_sha256
+    identity["pseudonyms.scope"] = config.scope
+    identity["pseudonyms (the key)"] = key_fingerprint
+    identity["deidflow's major version"] = deidflow_version().split(".")[0]
+    return identity
+
+
+def differences(stored: dict[str, Any], current: dict[str, Any]) -> list[Problem]:
+    """Name what differs between two identities."""
+    text = "differs from the run's; start a new run, or restore it to resume this one"
+    return [Problem(text, key=name) for name in current if stored.get(name) != current[name]]
+
+
+def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key_text: str | None) -> Run:
+    """Make the run folder and store the frozen plan in it.
+
+    Args:
+        prepared: The accepted plan.
+        config: The effective config.
+        key: Secret of generated identifiers.
+        folder: To make; readable for its owner only.
+        new_key_text: The key to keep in the folder when none was configured.
+
+    Raises:
+        Unusable: The folder cannot be made or written.
+
+    """
+    facts = {
+        "run_id": folder.name,
+        "name": config.name,
+        "engine": config.engine,
+        "source_kind": "folder" if config.source.folder else "orthanc",
+        "config": config.to_json(),
+        "identity": run_identity(config, prepared.meta("manifest_sha256"), key.fingerprint),
+        "scope": config.scope,
+        "key_fingerprint": key.fingerprint,
+        "created": now(),
+        "versions": library_versions(),
+        "deidflow_version": deidflow_version(),
+        "host": socket.gethostname(),
+    }
+    for name, value in facts.items():
+        prepared.set_meta(name, value)
+    try:
+        _make_runs_dir(folder.parent)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        folder.chmod(0o700)
+        if new_key_text is not None:
+            write_private(folder / KEY_FILE, new_key_text + "\n")
+        return Run(folder, prepared.store(folder / FILE_NAME), config, key)
+    except OSError as error:
+        message = f"the run folder {folder} cannot be written: {os_error_text(error)}; make room or choose --runs-dir"
+        raise Unusable(message) from None
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that results or reports depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+
+
+def _make_runs_dir(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("# Run folders re-identify people: they stay out of repositories.\n*\n", encoding="utf-8")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whatever the umask."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def open_run(folder: Path) -> Run:
+    """Open a run by its folder alone.
+
+    Raises:
+        InvalidInput: It is no run folder, or its key is missing.
+        Unusable: Another process works on it.
+
+    """
+    ledger = Ledger.open(folder / FILE_NAME)
+    try:
+        config = Config.from_json(ledger.meta("config"))
+        key = run_key(config, folder)
+        if key.fingerprint != ledger.meta("key_fingerprint"):
+            text = "the key is not the one this run was planned with; restore it to go on"
+            raise InvalidInput([Problem(text, key="pseudonyms")])
+        return Run(folder, ledger, config, key)
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def run_key(config: Config, folder: Path) -> Key:
+    """Return the configured key, or the run's own.
+
+    Raises:
+        InvalidInput: There is none.
+
+    """
+    configured = load_key(config)
+    if configured is not None:
+        return configured
+    try:
+        return Key.parse((folder / KEY_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        raise InvalidInput(f"{folder / KEY_FILE}: the key of this run is missing or damaged; restore it") from None

@@ -1,0 +1,96 @@
+"""Samples of a plan, edited in memory: what would happen to each of their elements.
+
+Public names: ``Sample``, ``sample_differences``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.core.errors import InstanceFailed, os_error_text
+from tasks.core.outcomes import ReasonCode, reason_text
+from tasks.core.plan_intake import RequestCache
+from tasks.core.planner import chunk_of, given_identifiers
+from tasks.local.differences import Difference, differences
+from tasks.local.source_file import SourceFile
+from tasks.local.worker import Worker, WorkerSettings, edit_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.core.config import Config
+    from tasks.core.engine import PlannedInstance
+    from tasks.core.ledger import Ledger
+    from tasks.core.pseudonyms import Key
+    from tasks.core.request import Request
+
+
+class Sample(NamedTuple):
+    """One instance of the plan.
+
+    Attributes:
+        line: Of the manifest.
+        rows: What happens to its elements; empty when it cannot be edited.
+        problem: Why it cannot be edited, "" when it can.
+        show_values: Whether lines show values.
+
+    """
+
+    line: int
+    rows: list[Difference]
+    problem: str
+    show_values: bool
+
+    def lines(self) -> Iterator[str]:
+        """Yield what to print."""
+        if self.problem:
+            yield self.problem
+        for row in self.rows:
+            yield row.line(show_values=self.show_values)
+
+
+def sample_differences(
+    ledger: Ledger, config: Config, key: Key, count: int, *, show_values: bool
+) -> Iterator[Sample]:
+    """Edit instances spread over the whole plan, in memory.
+
+    Args:
+        ledger: With a plan.
+        config: Of the run.
+        key: Secret of generated identifiers.
+        count: How many instances.
+        show_values: Whether lines show values.
+
+    """
+    folder = os.fsencode(str(config.source.folder))
+    settings = WorkerSettings(folder, "", False, key, config.scope, config.hardening, given_identifiers(ledger))
+    worker = Worker(settings)
+    for line, request, instance in _spread(ledger, count):
+        rules, references = worker.compile(request)
+        path = os.path.join(folder, instance.path)  # noqa: PTH118 (bytes)
+        try:
+            with SourceFile.open(path) as source:
+                result = edit_source(source, instance, rules, references).to_bytes()
+                yield Sample(line, differences(source, result, rules), "", show_values)
+        except InstanceFailed as problem:
+            yield Sample(line, [], f"will fail: {reason_text(problem.code, str(problem))}", show_values)
+        except OSError as error:
+            text = reason_text(ReasonCode.SOURCE_UNREADABLE, os_error_text(error))
+            yield Sample(line, [], f"will fail: {text}", show_values)
+
+
+def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:
+    """Take instances of different rows first, spread evenly."""
+    lines = [line for (line,) in ledger.select("SELECT DISTINCT line FROM instance WHERE chunk IS NOT NULL ORDER BY line")]
+    step = max(1, len(lines) // count)
+    wanted = lines[::step][:count]
+    requests = RequestCache(ledger)
+    for line in wanted:
+        number, chunk = ledger.select(
+            "SELECT id, chunk FROM instance WHERE line = ? AND chunk IS NOT NULL ORDER BY orthanc_id LIMIT 1", (line,)
+        )[0]
+        for request, instances in chunk_of(ledger, requests, chunk).calls:
+            for instance in instances:
+                if instance.id == number:
+                    yield line, request, instance

@@ -1,0 +1,160 @@
+"""Check the results of a run against its sources and its report.
+
+Public names: ``verify_results``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from concurrent.futures import FIRST_COMPLETED, wait
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from tasks.core.engine import PlannedInstance
+from tasks.core.identifiers import DicomIdentifiers
+from tasks.core.outcomes import Outcome
+from tasks.core.request import Operation
+from tasks.engines import destination_folder
+from tasks.local.processes import make_pool
+from tasks.local.verifier import Expected, VerifierSettings, start_verifier, verify_in_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
+
+    from tasks.core.engine import InstanceResult
+    from tasks.core.ledger import Ledger
+    from tasks.core.request import Request
+    from tasks.progress import Progress
+    from tasks.run_folder import Run
+
+    Work = list[tuple[Request, list[Expected]]]
+
+_BATCH: Final = 64
+_BATCHES_AHEAD_PER_WORKER: Final = 4
+_MAP_FILE: Final = "uid_map.tmp"
+
+
+def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
+    """Verify every result that counts as done; what fails gets its outcome in the ledger.
+
+    Args:
+        run: Open.
+        progress: Counts instances.
+        full: Read every result back; otherwise only whether it is there with its identifiers.
+
+    Returns:
+        How many results failed.
+
+    Raises:
+        Interrupted: The run is to stop.
+
+    """
+    ledger = run.ledger
+    total = ledger.scalar("SELECT count(*) FROM instance WHERE outcome = ?", (Outcome.DONE,))
+    if not total:
+        return 0
+    progress.start("verifying", total)
+    failed = 0
+    with _uid_map(run, full=full) as uid_map:
+        settings = VerifierSettings(
+            source=os.fsencode(str(run.config.source.folder)),
+            destination=str(destination_folder(run.config)),
+            full=full,
+            hardening=run.config.hardening,
+            uid_map=uid_map,
+            keeps_evidence=not run.config.defaults.settings.keep_source,
+        )
+        workers = run.config.execution.workers
+        with make_pool(workers, start_verifier, settings) as pool:
+            waiting: set[Future[list[InstanceResult]]] = set()
+            for work in _work(run):
+                waiting.add(pool.submit(verify_in_worker, work))
+                while len(waiting) >= workers * _BATCHES_AHEAD_PER_WORKER:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    failed += sum(_record(ledger, future.result(), progress) for future in done)
+                if run.stop.is_set():
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    return failed
+            failed += sum(_record(ledger, future.result(), progress) for future in waiting)
+    progress.finish()
+    return failed
+
+
+def _record(ledger: Ledger, results: Sequence[InstanceResult], progress: Progress) -> int:
+    bad = [(result.outcome, result.reason, result.id) for result in results if result.outcome is not Outcome.DONE]
+    if bad:
+        ledger.execute_many("UPDATE instance SET outcome = ?, reason = ? WHERE id = ?", bad)
+    evidence = [(result.evidence, result.id) for result in results if result.evidence]
+    if evidence:
+        ledger.execute_many("UPDATE instance SET evidence = ? WHERE id = ?", evidence)
+    progress.advance(len(results))
+    return len(bad)
+
+
+def _work(run: Run) -> Iterator[Work]:
+    last = 0
+    while True:
+        rows = run.ledger.select(
+            "SELECT m.request, i.evidence, i.id, i.path, i.size, i.mtime_ns, s.patient_id, s.study_instance_uid,"
+            " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
+            " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s"
+            " ON s.id = i.series JOIN target t ON t.id = i.target WHERE i.outcome = ? AND i.id > ?"
+            f" ORDER BY i.id LIMIT {_BATCH}",
+            (Outcome.DONE, last),
+        )
+        if not rows:
+            return
+        last = rows[-1][2]
+        yield [
+            (run.requests.get(request), [_expected(row) for row in group])
+            for request, group in groupby(rows, key=lambda row: row[0])
+        ]
+
+
+def _expected(row: tuple[str, ...]) -> Expected:
+    _, evidence, number, path, size, mtime_ns, *names = row
+    instance = PlannedInstance(
+        int(number),
+        path,  # type: ignore[arg-type]
+        int(size),
+        int(mtime_ns),
+        DicomIdentifiers(*names[:4]),
+        DicomIdentifiers(*names[4:]),
+    )
+    return Expected(instance, evidence)
+
+
+@contextlib.contextmanager
+def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
+    """Write original and new UIDs of anonymized instances to a file that the verifying processes read."""
+    anonymized = run.ledger.scalar(
+        "SELECT count(*) FROM manifest_row WHERE operation = ? AND verdict = ''", (Operation.ANONYMIZE,)
+    )
+    if not full or not anonymized:
+        yield ""
+        return
+    path = run.folder / _MAP_FILE
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("CREATE TABLE uid (original TEXT PRIMARY KEY, new TEXT NOT NULL) WITHOUT ROWID")
+            rows = run.ledger.stream(
+                "SELECT DISTINCT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
+                " t.series_instance_uid, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
+                " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+                " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.id",
+                (Operation.ANONYMIZE,),
+            )
+            for study, new_study, series, new_series, instance, new_instance in rows:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO uid VALUES (?, ?)",
+                    [(study, new_study), (series, new_series), (instance, new_instance)],
+                )
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
