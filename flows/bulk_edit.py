@@ -66,7 +66,11 @@ def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
 def _work(run: Run) -> State[Any]:
     """Work on an open run until it ends, is stopped, or cannot go on."""
     failure: Unusable | None = None
-    with make_progress() as progress, safely(open_engine)(run) as engine, going_live(Live(run, engine, progress)) as name:
+    with (
+        make_progress() as progress,
+        safely(open_engine)(run) as engine,
+        going_live(Live(run, engine, progress)) as name,
+    ):
         try:
             _apply_all(run, name, progress)
             reconcile(name)

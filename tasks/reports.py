@@ -32,7 +32,9 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
     try:
         verdict = write_reports(run.ledger, run.folder)
     except OSError as error:
-        message = f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"
+        message = (
+            f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"
+        )
         raise Unusable(message) from None
     note_seconds(run, "report", time.monotonic() - started)
     progress.finish()

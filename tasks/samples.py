@@ -50,9 +50,7 @@ class Sample(NamedTuple):
             yield row.line(show_values=self.show_values)
 
 
-def sample_differences(
-    ledger: Ledger, config: Config, key: Key, count: int, *, show_values: bool
-) -> Iterator[Sample]:
+def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, show_values: bool) -> Iterator[Sample]:
     """Edit instances spread over the whole plan, in memory.
 
     Args:
@@ -82,7 +80,9 @@ def sample_differences(
 
 def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:
     """Take instances of different rows first, spread evenly."""
-    lines = [line for (line,) in ledger.select("SELECT DISTINCT line FROM instance WHERE chunk IS NOT NULL ORDER BY line")]
+    lines = [
+        line for (line,) in ledger.select("SELECT DISTINCT line FROM instance WHERE chunk IS NOT NULL ORDER BY line")
+    ]
     step = max(1, len(lines) // count)
     wanted = lines[::step][:count]
     requests = RequestCache(ledger)

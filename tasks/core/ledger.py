@@ -147,7 +147,9 @@ class Ledger:
 
         """
         if not path.is_file():
-            message = f"{path.parent}: no run folder (it has no {path.name}); name the folder that `deidflow run` printed"
+            message = (
+                f"{path.parent}: no run folder (it has no {path.name}); name the folder that `deidflow run` printed"
+            )
             raise InvalidInput(message)
         try:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
@@ -245,7 +247,7 @@ class Ledger:
         with self._lock:
             return self._connection.execute(query, values).fetchall()
 
-    def scalar(self, query: str, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 (SQLite's types)
+    def scalar(self, query: str, values: Sequence[object] = ()) -> Any:
         """Return the only value that a query finds, None when there is none."""
         rows = self.select(query, values)
         return rows[0][0] if rows else None
@@ -261,7 +263,7 @@ class Ledger:
         """Keep a value that JSON can hold."""
         self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value, ensure_ascii=False)))
 
-    def meta(self, key: str, default: object = None) -> Any:  # noqa: ANN401 (JSON)
+    def meta(self, key: str, default: object = None) -> Any:
         """Return a kept value."""
         text = self.scalar("SELECT value FROM meta WHERE key = ?", (key,))
         return default if text is None else json.loads(text)

@@ -22,14 +22,36 @@ if TYPE_CHECKING:
 
 PATIENT_MODULE: Final = frozenset(
     int(tag_for_keyword(keyword) or 0)
-    for keyword in (
-        "PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence TypeOfPatientID PatientBirthDate "  # noqa: SIM905 (a list of words reads best as text)
-        "PatientBirthDateInAlternativeCalendar PatientDeathDateInAlternativeCalendar PatientAlternativeCalendar "
-        "PatientSex PatientBirthTime OtherPatientIDsSequence OtherPatientNames EthnicGroup EthnicGroupCodeSequence "
-        "PatientComments PatientSpeciesDescription PatientSpeciesCodeSequence PatientBreedDescription "
-        "PatientBreedCodeSequence BreedRegistrationSequence StrainDescription StrainNomenclature ResponsiblePerson "
-        "ResponsiblePersonRole ResponsibleOrganization ReferencedPatientPhotoSequence QualityControlSubject"
-    ).split()
+    for keyword in [
+        "PatientName",
+        "PatientID",
+        "IssuerOfPatientID",
+        "IssuerOfPatientIDQualifiersSequence",
+        "TypeOfPatientID",
+        "PatientBirthDate",
+        "PatientBirthDateInAlternativeCalendar",
+        "PatientDeathDateInAlternativeCalendar",
+        "PatientAlternativeCalendar",
+        "PatientSex",
+        "PatientBirthTime",
+        "OtherPatientIDsSequence",
+        "OtherPatientNames",
+        "EthnicGroup",
+        "EthnicGroupCodeSequence",
+        "PatientComments",
+        "PatientSpeciesDescription",
+        "PatientSpeciesCodeSequence",
+        "PatientBreedDescription",
+        "PatientBreedCodeSequence",
+        "BreedRegistrationSequence",
+        "StrainDescription",
+        "StrainNomenclature",
+        "ResponsiblePerson",
+        "ResponsiblePersonRole",
+        "ResponsibleOrganization",
+        "ReferencedPatientPhotoSequence",
+        "QualityControlSubject",
+    ]
 )
 """Attributes of the Patient module (PS3.3 table C.7-1, edition 2026c): one patient has one value of each."""
 
@@ -63,7 +85,9 @@ def check_rows_against_source(ledger: Ledger) -> Iterator[Finding]:
         "SELECT m.line, m.declared, count(*) FROM manifest_row m JOIN claim c USING (line)"
         " WHERE m.declared IS NOT NULL GROUP BY m.line HAVING count(*) <> m.declared ORDER BY m.line"
     ):
-        yield Finding((line,), "instances", f"says {declared}, but the source holds {held}; is something still arriving?")
+        yield Finding(
+            (line,), "instances", f"says {declared}, but the source holds {held}; is something still arriving?"
+        )
     pairs = ledger.select(
         "SELECT DISTINCT a.line, b.line FROM claim a JOIN claim b ON a.instance = b.instance AND a.line < b.line"
         " ORDER BY a.line, b.line"

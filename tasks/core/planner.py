@@ -21,7 +21,7 @@ from tasks.core.pseudonyms import Key, Pseudonyms
 from tasks.core.request import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tasks.core.ledger import Ledger
     from tasks.core.plan_checks import Finding
@@ -257,9 +257,7 @@ def given_identifiers(ledger: Ledger) -> GivenIdentifiers:
         " JOIN manifest_row m ON m.line = i.line ORDER BY m.request"
     )
     for number, frame_of_reference, *names in rows:
-        given.add(
-            DicomIdentifiers(*names[:4]), frame_of_reference, requests.get(number), DicomIdentifiers(*names[4:])
-        )
+        given.add(DicomIdentifiers(*names[:4]), frame_of_reference, requests.get(number), DicomIdentifiers(*names[4:]))
     return given
 
 

@@ -51,9 +51,7 @@ def adopt(ledger: Ledger, fresh: Ledger, chunk_size: int) -> int:
 
 def _adopt_rows(ledger: Ledger, fresh: Ledger) -> list[int]:
     numbers = []
-    for (line,) in ledger.select(
-        "SELECT line FROM manifest_row WHERE verdict = ? ORDER BY line", (Outcome.NOT_FOUND,)
-    ):
+    for (line,) in ledger.select("SELECT line FROM manifest_row WHERE verdict = ? ORDER BY line", (Outcome.NOT_FOUND,)):
         found = fresh.select("SELECT level FROM manifest_row WHERE line = ? AND verdict = ''", (line,))
         if not found:
             continue
@@ -74,7 +72,10 @@ def _copy_instance(ledger: Ledger, fresh: Ledger, number: int) -> int | None:
         " new_orthanc_id, outcome, reason FROM instance WHERE id = ?",
         (number,),
     )
-    here = (_copy_entry(ledger, fresh, "series", _SERIES, series), _copy_entry(ledger, fresh, "target", _TARGET, target))
+    here = (
+        _copy_entry(ledger, fresh, "series", _SERIES, series),
+        _copy_entry(ledger, fresh, "target", _TARGET, target),
+    )
     new_orthanc_id = values[7]
     if not values[8] and ledger.scalar("SELECT count(*) FROM instance WHERE new_orthanc_id = ?", (new_orthanc_id,)):
         reason = f"{ReasonCode.IDENTIFIER_COLLISION}: another instance of this run has the same new identifiers"

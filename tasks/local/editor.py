@@ -242,7 +242,7 @@ class Editor:
             return Action.KEEP
         return action
 
-    def _sequence(  # noqa: PLR0913 (the state of the walk)
+    def _sequence(
         self,
         output: _Output,
         element: Element,
@@ -273,7 +273,7 @@ class Editor:
             output.parts.append(header + outer.long_length.pack(parts_size(written.parts)))
             _extend(output, written.parts)
 
-    def _item(  # noqa: PLR0913 (the state of the walk)
+    def _item(
         self,
         written: _Output,
         item: Item,
@@ -315,6 +315,4 @@ def _extend(output: _Output, parts: list[Part]) -> None:
 
 def _step(nodes: tuple[PathNode, ...], tag: int, index: int) -> tuple[PathNode, ...]:
     """Return the nodes of the paths that lead into one item of a sequence."""
-    return tuple(
-        child for node in nodes for known, child in node.children.get(tag, ()) if known in (-1, index)
-    )
+    return tuple(child for node in nodes for known, child in node.children.get(tag, ()) if known in (-1, index))

@@ -21,7 +21,8 @@ ITEM_DELIMITER: Final = 0xFFFEE00D
 SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
 
 SHORT_VRS: Final = {
-    vr.encode(): vr for vr in "AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split()  # noqa: SIM905
+    vr.encode(): vr
+    for vr in "AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split()  # noqa: SIM905
 }
 """VRs with a length of 16 bits (PS3.5 table 7.1-2)."""
 

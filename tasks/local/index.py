@@ -188,4 +188,3 @@ def _meta_text(source: SourceFile, wanted: int) -> str:
         if tag == wanted:
             return source.head[value:end].decode("ascii", "replace").strip(" \0")
     return ""
-

@@ -30,7 +30,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:  # noqa: ANN401
+def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:
     """Return a pool whose processes are spawned: the parent has threads, locks and connections that they must not copy.
 
     Args:

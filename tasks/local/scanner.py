@@ -55,7 +55,7 @@ class ScanError(InstanceFailed):
         super().__init__(code, f"{text} at byte {offset}")
 
 
-class _OutOfWindow(Exception):  # noqa: N818 (a signal, not an error)
+class _OutOfWindow(Exception):
     """An element goes on behind the bytes at hand."""
 
 
@@ -107,7 +107,7 @@ class Scanner:
             elements += [_shifted(element, self.base) for element in found]
         return stop + self.base
 
-    def _elements(  # noqa: C901, PLR0912, PLR0913 (one loop: a call per element would double the time)
+    def _elements(  # noqa: C901, PLR0912 (one loop: a call per element would double the time)
         self,
         elements: list[Element],
         position: int,

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.tags import SOP_CLASS_UID, SOP_INSTANCE_UID
+from tasks.core.tags import SOP_CLASS_UID
 from tasks.local.editor import Editor, parts_size
 from tasks.local.encoding import (
     EXPLICIT_BIG,
@@ -90,9 +90,7 @@ class Assembly:
 
     def to_bytes(self) -> bytes:
         """Return the whole result (for files that fit into memory)."""
-        return b"".join(
-            self.source.read(*piece) if isinstance(piece, tuple) else piece for piece in self.pieces()
-        )
+        return b"".join(self.source.read(*piece) if isinstance(piece, tuple) else piece for piece in self.pieces())
 
     def write(self, descriptor: int) -> None:
         """Write the result to an open file.

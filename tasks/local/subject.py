@@ -74,9 +74,7 @@ class Subject:
     def changed_identifiers(self) -> dict[int, str]:
         """Return the new values of those identifiers that differ from the original ones, by tag."""
         tags = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
-        return {
-            tag: new for tag, old, new in zip(tags, self.original, self.new, strict=True) if old != new
-        }
+        return {tag: new for tag, old, new in zip(tags, self.original, self.new, strict=True) if old != new}
 
     def map_patient_id(self, original: str) -> str:
         """Return the new PatientID of a patient that an item names; "" stays ""."""

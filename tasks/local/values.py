@@ -103,7 +103,7 @@ def _padded_binary(data: bytes, vr: str) -> bytes:
     return data
 
 
-def _numbers(text: str, number_format: str, number: type[int] | type[float]) -> bytes:
+def _numbers(text: str, number_format: str, number: type[int | float]) -> bytes:
     if not text.strip():
         return b""
     return b"".join(struct.pack(number_format, number(part.strip())) for part in text.split("\\"))

@@ -192,7 +192,7 @@ def _check_identifiers(result: Dataset, instance: PlannedInstance) -> None:
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
 
 
-def _joined(value: Any) -> str:  # noqa: ANN401 (pydicom's values)
+def _joined(value: Any) -> str:
     return value if isinstance(value, str) else "\\".join(str(part) for part in value)
 
 
@@ -214,7 +214,8 @@ def _check_nothing_left(request: Request, source: Dataset, result: Dataset) -> N
 
 def _touches_pixels(request: Request) -> bool:
     return bool(request.settings.transcode) or any(
-        path.tag >> 16 == 0x7FE0 for path in (*request.edits.replace, *request.edits.remove)  # noqa: PLR2004 (pixel data)
+        path.tag >> 16 == 0x7FE0
+        for path in (*request.edits.replace, *request.edits.remove)  # noqa: PLR2004 (pixel data)
     )
 
 

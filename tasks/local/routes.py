@@ -1,0 +1,186 @@
+"""Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` as Python calls on a folder.
+
+For programs that have no manifest: the routes' own request goes in, with ``Resources``, and an answer of the routes' own
+shape comes out. Reference 1, 5.1 (Orthanc 1.10.1).
+
+Public names: ``BulkRoutes``, ``UnknownResource``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from tasks.core.engine import InstanceResult, PlannedInstance
+from tasks.core.errors import InstanceFailed, InvalidInput, Problem
+from tasks.core.given_identifiers import GivenIdentifiers
+from tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
+from tasks.core.identity import new_identifiers
+from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.core.pseudonyms import Key, Pseudonyms
+from tasks.core.request import Operation, Request, parse_request
+from tasks.core.source import SourceInstance
+from tasks.local.copies import are_equal
+from tasks.local.index import find_files, read_index_entries
+from tasks.local.transcoder import can_write
+from tasks.local.worker import Worker, WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_PLURAL = {Level.PATIENT: "patients", Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
+
+
+class UnknownResource(InvalidInput):
+    """``Resources`` names something that the folder does not hold (Orthanc: 404, OrthancStatus 17)."""
+
+
+class BulkRoutes:
+    """The two routes on one source folder; results go to another.
+
+    The folder is read once, when the object is made; what is written to the destination is never a source.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        destination: Path,
+        key: Key,
+        *,
+        scope: str = "",
+        hardening: bool = True,
+        overwrite: bool = False,
+    ) -> None:
+        """Index the source.
+
+        Args:
+            source: Folder of DICOM files, read recursively, never changed.
+            destination: Folder for the results, made when it is missing.
+            key: Secret of generated identifiers.
+            scope: Their scope.
+            hardening: Anonymize: also remove overlays, curves, and nested names and IDs.
+            overwrite: Whether other objects under a result's name are replaced.
+
+        """
+        self._folder = os.fsencode(str(source))
+        self._destination = destination
+        self._key, self._scope = key, scope
+        self._hardening, self._overwrite = hardening, overwrite
+        self._instances: dict[str, list[SourceInstance]] = {}
+        self._names: dict[str, list[str]] = {}
+        paths = [path for path in find_files(self._folder) if isinstance(path, bytes)]
+        for entry in read_index_entries(self._folder, paths):
+            if isinstance(entry, SourceInstance):
+                *parents, instance = entry.identifiers.orthanc_ids()
+                same = self._instances.setdefault(instance, [])
+                same.append(entry)
+                if len(same) == 1:
+                    for name in (*parents, instance):
+                        self._names.setdefault(name, []).append(instance)
+
+    def resources(self, level: Level) -> list[str]:
+        """Return the Orthanc identifiers that the folder holds at a level, sorted."""
+        return sorted({same[0].identifiers.orthanc_id(level) for same in self._instances.values()})
+
+    def bulk_modify(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what ``POST /tools/bulk-modify`` does; see ``call``."""
+        return self.call(Operation.MODIFY, body)
+
+    def bulk_anonymize(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what ``POST /tools/bulk-anonymize`` does; see ``call``."""
+        return self.call(Operation.ANONYMIZE, body)
+
+    def call(self, operation: Operation, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Edit the instances that ``Resources`` names and answer as Orthanc does.
+
+        Returns:
+            ``Description, FailedInstancesCount, InstancesCount, IsAnonymization, Resources``; the latter each
+            ``{ID, Path, Type}``, in the order Instance, Series, Study, Patient and by ID.
+
+        Raises:
+            InvalidInput: The body is wrong; nothing was done.
+            UnknownResource: ``Resources`` names something that is not there; nothing was done.
+            InstanceFailed: An instance failed and ``Permissive`` is not set; the others were done.
+            Unusable: The destination cannot be written.
+
+        """
+        plan, results = self.apply(operation, body)
+        failed = [result for result in results if result.outcome is not Outcome.DONE]
+        if failed and not body.get("Permissive"):
+            raise InstanceFailed(failed[0].code or ReasonCode.INTERNAL_ERROR, failed[0].text)
+        bad = {result.id for result in failed}
+        resources = {
+            (level, instance.new.orthanc_id(level)) for instance in plan if instance.id not in bad for level in Level
+        }
+        return {
+            "Description": "REST API",
+            "FailedInstancesCount": len(failed),
+            "InstancesCount": len(plan),
+            "IsAnonymization": operation is Operation.ANONYMIZE,
+            "Resources": [
+                {"ID": name, "Path": f"/{_PLURAL[level]}/{name}", "Type": level.capitalize()}
+                for level, name in sorted(resources, key=lambda item: (-item[0].depth, item[1]))
+            ],
+        }
+
+    def apply(
+        self, operation: Operation, body: Mapping[str, Any]
+    ) -> tuple[list[PlannedInstance], list[InstanceResult]]:
+        """Edit the instances and return the plan and what became of each, both in the order of Orthanc identifiers."""
+        request = self._parse(operation, body)
+        options = request.content_hash() if operation is Operation.MODIFY else None
+        pseudonyms = Pseudonyms(self._key, self._scope, options)
+        given = GivenIdentifiers()
+        plan: list[PlannedInstance] = []
+        results: list[InstanceResult] = []
+        seen: dict[DicomIdentifiers, int] = {}
+        for number, name in enumerate(self._resolve(body.get("Resources"))):
+            same = self._instances[name]
+            first = min(same, key=lambda entry: entry.path)
+            new = new_identifiers(first.identifiers, request, pseudonyms)
+            given.add(first.identifiers, first.frame_of_reference_uid, request, new)
+            plan.append(PlannedInstance(number, first.path, first.size, first.mtime_ns, first.identifiers, new))
+            seen[new] = seen.get(new, 0) + 1
+            if len(same) > 1 and not are_equal(self._folder, [entry.path for entry in same]):
+                text = f"{len(same)} different files claim to be this instance"
+                results.append(InstanceResult(number, Outcome.FAILED, ReasonCode.AMBIGUOUS_SOURCE, text))
+        results += [
+            InstanceResult(one.id, Outcome.FAILED, ReasonCode.IDENTIFIER_COLLISION) for one in plan if seen[one.new] > 1
+        ]
+        self._destination.mkdir(parents=True, exist_ok=True)
+        settings = WorkerSettings(
+            self._folder,
+            str(self._destination),
+            self._overwrite,
+            self._key,
+            self._scope,
+            self._hardening,
+            given,
+        )
+        failed = {result.id for result in results}
+        results += Worker(settings).edit([(request, [one for one in plan if one.id not in failed])])
+        return plan, sorted(results)
+
+    def _parse(self, operation: Operation, body: Mapping[str, Any]) -> Request:
+        request = parse_request(operation, {key: value for key, value in body.items() if key != "Resources"})
+        settings = request.settings
+        problems = []
+        if operation is Operation.ANONYMIZE and not settings.dicom_version:
+            problems.append(Problem("is needed: the default differs between Orthanc's versions", key="DicomVersion"))
+        if settings.transcode and not can_write(settings.transcode):
+            problems.append(Problem("no installed codec writes this transfer syntax", key="Transcode"))
+        if not settings.keep_source:
+            problems.append(
+                Problem("only `deidflow run` deletes sources, after it verified the results", key="KeepSource")
+            )
+        if problems:
+            raise InvalidInput(problems)
+        return request
+
+    def _resolve(self, resources: Any) -> Iterable[str]:
+        if not isinstance(resources, list) or not all(isinstance(name, str) for name in resources):
+            raise InvalidInput([Problem("is a list of Orthanc identifiers, each in quotes", key="Resources")])
+        if not all(is_orthanc_id(name) and name in self._names for name in resources):
+            raise UnknownResource([Problem("names something that the folder does not hold", key="Resources")])
+        return sorted({instance for name in resources for instance in self._names[name]})
