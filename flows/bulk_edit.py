@@ -1,4 +1,6 @@
-"""The flow: load -> plan -> apply every chunk -> reconcile -> publish. What is done is in ``tasks``; here only the order.
+"""The flow: load -> plan -> apply every chunk -> reconcile -> publish.
+
+What is done is in ``tasks``; here is only the order.
 
 Public names: ``bulk_edit``.
 """
@@ -41,7 +43,7 @@ _JITTER = 0.5
 _THREADS: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=4)
 
 
-@flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)
+@flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
 def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
     """Do a whole job, or what is left of one.
 
@@ -50,7 +52,7 @@ def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
         run_dir: Path of a run folder with a frozen plan; the command line gives this.
 
     Returns:
-        COMPLETED when everything is reconciled, else FAILED with the reason; made from the ledger, not from the task runs.
+        COMPLETED when everything is reconciled, else FAILED; made from the ledger, not from the task runs.
 
     """
     if bool(config) == bool(run_dir):

@@ -145,7 +145,7 @@ def report(run_dir: Path) -> None:
 @cli.command()
 @click.argument("configs", type=_FOLDER, nargs=-1, required=True)
 def serve(configs: tuple[Path, ...]) -> None:
-    """Serve the flow on the schedule in each config, until stopped. (later)"""
+    """Serve the flow on the schedule in each config, until stopped (later)."""
     del configs
     raise InvalidInput("`deidflow serve` comes with a later version; until then start `deidflow run` from cron")
 

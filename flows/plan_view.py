@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SHOWN_CHUNKS = 20
 
 
-def show_plan(
+def show_plan(  # noqa: PLR0913 (the command's options)
     config_file: Path,
     overrides: tuple[str, ...],
     *,

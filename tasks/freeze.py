@@ -68,9 +68,7 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
         )
         problems.append(Problem(text, key="options.Transcode"))
     if config.engine == "orthanc" or config.source.orthanc or (config.destination and config.destination.orthanc):
-        problems.append(
-            Problem("Orthanc servers come with a later version; use folders and engine local", key="engine")
-        )
+        problems.append(Problem("Orthanc servers come with a later version; use folders", key="engine"))
     if problems:
         raise InvalidInput(problems)
     key = load_key(config)

@@ -190,13 +190,17 @@ def open_run(folder: Path) -> Run:
     try:
         config = Config.from_json(ledger.meta("config"))
         key = run_key(config, folder)
-        if key.fingerprint != ledger.meta("key_fingerprint"):
-            text = "the key is not the one this run was planned with; restore it to go on"
-            raise InvalidInput([Problem(text, key="pseudonyms")])
+        _require_key(key, ledger.meta("key_fingerprint"))
         return Run(folder, ledger, config, key)
     except BaseException:
         ledger.close()
         raise
+
+
+def _require_key(key: Key, fingerprint: str) -> None:
+    if key.fingerprint != fingerprint:
+        text = "the key is not the one this run was planned with; restore it to go on"
+        raise InvalidInput([Problem(text, key="pseudonyms")])
 
 
 def run_key(config: Config, folder: Path) -> Key:

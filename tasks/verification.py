@@ -102,8 +102,8 @@ def _work(run: Run) -> Iterator[Work]:
             " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
             " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s"
             " ON s.id = i.series JOIN target t ON t.id = i.target WHERE i.outcome = ? AND i.id > ?"
-            f" ORDER BY i.id LIMIT {_BATCH}",
-            (Outcome.DONE, last),
+            " ORDER BY i.id LIMIT ?",
+            (Outcome.DONE, last, _BATCH),
         )
         if not rows:
             return

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tasks.core.identifiers import DicomIdentifiers
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tasks.core.identifiers import DicomIdentifiers
     from tasks.core.request import Request
 
 

@@ -1,6 +1,7 @@
 """Identifiers that a request keeps or replaces, for the whole run: what refers to them must follow.
 
-Generated identifiers need no table: they follow from the key. Kept and replaced ones are known only where they are named.
+Generated identifiers need no table: they follow from the key. Kept and replaced ones are known only where they are
+named.
 
 Public names: ``GivenIdentifiers``.
 """

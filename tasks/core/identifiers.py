@@ -57,8 +57,8 @@ def orthanc_id(*dicom_ids: str) -> str:
     """Compute the Orthanc identifier of a patient (1 argument), study (2), series (3) or instance (4).
 
     Args:
-        dicom_ids: PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, as Orthanc decodes them: character set
-            applied, trailing padding dropped, "" for an absent PatientID.
+        dicom_ids: PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, as Orthanc decodes them: character
+            set applied, trailing padding dropped, "" for an absent PatientID.
 
     >>> orthanc_id("0")
     'b6589fc6-ab0dc82c-f12099d1-c2d40ab9-94e8410c'

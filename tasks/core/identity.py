@@ -2,7 +2,7 @@
 
 Knowing them before anything is written lets the planner find collisions, and lets chunks be cut anywhere.
 
-Public names: ``new_identifiers``, ``new_patient_name``, ``decode_text``.
+Public names: ``new_identifiers``, ``new_patient_name``, ``as_stored_text``, ``as_stored_uid``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ def as_stored_uid(value: str) -> str:
 def new_identifiers(original: DicomIdentifiers, request: Request, pseudonyms: Pseudonyms) -> DicomIdentifiers:
     """Compute the identifiers of the result of one instance.
 
-    A replaced identifier takes the given value and a kept one stays; the others are regenerated from the request's level
-    down (reference 2.1). PatientID is keyed by StudyInstanceUID when the source has none, so that strangers do not merge.
+    A replaced identifier takes the given value and a kept one stays; the others are regenerated from the request's
+    level down (reference 2.1). PatientID is keyed by StudyInstanceUID when the source has none, so that strangers do
+    not merge.
 
     Args:
         original: As decoded from the source.

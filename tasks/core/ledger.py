@@ -15,13 +15,13 @@ import json
 import os
 import sqlite3
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tasks.core.errors import InvalidInput, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 SCHEMA_VERSION: Final = 1
 FILE_NAME: Final = "ledger.db"
@@ -147,9 +147,7 @@ class Ledger:
 
         """
         if not path.is_file():
-            message = (
-                f"{path.parent}: no run folder (it has no {path.name}); name the folder that `deidflow run` printed"
-            )
+            message = f"{path.parent}: no run folder; name the one that `deidflow run` printed"
             raise InvalidInput(message)
         try:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)

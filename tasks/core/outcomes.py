@@ -73,7 +73,7 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.UNSUPPORTED: "The file uses an encoding that the local engine does not edit; try `engine: orthanc`.",
     ReasonCode.AMBIGUOUS_SOURCE: "Two different files claim to be the same instance; remove the wrong one.",
     ReasonCode.SOURCE_CHANGED: "The file changed after the plan was frozen; start a new run.",
-    ReasonCode.SOURCE_UNREADABLE: "Give the user that runs deidflow the right to read the file, then `deidflow resume`.",
+    ReasonCode.SOURCE_UNREADABLE: "Give the user of deidflow the right to read the file, then `deidflow resume`.",
     ReasonCode.CHARACTER_SET: "The new value has characters that the file's SpecificCharacterSet lacks; use others.",
     ReasonCode.BAD_VALUE: "The new value cannot be written with the element's value representation; correct it.",
     ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own.",

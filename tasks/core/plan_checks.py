@@ -1,4 +1,4 @@
-"""What only the source and all rows together can show: overlaps, counts, levels, and patients that would split or merge.
+"""What only the source and all rows together show: overlaps, counts, levels, patients that would split or merge.
 
 Each check yields the lines it concerns with the column and a text; no cell and no identifier is named.
 
@@ -20,39 +20,38 @@ if TYPE_CHECKING:
     from tasks.core.plan_intake import RequestCache
     from tasks.core.request import Request
 
-PATIENT_MODULE: Final = frozenset(
-    int(tag_for_keyword(keyword) or 0)
-    for keyword in [
-        "PatientName",
-        "PatientID",
-        "IssuerOfPatientID",
-        "IssuerOfPatientIDQualifiersSequence",
-        "TypeOfPatientID",
-        "PatientBirthDate",
-        "PatientBirthDateInAlternativeCalendar",
-        "PatientDeathDateInAlternativeCalendar",
-        "PatientAlternativeCalendar",
-        "PatientSex",
-        "PatientBirthTime",
-        "OtherPatientIDsSequence",
-        "OtherPatientNames",
-        "EthnicGroup",
-        "EthnicGroupCodeSequence",
-        "PatientComments",
-        "PatientSpeciesDescription",
-        "PatientSpeciesCodeSequence",
-        "PatientBreedDescription",
-        "PatientBreedCodeSequence",
-        "BreedRegistrationSequence",
-        "StrainDescription",
-        "StrainNomenclature",
-        "ResponsiblePerson",
-        "ResponsiblePersonRole",
-        "ResponsibleOrganization",
-        "ReferencedPatientPhotoSequence",
-        "QualityControlSubject",
-    ]
+_PATIENT_MODULE_KEYWORDS: Final = (
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "TypeOfPatientID",
+    "PatientBirthDate",
+    "PatientBirthDateInAlternativeCalendar",
+    "PatientDeathDateInAlternativeCalendar",
+    "PatientAlternativeCalendar",
+    "PatientSex",
+    "PatientBirthTime",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "EthnicGroup",
+    "EthnicGroupCodeSequence",
+    "PatientComments",
+    "PatientSpeciesDescription",
+    "PatientSpeciesCodeSequence",
+    "PatientBreedDescription",
+    "PatientBreedCodeSequence",
+    "BreedRegistrationSequence",
+    "StrainDescription",
+    "StrainNomenclature",
+    "ResponsiblePerson",
+    "ResponsiblePersonRole",
+    "ResponsibleOrganization",
+    "ReferencedPatientPhotoSequence",
+    "QualityControlSubject",
 )
+
+PATIENT_MODULE: Final = frozenset(int(tag_for_keyword(keyword) or 0) for keyword in _PATIENT_MODULE_KEYWORDS)
 """Attributes of the Patient module (PS3.3 table C.7-1, edition 2026c): one patient has one value of each."""
 
 
@@ -85,9 +84,7 @@ def check_rows_against_source(ledger: Ledger) -> Iterator[Finding]:
         "SELECT m.line, m.declared, count(*) FROM manifest_row m JOIN claim c USING (line)"
         " WHERE m.declared IS NOT NULL GROUP BY m.line HAVING count(*) <> m.declared ORDER BY m.line"
     ):
-        yield Finding(
-            (line,), "instances", f"says {declared}, but the source holds {held}; is something still arriving?"
-        )
+        yield Finding((line,), "instances", f"says {declared}, but the source holds {held}; is more arriving?")
     pairs = ledger.select(
         "SELECT DISTINCT a.line, b.line FROM claim a JOIN claim b ON a.instance = b.instance AND a.line < b.line"
         " ORDER BY a.line, b.line"

@@ -123,7 +123,8 @@ def add_instances(ledger: Ledger, found: Iterable[SourceInstance | SourceProblem
         with ledger.transaction():
             ledger.execute_many("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?)", series)
             ledger.execute_many(
-                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 instances,
             )
             ledger.execute_many("INSERT INTO source_problem VALUES (?, ?)", problems)

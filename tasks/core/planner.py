@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tasks.core.engine import Call, Chunk, PlannedInstance
 from tasks.core.errors import InvalidInput, Problem
@@ -145,9 +145,7 @@ def _assign(ledger: Ledger) -> None:
     ledger.execute("UPDATE instance SET line = c.line FROM claim c WHERE c.instance = instance.id")
 
 
-def planned_pages(
-    ledger: Ledger, where: str = "", values: tuple[object, ...] = ()
-) -> Iterator[list[tuple[object, ...]]]:
+def _planned_pages(ledger: Ledger) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the planned instances page by page, in the order of lines, so that they may be changed meanwhile.
 
     Each is (id, line, request, frame of reference, path, size, mtime_ns, four original identifiers).
@@ -158,8 +156,8 @@ def planned_pages(
             "SELECT i.id, i.line, m.request, s.frame_of_reference_uid, i.path, i.size, i.mtime_ns, s.patient_id,"
             " s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid"
             " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
-            f" WHERE (i.line, i.id) > (?, ?) {where} ORDER BY i.line, i.id LIMIT {_PAGE}",
-            (line, number, *values),
+            " WHERE (i.line, i.id) > (?, ?) ORDER BY i.line, i.id LIMIT ?",
+            (line, number, _PAGE),
         )
         if not page:
             return
@@ -171,12 +169,12 @@ def _compute_targets(ledger: Ledger, requests: RequestCache, options: PlanOption
     """Compute the identifiers of every result."""
     generators = _Generators(options.key, options.scope)
     targets: dict[tuple[str, str, str], int] = {}
-    for page in planned_pages(ledger):
+    for page in _planned_pages(ledger):
         new_targets = []
         updates = []
         for number, _, request_number, _, _, _, _, *names in page:
-            request = requests.get(request_number)  # type: ignore[arg-type]
-            new = new_identifiers(DicomIdentifiers(*names), request, generators.of(request))  # type: ignore[arg-type]
+            request = requests.get(request_number)
+            new = new_identifiers(DicomIdentifiers(*names), request, generators.of(request))
             parents = new[:3]
             target = targets.get(parents)
             patient, study, series, instance = new.orthanc_ids()
@@ -283,13 +281,6 @@ def chunk_of(ledger: Ledger, requests: RequestCache, number: int) -> Chunk:
     return Chunk(key, calls)
 
 
-def _planned(row: tuple[object, ...]) -> PlannedInstance:
+def _planned(row: tuple[Any, ...]) -> PlannedInstance:
     _, number, path, size, mtime_ns, *names = row
-    return PlannedInstance(
-        number,  # type: ignore[arg-type]
-        path,  # type: ignore[arg-type]
-        size,  # type: ignore[arg-type]
-        mtime_ns,  # type: ignore[arg-type]
-        DicomIdentifiers(*names[:4]),  # type: ignore[arg-type]
-        DicomIdentifiers(*names[4:]),  # type: ignore[arg-type]
-    )
+    return PlannedInstance(number, path, size, mtime_ns, DicomIdentifiers(*names[:4]), DicomIdentifiers(*names[4:]))

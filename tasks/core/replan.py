@@ -72,7 +72,7 @@ def _copy_instance(ledger: Ledger, fresh: Ledger, number: int) -> int | None:
         " new_orthanc_id, outcome, reason FROM instance WHERE id = ?",
         (number,),
     )
-    here = (
+    series_here, target_here = (
         _copy_entry(ledger, fresh, "series", _SERIES, series),
         _copy_entry(ledger, fresh, "target", _TARGET, target),
     )
@@ -83,7 +83,7 @@ def _copy_instance(ledger: Ledger, fresh: Ledger, number: int) -> int | None:
     ledger.execute(
         "INSERT INTO instance (series, target, sop_instance_uid, orthanc_id, path, size, mtime_ns, line,"
         " new_sop_instance_uid, new_orthanc_id, outcome, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*here, *values),
+        (series_here, target_here, *values),
     )
     adopted = int(ledger.scalar("SELECT last_insert_rowid()"))
     ledger.execute_many(

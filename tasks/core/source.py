@@ -9,10 +9,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.core.identifiers import DicomIdentifiers
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tasks.core.identifiers import DicomIdentifiers
 
 
 class ProblemCode(StrEnum):

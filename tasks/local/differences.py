@@ -126,7 +126,9 @@ def _shown(found: tuple[str, int, bytes] | None) -> str:
     return "".join(character if character.isprintable() else "." for character in text)
 
 
-def _rule(path: Path, old: object, new: object, rules: Rules) -> str:
+def _rule(  # noqa: PLR0911 (a decision list)
+    path: Path, old: object, new: object, rules: Rules
+) -> str:
     named = _named_by_request(path, rules)
     if named:
         return named

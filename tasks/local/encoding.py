@@ -2,8 +2,8 @@
 
 Source: DICOM PS3.5 sections 7.1 (element structure), 7.5 (sequences) and annex A (transfer syntaxes), edition 2026c.
 
-Public names: ``Encoding``, ``IMPLICIT_LITTLE``, ``EXPLICIT_LITTLE``, ``EXPLICIT_BIG``, ``encoding_of``, ``is_deflated``,
-``is_uncompressed``, ``element_header``, ``sequence_vr``, ``SHORT_VRS``, ``LONG_VRS``, ``UNDEFINED``, and item tags.
+Public names: ``Encoding``, ``IMPLICIT_LITTLE``, ``EXPLICIT_LITTLE``, ``EXPLICIT_BIG``, ``encoding_of``,
+``is_deflated``, ``is_uncompressed``, ``element_header``, ``SHORT_VRS``, ``LONG_VRS``, ``UNDEFINED``, and item tags.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 UNDEFINED: Final = 0xFFFFFFFF
 """The length of a sequence, item or encapsulated value that ends with a delimiter."""
 
+DELIMITER_GROUP: Final = 0xFFFE
 ITEM: Final = 0xFFFEE000
 ITEM_DELIMITER: Final = 0xFFFEE00D
 SEQUENCE_DELIMITER: Final = 0xFFFEE0DD

@@ -49,8 +49,8 @@ _MAX_TEXT_BYTES: Final = 1024
 def find_files(folder: bytes) -> Iterator[bytes | SourceProblem]:
     """Yield the regular files below a folder, relative to it and in a fixed order, and what cannot be one.
 
-    Symbolic links are not followed: what they lead to inside the folder is found by itself, what lies outside is none of
-    the folder's business. FIFOs, sockets and devices are not opened.
+    Symbolic links are not followed: what they lead to inside the folder is found by itself, what lies outside is none
+    of the folder's business. FIFOs, sockets and devices are not opened.
     """
     root = os.path.realpath(folder)
     waiting = [b""]

@@ -27,8 +27,8 @@ class Profile:
         version: Orthanc's name of it: 2008, 2017c, 2021b, 2023b.
         top: Actions at top level by tag.
         nested: Actions inside sequence items by tag.
-        drops_nested_curves_and_overlays: Whether 50xx,xxxx, 60xx,3000 and 60xx,4000 are removed inside items (at top level
-            no profile of Orthanc removes them).
+        drops_nested_curves_and_overlays: Whether 50xx,xxxx, 60xx,3000 and 60xx,4000 are removed inside items (at top
+            level no profile of Orthanc removes them).
 
     """
 

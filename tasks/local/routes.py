@@ -1,7 +1,7 @@
 """Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` as Python calls on a folder.
 
-For programs that have no manifest: the routes' own request goes in, with ``Resources``, and an answer of the routes' own
-shape comes out. Reference 1, 5.1 (Orthanc 1.10.1).
+For programs that have no manifest: the routes' own request goes in, with ``Resources``, and an answer of the routes'
+own shape comes out. Reference 1, 5.1 (Orthanc 1.10.1).
 
 Public names: ``BulkRoutes``, ``UnknownResource``.
 """
@@ -171,9 +171,7 @@ class BulkRoutes:
         if settings.transcode and not can_write(settings.transcode):
             problems.append(Problem("no installed codec writes this transfer syntax", key="Transcode"))
         if not settings.keep_source:
-            problems.append(
-                Problem("only `deidflow run` deletes sources, after it verified the results", key="KeepSource")
-            )
+            problems.append(Problem("only `deidflow run` deletes sources, after verifying", key="KeepSource"))
         if problems:
             raise InvalidInput(problems)
         return request

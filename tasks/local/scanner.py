@@ -18,6 +18,7 @@ from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import ReasonCode
 from tasks.core.tags import describe_tag, dictionary_vr
 from tasks.local.encoding import (
+    DELIMITER_GROUP,
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_DELIMITER,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_DEPTH: Final = 64
-"""Sequences within sequences; real objects stay below 20. pydicom and DCMTK end in a stack overflow some hundred later."""
+"""Sequences within sequences; real objects stay below 20, and pydicom and DCMTK overflow the stack soon after."""
 
 Item = tuple[int, int, int, int, list["Element"]]
 """Start of the item, start and end of its content, end of the item with its delimiter, its elements."""
@@ -90,8 +91,8 @@ class Scanner:
             stop_after: Stop before the first element with a greater tag.
 
         Returns:
-            The offset in the file where scanning stopped: its end, the first element behind ``stop_after``, or the first
-            element that needs other bytes.
+            The offset in the file where scanning stopped: its end, the first element behind ``stop_after``, or the
+            first element that needs other bytes.
 
         Raises:
             ScanError: They cannot be read with certainty; ``elements`` holds those before.
@@ -107,10 +108,10 @@ class Scanner:
             elements += [_shifted(element, self.base) for element in found]
         return stop + self.base
 
-    def _elements(  # noqa: C901, PLR0912 (one loop: a call per element would double the time)
+    def _elements(
         self,
         elements: list[Element],
-        position: int,
+        start: int,
         end: int,
         encoding: Encoding,
         depth: int,
@@ -119,68 +120,80 @@ class Scanner:
         stop_after: int = UNDEFINED,
     ) -> int:
         """Append the elements of one dataset; return where its content ends (before the delimiter of an item)."""
+        known = len(elements)
+        try:
+            position, complete = self._loop(elements, start, end, encoding, depth, stop_after)
+        except StructError:
+            self._need_more()
+            where = elements[-1][4] if len(elements) > known else start
+            raise self._error("the file ends inside an element", where) from None
+        if complete and delimited:
+            return position
+        if complete:
+            raise self._error("a delimiter in the wrong place", position)
+        if delimited:
+            self._need_more()
+            raise self._error("an item without its delimiter", position)
+        if position > end and depth:
+            self._need_more()
+            raise self._error("an element is longer than the item that holds it", position)
+        return position
+
+    def _loop(
+        self, elements: list[Element], position: int, end: int, encoding: Encoding, depth: int, stop_after: int
+    ) -> tuple[int, bool]:
+        """Read element after element; return where that ended, and whether at an item's delimiter."""
         data = self.data
         explicit = encoding.explicit
         unpack_explicit = encoding.tag_vr_length.unpack_from
         unpack_implicit = encoding.tag_length.unpack_from
         short_vr = SHORT_VRS.get
         append = elements.append
-        try:
-            while position < end:
-                if explicit:
-                    group, number, raw_vr, length = unpack_explicit(data, position)
-                    tag: int = group << 16 | number
-                    vr = short_vr(raw_vr)
-                    value = position + 8
-                    plain = vr is not None
+        while position < end:
+            if explicit:
+                group, number, raw_vr, length = unpack_explicit(data, position)
+                tag: int = group << 16 | number
+                vr = short_vr(raw_vr)
+                value = position + 8
+                plain = vr is not None
+                if vr is None:
+                    if group == DELIMITER_GROUP:
+                        return self._delimiter(tag, position)
+                    vr = LONG_VRS.get(raw_vr)
                     if vr is None:
-                        if group == 0xFFFE:  # noqa: PLR2004 (the group of delimiters)
-                            return self._delimiter(tag, position, delimited=delimited)
-                        vr = LONG_VRS.get(raw_vr)
-                        if vr is None:
-                            raise self._error(f"unknown VR in {describe_tag(tag)}", position)
-                        length = encoding.long_length.unpack_from(data, value)[0]
-                        value += 4
-                else:
-                    group, number, length = unpack_implicit(data, position)
-                    tag = group << 16 | number
-                    if group == 0xFFFE:  # noqa: PLR2004 (the group of delimiters)
-                        return self._delimiter(tag, position, delimited=delimited)
-                    vr = dictionary_vr(tag) or "UN"
-                    value = position + 8
-                    plain = False
-                if tag > stop_after:
-                    self.stopped_at_tag = True
-                    return position
-                if not plain and (
-                    vr == "SQ" or length == UNDEFINED or (vr == "UN" and length and dictionary_vr(tag) == "SQ")
-                ):
-                    element = self._nested(tag, vr, position, value, length, end, encoding, depth)
-                    append(element)
-                    position = element[4]
-                    continue
-                stop = value + length
-                if stop > end:
-                    self._check_end(tag, position, stop, depth, end)
-                    append((tag, vr, position, value, stop, None))
-                    return stop
-                append((tag, vr, position, value, stop, None))
-                position = stop
-        except StructError:
-            if self.base + len(self.data) < self.file_end:
-                raise _OutOfWindow from None
-            raise self._error("the file ends inside an element", position) from None
-        if delimited:
-            if self.base + len(self.data) < self.file_end:
-                raise _OutOfWindow
-            raise self._error("an item without its delimiter", position)
-        if position > end and depth:
-            if self.base + len(self.data) < self.file_end:
-                raise _OutOfWindow
-            raise self._error("an element is longer than the item that holds it", position)
-        return position
+                        raise self._error(f"unknown VR in {describe_tag(tag)}", position)
+                    length = encoding.long_length.unpack_from(data, value)[0]
+                    value += 4
+            else:
+                group, number, length = unpack_implicit(data, position)
+                tag = group << 16 | number
+                if group == DELIMITER_GROUP:
+                    return self._delimiter(tag, position)
+                vr = dictionary_vr(tag) or "UN"
+                value = position + 8
+                plain = False
+            if tag > stop_after:
+                self.stopped_at_tag = True
+                return position, False
+            if not plain and (
+                vr == "SQ" or length == UNDEFINED or (vr == "UN" and length and dictionary_vr(tag) == "SQ")
+            ):
+                append(self._nested(tag, vr, position, value, length, end, encoding, depth))
+                position = elements[-1][4]
+                continue
+            stop: int = value + length
+            if stop > end:
+                self._check_end(tag, position, stop, depth, end)
+            append((tag, vr, position, value, stop, None))
+            position = stop
+        return position, False
 
-    def _nested(  # noqa: PLR0913 (the loop's state)
+    def _need_more(self) -> None:
+        """Ask for other bytes when those at hand are not the last of the file."""
+        if self.base + len(self.data) < self.file_end:
+            raise _OutOfWindow
+
+    def _nested(  # noqa: PLR0913, PLR0917 (the loop's state)
         self, tag: int, vr: str, start: int, value: int, length: int, end: int, encoding: Encoding, depth: int
     ) -> Element:
         """Read a sequence, a sequence sent as UN, or an encapsulated value."""
@@ -230,8 +243,8 @@ class Scanner:
 
     def _item_header(self, position: int, end: int, encoding: Encoding) -> tuple[int, int]:
         if position + 8 > end:
-            if end == len(self.data) and self.base + end < self.file_end:
-                raise _OutOfWindow
+            if end == len(self.data):
+                self._need_more()
             raise self._error("a sequence without its delimiter", position)
         group, number, length = encoding.tag_length.unpack_from(self.data, position)
         return group << 16 | number, length
@@ -258,9 +271,9 @@ class Scanner:
             if self.base + position > self.file_end:
                 raise self._error("the file ends inside a fragment", position)
 
-    def _delimiter(self, tag: int, position: int, *, delimited: bool) -> int:
-        if tag == ITEM_DELIMITER and delimited:
-            return position
+    def _delimiter(self, tag: int, position: int) -> tuple[int, bool]:
+        if tag == ITEM_DELIMITER:
+            return position, True
         raise self._error("a delimiter in the wrong place", position)
 
     def _check_end(self, tag: int, position: int, stop: int, depth: int, end: int) -> None:

@@ -1,7 +1,7 @@
 """A DICOM file opened for editing: its layout and all its elements, read with as few bytes as possible.
 
-Small files are read whole. Of large ones only the stretches that hold element headers are read, so that pixel data never
-comes into memory; the writer copies it from file to file.
+Small files are read whole. Of large ones only the stretches that hold element headers are read, so that pixel data
+never comes into memory; the writer copies it from file to file.
 
 Source: DICOM PS3.10 section 7.1 (file meta information), edition 2026c; PS3.5 A.5 (deflated).
 

@@ -148,10 +148,7 @@ def assemble(source: SourceFile, elements: list[Element], rules: Rules, subject:
     """
     layout = source.layout
     parts, _ = Editor(source, rules, subject).edit(elements, layout.encoding, source.body_size)
-    if rules.anonymizes:
-        prefix = _new_meta(source, elements, rules, subject)
-    else:
-        prefix = _mended_meta(source, rules, subject)
+    prefix = _new_meta(source, elements, rules, subject) if rules.anonymizes else _mended_meta(source, rules, subject)
     if layout.deflated:
         if parts == [(0, source.body_size)] and not rules.anonymizes:
             compressed = source.compressed_dataset()

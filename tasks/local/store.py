@@ -1,8 +1,8 @@
 """The destination folder: results appear under their final names whole or not at all.
 
-A result's name follows from its identifiers alone: ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``, each
-written so that it is safe on any file system. A batch is written to a partial folder, made durable, and then linked to its
-final names.
+A result's name follows from its identifiers alone: ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``,
+each written so that it is safe on any file system. A batch is written to a partial folder, made durable, and then
+linked to its final names.
 
 Public names: ``FolderStore``, ``StagedResult``, ``relative_path``.
 """
@@ -36,8 +36,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def relative_path(new: DicomIdentifiers) -> str:
     """Return the name of a result within the destination.
 
-    Letters, digits and ``-_. ^`` stand for themselves, all else as ``%XX`` of its UTF-8 bytes; a name that is empty, starts
-    with a dot or ends with a dot or blank is written with escapes too; a very long one is shortened with a hash.
+    Letters, digits and ``-_. ^`` stand for themselves, all else as ``%XX`` of its UTF-8 bytes; so do dots and blanks at
+    either end; an empty name is ``%``; a very long one is shortened with a hash.
     """
     *folders, instance = (_safe_name(part) for part in new)
     return "/".join([*folders, f"{instance}.dcm"])

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_PIXEL_DATA_GROUP: Final = 0x7FE0
 _COMPARED_BYTES: Final = 1 << 20
 _PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CURVES_AND_OVERLAYS: Final = (0x5000, 0x6000)
@@ -46,7 +47,7 @@ class VerifierSettings:
         full: Read every result; otherwise only whether it is there with its identifiers.
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
         uid_map: SQLite file of original and new UIDs of the run; "" when nothing was anonymized.
-        keeps_evidence: Whether the sources are to be deleted, so that a hash of the pixel data has to stand in for them.
+        keeps_evidence: Whether the sources are to be deleted, so that a hash of the pixel data stands in for them.
 
     """
 
@@ -138,7 +139,7 @@ class Verifier:
         if anonymized and self._settings.hardening:
             _check_nothing_left(request, source, result)
         if not _touches_pixels(request):
-            _check_pixels(source, result, source_file, result_file)
+            _check_pixels(source, source_file, result_file)
         return self._evidence(result, result_file)
 
     def _evidence(self, result: Dataset, result_file: BinaryIO) -> str:
@@ -214,12 +215,11 @@ def _check_nothing_left(request: Request, source: Dataset, result: Dataset) -> N
 
 def _touches_pixels(request: Request) -> bool:
     return bool(request.settings.transcode) or any(
-        path.tag >> 16 == 0x7FE0
-        for path in (*request.edits.replace, *request.edits.remove)  # noqa: PLR2004 (pixel data)
+        path.tag >> 16 == _PIXEL_DATA_GROUP for path in (*request.edits.replace, *request.edits.remove)
     )
 
 
-def _check_pixels(source: Dataset, result: Dataset, source_file: BinaryIO, result_file: BinaryIO) -> None:
+def _check_pixels(source: Dataset, source_file: BinaryIO, result_file: BinaryIO) -> None:
     """Compare from the pixel data on; when what stands behind it differs, the pixel data alone."""
     if not _is_deflated(source) and _same_rest(source_file, result_file):
         return
