@@ -145,13 +145,16 @@ def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifi
     """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent."""
     found: dict[int, bytes] = {}
     charset = DEFAULT
-    for tag, _, _, value, end, sequence in elements:
+    padding = " "
+    for tag, vr, _, value, end, sequence in elements:
         if tag == SPECIFIC_CHARACTER_SET:
             charset = character_set(source.read(value, end))
         elif tag in _IDENTIFYING and sequence is None:
             found[tag] = source.read(value, end)
+            if tag == PATIENT_ID and vr == "UN":
+                padding = ""  # bytes of no known meaning have no padding, neither for DCMTK
     identifiers = DicomIdentifiers(
-        _text(found.get(PATIENT_ID, b""), charset),
+        _text(found.get(PATIENT_ID, b""), charset, padding),
         *(_uid(found.get(tag, b"")) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)),
     )
     return identifiers, _uid(found.get(FRAME_OF_REFERENCE_UID, b""))
@@ -162,9 +165,10 @@ _IDENTIFYING: Final = frozenset(
 )
 
 
-def _text(raw: bytes, charset: CharacterSet) -> str:
+def _text(raw: bytes, charset: CharacterSet, padding: str) -> str:
     # The value ends at an embedded NUL; trailing blanks are padding.
-    return charset.decode(raw.split(b"\0", 1)[0]).rstrip(" ")
+    text = charset.decode(raw.split(b"\0", 1)[0])
+    return text.rstrip(padding) if padding else text
 
 
 def _uid(raw: bytes) -> str:

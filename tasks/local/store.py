@@ -78,7 +78,6 @@ class FolderStore:
         self._overwrite = overwrite
         self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"
         self._count = 0
-        self._known_folders: set[str] = set()
 
     def stage(self, write: Callable[[int], None], new: DicomIdentifiers) -> StagedResult:
         """Write one result to the partial folder.
@@ -139,18 +138,18 @@ class FolderStore:
             os.close(descriptor)
 
     def _publish_one(self, result: StagedResult) -> InstanceFailed | None:
-        folder = os.path.dirname(result.final)  # noqa: PTH120 (the hot path is text)
-        if folder not in self._known_folders:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-            self._known_folders.add(folder)
         try:
-            os.link(result.partial, result.final)
+            try:
+                os.link(result.partial, result.final)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(result.final), exist_ok=True)  # noqa: PTH103, PTH120 (the hot path is text)
+                os.link(result.partial, result.final)
         except FileExistsError:
             return self._resolve_conflict(result)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            if os.path.lexists(result.final):
+            if os.path.lexists(result.final):  # noqa: PTH110
                 return self._resolve_conflict(result)
             os.rename(result.partial, result.final)  # noqa: PTH104
             return None

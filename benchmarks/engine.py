@@ -1,0 +1,174 @@
+"""The local engine against `cp -r` of the same files, in one interleaved run.
+
+    python benchmarks/engine.py                          # 1,000 x 512 KiB, 5 rounds
+    python benchmarks/engine.py --count 10000 --size 64K
+    python benchmarks/engine.py --json
+
+Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of it.
+Apart: the index of the folder, the plan, verification, and the start of the worker processes, which do not depend on how
+often the engine runs. Ratios of medians; when `cp -r` itself spreads by more than 20 %, rounds are added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.generate import Shape, generate, parse_size
+from tasks.core.engine import Call, Chunk, PlannedInstance
+from tasks.core.identity import new_identifiers
+from tasks.core.outcomes import Outcome
+from tasks.core.pseudonyms import Key, Pseudonyms
+from tasks.core.request import Operation, parse_request
+from tasks.core.source import SourceInstance
+from tasks.local.engine import LocalEngine
+from tasks.local.index import find_files, read_index_entries
+from tasks.local.worker import WorkerSettings
+
+KEY = Key(bytes(range(32)))
+SCOPE = "benchmark"
+MAX_SPREAD = 0.2
+MAX_ROUNDS = 15
+BODY = {
+    "DicomVersion": "2023b",
+    "Replace": {"StudyDescription": "Trial 7"},
+    "Keep": ["SeriesDescription"],
+}
+
+
+@dataclass
+class Measurement:
+    """Seconds of each contender, round by round."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def note(self, name: str, seconds: float) -> None:
+        """Add one round."""
+        self.seconds.setdefault(name, []).append(seconds)
+
+    def median(self, name: str) -> float:
+        """Return the median of a contender."""
+        return statistics.median(self.seconds[name])
+
+    def spread(self, name: str) -> float:
+        """Return how far the middle half of the rounds lies apart, as a share of the median."""
+        ordered = sorted(self.seconds[name])
+        middle = ordered[len(ordered) // 4 : len(ordered) - len(ordered) // 4]
+        return (middle[-1] - middle[0]) / self.median(name)
+
+
+def plan_of(source: Path) -> Chunk:
+    """Index a folder and plan all of it as one anonymization."""
+    request = parse_request(Operation.ANONYMIZE, BODY)
+    pseudonyms = Pseudonyms(KEY, SCOPE)
+    folder = os.fsencode(source)
+    paths = [path for path in find_files(folder) if isinstance(path, bytes)]
+    entries = [entry for entry in read_index_entries(folder, paths) if isinstance(entry, SourceInstance)]
+    instances = [
+        PlannedInstance(
+            number,
+            entry.path,
+            entry.size,
+            entry.mtime_ns,
+            entry.identifiers,
+            new_identifiers(entry.identifiers, request, pseudonyms),
+        )
+        for number, entry in enumerate(entries)
+    ]
+    return Chunk("benchmark", [Call(request, instances)])
+
+
+def run_engine(engine: LocalEngine, chunk: Chunk, destination: Path) -> float:
+    """Edit everything into an empty folder and return the seconds."""
+    shutil.rmtree(destination, ignore_errors=True)
+    destination.mkdir()
+    done = 0
+
+    def record(results: object) -> None:
+        nonlocal done
+        done += sum(result.outcome is Outcome.DONE for result in results)  # type: ignore[attr-defined]
+
+    started = time.perf_counter()
+    engine.apply(chunk, record, lambda: False)
+    seconds = time.perf_counter() - started
+    expected = sum(len(call.instances) for call in chunk.calls)
+    if done != expected:
+        message = f"only {done} of {expected} instances were done"
+        raise SystemExit(message)
+    return seconds
+
+
+def run_copy(source: Path, destination: Path) -> float:
+    """Copy everything with `cp -r` and return the seconds."""
+    shutil.rmtree(destination, ignore_errors=True)
+    started = time.perf_counter()
+    subprocess.run(["cp", "-r", str(source), str(destination)], check=True)  # noqa: S607
+    return time.perf_counter() - started
+
+
+def measure(source: Path, scratch: Path, rounds: int) -> Measurement:
+    """Run `cp -r` and the engine with one and two workers by turns."""
+    chunk = plan_of(source)
+    destination = scratch / "results"
+    engines = {}
+    for workers in (1, 2):
+        settings = WorkerSettings(os.fsencode(source), str(destination), False, KEY, SCOPE, hardening=True)
+        engines[workers] = LocalEngine(settings, workers)
+    measurement = Measurement()
+    try:
+        for engine in engines.values():  # start the processes, fill the page cache
+            run_engine(engine, chunk, destination)
+        while True:
+            measurement.note("cp -r", run_copy(source, destination))
+            for workers, engine in engines.items():
+                measurement.note(f"engine, {workers} worker{'s'[: workers > 1]}", run_engine(engine, chunk, destination))
+            done = len(measurement.seconds["cp -r"])
+            if done >= MAX_ROUNDS or (done >= rounds and measurement.spread("cp -r") <= MAX_SPREAD):
+                return measurement
+    finally:
+        for engine in engines.values():
+            engine.close()
+
+
+def main() -> None:
+    """Print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000, help="instances (default: 1000)")
+    parser.add_argument("--size", default="512K", help="of each instance (default: 512K)")
+    parser.add_argument("--rounds", type=int, default=5, help="at least (default: 5)")
+    parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where to work (default: in memory)")  # noqa: S108
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch_name:
+        scratch = Path(scratch_name)
+        source = scratch / "source"
+        generate(source, arguments.count, parse_size(arguments.size), shape=Shape(patients=10))
+        measurement = measure(source, scratch, arguments.rounds)
+    base = measurement.median("cp -r")
+    rows = {
+        name: {
+            "ms per instance": round(1000 * measurement.median(name) / arguments.count, 4),
+            "x cp -r": round(measurement.median(name) / base, 2),
+            "rounds": len(seconds),
+        }
+        for name, seconds in measurement.seconds.items()
+    }
+    if arguments.json:
+        print(json.dumps({"count": arguments.count, "size": arguments.size, "results": rows}, indent=2))
+        return
+    print(f"{arguments.count} instances of {arguments.size}, medians of {len(measurement.seconds['cp -r'])} rounds")
+    print(f"(`cp -r` spreads by {measurement.spread('cp -r'):.0%})")
+    for name, row in rows.items():
+        print(f"  {name:<20} {row['ms per instance']:>8} ms per instance {row['x cp -r']:>6} x cp -r")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What all tests share: one Prefect server for the whole suite, started when the first worker asks for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from filelock import FileLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVER_START_SECONDS = 90
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all pytest-xdist workers of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session")
+def prefect_home(shared_folder: Path) -> Path:
+    """Prefect's home folder, where everything that it stores ends up."""
+    return shared_folder / "prefect-home"
+
+
+@pytest.fixture(scope="session")
+def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dict[str, str]]:
+    """The environment of a command that uses the suite's Prefect server; the last worker to end stops the server."""
+    note = shared_folder / "prefect-server"
+    users = shared_folder / "prefect-users"
+    with FileLock(f"{note}.lock"):
+        users.write_text(str(int(users.read_text()) + 1) if users.exists() else "1")
+        if not note.exists():
+            prefect_home.mkdir()
+            note.write_text(_start_server(prefect_home))
+        process, port = note.read_text().split()
+    yield {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    with FileLock(f"{note}.lock"):
+        left = int(users.read_text()) - 1
+        users.write_text(str(left))
+        if left == 0:
+            os.kill(int(process), signal.SIGTERM)
+            note.unlink()
+
+
+def _start_server(home: Path) -> str:
+    """Start `prefect server start` on a free loopback port; return its process and port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    }
+    log = home.parent / "prefect-server.log"
+    prefect = Path(sys.executable).parent / "prefect"
+    # Through a shell, so that it is no child of this worker, which may end before the others.
+    command = f'"{prefect}" server start --host 127.0.0.1 --port {port} >"{log}" 2>&1 & echo $!'
+    started = subprocess.run(
+        ["/bin/sh", "-c", command], env=environment, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + SERVER_START_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return f"{started.stdout.strip()} {port}"
+        time.sleep(0.2)
+    message = f"the Prefect server did not start within {SERVER_START_SECONDS} s; see {log.name} in pytest's base folder"
+    raise RuntimeError(message)

@@ -1,0 +1,214 @@
+"""The two that are compared: a real Orthanc, and the local engine's ``BulkRoutes``; the same request goes to both.
+
+Public names: ``Outcome``, ``Deck``, ``OrthancSide``, ``LocalSide``, ``KEY``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tasks.core.errors import InvalidInput
+from tasks.core.identifiers import Level
+from tasks.core.outcomes import Outcome as Result
+from tasks.core.pseudonyms import Key
+from tasks.core.request import Operation
+from tasks.local.routes import BulkRoutes
+from tasks.local.store import relative_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Self
+
+    from tasks.core.engine import InstanceResult, PlannedInstance
+
+KEY = Key(b"parity" * 6)
+_MEMORY = Path("/dev/shm")  # noqa: S108 (a file system in memory)
+_SOURCE_OF = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one side did with a request.
+
+    Attributes:
+        refused: Why the whole request was refused, "" when it was not.
+        files: The results by the Orthanc identifier of their sources.
+        resources: Type and identifier of everything that was written or touched.
+        answer: The answer without ``Resources``.
+        reasons: Local engine: reason code by source, for what failed.
+
+    """
+
+    refused: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    resources: set[tuple[str, str]] = field(default_factory=set)
+    answer: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Deck:
+    """Files that are sent to both sides together; no two of them have one Orthanc identifier.
+
+    Attributes:
+        name: For messages.
+        files: By the Orthanc identifier that the server gives them.
+        names: Where each comes from.
+        parents: Patient, study and series identifiers by instance, as the server has them.
+
+    """
+
+    name: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+
+class OrthancSide:
+    """A server that holds one deck at a time."""
+
+    def __init__(self, url: str, version: str) -> None:
+        """Take the address of an empty server that nobody else uses."""
+        self.version = version
+        self._client = httpx.Client(base_url=url, timeout=120.0)
+        self._present: set[str] = set()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def decks(self, name: str, files: Sequence[tuple[str, bytes]]) -> list[Deck]:
+        """Upload files to learn which of them the server takes, and deal those out so that identifiers are unique."""
+        self.clear()
+        decks: list[Deck] = []
+        known: set[bytes] = set()
+        for file_name, data in files:
+            answer = self._client.post("/instances", content=data)
+            if answer.status_code != httpx.codes.OK or data in known:
+                continue
+            known.add(data)
+            found = answer.json()
+            instance = found["ID"]
+            deck = next((deck for deck in decks if instance not in deck.files), None)
+            if deck is None:
+                deck = Deck(f"{name} {len(decks) + 1}")
+                decks.append(deck)
+            deck.files[instance], deck.names[instance] = data, file_name
+            deck.parents[instance] = (found["ParentPatient"], found["ParentStudy"], found["ParentSeries"])
+        self.clear()
+        return decks
+
+    def clear(self) -> None:
+        """Remove everything."""
+        patients = self._client.get("/patients").raise_for_status().json()
+        self._delete(patients)
+
+    def _delete(self, resources: Sequence[str]) -> None:
+        if resources:
+            self._client.post("/tools/bulk-delete", json={"Resources": list(resources)}).raise_for_status()
+
+    def load(self, deck: Deck) -> None:
+        """Put a deck on the server, and nothing else."""
+        self.clear()
+        for data in deck.files.values():
+            self._client.post("/instances", content=data).raise_for_status()
+
+    def run(self, operation: Operation, body: Mapping[str, Any], deck: Deck) -> Outcome:
+        """Send a request for the loaded deck, fetch its results, and restore the server."""
+        answer = self._client.post(f"/tools/bulk-{operation}", json=body)
+        if answer.status_code != httpx.codes.OK:
+            try:
+                found = answer.json()
+                reason = f"{answer.status_code}/{found.get('OrthancStatus')} {found.get('Details', found['Message'])}"
+            except (ValueError, KeyError):
+                reason = str(answer.status_code)
+            self._restore(deck)
+            return Outcome(reason)
+        outcome = Outcome(answer=answer.json())
+        resources = outcome.answer.pop("Resources")
+        outcome.resources = {(entry["Type"], entry["ID"]) for entry in resources}
+        instances = [entry["ID"] for entry in resources if entry["Type"] == "Instance"]
+        member = _SOURCE_OF[operation]
+        if instances:
+            content = self._client.post("/tools/bulk-content", json={"Resources": instances, "Metadata": True})
+            for entry in content.raise_for_status().json():
+                data = self._client.get(f"/instances/{entry['ID']}/file").raise_for_status().content
+                outcome.files[entry["Metadata"][member]] = data
+        if deck.files.keys() & set(instances):
+            self.load(deck)
+        else:
+            self._delete(instances)
+        return outcome
+
+    def _restore(self, deck: Deck) -> None:
+        """Remove what a failed request left behind."""
+        present = set(self._client.get("/instances").raise_for_status().json())
+        if present != deck.files.keys():
+            self.load(deck)
+
+
+class LocalSide:
+    """The local engine on a deck written to a folder; use as a context manager."""
+
+    def __init__(self, *, hardening: bool = False) -> None:
+        """Prepare an empty folder."""
+        self.hardening = hardening
+        self._folder = Path(tempfile.mkdtemp(prefix="parity-", dir=_MEMORY if _MEMORY.is_dir() else None))
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self._folder)
+
+    def load(self, deck: Deck) -> None:
+        """Write a deck, and nothing else."""
+        source = self._folder / "source"
+        shutil.rmtree(source, ignore_errors=True)
+        source.mkdir()
+        for number, data in enumerate(deck.files.values()):
+            (source / f"{number:05}").write_bytes(data)
+        self._routes = BulkRoutes(source, self._folder / "empty", KEY, scope="parity", hardening=self.hardening)
+
+    def known(self) -> set[str]:
+        """Return the Orthanc identifiers of the instances that the engine finds in the loaded deck."""
+        return set(self._routes.resources(Level.INSTANCE))
+
+    def run(self, operation: Operation, body: Mapping[str, Any]) -> Outcome:
+        """Do a request on the loaded deck."""
+        destination = self._folder / "results"
+        shutil.rmtree(destination, ignore_errors=True)
+        self._routes._destination = destination
+        done: list[tuple[list[PlannedInstance], list[InstanceResult]]] = []
+
+        def apply(operation: Operation, body: Mapping[str, Any]) -> tuple[list[PlannedInstance], list[InstanceResult]]:
+            done.append(BulkRoutes.apply(self._routes, operation, body))
+            return done[0]
+
+        self._routes.apply = apply  # type: ignore[method-assign]
+        try:
+            answer = self._routes.call(operation, body)
+        except InvalidInput as error:
+            return Outcome(str(error) or "refused")
+        ((plan, results),) = done
+        outcome = Outcome(answer=answer)
+        outcome.resources = {(entry["Type"], entry["ID"]) for entry in answer.pop("Resources")}
+        for instance, result in zip(sorted(plan), results, strict=True):
+            name = instance.original.orthanc_ids()[3]
+            if result.outcome is Result.DONE:
+                outcome.files[name] = (destination / relative_path(instance.new)).read_bytes()
+            else:
+                outcome.reasons[name] = str(result.code)
+        return outcome

@@ -1,0 +1,116 @@
+"""One edit of one file in memory, as a worker does it; and how tests read what came out.
+
+Public names: ``KEY``, ``SCOPE``, ``PSEUDONYMS``, ``Edit``, ``anonymized``, ``modified``, ``read``, ``all_files``.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pydicom.data
+from pydicom import Dataset, dcmread
+
+from tasks.core.engine import PlannedInstance
+from tasks.core.given_identifiers import GivenIdentifiers
+from tasks.core.identity import new_identifiers
+from tasks.core.pseudonyms import Key, Pseudonyms
+from tasks.core.request import Operation, Request, parse_request
+from tasks.local.index import identify
+from tasks.local.rules import compile_rules
+from tasks.local.source_file import SourceFile
+from tasks.local.subject import References
+from tasks.local.worker import edit_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KEY: Final = Key(bytes(range(32)))
+SCOPE: Final = "tests"
+PSEUDONYMS: Final = Pseudonyms(KEY, SCOPE)
+
+PACKAGE: Final = Path(pydicom.data.__file__).parent
+
+
+def all_files() -> list[Path]:
+    """Return every file that pydicom's package carries, DICOM or not."""
+    return sorted(path for path in PACKAGE.rglob("*") if path.is_file())
+
+
+@dataclass
+class Edit:
+    """A request, and the files that are edited in one run with it.
+
+    Attributes:
+        request: Parsed.
+        hardening: See ``compile_rules``.
+        others: Further files of the run, whose kept and replaced identifiers references must follow.
+
+    """
+
+    request: Request
+    hardening: bool = True
+    others: Sequence[bytes] = field(default_factory=tuple)
+
+    def plan(self, source: SourceFile) -> PlannedInstance:
+        """Return the instance with its new identifiers."""
+        original, _ = identify(source, source.scan())
+        new = new_identifiers(original, self.request, self._pseudonyms())
+        return PlannedInstance(1, b"", source.size, 0, original, new)
+
+    def apply(self, source: SourceFile) -> bytes:
+        """Edit an open file."""
+        given = GivenIdentifiers()
+        for data in self.others:
+            with SourceFile.of_bytes(data) as other:
+                self._note(given, other)
+        self._note(given, source)
+        references = References(self._pseudonyms(), given.uids, given.patient_ids)
+        rules = compile_rules(self.request, hardening=self.hardening)
+        return edit_source(source, self.plan(source), rules, references).to_bytes()
+
+    def __call__(self, data: bytes) -> bytes:
+        """Edit a file in memory."""
+        with SourceFile.of_bytes(data) as source:
+            return self.apply(source)
+
+    def _note(self, given: GivenIdentifiers, source: SourceFile) -> None:
+        original, frame = identify(source, source.scan())
+        given.add(original, frame, self.request, self.plan(source).new)
+
+    def _pseudonyms(self) -> Pseudonyms:
+        modify = self.request.operation is Operation.MODIFY
+        return Pseudonyms(KEY, SCOPE, self.request.content_hash() if modify else None)
+
+
+def modify(body: dict[str, Any], **keywords: Any) -> Edit:
+    """Return the edit that a body of ``bulk-modify`` asks for."""
+    return Edit(parse_request(Operation.MODIFY, body), **keywords)
+
+
+def anonymize(body: dict[str, Any], **keywords: Any) -> Edit:
+    """Return the edit that a body of ``bulk-anonymize`` asks for; profile 2023b unless it names one."""
+    return Edit(parse_request(Operation.ANONYMIZE, {"DicomVersion": "2023b", "Force": True, **body}), **keywords)
+
+
+def modified(data: bytes, body: dict[str, Any], **keywords: Any) -> Dataset:
+    """Modify a file and read the result."""
+    return read(modify(body, **keywords)(data))
+
+
+def anonymized(data: bytes, body: dict[str, Any] | None = None, **keywords: Any) -> Dataset:
+    """Anonymize a file and read the result."""
+    return read(anonymize(body or {}, **keywords)(data))
+
+
+def read(data: bytes) -> Dataset:
+    """Read a file with pydicom, all values decoded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = dcmread(io.BytesIO(data), force=True)
+        for element in dataset.iterall():
+            _ = element.value
+    return dataset

@@ -1,0 +1,287 @@
+"""What nobody asked to change is the source's, byte for byte."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from pydicom import Dataset, dcmread
+
+from tasks.core.errors import InstanceFailed
+from tasks.core.outcomes import ReasonCode
+from tasks.local.source_file import SourceFile
+from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, file_bytes, instance
+from tests.local.edits import all_files, anonymize, modify, read
+from tests.local.strategies import PROPERTY, File, files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REFUSED = {
+    "MR_truncated.dcm": (ReasonCode.DAMAGED, "the file ends inside PixelData"),
+    "rtplan_truncated.dcm": (ReasonCode.DAMAGED, "the file ends inside BeamSequence"),
+}
+"""The files of pydicom's package that carry the three UIDs and are not accepted, with the reason."""
+
+ACCEPTED_AT_LEAST = 158
+UNTOUCHED = {"Keep": ["SOPInstanceUID"], "Force": True}
+"""Modify at level instance, and the instance's own UID stays: nothing is left to change."""
+
+
+def carries_three_uids(path: Path) -> bool:
+    """Whether pydicom finds the UIDs of study, series and instance."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = dcmread(path, force=True, stop_before_pixels=True)
+            found = [dataset.get(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+        except Exception:  # noqa: BLE001 (pydicom raises anything on what is no DICOM)
+            return False
+    return all(found)
+
+
+INSTANCES = [path for path in all_files() if carries_three_uids(path)]
+ACCEPTED = [path for path in INSTANCES if path.name not in REFUSED]
+
+
+def test_all_but_the_named_are_accepted() -> None:
+    """Each instance of pydicom's package is edited, but for two that are cut off, each with its reason."""
+    refused = {}
+    for path in INSTANCES:
+        try:
+            modify({})(path.read_bytes())
+        except InstanceFailed as problem:
+            refused[path.name] = (problem.code, str(problem).rpartition(" at byte ")[0])
+
+    assert refused == REFUSED
+    assert len(INSTANCES) - len(refused) >= ACCEPTED_AT_LEAST
+
+
+@pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.name)
+def test_edit_of_nothing_gives_the_identical_file(path: Path) -> None:
+    """With every identifier kept the result is the source, also where a path makes the editor look into all items."""
+    data = path.read_bytes()
+    everywhere = {"Remove": [f"{sequence}[*].0009,10fe" for sequence in sequences_of(path)], **UNTOUCHED}
+
+    assert data == modify(UNTOUCHED)(data)
+    assert data == modify(everywhere)(data)
+
+
+def sequences_of(path: Path) -> list[str]:
+    """Return the tags of a file's public sequences."""
+    return [f"{e.tag.group:04x},{e.tag.element:04x}" for e in read(path.read_bytes()) if e.VR == "SQ"]
+
+
+@pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.name)
+def test_empty_modify_changes_the_instance_uid_alone(path: Path) -> None:
+    """SOPInstanceUID, MediaStorageSOPInstanceUID and the group lengths around them change, and no other byte."""
+    data = path.read_bytes()
+    result = modify({})(data)
+    new = read(result).SOPInstanceUID
+
+    assert new.startswith("2.25.")
+    assert with_new_instance_uid(data, new) == without_deflation(result)
+
+
+def without_deflation(data: bytes) -> bytes:
+    """Return a file with its dataset inflated, where it is deflated."""
+    if b"UI\x16\x001.2.840.10008.1.2.1.99" not in data[:1024]:
+        return data
+    start = dataset_start(data)
+    return data[:start] + zlib.decompress(data[start:], -zlib.MAX_WBITS)
+
+
+def dataset_start(data: bytes) -> int:
+    """Return where the file meta information ends, by its own length."""
+    if data[128:132] != b"DICM":
+        return 0
+    assert data[132:140] == b"\x02\x00\x00\x00UL\x04\x00"
+    return 144 + int.from_bytes(data[140:144], "little")
+
+
+def with_new_instance_uid(data: bytes, new: str) -> bytes:
+    """Write the new UID over the old one by searching for the bytes of the two elements and of the group lengths."""
+    padded = new.encode() + b"\0" * (len(new) % 2)
+    data = without_deflation(data)
+    start = dataset_start(data)
+    meta, dataset = data[:start], data[start:]
+    if meta:
+        header = b"\x02\x00\x03\x00UI"
+        at = meta.index(header)
+        length = int.from_bytes(meta[at + 6 : at + 8], "little")
+        meta = meta[:at] + header + struct.pack("<H", len(padded)) + padded + meta[at + 8 + length :]
+        size = int.from_bytes(meta[140:144], "little") + len(padded) - length
+        meta = meta[:140] + size.to_bytes(4, "little") + meta[144:]
+    for header, length_format, group_length in (
+        (b"\x08\x00\x18\x00UI", "<H", b"\x08\x00\x00\x00UL\x04\x00"),
+        (b"\x00\x08\x00\x18UI", ">H", b"\x00\x08\x00\x00UL\x00\x04"),
+        (b"\x08\x00\x18\x00", "<L", b"\x08\x00\x00\x00\x04\x00\x00\x00"),
+    ):
+        at = dataset.find(header)
+        if at >= 0:
+            break
+    value = at + len(header) + struct.calcsize(length_format)
+    (length,) = struct.unpack(length_format, dataset[value - struct.calcsize(length_format) : value])
+    dataset = (
+        dataset[:at]
+        + header
+        + struct.pack(length_format, len(padded))
+        + padded
+        + dataset[value + length :]
+    )
+    if dataset.startswith(group_length):
+        long_format = length_format[0] + "L"
+        (size,) = struct.unpack(long_format, dataset[8:12])
+        dataset = dataset[:8] + struct.pack(long_format, size + len(padded) - length) + dataset[12:]
+    return meta + dataset
+
+
+def test_group_lengths_follow_the_edit() -> None:
+    """The lengths of meta information and of group 0008 are those of what stands behind them."""
+    for syntax in (IMPLICIT, EXPLICIT, BIG):
+        order = "little" if syntax.little else "big"
+        data = instance(Element(0x00080000, "UL", (70).to_bytes(4, order)), syntax=syntax)  # type: ignore[arg-type]
+        result = read(modify({})(data))
+        before, after = read(data), read(result_bytes := modify({})(data))
+        grown = even(result.SOPInstanceUID) - even(before.SOPInstanceUID)
+
+        assert 70 + grown == after[0x00080000].value
+        assert before.file_meta[0x00020000].value + grown == after.file_meta[0x00020000].value
+        assert len(data) + 2 * grown == len(result_bytes)
+
+
+def even(uid: str) -> int:
+    """Return the length of a UID in a file."""
+    return len(uid) + len(uid) % 2
+
+
+@PROPERTY
+@given(files())
+def test_generated_edit_of_nothing(file: File) -> None:
+    """Whatever a dataset is made of, an edit of nothing gives the identical file."""
+    looking_everywhere = {"Remove": [f"{tag}[*].0009,10fe" for tag in top_sequences(file)], **UNTOUCHED}
+
+    assert file.data == modify(UNTOUCHED)(file.data)
+    assert file.data == modify(looking_everywhere)(file.data)
+
+
+def top_sequences(file: File) -> list[str]:
+    """Return the tags of a generated file's sequences."""
+    return [
+        f"{e.tag >> 16:04x},{e.tag & 0xFFFF:04x}" for e in file.dataset if not isinstance(e.value, bytes) and e.tag < 0x7FE00000
+    ]
+
+
+@PROPERTY
+@given(files(shuffled=True))
+def test_generated_edit_of_nothing_in_odd_order(file: File) -> None:
+    """Tags in a wrong order are read as they stand, and stay where they stand."""
+    assert file.data == modify(UNTOUCHED)(file.data)
+
+
+@PROPERTY
+@given(files())
+def test_everything_else_reads_back_equal(file: File) -> None:
+    """What pydicom reads from the result is what it read from the source, but for what was asked."""
+    body: dict[str, Any] = {
+        "Replace": {"PatientComments": "new comment", "StudyDescription": "", "PatientID": "NEW-1"},
+        "Remove": ["SeriesDescription"],
+        "Force": True,
+    }
+    before, after = read(file.data), read(modify(body)(file.data))
+    changed = {"SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", *body["Replace"], "SeriesDescription"}
+
+    assert contents(before, changed) == contents(after, changed)
+    assert ("new comment", "", "NEW-1") == (after.PatientComments, after.StudyDescription, after.PatientID)
+    assert "SeriesDescription" not in after
+    assert before.get("PixelData") == after.get("PixelData")
+
+
+def contents(dataset: Dataset, without: set[str]) -> dict[int, Any]:
+    """Return the values of a dataset, but for some elements and for group lengths."""
+    return {
+        int(element.tag): (element.VR, element.value)
+        for element in dataset
+        if element.keyword not in without and element.tag.element != 0
+    }
+
+
+@PROPERTY
+@given(files())
+def test_lengths_of_groups_and_items_hold_after_anonymization(file: File) -> None:
+    """After elements were dropped, emptied and mapped at all depths, every enclosing length is right."""
+    result = anonymize({})(file.data)
+
+    assert result == modify(UNTOUCHED)(result)
+    dataset = without_deflation(result)[dataset_start(result) :]
+    assert list(wrong_group_lengths(dataset, file.syntax)) == []
+    assert "YES" == read(result).PatientIdentityRemoved
+
+
+def wrong_group_lengths(dataset: bytes, syntax: Syntax) -> Iterator[int]:
+    """Yield the groups whose length element does not reach exactly to the next group."""
+    bare = file_bytes((), EXPLICIT if syntax.deflated else syntax) + dataset
+    with SourceFile.of_bytes(bare) as source:
+        found = source.scan()
+        for tag, _, _, value, end, _ in found:
+            if tag & 0xFFFF == 0:
+                size = int.from_bytes(source.read(value, end), "little" if syntax.little else "big")
+                group_end = max(stop for other, _, _, _, stop, _ in found if other >> 16 == tag >> 16)
+                if end + size != group_end:
+                    yield tag
+
+
+def test_wrong_lengths_of_untouched_groups_stay() -> None:
+    """A group length that was wrong before, of a group that is not edited, is none of the edit's business."""
+    data = instance(Element(0x00280000, "UL", b"\x63\0\0\0"), Element(0x00280010, "US", b"\1\0"))
+
+    assert 0x63 == read(modify({})(data))[0x00280000].value
+
+
+def test_forms_of_sequences_stay() -> None:
+    """A changed item keeps its form: defined and undefined lengths, and UN, come out as they went in."""
+    inner = (Element(0x00081150, "UI", b"1.2.3\0"), Element(0x00081155, "UI", b"1.2.3.9\0"))
+    for vr, of_sequence, of_item in (
+        ("SQ", False, False),
+        ("SQ", False, True),
+        ("SQ", True, False),
+        ("SQ", True, True),
+        ("UN", True, False),
+        ("UN", True, True),
+        ("UN", False, False),
+    ):
+        sequence = Element(0x00081140, vr, (Item(inner, of_item), Item((), of_item), Item(inner, of_item)), of_sequence)
+        new = Element(0x00081155, "UI", b"1.2.3.45")
+        edited = (inner[0], new)
+        wanted = sequence._replace(value=(Item(edited, of_item), Item((), of_item), Item(inner, of_item)))
+        body = {"Replace": {"ReferencedImageSequence[0].ReferencedSOPInstanceUID": "1.2.3.45"}, **UNTOUCHED}
+        for syntax in (EXPLICIT, IMPLICIT, BIG, DEFLATED):
+            assert without_deflation(instance(wanted, syntax=syntax)) == without_deflation(
+                modify(body)(instance(sequence, syntax=syntax))
+            ), (vr, of_sequence, of_item, syntax)
+
+
+def test_preamble_and_optional_meta_stay_in_modify() -> None:
+    """A TIFF in the preamble, and what other software wrote into the meta information, survive a modify."""
+    meta = {"SourceApplicationEntityTitle": "SCANNER1", "ImplementationVersionName": "OTHER_1"}
+    data = instance(preamble=b"II*\0" + bytes(range(124)), meta=meta)
+    result = modify({"Replace": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}})(data)
+
+    assert data[:132] == result[:132]
+    after = read(result)
+    assert meta == {keyword: after.file_meta[keyword].value.strip() for keyword in meta}
+    assert "1.2.840.10008.5.1.4.1.1.7" == after.file_meta.MediaStorageSOPClassUID == after.SOPClassUID
+    assert after.SOPInstanceUID == after.file_meta.MediaStorageSOPInstanceUID
+
+
+def test_file_without_meta_information_stays_without() -> None:
+    """A bare dataset is edited as such by modify."""
+    dataset = instance(syntax=IMPLICIT)[dataset_start(instance(syntax=IMPLICIT)) :]
+    result = modify({"Keep": ["SOPInstanceUID"], "Force": True, "Replace": {"PatientName": "New^Name"}})(dataset)
+
+    assert dataset.replace(b"Doe^Jane", b"New^Name") == result
