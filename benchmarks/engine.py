@@ -129,7 +129,9 @@ def measure(source: Path, scratch: Path, rounds: int) -> Measurement:
         while True:
             measurement.note("cp -r", run_copy(source, destination))
             for workers, engine in engines.items():
-                measurement.note(f"engine, {workers} worker{'s'[: workers > 1]}", run_engine(engine, chunk, destination))
+                measurement.note(
+                    f"engine, {workers} worker{'s'[: workers > 1]}", run_engine(engine, chunk, destination)
+                )
             done = len(measurement.seconds["cp -r"])
             if done >= MAX_ROUNDS or (done >= rounds and measurement.spread("cp -r") <= MAX_SPREAD):
                 return measurement

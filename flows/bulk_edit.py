@@ -21,6 +21,7 @@ from tasks.apply import apply
 from tasks.chunks import give_up, instances_to_do, open_chunks
 from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
 from tasks.engines import open_engine
+from tasks.failed_states import failed_state
 from tasks.live import Live, going_live
 from tasks.load import load
 from tasks.plan import plan
@@ -28,13 +29,13 @@ from tasks.progress import make_progress
 from tasks.publish import publish
 from tasks.reconcile import reconcile
 from tasks.reports import note_seconds
-from tasks.run_folder import Run, open_run
+from tasks.run_folder import open_run
 from tasks.safe_errors import safely
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
-    from tasks.progress import Progress
+    from tasks.run_folder import Run
 
 _JITTER = 0.5
 
@@ -55,10 +56,12 @@ def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
         COMPLETED when everything is reconciled, else FAILED; made from the ledger, not from the task runs.
 
     """
-    if bool(config) == bool(run_dir):
-        raise InvalidInput("give either config or run_dir")
-    folder = Path(run_dir or plan(load(config)))
-    run = safely(open_run)(folder)
+    try:
+        if bool(config) == bool(run_dir):
+            raise InvalidInput("give either config or run_dir")
+        run = safely(open_run)(Path(run_dir or plan(load(config))))
+    except DeidflowError as error:
+        return failed_state(error)
     try:
         return _work(run)
     finally:
@@ -66,55 +69,49 @@ def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
 
 
 def _work(run: Run) -> State[Any]:
-    """Work on an open run until it ends, is stopped, or cannot go on."""
-    failure: Unusable | None = None
-    with (
-        make_progress() as progress,
-        safely(open_engine)(run) as engine,
-        going_live(Live(run, engine, progress)) as name,
-    ):
-        try:
-            _apply_all(run, name, progress)
-            reconcile(name)
-        except Unusable as error:
-            failure = error
-        except BaseException:
-            # Ctrl-C, SIGTERM, a cancelled flow run: tasks look at the flag and end; nothing that was done is lost.
-            run.stop.set()
-            raise
-        reconciled = publish(name, ended=failure is None)
-    if failure is not None:
-        run.ledger.set_meta("unusable", str(failure))
-        return Failed(message=str(failure))
-    if reconciled:
+    """Work on an open run until it ends, is stopped, or cannot go on; then report in any case."""
+    with make_progress() as progress:
+        live = Live(run, progress)
+        with going_live(live) as name:
+            try:
+                with open_engine(run) as live.engine:
+                    _apply_all(live, name)
+                    if live.failure is None:
+                        reconcile(name, return_state=True)
+            except DeidflowError as error:
+                live.failure = error
+            except BaseException:
+                # Ctrl-C, SIGTERM, a cancelled flow run: tasks look at the flag and end; what is done stays done.
+                run.stop.set()
+                raise
+            finally:
+                live.engine = None
+            publish(name, return_state=True)
+    if live.failure is not None:
+        run.ledger.set_meta("unusable", str(live.failure))
+        return failed_state(live.failure)
+    if live.verdict is not None and live.verdict.reconciled:
         return Completed(message="everything reconciled")
     return Failed(message="some rows are not done; see the report")
 
 
-def _apply_all(run: Run, name: str, progress: Progress) -> None:
-    """Run one task per chunk and wait for all of them.
-
-    Raises:
-        Unusable: Server or destination cannot be used; what was done until then counts.
-
-    """
+def _apply_all(live: Live, name: str) -> None:
+    """Run one task per chunk and wait for all of them; whatever no attempt could do gets its outcome."""
     started = time.monotonic()
-    execution = run.config.execution
+    ledger = live.run.ledger
+    execution = live.run.config.execution
     task = apply.with_options(
         retries=execution.retries,
         retry_delay_seconds=exponential_backoff(execution.retry_delay_seconds),
         retry_jitter_factor=_JITTER,
     )
-    progress.start("editing", instances_to_do(run.ledger))
+    live.progress.start("editing", instances_to_do(ledger))
     try:
-        futures = {number: task.submit(name, number) for number in open_chunks(run.ledger)}
-        wait(list(futures.values()))
+        wait([task.submit(name, number) for number in open_chunks(ledger)])
     finally:
-        note_seconds(run, "apply", time.monotonic() - started)
-    errors = {number: future.state.result(raise_on_failure=False) for number, future in futures.items()}
-    for error in errors.values():
+        note_seconds(live.run, "apply", time.monotonic() - started)
+    for number, error in live.errors.items():
         if isinstance(error, Unusable):
-            raise error
-    for number, error in errors.items():
-        if isinstance(error, DeidflowError) and not isinstance(error, Interrupted):
-            give_up(run.ledger, number, error)
+            live.failure = live.failure or error
+        elif not isinstance(error, Interrupted):
+            give_up(ledger, number, error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import DeidflowError, TransientError
+from tasks.core.errors import DeidflowError, Interrupted, TransientError
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.planner import chunk_of
 
@@ -52,7 +52,7 @@ def give_up(ledger: Ledger, number: int, error: DeidflowError) -> None:
     )
 
 
-def apply_chunk(run: Run, number: int, engine: Engine, progress: Progress) -> None:
+def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress) -> None:
     """Do what is still to be done of one chunk.
 
     Raises:
@@ -61,6 +61,8 @@ def apply_chunk(run: Run, number: int, engine: Engine, progress: Progress) -> No
         Interrupted: The run is to stop.
 
     """
+    if engine is None:
+        raise Interrupted("the engine is closed")
     ledger = run.ledger
     ledger.execute("UPDATE instance SET attempts = attempts + 1 WHERE chunk = ? AND outcome = ''", (number,))
 

@@ -9,24 +9,39 @@ Public names: ``Live``, ``live_run``, ``going_live``.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.core.engine import Engine
+    from tasks.core.errors import DeidflowError
+    from tasks.core.verdict import Verdict
     from tasks.progress import Progress
     from tasks.run_folder import Run
 
 
 @dataclass(slots=True)
 class Live:
-    """An open run with its engine and progress."""
+    """An open run while it is worked on.
+
+    Attributes:
+        run: The run.
+        progress: Shows how far it is.
+        engine: Set while chunks are done.
+        errors: What ended the last attempt at a chunk, by its number.
+        failure: What ended the work before its time.
+        verdict: Of the last report.
+
+    """
 
     run: Run
-    engine: Engine
     progress: Progress
+    engine: Engine | None = None
+    errors: dict[int, DeidflowError] = field(default_factory=dict)
+    failure: DeidflowError | None = None
+    verdict: Verdict | None = None
 
 
 _live: dict[str, Live] = {}

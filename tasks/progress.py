@@ -68,6 +68,8 @@ class Progress:
             self._name = ""
 
     def _line(self, now: float) -> str:
+        if not self._done and not self._total:
+            return f"{self._name} ({now - self._started:.1f} s)"
         seconds = max(now - self._started, 1e-6)
         rate = self._done / seconds
         text = f"{self._name}: {self._done}"

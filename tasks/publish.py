@@ -5,29 +5,35 @@ Public names: ``publish``.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from prefect import task
 
+from tasks.core.errors import DeidflowError
 from tasks.deletion import delete_sources
+from tasks.failed_states import failed_state
 from tasks.live import live_run
 from tasks.reports import publish_reports
 from tasks.safe_errors import safely
 
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
 
 @task(name="publish", persist_result=False)
-@safely
-def publish(run_dir: str, *, ended: bool) -> bool:
-    """Write all files of the run folder.
+def publish(run_dir: str) -> State[Any] | None:
+    """Write all files of the run folder; when the work came to its end, delete the sources that are to go.
 
     Args:
         run_dir: Of a run that is live in this process.
-        ended: Whether the work came to its end; only then sources are deleted.
-
-    Returns:
-        Whether everything is reconciled.
 
     """
     live = live_run(run_dir)
-    verdict = publish_reports(live.run, live.progress)
-    if ended and delete_sources(live.run, live.progress):
-        verdict = publish_reports(live.run, live.progress)
-    return verdict.reconciled
+    try:
+        live.verdict = safely(publish_reports)(live.run, live.progress)
+        if live.failure is None and safely(delete_sources)(live.run, live.progress):
+            live.verdict = safely(publish_reports)(live.run, live.progress)
+    except DeidflowError as error:
+        live.failure = error
+        return failed_state(error)
+    return None

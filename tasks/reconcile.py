@@ -5,26 +5,39 @@ Public names: ``reconcile``.
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING, Any
+
 from prefect import task
 
-from tasks.core.errors import Interrupted
+from tasks.core.errors import DeidflowError
+from tasks.failed_states import failed_state
 from tasks.live import live_run
+from tasks.reports import note_seconds
 from tasks.safe_errors import safely
 from tasks.verification import verify_results
 
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
 
 @task(name="reconcile", persist_result=False)
-@safely
-def reconcile(run_dir: str) -> None:
+def reconcile(run_dir: str) -> State[Any] | None:
     """Check that every result is there and is what it should be, as far as ``verify`` asks.
 
-    Raises:
-        Interrupted: The run was stopped.
+    Args:
+        run_dir: Of a run that is live in this process.
 
     """
     live = live_run(run_dir)
     wanted = live.run.config.verify
-    if wanted != "none":
-        verify_results(live.run, live.progress, full=wanted == "full")
-    if live.run.stop.is_set():
-        raise Interrupted("the run was stopped")
+    if wanted == "none":
+        return None
+    started = time.monotonic()
+    try:
+        safely(verify_results)(live.run, live.progress, full=wanted == "full")
+    except DeidflowError as error:
+        live.failure = error
+        return failed_state(error)
+    note_seconds(live.run, "verify", time.monotonic() - started)
+    return None

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from tasks.core.engine import PlannedInstance
+from tasks.core.errors import Interrupted
 from tasks.core.identifiers import DicomIdentifiers
 from tasks.core.outcomes import Outcome
 from tasks.core.request import Operation
@@ -77,7 +78,7 @@ def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
                     failed += sum(_record(ledger, future.result(), progress) for future in done)
                 if run.stop.is_set():
                     pool.shutdown(wait=False, cancel_futures=True)
-                    return failed
+                    raise Interrupted("the run was stopped")
             failed += sum(_record(ledger, future.result(), progress) for future in waiting)
     progress.finish()
     return failed

@@ -23,6 +23,9 @@ _ESCAPE: Final = 0x1B
 _PN_DELIMITERS: Final = {0x5E, 0x3D, 0x5C}
 _TEXT_DELIMITERS: Final = {0x0D, 0x0A, 0x09, 0x0C, 0x5C}
 
+_DEFAULT_REPERTOIRE: Final = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
+"""First values that stand for ASCII where code extensions are declared (PS3.3 C.12.1.1.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class CharacterSet:
@@ -91,6 +94,9 @@ def character_set(raw: bytes) -> CharacterSet:
             codecs = tuple(convert_encodings(list(terms) or None))
     except LookupError:
         codecs = ("iso8859",)
+    if len(codecs) > 1 and terms[0] in _DEFAULT_REPERTOIRE:
+        # pydicom reads the default repertoire as Latin-1, whose upper half would be undeclared here.
+        codecs = ("ascii", *codecs[1:])
     return CharacterSet(terms, codecs)
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import IDENTIFIERS, PATIENT_NAME, SPECIFIC_CHARACTER_SET, describe_tag
+from tasks.core.tags import PATIENT_NAME, SPECIFIC_CHARACTER_SET, describe_tag
 from tasks.local.actions import Action
 from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
 from tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
-from tasks.local.values import encode_element, encode_value
+from tasks.local.values import choose_vr, encode_element, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +88,7 @@ class Editor:
         self._source = source
         self._rules = rules
         self._subject = subject
-        self._changed = subject.changed_identifiers()
+        self._changed = subject.new_identifiers(rules.given_identifiers)
         self._old_charset: CharacterSet | None = None
 
     def edit(self, elements: list[Element], encoding: Encoding, end: int) -> tuple[list[Part], CharacterSet]:
@@ -151,21 +151,25 @@ class Editor:
         visits = rules.visits_items or bool(nodes) or self._old_charset is not None
         for element in elements:
             tag, vr, start, value, end, sequence = element
-            if output.group >= 0 and tag >> 16 != output.group:
-                output.close_group(start, encoding)
             while tag > next_new:
+                if output.group >= 0 and next_new >> 16 != output.group:
+                    output.close_group(start, encoding)
                 output.parts.append(encode_element(next_new, new_values[next_new], charset, encoding))
                 pending.pop()
                 next_new = pending[-1] if pending else UNDEFINED
+            if output.group >= 0 and tag >> 16 != output.group:
+                output.close_group(start, encoding)
             action = actions.get(tag)
             if nodes:
                 action = self._action_of_paths(tag, nodes, action)
             if action is None and (tag & 0x10000 or tag >= 0x50000000):  # noqa: PLR2004 (curves and overlays)
                 action = rules.default_action(tag, nested=depth > 0, shielded=shielded)
-            if tag == next_new:
-                pending.pop()
-                next_new = pending[-1] if pending else UNDEFINED
-                output.parts.append(self._new_element(tag, vr, new_values[tag], charset, encoding))
+            if tag in new_values:
+                # A second element of this tag, or one behind greater tags, must not bring the old value back.
+                if tag == next_new:
+                    pending.pop()
+                    next_new = pending[-1] if pending else UNDEFINED
+                    output.parts.append(encode_element(tag, new_values[tag], charset, encoding, vr))
             elif action is Action.DROP:
                 continue
             elif sequence is not None and action in (None, Action.KEEP, Action.SET, Action.MAP_UID):
@@ -192,13 +196,6 @@ class Editor:
             output.close_group(source_end, encoding)
         return output
 
-    def _new_element(self, tag: int, vr: str, value: Value, charset: CharacterSet, encoding: Encoding) -> bytes:
-        if tag in IDENTIFIERS and isinstance(value, str):
-            # Identifiers keep the VR that the file gives them.
-            data = encode_value(tag, vr, value, charset, encoding)
-            return element_header(tag, vr, len(data), encoding) + data
-        return encode_element(tag, value, charset, encoding, vr)
-
     def _check_text(self, element: Element, old: CharacterSet, new: CharacterSet) -> None:
         """Refuse to declare another character set over text that would read differently in it (Orthanc does not)."""
         tag, vr, _, value, end, _ = element
@@ -213,8 +210,10 @@ class Editor:
     ) -> None:
         """Write an element that an action changes in its own place."""
         tag, vr, start, value, end, _ = element
+        if vr == "UN":
+            vr = choose_vr(tag)
         if action is Action.EMPTY:
-            if value == end:
+            if value == end and vr == element[1]:
                 output.span(start, end)
             else:
                 output.parts.append(element_header(tag, vr, 0, encoding))

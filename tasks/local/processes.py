@@ -11,10 +11,13 @@ import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_PRELOADED: Final = ["__main__", "tasks.local.worker", "tasks.local.verifier"]
 
 
 def prepare_process() -> None:
@@ -31,7 +34,9 @@ def _end_with_parent() -> None:
 
 
 def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:
-    """Return a pool whose processes are spawned: the parent has threads, locks and connections that they must not copy.
+    """Return a pool of clean processes: the parent has threads, locks and connections that they must not copy.
+
+    They are forked from a server process that has imported what they need, once for all pools of this process.
 
     Args:
         workers: Number of processes.
@@ -39,5 +44,6 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         arguments: Of start.
 
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
     return ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments)

@@ -89,6 +89,7 @@ class Rules:
         drop_top_curves_and_overlays: Hardening.
         drop_nested_curves_and_overlays: As the profile has it.
         visits_items: Whether items are looked into even where no path leads.
+        given_identifiers: Identifiers in Replace: written even where they are absent or equal already.
         paths: The nested paths of the request, or None.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
 
@@ -104,6 +105,7 @@ class Rules:
     drop_top_curves_and_overlays: bool = False
     drop_nested_curves_and_overlays: bool = False
     visits_items: bool = False
+    given_identifiers: tuple[int, ...] = ()
     paths: PathNode | None = None
     sets_character_set: bool = False
 
@@ -164,6 +166,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         if not path.is_nested:
             rules.top[path.tag] = Action.KEEP
             rules.values.pop(path.tag, None)
+    rules.given_identifiers = tuple(tag for tag in IDENTIFIERS if tag in rules.values)
     for tag in IDENTIFIERS:
         # Whether they change is in the instance's new identifiers.
         rules.top[tag] = Action.SET

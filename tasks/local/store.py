@@ -149,7 +149,7 @@ class FolderStore:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            if os.path.lexists(result.final):  # noqa: PTH110
+            if os.path.lexists(result.final):
                 return self._resolve_conflict(result)
             os.rename(result.partial, result.final)  # noqa: PTH104
             return None

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.tags import PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
+from tasks.core.tags import IDENTIFIERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tasks.core.identifiers import DicomIdentifiers
     from tasks.core.pseudonyms import Pseudonyms
@@ -71,10 +71,13 @@ class Subject:
     patient_name: str | None
     references: References
 
-    def changed_identifiers(self) -> dict[int, str]:
-        """Return the new values of those identifiers that differ from the original ones, by tag."""
-        tags = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
-        return {tag: new for tag, old, new in zip(tags, self.original, self.new, strict=True) if old != new}
+    def new_identifiers(self, given: Collection[int]) -> dict[int, str]:
+        """Return the new values, by tag, of those identifiers that differ from the original ones or are given."""
+        return {
+            tag: new
+            for tag, old, new in zip(IDENTIFIERS, self.original, self.new, strict=True)
+            if old != new or tag in given
+        }
 
     def map_patient_id(self, original: str) -> str:
         """Return the new PatientID of a patient that an item names; "" stays ""."""

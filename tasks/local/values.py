@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ _INTEGER_FORMATS: Final = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q"
 _FLOAT_FORMATS: Final = {"FL": "f", "FD": "d"}
 _WORD_BYTES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _BINARY_PADDED: Final = frozenset({"OB", "UN", "UI"})
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _DATA_URI: Final = "data:application/octet-stream;base64,"
 
 
@@ -79,14 +81,16 @@ def encode_value(tag: int, vr: str, text: str, charset: CharacterSet, encoding: 
         if binary is not None:
             return _padded_binary(binary, vr)
         if vr in _INTEGER_FORMATS:
-            return _numbers(text, encoding.prefix + _INTEGER_FORMATS[vr], int)
+            return b"".join(_integer(part, encoding.prefix + _INTEGER_FORMATS[vr]) for part in _values(text))
         if vr in _FLOAT_FORMATS:
-            return _numbers(text, encoding.prefix + _FLOAT_FORMATS[vr], float)
+            return b"".join(_float(part, encoding.prefix + _FLOAT_FORMATS[vr]) for part in _values(text))
         if vr == "AT":
             return b"".join(_tag_value(part, encoding) for part in text.split("\\")) if text.strip() else b""
     except (ValueError, OverflowError, struct.error):
         message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
         raise InstanceFailed(ReasonCode.BAD_VALUE, message) from None
+    # What stands behind a NUL is lost and trailing blanks are padding, for Orthanc as for whoever reads the result.
+    text = text.split("\0", 1)[0].rstrip(" ")
     if vr == "UI":
         text = text.replace(" ", "")
     data = charset.encode(text, is_person_name=vr == "PN")
@@ -103,10 +107,24 @@ def _padded_binary(data: bytes, vr: str) -> bytes:
     return data
 
 
-def _numbers(text: str, number_format: str, number: type[int | float]) -> bytes:
-    if not text.strip():
-        return b""
-    return b"".join(struct.pack(number_format, number(part.strip())) for part in text.split("\\"))
+def _values(text: str) -> list[str]:
+    return text.split("\\") if text else []
+
+
+def _integer(text: str, number_format: str) -> bytes:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError
+    number = int(text)
+    if number < 0 and number_format[1].isupper():
+        # As Orthanc's lexical_cast does: -1 is the greatest number of an unsigned VR.
+        number += 1 << 8 * struct.calcsize(number_format)
+    return struct.pack(number_format, number)
+
+
+def _float(text: str, number_format: str) -> bytes:
+    if text != text.strip() or "_" in text or not text.isascii():
+        raise ValueError
+    return struct.pack(number_format, float(text))
 
 
 def _tag_value(text: str, encoding: Encoding) -> bytes:

@@ -28,6 +28,8 @@ from tasks.local.worker import edit_source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tasks.local.rules import Rules
+
 KEY: Final = Key(bytes(range(32)))
 SCOPE: Final = "tests"
 PSEUDONYMS: Final = Pseudonyms(KEY, SCOPE)
@@ -61,16 +63,19 @@ class Edit:
         new = new_identifiers(original, self.request, self._pseudonyms())
         return PlannedInstance(1, b"", source.size, 0, original, new)
 
-    def apply(self, source: SourceFile) -> bytes:
-        """Edit an open file."""
+    def compiled(self, source: SourceFile) -> tuple[Rules, References]:
+        """Return the rules, and the mapping of references for a run of this file and the others."""
         given = GivenIdentifiers()
         for data in self.others:
             with SourceFile.of_bytes(data) as other:
                 self._note(given, other)
         self._note(given, source)
-        references = References(self._pseudonyms(), given.uids, given.patient_ids)
         rules = compile_rules(self.request, hardening=self.hardening)
-        return edit_source(source, self.plan(source), rules, references).to_bytes()
+        return rules, References(self._pseudonyms(), given.uids, given.patient_ids)
+
+    def apply(self, source: SourceFile) -> bytes:
+        """Edit an open file."""
+        return edit_source(source, self.plan(source), *self.compiled(source)).to_bytes()
 
     def __call__(self, data: bytes) -> bytes:
         """Edit a file in memory."""

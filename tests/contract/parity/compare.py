@@ -282,9 +282,9 @@ def _resources(outcome: Outcome) -> set[tuple[str, tuple[bytes, ...]]]:
     resources = set()
     for data in outcome.files.values():
         dataset = read_file(data).dataset
+        elements = [dataset.get(tag) for tag in (0x00100020, 0x0020000D, 0x0020000E, 0x00080018)]
         ids = tuple(
-            dataset[tag].value.rstrip(b"\0 ") if tag in dataset else b""
-            for tag in (0x00100020, 0x0020000D, 0x0020000E, 0x00080018)
+            element.value.rstrip(b"\0" if element.vr == "UN" else b"\0 ") if element else b"" for element in elements
         )
         for depth, kind in enumerate(("Patient", "Study", "Series", "Instance"), 1):
             resources.add((kind, ids[:depth]))

@@ -1,0 +1,304 @@
+"""Files made for the comparison: what real files seldom have, one peculiarity each.
+
+Public names: ``built_files``, ``base``, ``rich``.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from tests.contract.parity.writer import (
+    BIG_ENDIAN,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    JPEG,
+    RLE,
+    Fragments,
+    Tree,
+    Value,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOT = "1.2.826.0.1.3680043.10.543"
+SC = "1.2.840.10008.5.1.4.1.1.7"
+STUDY, SERIES, FRAME = f"{_ROOT}.1", f"{_ROOT}.2", f"{_ROOT}.3"
+_numbers = count(1)
+
+
+def base(number: int, **changes: Value) -> Tree:
+    """Return a small image; ``x00100020LO="A"`` sets and ``x00100020LO=None`` drops an element.
+
+    Args:
+        number: Of the instance.
+        changes: By tag and VR.
+
+    """
+    tree: Tree = {
+        (0x00080005, "CS"): "ISO_IR 100",
+        (0x00080008, "CS"): "ORIGINAL\\PRIMARY",
+        (0x00080016, "UI"): SC,
+        (0x00080018, "UI"): f"{_ROOT}.4.{number}",
+        (0x00080020, "DA"): "20200102",
+        (0x00080030, "TM"): "101112",
+        (0x00080050, "SH"): "ACC1",
+        (0x00080060, "CS"): "OT",
+        (0x00080080, "LO"): "Hospital",
+        (0x00080090, "PN"): "Ref^Doc",
+        (0x00081030, "LO"): "Head",
+        (0x0008103E, "LO"): "Axial",
+        (0x00100010, "PN"): "Doe^John",
+        (0x00100020, "LO"): "P1",
+        (0x00100030, "DA"): "19700101",
+        (0x00100040, "CS"): "M",
+        (0x0020000D, "UI"): STUDY,
+        (0x0020000E, "UI"): SERIES,
+        (0x00200010, "SH"): "S1",
+        (0x00200052, "UI"): FRAME,
+        (0x00280002, "US"): (1,),
+        (0x00280010, "US"): (2,),
+        (0x00280011, "US"): (2,),
+        (0x00280100, "US"): (8,),
+        (0x00280101, "US"): (8,),
+        (0x00280102, "US"): (7,),
+        (0x00280103, "US"): (0,),
+        (0x7FE00010, "OB"): b"\1\2\3\4",
+    }
+    return changed(tree, **changes)
+
+
+def changed(tree: Tree, **changes: Value) -> Tree:
+    """Return a tree with elements set or dropped, in ascending order."""
+    for name, value in changes.items():
+        tag, vr = int(name[1:9], 16), name[9:]
+        for key in [key for key in tree if key[0] == tag]:
+            del tree[key]
+        if value is not None:
+            tree[tag, vr] = value
+    return dict(sorted(tree.items()))
+
+
+def _item(deep: int = 0) -> Tree:
+    """Return an item with something of everything."""
+    tree: Tree = {
+        (0x00080050, "SH"): "ACC2",
+        (0x00081155, "UI"): f"{_ROOT}.4.1",
+        (0x00081150, "UI"): SC,
+        (0x00090010, "LO"): "NESTED PRIVATE",
+        (0x00091001, "LO"): "secret",
+        (0x00100010, "PN"): "Doe^John",
+        (0x00100020, "LO"): "P1",
+        (0x0020000D, "UI"): STUDY,
+        (0x0020000E, "UI"): SERIES,
+        (0x00200052, "UI"): FRAME,
+        (0x00280106, "US"): (3,),
+        (0x50003000, "OW"): (1, 2),
+        (0x60003000, "OW"): (1, 2),
+        (0x60004000, "LT"): "overlay",
+    }
+    if deep:
+        tree[0x00081115, "SQ"] = [_item(deep - 1), {}]
+    return dict(sorted(tree.items()))
+
+
+def rich(number: int, **changes: Value) -> Tree:
+    """Return an image with every VR, sequences three deep, private blocks, overlays and curves."""
+    tree = base(number) | {
+        (0x00080006, "SQ"): [],
+        (0x00081110, "SQ"): [_item()],
+        (0x00081115, "SQ"): [_item(2), {}, _item()],
+        (0x00081140, "SQ"): [{(0x00081150, "UI"): SC, (0x00081155, "UI"): f"{_ROOT}.4.{number}"}],
+        (0x00090010, "LO"): "ACME",
+        (0x00091001, "LO"): "private",
+        (0x00091002, "OB"): b"\1\2",
+        (0x00091003, "SQ"): [_item()],
+        (0x00092001, "LO"): "no creator",
+        (0x00101010, "AS"): "042Y",
+        (0x00101030, "DS"): "70.5",
+        (0x00104000, "LT"): "comment\r\nline",
+        (0x0018115E, "DS"): "1\\2",
+        (0x00181149, "IS"): "1\\2",
+        (0x00280009, "AT"): (0x18, 0x1063),
+        (0x00280106, "US"): (0,),
+        (0x00289520, "OB"): b"",
+        (0x0040A730, "SQ"): [{(0x0040A040, "CS"): "TEXT", (0x0040A124, "UI"): f"{_ROOT}.9", (0x0040A160, "UT"): "Doe"}],
+        (0x0040A075, "PN"): "Verifier",
+        (0x00400275, "SQ"): [{(0x00400009, "SH"): "SPS", (0x00081140, "SQ"): [_item()]}],
+        (0x00720026, "AT"): (0x10, 0x10),
+        (0x00720060, "IS"): "5",
+        (0x00720073, "OF"): (1.0,),
+        (0x50003000, "OW"): (1, 2),
+        (0x50000005, "US"): (1,),
+        (0x60000010, "US"): (2,),
+        (0x60003000, "OW"): (1, 2),
+        (0x60004000, "LT"): "overlay",
+        (0x00189219, "SS"): (-1,),
+        (0x00186020, "SL"): (-2,),
+        (0x00186016, "UL"): (3,),
+        (0x00080120, "UR"): "http://a/b",
+        (0x00080119, "UC"): "long code",
+        (0x00089459, "FL"): (1.5,),
+        (0x00186028, "FD"): (2.5,),
+        (0x0040A13A, "DT"): "20200102101112",
+        (0x00081040, "LO"): "Ward",
+        (0x00189087, "FD"): (1.0, 2.0),
+    }
+    return changed(dict(sorted(tree.items())), **changes)
+
+
+_CHARSETS = {
+    "": (b"Buc^J\xe9r\xf4me", b"caf\xe9"),
+    "ISO_IR 6": (b"Buc^Jerome", b"cafe"),
+    "ISO_IR 100": (b"Buc^J\xe9r\xf4me", b"caf\xe9"),
+    "ISO_IR 101": (b"W\xb1\xb3\xe6^A", b"\xb1\xb3"),
+    "ISO_IR 109": (b"A\xa6", b"\xa6"),
+    "ISO_IR 110": (b"A\xa2", b"\xa2"),
+    "ISO_IR 144": (b"\xbb\xee\xda^A", b"\xbb\xee\xda"),
+    "ISO_IR 127": (b"\xe2\xc8\xc7^\xe6", b"\xe2\xc8\xc7"),
+    "ISO_IR 126": (b"\xc4\xe9\xef^A", b"\xc4\xe9\xef"),
+    "ISO_IR 138": (b"\xf9\xf8\xe5^A", b"\xf9\xf8\xe5"),
+    "ISO_IR 148": (b"\xdd\xf0^A", b"\xdd\xf0"),
+    "ISO_IR 166": (b"\xa1\xa2^A", b"\xa1\xa2"),
+    "ISO_IR 13": (b"\xd4\xcf\xc0\xde^A", b"\xd4\xcf"),
+    "ISO_IR 192": ("Ä^東京".encode(), "東京é".encode()),
+    "GB18030": ("王^小东".encode("gb18030"), "东".encode("gb18030")),
+    "GBK": ("王^小东".encode("gbk"), "东".encode("gbk")),
+    "\\ISO 2022 IR 87": (b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", b"\x1b$B;3ED\x1b(B"),
+    "\\ISO 2022 IR 149": (b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7", b"\x1b$)C\xfb\xf3"),
+    "ISO 2022 IR 100\\ISO 2022 IR 144": (b"J\xe9r^\x1b-L\xbb\xee", b"\xe9\x1b-L\xbb"),
+    "ISO 2022 IR 13\\ISO 2022 IR 87": (b"\xd4\xcf^A=\x1b$B;3ED\x1b(J^B", b"\xd4\xcf"),
+    "\\ISO 2022 IR 58": (b"Zhang^A=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1", b"\x1b$)A\xd5\xc5"),
+    "ISO_IR 999": (b"A^B", b"x"),
+}
+
+
+def _charset_files() -> Iterator[tuple[str, bytes]]:
+    for term, (name, text) in _CHARSETS.items():
+        name, text = (raw + b" " if len(raw) % 2 else raw for raw in (name, text))
+        tree = base(
+            next(_numbers),
+            x00080005CS=term or None,
+            x00100010PN=name,
+            x00104000LT=text,
+            x00081030LO=text,
+            x00081115SQ=[{(0x00080104, "LO"): text, (0x00100010, "PN"): name}],
+        )
+        yield f"charset {term or 'absent'}", write_file(tree)
+    nested = [{(0x00080005, "CS"): "ISO_IR 192", (0x00080104, "LO"): "東é".encode() + b" "}]
+    yield "charset in item", write_file(base(next(_numbers), x00081115SQ=nested))
+    yield "charset empty", write_file(base(next(_numbers), x00080005CS=""))
+
+
+def _padding_files() -> Iterator[tuple[str, bytes]]:
+    cases: dict[str, dict[str, Value]] = {
+        "NUL in text": {"x00081030LO": b"abc\0", "x00100010PN": b"Doe\0"},
+        "blank in UID": {"x00200052UI": b"1.2.3 ", "x00081115SQ": [{(0x00081155, "UI"): b"1.2.3 "}]},
+        "unpadded": {"x00081030LO": b"abc"},
+        "many blanks": {"x00081030LO": b"abc   ", "x00080060CS": b"OT    "},
+        "leading blank in PatientID": {"x00100020LO": b" P2 "},
+        "blank PatientID": {"x00100020LO": b"  "},
+        "NUL in PatientID": {"x00100020LO": b"P3\0\0"},
+        "multi-valued PatientID": {"x00100020LO": b"P4\\P5 "},
+        "no PatientID": {"x00100020LO": None},
+        "empty PatientID": {"x00100020LO": ""},
+        "accented PatientID": {"x00100020LO": b"P\xe9"},
+        "no PatientName": {"x00100010PN": None},
+        "empty PatientName": {"x00100010PN": ""},
+        "long PatientID": {"x00100020LO": "P" * 200},
+        "two multi-valued UIDs": {
+            "x00083010UI": "1.2.3\\1.2.4",
+            "x00081115SQ": [{(0x00081155, "UI"): "1.2.3\\1.2.4"}, {(0x00081155, "UI"): "1.2.3"}],
+        },
+        "empty UIDs": {"x00200052UI": "", "x00081115SQ": [{(0x00081155, "UI"): ""}, {(0x0020000D, "UI"): ""}]},
+        "UID is not one": {"x00200052UI": "abc"},
+        "no SOPClassUID": {"x00080016UI": None},
+        "PatientID of another VR": {"x00100020SH": "P6", "x00100020LO": None},
+        "own DeidentificationMethod": {"x00120062CS": "YES", "x00120063LO": "by hand"},
+    }
+    for name, changes in cases.items():
+        tree = base(next(_numbers), **changes)
+        yield name, write_file(dict(sorted(tree.items())))
+
+
+def _structure_files() -> Iterator[tuple[str, bytes]]:
+    for syntax, name in ((EXPLICIT, "explicit"), (IMPLICIT, "implicit"), (BIG_ENDIAN, "big"), (DEFLATED, "deflated")):
+        for undefined in (False, True):
+            for lengths in (False, True):
+                tree = rich(next(_numbers))
+                title = f"rich {name}{' undefined' * undefined}{' group lengths' * lengths}"
+                yield title, write_file(tree, syntax, undefined=undefined, group_lengths=lengths)
+    for undefined in (False, True):
+        tree = base(next(_numbers), x00081115SQ=[{}], x00081140SQ=[], x0040A730SQ=[{}, {}])
+        yield f"empty items {undefined}", write_file(tree, undefined=undefined)
+        tree = base(next(_numbers), x00081140UN=[_item()], x00091001UN=[_item()], x00090010LO="ACME")
+        yield f"sequence as UN {undefined}", write_file(tree, undefined=undefined)
+    tree = base(next(_numbers), x00081030UN=b"text as UN", x00280106UN=b"\1\0", x00081155UN=b"1.2.3\0")
+    yield "values as UN", write_file(tree)
+    private = {(0x00090010, "UN"): b"ACME", (0x00091001, "UN"): b"ab", (0x000910FF, "LO"): "x", (0x00110011, "LO"): "B"}
+    yield "private creators", write_file(dict(sorted((base(next(_numbers)) | private).items())))
+    private = {(0x00091001, "LO"): "orphan", (0x00291010, "OB"): b"CSA!", (0x7FE10010, "LO"): "P", (0x7FE11001, "OB"): b"ab"}
+    yield "private without creator", write_file(dict(sorted((base(next(_numbers)) | private).items())))
+    yield "no header", write_file(base(next(_numbers)), IMPLICIT, header=False)
+    overlays: Tree = {(0x60000000 | group << 16 | 0x3000, "OW"): (1, 2) for group in (0, 2, 0x1E, 0x20)}
+    overlays |= {(0x50000000 | group << 16 | 0x3000, "OW"): (1, 2) for group in (0, 2, 0x1E)}
+    yield "overlays and curves", write_file(dict(sorted((base(next(_numbers)) | overlays).items())))
+    deep: Tree = _item(12)
+    yield "twelve deep", write_file(base(next(_numbers), x00081115SQ=[deep]), undefined=True)
+
+
+def _pixel_files() -> Iterator[tuple[str, bytes]]:
+    fragments = {
+        "one fragment": [b"", b"\xff\xd8abcd\xff\xd9"],
+        "three fragments": [b"\0\0\0\0", b"aa", b"", b"bbbb"],
+        "no fragments": [b""],
+        "odd bytes": [b"", b"\0" * 3 + b"\1"],
+    }
+    for name, parts in fragments.items():
+        for syntax in (JPEG, RLE, "1.2.840.10008.1.2.4.90"):
+            yield f"{name} {syntax}", write_file(base(next(_numbers), x7FE00010OB=Fragments(parts)), syntax)
+    yield "icon", write_file(base(next(_numbers), x00880200SQ=[{(0x7FE00010, "OW"): (1, 2)}]))
+    yield "no pixels", write_file(base(next(_numbers), x7FE00010OB=None))
+    yield "float pixels", write_file(base(next(_numbers), x7FE00010OB=None, x7FE00008OF=(1.0, 2.0)))
+
+
+def _reference_files() -> Iterator[tuple[str, bytes]]:
+    """Yield one patient over two studies: images, and objects that refer to them."""
+    image = [f"{_ROOT}.5.{number}" for number in range(4)]
+    for number in range(4):
+        yield f"image {number}", write_file(_member(image[number], number // 2))
+    referenced = [{(0x00081150, "UI"): SC, (0x00081155, "UI"): uid} for uid in image]
+    series = [{(0x00081199, "SQ"): referenced[:2], (0x0020000E, "UI"): f"{_ROOT}.7.0"}]
+    segmentation = _member(f"{_ROOT}.5.10", 0, x00081115SQ=series, x00082112SQ=referenced[:1])
+    yield "segmentation", write_file(segmentation)
+    study = [{(0x00081150, "UI"): SC, (0x00081155, "UI"): f"{_ROOT}.6.0", (0x30060014, "SQ"): series}]
+    frames = [{(0x00200052, "UI"): f"{FRAME}.0", (0x30060012, "SQ"): study}]
+    yield "structure set", write_file(_member(f"{_ROOT}.5.11", 0, x30060010SQ=frames))
+    evidence = [{(0x00081115, "SQ"): series, (0x0020000D, "UI"): f"{_ROOT}.6.0"}]
+    text = [{(0x00081199, "SQ"): referenced, (0x0040A010, "CS"): "CONTAINS", (0x0040A123, "PN"): "Doe^John"}]
+    yield "report", write_file(_member(f"{_ROOT}.5.12", 1, x0040A375SQ=evidence, x0040A730SQ=text), IMPLICIT)
+    yield "presentation state", write_file(_member(f"{_ROOT}.5.13", 1, x00081115SQ=series, x00081140SQ=referenced))
+    outside = [{(0x00081150, "UI"): SC, (0x00081155, "UI"): "1.2.3.4.5.6"}]
+    yield "dangling", write_file(_member(f"{_ROOT}.5.14", 1, x00081140SQ=[*outside, *outside]))
+
+
+def _member(uid: str, study: int, **changes: Value) -> Tree:
+    numbers: dict[str, Value] = {
+        "x00080018UI": uid,
+        "x0020000DUI": f"{_ROOT}.6.{study}",
+        "x0020000EUI": f"{_ROOT}.7.{study}",
+        "x00200052UI": f"{FRAME}.{study}",
+        "x00100020LO": "REF",
+    }
+    return base(0, **(numbers | changes))
+
+
+def built_files() -> list[tuple[str, bytes]]:
+    """Return all of them by name, the same each time."""
+    global _numbers  # noqa: PLW0603 (one counter for all builders)
+    _numbers = count(1)
+    builders = (_charset_files, _padding_files, _structure_files, _pixel_files, _reference_files)
+    return [file for builder in builders for file in builder()]

@@ -1,0 +1,131 @@
+"""A run that is killed or stopped is finished by resume as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.generate import Shape, generate
+from tests.flows.conftest import files_of, instance_lines, read_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.flows.conftest import Job
+
+
+@pytest.fixture
+def large_job(job: Job) -> Job:
+    """A job of 2,000 instances."""
+    generate(job.source, 2000, 16 << 10, shape=Shape(patients=20))
+    job.write_config(verify="identifiers", execution={"chunk_size": 100, "workers": 2})
+    job.write_manifest(job.inventory())
+    return job
+
+
+def _start(job: Job, run_id: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        job.command("run", "job.yaml", "--run-id", run_id),
+        env=job.full_environment(),
+        cwd=job.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _wait_for_results(folder: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if folder.exists() and sum(1 for _ in folder.rglob("*.dcm")) >= count:
+            return
+        time.sleep(0.02)
+    pytest.fail("the run wrote no results in time")
+
+
+def _undisturbed(job: Job) -> tuple[dict[str, bytes], list[tuple[str, ...]], list[dict[str, str]]]:
+    """Run without disturbance; return results and report, and remove the results."""
+    assert 0 == job("run", "job.yaml", "--run-id", "calm").code
+    state = _state(job, "calm")
+    shutil.rmtree(job.destination)
+    return state
+
+
+def _state(job: Job, run_id: str) -> tuple[dict[str, bytes], list[tuple[str, ...]], list[dict[str, str]]]:
+    run_dir = job.root / "runs" / run_id
+    rows = [row | {"attempts": ""} for row in read_csv(run_dir / "reconciliation.csv")]
+    return files_of(job.destination), instance_lines(run_dir), rows
+
+
+def test_kill_and_resume_equals_an_undisturbed_run(large_job: Job) -> None:
+    """Kill -9 in the middle of 2,000 instances, then resume: the same destination and report as without the kill."""
+    calm = _undisturbed(large_job)
+
+    process = _start(large_job, "killed")
+    _wait_for_results(large_job.destination, 300)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    reached = len(list(large_job.destination.rglob("*.dcm")))
+    done = large_job("resume", large_job.root / "runs" / "killed")
+
+    assert 300 <= reached < 2000
+    assert 0 == done.code, done.err
+    assert calm == _state(large_job, "killed")
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(large_job: Job) -> None:
+    """Ctrl-C ends the run within seconds with exit code 130 and the resume command, which finishes it."""
+    process = _start(large_job, "stopped")
+    _wait_for_results(large_job.destination, 200)
+    stopped_at = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert 130 == process.returncode, err.decode()
+    assert time.monotonic() - stopped_at < 15
+    assert b"deidflow resume" in err
+    assert b"Traceback" not in err
+    done = large_job("resume", large_job.root / "runs" / "stopped")
+    assert 0 == done.code, done.err
+    assert 2000 == len(files_of(large_job.destination))
+
+
+def test_two_runs_do_not_share_a_destination(large_job: Job) -> None:
+    """A second run with the same destination, or the same run ID, says so and touches nothing."""
+    process = _start(large_job, "holder")
+    _wait_for_results(large_job.destination, 20)
+    process.send_signal(signal.SIGSTOP)
+    same_destination = large_job("run", "job.yaml", "--run-id", "other")
+    same_id = large_job("resume", large_job.root / "runs" / "holder")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    assert (3, 3) == (same_destination.code, same_id.code), same_destination.err + same_id.err
+    assert "in use by another deidflow run" in same_destination.err
+    assert "in use by another deidflow run" in same_id.err
+
+
+def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
+    """Another manifest, option or key under the same run ID is refused by name; other workers go on."""
+    rows = demo_job.inventory()
+    demo_job.write_manifest(rows[:2])
+    assert 0 == demo_job("run", "job.yaml", "--run-id", "same").code
+
+    other_option = demo_job("run", "job.yaml", "--run-id", "same", "--set", "options.Replace.StudyDescription=x")
+    other_workers = demo_job("run", "job.yaml", "--run-id", "same", "--set", "execution.workers=1")
+    demo_job.key = demo_job.key[::-1]
+    other_key = demo_job("run", "job.yaml", "--run-id", "same")
+    demo_job.key = demo_job.key[::-1]
+    demo_job.write_manifest(rows[:3])
+    other_manifest = demo_job("run", "job.yaml", "--run-id", "same")
+
+    assert (2, 0, 2, 2) == (other_option.code, other_workers.code, other_key.code, other_manifest.code)
+    assert "options" in other_option.err
+    assert "key" in other_key.err
+    assert "manifest" in other_manifest.err

@@ -1,0 +1,217 @@
+"""Bad files and bad rows cost nothing but themselves, and the report says what happened to each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pydicom
+
+from tests.flows.conftest import DEMO_DATA, files_of, read_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.flows.conftest import Job
+
+
+def _deep(template: bytes, depth: int) -> bytes:
+    """Return a file whose ContentSequence is nested so deep, everything of undefined length."""
+    begin = b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    end = b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    return template + begin * depth + end * depth
+
+
+def _sound_files(source: Path) -> list[Path]:
+    """Copy 20 sound files; return them."""
+    source.mkdir()
+    found = sorted(path for path in DEMO_DATA.rglob("*") if path.is_file())[:20]
+    return [shutil.copy(path, source / f"{number:02}.dcm") for number, path in enumerate(found)]
+
+
+def test_a_folder_with_everything_in_it(job: Job) -> None:
+    """Of 20 sound files and 5 bad ones the sound ones are done and the report names what became of each bad one."""
+    _sound_files(job.source)
+    package = pydicom.data.get_testdata_file("MR_truncated.dcm")
+    shutil.copy(package, job.source / "truncated.dcm")
+    shutil.copy(pydicom.data.get_testdata_file("DICOMDIR"), job.source / "DICOMDIR")
+    (job.source / "notes.txt").write_text("scanned on Tuesday")
+    (job.source / "empty.dcm").touch()
+    dataset = pydicom.dcmread(pydicom.data.get_testdata_file("rtplan.dcm"))
+    dataset = _minimal_copy(dataset)
+    dataset.save_as(job.source / "deep.dcm", enforce_file_format=True)
+    deep = job.source / "deep.dcm"
+    deep.write_bytes(_deep(deep.read_bytes(), 2000))
+    job.write_config()
+    rows = job.inventory()
+    job.write_manifest(rows)
+
+    done = job("run", "job.yaml", "--run-id", "bad")
+
+    run_dir = job.root / "runs" / "bad"
+    assert 1 == done.code, done.err
+    assert "Traceback" not in done.err
+    instances = [row for row in read_csv(run_dir / "crosswalk.csv") if row["level"] == "instance"]
+    outcomes = sorted(row["outcome"] for row in instances)
+    assert ["done"] * 20 + ["failed"] * 2 == outcomes
+    codes = {row["reason"].partition(":")[0] for row in instances if row["outcome"] == "failed"}
+    assert {"damaged", "nesting-too-deep"} == codes
+    problems = {row["path"]: row["code"] for row in read_csv(run_dir / "source_problems.csv")}
+    assert {"DICOMDIR": "dicomdir", "empty.dcm": "empty", "notes.txt": "not-dicom"} == problems
+    assert "source problems: 3" in done.out
+    failures = read_csv(run_dir / "failures.csv")
+    assert 2 == len(failures)
+    assert 20 == len(files_of(job.destination))
+
+
+def _minimal_copy(dataset: pydicom.Dataset) -> pydicom.Dataset:
+    """Return the identifiers of a dataset, which stand before the tag of the nested sequences."""
+    small = pydicom.Dataset()
+    small.file_meta = pydicom.dataset.FileMetaDataset()
+    small.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "PatientID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(small, keyword, dataset.get(keyword))
+    return small
+
+
+def test_the_failures_file_is_a_manifest(job: Job) -> None:
+    """After the cause is gone, failures.csv runs as it is and does what was left."""
+    sound = _sound_files(job.source)
+    job.write_config()
+    job.write_manifest(job.inventory())
+    damaged = sound[4].read_bytes()
+    sound[4].write_bytes(damaged[: len(damaged) // 2])
+    rows = read_csv(job.manifest)
+    job.write_manifest([row | {"instances": ""} for row in rows])
+
+    first = job("run", "job.yaml", "--run-id", "one")
+    sound[4].write_bytes(damaged)
+    failures = job.root / "runs" / "one" / "failures.csv"
+    second = job("run", "job.yaml", "--manifest", failures, "--run-id", "two")
+
+    assert (1, 0) == (first.code, second.code), first.err + second.err
+    assert 20 == len(files_of(job.destination))
+
+
+def test_ten_mistakes_are_told_at_once(demo_job: Job) -> None:
+    """Ten different mistakes give ten messages with line and column, exit code 2, and nothing is created."""
+    rows = demo_job.inventory()
+    good = [row["orthanc_id"] for row in rows]
+    series_of_first = next(
+        row["orthanc_id"]
+        for row in demo_job.inventory("series")
+        if row["StudyInstanceUID"] == rows[0]["StudyInstanceUID"]
+    )
+    cells = [
+        {"orthanc_id": "not-an-id"},
+        {"orthanc_id": good[1], "level": "planet"},
+        {"orthanc_id": good[2], "operation": "erase"},
+        {"orthanc_id": good[3], "instances": "many"},
+        {"orthanc_id": good[4], "Replace.StudyDate": "SECRETDATE"},
+        {"orthanc_id": good[5], "Remove": "NoSuchKeyword"},
+        {"orthanc_id": good[6], "Replace.RequestAttributesSequence": "[{"},
+        {"orthanc_id": good[7], "Clear.PatientComments": "perhaps"},
+        {"orthanc_id": good[8], "instances": "9999"},
+        {"orthanc_id": good[8]},
+        {"orthanc_id": good[0]},
+        {"orthanc_id": series_of_first},
+    ]
+    demo_job.write_manifest(cells)
+
+    done = demo_job("run", "job.yaml")
+
+    messages = [line for line in done.err.splitlines() if line.startswith("error:")]
+    lines = {int(message.partition("line ")[2].partition(",")[0].partition(":")[0]) for message in messages}
+    assert (2, set(range(2, 11)) | {11, 12}) == (done.code, lines), done.err
+    assert all("column" in message for message in messages), messages
+    assert "SECRETDATE" not in done.err + done.out
+    assert not demo_job.destination.exists()
+    assert not (demo_job.root / "runs").exists()
+
+
+def test_skip_invalid_does_the_others(demo_job: Job) -> None:
+    """With --skip-invalid the bad row is `invalid`, an unknown one `not_found`, and the others are done."""
+    rows = demo_job.inventory()
+    unknown = "-".join(["0" * 8] * 5)
+    demo_job.write_manifest([rows[0], {"orthanc_id": "nonsense"}, {"orthanc_id": unknown}, rows[1]])
+
+    refused = demo_job("run", "job.yaml")
+    done = demo_job("run", "job.yaml", "--skip-invalid", "--run-id", "skipped")
+
+    assert (2, 1) == (refused.code, done.code), done.err
+    report = read_csv(demo_job.root / "runs" / "skipped" / "reconciliation.csv")
+    assert ["done", "invalid", "not_found", "done"] == [row["outcome"] for row in report]
+    assert ["2", "3", "4", "5"] == [row["line"] for row in report]
+    assert 2 == len(read_csv(demo_job.root / "runs" / "skipped" / "failures.csv"))
+
+
+def test_what_arrives_later_is_found_by_resume(demo_job: Job) -> None:
+    """A row that was not found is looked for again; what arrives under a row that was found is no source of the run."""
+    rows = demo_job.inventory()
+    demo_job.write_manifest(rows)
+    studies = {row["StudyInstanceUID"] for row in rows if row["instances"] == "1"}
+    late = next(
+        path
+        for path in sorted(demo_job.source.rglob("*"))
+        if path.is_file() and pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID in studies
+    )
+    content = late.read_bytes()
+    late.unlink()
+
+    first = demo_job("run", "job.yaml", "--run-id", "late")
+    late.write_bytes(content)
+    second = demo_job("resume", demo_job.root / "runs" / "late")
+
+    assert (1, 0) == (first.code, second.code), second.err
+    assert len(rows) == sum(
+        row["outcome"] == "done" for row in read_csv(demo_job.root / "runs" / "late" / "reconciliation.csv")
+    )
+
+
+def test_an_object_in_the_way_is_never_overwritten(demo_job: Job) -> None:
+    """Another object under a result's name fails that instance alone, unless overwriting is asked for."""
+    demo_job.write_manifest(demo_job.inventory()[:3])
+    assert 0 == demo_job("run", "job.yaml", "--run-id", "one").code
+    results = files_of(demo_job.destination)
+    victim = sorted(results)[0]
+    (demo_job.destination / victim).write_bytes(b"somebody else's")
+
+    second = demo_job("run", "job.yaml", "--run-id", "two")
+    kept = (demo_job.destination / victim).read_bytes()
+    third = demo_job("run", "job.yaml", "--run-id", "three", "--set", "destination.overwrite=true")
+
+    assert (1, b"somebody else's", 0) == (second.code, kept, third.code)
+    assert "destination-conflict" in (demo_job.root / "runs" / "two" / "reconciliation.csv").read_text("utf-8-sig")
+    assert results == files_of(demo_job.destination)
+
+
+def test_sources_are_deleted_only_when_done(demo_job: Job) -> None:
+    """With KeepSource false the files of rows that are done in full go, all others stay, and verify still works."""
+    demo_job.write_config(options={"DicomVersion": "2023b", "KeepSource": False})
+    rows = demo_job.inventory()
+    demo_job.write_manifest(rows[:5])
+    before = len(files_of(demo_job.source))
+
+    done = demo_job("run", "job.yaml", "--run-id", "gone")
+
+    deleted = sum(int(row["instances"]) for row in rows[:5])
+    assert 0 == done.code, done.err
+    assert before - deleted == len(files_of(demo_job.source))
+    assert deleted == len(files_of(demo_job.destination))
+    verified = demo_job("verify", demo_job.root / "runs" / "gone")
+    assert 0 == verified.code, verified.out + verified.err
+
+
+def test_a_destination_that_cannot_be_written_stops_the_run(demo_job: Job) -> None:
+    """A destination below a file: exit code 3, a plain message, and resume finishes when it is mended."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    demo_job.destination.write_text("in the way")
+
+    first = demo_job("run", "job.yaml", "--run-id", "blocked")
+    demo_job.destination.unlink()
+    second = demo_job("resume", demo_job.root / "runs" / "blocked")
+
+    assert (3, 0) == (first.code, second.code), first.err + second.err
+    assert "Traceback" not in first.err
+    assert os.fspath(demo_job.destination) in first.err
