@@ -67,10 +67,30 @@ def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress
     ledger.execute("UPDATE instance SET attempts = attempts + 1 WHERE chunk = ? AND outcome = ''", (number,))
 
     def record(results: Sequence[InstanceResult]) -> None:
-        ledger.execute_many(
-            "UPDATE instance SET outcome = ?, reason = ?, evidence = ? WHERE id = ?",
-            [(result.outcome, result.reason, result.evidence, result.id) for result in results],
-        )
+        with ledger.transaction():
+            ledger.execute_many(
+                "UPDATE instance SET outcome = ?, reason = ?, evidence = ? WHERE id = ?",
+                [(result.outcome, result.reason, result.evidence, result.id) for result in results],
+            )
+            _record_found(ledger, results)
         progress.advance(len(results))
 
     engine.apply(chunk_of(ledger, run.requests, number), record, run.stop.is_set)
+
+
+def _record_found(ledger: Ledger, results: Sequence[InstanceResult]) -> None:
+    """Note the identifiers of results that only the server could know."""
+    for result in results:
+        if result.new is None or result.new_orthanc_ids is None:
+            continue
+        *parents, instance = result.new_orthanc_ids
+        ledger.execute(
+            "INSERT OR IGNORE INTO target (patient_id, study_instance_uid, series_instance_uid, patient, study, series)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*result.new[:3], *parents),
+        )
+        ledger.execute(
+            "UPDATE instance SET new_sop_instance_uid = ?, new_orthanc_id = ?, target = (SELECT id FROM target WHERE"
+            " patient_id = ? AND study_instance_uid = ? AND series_instance_uid = ?) WHERE id = ?",
+            (result.new.sop_instance_uid, instance, *result.new[:3], result.id),
+        )

@@ -90,7 +90,7 @@ def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedI
         number, chunk = ledger.select(
             "SELECT id, chunk FROM instance WHERE line = ? AND chunk IS NOT NULL ORDER BY orthanc_id LIMIT 1", (line,)
         )[0]
-        for request, instances in chunk_of(ledger, requests, chunk).calls:
+        for request, instances, _ in chunk_of(ledger, requests, chunk).calls:
             for instance in instances:
                 if instance.id == number:
                     yield line, request, instance

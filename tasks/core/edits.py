@@ -1,19 +1,23 @@
 """What is to be done to the elements of a dataset: the Replace, Remove and Keep lists of Orthanc's bulk routes.
 
-Public names: ``Value``, ``Item``, ``Edits``, ``parse_value``, ``parse_path_list``, ``merge``, ``value_to_json``.
+Public names: ``Value``, ``Item``, ``Edits``, ``parse_value``, ``parse_path_list``, ``merge``, ``value_to_json``,
+``decode_data_uri``.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tasks.core.tags import Path, TagSyntaxError, describe_tag, dictionary_vr, parse_path, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_DATA_URI: Final = "data:application/octet-stream;base64,"
 type_of_value = "a value is text in quotes, or a list of items (objects) for a sequence"
 
 Item = tuple[tuple[int, "Value"], ...]
@@ -128,6 +132,25 @@ def _json_type(value: object) -> str:
     if isinstance(value, date):
         return 'a date (write it in quotes, as in "20240131")'
     return {list: "a list", dict: "an object", type(None): "null", str: "text"}.get(type(value), "another type")
+
+
+def decode_data_uri(text: str) -> bytes | None:
+    """Return the bytes of ``data:application/octet-stream;base64,...``, or None for ordinary text.
+
+    Padding may be missing, as for Orthanc.
+
+    Raises:
+        ValueError: What follows is no base64.
+
+    """
+    if not text.startswith(_DATA_URI):
+        return None
+    encoded = text[len(_DATA_URI) :]
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except binascii.Error:
+        message = "the data URI holds no valid base64"
+        raise ValueError(message) from None
 
 
 def value_to_json(value: Value) -> object:

@@ -26,6 +26,7 @@ class PlannedInstance(NamedTuple):
         mtime_ns: When that file was last changed, in nanoseconds.
         original: Its identifiers.
         new: Those of its result; what only the server will know is "".
+        orthanc_id: On its server, "" where nothing needs it.
 
     """
 
@@ -35,13 +36,22 @@ class PlannedInstance(NamedTuple):
     mtime_ns: int
     original: DicomIdentifiers
     new: DicomIdentifiers
+    orthanc_id: str = ""
 
 
 class Call(NamedTuple):
-    """Instances that share one request."""
+    """Instances that share one request.
+
+    Attributes:
+        request: Its arguments.
+        instances: What it is applied to.
+        number: In the ledger, 0 for the local engine, whose calls need no memory.
+
+    """
 
     request: Request
     instances: Sequence[PlannedInstance]
+    number: int = 0
 
 
 class Chunk(NamedTuple):
@@ -60,6 +70,8 @@ class InstanceResult(NamedTuple):
         code: Why it is not done, None when it is.
         text: The reason for people, without patient data; "" for the code's own.
         evidence: What ``verify`` needs when the source is deleted later: the SHA-256 of the pixel data in hex, or "".
+        new: Identifiers of the result, where they were not planned but found out.
+        new_orthanc_ids: The same in Orthanc's form, as the server says.
 
     """
 
@@ -68,6 +80,8 @@ class InstanceResult(NamedTuple):
     code: ReasonCode | None = None
     text: str = ""
     evidence: str = ""
+    new: DicomIdentifiers | None = None
+    new_orthanc_ids: tuple[str, str, str, str] | None = None
 
     @property
     def reason(self) -> str:

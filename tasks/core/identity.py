@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tasks.core.edits import decode_data_uri
 from tasks.core.identifiers import DicomIdentifiers, Level
 from tasks.core.request import Operation
 from tasks.core.tags import PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Path
@@ -22,13 +23,18 @@ _NAME_CHARACTERS: Final = 8
 
 
 def as_stored_text(value: str) -> str:
-    """Return a text value as it reads back: trailing blanks are padding (PS3.5 section 6.2, edition 2026c)."""
-    return value.rstrip(" \0")
+    """Return a text value as it reads back: it ends at a NUL, trailing blanks are padding (PS3.5 6.2, edition 2026c)."""
+    try:
+        binary = decode_data_uri(value)
+    except ValueError:
+        binary = None  # the engine refuses it when it writes
+    text = value if binary is None else binary.decode("latin-1")
+    return text.split("\0", 1)[0].rstrip(" ")
 
 
 def as_stored_uid(value: str) -> str:
     """Return a UID as it reads back: Orthanc drops blanks anywhere (reference 2.1)."""
-    return value.replace(" ", "").rstrip("\0")
+    return "".join(as_stored_text(value).split())
 
 
 def new_identifiers(original: DicomIdentifiers, request: Request, pseudonyms: Pseudonyms) -> DicomIdentifiers:

@@ -86,6 +86,7 @@ CREATE TABLE instance (
     mtime_ns INTEGER NOT NULL,
     line INTEGER REFERENCES manifest_row (line),
     chunk INTEGER REFERENCES chunk (number),
+    call INTEGER REFERENCES call (number),
     target INTEGER REFERENCES target (id),
     new_sop_instance_uid TEXT NOT NULL DEFAULT '',
     new_orthanc_id TEXT NOT NULL DEFAULT '',
@@ -100,6 +101,15 @@ CREATE TABLE copy (instance INTEGER NOT NULL REFERENCES instance (id), path BLOB
 
 CREATE TABLE chunk (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, instances INTEGER NOT NULL);
 
+-- Calls to an Orthanc. since: the server's last change before the request went out, so that its outputs can be found
+-- again; job: what the server answered. A call without results is settled before it is sent again.
+CREATE TABLE call (
+    number INTEGER PRIMARY KEY,
+    state TEXT NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'intended', 'sent', 'ended', 'redo')),
+    since INTEGER,
+    job TEXT NOT NULL DEFAULT ''
+);
+
 CREATE TABLE source_problem (path BLOB NOT NULL, code TEXT NOT NULL);
 """
 
@@ -111,6 +121,7 @@ CREATE INDEX series_study ON series (study);
 CREATE INDEX series_patient ON series (patient);
 CREATE INDEX instance_line ON instance (line);
 CREATE INDEX instance_chunk ON instance (chunk);
+CREATE INDEX instance_call ON instance (call);
 """
 
 

@@ -9,22 +9,23 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.core.call_planner import cut_calls
 from tasks.core.engine import Call, Chunk, PlannedInstance
 from tasks.core.errors import InvalidInput, Problem
 from tasks.core.given_identifiers import GivenIdentifiers
 from tasks.core.identifiers import DicomIdentifiers, Level
 from tasks.core.identity import new_identifiers
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from tasks.core.plan_checks import check_merges, check_patients, check_rows_against_source
+from tasks.core.plan_checks import Finding, check_merges, check_patients, check_rows_against_source
 from tasks.core.plan_intake import RequestCache
 from tasks.core.pseudonyms import Key, Pseudonyms
 from tasks.core.request import Operation
+from tasks.core.server_checks import check_patients_on_server, check_request_on_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.core.ledger import Ledger
-    from tasks.core.plan_checks import Finding
     from tasks.core.request import Request
 
 MAX_CHUNKS: Final = 800
@@ -44,6 +45,7 @@ class PlanOptions:
         allow_merge: Two source patients may get one PatientID.
         chunk_size: Instances per chunk, at least.
         skip_invalid: Rows with problems get the outcome ``invalid`` instead of stopping everything.
+        server: Version of the Orthanc that is the engine, None for the local engine.
 
     """
 
@@ -53,6 +55,7 @@ class PlanOptions:
     allow_merge: bool = False
     chunk_size: int = 500
     skip_invalid: bool = False
+    server: tuple[int, int, int] | None = None
 
 
 def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> list[Problem]:
@@ -75,7 +78,10 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     with ledger.transaction():
         _join_copies(ledger)
         _claim(ledger)
-        for findings in (check_rows_against_source(ledger), check_patients(ledger, requests)):
+        checks = [check_rows_against_source(ledger), check_patients(ledger, requests)]
+        if options.server is not None:
+            checks += [_check_requests(ledger, requests, options.server), check_patients_on_server(ledger, requests)]
+        for findings in checks:
             found += _set_aside(ledger, list(findings), options.manifest_name)
         _assign(ledger)
         _compute_targets(ledger, requests, options)
@@ -85,8 +91,27 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
             raise InvalidInput(found)
         _drop_unplanned(ledger)
         _fail_collisions(ledger)
-        _cut_chunks(ledger, options.chunk_size)
+        if options.server is None:
+            _cut_chunks(ledger, options.chunk_size)
+        else:
+            _forget_targets(ledger)
+            cut_calls(ledger, requests, options.chunk_size, MAX_CHUNKS)
     return found
+
+
+def _check_requests(ledger: Ledger, requests: RequestCache, version: tuple[int, int, int]) -> Iterator[Finding]:
+    """Find rows whose request the server's version cannot do."""
+    for number, lines in ledger.select(
+        "SELECT request, group_concat(line) FROM manifest_row WHERE verdict = '' GROUP BY request ORDER BY min(line)"
+    ):
+        for option, text in check_request_on_server(requests.get(number), version):
+            yield Finding(tuple(sorted(map(int, lines.split(",")))), option, text)
+
+
+def _forget_targets(ledger: Ledger) -> None:
+    """Drop the identifiers that were computed for the checks: on an Orthanc the server makes its own."""
+    ledger.execute("UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = ''")
+    ledger.execute("DELETE FROM target")
 
 
 def _join_copies(ledger: Ledger) -> None:
@@ -267,20 +292,22 @@ def chunk_of(ledger: Ledger, requests: RequestCache, number: int) -> Chunk:
     """Return what is still to be done of a chunk: instances whose outcome is not known."""
     ((key,),) = ledger.select("SELECT key FROM chunk WHERE number = ?", (number,))
     rows = ledger.select(
-        "SELECT m.request, i.id, i.path, i.size, i.mtime_ns, s.patient_id, s.study_instance_uid,"
-        " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
-        " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
-        " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
-        " WHERE i.chunk = ? AND i.outcome = '' ORDER BY m.request, i.line, s.patient, s.study, s.series, i.orthanc_id",
+        "SELECT coalesce(i.call, 0), m.request, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id,"
+        " s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, coalesce(t.patient_id, ''),"
+        " coalesce(t.study_instance_uid, ''), coalesce(t.series_instance_uid, ''), i.new_sop_instance_uid"
+        " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
+        " LEFT JOIN target t ON t.id = i.target WHERE i.chunk = ? AND i.outcome = ''"
+        " ORDER BY i.call, m.request, i.line, s.patient, s.study, s.series, i.orthanc_id",
         (number,),
     )
     calls = [
-        Call(requests.get(request), [_planned(row) for row in group])
-        for request, group in groupby(rows, key=lambda row: row[0])
+        Call(requests.get(request), [_planned(row) for row in group], call)
+        for (call, request), group in groupby(rows, key=lambda row: row[:2])
     ]
     return Chunk(key, calls)
 
 
 def _planned(row: tuple[Any, ...]) -> PlannedInstance:
-    _, number, path, size, mtime_ns, *names = row
-    return PlannedInstance(number, path, size, mtime_ns, DicomIdentifiers(*names[:4]), DicomIdentifiers(*names[4:]))
+    _, _, number, path, size, mtime_ns, orthanc_id, *names = row
+    original, new = DicomIdentifiers(*names[:4]), DicomIdentifiers(*names[4:])
+    return PlannedInstance(number, path, size, mtime_ns, original, new, orthanc_id)

@@ -169,7 +169,7 @@ class Editor:
                 if tag == next_new:
                     pending.pop()
                     next_new = pending[-1] if pending else UNDEFINED
-                    output.parts.append(encode_element(tag, new_values[tag], charset, encoding, vr))
+                    output.parts.append(encode_element(tag, new_values[tag], charset, encoding))
             elif action is Action.DROP:
                 continue
             elif sequence is not None and action in (None, Action.KEEP, Action.SET, Action.MAP_UID):

@@ -72,7 +72,7 @@ class LocalEngine:
 
     def apply(self, chunk: Chunk, record: Record, stopped: Stopped) -> None:
         """Edit every instance of a chunk; see ``Engine.apply``."""
-        work = [(request, instance) for request, instances in chunk.calls for instance in instances]
+        work = [(request, instance) for request, instances, _ in chunk.calls for instance in instances]
         recorded: set[int] = set()
 
         def note(results: Sequence[InstanceResult]) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 REFERENCED_UIDS: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID})
 """UIDs whose kept or replaced values are known to the whole run, so that references to them follow."""
 
+_META_GROUP: Final = 0x0002
 _FIRST_CURVE_GROUP: Final = 0x5000
 _FIRST_OVERLAY_GROUP: Final = 0x6000
 _OVERLAY_ELEMENTS: Final = frozenset({0x3000, 0x4000})
@@ -132,6 +133,11 @@ class Rules:
         return None
 
 
+def _is_computed(tag: int) -> bool:
+    """Whether Orthanc passes over new values of it: group lengths and file meta information follow from the rest."""
+    return tag & 0xFFFF == 0 or tag >> 16 == _META_GROUP
+
+
 def deidentification_method(version: str) -> str:
     """Return the value of DeidentificationMethod that anonymize writes."""
     return f"deidflow - PS 3.15-{version} Table E.1-1 Basic Profile"
@@ -159,7 +165,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
             if path.tag in rules.shielded:
                 rules.shielded[path.tag] = Action.DROP
     for path, value in edits.replace.items():
-        if not path.is_nested:
+        if not path.is_nested and not _is_computed(path.tag):
             rules.top[path.tag] = Action.SET
             rules.values[path.tag] = value
     for path in edits.keep:
@@ -223,6 +229,6 @@ def _compile_paths(request: Request) -> PathNode | None:
         if path.is_nested:
             root.step(path.parents).remove.add(path.tag)
     for path, value in request.edits.replace.items():
-        if path.is_nested:
+        if path.is_nested and not _is_computed(path.tag):
             root.step(path.parents).replace[path.tag] = value
     return root if root.children else None

@@ -2,64 +2,57 @@
 
 Source: DICOM PS3.5 section 6.2 (VRs, padding), 7.5 (sequences), edition 2026c; what Orthanc accepts: reference 2.4.
 
-Public names: ``encode_element``, ``encode_value``, ``choose_vr``, ``data_uri``.
+Public names: ``encode_element``, ``encode_value``, ``choose_vr``.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import struct
 from typing import TYPE_CHECKING, Final
 
+from tasks.core.edits import decode_data_uri
 from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import SPECIFIC_CHARACTER_SET, describe_tag, dictionary_vr, is_private, parse_tag
+from tasks.core.tags import (
+    ENCAPSULATED_DOCUMENT,
+    IDENTIFIERS,
+    PIXEL_DATA,
+    SPECIFIC_CHARACTER_SET,
+    describe_tag,
+    dictionary_vr,
+    is_private,
+    parse_tag,
+)
 from tasks.local.character_sets import character_set
-from tasks.local.encoding import ITEM, Encoding, element_header
+from tasks.local.encoding import ITEM, MAX_SHORT_LENGTH, SHORT_VRS, Encoding, element_header
 
 if TYPE_CHECKING:
     from tasks.core.edits import Item, Value
     from tasks.local.character_sets import CharacterSet
 
-_INTEGER_FORMATS: Final = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q"}
-_FLOAT_FORMATS: Final = {"FL": "f", "FD": "d"}
-_WORD_BYTES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
-_BINARY_PADDED: Final = frozenset({"OB", "UN", "UI"})
+_INTEGER_FORMATS: Final = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "OL": "L", "OV": "Q"}
+_FLOAT_FORMATS: Final = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
+_BYTE_VRS: Final = frozenset({"OB", "UN"})
+_OVERLAY_DATA: Final = 0x60003000
+_EMBEDDED: Final = re.compile(r"data:[^;,]*;base64,")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
-_DATA_URI: Final = "data:application/octet-stream;base64,"
 
 
-def data_uri(text: str) -> bytes | None:
-    """Return the bytes of ``data:application/octet-stream;base64,...``, or None for ordinary text.
-
-    Raises:
-        ValueError: What follows is no base64.
-
-    """
-    if not text.startswith(_DATA_URI):
-        return None
-    try:
-        return base64.b64decode(text[len(_DATA_URI) :], validate=True)
-    except binascii.Error:
-        message = "the data URI holds no valid base64"
-        raise ValueError(message) from None
-
-
-def choose_vr(tag: int, present: str = "") -> str:
+def choose_vr(tag: int) -> str:
     """Return the VR that a new value is written with: the dictionary's, UN for private tags (as Orthanc does).
 
-    Args:
-        tag: The element.
-        present: Its VR in the file, which decides where the dictionary names several (``US or SS``).
-
+    Where the dictionary names several, DCMTK's choice: US for ``US or SS``, OW for pixels, overlays and lookup tables, OB
+    for the rest.
     """
     vr = dictionary_vr(tag) if not is_private(tag) or tag & 0xFFFF <= 0xFF else None  # noqa: PLR2004 (private creators)
     if vr is None:
         return "UN"
-    choices = vr.split(" or ")
-    return present if present in choices else choices[0]
+    if " or " not in vr:
+        return vr
+    if vr == "OB or OW":
+        return "OW" if tag == PIXEL_DATA or tag & 0xFF00FFFF == _OVERLAY_DATA else "OB"
+    return "OW" if vr.endswith(" or OW") else vr[:2]
 
 
 def encode_value(tag: int, vr: str, text: str, charset: CharacterSet, encoding: Encoding) -> bytes:
@@ -77,38 +70,59 @@ def encode_value(tag: int, vr: str, text: str, charset: CharacterSet, encoding: 
 
     """
     try:
-        binary = data_uri(text)
-        if binary is not None:
-            return _padded_binary(binary, vr)
-        if vr in _INTEGER_FORMATS:
-            return b"".join(_integer(part, encoding.prefix + _INTEGER_FORMATS[vr]) for part in _values(text))
-        if vr in _FLOAT_FORMATS:
-            return b"".join(_float(part, encoding.prefix + _FLOAT_FORMATS[vr]) for part in _values(text))
+        binary = decode_data_uri(text)
+        if (tag == PIXEL_DATA and binary is None) or (tag == ENCAPSULATED_DOCUMENT and _EMBEDDED.match(text)):
+            # Orthanc makes pixels of an image and a whole object of a PDF; text it refuses.
+            raise ValueError
+        if vr in _INTEGER_FORMATS or vr in _FLOAT_FORMATS:
+            return _numbers(text, binary, vr, encoding)
         if vr == "AT":
-            return b"".join(_tag_value(part, encoding) for part in text.split("\\")) if text.strip() else b""
+            return b"".join(_tag_value(part, encoding) for part in _values(text))
+        if vr == "OW":
+            return _words(tag, binary, text, encoding)
     except (ValueError, OverflowError, struct.error):
         message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
         raise InstanceFailed(ReasonCode.BAD_VALUE, message) from None
-    # What stands behind a NUL is lost and trailing blanks are padding, for Orthanc as for whoever reads the result.
-    text = text.split("\0", 1)[0].rstrip(" ")
     if vr == "UI":
-        text = text.replace(" ", "")
-    data = charset.encode(text, is_person_name=vr == "PN")
+        text = "".join(text.split())
+    data = charset.encode(text, is_person_name=vr == "PN") if binary is None else binary
+    if vr not in _BYTE_VRS:
+        # What stands behind a NUL is lost and trailing blanks are padding, for Orthanc as for whoever reads the result.
+        data = data.split(b"\0", 1)[0].rstrip(b" ")
+    return _padded(data, vr)
+
+
+def _padded(data: bytes, vr: str) -> bytes:
     if len(data) % 2:
-        data += b"\0" if vr in _BINARY_PADDED or vr in _WORD_BYTES else b" "
+        return data + (b"\0" if vr in ("UI", "OW") or vr in _BYTE_VRS else b" ")
     return data
 
 
-def _padded_binary(data: bytes, vr: str) -> bytes:
-    if len(data) % _WORD_BYTES.get(vr, 1):
+def _words(tag: int, binary: bytes | None, text: str, encoding: Encoding) -> bytes:
+    """Return the bytes of an OW value, which cannot be given as text; the data URI holds little-endian words."""
+    if binary is None and not text:
+        return b""
+    if binary is None or (len(binary) % 2 and tag != PIXEL_DATA):
         raise ValueError
-    if len(data) % 2:
-        data += b"\0" if vr in _BINARY_PADDED else b" "
-    return data
+    data = bytearray(_padded(binary, "OW"))
+    if not encoding.little:
+        data[::2], data[1::2] = data[1::2], data[::2]
+    return bytes(data)
 
 
 def _values(text: str) -> list[str]:
     return text.split("\\") if text else []
+
+
+def _numbers(text: str, binary: bytes | None, vr: str, encoding: Encoding) -> bytes:
+    """Return numbers written as text; in a data URI, too."""
+    if binary is not None:
+        if not binary:
+            raise ValueError
+        text = binary.decode("latin-1")
+    if vr in _FLOAT_FORMATS:
+        return b"".join(_float(part, encoding.prefix + _FLOAT_FORMATS[vr]) for part in _values(text))
+    return b"".join(_integer(part, encoding.prefix + _INTEGER_FORMATS[vr]) for part in _values(text))
 
 
 def _integer(text: str, number_format: str) -> bytes:
@@ -116,8 +130,9 @@ def _integer(text: str, number_format: str) -> bytes:
         raise ValueError
     number = int(text)
     if number < 0 and number_format[1].isupper():
-        # As Orthanc's lexical_cast does: -1 is the greatest number of an unsigned VR.
-        number += 1 << 8 * struct.calcsize(number_format)
+        # As Orthanc does (lexical_cast): -1 is the greatest number of an unsigned VR.
+        modulus = 1 << 8 * struct.calcsize(number_format)
+        number = number + modulus if number > -modulus else number
     return struct.pack(number_format, number)
 
 
@@ -128,11 +143,13 @@ def _float(text: str, number_format: str) -> bytes:
 
 
 def _tag_value(text: str, encoding: Encoding) -> bytes:
+    if "(" in text or (len(text) > len(text.strip()) and "," not in text and "-" not in text):
+        raise ValueError
     tag = parse_tag(text)
     return struct.pack(f"{encoding.prefix}HH", tag >> 16, tag & 0xFFFF)
 
 
-def encode_element(tag: int, value: Value, charset: CharacterSet, encoding: Encoding, present: str = "") -> bytes:
+def encode_element(tag: int, value: Value, charset: CharacterSet, encoding: Encoding) -> bytes:
     """Write a whole element with its header.
 
     Args:
@@ -140,7 +157,6 @@ def encode_element(tag: int, value: Value, charset: CharacterSet, encoding: Enco
         value: Text or the items of a sequence.
         charset: Of the dataset that holds the element.
         encoding: Of that dataset.
-        present: VR of the element in the file, "" when it is new.
 
     Raises:
         InstanceFailed: The value cannot be written.
@@ -150,12 +166,13 @@ def encode_element(tag: int, value: Value, charset: CharacterSet, encoding: Enco
         vr = "SQ"
         data = b"".join(_encode_item(item, charset, encoding) for item in value)
     else:
-        vr = choose_vr(tag, present)
+        vr = choose_vr(tag)
         data = b"" if vr == "SQ" else encode_value(tag, vr, value, charset, encoding)
-    try:
-        return element_header(tag, vr, len(data), encoding) + data
-    except OverflowError as error:
-        raise InstanceFailed(ReasonCode.BAD_VALUE, f"{describe_tag(tag)}: {error}") from None
+    if len(data) > MAX_SHORT_LENGTH and vr.encode() in SHORT_VRS:
+        if tag in IDENTIFIERS:
+            raise InstanceFailed(ReasonCode.BAD_VALUE, f"the new value of {describe_tag(tag)} is too long")
+        vr = "UN"  # PS3.5 section 6.2.2, note 2: what is too long for the length field of its VR
+    return element_header(tag, vr, len(data), encoding) + data
 
 
 def _encode_item(item: Item, charset: CharacterSet, encoding: Encoding) -> bytes:

@@ -169,7 +169,7 @@ def _add_instance(ledger: Ledger, line: int, instance: Instance, chunk: int, num
         )
     known = instance.new is not None
     ledger.execute(
-        "INSERT INTO instance VALUES (NULL, ?, ?, ?, x'', 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, '')",
+        "INSERT INTO instance VALUES (NULL, ?, ?, ?, x'', 0, 0, ?, ?, NULL, ?, ?, ?, ?, ?, ?, '')",
         (
             *(series, instance.name, instance.orthanc_id, line, chunk, target),
             *(new.sop_instance_uid if known else "", instance.new_orthanc_id if known else ""),

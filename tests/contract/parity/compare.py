@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.core.edits import Edits
 from tasks.core.errors import InvalidInput
-from tasks.core.identifiers import DicomIdentifiers
+from tasks.core.identity import as_stored_uid
 from tasks.core.request import Operation, Request, parse_request
-from tasks.core.tags import describe_tag
+from tasks.core.tags import Path, describe_tag
+from tasks.local.rules import REFERENCED_UIDS
+from tasks.local.subject import padded_uid
 from tests.contract.parity.reader import Dataset, DicomFile, Element, read_file, read_items
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ class Case:
         body: Without ``Resources``.
         hardening: Whether the engine hardens.
         version: Of the server.
+        given: UIDs that the request keeps or gives, padded; filled by ``compare``.
 
     """
 
@@ -49,6 +53,7 @@ class Case:
     body: Mapping[str, Any]
     hardening: bool = False
     version: str = "1.10.1"
+    given: set[bytes] = field(default_factory=set)
 
     @cached_property
     def request(self) -> Request | None:
@@ -248,6 +253,7 @@ def compare(case: Case, deck: Deck, sent: list[str], theirs: Outcome, ours: Outc
     """
     result = Comparison()
     walk = _Walk(result)
+    case.given = _given(case, deck, sent)
     if theirs.refused or ours.refused:
         result.pairs = len(sent)
         if not (ours.refused or ours.files):
@@ -277,6 +283,21 @@ def compare(case: Case, deck: Deck, sent: list[str], theirs: Outcome, ours: Outc
     return result
 
 
+def _given(case: Case, deck: Deck, sent: list[str]) -> set[bytes]:
+    """Return the UIDs that the request gives, and the originals of those that it keeps."""
+    given: set[bytes] = set()
+    edits = case.request.edits if case.request else Edits()
+    for tag in REFERENCED_UIDS:
+        path = Path((), tag)
+        value = edits.replace.get(path)
+        if isinstance(value, str):
+            given.add(padded_uid(as_stored_uid(value)))
+        elif path in edits.keep:
+            elements = (read_file(deck.files[name]).dataset.get(tag) for name in sent)
+            given |= {padded_uid(as_stored_uid(element.value.decode("latin-1"))) for element in elements if element}
+    return given
+
+
 def _resources(outcome: Outcome) -> set[tuple[str, tuple[bytes, ...]]]:
     """Return all resources that the results of one side make up."""
     resources = set()
@@ -289,6 +310,3 @@ def _resources(outcome: Outcome) -> set[tuple[str, tuple[bytes, ...]]]:
         for depth, kind in enumerate(("Patient", "Study", "Series", "Instance"), 1):
             resources.add((kind, ids[:depth]))
     return resources
-
-
-__all__ = ["Case", "Comparison", "DicomIdentifiers", "Difference", "compare"]
