@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows import plan_view
+from flows.environment import prepare_prefect
 from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
 from tasks.core.identifiers import Level
 from tasks.safe_errors import frames
@@ -145,9 +146,11 @@ def report(run_dir: Path) -> None:
 @cli.command()
 @click.argument("configs", type=_FOLDER, nargs=-1, required=True)
 def serve(configs: tuple[Path, ...]) -> None:
-    """Serve the flow on the schedule in each config, until stopped (later)."""
-    del configs
-    raise InvalidInput("`deidflow serve` comes with a later version; until then start `deidflow run` from cron")
+    """Run each config on the schedule that it names, on a Prefect server, until stopped."""
+    prepare_prefect()
+    from flows.serve import serve_configs  # noqa: PLC0415 (imports Prefect)
+
+    serve_configs(configs)
 
 
 def main() -> None:

@@ -207,7 +207,7 @@ def parse_edits(body: Mapping[str, Any], prefix: str = "") -> tuple[Edits, list[
 
     """
     problems: list[Problem] = []
-    replace = body.get("Replace") or {}
+    replace = {} if body.get("Replace") is None else body["Replace"]
     values = {}
     if not isinstance(replace, dict):
         problems.append(Problem("is an object of tags and values", column=f"{prefix}Replace"))
@@ -223,7 +223,7 @@ def parse_edits(body: Mapping[str, Any], prefix: str = "") -> tuple[Edits, list[
             problems.append(Problem(str(error), column=where))
     lists: dict[str, list[Path]] = {"Remove": [], "Keep": []}
     for key, paths in lists.items():
-        texts = body.get(key) or []
+        texts = [] if body.get(key) is None else body[key]
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             problems.append(Problem("is a list of tags and paths, each in quotes", column=f"{prefix}{key}"))
             continue

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.datadict import RepeatersDictionary, dictionary_VR, keyword_for_tag, tag_for_keyword
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 SOP_CLASS_UID: Final = 0x00080016
@@ -34,6 +34,11 @@ IDENTIFIERS: Final = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_I
 """The attributes that make up Orthanc's identifiers; naming one at top level needs ``Force``."""
 
 _NUMERIC = re.compile(r"([0-9a-fA-F]{1,4})[,-]([0-9a-fA-F]{1,4})|([0-9a-fA-F]{4})([0-9a-fA-F]{4})")
+_REPEATING: Final = {
+    entry[4]: int(mask.replace("x", "0"), 16) for mask, entry in RepeatersDictionary.items() if entry[4]
+}
+"""Keywords of repeating groups (overlays, curves), which mean the first one, as for Orthanc: OverlayData is 6000,3000."""
+
 _MAX_INDEX_DIGITS: Final = 9
 _STEP = re.compile(r"\s*(?P<tag>[^\[\]]+?)\s*(?:\[\s*(?P<index>[^\[\]]*?)\s*\])?\s*")
 
@@ -121,13 +126,15 @@ def parse_tag(text: str) -> int:
     """
     name = text.strip()
     if name.startswith("(") and name.endswith(")"):
-        number = _NUMERIC.fullmatch(name[1:-1].strip())
+        number = _NUMERIC.fullmatch(name[1:-1])
     else:
         number = _NUMERIC.fullmatch(name)
     if number:
         group, element = (part for part in number.groups() if part is not None)
         return int(group, 16) << 16 | int(element, 16)
     tag = tag_for_keyword(name) if name else None  # the dictionary has entries without a keyword
+    if tag is None:
+        tag = _REPEATING.get(name)
     if tag is None:
         message = "unknown tag; write the DICOM keyword in its exact case (PatientID) or the number (0010,0020)"
         raise TagSyntaxError(message)

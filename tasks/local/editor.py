@@ -16,6 +16,8 @@ from tasks.core.tags import PATIENT_NAME, SPECIFIC_CHARACTER_SET, describe_tag
 from tasks.local.actions import Action
 from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
 from tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
+from tasks.local.given_items import treated_items
+from tasks.local.rules import step_into
 from tasks.local.values import choose_vr, encode_element, encode_value
 
 if TYPE_CHECKING:
@@ -114,6 +116,10 @@ class Editor:
             charset = character_set(value.encode("ascii", "replace") if isinstance(value, str) else b"")
         nodes = (rules.paths,) if rules.paths else ()
         new_values: dict[int, Value] = dict(rules.values)
+        for tag in rules.given_sequences:
+            items = rules.values[tag]
+            if isinstance(items, tuple):
+                new_values[tag] = treated_items(tag, items, rules, self._subject, nodes)
         new_values.update(self._changed)
         name = self._subject.patient_name
         if name is not None and rules.top.get(PATIENT_NAME) is Action.SET:
@@ -258,7 +264,7 @@ class Editor:
         encoding, items = sequence
         written = _Output()
         for index, item in enumerate(items):
-            below = _step(nodes, tag, index) if nodes else ()
+            below = step_into(nodes, tag, index) if nodes else ()
             self._item(written, item, encoding, charset, below, depth=depth + 1, shielded=shielded)
         items_end = items[-1][3] if items else value
         if written.parts == [(value, items_end)] or not items:
@@ -310,8 +316,3 @@ def _extend(output: _Output, parts: list[Part]) -> None:
         output.parts.extend(parts[1:])
     else:
         output.parts.extend(parts)
-
-
-def _step(nodes: tuple[PathNode, ...], tag: int, index: int) -> tuple[PathNode, ...]:
-    """Return the nodes of the paths that lead into one item of a sequence."""
-    return tuple(child for node in nodes for known, child in node.children.get(tag, ()) if known in (-1, index))

@@ -3,7 +3,7 @@
 What Orthanc does is in reference 2.2 (order), 3.1 to 3.3 (anonymization); where deidflow decides otherwise (PatientName and
 PatientID, hardening, references to kept and replaced UIDs) see ``docs/parity.md``.
 
-Public names: ``Rules``, ``compile_rules``, ``PathNode``.
+Public names: ``Rules``, ``compile_rules``, ``PathNode``, ``step_into``.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class Rules:
         drop_nested_curves_and_overlays: As the profile has it.
         visits_items: Whether items are looked into even where no path leads.
         given_identifiers: Identifiers in Replace: written even where they are absent or equal already.
+        given_sequences: Sequences in Replace with items, which are treated like those of the file.
         paths: The nested paths of the request, or None.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
 
@@ -107,6 +108,7 @@ class Rules:
     drop_nested_curves_and_overlays: bool = False
     visits_items: bool = False
     given_identifiers: tuple[int, ...] = ()
+    given_sequences: tuple[int, ...] = ()
     paths: PathNode | None = None
     sets_character_set: bool = False
 
@@ -177,6 +179,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         # Whether they change is in the instance's new identifiers.
         rules.top[tag] = Action.SET
         rules.values.pop(tag, None)
+    rules.given_sequences = tuple(tag for tag, value in rules.values.items() if value and isinstance(value, tuple))
     rules.paths = _compile_paths(request)
     rules.sets_character_set = rules.top.get(SPECIFIC_CHARACTER_SET) in (Action.SET, Action.DROP)
     return rules
@@ -232,3 +235,8 @@ def _compile_paths(request: Request) -> PathNode | None:
         if path.is_nested and not _is_computed(path.tag):
             root.step(path.parents).replace[path.tag] = value
     return root if root.children else None
+
+
+def step_into(nodes: tuple[PathNode, ...], tag: int, index: int) -> tuple[PathNode, ...]:
+    """Return the nodes of the paths that lead into one item of a sequence."""
+    return tuple(child for node in nodes for known, child in node.children.get(tag, ()) if known in (-1, index))
