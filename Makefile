@@ -15,10 +15,10 @@ LOCK_ARGS   ?=
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test lint format lock bench clean
+.PHONY: help demo test test-prefect test-parity lint format lock bench clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
 
 demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-output/
 	rm -rf demo-output && mkdir demo-output
@@ -27,6 +27,12 @@ demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-out
 
 test: $(STAMP)  ## the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
+	$(BIN)/python -m pytest -m long tests/prefect
+
+test-parity: $(STAMP)  ## the long comparison with real Orthancs; writes docs/parity.md
+	$(BIN)/python -m tests.contract.parity
 
 lint: $(STAMP)  ## style, format and types; changes nothing
 	$(BIN)/ruff check

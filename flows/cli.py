@@ -15,7 +15,7 @@ import click
 
 from flows import plan_view
 from flows.environment import prepare_prefect
-from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable
 from tasks.core.identifiers import Level
 from tasks.safe_errors import frames
 
@@ -171,7 +171,7 @@ def main() -> None:
         count = len(error.problems)
         _say(f"{count} problem{'s' if count > 1 else ''} found; nothing was changed")
         code = _explained(error, EXIT_INVALID, debug=debug)
-    except Unusable as error:
+    except (Unusable, TransientError) as error:
         _say(f"error: {error}")
         code = _explained(error, EXIT_UNUSABLE, debug=debug)
     except (DeidflowError, Exception) as error:  # noqa: BLE001 (the last resort; the text of others may hold patient data)

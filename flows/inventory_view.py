@@ -9,18 +9,17 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
+from tasks.core.errors import Unusable, os_error_text
 from tasks.core.inventory import write_inventory
 from tasks.core.source import SourceInstance, SourceProblem
 from tasks.progress import make_progress
-from tasks.source import read_source
+from tasks.source import read_server_inventory, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tasks.core.identifiers import Level
-    from tasks.progress import Progress
 
 
 def write_inventory_of(source: str, output: Path, level: Level, *, include_results: bool) -> None:
@@ -31,11 +30,13 @@ def write_inventory_of(source: str, output: Path, level: Level, *, include_resul
         Unusable: The manifest cannot be written.
 
     """
-    if source.startswith(("http://", "https://")):
-        raise InvalidInput([Problem("an Orthanc as source comes with a later version; name a folder", "SOURCE")])
     problems: Counter[str] = Counter()
     with make_progress() as progress:
-        records = _instances(source, progress, problems, include_results=include_results)
+        if source.startswith(("http://", "https://")):
+            found: Iterator[SourceInstance | SourceProblem] = read_server_inventory(source, level, progress)
+        else:
+            found = read_source(source, os.cpu_count() or 1, progress, with_attributes=True)
+        records = _instances(found, problems, include_results=include_results)
         try:
             rows = write_inventory(records, level, output)
         except OSError as error:
@@ -46,9 +47,9 @@ def write_inventory_of(source: str, output: Path, level: Level, *, include_resul
 
 
 def _instances(
-    source: str, progress: Progress, problems: Counter[str], *, include_results: bool
+    found: Iterator[SourceInstance | SourceProblem], problems: Counter[str], *, include_results: bool
 ) -> Iterator[SourceInstance]:
-    for item in read_source(source, os.cpu_count() or 1, progress, with_attributes=True):
+    for item in found:
         if isinstance(item, SourceProblem):
             problems[item.code] += 1
         elif item.is_result and not include_results:

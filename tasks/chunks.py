@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.core.engine import CallState
 from tasks.core.errors import DeidflowError, Interrupted, TransientError
+from tasks.core.identifiers import Level
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from tasks.core.plan_intake import RequestCache
 from tasks.core.planner import chunk_of
 
 if TYPE_CHECKING:
@@ -36,11 +39,29 @@ def instances_to_do(ledger: Ledger) -> int:
 
 
 def reset_unfinished(ledger: Ledger) -> None:
-    """Give everything that is not done another try; what no try can mend (collisions) has no chunk and stays."""
-    ledger.execute(
-        "UPDATE instance SET outcome = '', reason = '' WHERE chunk IS NOT NULL AND outcome NOT IN ('', ?)",
-        (Outcome.DONE,),
-    )
+    """Give everything that is not done another try; what no try can mend (collisions) has no chunk and stays.
+
+    A call to an Orthanc that generates identifiers is done again as a whole, since a second call would give its
+    patients, studies and series others than the first.
+    """
+    with ledger.transaction():
+        ledger.execute(
+            "UPDATE instance SET outcome = '', reason = '' WHERE chunk IS NOT NULL AND outcome NOT IN ('', ?)",
+            (Outcome.DONE,),
+        )
+        requests = RequestCache(ledger)
+        torn = ledger.select(
+            "SELECT c.number, min(m.request) FROM call c JOIN instance i ON i.call = c.number"
+            " JOIN manifest_row m ON m.line = i.line WHERE c.state = ?"
+            " GROUP BY c.number HAVING sum(i.outcome = '') > 0",
+            (CallState.ENDED,),
+        )
+        for call, number in torn:
+            if requests.get(number).level() is Level.INSTANCE:
+                ledger.execute("UPDATE call SET state = ? WHERE number = ?", (CallState.PLANNED, call))
+            else:
+                ledger.execute("UPDATE call SET state = ? WHERE number = ?", (CallState.REDO, call))
+                ledger.execute("UPDATE instance SET outcome = '' WHERE call = ?", (call,))
 
 
 def give_up(ledger: Ledger, number: int, error: DeidflowError) -> None:

@@ -9,6 +9,8 @@ import os
 from typing import TYPE_CHECKING
 
 from tasks.core.outcomes import Outcome
+from tasks.orthanc.mapping import delete_instances
+from tasks.servers import connect
 
 if TYPE_CHECKING:
     from tasks.progress import Progress
@@ -26,7 +28,6 @@ def delete_sources(run: Run, progress: Progress) -> int:
     """
     if run.config.verify != "full":
         return 0
-    folder = os.fsencode(str(run.config.source.folder))
     rows = run.ledger.select(
         "SELECT m.line, m.request FROM manifest_row m WHERE m.verdict = ''"
         " AND NOT EXISTS (SELECT 1 FROM instance i WHERE i.line = m.line AND i.outcome <> ?)",
@@ -37,6 +38,10 @@ def delete_sources(run: Run, progress: Progress) -> int:
         return 0
     deleted = 0
     progress.start("deleting sources")
+    if run.config.source.orthanc is not None:
+        deleted = _delete_on_server(run, run.config.source.orthanc, lines)
+        lines = []
+    folder = os.fsencode(str(run.config.source.folder or ""))
     for line in lines:
         for number, path, size, mtime_ns in run.ledger.select(
             "SELECT id, path, size, mtime_ns FROM instance WHERE line = ?", (line,)
@@ -49,6 +54,17 @@ def delete_sources(run: Run, progress: Progress) -> int:
     progress.finish()
     run.ledger.set_meta("sources_deleted", run.ledger.meta("sources_deleted", 0) + deleted)
     return deleted
+
+
+def _delete_on_server(run: Run, url: str, lines: list[int]) -> int:
+    names = [
+        name
+        for line in lines
+        for (name,) in run.ledger.select("SELECT orthanc_id FROM instance WHERE line = ?", (line,))
+    ]
+    with connect(url, run.config.orthanc) as client:
+        delete_instances(client, names)
+    return len(names)
 
 
 def _delete(folder: bytes, path: bytes, size: int, mtime_ns: int | None) -> bool:

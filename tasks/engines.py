@@ -1,6 +1,6 @@
 """The engine that a config asks for, and where its results are.
 
-Public names: ``open_engine``, ``prepare_destination``.
+Public names: ``open_engine``, ``destination_folder``, ``place_of``, ``results_place``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 from tasks.core.errors import Unusable, os_error_text
 from tasks.core.locks import lock_folder
 from tasks.core.planner import given_identifiers
+from tasks.exchange import OrthancPlace
+from tasks.journal import LedgerJournal
 from tasks.local.engine import LocalEngine
 from tasks.local.store import clear_partial_results
 from tasks.local.worker import WorkerSettings
+from tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
+from tasks.servers import connect, engine_server
+from tasks.settings import load_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +42,18 @@ def open_engine(run: Run) -> Iterator[Engine]:
     """Lock the destination and give the engine of a run.
 
     Raises:
-        Unusable: The destination cannot be made or written, or another run writes to it.
+        Unusable: The server cannot be used, the destination cannot be made or written, or another run writes to it.
 
     """
-    config = run.config
-    folder = destination_folder(config)
+    if run.config.engine == "orthanc":
+        with _orthanc_engine(run) as engine:
+            yield engine
+        return
+    if run.config.destination is not None and run.config.destination.orthanc is not None:
+        with LocalEngine(_worker_settings(run, ""), run.config.execution.workers) as local_engine:
+            yield local_engine
+        return
+    folder = destination_folder(run.config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -53,15 +65,53 @@ def open_engine(run: Run) -> Iterator[Engine]:
         except OSError as error:
             message = f"the destination {folder} cannot be written: {os_error_text(error)}"
             raise Unusable(message) from None
-        settings = WorkerSettings(
-            source=os.fsencode(str(config.source.folder)),
-            destination=str(folder),
-            overwrite=config.destination is not None and config.destination.overwrite,
-            key=run.key,
-            scope=config.scope,
-            hardening=config.hardening,
-            given=given_identifiers(run.ledger),
-        )
-        with LocalEngine(settings, config.execution.workers) as engine:
-            yield engine
+        with LocalEngine(_worker_settings(run, str(folder)), run.config.execution.workers) as local_engine:
+            yield local_engine
         clear_partial_results(str(folder))
+
+
+def _worker_settings(run: Run, folder: str) -> WorkerSettings:
+    config = run.config
+    destination = config.destination
+    overwrite = destination is not None and destination.overwrite
+    return WorkerSettings(
+        source=os.fsencode(str(config.source.folder or "")),
+        destination=folder,
+        overwrite=overwrite,
+        key=run.key,
+        scope=config.scope,
+        hardening=config.hardening,
+        given=given_identifiers(run.ledger),
+        remote_source=place_of(config, config.source.orthanc),
+        remote_destination=place_of(config, destination.orthanc if destination else None, overwrite=overwrite),
+    )
+
+
+def place_of(config: Config, url: str | None, *, overwrite: bool = False) -> OrthancPlace | None:
+    """Return an Orthanc as worker processes get it, None without an address."""
+    if url is None:
+        return None
+    return OrthancPlace(url, config.orthanc, load_credentials(config.orthanc), overwrite)
+
+
+def results_place(config: Config) -> OrthancPlace | None:
+    """Return the Orthanc that the results are on, None for a folder."""
+    if config.engine == "orthanc":
+        return place_of(config, config.source.orthanc)
+    return place_of(config, config.destination.orthanc if config.destination else None)
+
+
+@contextlib.contextmanager
+def _orthanc_engine(run: Run) -> Iterator[Engine]:
+    config = run.config
+    assert config.source.orthanc is not None  # noqa: S101 (checked when the config was read)
+    client = connect(config.source.orthanc, config.orthanc)
+    with contextlib.closing(client):
+        server = engine_server(config, client)
+        settings = OrthancEngineSettings(
+            run_id=run.folder.name,
+            hardening=config.hardening,
+            job_timeout_s=config.execution.job_timeout_seconds,
+            parallel_jobs=config.orthanc.max_parallel_jobs,
+        )
+        yield OrthancEngine(client, server, LedgerJournal(run.ledger), settings)

@@ -19,11 +19,17 @@ from tasks.core.planner import PlanOptions, make_plan
 from tasks.core.pseudonyms import Key, new_key
 from tasks.core.replan import adopt, needs_replan
 from tasks.local.transcoder import can_write
+from tasks.orthanc.resources import resolve
+from tasks.servers import connect, engine_server
 from tasks.settings import check_files, load_key
 from tasks.source import mark_ambiguous, read_source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tasks.core.config import Config
+    from tasks.core.source import SourceInstance
+    from tasks.orthanc.server import Server
     from tasks.progress import Progress
     from tasks.run_folder import Run
 
@@ -67,8 +73,6 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
             "install the extra `codecs` or use engine orthanc"
         )
         problems.append(Problem(text, key="options.Transcode"))
-    if config.engine == "orthanc" or config.source.orthanc or (config.destination and config.destination.orthanc):
-        problems.append(Problem("Orthanc servers come with a later version; use folders", key="engine"))
     if problems:
         raise InvalidInput(problems)
     key = load_key(config)
@@ -94,7 +98,8 @@ def find_again(run: Run, progress: Progress) -> int:
     content = base64.b64decode(run.ledger.meta("manifest"))
     fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True)
     with fresh:
-        return adopt(run.ledger, fresh, run.config.execution.chunk_size)
+        chunk_size = run.config.execution.chunk_size
+        return adopt(run.ledger, fresh, chunk_size, on_server=run.config.engine == "orthanc")
 
 
 def manifest_sha256(config: Config) -> str:
@@ -126,9 +131,13 @@ def _plan(
         ledger.set_meta("manifest_name", config.manifest.name)
         ledger.set_meta("manifest_sha256", manifest.sha256)
         row_problems = add_rows(ledger, manifest)
-        folder = str(config.source.folder)
-        add_instances(ledger, read_source(folder, config.execution.workers, progress))
-        mark_ambiguous(ledger, folder)
+        server = None
+        if config.source.orthanc is not None:
+            server = _read_server(config, config.source.orthanc, ledger, progress)
+        else:
+            folder = str(config.source.folder)
+            add_instances(ledger, read_source(folder, config.execution.workers, progress))
+            mark_ambiguous(ledger, folder)
         progress.start("planning")
         options = PlanOptions(
             manifest_name=str(config.manifest),
@@ -137,6 +146,7 @@ def _plan(
             allow_merge=config.pseudonyms is not None and config.pseudonyms.allow_merge,
             chunk_size=config.execution.chunk_size,
             skip_invalid=skip_invalid,
+            server=server.version if server is not None and config.engine == "orthanc" else None,
         )
         set_aside = make_plan(ledger, row_problems, options)
         progress.finish()
@@ -144,3 +154,22 @@ def _plan(
         ledger.close()
         raise
     return ledger, set_aside
+
+
+def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> Server:
+    """Bring what an Orthanc holds under the manifest's identifiers into the ledger."""
+    with connect(url, config.orthanc) as client:
+        server = engine_server(config, client)
+        ledger.set_meta("server_version", server.text)
+        progress.start("asking the Orthanc")
+        names = [name for (name,) in ledger.select("SELECT orthanc_id FROM manifest_row WHERE verdict = ''")]
+        found = _counted(resolve(client, names), progress)
+        add_instances(ledger, found, accept_unstable=config.orthanc.accept_unstable)
+        progress.finish()
+    return server
+
+
+def _counted(instances: Iterator[SourceInstance], progress: Progress) -> Iterator[SourceInstance]:
+    for instance in instances:
+        progress.advance()
+        yield instance

@@ -1,6 +1,6 @@
 """The source as the planner sees it, whatever kind it is.
 
-Public names: ``read_source``, ``mark_ambiguous``.
+Public names: ``read_source``, ``read_server_inventory``, ``mark_ambiguous``.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
+from tasks.core.config import OrthancAccess
 from tasks.core.errors import InvalidInput, Problem
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.source import SourceProblem
 from tasks.local.copies import are_equal
 from tasks.local.index import find_files, read_index_entries
 from tasks.local.processes import make_pool
+from tasks.orthanc.resources import inventory
+from tasks.orthanc.server import read_server
+from tasks.servers import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future, ProcessPoolExecutor
 
+    from tasks.core.identifiers import Level
     from tasks.core.ledger import Ledger
     from tasks.core.source import SourceInstance
     from tasks.progress import Progress
@@ -65,6 +70,23 @@ def read_source(
         return
     with make_pool(workers) as pool:
         yield from _in_order(_ahead(pool, read, batches), progress)
+
+
+def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterator[SourceInstance]:
+    """Read everything that an Orthanc holds; credentials come from ORTHANC_USERNAME and ORTHANC_PASSWORD.
+
+    Args:
+        url: Its address.
+        level: Whose attributes are wanted.
+        progress: Counts instances.
+
+    """
+    progress.start("asking the Orthanc")
+    with connect(url, OrthancAccess()) as client:
+        read_server(client)
+        for instance in inventory(client, level):
+            progress.advance()
+            yield instance
 
 
 def _batches(files: Iterable[bytes | SourceProblem]) -> Iterator[Found]:

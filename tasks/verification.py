@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final
 from tasks.core.engine import PlannedInstance
 from tasks.core.errors import Interrupted
 from tasks.core.identifiers import DicomIdentifiers
-from tasks.core.outcomes import Outcome
+from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.request import Operation
-from tasks.engines import destination_folder
+from tasks.engines import destination_folder, place_of, results_place
 from tasks.local.processes import make_pool
-from tasks.local.verifier import Expected, VerifierSettings, start_verifier, verify_in_worker
+from tasks.local.verifier import Expected, UidKind, VerifierSettings, start_verifier, verify_in_worker
+from tasks.orthanc.resources import still_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from tasks.core.engine import InstanceResult
     from tasks.core.ledger import Ledger
     from tasks.core.request import Request
+    from tasks.exchange import OrthancPlace
     from tasks.progress import Progress
     from tasks.run_folder import Run
 
     Work = list[tuple[Request, list[Expected]]]
 
 _BATCH: Final = 64
+_PRESENCE_BATCH: Final = 5000
 _BATCHES_AHEAD_PER_WORKER: Final = 4
 _MAP_FILE: Final = "uid_map.tmp"
 
@@ -59,14 +62,19 @@ def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
         return 0
     progress.start("verifying", total)
     failed = 0
+    remote = results_place(run.config)
+    if remote is not None and not full:
+        return _verify_presence(run, remote, progress)
     with _uid_map(run, full=full) as uid_map:
         settings = VerifierSettings(
-            source=os.fsencode(str(run.config.source.folder)),
-            destination=str(destination_folder(run.config)),
+            source=os.fsencode(str(run.config.source.folder or "")),
+            destination="" if remote is not None else str(destination_folder(run.config)),
             full=full,
             hardening=run.config.hardening,
             uid_map=uid_map,
             keeps_evidence=not run.config.defaults.settings.keep_source,
+            remote_source=place_of(run.config, run.config.source.orthanc),
+            remote_results=remote,
         )
         workers = run.config.execution.workers
         with make_pool(workers, start_verifier, settings) as pool:
@@ -80,6 +88,26 @@ def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise Interrupted("the run was stopped")
             failed += sum(_record(ledger, future.result(), progress) for future in waiting)
+    progress.finish()
+    return failed
+
+
+def _verify_presence(run: Run, place: OrthancPlace, progress: Progress) -> int:
+    """Ask an Orthanc for all results at once; their identifiers are what they are found by."""
+    failed = 0
+    client = place.client()
+    text = reason_text(ReasonCode.RESULT_MISSING, "the result is not on the Orthanc")
+    last = 0
+    while rows := run.ledger.select(
+        "SELECT id, new_orthanc_id FROM instance WHERE outcome = ? AND id > ? ORDER BY id LIMIT ?",
+        (Outcome.DONE, last, _PRESENCE_BATCH),
+    ):
+        last = rows[-1][0]
+        there = still_there(client, [name for _, name in rows])
+        gone = [(Outcome.MISSING, text, number) for number, name in rows if name not in there]
+        run.ledger.execute_many("UPDATE instance SET outcome = ?, reason = ? WHERE id = ?", gone)
+        failed += len(gone)
+        progress.advance(len(rows))
     progress.finish()
     return failed
 
@@ -99,7 +127,8 @@ def _work(run: Run) -> Iterator[Work]:
     last = 0
     while True:
         rows = run.ledger.select(
-            "SELECT m.request, i.evidence, i.id, i.path, i.size, i.mtime_ns, s.patient_id, s.study_instance_uid,"
+            "SELECT m.request, i.evidence, i.id, i.new_orthanc_id, i.orthanc_id, i.path, i.size, i.mtime_ns,"
+            " s.patient_id, s.study_instance_uid,"
             " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
             " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s"
             " ON s.id = i.series JOIN target t ON t.id = i.target WHERE i.outcome = ? AND i.id > ?"
@@ -116,7 +145,7 @@ def _work(run: Run) -> Iterator[Work]:
 
 
 def _expected(row: tuple[str, ...]) -> Expected:
-    _, evidence, number, path, size, mtime_ns, *names = row
+    _, evidence, number, result_id, orthanc_id, path, size, mtime_ns, *names = row
     instance = PlannedInstance(
         int(number),
         path,  # type: ignore[arg-type]
@@ -124,8 +153,9 @@ def _expected(row: tuple[str, ...]) -> Expected:
         int(mtime_ns),
         DicomIdentifiers(*names[:4]),
         DicomIdentifiers(*names[4:]),
+        orthanc_id,
     )
-    return Expected(instance, evidence)
+    return Expected(instance, evidence, result_id)
 
 
 @contextlib.contextmanager
@@ -143,7 +173,10 @@ def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
     try:
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("PRAGMA synchronous = OFF")
-            connection.execute("CREATE TABLE uid (original TEXT PRIMARY KEY, new TEXT NOT NULL) WITHOUT ROWID")
+            connection.execute(
+                "CREATE TABLE uid (kind TEXT, original TEXT, new TEXT NOT NULL, PRIMARY KEY (original, kind))"
+                " WITHOUT ROWID"
+            )
             rows = run.ledger.stream(
                 "SELECT DISTINCT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
                 " t.series_instance_uid, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
@@ -151,11 +184,12 @@ def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
                 " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.id",
                 (Operation.ANONYMIZE,),
             )
-            for study, new_study, series, new_series, instance, new_instance in rows:
-                connection.executemany(
-                    "INSERT OR IGNORE INTO uid VALUES (?, ?)",
-                    [(study, new_study), (series, new_series), (instance, new_instance)],
-                )
+            kinds = (UidKind.STUDY, UidKind.SERIES, UidKind.INSTANCE)
+            if run.config.engine == "local":
+                kinds = (UidKind.ANY, UidKind.ANY, UidKind.ANY)
+            for row in rows:
+                pairs = zip(kinds, row[::2], row[1::2], strict=True)
+                connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", pairs)
         yield str(path)
     finally:
         path.unlink(missing_ok=True)

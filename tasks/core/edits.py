@@ -120,6 +120,9 @@ def _parse_item(item: object) -> Item:
         if tag in elements:
             message = f"{describe_tag(tag)} stands twice in one item"
             raise ValueFormError(message)
+        if value == "" and dictionary_vr(tag) == "SQ":
+            message = f"{describe_tag(tag)} is a sequence; inside an item write [] to empty it"
+            raise ValueFormError(message)
         elements[tag] = parse_value(tag, value)
     return tuple(sorted(elements.items()))
 

@@ -1,10 +1,12 @@
 """The one seam between the two engines: what goes in per chunk, and what comes out per instance.
 
-Public names: ``PlannedInstance``, ``InstanceResult``, ``Call``, ``Chunk``, ``Engine``.
+Public names: ``PlannedInstance``, ``InstanceResult``, ``Call``, ``Chunk``, ``Engine``, ``Journal``, ``CallState``,
+``CallMemory``.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
@@ -87,6 +89,58 @@ class InstanceResult(NamedTuple):
     def reason(self) -> str:
         """Return ``<code>: <text>``, or "" for ``done``."""
         return "" if self.code is None else reason_text(self.code, self.text)
+
+
+class CallState(StrEnum):
+    """How far a call to an Orthanc has come."""
+
+    PLANNED = "planned"
+    """Nothing was sent, or nothing of it is left."""
+    INTENDED = "intended"
+    """It may have been sent."""
+    SENT = "sent"
+    """The server answered with a job."""
+    ENDED = "ended"
+    """Its results are recorded."""
+    REDO = "redo"
+    """It ended, but has to be done again as a whole."""
+
+
+class CallMemory(NamedTuple):
+    """What is known of a call.
+
+    Attributes:
+        state: How far it has come.
+        since: The server's last change before the request went out, None when none did.
+        job: What the server answered, "" when that was never received.
+
+    """
+
+    state: CallState
+    since: int | None = None
+    job: str = ""
+
+
+class Journal(Protocol):
+    """The memory of calls, which survives a crash; every change is durable when its method returns."""
+
+    def recall(self, call: int) -> CallMemory:
+        """Return what is known of a call."""
+
+    def intend(self, call: int, since: int) -> None:
+        """Note that a request is about to go out."""
+
+    def sent(self, call: int, job: str) -> None:
+        """Note the job that the request became."""
+
+    def ended(self, call: int) -> None:
+        """Note that all its results are recorded."""
+
+    def forget(self, call: int) -> None:
+        """Note that nothing of it is left on the server."""
+
+    def outputs(self, call: int) -> list[str]:
+        """Return the Orthanc identifiers of results that are known and are to go."""
 
 
 class Engine(Protocol):

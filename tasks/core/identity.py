@@ -23,7 +23,7 @@ _NAME_CHARACTERS: Final = 8
 
 
 def as_stored_text(value: str) -> str:
-    """Return a text value as it reads back: it ends at a NUL, trailing blanks are padding (PS3.5 6.2, edition 2026c)."""
+    """Return text as it reads back: it ends at a NUL, trailing blanks are padding (PS3.5 6.2, edition 2026c)."""
     try:
         binary = decode_data_uri(value)
     except ValueError:

@@ -101,8 +101,17 @@ def _batched(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield batch
 
 
-def add_instances(ledger: Ledger, found: Iterable[SourceInstance | SourceProblem]) -> None:
-    """Bring what the source holds into the ledger; instances and series that repeat are joined by ``join_copies``."""
+def add_instances(
+    ledger: Ledger, found: Iterable[SourceInstance | SourceProblem], *, accept_unstable: bool = True
+) -> None:
+    """Bring what the source holds into the ledger; the planner joins instances that repeat.
+
+    Args:
+        ledger: Prepared.
+        found: In any order.
+        accept_unstable: Whether instances of studies that may still be arriving are taken; otherwise they are ``failed``.
+
+    """
     series_numbers: dict[tuple[str, ...], int] = {}
     for batch in _batched(found):
         instances = []
@@ -115,16 +124,19 @@ def add_instances(ledger: Ledger, found: Iterable[SourceInstance | SourceProblem
             identifiers = item.identifiers
             name = (*identifiers[:3], item.frame_of_reference_uid)
             number = series_numbers.get(name)
-            patient, study, series_id, instance = identifiers.orthanc_ids()
+            patient, study, series_id, instance = item.orthanc_ids or identifiers.orthanc_ids()
+            unstable = not (item.stable or accept_unstable)
             if number is None:
                 number = series_numbers[name] = len(series_numbers) + 1
                 series.append((number, *name, patient, study, series_id))
-            instances.append((number, identifiers.sop_instance_uid, instance, item.path, item.size, item.mtime_ns))
+            verdict = (Outcome.FAILED, reason_text(ReasonCode.UNSTABLE)) if unstable else ("", "")
+            facts = (identifiers.sop_instance_uid, instance, item.path, item.size, item.mtime_ns)
+            instances.append((number, *facts, *verdict))
         with ledger.transaction():
             ledger.execute_many("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?)", series)
             ledger.execute_many(
-                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns, outcome, reason)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 instances,
             )
             ledger.execute_many("INSERT INTO source_problem VALUES (?, ?)", problems)

@@ -1,4 +1,4 @@
-"""Take into a frozen plan what could not be planned before: rows that were ``not_found``, and ambiguous instances.
+"""Take into a frozen plan what could not be planned before: rows ``not_found``, and ambiguous or unstable instances.
 
 Rows that were found are never planned again: what arrived under them since is no source of this run.
 
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.core.call_planner import cut_calls
 from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.core.plan_intake import RequestCache
 
 if TYPE_CHECKING:
     from tasks.core.ledger import Ledger
 
-_AMBIGUOUS: Final = f"{ReasonCode.AMBIGUOUS_SOURCE}%"
+_MAY_BE_MENDED: Final = (f"{ReasonCode.AMBIGUOUS_SOURCE}%", f"{ReasonCode.UNSTABLE}%")
+_MAX_NEW_CHUNKS: Final = 100
 _SERIES: Final = "patient_id, study_instance_uid, series_instance_uid, frame_of_reference_uid, patient, study, series"
 _TARGET: Final = "patient_id, study_instance_uid, series_instance_uid, patient, study, series"
 
@@ -22,24 +25,30 @@ _TARGET: Final = "patient_id, study_instance_uid, series_instance_uid, patient, 
 def needs_replan(ledger: Ledger) -> bool:
     """Whether looking at the source again could find anything."""
     rows = ledger.scalar("SELECT count(*) FROM manifest_row WHERE verdict = ?", (Outcome.NOT_FOUND,))
-    instances = ledger.scalar("SELECT count(*) FROM instance WHERE chunk IS NULL AND reason LIKE ?", (_AMBIGUOUS,))
+    instances = ledger.scalar(
+        "SELECT count(*) FROM instance WHERE chunk IS NULL AND (reason LIKE ? OR reason LIKE ?)", _MAY_BE_MENDED
+    )
     return bool(rows or instances)
 
 
-def adopt(ledger: Ledger, fresh: Ledger, chunk_size: int) -> int:
+def adopt(ledger: Ledger, fresh: Ledger, chunk_size: int, *, on_server: bool = False) -> int:
     """Take over from a fresh plan of the same manifest what this one lacks.
 
     Args:
         ledger: Of the run.
         fresh: Prepared from the same manifest and the source as it is now.
         chunk_size: Instances per new chunk, at least.
+        on_server: Whether an Orthanc is the engine, so that calls are cut.
 
     Returns:
         How many instances there are to do now that were not before.
 
     """
     with ledger.transaction():
-        numbers = _adopt_rows(ledger, fresh) + _adopt_ambiguous(ledger, fresh)
+        numbers = _adopt_rows(ledger, fresh) + _adopt_mended(ledger, fresh)
+        if on_server:
+            cut_calls(ledger, RequestCache(ledger), chunk_size, _MAX_NEW_CHUNKS)
+            return len(numbers)
         last = ledger.scalar("SELECT coalesce(max(number), 0) FROM chunk")
         for place in range(0, len(numbers), chunk_size):
             last += 1
@@ -77,7 +86,11 @@ def _copy_instance(ledger: Ledger, fresh: Ledger, number: int) -> int | None:
         _copy_entry(ledger, fresh, "target", _TARGET, target),
     )
     new_orthanc_id = values[7]
-    if not values[8] and ledger.scalar("SELECT count(*) FROM instance WHERE new_orthanc_id = ?", (new_orthanc_id,)):
+    if (
+        not values[8]
+        and new_orthanc_id
+        and ledger.scalar("SELECT count(*) FROM instance WHERE new_orthanc_id = ?", (new_orthanc_id,))
+    ):
         reason = f"{ReasonCode.IDENTIFIER_COLLISION}: another instance of this run has the same new identifiers"
         values[8:] = [Outcome.FAILED, reason]
     ledger.execute(
@@ -93,7 +106,9 @@ def _copy_instance(ledger: Ledger, fresh: Ledger, number: int) -> int | None:
     return None if values[8] else adopted
 
 
-def _copy_entry(ledger: Ledger, fresh: Ledger, table: str, columns: str, number: int) -> int:
+def _copy_entry(ledger: Ledger, fresh: Ledger, table: str, columns: str, number: int | None) -> int | None:
+    if number is None:  # an Orthanc will make its own
+        return None
     (values,) = fresh.select(f"SELECT {columns} FROM {table} WHERE id = ?", (number,))  # noqa: S608 (our own names)
     marks = ", ".join("?" for _ in values)
     ledger.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", values)  # noqa: S608
@@ -101,10 +116,11 @@ def _copy_entry(ledger: Ledger, fresh: Ledger, table: str, columns: str, number:
     return int(ledger.scalar(f"SELECT id FROM {table} WHERE {' AND '.join(names)}", values))  # noqa: S608
 
 
-def _adopt_ambiguous(ledger: Ledger, fresh: Ledger) -> list[int]:
+def _adopt_mended(ledger: Ledger, fresh: Ledger) -> list[int]:
     numbers = []
     for number, orthanc_id in ledger.select(
-        "SELECT id, orthanc_id FROM instance WHERE chunk IS NULL AND reason LIKE ? ORDER BY id", (_AMBIGUOUS,)
+        "SELECT id, orthanc_id FROM instance WHERE chunk IS NULL AND (reason LIKE ? OR reason LIKE ?) ORDER BY id",
+        _MAY_BE_MENDED,
     ):
         found = fresh.select(
             "SELECT path, size, mtime_ns FROM instance WHERE orthanc_id = ? AND outcome = ''", (orthanc_id,)

@@ -46,7 +46,10 @@ class SourceInstance(NamedTuple):
         identifiers: Decoded.
         frame_of_reference_uid: "" when absent.
         attributes: By keyword, only when asked for.
-        is_result: Whether deidflow's anonymize wrote it.
+        is_result: Whether deidflow's anonymize wrote it; on an Orthanc whether any of its own edits did.
+        orthanc_ids: Of patient, study, series and instance as the server has them; None where they follow from the
+            identifiers.
+        stable: On an Orthanc whether the study has ceased to grow.
 
     """
 
@@ -57,3 +60,5 @@ class SourceInstance(NamedTuple):
     frame_of_reference_uid: str = ""
     attributes: Mapping[str, str] = MappingProxyType({})
     is_result: bool = False
+    orthanc_ids: tuple[str, str, str, str] | None = None
+    stable: bool = True

@@ -5,7 +5,7 @@ Orthanc (1.9.4 on, ``DicomPath::Parse``) takes a keyword in its exact case, ``gg
 ``Sequence[*].Tag``.
 
 Public names: ``Path``, ``parse_tag``, ``parse_path``, ``format_tag``, ``describe_tag``, ``dictionary_vr``,
-``is_private``, ``TagSyntaxError``, and the tags of the identifiers.
+``is_private``, ``is_computed``, ``TagSyntaxError``, and the tags of the identifiers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pydicom.datadict import RepeatersDictionary, dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.datadict import (
+    RepeatersDictionary,  # type: ignore[attr-defined]  # of its private module, which is not to be imported
+    dictionary_VR,
+    keyword_for_tag,
+    tag_for_keyword,
+)
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 SOP_CLASS_UID: Final = 0x00080016
@@ -37,7 +42,7 @@ _NUMERIC = re.compile(r"([0-9a-fA-F]{1,4})[,-]([0-9a-fA-F]{1,4})|([0-9a-fA-F]{4}
 _REPEATING: Final = {
     entry[4]: int(mask.replace("x", "0"), 16) for mask, entry in RepeatersDictionary.items() if entry[4]
 }
-"""Keywords of repeating groups (overlays, curves), which mean the first one, as for Orthanc: OverlayData is 6000,3000."""
+"""Keywords of repeating groups (overlays, curves) mean the first group, as for Orthanc: OverlayData is 6000,3000."""
 
 _MAX_INDEX_DIGITS: Final = 9
 _STEP = re.compile(r"\s*(?P<tag>[^\[\]]+?)\s*(?:\[\s*(?P<index>[^\[\]]*?)\s*\])?\s*")
@@ -95,6 +100,11 @@ def is_private(tag: int) -> bool:
     return bool(tag & 0x10000)
 
 
+def is_computed(tag: int) -> bool:
+    """Whether Orthanc passes over new values of it: group lengths, commands and file meta information."""
+    return tag & 0xFFFF == 0 or tag >> 16 in (0x0000, 0x0002)
+
+
 @lru_cache(maxsize=8192)
 def dictionary_vr(tag: int) -> str | None:
     """Return the VR of a public tag in pydicom's dictionary (``US or SS`` for ambiguous ones), or None.
@@ -125,10 +135,8 @@ def parse_tag(text: str) -> int:
 
     """
     name = text.strip()
-    if name.startswith("(") and name.endswith(")"):
-        number = _NUMERIC.fullmatch(name[1:-1])
-    else:
-        number = _NUMERIC.fullmatch(name)
+    bare = name[1:-1] if name.startswith("(") and name.endswith(")") else name
+    number = _NUMERIC.fullmatch(bare)
     if number:
         group, element = (part for part in number.groups() if part is not None)
         return int(group, 16) << 16 | int(element, 16)

@@ -63,9 +63,11 @@ class CharacterSet:
     def _encode_extended(self, text: str, *, is_person_name: bool) -> bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns where the comparison above refuses
+            # pydicom returns to ASCII behind a value, as PS3.5 6.1.2.5.3 asks, only when the first codec is Latin-1.
+            codecs = ("iso8859", *self.codecs[1:]) if self.codecs[0] == "ascii" else self.codecs
             if is_person_name:
-                return b"\\".join(PersonName(part).encode(self.codecs) for part in text.split("\\"))
-            return b"\\".join(encode_string(part, self.codecs) for part in text.split("\\"))
+                return b"\\".join(PersonName(part).encode(codecs) for part in text.split("\\"))
+            return b"\\".join(encode_string(part, codecs) for part in text.split("\\"))
 
     def decode(self, data: bytes, *, is_person_name: bool = False) -> str:
         """Decode text; bytes that the set does not know are dropped, as Orthanc does for identifiers."""

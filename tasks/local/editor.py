@@ -1,7 +1,7 @@
 """Edit one dataset: decide on every element, and describe the result as spans of the source and new bytes.
 
-Nothing that was not asked to change is touched: its header, length, padding and order stay, byte for byte. Lengths of items,
-sequences and groups that enclose a change are mended.
+Nothing that was not asked to change is touched: its header, length, padding and order stay, byte for byte. Lengths of
+items, sequences and groups that enclose a change are mended.
 
 Public names: ``Part``, ``Editor``, ``parts_size``.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import PATIENT_NAME, SPECIFIC_CHARACTER_SET, describe_tag
+from tasks.core.tags import PATIENT_NAME, PIXEL_DATA, SPECIFIC_CHARACTER_SET, describe_tag
 from tasks.local.actions import Action
 from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
 from tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
@@ -109,11 +109,10 @@ class Editor:
 
         """
         rules = self._rules
-        charset = self._charset_of(elements, DEFAULT)
+        charset = self._charset_of(elements) or DEFAULT
         if rules.sets_character_set:
             self._old_charset = charset
-            value = rules.values.get(SPECIFIC_CHARACTER_SET, "")
-            charset = character_set(value.encode("ascii", "replace") if isinstance(value, str) else b"")
+            charset = _given_charset(rules.values.get(SPECIFIC_CHARACTER_SET, ""))
         nodes = (rules.paths,) if rules.paths else ()
         new_values: dict[int, Value] = dict(rules.values)
         for tag in rules.given_sequences:
@@ -121,6 +120,9 @@ class Editor:
             if isinstance(items, tuple):
                 new_values[tag] = treated_items(tag, items, rules, self._subject, nodes)
         new_values.update(self._changed)
+        if PIXEL_DATA in new_values and self._source.layout.is_compressed:
+            message = "new PixelData cannot be put into a file whose pixels are compressed"
+            raise InstanceFailed(ReasonCode.BAD_VALUE, message)
         name = self._subject.patient_name
         if name is not None and rules.top.get(PATIENT_NAME) is Action.SET:
             new_values.setdefault(PATIENT_NAME, name)
@@ -130,13 +132,14 @@ class Editor:
             output.span(start, end)
         return output.parts, charset
 
-    def _charset_of(self, elements: list[Element], inherited: CharacterSet) -> CharacterSet:
+    def _charset_of(self, elements: list[Element]) -> CharacterSet | None:
+        """Return the character set that a dataset declares, None when it is that of the dataset above."""
         for tag, _, _, value, end, _ in elements:
             if tag == SPECIFIC_CHARACTER_SET:
                 return character_set(self._source.read(value, end))
             if tag > SPECIFIC_CHARACTER_SET:
                 break
-        return inherited
+        return None
 
     def _dataset(  # noqa: C901, PLR0912, PLR0913 (the loop over elements; a call per element would double the time)
         self,
@@ -228,7 +231,7 @@ class Editor:
         if action is Action.MAP_UID:
             new = self._subject.references.map_uid_value(raw)
         elif action is Action.MAP_PATIENT_ID:
-            original = charset.decode(raw).rstrip(" \0")
+            original = (self._old_charset or charset).decode(raw).rstrip(" \0")
             new = encode_value(tag, vr, self._subject.map_patient_id(original), charset, encoding)
         else:
             name = self._subject.patient_name
@@ -259,7 +262,7 @@ class Editor:
         shielded: bool,
     ) -> None:
         """Write a sequence, unchanged items as spans, and lengths mended where they are defined."""
-        tag, vr, start, value, end, sequence = element
+        tag, _, start, value, end, sequence = element
         assert sequence is not None  # noqa: S101 (the caller's condition)
         encoding, items = sequence
         written = _Output()
@@ -291,14 +294,22 @@ class Editor:
     ) -> None:
         start, content, stop, end, elements = item
         rules = self._rules
-        charset = self._charset_of(elements, charset)
         new_values: dict[int, Value] = {}
         for node in nodes:
             new_values.update(node.replace)
         actions = rules.shielded if shielded else rules.nested
+        above = self._old_charset
+        declared = self._charset_of(elements)
+        old_charset = declared or above or charset
+        if SPECIFIC_CHARACTER_SET in new_values:
+            charset = _given_charset(new_values[SPECIFIC_CHARACTER_SET])
+        elif not any(SPECIFIC_CHARACTER_SET in node.remove for node in nodes):
+            charset = declared or charset
+        self._old_charset = old_charset if old_charset != charset else None
         inner = self._dataset(
             elements, encoding, charset, nodes, new_values, actions, depth=depth, shielded=shielded
         ).parts
+        self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):
             written.span(start, end)
         elif self._source.read(content - 4, content) == _UNDEFINED_BYTES:
@@ -308,6 +319,10 @@ class Editor:
         else:
             written.parts.append(encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, parts_size(inner)))
             _extend(written, inner)
+
+
+def _given_charset(value: Value) -> CharacterSet:
+    return character_set(value.encode("ascii", "replace") if isinstance(value, str) else b"")
 
 
 def _extend(output: _Output, parts: list[Part]) -> None:

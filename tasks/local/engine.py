@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, Self
 
 from tasks.core.engine import InstanceResult
-from tasks.core.errors import Interrupted, Unusable
+from tasks.core.errors import DeidflowError, Interrupted
 from tasks.core.outcomes import Outcome, ReasonCode
 from tasks.local.processes import make_pool
 from tasks.local.worker import edit_in_worker, start_worker
@@ -120,7 +120,7 @@ class LocalEngine:
                 self._pool = None
 
 
-def _collect(futures: list[Future[list[InstanceResult] | Unusable]], record: Record, stopped: Stopped) -> None:
+def _collect(futures: list[Future[list[InstanceResult] | DeidflowError]], record: Record, stopped: Stopped) -> None:
     """Record results batch by batch; when one fails for good, those that are under way still count."""
     failure: Exception | None = None
     for future in futures:
@@ -135,7 +135,7 @@ def _collect(futures: list[Future[list[InstanceResult] | Unusable]], record: Rec
         except BrokenProcessPool as error:
             failure = failure or error
             continue
-        if isinstance(outcome, Unusable):
+        if isinstance(outcome, DeidflowError):
             failure = failure or outcome
         else:
             record(outcome)
@@ -143,7 +143,9 @@ def _collect(futures: list[Future[list[InstanceResult] | Unusable]], record: Rec
         raise failure
 
 
-def _result(future: Future[list[InstanceResult] | Unusable], stopped: Stopped) -> list[InstanceResult] | Unusable:
+def _result(
+    future: Future[list[InstanceResult] | DeidflowError], stopped: Stopped
+) -> list[InstanceResult] | DeidflowError:
     while True:
         try:
             return future.result(timeout=_POLL_SECONDS)

@@ -1,7 +1,7 @@
 """A request compiled into tables: for each tag, at top level and inside items, what happens to the element.
 
-What Orthanc does is in reference 2.2 (order), 3.1 to 3.3 (anonymization); where deidflow decides otherwise (PatientName and
-PatientID, hardening, references to kept and replaced UIDs) see ``docs/parity.md``.
+What Orthanc does is in reference 2.2 (order), 3.1 to 3.3 (anonymization); where deidflow decides otherwise (PatientName
+and PatientID, hardening, references to kept and replaced UIDs) see ``docs/parity.md``.
 
 Public names: ``Rules``, ``compile_rules``, ``PathNode``, ``step_into``.
 """
@@ -24,6 +24,7 @@ from tasks.core.tags import (
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
     Path,
+    is_computed,
 )
 from tasks.local.actions import Action
 from tasks.local.profiles import load_profile
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 REFERENCED_UIDS: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID})
 """UIDs whose kept or replaced values are known to the whole run, so that references to them follow."""
 
-_META_GROUP: Final = 0x0002
 _FIRST_CURVE_GROUP: Final = 0x5000
 _FIRST_OVERLAY_GROUP: Final = 0x6000
 _OVERLAY_ELEMENTS: Final = frozenset({0x3000, 0x4000})
@@ -83,8 +83,8 @@ class Rules:
         top: Actions at top level.
         nested: Actions inside items; empty for modify.
         shielded: Actions inside items of a kept sequence: what hardening does.
-        values: New values of the top-level elements with the action SET, but for the identifiers and the PatientName, which
-            differ from instance to instance.
+        values: New values of the top-level elements with the action SET, but for the identifiers and the PatientName,
+            which differ from instance to instance.
         drop_private_top: Remove private elements at top level.
         drop_private_nested: Remove private elements inside items.
         drop_top_curves_and_overlays: Hardening.
@@ -135,11 +135,6 @@ class Rules:
         return None
 
 
-def _is_computed(tag: int) -> bool:
-    """Whether Orthanc passes over new values of it: group lengths and file meta information follow from the rest."""
-    return tag & 0xFFFF == 0 or tag >> 16 == _META_GROUP
-
-
 def deidentification_method(version: str) -> str:
     """Return the value of DeidentificationMethod that anonymize writes."""
     return f"deidflow - PS 3.15-{version} Table E.1-1 Basic Profile"
@@ -167,7 +162,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
             if path.tag in rules.shielded:
                 rules.shielded[path.tag] = Action.DROP
     for path, value in edits.replace.items():
-        if not path.is_nested and not _is_computed(path.tag):
+        if not path.is_nested and not is_computed(path.tag):
             rules.top[path.tag] = Action.SET
             rules.values[path.tag] = value
     for path in edits.keep:
@@ -232,7 +227,7 @@ def _compile_paths(request: Request) -> PathNode | None:
         if path.is_nested:
             root.step(path.parents).remove.add(path.tag)
     for path, value in request.edits.replace.items():
-        if path.is_nested and not _is_computed(path.tag):
+        if path.is_nested and not is_computed(path.tag):
             root.step(path.parents).replace[path.tag] = value
     return root if root.children else None
 

@@ -28,6 +28,7 @@ from tasks.local.encoding import (
     Encoding,
     encoding_of,
     is_deflated,
+    is_uncompressed,
 )
 from tasks.local.scanner import ScanError, Scanner
 
@@ -81,6 +82,11 @@ class Layout:
     transfer_syntax: str
     encoding: Encoding
     deflated: bool
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the transfer syntax stores pixels as fragments."""
+        return bool(self.transfer_syntax) and not is_uncompressed(self.transfer_syntax)
 
 
 @dataclass(slots=True)

@@ -52,7 +52,8 @@ def _safe_name(text: str) -> str:
     if name[-1] in ". ":
         name = f"{name[:-1]}%{ord(name[-1]):02X}"
     if len(name) > _MAX_NAME_BYTES:
-        name = f"{name[:100]}%{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
+        # No name but a shortened one holds a tilde, so that a shorter identifier cannot have the same name.
+        name = f"{name[:100]}~{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
     return name
 
 
@@ -90,13 +91,7 @@ class FolderStore:
             OSError: It cannot be written (or its source not be read).
 
         """
-        self._count += 1
-        partial = f"{self._partial}-{self._count}"
-        try:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(partial), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 (the hot path is text)
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor, partial = self._new_partial()
         try:
             write(descriptor)
         except BaseException:
@@ -105,6 +100,17 @@ class FolderStore:
             raise
         os.close(descriptor)
         return StagedResult(partial, f"{self._folder}/{relative_path(new)}")
+
+    def _new_partial(self) -> tuple[int, str]:
+        while True:
+            self._count += 1
+            partial = f"{self._partial}-{self._count}"
+            try:
+                return os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), partial
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(partial), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 (the hot path is text)
+            except FileExistsError:
+                continue  # left by an earlier attempt, or by a killed process that had the same number
 
     def publish(self, staged: Sequence[StagedResult]) -> list[InstanceFailed | None]:
         """Make results visible under their final names, durably.

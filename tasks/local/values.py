@@ -7,6 +7,7 @@ Public names: ``encode_element``, ``encode_value``, ``choose_vr``.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from tasks.core.tags import (
     SPECIFIC_CHARACTER_SET,
     describe_tag,
     dictionary_vr,
+    is_computed,
     is_private,
     parse_tag,
 )
@@ -42,8 +44,8 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 def choose_vr(tag: int) -> str:
     """Return the VR that a new value is written with: the dictionary's, UN for private tags (as Orthanc does).
 
-    Where the dictionary names several, DCMTK's choice: US for ``US or SS``, OW for pixels, overlays and lookup tables, OB
-    for the rest.
+    Where the dictionary names several, DCMTK's choice: US for ``US or SS``, OW for pixels, overlays and lookup tables,
+    OB for the rest.
     """
     vr = dictionary_vr(tag) if not is_private(tag) or tag & 0xFFFF <= 0xFF else None  # noqa: PLR2004 (private creators)
     if vr is None:
@@ -71,15 +73,14 @@ def encode_value(tag: int, vr: str, text: str, charset: CharacterSet, encoding: 
     """
     try:
         binary = decode_data_uri(text)
-        if (tag == PIXEL_DATA and binary is None) or (tag == ENCAPSULATED_DOCUMENT and _EMBEDDED.match(text)):
-            # Orthanc makes pixels of an image and a whole object of a PDF; text it refuses.
-            raise ValueError
         if vr in _INTEGER_FORMATS or vr in _FLOAT_FORMATS:
             return _numbers(text, binary, vr, encoding)
         if vr == "AT":
             return b"".join(_tag_value(part, encoding) for part in _values(text))
+        if tag in (PIXEL_DATA, ENCAPSULATED_DOCUMENT):
+            _check_bulk(tag, text, binary)
         if vr == "OW":
-            return _words(tag, binary, text, encoding)
+            return _words(tag, text.encode("utf-8") if binary is None else binary, encoding)
     except (ValueError, OverflowError, struct.error):
         message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
         raise InstanceFailed(ReasonCode.BAD_VALUE, message) from None
@@ -92,22 +93,26 @@ def encode_value(tag: int, vr: str, text: str, charset: CharacterSet, encoding: 
     return _padded(data, vr)
 
 
+def _check_bulk(tag: int, text: str, binary: bytes | None) -> None:
+    """Refuse what Orthanc makes pixels (an image) or another object (a PDF) of, and pixels as text."""
+    if (tag == PIXEL_DATA and binary is None) or (tag == ENCAPSULATED_DOCUMENT and _EMBEDDED.match(text)):
+        raise ValueError
+
+
 def _padded(data: bytes, vr: str) -> bytes:
     if len(data) % 2:
         return data + (b"\0" if vr in ("UI", "OW") or vr in _BYTE_VRS else b" ")
     return data
 
 
-def _words(tag: int, binary: bytes | None, text: str, encoding: Encoding) -> bytes:
-    """Return the bytes of an OW value, which cannot be given as text; the data URI holds little-endian words."""
-    if binary is None and not text:
-        return b""
-    if binary is None or (len(binary) % 2 and tag != PIXEL_DATA):
+def _words(tag: int, data: bytes, encoding: Encoding) -> bytes:
+    """Return the bytes of an OW value; what is given are little-endian words."""
+    if len(data) % 2 and tag != PIXEL_DATA:
         raise ValueError
-    data = bytearray(_padded(binary, "OW"))
+    words = bytearray(_padded(data, "OW"))
     if not encoding.little:
-        data[::2], data[1::2] = data[1::2], data[::2]
-    return bytes(data)
+        words[::2], words[1::2] = words[1::2], words[::2]
+    return bytes(words)
 
 
 def _values(text: str) -> list[str]:
@@ -139,7 +144,10 @@ def _integer(text: str, number_format: str) -> bytes:
 def _float(text: str, number_format: str) -> bytes:
     if text != text.strip() or "_" in text or not text.isascii():
         raise ValueError
-    return struct.pack(number_format, float(text))
+    number = float(text)
+    if math.isinf(number) and "inf" not in text.lower():
+        raise ValueError
+    return struct.pack(number_format, number)
 
 
 def _tag_value(text: str, encoding: Encoding) -> bytes:
@@ -163,7 +171,9 @@ def encode_element(tag: int, value: Value, charset: CharacterSet, encoding: Enco
 
     """
     if isinstance(value, tuple):
-        vr = "SQ"
+        vr = choose_vr(tag)
+        if vr != "SQ":
+            raise InstanceFailed(ReasonCode.BAD_VALUE, f"items for {describe_tag(tag)}, which is no known sequence")
         data = b"".join(_encode_item(item, charset, encoding) for item in value)
     else:
         vr = choose_vr(tag)
@@ -178,6 +188,8 @@ def encode_element(tag: int, value: Value, charset: CharacterSet, encoding: Enco
 def _encode_item(item: Item, charset: CharacterSet, encoding: Encoding) -> bytes:
     pieces = []
     for tag, value in item:
+        if is_computed(tag):
+            continue
         if tag == SPECIFIC_CHARACTER_SET and isinstance(value, str):
             charset = character_set(value.encode("ascii", "replace"))
         pieces.append(encode_element(tag, value, charset, encoding))

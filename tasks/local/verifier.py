@@ -1,15 +1,18 @@
 """Read results back and compare them with their sources, by pydicom: nothing of the code that wrote them is used.
 
-Public names: ``Expected``, ``VerifierSettings``, ``start_verifier``, ``verify_in_worker``, ``UidMap``.
+Public names: ``Expected``, ``VerifierSettings``, ``start_verifier``, ``verify_in_worker``, ``UidMap``,
+``UidKind``.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sqlite3
 import stat
 import warnings
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
@@ -20,7 +23,7 @@ from tasks.core.engine import InstanceResult, PlannedInstance
 from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import Outcome, ReasonCode
 from tasks.core.request import Operation, Request
-from tasks.core.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
+from tasks.core.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path, describe_tag
 from tasks.local.index import read_index_entries
 from tasks.local.processes import prepare_process
 from tasks.local.store import relative_path
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pydicom import Dataset
+
+    from tasks.local.places import Reader
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _PIXEL_DATA_GROUP: Final = 0x7FE0
@@ -47,6 +52,8 @@ class VerifierSettings:
         full: Read every result; otherwise only whether it is there with its identifiers.
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
         uid_map: SQLite file of original and new UIDs of the run; "" when nothing was anonymized.
+        remote_source: Read from instead of the source folder.
+        remote_results: Read from instead of the destination folder.
         keeps_evidence: Whether the sources are to be deleted, so that a hash of the pixel data stands in for them.
 
     """
@@ -57,25 +64,51 @@ class VerifierSettings:
     hardening: bool
     uid_map: str = ""
     keeps_evidence: bool = False
+    remote_source: Reader | None = None
+    remote_results: Reader | None = None
 
 
 class Expected(NamedTuple):
-    """A result to verify: its instance, and the hash of its pixel data when the source is gone."""
+    """A result to verify.
+
+    Attributes:
+        instance: What it was made from.
+        evidence: The hash of its pixel data, for when the source is gone.
+        result_id: Its Orthanc identifier.
+
+    """
 
     instance: PlannedInstance
     evidence: str = ""
+    result_id: str = ""
+
+
+class UidKind(StrEnum):
+    """What a UID names, for Orthanc, which maps equal UIDs of different kinds to different ones (reference 3.3)."""
+
+    ANY = ""
+    """The local engine makes no difference."""
+    STUDY = "study"
+    SERIES = "series"
+    INSTANCE = "instance"
+    """SOPInstanceUID and every other mapped UID."""
+
+
+_KINDS: Final = {STUDY_INSTANCE_UID: UidKind.STUDY, SERIES_INSTANCE_UID: UidKind.SERIES}
 
 
 class UidMap:
-    """New UIDs of the run by original ones, in a file that several processes read."""
+    """New UIDs of the run by kind and original, in a file that several processes read."""
 
     def __init__(self, path: str) -> None:
         """Open the file read-only."""
         self._connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
         self.get = lru_cache(maxsize=65536)(self._get)
 
-    def _get(self, original: str) -> str | None:
-        row = self._connection.execute("SELECT new FROM uid WHERE original = ?", (original,)).fetchone()
+    def _get(self, tag: int, original: str) -> str | None:
+        kinds = ("", _KINDS.get(tag, UidKind.INSTANCE))
+        query = "SELECT new FROM uid WHERE kind IN (?, ?) AND original = ?"
+        row = self._connection.execute(query, (*kinds, original)).fetchone()
         return row[0] if row else None
 
 
@@ -106,6 +139,8 @@ class Verifier:
         return results
 
     def _verify(self, request: Request, expected: Expected) -> str:
+        if self._settings.remote_results is not None:
+            return self._verify_remote(request, expected, self._settings.remote_results)
         new = expected.instance.new
         path = relative_path(new).encode()
         destination = os.fsencode(self._settings.destination)
@@ -126,8 +161,19 @@ class Verifier:
             warnings.simplefilter("ignore")
             if expected.evidence and not os.path.exists(source):  # noqa: PTH110 (bytes)
                 return self._compare_with_evidence(request, expected, result_file)
-            with open(source, "rb") as source_file:  # noqa: PTH123 (bytes)
+            with self._open_source(expected) as source_file:
                 return self._compare(request, expected, source_file, result_file)
+
+    def _verify_remote(self, request: Request, expected: Expected, results: Reader) -> str:
+        result_file = io.BytesIO(results.read(expected.result_id))
+        with warnings.catch_warnings(), self._open_source(expected) as source_file:
+            warnings.simplefilter("ignore")
+            return self._compare(request, expected, source_file, result_file)
+
+    def _open_source(self, expected: Expected) -> BinaryIO:
+        if self._settings.remote_source is not None:
+            return io.BytesIO(self._settings.remote_source.read(expected.instance.orthanc_id))
+        return open(os.path.join(self._settings.source, expected.instance.path), "rb")  # noqa: PTH118, PTH123 (bytes)
 
     def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> str:
         source = dcmread(source_file, force=True, stop_before_pixels=True)
@@ -162,7 +208,7 @@ class Verifier:
             if new is None or path[-1] in named or any(step in named for step in path[:-2:2]):
                 continue
             for before, after in zip(old, new, strict=False):
-                expected = self._uids.get(before)
+                expected = self._uids.get(path[-1], before)
                 if expected is not None and after not in (expected, before):
                     text = f"{describe_tag(path[-1])} names another object than in the source"
                     raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)

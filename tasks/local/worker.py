@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tasks.core.engine import InstanceResult, PlannedInstance
-from tasks.core.errors import InstanceFailed, Unusable, os_error_text
+from tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
 from tasks.core.given_identifiers import GivenIdentifiers
 from tasks.core.identity import new_patient_name
 from tasks.core.outcomes import Outcome, ReasonCode
@@ -24,12 +24,14 @@ from tasks.local.processes import prepare_process
 from tasks.local.rules import Rules, compile_rules
 from tasks.local.source_file import SourceFile
 from tasks.local.splice import Assembly, assemble
-from tasks.local.store import FolderStore, StagedResult
+from tasks.local.store import FolderStore
 from tasks.local.subject import References, Subject
 from tasks.local.transcoder import transcode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tasks.local.places import Reader, RemotePlace
 
 _COMPILED_REQUESTS: Final = 1024
 
@@ -46,6 +48,8 @@ class WorkerSettings:
         scope: Their scope.
         hardening: See ``compile_rules``.
         given: Kept and replaced identifiers of the whole run.
+        remote_source: Read from instead of the source folder.
+        remote_destination: Written to instead of the destination folder.
 
     """
 
@@ -56,6 +60,8 @@ class WorkerSettings:
     scope: str
     hardening: bool
     given: GivenIdentifiers = field(default_factory=GivenIdentifiers)
+    remote_source: Reader | None = None
+    remote_destination: RemotePlace | None = None
 
 
 def subject_of(request: Request, instance: PlannedInstance, references: References) -> Subject:
@@ -78,7 +84,8 @@ class Worker:
     def __init__(self, settings: WorkerSettings) -> None:
         """Prepare what all instances share."""
         self._settings = settings
-        self._store = FolderStore(settings.destination, overwrite=settings.overwrite)
+        self._folder_store = FolderStore(settings.destination, overwrite=settings.overwrite)
+        self._remote_store = settings.remote_destination.store() if settings.remote_destination else None
         self._compiled: dict[str, tuple[Rules, References]] = {}
         self._references: dict[str | None, References] = {}
 
@@ -109,27 +116,27 @@ class Worker:
 
         """
         results: list[InstanceResult] = []
-        staged: list[StagedResult] = []
+        staged: list[Any] = []
         numbers: list[int] = []
         for request, instances in work:
             rules, references = self.compile(request)
             for instance in instances:
                 outcome = self._stage(instance, rules, references)
-                if isinstance(outcome, StagedResult):
+                if isinstance(outcome, InstanceFailed):
+                    results.append(_failed(instance.id, outcome))
+                else:
                     staged.append(outcome)
                     numbers.append(instance.id)
-                else:
-                    results.append(_failed(instance.id, outcome))
-        for number, problem in zip(numbers, self._store.publish(staged), strict=True):
+        store = self._remote_store or self._folder_store
+        for number, problem in zip(numbers, store.publish(staged), strict=True):
             results.append(_failed(number, problem) if problem else InstanceResult(number, Outcome.DONE))
         return results
 
-    def _stage(self, instance: PlannedInstance, rules: Rules, references: References) -> StagedResult | InstanceFailed:
-        path = os.path.join(self._settings.source, instance.path)  # noqa: PTH118 (bytes)
+    def _stage(self, instance: PlannedInstance, rules: Rules, references: References) -> Any | InstanceFailed:
         try:
-            with _open_unchanged(path, instance) as source:
+            with self._open(instance) as source:
                 assembly = edit_source(source, instance, rules, references)
-                staged = self._write(assembly, instance, rules.request.settings.transcode)
+                staged = self._write(assembly, instance, rules.request)
                 _check_unchanged(source, instance)
                 return staged
         except InstanceFailed as problem:
@@ -138,17 +145,29 @@ class Worker:
             return InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file is gone")
         except OSError as error:
             return InstanceFailed(ReasonCode.SOURCE_UNREADABLE, f"the file cannot be read: {os_error_text(error)}")
-        except Unusable:
+        except DeidflowError:
             raise
         except Exception as error:  # noqa: BLE001 (one instance never stops the others; the text may hold patient data)
             return InstanceFailed(ReasonCode.INTERNAL_ERROR, f"{type(error).__name__} while editing")
 
-    def _write(self, assembly: Assembly, instance: PlannedInstance, syntax: str) -> StagedResult:
+    def _open(self, instance: PlannedInstance) -> SourceFile:
+        if self._settings.remote_source is not None:
+            return SourceFile.of_bytes(self._settings.remote_source.read(instance.orthanc_id))
+        path = os.path.join(self._settings.source, instance.path)  # noqa: PTH118 (bytes)
+        return _open_unchanged(path, instance)
+
+    def _write(self, assembly: Assembly, instance: PlannedInstance, request: Request) -> Any:
+        syntax = request.settings.transcode
+        data = None
+        if syntax and syntax != assembly.source.layout.transfer_syntax:
+            data = transcode(assembly.to_bytes(), syntax)
+        if self._remote_store is not None:
+            return self._remote_store.stage(data or assembly.to_bytes(), instance, request.operation)
         try:
-            if syntax and syntax != assembly.source.layout.transfer_syntax:
-                data = transcode(assembly.to_bytes(), syntax)
-                return self._store.stage(lambda descriptor: _write_bytes(descriptor, data), instance.new)
-            return self._store.stage(assembly.write, instance.new)
+            if data is not None:
+                content = data
+                return self._folder_store.stage(lambda descriptor: _write_bytes(descriptor, content), instance.new)
+            return self._folder_store.stage(assembly.write, instance.new)
         except EOFError:
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file became shorter while it was read") from None
         except OSError as error:
@@ -181,6 +200,8 @@ def _open_unchanged(path: bytes, instance: PlannedInstance) -> SourceFile:
 
 
 def _check_unchanged(source: SourceFile, instance: PlannedInstance) -> None:
+    if source.descriptor < 0:  # in memory, where nobody changes it
+        return
     status = os.fstat(source.descriptor)
     if status.st_size != instance.size or status.st_mtime_ns != instance.mtime_ns:
         raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file changed after the plan was frozen")
@@ -206,10 +227,12 @@ def start_worker(settings: WorkerSettings) -> None:
     _worker = Worker(settings)
 
 
-def edit_in_worker(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | Unusable:
+def edit_in_worker(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | DeidflowError:
     """Run ``Worker.edit`` in this process; errors are returned, since a raised one would carry its own traceback."""
     assert _worker is not None  # noqa: S101 (start_worker ran before)
     try:
         return _worker.edit(work)
+    except TransientError as error:
+        return TransientError(str(error))
     except Unusable as error:
-        return error
+        return Unusable(str(error))

@@ -56,8 +56,8 @@ class Job:
         """The manifest."""
         return self.root / "manifest.csv"
 
-    def write_config(self, name: str = "job.yaml", **changes: Any) -> Path:
-        """Write a config: an anonymization of the source with this job's key, but for the changes."""
+    def write_config(self, **changes: Any) -> Path:
+        """Write job.yaml: an anonymization of the source with this job's key, but for the changes."""
         config: dict[str, Any] = {
             "name": "job",
             "manifest": "manifest.csv",
@@ -73,7 +73,7 @@ class Job:
         }
         config.update(changes)
         self.config = config
-        path = self.root / name
+        path = self.root / "job.yaml"
         with path.open("w", encoding="utf-8") as stream:
             YAML(typ="safe").dump({key: value for key, value in config.items() if value is not None}, stream)
         return path

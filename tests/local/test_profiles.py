@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from pydicom import dcmread
 
 import tasks.local
 from tasks.core.request import DICOM_VERSIONS
 from tasks.core.tags import IDENTIFIERS, dictionary_vr
-from tests.dicom_files import EXPLICIT, UNCOMPRESSED, Element, Item, Syntax, instance, private_block
+from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, instance, private_block
 from tests.local.edits import PSEUDONYMS, anonymize, anonymized, read
 
 if TYPE_CHECKING:
@@ -47,9 +49,8 @@ def sample(tag: int) -> Element:
     return Element(tag, vr, SAMPLES[vr])
 
 
-def expected(action: str, element: Element, syntax: Syntax = EXPLICIT) -> Any:
+def expected(action: str, element: Element) -> Any:
     """Return what becomes of a sample: None when it is removed, b"" when it is emptied."""
-    del syntax
     if action == "remove":
         return None
     if action == "clear":
@@ -88,10 +89,6 @@ def test_every_attribute_of_the_table(version: str, hardening: bool) -> None:
 
 def raw(data: bytes) -> Dataset:
     """Read a file, values undecoded."""
-    import io  # noqa: PLC0415
-
-    from pydicom import dcmread  # noqa: PLC0415
-
     return dcmread(io.BytesIO(data))
 
 

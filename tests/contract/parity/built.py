@@ -86,8 +86,10 @@ def _item(deep: int = 0) -> Tree:
     """Return an item with something of everything."""
     tree: Tree = {
         (0x00080050, "SH"): "ACC2",
-        (0x00081155, "UI"): f"{_ROOT}.4.1",
+        (0x00080080, "LO"): "Hospital",
+        (0x00081030, "LO"): "Head",
         (0x00081150, "UI"): SC,
+        (0x00081155, "UI"): f"{_ROOT}.4.1",
         (0x00090010, "LO"): "NESTED PRIVATE",
         (0x00091001, "LO"): "secret",
         (0x00100010, "PN"): "Doe^John",
@@ -177,8 +179,8 @@ _CHARSETS = {
 
 
 def _charset_files() -> Iterator[tuple[str, bytes]]:
-    for term, (name, text) in _CHARSETS.items():
-        name, text = (raw + b" " if len(raw) % 2 else raw for raw in (name, text))
+    for term, values in _CHARSETS.items():
+        name, text = (raw + b" " if len(raw) % 2 else raw for raw in values)
         tree = base(
             next(_numbers),
             x00080005CS=term or None,
@@ -240,7 +242,12 @@ def _structure_files() -> Iterator[tuple[str, bytes]]:
     yield "values as UN", write_file(tree)
     private = {(0x00090010, "UN"): b"ACME", (0x00091001, "UN"): b"ab", (0x000910FF, "LO"): "x", (0x00110011, "LO"): "B"}
     yield "private creators", write_file(dict(sorted((base(next(_numbers)) | private).items())))
-    private = {(0x00091001, "LO"): "orphan", (0x00291010, "OB"): b"CSA!", (0x7FE10010, "LO"): "P", (0x7FE11001, "OB"): b"ab"}
+    private = {
+        (0x00091001, "LO"): "orphan",
+        (0x00291010, "OB"): b"CSA!",
+        (0x7FE10010, "LO"): "P",
+        (0x7FE11001, "OB"): b"ab",
+    }
     yield "private without creator", write_file(dict(sorted((base(next(_numbers)) | private).items())))
     yield "no header", write_file(base(next(_numbers)), IMPLICIT, header=False)
     overlays: Tree = {(0x60000000 | group << 16 | 0x3000, "OW"): (1, 2) for group in (0, 2, 0x1E, 0x20)}

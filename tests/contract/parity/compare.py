@@ -1,25 +1,28 @@
 """Compare what both sides made of the same request: outcome, answer, and every element of every result.
 
-What Orthanc and the engine generate differs by design, so generated identifiers are compared as mappings: over all files of
-a request, equal on one side must mean equal on the other, for each kind of value. Every other difference is reported, and
-``accepted.py`` says which of them are meant to be.
+What Orthanc and the engine generate differs by design, so generated identifiers are compared as mappings: over all
+files of a request, equal on one side must mean equal on the other, for each kind of value. Every other difference is
+reported, and ``accepted.py`` says which of them are meant to be.
 
-Public names: ``Case``, ``Difference``, ``Comparison``, ``compare``, ``same_refusal``.
+Public names: ``Case``, ``Difference``, ``Comparison``, ``compare``, ``decoded``.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from pydicom.charset import convert_encodings, decode_bytes
+
 from tasks.core.edits import Edits
 from tasks.core.errors import InvalidInput
 from tasks.core.identity import as_stored_uid
 from tasks.core.request import Operation, Request, parse_request
-from tasks.core.tags import Path, describe_tag
+from tasks.core.tags import PATIENT_ID, SPECIFIC_CHARACTER_SET, Path, describe_tag
 from tasks.local.rules import REFERENCED_UIDS
 from tasks.local.subject import padded_uid
 from tests.contract.parity.reader import Dataset, DicomFile, Element, read_file, read_items
@@ -33,6 +36,7 @@ ORTHANC_UID: Final = re.compile(rb"1\.2\.276\.0\.7230010\.3\.1\.([234])\.[0-9.]+
 OUR_UID: Final = re.compile(rb"2\.25\.[0-9]{30,39}\0?")
 ORTHANC_PATIENT_ID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 OUR_PATIENT_ID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_OTHER_FILES: Final = frozenset({"not-done", "only-ours", "unreadable"})
 _META: Final = (0x00020002, 0x00020003, 0x00020010)
 
 
@@ -73,8 +77,8 @@ class Difference:
 
     Attributes:
         kind: ``missing`` and ``extra`` elements (seen from the engine), ``vr``, ``value``, ``shape`` (sequence or not),
-            ``items`` (their number), ``order``, ``meta``; of a whole file ``not-done``, ``only-ours``, ``unreadable``; of the
-            request ``refused``, ``accepted``, ``answer``, ``mapping``.
+            ``items`` (their number), ``order``, ``meta``; of a whole file ``not-done``, ``only-ours``, ``unreadable``;
+            of the request ``refused``, ``accepted``, ``answer``, ``mapping``.
         where: Sequences and items on the way.
         tag: The element, 0 for none.
         source: As it was, None when it was absent.
@@ -188,17 +192,23 @@ class _Walk:
         ours: Element | None,
         kind: str = "",
     ) -> None:
-        sides = {"source": source, "theirs": theirs, "ours": ours}
         if theirs is None or ours is None:
             if theirs is not ours:
-                self.report(kind or ("missing" if ours is None else "extra"), where, tag, **sides)
+                self.report(
+                    kind or ("missing" if ours is None else "extra"),
+                    where,
+                    tag,
+                    source=source,
+                    theirs=theirs,
+                    ours=ours,
+                )
             return
         if theirs.vr != ours.vr:
-            self.report(kind or "vr", where, tag, **sides)
+            self.report(kind or "vr", where, tag, source=source, theirs=theirs, ours=ours)
         if theirs.items is not None or ours.items is not None:
             self.sequence(where, tag, source, theirs, ours)
         elif theirs.value != ours.value and not self.generated(where, tag, source, theirs, ours):
-            self.report(kind or "value", where, tag, **sides)
+            self.report(kind or "value", where, tag, source=source, theirs=theirs, ours=ours)
 
     def sequence(
         self, where: tuple[Step, ...], tag: int, source: Element | None, theirs: Element, ours: Element
@@ -273,18 +283,25 @@ def compare(case: Case, deck: Deck, sent: list[str], theirs: Outcome, ours: Outc
         elif name in ours.files:
             walk.report("only-ours")
     walk.name = ""
-    for side, outcome in (("orthanc", theirs), ("deidflow", ours)):
-        found = Counter(kind for kind, _ in outcome.resources)
-        try:
-            expected = _resources(outcome)
-        except ValueError:
-            continue  # reported above
-        if found != Counter(kind for kind, _ in expected):
-            walk.report("answer", detail=f"Resources of {side}: {dict(found)}")
+    _compare_resources(walk, theirs, ours)
     for member in ("Description", "InstancesCount", "IsAnonymization"):
         if theirs.answer.get(member) != ours.answer.get(member):
             walk.report("answer", detail=f"{member}: {theirs.answer.get(member)}, {ours.answer.get(member)}")
     return result
+
+
+def _compare_resources(walk: _Walk, theirs: Outcome, ours: Outcome) -> None:
+    """Compare how many resources of each level came out, where both made the same files and patients."""
+    counts = [Counter(kind for kind, _ in outcome.resources) for outcome in (theirs, ours)]
+    try:
+        made = Counter(kind for kind, _ in _resources(ours))
+    except ValueError:
+        return  # reported before
+    if counts[1] != made:
+        walk.report("answer", detail=f"Resources: {dict(counts[1])}, files: {dict(made)}")
+    other = any(found.tag == PATIENT_ID or found.kind in _OTHER_FILES for found in walk.result.differences)
+    if counts[0] != counts[1] and not other:
+        walk.report("answer", detail=f"Resources: {dict(counts[0])}, {dict(counts[1])}")
 
 
 def _given(case: Case, deck: Deck, sent: list[str]) -> set[bytes]:
@@ -302,15 +319,24 @@ def _given(case: Case, deck: Deck, sent: list[str]) -> set[bytes]:
     return given
 
 
-def _resources(outcome: Outcome) -> set[tuple[str, tuple[bytes, ...]]]:
+def decoded(element: Element | None, charset: Element | None) -> str:
+    """Return text as pydicom reads it, without its padding."""
+    if element is None:
+        return ""
+    declared = charset.value.decode("ascii", "replace").strip(" \0") if charset else ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        text = decode_bytes(element.value, convert_encodings(declared.split("\\")), set())
+    return text.rstrip("\0" if element.vr == "UN" else "\0 ")
+
+
+def _resources(outcome: Outcome) -> set[tuple[str, tuple[str, ...]]]:
     """Return all resources that the results of one side make up."""
     resources = set()
     for data in outcome.files.values():
         dataset = read_file(data).dataset
-        elements = [dataset.get(tag) for tag in (0x00100020, 0x0020000D, 0x0020000E, 0x00080018)]
-        ids = tuple(
-            element.value.rstrip(b"\0" if element.vr == "UN" else b"\0 ") if element else b"" for element in elements
-        )
+        tags = (0x00100020, 0x0020000D, 0x0020000E, 0x00080018)
+        ids = tuple(decoded(dataset.get(tag), dataset.get(SPECIFIC_CHARACTER_SET)) for tag in tags)
         for depth, kind in enumerate(("Patient", "Study", "Series", "Instance"), 1):
             resources.add((kind, ids[:depth]))
     return resources

@@ -1,7 +1,8 @@
 """Read a DICOM file into plain elements: tag, VR and value bytes, at every depth.
 
 Written for the comparison alone and independent of the engine's scanner and of pydicom, so that neither's mistakes are
-compared with themselves. Takes well-formed files only: what Orthanc or the engine wrote, and sources that both accepted.
+compared with themselves. Takes well-formed files only: what Orthanc or the engine wrote, and sources that both
+accepted.
 
 Public names: ``Element``, ``Dataset``, ``DicomFile``, ``read_file``, ``read_items``.
 """
@@ -137,7 +138,7 @@ class _Reader:
         return Element(tag, vr, self.data[value:stop]), stop
 
     def items(self, position: int, end: int) -> tuple[list[Dataset], int]:
-        items = []
+        items: list[Dataset] = []
         while position < end:
             group, number, length = self.item(self.data, position)
             tag = group << 16 | number

@@ -86,9 +86,9 @@ def write_dataset(
     for group, elements in groups.items():
         body = b"".join(elements)
         if group_lengths:
-            vr = b"" if implicit else b"UL"
+            name = b"" if implicit else b"UL"
             size = struct.pack(f"{prefix}L" if implicit else f"{prefix}H", 4)
-            output.append(struct.pack(f"{prefix}HH", group, 0) + vr + size + struct.pack(f"{prefix}L", len(body)))
+            output.append(struct.pack(f"{prefix}HH", group, 0) + name + size + struct.pack(f"{prefix}L", len(body)))
         output.append(body)
     return b"".join(output)
 

@@ -1,0 +1,137 @@
+"""An Orthanc as source or destination of the local engine, and as a place to read results back from.
+
+Public names: ``OrthancPlace``, ``OrthancStore``.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.core.config import OrthancAccess
+from tasks.core.errors import InstanceFailed
+from tasks.core.identifiers import Level
+from tasks.core.outcomes import ReasonCode
+from tasks.core.request import Operation
+from tasks.orthanc.client import OrthancClient
+from tasks.orthanc.errors import BadRequest, NotFound, RefusedCredentials
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.core.engine import PlannedInstance
+
+_ORIGIN = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
+
+
+@dataclass(frozen=True)
+class OrthancPlace:
+    """One Orthanc, as worker processes get it; each process opens its own connection.
+
+    Attributes:
+        url: Its address.
+        access: Which certificates are trusted.
+        credentials: User name and password.
+        overwrite: Whether another object under a result's identifier is replaced.
+
+    """
+
+    url: str
+    access: OrthancAccess
+    credentials: tuple[str, str] | None
+    overwrite: bool = False
+
+    def client(self) -> OrthancClient:
+        """Return this process's client."""
+        return _client(self.url, self.access.model_dump_json(), self.credentials)
+
+    def read(self, orthanc_id: str) -> bytes:
+        """Return the DICOM file of an instance; see ``tasks.local.places.Reader``."""
+        content = io.BytesIO()
+        try:
+            self.client().download(orthanc_id, content)
+        except NotFound:
+            raise InstanceFailed(ReasonCode.RESULT_MISSING, "the Orthanc does not hold the instance") from None
+        return content.getvalue()
+
+    def store(self) -> OrthancStore:
+        """Return a writer."""
+        return OrthancStore(self.client(), overwrite=self.overwrite)
+
+
+@lru_cache(maxsize=8)
+def _client(url: str, access: str, credentials: tuple[str, str] | None) -> OrthancClient:
+    return OrthancClient(url, OrthancAccess.model_validate_json(access), credentials)
+
+
+class _Staged(NamedTuple):
+    """A result in memory."""
+
+    data: bytes
+    original: str
+    new: str
+    operation: Operation
+
+
+class OrthancStore:
+    """Writer of results to one Orthanc; see ``tasks.local.places.RemoteStore``.
+
+    A result that is there already is compared byte by byte: what ``POST /instances`` says about it (``AlreadyStored``,
+    or success after overwriting) tells nothing.
+    """
+
+    def __init__(self, client: OrthancClient, *, overwrite: bool) -> None:
+        """Take a client."""
+        self._client = client
+        self._overwrite = overwrite
+        self._may_note_origin = True
+
+    def stage(self, data: bytes, instance: PlannedInstance, operation: Operation) -> _Staged:
+        """Hold one result until its batch is published."""
+        original = instance.orthanc_id or instance.original.orthanc_id(Level.INSTANCE)
+        return _Staged(data, original, instance.new.orthanc_id(Level.INSTANCE), operation)
+
+    def publish(self, staged: Sequence[_Staged]) -> list[InstanceFailed | None]:
+        """Upload results one by one; doing it again is safe."""
+        return [self._publish_one(result) for result in staged]
+
+    def _publish_one(self, result: _Staged) -> InstanceFailed | None:
+        present = self._present(result.new)
+        if present is not None and present != result.data:
+            if not self._overwrite:
+                text = "another object stands where the result belongs"
+                return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
+            self._client.delete(f"instances/{result.new}")
+            present = None
+        if present is None:
+            try:
+                uploaded = self._client.upload(result.data)
+            except BadRequest as error:
+                return InstanceFailed(ReasonCode.UNSUPPORTED, f"the Orthanc refuses the result: {error}")
+            if uploaded.status != "Success" or uploaded.orthanc_ids[-1] != result.new:
+                text = "the Orthanc did not store the result under its identifiers"
+                return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
+        self._note_origin(result)
+        return None
+
+    def _note_origin(self, result: _Staged) -> None:
+        """Say on the server what a result was made from, where the server lets a client do so.
+
+        1.10.1 answers 403: metadata below 1024 are its own. The run's crosswalk has the mapping in any case.
+        """
+        if not self._may_note_origin:
+            return
+        try:
+            self._client.put(f"instances/{result.new}/metadata/{_ORIGIN[result.operation]}", result.original)
+        except RefusedCredentials:
+            self._may_note_origin = False
+
+    def _present(self, orthanc_id: str) -> bytes | None:
+        content = io.BytesIO()
+        try:
+            self._client.download(orthanc_id, content)
+        except NotFound:
+            return None
+        return content.getvalue()

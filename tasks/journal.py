@@ -1,0 +1,59 @@
+"""The memory of calls to an Orthanc, in the ledger: what was meant, what was sent, what the server answered.
+
+Public names: ``LedgerJournal``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.core.engine import CallMemory, CallState
+
+if TYPE_CHECKING:
+    from tasks.core.ledger import Ledger
+
+
+class LedgerJournal:
+    """See ``tasks.core.engine.Journal``; every change is on disk when its method returns."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Take the ledger of the run."""
+        self._ledger = ledger
+
+    def recall(self, call: int) -> CallMemory:
+        """Return what is known of a call."""
+        ((state, since, job),) = self._ledger.select("SELECT state, since, job FROM call WHERE number = ?", (call,))
+        return CallMemory(CallState(state), since, job)
+
+    def intend(self, call: int, since: int) -> None:
+        """Note that a request is about to go out, with the server's last change before it."""
+        self._set(call, CallState.INTENDED, since, "")
+
+    def sent(self, call: int, job: str) -> None:
+        """Note the job that the request became."""
+        self._ledger.execute("UPDATE call SET state = ?, job = ? WHERE number = ?", (CallState.SENT, job, call))
+
+    def ended(self, call: int) -> None:
+        """Note that all its results are recorded."""
+        self._ledger.execute("UPDATE call SET state = ? WHERE number = ?", (CallState.ENDED, call))
+
+    def forget(self, call: int) -> None:
+        """Note that nothing of it is left on the server."""
+        self._ledger.execute(
+            "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '' WHERE call = ?"
+            " AND outcome = ''",
+            (call,),
+        )
+        self._set(call, CallState.PLANNED, None, "")
+
+    def outputs(self, call: int) -> list[str]:
+        """Return the Orthanc identifiers of results that are known and are to go."""
+        rows = self._ledger.select(
+            "SELECT new_orthanc_id FROM instance WHERE call = ? AND outcome = '' AND new_orthanc_id <> ''", (call,)
+        )
+        return [name for (name,) in rows]
+
+    def _set(self, call: int, state: CallState, since: int | None, job: str) -> None:
+        self._ledger.execute(
+            "UPDATE call SET state = ?, since = ?, job = ? WHERE number = ?", (state, since, job, call)
+        )

@@ -1,0 +1,247 @@
+"""Everything that can go wrong with an Orthanc, named by what the caller should do.
+
+::
+
+    DeidflowError
+    ├── TransientError           try the chunk again, after finding out what became of the request
+    │   ├── Unreachable          no answer, or only half of one; ``was_sent`` tells whether it may have been acted upon
+    │   ├── ServerError          5xx or 429; ``retry_after`` in seconds when the server says so
+    │   ├── JobFailed            the job ended in Failure; ``orthanc_status`` says why, 37 is "cancelled"
+    │   └── DeadlineExceeded     the job has not ended in time and may still be running
+    ├── Unusable                 stop the run                                                         (exit 3)
+    │   ├── RefusedCredentials   401 or 403
+    │   ├── UntrustedCertificate the server's certificate cannot be verified
+    │   ├── WrongAddress         something answers that is no Orthanc, or no Orthanc that is new enough
+    │   └── ReadOnlyServer       Orthanc's mode ``ReadOnly`` (1.12.5 on)
+    ├── NotFound                 404: the resource or job is not there (any more)
+    └── BadRequest               other 4xx, and 500 for mistakes of the request: sending it again is useless
+
+Texts never hold an Orthanc ID, an address, or a value: Orthanc's ``Details`` may name IDs and repeat values of
+``Replace``, so only phrases that are known to be safe are taken over, and tags.
+
+Public names: the classes above, ``error_of``, ``describe_status``.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from tasks.core.errors import DeidflowError, TransientError, Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CANCELLED: Final = 37
+"""OrthancStatus of a job that somebody cancelled."""
+
+CANNOT_STORE: Final = 2018
+"""OrthancStatus of an output that cannot be stored; on 1.10.1 also of one that is there already."""
+
+_SERVER_ERRORS: Final = 500
+_REFUSED: Final = {
+    401: "the Orthanc refuses user name and password; check the variables that the config names",
+    403: "the Orthanc does not allow this user to do it; ask its administrator",
+}
+_READ_ONLY: Final = 22
+_UNKNOWN_TAG: Final = 27
+
+# OrthancFramework/Sources/Enumerations.cpp, 1.10.1 to 1.13.0.
+_STATUS_TEXTS: Final = {
+    -1: "internal error",
+    0: "the server was stopped while it worked",  # a job of 1.12 after a kill
+    2: "not implemented yet",
+    3: "parameter out of range",
+    4: "the server is running out of memory",
+    5: "bad type for a parameter",
+    6: "bad sequence of calls",
+    7: "accessing an inexistent item",
+    8: "bad request",
+    11: "error with the database",
+    13: "inexistent file",
+    14: "cannot write to file",
+    15: "bad file format",
+    16: "time-out",
+    17: "unknown resource",
+    19: "the file storage is full",
+    20: "corrupted file",
+    21: "inexistent tag",
+    22: "read-only",
+    27: "unknown DICOM tag",
+    30: "badly formatted DICOM file",
+    34: "the request is empty",
+    37: "the job was cancelled",
+    2018: "cannot store an instance",
+}
+
+# What Orthanc says in Details, by how it begins, and what of it is repeated; `{}` is the tag that it names.
+_TAG: Final = r'["(]?([0-9a-fA-F]{4},[0-9a-fA-F]{4}|[A-Z][A-Za-z0-9]{1,63})[")]?'
+_DETAILS: Final = (
+    (rf"While creating a DICOM instance, tag {_TAG} has out-of-range value", "the value for {} does not fit its VR"),
+    (rf"Marking tag {_TAG} as to be", 'naming {} requires "Force": true'),
+    (rf"When modifying \w+, (?:the|its|her) (?:parent )?{_TAG}", "this level does not allow {} to be given or kept"),
+    (r"When modifying a patient, her PatientID is required", "PatientID must be replaced at this level"),
+    (r"When modifying a \w+", "an identifier is given or kept that this level does not allow"),
+    (r"Trying to change patient tags in a study", "patient attributes would differ between the patient's studies"),
+    (r"Cannot parse an invalid DICOM file", "the file is no DICOM that Orthanc can read"),
+    (r"Cannot transcode", "the pixel data cannot be transcoded"),
+    (r"List of strings expected in field: Resources", "Resources is no list of texts"),
+)
+
+
+class Unreachable(TransientError):
+    """The server did not answer, or not to the end.
+
+    Attributes:
+        was_sent: Whether the request may have reached the server and been acted upon.
+
+    """
+
+    def __init__(self, text: str, *, was_sent: bool) -> None:
+        """Take what happened, for people."""
+        self.was_sent = was_sent
+        super().__init__(text)
+
+
+class ServerError(TransientError):
+    """The server answered that it could not do it.
+
+    Attributes:
+        http_status: 500 to 599, or 429; 200 when the answer is not what Orthanc sends.
+        orthanc_status: Orthanc's own code, None when it gives none (a proxy answered).
+        retry_after: Seconds that the server asks to wait, None when it does not say.
+
+    """
+
+    def __init__(
+        self, text: str, http_status: int, orthanc_status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        """Take what happened, for people."""
+        self.http_status = http_status
+        self.orthanc_status = orthanc_status
+        self.retry_after = retry_after
+        super().__init__(text)
+
+
+class JobFailed(TransientError):
+    """A job ended in Failure; its outputs, if any, are still on the server.
+
+    Attributes:
+        orthanc_status: Orthanc's code.
+
+    """
+
+    def __init__(self, orthanc_status: int, details: str = "") -> None:
+        """Take Orthanc's code and its details, of which only what is known to be safe is shown."""
+        self.orthanc_status = orthanc_status
+        super().__init__(f"the job failed on the server: {describe_status(orthanc_status, details)}")
+
+
+class DeadlineExceeded(TransientError):
+    """Something on the server has not ended in time; it may still be going on."""
+
+
+class RefusedCredentials(Unusable):
+    """The server knows neither user name nor password, or does not let this user do it."""
+
+
+class UntrustedCertificate(Unusable):
+    """The server's certificate cannot be verified."""
+
+
+class WrongAddress(Unusable):
+    """What answers is no Orthanc, or one that is too old."""
+
+
+class ReadOnlyServer(Unusable):
+    """The server is in its read-only mode."""
+
+    def __init__(self) -> None:
+        """Take nothing: there is one thing to say."""
+        super().__init__("the Orthanc is read-only; set ReadOnly to false in its configuration")
+
+
+class NotFound(DeidflowError):
+    """The server does not hold it (any more)."""
+
+    def __init__(self, text: str = "the Orthanc does not hold this resource (any more)") -> None:
+        """Take what is not there."""
+        super().__init__(text)
+
+
+class BadRequest(DeidflowError):
+    """The server will never accept this request.
+
+    Attributes:
+        http_status: Of the answer.
+        orthanc_status: Orthanc's own code, None when it gives none.
+        reason: What Orthanc says, as far as it is safe to show.
+
+    """
+
+    def __init__(self, http_status: int, orthanc_status: int | None, reason: str) -> None:
+        """Take what Orthanc says."""
+        self.http_status = http_status
+        self.orthanc_status = orthanc_status
+        self.reason = reason
+        super().__init__(f"the Orthanc refuses the request (HTTP {http_status}): {reason}")
+
+
+def describe_status(orthanc_status: int | None, details: str = "") -> str:
+    """Say what one of Orthanc's codes means, with as much of its details as is safe.
+
+    >>> describe_status(15, 'While creating a DICOM instance, tag (0028,0010) has out-of-range value: "Miller"')
+    'the value for 0028,0010 does not fit its VR (Orthanc: 15, bad file format)'
+    """
+    if orthanc_status is None:
+        return "no reason given; does a proxy answer for it?"
+    code = f"{orthanc_status}, {_STATUS_TEXTS.get(orthanc_status, 'see its documentation')}"
+    if orthanc_status == _UNKNOWN_TAG and re.fullmatch(_TAG, details):  # since 1.11; it repeats what the request named
+        return f"the server's dictionary has no tag {details} (Orthanc: {code})"
+    for pattern, text in _DETAILS:
+        found = re.match(pattern, details)
+        if found:
+            return f"{text.format(*found.groups())} (Orthanc: {code})"
+    return f"Orthanc: {code}"
+
+
+def error_of(http_status: int, headers: Mapping[str, str], body: object) -> DeidflowError:
+    """Return the exception for an answer that is no success.
+
+    Args:
+        http_status: 300 or more.
+        headers: Of the answer, any case.
+        body: Parsed JSON; anything else for no JSON.
+
+    """
+    answer = body if isinstance(body, dict) else {}
+    code = answer.get("OrthancStatus")
+    status = code if isinstance(code, int) else None
+    reason = describe_status(status, str(answer.get("Details", "")))
+    if http_status in _REFUSED:
+        return RefusedCredentials(_REFUSED[http_status])
+    if http_status == HTTPStatus.NOT_FOUND:
+        return NotFound()
+    if status == _READ_ONLY:
+        return ReadOnlyServer()
+    if http_status == HTTPStatus.TOO_MANY_REQUESTS or (http_status >= _SERVER_ERRORS and status != _UNKNOWN_TAG):
+        text = f"the Orthanc answers HTTP {http_status}: {reason}"
+        return ServerError(text, http_status, status, _retry_after(headers))
+    if http_status < HTTPStatus.BAD_REQUEST:
+        return WrongAddress("the address only redirects to another one; write the final address into the config")
+    return BadRequest(http_status, status, reason)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read ``Retry-After``: seconds or a date (RFC 9110, section 10.2.3)."""
+    text = next((value.strip() for name, value in headers.items() if name.lower() == "retry-after"), "")
+    if text.isdigit():
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (when - datetime.now(UTC)).total_seconds()) if when.tzinfo else None

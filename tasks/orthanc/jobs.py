@@ -1,0 +1,269 @@
+"""Bulk calls as jobs of the server: send, wait and cancel.
+
+Source: ``/tools/bulk-modify``, ``/tools/bulk-anonymize`` and ``/jobs`` of Orthanc 1.9.4 to 1.13.0. The server keeps the
+last ten finished jobs only (``JobsHistorySize``): a job that is not read before ten others have ended is ``NotFound``.
+
+A server that was killed and started again does one of two things with a job that ran. 1.12.7 has it in Failure with
+code 0. 1.10.1 runs it again from the start, under other UIDs, and since the call is permissive it ends in Success:
+without the instances that are there from before, and with second copies of others (1,500 instances, killed after 295:
+1,452 outputs, 48 originals only among the outputs from before, 248 with two). So a job that may have lived through a
+restart is whole only when ``mapping.outputs_since`` finds its own outputs and no others.
+
+Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``cancel``.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tasks.core.errors import Interrupted
+from tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from tasks.core.request import Operation
+    from tasks.orthanc.client import OrthancClient
+
+MIN_POLL_S: Final = 0.5
+"""Two polls per second and job."""
+
+MAX_POLL_S: Final = 2.0
+FIRST_POLL_S: Final = 0.05
+"""A job of a few instances takes less."""
+
+_NAP_S: Final = 0.1
+"""How often ``stopped`` is asked while waiting."""
+
+_OK: Final = 200
+
+
+class JobState(StrEnum):
+    """Every state that Orthanc knows."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    RETRY = "Retry"
+    SUCCESS = "Success"
+    FAILURE = "Failure"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self in (JobState.SUCCESS, JobState.FAILURE)
+
+
+class Job(NamedTuple):
+    """What ``/jobs/{id}`` says at one moment.
+
+    Attributes:
+        id: Of the job.
+        state: See ``JobState``.
+        type: ``ResourceModification`` for bulk calls.
+        error_code: Orthanc's code, 0 for none; 0 also when 1.12 was killed while it ran.
+        error_details: As the server says it: may hold identifiers and values, show ``failure`` instead.
+        is_anonymization: Which of the two routes.
+        instances: How many it was given, None when it does not say.
+        outputs: Identifiers of the resources written so far, all four levels, by level.
+        given: Resources that it was given (1.11.3 on), None when it does not say.
+        user_data: What the caller sent along (1.12.9 on), None when it does not say.
+        progress: 0 to 100.
+        runtime_s: How long it has been running, without waiting.
+
+    """
+
+    id: str
+    state: JobState
+    type: str
+    error_code: int
+    error_details: str
+    is_anonymization: bool
+    instances: int | None
+    outputs: Mapping[str, tuple[str, ...]]
+    given: frozenset[str] | None
+    user_data: object
+    progress: int
+    runtime_s: float
+
+    @property
+    def output_instances(self) -> tuple[str, ...]:
+        """Instances written so far."""
+        return self.outputs.get("Instance", ())
+
+    @property
+    def failure(self) -> JobFailed | None:
+        """The exception for a job that failed, None for any other."""
+        return JobFailed(self.error_code, self.error_details) if self.state is JobState.FAILURE else None
+
+
+def submit(
+    client: OrthancClient,
+    operation: Operation,
+    body: Mapping[str, Any],
+    instance_ids: Collection[str],
+    *,
+    user_data: Mapping[str, Any] | None = None,
+) -> str:
+    """Start a bulk call; return the job's identifier.
+
+    The body is sent with ``Asynchronous``, ``Permissive`` and ``KeepSource`` true, whatever it says about them.
+
+    Args:
+        client: The server.
+        operation: Which route.
+        body: Its arguments without ``Resources``.
+        instance_ids: What to edit, instances only, each once.
+        user_data: To recognise the job by (1.12.9 on).
+
+    Raises:
+        NotFound: The server lacks one of the instances; nothing was done (before 1.13.0).
+        BadRequest: It never accepts these arguments; nothing was done.
+        DeidflowError: See ``tasks.orthanc.errors``; after ``Unreachable`` with ``was_sent`` the job may exist.
+
+    """
+    call = {key: value for key, value in body.items() if key != "Synchronous"}
+    call |= {"Resources": list(instance_ids), "Asynchronous": True, "Permissive": True, "KeepSource": True}
+    if user_data is not None:
+        call["UserData"] = dict(user_data)
+    answer = client.post(f"tools/bulk-{operation}", call)
+    if not isinstance(answer, dict) or not isinstance(answer.get("ID"), str):
+        raise _strange()
+    return str(answer["ID"])
+
+
+def read_job(client: OrthancClient, job_id: str) -> Job:
+    """Read one job.
+
+    Raises:
+        NotFound: The server has forgotten it, or was started again without its jobs.
+        DeidflowError: See ``tasks.orthanc.errors``.
+
+    """
+    return parse_job(client.get(f"jobs/{job_id}"))
+
+
+def wait(
+    client: OrthancClient,
+    job_id: str,
+    deadline_s: float,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    expected_s: float = 0.0,
+) -> Job:
+    """Wait until a job has ended, well or not; it is asked at most twice a second.
+
+    Args:
+        client: The server.
+        job_id: Of the job.
+        deadline_s: Seconds from now.
+        stopped: Asked ten times a second; True ends the waiting, not the job.
+        expected_s: How long the job will take, to ask for the first time just then.
+
+    Returns:
+        The job in state Success or Failure.
+
+    Raises:
+        Interrupted: ``stopped`` said so.
+        DeadlineExceeded: It has not ended; it is still there.
+        NotFound: The server has forgotten it.
+        DeidflowError: See ``tasks.orthanc.errors``.
+
+    """
+    end = time.monotonic() + deadline_s
+    _sleep(min(max(expected_s, FIRST_POLL_S), deadline_s), stopped)
+    while True:
+        asked = time.monotonic()
+        job = read_job(client, job_id)
+        if job.state.is_final:
+            return job
+        if asked >= end:
+            raise DeadlineExceeded(_late(job, deadline_s))
+        _sleep(min(_pause_s(job), max(MIN_POLL_S, end - asked)) - (time.monotonic() - asked), stopped)
+
+
+def _pause_s(job: Job) -> float:
+    """Return how long to wait before asking again: until the job should be done, within limits."""
+    if job.state is not JobState.RUNNING:
+        return MIN_POLL_S
+    left_s = job.runtime_s * (100 - job.progress) / max(job.progress, 1)
+    return min(max(left_s, MIN_POLL_S), MAX_POLL_S)
+
+
+def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        if stopped():
+            raise Interrupted("stopped while the Orthanc was working")
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, _NAP_S))
+
+
+def _late(job: Job, deadline_s: float) -> str:
+    what = {
+        JobState.PENDING: "has not begun: other jobs are before it; see ConcurrentJobs of the Orthanc",
+        JobState.RUNNING: f"is still running ({job.progress} %); raise execution.job_timeout_seconds",
+        JobState.PAUSED: "was paused by somebody; resume it on the Orthanc",
+        JobState.RETRY: "waits to be tried again by the Orthanc",
+    }
+    return f"after {deadline_s:.0f} s the job {what.get(job.state, 'has not ended')}"
+
+
+def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
+    """Cancel a job and wait until it has really stopped; what it wrote stays.
+
+    A job that has ended already stays as it is. (A paused job of 1.12 is marked as failed at once while its threads may
+    still finish what they have begun.)
+
+    Returns:
+        The job in state Success or Failure, None when the server does not know it.
+
+    Raises:
+        DeadlineExceeded: It has not stopped.
+        DeidflowError: See ``tasks.orthanc.errors``.
+
+    """
+    try:
+        client.post(f"jobs/{job_id}/cancel")
+        return wait(client, job_id, deadline_s)
+    except (NotFound, BadRequest):  # 400 for an unknown job
+        return None
+
+
+def parse_job(item: Any) -> Job:
+    """Read what ``/jobs`` says about one job.
+
+    Raises:
+        ServerError: It is not what Orthanc sends.
+
+    """
+    try:
+        content = item["Content"]
+        outputs: dict[str, list[str]] = {}
+        for resource in content.get("Resources", ()):
+            outputs.setdefault(resource["Type"], []).append(resource["ID"])
+        given = content.get("ParentResources")
+        return Job(
+            id=item["ID"],
+            state=JobState(item["State"]),
+            type=item["Type"],
+            error_code=int(item["ErrorCode"]),
+            error_details=str(item.get("ErrorDetails", "")),
+            is_anonymization=content.get("IsAnonymization") is True,
+            instances=content.get("InstancesCount"),
+            outputs={level: tuple(ids) for level, ids in outputs.items()},
+            given=None if given is None else frozenset(given),
+            user_data=item.get("UserData"),
+            progress=int(item.get("Progress", 0)),
+            runtime_s=float(item.get("EffectiveRuntime", 0.0)),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise _strange() from None
+
+
+def _strange() -> ServerError:
+    return ServerError("the answer about a job is not what an Orthanc sends; does a proxy answer for it?", _OK)

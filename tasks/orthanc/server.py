@@ -1,0 +1,138 @@
+"""What an Orthanc is able to do, by its version and its own word.
+
+Source: ``GET /system`` (all versions; ``ReadOnly`` since 1.12.5, ``OverwriteInstances`` since 1.11.0,
+``OverwriteInstancesMode`` since 1.13.0) and the release notes.
+
+Public names: ``Server``, ``read_server``, ``MINIMUM``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tasks.orthanc.errors import BadRequest, NotFound, ServerError, WrongAddress
+
+if TYPE_CHECKING:
+    from tasks.orthanc.client import OrthancClient
+
+Version = tuple[int, int, int]
+
+MINIMUM: Final[Version] = (1, 9, 4)
+"""The first with ``/tools/bulk-modify``, ``/tools/bulk-anonymize`` and ``/tools/bulk-content``."""
+
+_NEWEST: Final[Version] = (999, 0, 0)
+_PROFILES: Final[tuple[tuple[str, Version], ...]] = (
+    ("2008", MINIMUM),
+    ("2017c", MINIMUM),
+    ("2021b", (1, 9, 4)),
+    ("2023b", (1, 12, 1)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One Orthanc as it presents itself.
+
+    Attributes:
+        version: ``(1, 10, 1)``; development builds (``mainline``) count as newer than all.
+        text: The version as it tells it.
+        read_only: It writes nothing.
+        overwrites: Whether it replaces an instance that it holds already; None when it does not say (before 1.11.0).
+
+    """
+
+    version: Version
+    text: str
+    read_only: bool = False
+    overwrites: bool | None = None
+
+    @property
+    def dicom_versions(self) -> tuple[str, ...]:
+        """The anonymization profiles that it has."""
+        return tuple(name for name, since in _PROFILES if self.version >= since)
+
+    @property
+    def has_level(self) -> bool:
+        """Whether bulk-modify reads ``Level``."""
+        return self.version >= (1, 9, 7)
+
+    @property
+    def has_parent_resources(self) -> bool:
+        """Whether a job tells which resources it was given (``ParentResources``)."""
+        return self.version >= (1, 11, 3)
+
+    @property
+    def has_loose_force(self) -> bool:
+        """Whether ``Force`` lets PatientID be replaced below the patient, and be kept."""
+        return self.version >= (1, 11, 3)
+
+    @property
+    def accepts_already_stored(self) -> bool:
+        """Whether a job takes an output that is there already for success without storing it (reference 0, hazard 5).
+
+        The first such version is not known; it lies between 1.10.2 and 1.12.7.
+        """
+        return self.version > (1, 10, 1)
+
+    @property
+    def has_keep_labels(self) -> bool:
+        """Whether it reads ``KeepLabels``."""
+        return self.version >= (1, 12, 3)
+
+    @property
+    def has_delete_job(self) -> bool:
+        """Whether ``DELETE /jobs/{id}`` exists."""
+        return self.version >= (1, 12, 2)
+
+    @property
+    def has_lossy_quality(self) -> bool:
+        """Whether it reads ``LossyQuality``."""
+        return self.version >= (1, 12, 7)
+
+    @property
+    def has_user_data(self) -> bool:
+        """Whether a job keeps ``UserData``."""
+        return self.version >= (1, 12, 9)
+
+
+def read_server(client: OrthancClient) -> Server:
+    """Ask a server what it is.
+
+    Raises:
+        WrongAddress: It is no Orthanc, or older than 1.9.4.
+        DeidflowError: See ``tasks.orthanc.errors``.
+
+    """
+    try:
+        answer = client.get("system")
+    except (NotFound, BadRequest):
+        answer = None
+    except ServerError as error:
+        if error.http_status >= 500:  # noqa: PLR2004 (a server's trouble, not a stranger's page)
+            raise
+        answer = None
+    if not isinstance(answer, dict) or not isinstance(answer.get("Version"), str):
+        raise WrongAddress("what answers there is no Orthanc; check address and port")
+    text = answer["Version"]
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
+    version = (int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else _NEWEST
+    if version < MINIMUM:
+        message = f"the Orthanc is too old ({_shown(version)}); bulk editing needs {_shown(MINIMUM)} or later"
+        raise WrongAddress(message)
+    return Server(
+        version, _shown(version) if numbers else "mainline", answer.get("ReadOnly") is True, _overwrites(answer)
+    )
+
+
+def _overwrites(answer: dict[str, Any]) -> bool | None:
+    mode = answer.get("OverwriteInstancesMode")
+    if isinstance(mode, str):
+        return mode != "Never"
+    value = answer.get("OverwriteInstances")
+    return value if isinstance(value, bool) else None
+
+
+def _shown(version: Version) -> str:
+    return ".".join(map(str, version))

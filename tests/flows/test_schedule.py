@@ -1,0 +1,73 @@
+"""Schedules start runs when the config says."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule
+
+from flows.serve import deployment_of, schedule_of
+from tasks.settings import load_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.flows.conftest import Job
+
+
+def _next_times(path: Path, count: int, start: datetime) -> list[datetime]:
+    """Return when Prefect would start the next runs of a config."""
+    schedule = schedule_of(load_config(path))
+    assert schedule is not None
+    built: CronSchedule | IntervalSchedule
+    if schedule.cron:
+        built = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+    else:
+        assert schedule.interval is not None
+        built = IntervalSchedule(interval=schedule.interval, anchor_date=start)
+    return asyncio.run(built.get_dates(count, start=start))
+
+
+def test_two_in_the_morning_stays_two_in_the_morning(job: Job) -> None:
+    """A cron schedule follows the clock of its time zone over the change to winter time."""
+    path = job.write_config(schedule={"cron": "0 3 * * *", "timezone": "Europe/Brussels"})
+
+    times = _next_times(path, 3, datetime(2026, 10, 24, 12, tzinfo=UTC))
+
+    assert [3, 3, 3] == [time.astimezone(ZoneInfo("Europe/Brussels")).hour for time in times]
+    assert [2, 2, 2] == [time.astimezone(UTC).hour for time in times]
+    assert [25, 26, 27] == [time.astimezone(ZoneInfo("Europe/Brussels")).day for time in times]
+
+
+def test_an_interval_is_in_seconds(job: Job) -> None:
+    """An interval starts runs that many seconds apart."""
+    path = job.write_config(schedule={"interval": 90})
+
+    first, second = _next_times(path, 2, datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert 90 == (second - first).total_seconds()
+
+
+def test_two_runs_of_one_config_do_not_overlap(job: Job) -> None:
+    """The deployment lets one run at a time and cancels another that would start meanwhile."""
+    path = job.write_config(schedule={"interval": 5})
+
+    deployment = deployment_of(path, load_config(path))
+
+    assert 1 == deployment.concurrency_limit
+    assert deployment.concurrency_options is not None
+    assert "CANCEL_NEW" == deployment.concurrency_options.collision_strategy
+
+
+def test_serve_says_what_is_missing(job: Job) -> None:
+    """Without schedule, key or server, serve exits 2 and names all three."""
+    job.write_config(pseudonyms=None)
+    job.environment = job.environment | {"PREFECT_API_URL": ""}
+
+    done = job("serve", "job.yaml")
+
+    assert 2 == done.code
+    assert all(word in done.err for word in ("schedule", "pseudonyms", "prefect server start")), done.err

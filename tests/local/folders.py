@@ -1,0 +1,74 @@
+"""Folders of generated instances, planned as the planner plans them.
+
+Public names: ``write_instances``, ``planned``, ``settings_for``, ``contents``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tasks.core.engine import PlannedInstance
+from tasks.core.given_identifiers import GivenIdentifiers
+from tasks.core.identity import new_identifiers
+from tasks.core.pseudonyms import Pseudonyms
+from tasks.core.request import Operation
+from tasks.core.source import SourceInstance
+from tasks.local.index import find_files, read_index_entries
+from tasks.local.store import PARTIAL_FOLDER
+from tasks.local.worker import WorkerSettings
+from tests.dicom_files import Element, instance
+from tests.local.edits import KEY, SCOPE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.core.request import Request
+
+
+def write_instances(folder: Path, count: int, *, pixels: int = 200) -> None:
+    """Write so many instances of one series."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        data = Element(0x7FE00010, "OW", number.to_bytes(2, "little") * (pixels // 2))
+        file = instance(data, SOPInstanceUID=f"1.2.3.1.1.{number}", InstanceNumber=str(number))
+        (folder / f"{number:04}").write_bytes(file)
+
+
+def planned(folder: Path, request: Request) -> tuple[list[PlannedInstance], GivenIdentifiers]:
+    """Plan every instance of a folder, and note what the request gives."""
+    modify = request.operation is Operation.MODIFY
+    pseudonyms = Pseudonyms(KEY, SCOPE, request.content_hash() if modify else None)
+    root = os.fsencode(folder)
+    paths = [path for path in find_files(root) if isinstance(path, bytes)]
+    given = GivenIdentifiers()
+    plan = []
+    for number, entry in enumerate(read_index_entries(root, paths), 1):
+        assert isinstance(entry, SourceInstance)
+        new = new_identifiers(entry.identifiers, request, pseudonyms)
+        given.add(entry.identifiers, entry.frame_of_reference_uid, request, new)
+        plan.append(PlannedInstance(number, entry.path, entry.size, entry.mtime_ns, entry.identifiers, new))
+    return plan, given
+
+
+def settings_for(source: Path, destination: Path, given: GivenIdentifiers | None = None) -> WorkerSettings:
+    """Return the settings of a run with the tests' key; the destination is made."""
+    destination.mkdir(parents=True, exist_ok=True)
+    return WorkerSettings(
+        source=os.fsencode(source),
+        destination=str(destination),
+        overwrite=False,
+        key=KEY,
+        scope=SCOPE,
+        hardening=True,
+        given=given or GivenIdentifiers(),
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every result of a destination by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and PARTIAL_FOLDER not in path.parts
+    }

@@ -1,0 +1,299 @@
+"""However work is cut, whoever dies, every instance is recorded once and the results are the same bytes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks.core.engine import Call, Chunk
+from tasks.core.errors import Interrupted, Unusable
+from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.core.request import Operation, parse_request
+from tasks.local import engine as engine_module
+from tasks.local.engine import LocalEngine
+from tasks.local.worker import Worker
+from tests.dicom_files import Element, instance
+from tests.local.deaths import POISON, edit_or_die
+from tests.local.folders import contents, planned, settings_for, write_instances
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tasks.core.engine import InstanceResult, PlannedInstance
+
+ANONYMIZE = parse_request(Operation.ANONYMIZE, {"DicomVersion": "2023b"})
+MODIFY = parse_request(Operation.MODIFY, {"Replace": {"SeriesDescription": "HELLO"}})
+COUNT = 24
+
+
+class Recorder:
+    """Takes results as the ledger does, and what else is to happen then."""
+
+    def __init__(self, then: Any = None) -> None:
+        self.results: list[InstanceResult] = []
+        self.trips: list[int] = []
+        self._then = then
+
+    def __call__(self, results: Sequence[InstanceResult]) -> None:
+        """Note results."""
+        self.results += results
+        self.trips.append(len(results))
+        if self._then is not None:
+            self._then()
+
+    def outcomes(self) -> dict[int, tuple[Outcome, ReasonCode | None]]:
+        """Return what became of each instance, each recorded once."""
+        assert len(self.results) == len({result.id for result in self.results})
+        return {result.id: (result.outcome, result.code) for result in self.results}
+
+
+def never() -> bool:
+    """Nobody wants to stop."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some instances."""
+    folder = tmp_path_factory.mktemp("source")
+    write_instances(folder, COUNT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What one worker makes of them in this process, in one go."""
+    folder = tmp_path_factory.mktemp("reference")
+    plan, given = planned(source, ANONYMIZE)
+    results = Worker(settings_for(source, folder, given)).edit([(ANONYMIZE, plan)])
+    assert {Outcome.DONE} == {result.outcome for result in results}
+    made = contents(folder)
+    assert len(made) == COUNT
+    return made
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_and_cuts_do_not_show(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: dict[str, bytes], workers: int
+) -> None:
+    """One or two workers, one batch or many, one order or another, several chunks at once: the same files."""
+    plan, given = planned(source, ANONYMIZE)
+    for number, (batch, order) in enumerate(((64, plan), (5, plan[::-1]), (1, plan[::2] + plan[1::2]))):
+        monkeypatch.setattr(engine_module, "BATCH_INSTANCES", batch)
+        destination = tmp_path / f"results-{number}"
+        record = Recorder()
+        with LocalEngine(settings_for(source, destination, given), workers) as engine:
+            half = len(order) // 2
+            chunks = [Chunk(str(at), [Call(ANONYMIZE, part)]) for at, part in enumerate((order[:half], order[half:]))]
+            threads = [threading.Thread(target=engine.apply, args=(chunk, record, never)) for chunk in chunks]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
+        assert reference == contents(destination)
+
+
+def test_batches_by_size(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large instances travel in smaller batches, and one that is larger than a batch travels alone."""
+    plan, given = planned(source, ANONYMIZE)
+    monkeypatch.setattr(engine_module, "BATCH_BYTES", 2 * plan[0].size + 10)
+    record = Recorder()
+    with LocalEngine(settings_for(source, tmp_path / "results", given), 1) as engine:
+        engine.apply(Chunk("one", [Call(ANONYMIZE, [*plan[:5], plan[5]._replace(size=1 << 40)])]), record, never)
+
+    assert [2, 2, 1, 1] == record.trips
+    assert (Outcome.FAILED, ReasonCode.SOURCE_CHANGED) == record.outcomes()[6]
+
+
+def test_calls_with_different_requests(source: Path, tmp_path: Path) -> None:
+    """One chunk may hold several calls; each instance is edited by its own."""
+    anonymous, given = planned(source, ANONYMIZE)
+    edited, _ = planned(source, MODIFY)
+    record = Recorder()
+    calls = [Call(ANONYMIZE, anonymous[:3]), Call(MODIFY, edited[3:5]), Call(ANONYMIZE, anonymous[5:6])]
+    with LocalEngine(settings_for(source, tmp_path / "results", given), 1) as engine:
+        engine.apply(Chunk("mixed", calls), record, never)
+
+    assert dict.fromkeys(range(1, 7), (Outcome.DONE, None)) == record.outcomes()
+    assert 2 == sum(b"HELLO" in data for data in contents(tmp_path / "results").values())
+
+
+def test_a_killed_worker_costs_nothing(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: dict[str, bytes]
+) -> None:
+    """All processes are killed in the middle: what was recorded counts, the rest is done, nothing is lost or twice."""
+    monkeypatch.setattr(engine_module, "BATCH_INSTANCES", 2)
+    plan, given = planned(source, ANONYMIZE)
+    killed: list[int] = []
+
+    def kill() -> None:
+        pool = engine._pool
+        if not killed and pool is not None:
+            killed.extend(pool._processes)
+            for process in killed:
+                os.kill(process, signal.SIGKILL)
+
+    record = Recorder(then=kill)
+    with LocalEngine(settings_for(source, tmp_path / "results", given), 1) as engine:
+        engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, never)
+        assert 1 == len(killed)
+        # The engine goes on with the next chunk as if nothing had been.
+        again = Recorder()
+        engine.apply(Chunk("two", [Call(ANONYMIZE, plan[:2])]), again, never)
+
+    assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
+    assert dict.fromkeys((1, 2), (Outcome.DONE, None)) == again.outcomes()
+    assert reference == contents(tmp_path / "results")
+
+
+def test_an_instance_that_kills_costs_itself_alone(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: dict[str, bytes]
+) -> None:
+    """Whichever instance kills its worker each time is found and failed by name; all others are done."""
+    monkeypatch.setattr(engine_module, "edit_in_worker", edit_or_die)
+    monkeypatch.setattr(engine_module, "BATCH_INSTANCES", 4)
+    plan, given = planned(source, ANONYMIZE)
+    (victim,) = [one for one in plan if one.path == POISON]
+    record = Recorder()
+    with LocalEngine(settings_for(source, tmp_path / "results", given), 1) as engine:
+        engine.apply(Chunk("one", [Call(ANONYMIZE, plan[:12])]), record, never)
+
+    expected: dict[int, Any] = dict.fromkeys(range(1, 13), (Outcome.DONE, None))
+    expected[victim.id] = (Outcome.FAILED, ReasonCode.WORKER_DIED)
+    assert expected == record.outcomes()
+    made = contents(tmp_path / "results")
+    assert 11 == len(made)
+    assert all(reference[name] == data for name, data in made.items())
+
+
+def test_stopping(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: dict[str, bytes]) -> None:
+    """Who wants to stop is heard between batches; what was recorded is done, the rest can be done later."""
+    monkeypatch.setattr(engine_module, "BATCH_INSTANCES", 1)
+    monkeypatch.setattr(engine_module, "_POLL_SECONDS", 0.0)
+    plan, given = planned(source, ANONYMIZE)
+    record = Recorder()
+    settings = settings_for(source, tmp_path / "results", given)
+    with LocalEngine(settings, 1) as engine, pytest.raises(Interrupted):
+        engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, lambda: len(record.results) >= 3)
+    done = record.outcomes()
+    assert 3 <= len(done) < COUNT
+
+    rest = [one for one in plan if one.id not in done]
+    with LocalEngine(settings, 1) as engine:
+        engine.apply(Chunk("one", [Call(ANONYMIZE, rest)]), record, never)
+    assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
+    assert reference == contents(tmp_path / "results")
+
+
+def test_destination_that_is_gone(source: Path, tmp_path: Path) -> None:
+    """A destination that cannot be written stops the run instead of failing every instance."""
+    plan, given = planned(source, ANONYMIZE)
+    settings = settings_for(source, tmp_path / "results", given)
+    (tmp_path / "results").rmdir()
+    (tmp_path / "results").write_bytes(b"a file")
+    record = Recorder()
+    with LocalEngine(settings, 1) as engine, pytest.raises(Unusable):
+        engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, never)
+
+    assert [] == record.results
+
+
+def test_closing_twice(source: Path, tmp_path: Path) -> None:
+    """An engine that never started, or was closed already, is closed without a word."""
+    engine = LocalEngine(settings_for(source, tmp_path / "results"), 1)
+    engine.close()
+    engine.close()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """A folder with three instances, for tests that change it."""
+    write_instances(tmp_path / "alone", 3)
+    return tmp_path / "alone"
+
+
+def edit(folder: Path, plan: Sequence[PlannedInstance]) -> dict[int, tuple[Outcome, ReasonCode | None]]:
+    """Edit planned instances in this process."""
+    record = Recorder()
+    record(Worker(settings_for(folder, folder.parent / "results")).edit([(ANONYMIZE, plan)]))
+    return record.outcomes()
+
+
+def test_source_that_changed_after_planning(alone: Path) -> None:
+    """A file that was touched, replaced or removed since the plan was frozen fails by name; the others are done."""
+    plan, _ = planned(alone, ANONYMIZE)
+    os.utime(alone / "0000", ns=(0, 0))
+    (alone / "0001").unlink()
+
+    assert {
+        1: (Outcome.FAILED, ReasonCode.SOURCE_CHANGED),
+        2: (Outcome.FAILED, ReasonCode.SOURCE_CHANGED),
+        3: (Outcome.DONE, None),
+    } == edit(alone, plan)
+    assert 1 == len(contents(alone.parent / "results"))
+
+
+def test_source_that_is_another_instance_now(alone: Path) -> None:
+    """Size and time of change may lie; the identifiers inside do not."""
+    plan, _ = planned(alone, ANONYMIZE)
+    path = alone / "0000"
+    before = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"1.2.3.1.1.0", b"1.2.3.1.1.9"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert before.st_size == path.stat().st_size
+
+    assert (Outcome.FAILED, ReasonCode.SOURCE_CHANGED) == edit(alone, plan)[1]
+
+
+def test_source_that_changes_while_it_is_read(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is written to during the edit gives no result."""
+    plan, _ = planned(alone, ANONYMIZE)
+
+    def write_meanwhile(assembly: Any, descriptor: int) -> None:
+        os.write(descriptor, assembly.to_bytes())
+        os.utime(alone / "0000", ns=(1, 1))
+
+    monkeypatch.setattr("tasks.local.splice.Assembly.write", write_meanwhile)
+    assert {1: (Outcome.FAILED, ReasonCode.SOURCE_CHANGED)} == edit(alone, plan[:1])
+    assert {} == contents(alone.parent / "results")
+
+
+def test_damaged_source_among_sound_ones(alone: Path) -> None:
+    """One damaged, one too deep, one with text that does not fit: each fails by its own name."""
+    (alone / "0000").write_bytes((alone / "0000").read_bytes()[:-10])
+    plan, _ = planned(alone, ANONYMIZE)
+
+    assert (Outcome.FAILED, ReasonCode.DAMAGED) == edit(alone, plan)[1]
+    assert (Outcome.DONE, None) == edit(alone, plan)[2]
+
+
+def test_reasons_hold_no_patient_data(alone: Path) -> None:
+    """What goes wrong is said without names, identifiers and file names."""
+    secret = "S3CRET^PATIENT"
+    cut = instance(Element(0x7FE00010, "OW", b"\1\2"), PatientName=secret, PatientID=secret)[:-1]
+    (alone / "S3CRET").write_bytes(cut)
+    (alone / "S3CRET2").write_bytes(instance(SOPInstanceUID="1.2.9", PatientID=secret))
+    request = parse_request(Operation.MODIFY, {"Replace": {"StudyDescription": secret + "東京"}})
+    plan, _ = planned(alone, request)
+    (alone / "S3CRET2").unlink()
+    results = Worker(settings_for(alone, alone.parent / "results")).edit([(request, plan)])
+
+    assert {Outcome.FAILED} == {result.outcome for result in results}
+    assert 5 == len(results)
+    assert [] == [result.text for result in results if "S3CRET" in result.text or "1.2.3" in result.text]
+
+
+def test_sources_are_never_changed(alone: Path) -> None:
+    """Content and times of the sources are the same after a run."""
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in alone.iterdir()}
+    plan, _ = planned(alone, ANONYMIZE)
+    edit(alone, plan)
+
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in alone.iterdir()}

@@ -1,0 +1,187 @@
+"""What referred to an object of the run before refers to what became of it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from tasks.core.pseudonyms import Pseudonyms
+from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, instance
+from tests.local.edits import KEY, PSEUDONYMS, anonymize, anonymized, modified, read
+
+IMAGE = {"SOPInstanceUID": "1.2.3.1.1.1", "FrameOfReferenceUID": "1.2.3.9"}
+REFERENCES: dict[str, Any] = {
+    "SOPInstanceUID": "1.2.3.1.2.1",
+    "SeriesInstanceUID": "1.2.3.1.2",
+    "FrameOfReferenceUID": "1.2.3.9",
+    "ReferencedSeriesSequence": [
+        {
+            "SeriesInstanceUID": "1.2.3.1.1",
+            "ReferencedInstanceSequence": [
+                {"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": "1.2.3.1.1.1"}
+            ],
+        }
+    ],
+    "CurrentRequestedProcedureEvidenceSequence": [
+        {
+            "StudyInstanceUID": "1.2.3.1",
+            "ReferencedSeriesSequence": [
+                {
+                    "SeriesInstanceUID": "1.2.3.1.1",
+                    "ReferencedSOPSequence": [{"ReferencedSOPInstanceUID": "1.2.3.1.1.1"}],
+                }
+            ],
+        }
+    ],
+}
+"""What a segmentation and a structured report say about their image."""
+
+
+@pytest.mark.parametrize("syntax", UNCOMPRESSED, ids=lambda syntax: syntax.uid)
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"Keep": ["StudyInstanceUID"]},
+        {"Keep": ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID"]},
+        {"Replace": {"StudyInstanceUID": "1.2.77"}},
+        {"Replace": {"FrameOfReferenceUID": "1.2.78"}},
+        {"Keep": ["SOPInstanceUID"]},
+    ],
+    ids=str,
+)
+def test_a_report_still_refers_to_its_image(body: dict[str, Any], syntax: Syntax) -> None:
+    """Study, series, instance and frame of reference are named alike by both results, however they were chosen."""
+    image, report = instance(**IMAGE, syntax=syntax), instance(**REFERENCES, syntax=syntax)
+    new_image = anonymized(image, body, others=[report])
+    new_report = anonymized(report, body, others=[image])
+
+    (series,) = new_report.ReferencedSeriesSequence
+    (evidence,) = new_report.CurrentRequestedProcedureEvidenceSequence
+    assert new_image.StudyInstanceUID == new_report.StudyInstanceUID == evidence.StudyInstanceUID
+    assert new_image.FrameOfReferenceUID == new_report.FrameOfReferenceUID
+    (same_series,) = evidence.ReferencedSeriesSequence
+    assert new_image.SeriesInstanceUID == series.SeriesInstanceUID == same_series.SeriesInstanceUID
+    (by_instance,), (by_sop,) = series.ReferencedInstanceSequence, same_series.ReferencedSOPSequence
+    assert new_image.SOPInstanceUID == by_instance.ReferencedSOPInstanceUID == by_sop.ReferencedSOPInstanceUID
+    assert "1.2.840.10008.5.1.4.1.1.2" == by_instance.ReferencedSOPClassUID
+
+
+def test_references_follow_a_replaced_instance() -> None:
+    """An instance whose UID one row gives is referred to by that UID from the other rows' results."""
+    image = instance(**IMAGE)
+    edit = anonymize({"Replace": {"SOPInstanceUID": "1.2.99", "SeriesInstanceUID": "1.2.98"}}, others=[image])
+    report = read(edit(instance(**REFERENCES)))
+
+    assert "1.2.98" == report.ReferencedSeriesSequence[0].SeriesInstanceUID
+    assert "1.2.99" == report.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
+
+
+def test_modify_changes_no_reference() -> None:
+    """Modify gives a new object; what refers to the old one still does, as on Orthanc."""
+    before = read(instance(**REFERENCES))
+    after = modified(instance(**REFERENCES), {"Level": "Study"})
+
+    assert before.StudyInstanceUID != after.StudyInstanceUID
+    assert before.FrameOfReferenceUID == after.FrameOfReferenceUID
+    assert before.ReferencedSeriesSequence == after.ReferencedSeriesSequence
+    assert before.CurrentRequestedProcedureEvidenceSequence == after.CurrentRequestedProcedureEvidenceSequence
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b" "])
+def test_several_uids_are_mapped_one_by_one(padding: bytes) -> None:
+    """A list of UIDs stays a list: each one gets its own new UID, an empty one stays empty."""
+    value = b"1.2.3.7\\\\1.2.3.55\\1.2.3.7" + padding
+    data = instance(Element(0x00080058, "UI", value + b"\0" * (len(value) % 2)))  # FailedSOPInstanceUIDList
+    expected = [PSEUDONYMS.uid("1.2.3.7"), "", PSEUDONYMS.uid("1.2.3.55"), PSEUDONYMS.uid("1.2.3.7")]
+
+    assert expected == list(anonymized(data, {"DicomVersion": "2021b"}).FailedSOPInstanceUIDList)
+
+
+def test_empty_uids_stay_empty() -> None:
+    """No object is made up where the source names none."""
+    after = anonymized(instance(FrameOfReferenceUID="", ReferencedImageSequence=[{"ReferencedSOPInstanceUID": ""}]))
+
+    assert "" == after.FrameOfReferenceUID
+    assert "" == after.ReferencedImageSequence[0].ReferencedSOPInstanceUID
+
+
+def test_padding_of_a_reference_does_not_matter() -> None:
+    """A UID padded with a blank, which some software does, maps as the one that is padded with NUL."""
+    items = tuple(Item((Element(0x00081155, "UI", b"1.2.3.9" + padding),)) for padding in (b"\0", b" "))
+    first, second = anonymized(instance(Element(0x00081140, "SQ", items))).ReferencedImageSequence
+
+    assert PSEUDONYMS.uid("1.2.3.9") == first.ReferencedSOPInstanceUID == second.ReferencedSOPInstanceUID
+
+
+def test_new_identifiers_at_every_level() -> None:
+    """Anonymize derives the four identifiers from the original ones, the key and the scope alone."""
+    after = anonymized(instance(PatientID="P-1 "))
+
+    assert PSEUDONYMS.patient_id("P-1") == after.PatientID
+    assert f"Anonymized^{after.PatientID[:8]}" == after.PatientName
+    assert PSEUDONYMS.uid("1.2.3.1") == after.StudyInstanceUID
+    assert PSEUDONYMS.uid("1.2.3.1.1") == after.SeriesInstanceUID
+    assert PSEUDONYMS.uid("1.2.3.1.1.1") == after.SOPInstanceUID == after.file_meta.MediaStorageSOPInstanceUID
+    assert 8 == uuid.UUID(after.PatientID).version
+
+
+@pytest.mark.parametrize("patient_id", [None, "", "   "])
+def test_patient_without_an_id_is_keyed_by_the_study(patient_id: str | None) -> None:
+    """Strangers without a PatientID do not become one patient; two series of one study do stay together."""
+    first, second, stranger = (
+        anonymized(instance(PatientID=patient_id, StudyInstanceUID=study, SeriesInstanceUID=series))
+        for study, series in (("1.2.3.1", "1.2.3.1.1"), ("1.2.3.1", "1.2.3.1.2"), ("1.2.3.2", "1.2.3.2.1"))
+    )
+
+    assert PSEUDONYMS.patient_id("1.2.3.1") == first.PatientID == second.PatientID
+    assert first.PatientID != stranger.PatientID
+
+
+@pytest.mark.parametrize(
+    ("body", "changed"),
+    [
+        ({}, {"SOPInstanceUID"}),
+        ({"Level": "Series"}, {"SOPInstanceUID", "SeriesInstanceUID"}),
+        ({"Level": "Study"}, {"SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"}),
+        ({"Level": "Patient"}, {"SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"}),
+        ({"Level": "Study", "Keep": ["SeriesInstanceUID"]}, {"SOPInstanceUID", "StudyInstanceUID"}),
+        (
+            {"Replace": {"PatientID": "NEW"}},
+            {"PatientID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"},
+        ),
+        ({"Replace": {"PatientID": "NEW"}, "Level": "Instance"}, {"PatientID", "SOPInstanceUID"}),
+        ({"Replace": {"StudyInstanceUID": "1.2.9"}}, {"StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"}),
+        ({"Replace": {"SeriesInstanceUID": "1.2.9"}}, {"SeriesInstanceUID", "SOPInstanceUID"}),
+        ({"Replace": {"SOPInstanceUID": "1.2.9"}}, {"SOPInstanceUID"}),
+        ({"Keep": ["SOPInstanceUID"]}, set()),
+        (
+            {
+                "Replace": {"PatientID": "NEW"},
+                "Keep": ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"],
+            },
+            {"PatientID"},
+        ),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_modify_regenerates_from_its_level_down(body: dict[str, Any], changed: set[str]) -> None:
+    """Identifiers below the level are new, given ones are as given, and those above stay."""
+    before, after = read(instance()), modified(instance(), {**body, "Force": True})
+    identifiers = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+    assert changed == {keyword for keyword in identifiers if before[keyword].value != after[keyword].value}
+    assert all(after[keyword].value == value for keyword, value in body.get("Replace", {}).items())
+
+
+def test_an_edited_copy_is_another_object() -> None:
+    """Modify with other options gives other UIDs, with the same options the same; none is that of anonymize."""
+    one, other, again = (
+        modified(instance(), {"Replace": {"SeriesDescription": text}}).SOPInstanceUID for text in ("A", "B", "A")
+    )
+
+    assert one == again
+    assert 3 == len({one, other, PSEUDONYMS.uid("1.2.3.1.1.1")})
+    assert one != Pseudonyms(KEY, "other scope").uid("1.2.3.1.1.1")

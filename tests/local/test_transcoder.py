@@ -1,0 +1,160 @@
+"""Another transfer syntax holds the same image."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.uid import JPEG2000Lossless
+
+from tasks.core.errors import InstanceFailed
+from tasks.core.outcomes import ReasonCode
+from tasks.local.transcoder import can_write, transcode
+from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, RLE, UNCOMPRESSED, Element, Item, Syntax, encapsulated, instance
+from tests.local.edits import PACKAGE, read
+
+SHAPE = (7, 5)
+PIXELS = np.arange(35, dtype=np.uint16).reshape(SHAPE) * 1873
+
+
+def image(syntax: Syntax, *extra: Element, bits: int = 16) -> bytes:
+    """Return a small image."""
+    words = PIXELS.astype(f"{syntax.prefix}u2") if bits == 16 else (PIXELS % 251).astype("u1")
+    data = words.tobytes() + b"\0" * (words.nbytes % 2)
+    if bits == 8 and not syntax.little:
+        data = np.frombuffer(data, "u2").byteswap().tobytes()  # OW: the order within words of 16 bits
+    return instance(
+        Element(0x7FE00010, "OW", data),
+        *extra,
+        syntax=syntax,
+        Rows=SHAPE[0],
+        Columns=SHAPE[1],
+        BitsAllocated=bits,
+        BitsStored=bits,
+        HighBit=bits - 1,
+        PixelRepresentation=0,
+        SamplesPerPixel=1,
+        PhotometricInterpretation="MONOCHROME2",
+    )
+
+
+def pixels(data: bytes) -> np.ndarray:
+    """Return the decoded pixels of a file."""
+    decoded: np.ndarray = dcmread(io.BytesIO(data)).pixel_array
+    return decoded
+
+
+@pytest.mark.parametrize("source", UNCOMPRESSED, ids=lambda syntax: syntax.uid)
+@pytest.mark.parametrize("target", [*UNCOMPRESSED, RLE], ids=lambda syntax: syntax.uid)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_there_and_back(source: Syntax, target: Syntax, bits: int) -> None:
+    """Decoded pixels and all other values are the same in the target and back in the source's syntax."""
+    data = image(source, bits=bits)
+    there = transcode(data, target.uid)
+    back = transcode(there, source.uid)
+
+    expected = PIXELS if bits == 16 else PIXELS % 251
+    for result, syntax in ((there, target), (back, source)):
+        assert syntax.uid == dcmread(io.BytesIO(result)).file_meta.TransferSyntaxUID
+        assert np.array_equal(expected, pixels(result))
+        assert values(data) == values(result)
+
+
+def values(data: bytes) -> dict[str, object]:
+    """Return all values but the pixels."""
+    return {element.keyword: element.value for element in read(data) if element.keyword != "PixelData"}
+
+
+@pytest.mark.parametrize("target", [*UNCOMPRESSED, RLE], ids=lambda syntax: syntax.uid)
+def test_same_input_same_bytes(target: Syntax) -> None:
+    """Nothing of the clock, of the process or of the library's version comes into the result."""
+    first, second = (transcode(image(EXPLICIT), target.uid) for _ in range(2))
+
+    assert first == second
+    assert b"PYDICOM" not in first
+
+
+@pytest.mark.parametrize(("source", "target"), [(EXPLICIT, BIG), (BIG, EXPLICIT), (IMPLICIT, BIG), (BIG, DEFLATED)])
+def test_words_elsewhere_change_their_byte_order(source: Syntax, target: Syntax) -> None:
+    """Lookup tables, overlays and float data, nested ones, too, hold the same numbers in the other byte order."""
+    numbers = np.array([1, 2, 770], dtype=f"{source.prefix}u2").tobytes()
+    floats = np.array([0.5, -3.25], dtype=f"{source.prefix}f4").tobytes()
+    extra = (
+        Element(0x00281201, "OW", numbers),
+        Element(0x00081140, "SQ", (Item((Element(0x00281201, "OW", numbers), Element(0x00280010, "US", numbers[:2]))),)),
+        Element(0x00660016, "OF", floats),
+        Element(0x00420011, "OB", b"\1\2\3\4"),
+    )
+    after = dcmread(io.BytesIO(transcode(image(source, *extra), target.uid)))
+
+    for dataset in (after, after[0x00081140].value[0]):
+        assert [1, 2, 770] == np.frombuffer(dataset[0x00281201].value, f"{target.prefix}u2").tolist()
+    assert 1 == after[0x00081140].value[0].Rows
+    assert [0.5, -3.25] == np.frombuffer(after[0x00660016].value, f"{target.prefix}f4").tolist()
+    assert b"\1\2\3\4" == after.EncapsulatedDocument
+
+
+def test_object_without_pixels() -> None:
+    """A report has nothing to decode: it is written in an uncompressed syntax as any other dataset."""
+    after = dcmread(io.BytesIO(transcode(instance(PatientComments="text"), DEFLATED.uid)))
+
+    assert ("text", DEFLATED.uid) == (after.PatientComments, after.file_meta.TransferSyntaxUID)
+
+
+def test_file_without_meta_information() -> None:
+    """A bare dataset is converted, too, and says afterwards what it is."""
+    whole = image(IMPLICIT)
+    bare = whole[144 + int.from_bytes(whole[140:144], "little") :]
+    result = transcode(bare, EXPLICIT.uid)
+
+    assert EXPLICIT.uid == dcmread(io.BytesIO(result)).file_meta.TransferSyntaxUID
+    assert np.array_equal(PIXELS, pixels(result))
+    assert result == transcode(bare, EXPLICIT.uid)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        instance(encapsulated(b"no image"), syntax=RLE, Rows=2, Columns=2),
+        image(EXPLICIT)[:-20],
+        b"no DICOM",
+    ],
+    ids=["undecodable", "cut", "noise"],
+)
+def test_impossible_conversion(data: bytes) -> None:
+    """What cannot be decoded fails this instance by name, without a value in the text."""
+    with pytest.raises(InstanceFailed) as caught:
+        transcode(data, EXPLICIT.uid if data.find(RLE.uid.encode()) >= 0 else RLE.uid)
+
+    assert ReasonCode.TRANSCODING_FAILED is caught.value.code
+    assert "1.2.3" not in str(caught.value)
+
+
+def test_what_can_be_written() -> None:
+    """Uncompressed, deflated and RLE always; made-up syntaxes never."""
+    assert all(can_write(syntax.uid) for syntax in (*UNCOMPRESSED, RLE))
+    assert not can_write("1.2.3")
+    assert not can_write("")
+    assert not can_write("not a uid")
+
+
+@pytest.mark.skipif(not can_write(JPEG2000Lossless), reason="needs the extra codecs")
+def test_lossless_codec() -> None:
+    """JPEG 2000 lossless gives the same pixels."""
+    data = (PACKAGE / "test_files" / "CT_small.dcm").read_bytes()
+
+    assert np.array_equal(pixels(data), pixels(transcode(data, JPEG2000Lossless)))
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "SC_rgb_rle.dcm", "MR_small_bigendian.dcm", "rtdose_1frame.dcm", "liver_1frame.dcm"])
+def test_real_images(name: str) -> None:
+    """Images of several kinds, in the source's syntax or another, are decoded alike."""
+    data = (PACKAGE / "test_files" / name).read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = pixels(data)
+        for target in (IMPLICIT, BIG, DEFLATED):
+            assert np.array_equal(expected, pixels(transcode(data, target.uid))), target

@@ -1,0 +1,391 @@
+"""Sound results are found sound, and every kind of damage to one is found, by its name."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydicom import dcmread, dcmwrite
+
+from tasks.core.engine import PlannedInstance
+from tasks.core.identifiers import Level
+from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.core.request import DICOM_VERSIONS, Operation, Request, parse_request
+from tasks.local.index import find_files, read_index_entries
+from tasks.local.store import relative_path
+from tasks.local.verifier import Expected, Verifier, VerifierSettings
+from tasks.local.worker import Worker
+from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, Item, Syntax, encapsulated, instance
+from tests.local.edits import PACKAGE
+from tests.local.folders import planned, settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pydicom import Dataset
+
+    from tasks.core.engine import InstanceResult
+
+REFERENCE = {"ReferencedSOPInstanceUID": "1.2.3.1.1.1", "PatientName": "Doe^Jane", "PatientID": "P-1"}
+
+
+@dataclass
+class Finished:
+    """A run that ended well, and its verification."""
+
+    source: Path
+    destination: Path
+    uid_map: Path
+    request: Request
+    plan: list[PlannedInstance]
+
+    def verify(self, *, full: bool = True, evidence: str = "", **settings: Any) -> dict[str, InstanceResult]:
+        """Verify all results; by name of the source file."""
+        verifier = Verifier(
+            VerifierSettings(
+                source=os.fsencode(self.source),
+                destination=str(self.destination),
+                full=full,
+                hardening=True,
+                uid_map=str(self.uid_map) if self.request.operation is Operation.ANONYMIZE else "",
+                **settings,
+            )
+        )
+        results = verifier.verify([(self.request, [Expected(one, evidence) for one in self.plan])])
+        assert [one.id for one in self.plan] == [result.id for result in results]
+        return {os.fsdecode(one.path): result for one, result in zip(self.plan, results, strict=True)}
+
+    def result(self, name: str) -> Path:
+        """Return where the result of a source file lies."""
+        (new,) = [one.new for one in self.plan if one.path == os.fsencode(name)]
+        return self.destination / relative_path(new)
+
+    def damage(self, name: str, change: Callable[[Dataset], None]) -> None:
+        """Change a result's dataset as a faulty editor would."""
+        path = self.result(name)
+        dataset = dcmread(path)
+        change(dataset)
+        output = io.BytesIO()
+        dcmwrite(output, dataset)
+        path.write_bytes(output.getvalue())
+
+
+def run(source: Path, body: dict[str, Any] | None = None, operation: Operation = Operation.ANONYMIZE) -> Finished:
+    """Edit every instance of a folder."""
+    if operation is Operation.ANONYMIZE:
+        body = {"DicomVersion": "2023b", **(body or {})}
+    request = parse_request(operation, body or {})
+    plan, given = planned(source, request)
+    destination, uid_map = source.parent / "results", source.parent / "uids"
+    results = Worker(settings_for(source, destination, given)).edit([(request, plan)])
+    assert [] == [result.reason for result in results if result.outcome is not Outcome.DONE]
+    with closing(sqlite3.connect(uid_map)) as connection, connection:
+        connection.execute("CREATE TABLE uid (original TEXT PRIMARY KEY, new TEXT NOT NULL)")
+        for one in plan:
+            pairs = zip(one.original[1:], one.new[1:], strict=True)
+            connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?)", pairs)
+    return Finished(source, destination, uid_map, request, plan)
+
+
+def write_pair(folder: Path, syntax: Syntax = EXPLICIT) -> None:
+    """Write an image, and a report that refers to it."""
+    folder.mkdir()
+    pixels = (
+        encapsulated(b"\xff\xd8" + b"ab" * 50, b"cd" * 50 + b"\xff\xd9")
+        if syntax is JPEG
+        else Element(0x7FE00010, "OW", bytes(range(200)))
+    )
+    trailing = Element(0xFFFCFFFC, "OB", bytes(6))
+    image = instance(
+        pixels,
+        trailing,
+        Element(0x60003000, "OW", b"\1\2"),
+        Element(0x50003000, "OW", b"\1\2"),
+        syntax=syntax,
+        ReferencedImageSequence=[REFERENCE],
+    )
+    failed = Element(0x00080058, "UI", b"1.2.3.1.1.1\\1.2.3.1.2.2")
+    (folder / "image").write_bytes(image)
+    report = {"SOPInstanceUID": "1.2.3.1.2.2", "SeriesInstanceUID": "1.2.3.1.2", "ReferencedImageSequence": [REFERENCE]}
+    (folder / "report").write_bytes(instance(failed, syntax=syntax, **report))
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Finished:
+    """An image and its report, anonymized."""
+    write_pair(tmp_path / "source")
+    return run(tmp_path / "source")
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "identifiers"])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG, DEFLATED, JPEG], ids=lambda syntax: syntax.uid)
+@pytest.mark.parametrize("operation", list(Operation))
+def test_sound_results(tmp_path: Path, syntax: Syntax, operation: Operation, full: bool) -> None:
+    """Nothing is found where nothing is wrong."""
+    write_pair(tmp_path / "source", syntax)
+    results = run(tmp_path / "source", operation=operation).verify(full=full)
+
+    assert {"image": (Outcome.DONE, None), "report": (Outcome.DONE, None)} == {
+        name: (result.outcome, result.code) for name, result in results.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        *((Operation.ANONYMIZE, {"DicomVersion": version}) for version in DICOM_VERSIONS),
+        (Operation.ANONYMIZE, {"KeepPrivateTags": True, "Keep": ["StudyInstanceUID"], "Force": True}),
+        (Operation.ANONYMIZE, {"Keep": ["PatientName", "ContentSequence"], "Replace": {"PatientID": "X"}, "Force": True}),
+        (Operation.MODIFY, {"Level": "Study"}),
+        (Operation.ANONYMIZE, {"Transcode": "1.2.840.10008.1.2.1.99"}),
+    ],
+    ids=str,
+)
+def test_no_false_alarm_on_real_files(tmp_path: Path, operation: Operation, body: dict[str, Any]) -> None:
+    """Real files of many kinds are edited and verified without an alarm."""
+    source = tmp_path / "source"
+    source.mkdir()
+    found = [path for path in find_files(os.fsencode(PACKAGE)) if isinstance(path, bytes)]
+    taken: set[str] = set()
+    for number, entry in enumerate(read_index_entries(os.fsencode(PACKAGE), found)):
+        identifiers = getattr(entry, "identifiers", None)
+        name = os.fsdecode(entry.path)
+        if identifiers is None or "truncated" in name or identifiers.orthanc_id(Level.INSTANCE) in taken:
+            continue
+        if "Transcode" in body and number % 7:
+            continue
+        taken.add(identifiers.orthanc_id(Level.INSTANCE))
+        shutil.copyfile(PACKAGE / name, source / f"{number:03}-{os.path.basename(name)}")  # noqa: PTH119
+    if "Transcode" in body:
+        for path in source.iterdir():
+            if b"1.2.840.10008.1.2.4" in path.read_bytes():
+                path.unlink()
+
+    assert [] == [
+        (name, result.reason) for name, result in run(source, body, operation).verify().items() if result.code
+    ]
+
+
+def flip(path: Path, at: int) -> None:
+    """Flip a bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def swap(path: Path, old: str, new: str) -> None:
+    """Replace text of the same length, the last time that it occurs."""
+    data = path.read_bytes()
+    assert len(old) == len(new)
+    at = data.rindex(old.encode())
+    path.write_bytes(data[:at] + new.encode() + data[at + len(old) :])
+
+
+def damages(result: InstanceResult) -> tuple[Outcome, ReasonCode | None]:
+    """Return what was found."""
+    return result.outcome, result.code
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "identifiers"])
+def test_result_that_is_gone(finished: Finished, full: bool) -> None:
+    """A missing result, and something else in its place, is missing; its neighbour is not."""
+    path = finished.result("image")
+    path.unlink()
+    for make in (lambda: None, path.mkdir):
+        make()
+        results = finished.verify(full=full)
+        assert (Outcome.MISSING, ReasonCode.RESULT_MISSING) == damages(results["image"])
+        assert (Outcome.DONE, None) == damages(results["report"])
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "identifiers"])
+@pytest.mark.parametrize("number", range(4))
+def test_other_identifiers(finished: Finished, full: bool, number: int) -> None:
+    """Each of the four identifiers is compared with the plan."""
+    one = next(one for one in finished.plan if one.path == b"image")
+    right = one.new[number]
+    keyword = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")[number]
+
+    def change(dataset: Dataset) -> None:
+        setattr(dataset, keyword, right[:-1] + ("1" if right[-1] != "1" else "2"))
+
+    finished.damage("image", change)
+    assert (Outcome.FAILED, ReasonCode.RESULT_DIFFERS) == damages(finished.verify(full=full)["image"])
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "identifiers"])
+@pytest.mark.parametrize("data", [b"", b"no DICOM at all", bytes(400)], ids=["empty", "text", "zeros"])
+def test_unreadable_result(finished: Finished, full: bool, data: bytes) -> None:
+    """What cannot be read back is not what was written."""
+    finished.result("image").write_bytes(data)
+
+    assert (Outcome.FAILED, ReasonCode.RESULT_DIFFERS) == damages(finished.verify(full=full)["image"])
+
+
+def test_meta_information_of_another_instance(finished: Finished) -> None:
+    """MediaStorageSOPInstanceUID must be the SOPInstanceUID."""
+
+    def change(dataset: Dataset) -> None:
+        dataset.file_meta.MediaStorageSOPInstanceUID = "2.25.1"
+
+    finished.damage("image", change)
+    assert (Outcome.FAILED, ReasonCode.RESULT_DIFFERS) == damages(finished.verify()["image"])
+
+
+@pytest.mark.parametrize("operation", list(Operation))
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG, JPEG], ids=lambda syntax: syntax.uid)
+@pytest.mark.parametrize("from_end", [1, 100, 199])
+def test_flipped_pixel(tmp_path: Path, operation: Operation, syntax: Syntax, from_end: int) -> None:
+    """One flipped bit at the start, in the middle or at the end of the pixels is found, in all encodings."""
+    write_pair(tmp_path / "source", syntax)
+    source = tmp_path / "source" / "image"
+    # Without the trailing padding, which the profile removes.
+    source.write_bytes(source.read_bytes()[: -(14 if syntax is IMPLICIT else 18)])
+    done = run(tmp_path / "source", operation=operation)
+    path = done.result("image")
+    flip(path, path.stat().st_size - from_end - (8 if syntax is JPEG else 0))
+
+    assert (Outcome.FAILED, ReasonCode.PIXEL_DATA_DIFFERS) == damages(done.verify()["image"])
+    assert (Outcome.DONE, None) == damages(done.verify(full=False)["image"])
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, DEFLATED, JPEG], ids=lambda syntax: syntax.uid)
+def test_other_pixels(tmp_path: Path, syntax: Syntax) -> None:
+    """Other, shorter and no pixels at all are found where more than the pixels differs in the file's tail, too."""
+    write_pair(tmp_path / "source", syntax)
+    done = run(tmp_path / "source")
+    whole = done.result("image").read_bytes()
+
+    def replace(dataset: Dataset) -> None:
+        dataset.PixelData = dataset.PixelData[:-10] + dataset.PixelData[-8:] + b"xx"
+
+    def shorten(dataset: Dataset) -> None:
+        dataset.PixelData = dataset.PixelData[:-2] if syntax is not JPEG else dataset.PixelData[:-8]
+
+    def remove(dataset: Dataset) -> None:
+        del dataset.PixelData
+
+    for change in (replace, shorten, remove):
+        if syntax is JPEG and change is not remove:
+            continue
+        done.damage("image", change)
+        assert (Outcome.FAILED, ReasonCode.PIXEL_DATA_DIFFERS) == damages(done.verify()["image"]), change.__name__
+        done.result("image").write_bytes(whole)
+    assert (Outcome.DONE, None) == damages(done.verify()["image"])
+
+
+def test_result_that_was_cut(finished: Finished) -> None:
+    """A result that lost its end is found."""
+    path = finished.result("image")
+    os.truncate(path, path.stat().st_size - 20)
+
+    assert Outcome.FAILED is finished.verify()["image"].outcome
+
+
+@pytest.mark.parametrize("nested", [True, False], ids=["nested", "list"])
+def test_broken_reference(finished: Finished, nested: bool) -> None:
+    """A reference that names another object than the one that the source's reference became is found."""
+
+    def change(dataset: Dataset) -> None:
+        if nested:
+            dataset.ReferencedImageSequence[0].ReferencedSOPInstanceUID = "2.25.1"
+        else:
+            dataset.FailedSOPInstanceUIDList = ["2.25.1", dataset.SOPInstanceUID]
+
+    finished.damage("report", change)
+    assert (Outcome.FAILED, ReasonCode.REFERENCE_BROKEN) == damages(finished.verify()["report"])
+
+
+def test_list_of_references_that_lost_one(finished: Finished) -> None:
+    """A list of UIDs that collapsed, as Orthanc's does, is found."""
+
+    def change(dataset: Dataset) -> None:
+        dataset.FailedSOPInstanceUIDList = dataset.FailedSOPInstanceUIDList[0]
+
+    finished.damage("report", change)
+    assert (Outcome.FAILED, ReasonCode.REFERENCE_BROKEN) == damages(finished.verify()["report"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda dataset: setattr(dataset.ReferencedImageSequence[0], "PatientName", "Doe^Jane"),
+        lambda dataset: setattr(dataset.ReferencedImageSequence[0], "PatientID", "P-1"),
+        lambda dataset: setattr(dataset, "PatientName", "Doe^Jane"),
+        lambda dataset: dataset.add_new(0x60003000, "OW", b"\1\2"),
+        lambda dataset: dataset.add_new(0x60020010, "US", 1),
+        lambda dataset: dataset.add_new(0x501E3000, "OW", b"\1\2"),
+    ],
+    ids=["nested-name", "nested-id", "name", "overlay", "overlay-rows", "curve"],
+)
+def test_something_of_the_patient_is_left(finished: Finished, change: Callable[[Dataset], None]) -> None:
+    """Name and ID of the source at any depth, overlays and curves are found."""
+    finished.damage("image", change)
+
+    assert (Outcome.FAILED, ReasonCode.IDENTIFIER_LEFT) == damages(finished.verify()["image"])
+
+
+def test_what_the_user_keeps_is_not_left(tmp_path: Path) -> None:
+    """A kept name, a kept overlay and a PatientID replaced by itself are the user's word."""
+    write_pair(tmp_path / "source")
+    body = {"Keep": ["PatientName", "6000,3000"], "Replace": {"PatientID": "P-1"}, "Force": True}
+
+    assert (Outcome.DONE, None) == damages(run(tmp_path / "source", body).verify()["image"])
+
+
+def test_evidence_stands_in_for_a_deleted_source(tmp_path: Path) -> None:
+    """The hash taken before a source is deleted proves the pixels afterwards, deflated ones, too."""
+    for number, syntax in enumerate((EXPLICIT, DEFLATED, JPEG)):
+        root = tmp_path / str(number)
+        root.mkdir()
+        write_pair(root / "source", syntax)
+        done = run(root / "source")
+        evidence = done.verify(keeps_evidence=True)["image"].evidence
+        assert 64 == len(evidence)
+        assert "" == done.verify()["image"].evidence
+        done.plan = [one for one in done.plan if one.path == b"image"]
+        shutil.rmtree(done.source)
+
+        assert (Outcome.DONE, None) == damages(done.verify(evidence=evidence)["image"])
+        other = "0" * 64
+        assert (Outcome.FAILED, ReasonCode.PIXEL_DATA_DIFFERS) == damages(done.verify(evidence=other)["image"])
+        if syntax is EXPLICIT:
+            flip(done.result("image"), done.result("image").stat().st_size - 40)
+            found = damages(done.verify(evidence=evidence)["image"])
+            assert (Outcome.FAILED, ReasonCode.PIXEL_DATA_DIFFERS) == found
+
+
+def test_reasons_hold_no_patient_data(finished: Finished) -> None:
+    """What is found is said without names, identifiers and file names."""
+    finished.damage("image", lambda dataset: setattr(dataset, "PatientName", "Doe^Jane"))
+    finished.result("report").write_bytes(b"Doe^Jane")
+    for result in finished.verify().values():
+        assert Outcome.DONE is not result.outcome
+        assert [] == [text for text in ("Doe", "P-1", "1.2.3", "2.25", "image", str(finished.source)) if text in result.text]
+
+
+def test_nested_items_are_walked_to_the_bottom(tmp_path: Path) -> None:
+    """A broken reference three sequences down is found."""
+    source = tmp_path / "source"
+    source.mkdir()
+    inner: tuple[Element, ...] = (Element(0x00081155, "UI", b"1.2.3.1.1.1\0"),)
+    for tag in (0x00081199, 0x00081115, 0x0040A043):
+        inner = (Element(tag, "SQ", (Item(inner),)),)
+    (source / "image").write_bytes(instance(*inner))
+    done = run(source)
+
+    def change(dataset: Dataset) -> None:
+        for element in dataset.iterall():
+            if element.keyword == "ReferencedSOPInstanceUID":
+                element.value = "2.25.1"
+
+    assert (Outcome.DONE, None) == damages(done.verify()["image"])
+    done.damage("image", change)
+    assert (Outcome.FAILED, ReasonCode.REFERENCE_BROKEN) == damages(done.verify()["image"])
