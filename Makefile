@@ -15,7 +15,7 @@ LOCK_ARGS   ?=
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test test-prefect test-parity lint format lock bench clean
+.PHONY: help demo test orthanc test-prefect test-parity lint format lock bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -25,8 +25,16 @@ demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-out
 	$(BIN)/deidflow inventory configs/demo-data -o demo-output/inventory.csv
 	$(BIN)/deidflow run configs/demo.yaml
 
-test: $(STAMP)  ## the tests
+test: $(STAMP) orthanc  ## the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The contract tests want a real Orthanc. RUNLEVEL=1 keeps Debian from starting it as a service.
+orthanc:
+	@[ -x /usr/sbin/Orthanc ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's package orthanc for the contract tests"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+			apt-get install -y -qq --no-install-recommends orthanc >/dev/null; \
+	else echo "NO ORTHANC: every test against a real server is skipped. Debian: apt-get install orthanc" >&2; fi
 
 test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
 	$(BIN)/python -m pytest -m long tests/prefect

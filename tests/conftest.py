@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
+
+from tests.jobs import DEMO_DATA, Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,3 +82,17 @@ def _start_server(home: Path) -> str:
         time.sleep(0.2)
     message = f"the Prefect server did not start within {SERVER_START_SECONDS} s; see {log.name} in pytest's base folder"
     raise RuntimeError(message)
+
+
+@pytest.fixture
+def job(tmp_path: Path, prefect_environment: dict[str, str]) -> Job:
+    """A job without any files yet."""
+    return Job(tmp_path, prefect_environment)
+
+
+@pytest.fixture
+def demo_job(job: Job) -> Job:
+    """A job on the demo's data."""
+    shutil.copytree(DEMO_DATA, job.source)
+    job.write_config()
+    return job

@@ -64,6 +64,7 @@ class OrthancServer:
     url: str = ""
     version: str = ""
     _folder: Path = field(init=False, default=Path())
+    _command: list[str] = field(init=False, default_factory=list)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
     def __enter__(self) -> Self:
@@ -86,27 +87,32 @@ class OrthancServer:
             **self.settings,
         }
         (self._folder / "orthanc.json").write_text(json.dumps(config), "utf-8")
-        command = [str(BINARY), str(inside / "orthanc.json")]
+        self._command = [str(BINARY), str(inside / "orthanc.json")]
         if self.root:
-            command = ["chroot", str(self.root), *command]
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._command = ["chroot", str(self.root), *self._command]
         self.url = f"http://127.0.0.1:{port}"
         try:
-            self._wait()
+            self.start()
         except BaseException:
             self.stop()
             raise
         return self
 
+    def start(self) -> None:
+        """Start it, also again after a kill, and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self._wait()
+
     def _wait(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + START_S
+        user = next(iter(dict(self.settings.get("RegisteredUsers", {})).items()), None)
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
             try:
-                self.version = str(httpx.get(f"{self.url}/system", timeout=5.0).json()["Version"])
+                self.version = str(httpx.get(f"{self.url}/system", timeout=5.0, auth=user).json()["Version"])
             except (httpx.TransportError, ValueError):
                 time.sleep(0.05)
             else:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pydicom.datadict import (
-    RepeatersDictionary,  # type: ignore[attr-defined]  # of its private module, which is not to be imported
+from pydicom.datadict import (  # type: ignore[attr-defined]  # the repeaters are of its private module
+    RepeatersDictionary,
     dictionary_VR,
     keyword_for_tag,
     tag_for_keyword,

@@ -64,6 +64,12 @@ class _Output:
         else:
             parts.append((start, end))
 
+    def append(self, tag: int, data: bytes, source_end: int, encoding: Encoding) -> None:
+        """Add a new element, behind what the source has up to here."""
+        if self.group >= 0 and tag >> 16 != self.group:
+            self.close_group(source_end, encoding)
+        self.parts.append(data)
+
     def open_group(self, element: Element, header: bytes, length: bytes) -> None:
         """Remember where the length of a group stands until the group ends."""
         self.parts += [header, length]
@@ -161,10 +167,8 @@ class Editor:
         for element in elements:
             tag, vr, start, value, end, sequence = element
             while tag > next_new:
-                if output.group >= 0 and next_new >> 16 != output.group:
-                    output.close_group(start, encoding)
-                output.parts.append(encode_element(next_new, new_values[next_new], charset, encoding))
-                pending.pop()
+                data = encode_element(next_new, new_values[next_new], charset, encoding)
+                output.append(pending.pop(), data, start, encoding)
                 next_new = pending[-1] if pending else UNDEFINED
             if output.group >= 0 and tag >> 16 != output.group:
                 output.close_group(start, encoding)
@@ -198,9 +202,7 @@ class Editor:
                 self._apply(output, action, element, charset, encoding)
         source_end = elements[-1][4] if elements else 0
         for tag in reversed(pending):
-            if output.group >= 0 and tag >> 16 != output.group:
-                output.close_group(source_end, encoding)
-            output.parts.append(encode_element(tag, new_values[tag], charset, encoding))
+            output.append(tag, encode_element(tag, new_values[tag], charset, encoding), source_end, encoding)
         if output.group >= 0:
             output.close_group(source_end, encoding)
         return output

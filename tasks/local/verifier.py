@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from pydicom import dcmread
@@ -207,7 +208,8 @@ class Verifier:
             new = found.get(path)
             if new is None or path[-1] in named or any(step in named for step in path[:-2:2]):
                 continue
-            for before, after in zip(old, new, strict=False):
+            # A list that became shorter, as Orthanc's do, lost what it named last.
+            for before, after in zip_longest(old, new, fillvalue=""):
                 expected = self._uids.get(path[-1], before)
                 if expected is not None and after not in (expected, before):
                     text = f"{describe_tag(path[-1])} names another object than in the source"
@@ -231,7 +233,8 @@ def _check_identifiers(result: Dataset, instance: PlannedInstance) -> None:
     for keyword, wanted in zip(keywords, instance.new, strict=True):
         element = result.get(keyword)
         value = "" if element is None else _joined(element)
-        if value.replace("\0", "").rstrip(" ") != wanted:
+        # A PatientID sent as UN keeps the blank of its padding, which pydicom drops.
+        if value.replace("\0", "").rstrip(" ") != wanted.rstrip(" "):
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, f"{keyword} of the result is not the planned one")
     in_meta = getattr(result, "file_meta", {}).get("MediaStorageSOPInstanceUID")
     if in_meta and str(in_meta) != instance.new.sop_instance_uid:

@@ -41,6 +41,9 @@ CANCELLED: Final = 37
 CANNOT_STORE: Final = 2018
 """OrthancStatus of an output that cannot be stored; on 1.10.1 also of one that is there already."""
 
+NOT_A_FILE: Final = 2006
+"""OrthancStatus of an instance whose file has gone from the storage (1.10.1, 1.12.7)."""
+
 _SERVER_ERRORS: Final = 500
 _REFUSED: Final = {
     401: "the Orthanc refuses user name and password; check the variables that the config names",
@@ -73,8 +76,9 @@ _STATUS_TEXTS: Final = {
     27: "unknown DICOM tag",
     30: "badly formatted DICOM file",
     34: "the request is empty",
-    37: "the job was cancelled",
-    2018: "cannot store an instance",
+    CANCELLED: "the job was cancelled",
+    NOT_A_FILE: "not a regular file",
+    CANNOT_STORE: "cannot store an instance",
 }
 
 # What Orthanc says in Details, by how it begins, and what of it is repeated; `{}` is the tag that it names.
@@ -112,18 +116,22 @@ class ServerError(TransientError):
     Attributes:
         http_status: 500 to 599, or 429; 200 when the answer is not what Orthanc sends.
         orthanc_status: Orthanc's own code, None when it gives none (a proxy answered).
+        reason: What Orthanc says, as far as it is safe to show.
         retry_after: Seconds that the server asks to wait, None when it does not say.
 
     """
 
     def __init__(
-        self, text: str, http_status: int, orthanc_status: int | None = None, retry_after: float | None = None
+        self, reason: str, http_status: int, orthanc_status: int | None = None, retry_after: float | None = None
     ) -> None:
         """Take what happened, for people."""
         self.http_status = http_status
         self.orthanc_status = orthanc_status
+        self.reason = reason
         self.retry_after = retry_after
-        super().__init__(text)
+        super().__init__(
+            reason if http_status == HTTPStatus.OK else f"the Orthanc answers HTTP {http_status}: {reason}"
+        )
 
 
 class JobFailed(TransientError):
@@ -228,8 +236,7 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
     if status == _READ_ONLY:
         return ReadOnlyServer()
     if http_status == HTTPStatus.TOO_MANY_REQUESTS or (http_status >= _SERVER_ERRORS and status != _UNKNOWN_TAG):
-        text = f"the Orthanc answers HTTP {http_status}: {reason}"
-        return ServerError(text, http_status, status, _retry_after(headers))
+        return ServerError(reason, http_status, status, _retry_after(headers))
     if http_status < HTTPStatus.BAD_REQUEST:
         return WrongAddress("the address only redirects to another one; write the final address into the config")
     return BadRequest(http_status, status, reason)

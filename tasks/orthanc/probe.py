@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.core.outcomes import ReasonCode
-from tasks.orthanc.errors import BadRequest, NotFound, ServerError
+from tasks.orthanc.errors import NOT_A_FILE, BadRequest, NotFound, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,13 +24,14 @@ _BULK_ONLY: Final = frozenset(
 )
 _INTERNAL_ERROR: Final = 500
 
-# By Orthanc's code; -1 and 13 are what 1.10.1 and 1.12 say about a file that is not in the storage any more.
+# By Orthanc's code; "bad file format" is what it says of values, and of files that it accepted it says nothing.
 _REASONS: Final[dict[int | None, ReasonCode]] = {
     5: ReasonCode.BAD_VALUE,
     13: ReasonCode.SOURCE_UNREADABLE,
     15: ReasonCode.BAD_VALUE,
     20: ReasonCode.DAMAGED,
     30: ReasonCode.DAMAGED,
+    NOT_A_FILE: ReasonCode.SOURCE_UNREADABLE,
 }
 
 
@@ -62,5 +63,7 @@ def probe(
     except ServerError as error:
         if error.http_status != _INTERNAL_ERROR or error.orthanc_status is None:
             raise
-        return _REASONS.get(error.orthanc_status, ReasonCode.SERVER_ERROR), str(error)
+        code = _REASONS.get(error.orthanc_status, ReasonCode.SERVER_ERROR)
+        lost = "the Orthanc cannot read the instance's file"
+        return code, f"{lost} ({error.reason})" if code is ReasonCode.SOURCE_UNREADABLE else error.reason
     return None

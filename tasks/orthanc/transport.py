@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_WRONG_HOST: Final = 62
-"""X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL, whose text repeats the host name."""
+_WRONG_HOST: Final = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL, whose texts repeat the host name."""
 
 # Resources of Orthanc (SHA-1 in five groups) and jobs (UUID).
 _NAMES: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -84,7 +84,7 @@ _BROKEN: Final[tuple[tuple[type[httpx.TransportError], str, bool], ...]] = (
 
 def _certificate_error(error: ssl.SSLCertVerificationError) -> UntrustedCertificate:
     text = "the Orthanc's certificate cannot be verified"
-    if error.verify_code == _WRONG_HOST:
+    if error.verify_code in _WRONG_HOST:
         return UntrustedCertificate(f"{text}: it is for another host name; use the name that it was made for")
     return UntrustedCertificate(f"{text}: {error.verify_message}; name its CA in orthanc.ca_file")
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pydicom
 import pytest
 
-from tests.flows.conftest import files_of, instance_lines, read_csv
+from tests.jobs import files_of, instance_lines, read_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.flows.conftest import Job
+    from tests.jobs import Job
 
 
 def test_every_row_and_instance_is_accounted_for(demo_job: Job) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.flows.conftest import files_of, instance_lines, read_csv
+from tests.jobs import files_of, instance_lines, read_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.flows.conftest import Job
+    from tests.jobs import Job
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from tests.flows.conftest import KEY, Job, read_csv
+from tests.jobs import KEY, Job, read_csv
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from tests.flows.conftest import files_of, instance_lines
+from tests.jobs import files_of, instance_lines
 
 if TYPE_CHECKING:
-    from tests.flows.conftest import Job
+    from tests.jobs import Job
 
 
 def test_chunks_workers_and_order_do_not_matter(demo_job: Job) -> None:

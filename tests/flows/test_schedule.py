@@ -15,7 +15,7 @@ from tasks.settings import load_config
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.flows.conftest import Job
+    from tests.jobs import Job
 
 
 def _next_times(path: Path, count: int, start: datetime) -> list[datetime]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pydicom
 
-from tests.flows.conftest import DEMO_DATA, files_of, read_csv
+from tests.jobs import DEMO_DATA, files_of, read_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.flows.conftest import Job
+    from tests.jobs import Job
 
 
 def _deep(template: bytes, depth: int) -> bytes:

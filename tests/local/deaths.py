@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tasks.core.engine import InstanceResult, PlannedInstance
-    from tasks.core.errors import Unusable
+    from tasks.core.errors import DeidflowError
     from tasks.core.request import Request
 
 POISON: Final = b"0007"
 """Name of the file whose mere sight kills, as one does that makes a codec crash or fills the memory."""
 
 
-def edit_or_die(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | Unusable:
+def edit_or_die(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | DeidflowError:
     """Do what a worker does, unless the work holds the poisonous file."""
     if any(one.path == POISON for _, instances in work for one in instances):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from pydicom.datadict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary
 
 from tests.dicom_files import (
     BIG,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PROPERTY: Final = settings(
-    max_examples=int(__import__("os").environ.get("HX", "80")),
+    max_examples=80,
     derandomize=True,
     deadline=None,
     database=None,
@@ -45,9 +45,9 @@ _TAKEN: Final = frozenset({0x00080005, 0x00080016, 0x00080018, 0x00100020, 0x002
 _TAGS: Final[dict[str, list[int]]] = {}
 for _tag, (_vr, _vm, _, _retired, _) in sorted(DicomDictionary.items()):
     # Two per VR in every group from 0008 on: small files with few tags keep the search near what matters.
-    if _tag >> 16 >= 0x0008 and _tag not in _TAKEN and not _retired and len(_vr) == 2:  # noqa: PLR2004
+    if _tag >> 16 >= 0x0008 and _tag not in _TAKEN and not _retired and len(_vr) == 2:
         _of_vr = _TAGS.setdefault(_vr, [])
-        if sum(known >> 16 == _tag >> 16 for known in _of_vr) < 2:  # noqa: PLR2004
+        if sum(known >> 16 == _tag >> 16 for known in _of_vr) < 2:
             _of_vr.append(_tag)
 
 _SEQUENCES: Final = _TAGS.pop("SQ")
@@ -123,7 +123,7 @@ def _sequence(draw: st.DrawFn, syntax: Syntax, depth: int) -> Element:
 @st.composite
 def _datasets(draw: st.DrawFn, syntax: Syntax, depth: int = 0) -> list[Element]:
     found = draw(st.lists(_plain(syntax), max_size=6 - depth))
-    if depth < 3:  # noqa: PLR2004 (deep enough for lengths of lengths of lengths)
+    if depth < 3:  # deep enough for lengths of lengths of lengths
         found += draw(st.lists(_sequence(syntax, depth), max_size=2))
     if draw(st.booleans()):
         found += draw(_private(syntax))
@@ -171,7 +171,7 @@ def files(draw: st.DrawFn, *, shuffled: bool = False) -> File:
         },
         syntax,
     )
-    others = [element for element in draw(_datasets(syntax)) if element.tag < 0x7FE00000]  # noqa: PLR2004
+    others = [element for element in draw(_datasets(syntax)) if element.tag < 0x7FE00000]
     if syntax is RLE:
         others.append(encapsulated(*draw(st.lists(st.binary(max_size=9).map(lambda b: b + b), max_size=3))))
     elif draw(st.booleans()):

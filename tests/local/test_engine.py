@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -203,6 +204,21 @@ def test_destination_that_is_gone(source: Path, tmp_path: Path) -> None:
         engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, never)
 
     assert [] == record.results
+
+
+def test_full_destination(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk stops the run with the system's own words, and no half result is left."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/name")
+
+    plan, _ = planned(alone, ANONYMIZE)
+    monkeypatch.setattr(os, "writev", full)
+    with pytest.raises(Unusable, match="ENOSPC") as caught:
+        edit(alone, plan)
+
+    assert "secret" not in str(caught.value)
+    assert [] == [path for path in (alone.parent / "results").rglob("*") if path.is_file()]
 
 
 def test_closing_twice(source: Path, tmp_path: Path) -> None:

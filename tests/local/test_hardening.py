@@ -53,7 +53,9 @@ def test_given_name_and_id_reach_the_items() -> None:
 
 def test_another_patient_inside_an_item_gets_his_own_id() -> None:
     """A nested PatientID is mapped by its value, so that it names the same new patient as elsewhere in the run."""
-    stranger = instance(PatientID="P-2", StudyInstanceUID="1.2.4", SeriesInstanceUID="1.2.4.1", SOPInstanceUID="1.2.4.1.1")
+    stranger = instance(
+        PatientID="P-2", StudyInstanceUID="1.2.4", SeriesInstanceUID="1.2.4.1", SOPInstanceUID="1.2.4.1.1"
+    )
     data = instance(nested(1, PatientID="P-2 "))
     assert anonymized(stranger).PatientID == innermost(anonymized(data), 1).PatientID
 

@@ -8,8 +8,7 @@ import shutil
 import socket
 import struct
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydicom import dcmread
@@ -35,6 +34,7 @@ from tests.local.edits import PACKAGE, all_files, anonymize, modify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 Entry = SourceInstance | ProblemCode
 
@@ -46,9 +46,7 @@ def index(folder: Path, *, attributes: bool = False) -> dict[bytes, Entry]:
     paths = [one for one in found if isinstance(one, bytes)]
     entries = read_index_entries(os.fsencode(folder), paths, with_attributes=attributes)
     assert paths == [entry.path for entry in entries]
-    return {
-        entry.path: entry.code if isinstance(entry, SourceProblem) else entry for entry in (*problems, *entries)
-    }
+    return {entry.path: entry.code if isinstance(entry, SourceProblem) else entry for entry in (*problems, *entries)}
 
 
 def entry_of(data: bytes, folder: Path, *, attributes: bool = False) -> Entry:
@@ -77,7 +75,17 @@ def test_identifiers_in_every_syntax(tmp_path: Path, syntax: Syntax) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [b"IM0001", b"no extension.", b"a\nb.dcm", b"\xff\xfe\x80.dcm", b" ", b"-rf", b"x" * 255, "bücher.dcm".encode(), b"\x01"],
+    [
+        b"IM0001",
+        b"no extension.",
+        b"a\nb.dcm",
+        b"\xff\xfe\x80.dcm",
+        b" ",
+        b"-rf",
+        b"x" * 255,
+        "bücher.dcm".encode(),
+        b"\x01",
+    ],
 )
 def test_any_file_name(tmp_path: Path, name: bytes) -> None:
     """The name of a file says nothing about it, and every name that the system stores is one."""
@@ -155,7 +163,7 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_symbolic_links(tmp_path: Path) -> None:
-    """Links inside the folder are passed over, since what they lead to is found itself; others are named, none followed."""
+    """Links inside the folder are passed over, since their targets are found; others are named; none is followed."""
     source, outside = tmp_path / "source", tmp_path / "source-outside"
     (source / "folder").mkdir(parents=True)
     outside.mkdir()
@@ -280,7 +288,7 @@ def test_identifiers_of_the_top_level_count(tmp_path: Path) -> None:
 def test_identifiers_far_behind_the_first_read(tmp_path: Path) -> None:
     """Long text and long sequences before the identifiers hide nothing."""
     items = [{"ReferencedSOPInstanceUID": f"1.2.3.4.{number}"} for number in range(2000)]
-    long_text = {"AdmittingDiagnosesDescription": "x" * 60_000, "ReferencedImageSequence": items}
+    long_text: dict[str, Any] = {"AdmittingDiagnosesDescription": "x" * 60_000, "ReferencedImageSequence": items}
     expected = ("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1")
 
     assert expected == identifiers_of(instance(**long_text), tmp_path)
@@ -323,7 +331,7 @@ def test_change_times_tell_a_changed_file(tmp_path: Path) -> None:
     assert (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
 
 
-def by_pydicom(paths: Iterable[Path]) -> dict[bytes, tuple[str, str, str, str]]:
+def by_pydicom(paths: Iterable[Path]) -> dict[bytes, tuple[str, ...]]:
     """Compute Orthanc's identifiers of the files that carry the three UIDs, with pydicom alone."""
     found = {}
     for path in paths:
@@ -337,14 +345,16 @@ def by_pydicom(paths: Iterable[Path]) -> dict[bytes, tuple[str, str, str, str]]:
                 continue
             if not all(uids) or dataset.get("file_meta", {}).get("MediaStorageSOPClassUID") == "1.2.840.10008.1.3.10":
                 continue
-            raw = dataset.get_item("PatientID")
-            value = b"" if raw is None or raw.value is None else raw.value
-            text = value if isinstance(value, str) else decode_bytes(value, dataset._character_set, {0x5C})
+            raw: Any = dataset.get_item("PatientID")
+            value: Any = raw.value if raw else None
+            text = value if isinstance(value, str) else decode_bytes(value or b"", dataset._character_set, {0x5C})
+            text = text.split("\0")[0]
             # Orthanc keeps the padding of a PatientID that is sent as UN (rtdose_rle.dcm).
-            text = text.split("\0")[0] if raw is not None and raw.VR == "UN" else text.split("\0")[0].rstrip(" ")
+            if raw and raw.VR != "UN":
+                text = text.rstrip(" ")
         values = (text, *uids)
         found[os.fsencode(path.relative_to(PACKAGE))] = tuple(orthanc_id(*values[: level + 1]) for level in range(4))
-    return found  # type: ignore[return-value]
+    return found
 
 
 def test_orthanc_identifiers_of_all_package_files() -> None:

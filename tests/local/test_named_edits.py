@@ -38,8 +38,7 @@ def test_top_level(syntax: Syntax) -> None:
     after = modified(data, body)
 
     assert ("new", "", "added", "CT") == tuple(
-        after[keyword].value
-        for keyword in ("StudyDescription", "SeriesDescription", "PatientComments", "Modality")
+        after[keyword].value for keyword in ("StudyDescription", "SeriesDescription", "PatientComments", "Modality")
     )
     assert "PatientSex" not in after
     assert "PatientAge" not in after
@@ -61,9 +60,7 @@ def test_top_level(syntax: Syntax) -> None:
 @pytest.mark.parametrize("undefined", [False, True], ids=["defined", "undefined"])
 def test_replace_by_path(path: str, expected: list[str], undefined: bool) -> None:
     """A path changes the items that it names; missing items and sequences are not made."""
-    items = tuple(
-        Item((Element(0x00400009, "SH", f"STEP{number} ".encode()),), undefined) for number in range(3)
-    )
+    items = tuple(Item((Element(0x00400009, "SH", f"STEP{number} ".encode()),), undefined) for number in range(3))
     data = instance(Element(0x00400275, "SQ", items, undefined))
     after = modified(data, {"Replace": {path: "NEW"}})
 
@@ -210,7 +207,10 @@ def test_replace_of_private_and_unknown_elements() -> None:
 
     assert (b"NEW\0", b"ADDED\0") in {
         (after[0x00091001].value, after[0x00111001].value),
-        (after[0x00091001].value.encode() + b"\0" if isinstance(after[0x00091001].value, str) else b"", after[0x00111001].value),
+        (
+            after[0x00091001].value.encode() + b"\0" if isinstance(after[0x00091001].value, str) else b"",
+            after[0x00111001].value,
+        ),
     }
     assert 0x00110010 not in after
 

@@ -28,7 +28,8 @@ SAMPLES: Final = {
     "AE": b"AETITLE1", "AS": b"042Y", "AT": b"\x08\0\x18\0", "CS": b"CODE", "DA": b"20240131", "DS": b"1.5 ",
     "DT": b"20240131", "FD": struct.pack("<d", 1.5), "FL": struct.pack("<f", 1.5), "IS": b"12", "LO": b"SECRET",
     "LT": b"SECRET", "OB": b"\1\2", "OD": bytes(8), "OF": bytes(4), "OW": b"\1\2", "PN": b"Doe^John", "SH": b"SECRET",
-    "SL": b"\1\0\0\0", "SS": b"\1\0", "ST": b"SECRET", "SV": bytes(8), "TM": b"1530", "UC": b"SECRET", "UI": b"1.2.3.4\0",
+    "SL": b"\1\0\0\0", "SS": b"\1\0", "ST": b"SECRET", "SV": bytes(8), "TM": b"1530", "UC": b"SECRET",
+    "UI": b"1.2.3.4\0",
     "UL": b"\1\0\0\0", "UN": b"\1\2", "UR": b"http://example.org", "US": b"\1\0", "UT": b"SECRET", "UV": bytes(8),
 }  # fmt: skip
 
@@ -62,7 +63,7 @@ def expected(action: str, element: Element) -> Any:
 
 def found(dataset: Dataset, tag: int) -> Any:
     """Return the bytes of an element, "SQ" for a sequence with its item, None for one that is not there."""
-    element = dataset.get_item(tag)
+    element: Any = dataset.get_item(tag)
     if element is None:
         return None
     if element.VR == "SQ":
@@ -95,7 +96,13 @@ def raw(data: bytes) -> Dataset:
 @pytest.mark.parametrize("version", DICOM_VERSIONS)
 def test_attributes_that_are_not_listed_stay(version: str) -> None:
     """What no table names is the source's, and nothing is added but the marks of de-identification."""
-    kept = {"Modality": "CT", "Rows": 2, "ImageType": "ORIGINAL\\PRIMARY", "CodeValue": "X", "SOPClassUID": "1.2.3"}
+    kept: dict[str, Any] = {
+        "Modality": "CT",
+        "Rows": 2,
+        "ImageType": "ORIGINAL\\PRIMARY",
+        "CodeValue": "X",
+        "SOPClassUID": "1.2.3",
+    }
     before, after = read(instance(**kept)), anonymized(instance(**kept), {"DicomVersion": version})
 
     assert {keyword: before[keyword] for keyword in kept} == {keyword: after[keyword] for keyword in kept}

@@ -11,7 +11,7 @@ from tasks.core.pseudonyms import Pseudonyms
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, instance
 from tests.local.edits import KEY, PSEUDONYMS, anonymize, anonymized, modified, read
 
-IMAGE = {"SOPInstanceUID": "1.2.3.1.1.1", "FrameOfReferenceUID": "1.2.3.9"}
+IMAGE: dict[str, Any] = {"SOPInstanceUID": "1.2.3.1.1.1", "FrameOfReferenceUID": "1.2.3.9"}
 REFERENCES: dict[str, Any] = {
     "SOPInstanceUID": "1.2.3.1.2.1",
     "SeriesInstanceUID": "1.2.3.1.2",

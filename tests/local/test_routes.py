@@ -31,7 +31,7 @@ def identifiers(patient: int, series: int = 1, number: int = 1) -> DicomIdentifi
     )
 
 
-def keywords(of: DicomIdentifiers) -> dict[str, str]:
+def keywords(of: DicomIdentifiers) -> dict[str, Any]:
     """Return the elements that make up the identifiers."""
     return dict(zip(("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"), of, strict=True))
 

@@ -138,10 +138,13 @@ def test_something_else_under_the_name(folder: Path) -> None:
     final = folder / NAME
     final.parent.mkdir(parents=True)
     store = FolderStore(str(folder), overwrite=False)
-    for make in (final.mkdir, lambda: final.symlink_to("nowhere"), lambda: final.symlink_to(elsewhere)):
-        make()
+    final.mkdir()
+    assert isinstance(store.publish([put(store, b"new")])[0], InstanceFailed)
+    final.rmdir()
+    for target in ("nowhere", elsewhere):
+        final.symlink_to(target)
         assert isinstance(store.publish([put(store, b"new")])[0], InstanceFailed)
-        final.rmdir() if final.is_dir() and not final.is_symlink() else final.unlink()
+        final.unlink()
     assert b"mine" == elsewhere.read_bytes()
 
 
@@ -212,6 +215,11 @@ def test_partial_folder_is_private(folder: Path) -> None:
 
 def test_full_destination(tmp_path: Path) -> None:
     """A full file system ends the run in plain words, and leaves what was published before."""
+
+    def fill(descriptor: int) -> None:
+        while True:
+            os.write(descriptor, bytes(8192))
+
     mount = tmp_path / "small"
     mount.mkdir()
     command = ["/bin/mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)]
@@ -221,9 +229,9 @@ def test_full_destination(tmp_path: Path) -> None:
         store = FolderStore(str(mount), overwrite=False)
         assert [None] == store.publish([put(store, b"small")])
         with pytest.raises(OSError, match="No space left"):
-            put(store, bytes(100_000), NEW._replace(sop_instance_uid="1.2"))
-            put(store, bytes(100_000), NEW._replace(sop_instance_uid="1.3"))
+            store.stage(fill, NEW)
         assert {NAME: b"small"} == visible(mount)
+        assert [] == partial(mount)
     finally:
         subprocess.run(["/bin/umount", str(mount)], check=True)
 
@@ -244,8 +252,9 @@ def test_destination_that_cannot_be_written(folder: Path, monkeypatch: pytest.Mo
 
 
 NASTY = [
-    "", ".", "..", "../../x", "/", "//etc/passwd", "a/b", "\0", "a\0b", " ", "a ", "a.", ".a", "~", "~root", "-rf", "%", "%2E",
-    "CON", "a\nb", "\u202e", "山田", "\udcff", "*?:|<>\"", "\\\\host\\share", "x" * 5000, "山" * 300, ".deidflow-partial",
+    "", ".", "..", "../../x", "/", "//etc/passwd", "a/b", "\0", "a\0b", " ", "a ", "a.", ".a", "~", "~root", "-rf", "%",
+    "%2E", "CON", "a\nb", "\u202e", "山田", "\udcff", "*?:|<>", '"', "\\\\host\\share", "x" * 5000, "山" * 300,
+    ".deidflow-partial",
 ]  # fmt: skip
 
 

@@ -13,7 +13,19 @@ from pydicom.uid import JPEG2000Lossless
 from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import ReasonCode
 from tasks.local.transcoder import can_write, transcode
-from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, RLE, UNCOMPRESSED, Element, Item, Syntax, encapsulated, instance
+from tests.dicom_files import (
+    BIG,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    RLE,
+    UNCOMPRESSED,
+    Element,
+    Item,
+    Syntax,
+    encapsulated,
+    instance,
+)
 from tests.local.edits import PACKAGE, read
 
 SHAPE = (7, 5)
@@ -84,7 +96,9 @@ def test_words_elsewhere_change_their_byte_order(source: Syntax, target: Syntax)
     floats = np.array([0.5, -3.25], dtype=f"{source.prefix}f4").tobytes()
     extra = (
         Element(0x00281201, "OW", numbers),
-        Element(0x00081140, "SQ", (Item((Element(0x00281201, "OW", numbers), Element(0x00280010, "US", numbers[:2]))),)),
+        Element(
+            0x00081140, "SQ", (Item((Element(0x00281201, "OW", numbers), Element(0x00280010, "US", numbers[:2]))),)
+        ),
         Element(0x00660016, "OF", floats),
         Element(0x00420011, "OB", b"\1\2\3\4"),
     )
@@ -149,7 +163,9 @@ def test_lossless_codec() -> None:
     assert np.array_equal(pixels(data), pixels(transcode(data, JPEG2000Lossless)))
 
 
-@pytest.mark.parametrize("name", ["CT_small.dcm", "SC_rgb_rle.dcm", "MR_small_bigendian.dcm", "rtdose_1frame.dcm", "liver_1frame.dcm"])
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "SC_rgb_rle.dcm", "MR_small_bigendian.dcm", "rtdose_1frame.dcm", "liver_1frame.dcm"]
+)
 def test_real_images(name: str) -> None:
     """Images of several kinds, in the source's syntax or another, are decoded alike."""
     data = (PACKAGE / "test_files" / name).read_bytes()

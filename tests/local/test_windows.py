@@ -102,7 +102,9 @@ def test_refusal_through_windows(
 
 def test_values_that_end_at_a_window(path: Path) -> None:
     """An element, an item and a fragment may begin at every byte of a window."""
-    sequence = Element(0x00081140, "SQ", (Item((Element(0x00081155, "UI", b"1.2.3\0"),), undefined=True),), undefined=True)
+    sequence = Element(
+        0x00081140, "SQ", (Item((Element(0x00081155, "UI", b"1.2.3\0"),), undefined=True),), undefined=True
+    )
     data = instance(sequence, encapsulated(b"ab" * 50, b"cd" * 50))
     path.write_bytes(data)
     whole = scanned(path)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
-from tests.flows.conftest import DEMO_DATA, Job
+from tests.jobs import DEMO_DATA, Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.contract.parity.accepted import ACCEPTED
 from tests.contract.parity.built import built_files
 from tests.contract.parity.corpus import pydicom_files
-from tests.contract.parity.requests import all_cases, bad_cases, pair_cases
+from tests.contract.parity.requests import bad_cases, pair_cases, plain_cases, selection
 from tests.contract.parity.runner import Runner, Totals
 from tests.contract.parity.strategies import calls
 from tests.orthanc_server import OrthancServer, extra_roots, installed
@@ -64,29 +64,29 @@ class Run(NamedTuple):
 
 
 def compare_all(server: OrthancServer, *, hardening: bool) -> Run:
-    """Compare everything with one server; with hardening, each fifth request."""
+    """Compare everything with one server."""
     versions: tuple[str, ...] = ("2008", "2017c", "2021b")
     if server.version != "1.10.1":
         versions = (*versions, "2023b")
     totals = Totals()
+    files = 0
     built = built_files()
+    cases = selection(versions)
+    plain = plain_cases(versions)
+    work = [(built, cases[::8] if hardening else cases), (pydicom_files(), plain if hardening else plain + cases[::8])]
     with Runner(server.url, server.version, hardening=hardening) as both:
-        decks = both.decks([*built, *pydicom_files()])
-        cases = all_cases(versions)[:: 5 if hardening else 1]
-        for number, deck in enumerate(decks):
-            both.load(deck)
-            for count, (operation, body) in enumerate(cases):
-                totals.add(both.check(operation, body))
-                if sys.stderr.isatty():
-                    sys.stderr.write(
-                        f"\rOrthanc {server.version}: deck {number + 1}/{len(decks)}, {count + 1}/{len(cases)}  "
-                    )
+        for sources, requests in work:
+            for deck in both.decks(sources):
+                both.load(deck)
+                files += len(deck.files)
+                for operation, body in requests:
+                    totals.add(both.check(operation, body))
         few = [file for file in built if file[0] in ("rich explicit", "rich big", "report", "structure set")]
         both.load(both.decks(few)[0])
         for operation, body in [*pair_cases(versions), *bad_cases()]:
             totals.add(both.check(operation, body))
         _compare_random(both, totals, versions)
-    return Run(server.version, hardening, sum(len(deck.files) for deck in decks), totals)
+    return Run(server.version, hardening, files, totals)
 
 
 def _compare_random(both: Runner, totals: Totals, versions: tuple[str, ...]) -> None:

@@ -329,7 +329,7 @@ def multi_valued_uid(case: Case, found: Difference) -> bool:
         return False
     old, new = (element.value.rstrip(b"\0 ").split(b"\\") for element in (source, ours))
     mapped = all(
-        (not before.strip(b" \0") and not after) or OUR_UID.fullmatch(after) or padded_uid(after.decode()) in case.given
+        (not before.strip(b" \0") and not after) or OUR_UID.fullmatch(after) or padded_uid(after.decode("latin-1")) in case.given
         for before, after in zip(old, new, strict=False)
     )
     return len(old) == len(new) > 1 and mapped and ORTHANC_UID.fullmatch(theirs.value) is not None

@@ -1,6 +1,6 @@
 """The requests that are always compared: each argument alone with every kind of value, and pairs of arguments.
 
-Public names: ``all_cases``, ``selection``, ``pair_cases``, ``bad_cases``, ``ANONYMIZE``, ``MODIFY``.
+Public names: ``selection``, ``plain_cases``, ``pair_cases``, ``bad_cases``, ``ANONYMIZE``, ``MODIFY``.
 """
 
 from __future__ import annotations
@@ -174,20 +174,22 @@ def _levels() -> Iterator[Body]:
             yield {"Level": level, **body, **_FORCE}
 
 
-def all_cases(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:
-    """Return every request, anonymize with each of the profiles."""
-    cases: list[tuple[Operation, Body]] = [(MODIFY, body) for body in (*_alone(), *_levels())]
-    cases += [(ANONYMIZE, {"DicomVersion": version, **body}) for version in versions for body in _alone()]
-    return cases
-
-
-def selection() -> list[tuple[Operation, Body]]:
-    """Return the requests for the quick run: all of modify, anonymize with the profiles by turns."""
-    versions = ("2008", "2017c", "2021b")
+def selection(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:
+    """Return every request, anonymize with the profiles by turns."""
     cases: list[tuple[Operation, Body]] = [(MODIFY, body) for body in (*_alone(), *_levels())]
     for number, body in enumerate(_alone()):
-        cases.append((ANONYMIZE, {"DicomVersion": versions[number % 3 if number else 2], **body}))
+        cases.append((ANONYMIZE, {"DicomVersion": versions[number % len(versions)], **body}))
     return cases
+
+
+def plain_cases(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:
+    """Return the requests that name no element, with each of the profiles."""
+    bodies: tuple[Body, ...] = ({}, {"KeepPrivateTags": True})
+    cases: list[tuple[Operation, Body]] = [
+        (ANONYMIZE, {"DicomVersion": version, **body}) for version in versions for body in bodies
+    ]
+    levels = ({"Level": level} for level in ("Instance", "Series", "Study"))
+    return [*cases, (MODIFY, {}), (MODIFY, {"RemovePrivateTags": True}), *((MODIFY, body) for body in levels)]
 
 
 def pair_cases(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.contract.parity.built import built_files
 from tests.contract.parity.corpus import small_pydicom_files
-from tests.contract.parity.requests import bad_cases, pair_cases, selection
+from tests.contract.parity.requests import bad_cases, pair_cases, plain_cases, selection
 from tests.contract.parity.runner import Runner
 from tests.contract.parity.strategies import calls
 
@@ -42,7 +42,7 @@ def random_runner(orthanc: OrthancServer) -> Iterator[Runner]:
 
 def test_every_argument_alone(runner: Runner) -> None:
     """Each argument with each kind of value gives the same on a few files of every kind."""
-    totals = runner.run(built_files()[::4], selection())
+    totals = runner.run(built_files()[::5], selection(VERSIONS))
 
     assert not totals.unexplained, totals.report()
     assert totals.pairs >= MIN_PAIRS
@@ -50,8 +50,7 @@ def test_every_argument_alone(runner: Runner) -> None:
 
 def test_every_file(runner: Runner) -> None:
     """All built files and small ones of pydicom come out the same of plain requests."""
-    cases = [case for case in selection() if case[1].keys() <= {"DicomVersion", "KeepPrivateTags", "RemovePrivateTags"}]
-    totals = runner.run([*built_files(), *small_pydicom_files()], cases)
+    totals = runner.run([*built_files(), *small_pydicom_files()], plain_cases(VERSIONS))
 
     assert not totals.unexplained, totals.report()
 
@@ -75,7 +74,7 @@ def test_hardening(orthanc: OrthancServer) -> None:
     """With hardening the results differ in what it removes and maps, and in nothing else."""
     with Runner(orthanc.url, orthanc.version, hardening=True) as both:
         files = [file for file in built_files() if file[0].startswith(("rich", "overlays", "structure"))]
-        totals = both.run(files, selection()[-30:])
+        totals = both.run(files, selection(VERSIONS)[-30:])
 
     assert not totals.unexplained, totals.report()
     assert totals.accepted["hardening"] > 0

@@ -1,20 +1,21 @@
-"""The real command on real files."""
+"""The real command on real files.
+
+Public names: ``Job``, ``Finished``, ``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
+"""
 
 from __future__ import annotations
 
 import csv
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from ruamel.yaml import YAML
 
-DEMO_DATA = Path(__file__).parents[2] / "configs" / "demo-data"
+DEMO_DATA = Path(__file__).parents[1] / "configs" / "demo-data"
 KEY = "00112233445566778899aabbccddeeff" * 2
 
 
@@ -133,17 +134,3 @@ def instance_lines(run_dir: Path) -> list[tuple[str, ...]]:
     return sorted(
         tuple(value for name, value in row.items() if name != "line") for row in rows if row["level"] == "instance"
     )
-
-
-@pytest.fixture
-def job(tmp_path: Path, prefect_environment: dict[str, str]) -> Job:
-    """A job without any files yet."""
-    return Job(tmp_path, prefect_environment)
-
-
-@pytest.fixture
-def demo_job(job: Job) -> Job:
-    """A job on the demo's data."""
-    shutil.copytree(DEMO_DATA, job.source)
-    job.write_config()
-    return job

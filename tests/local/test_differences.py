@@ -1,0 +1,112 @@
+"""What `plan --diff` says about each element is what the edit does to it, and values show only when asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.core.tags import describe_tag
+from tasks.local.differences import Difference, differences
+from tasks.local.source_file import SourceFile
+from tests.dicom_files import Element, Item, instance, private_block
+from tests.local.edits import Edit, anonymize, modify
+
+
+def compared(data: bytes, edit: Edit) -> dict[str, Difference]:
+    """Return the differences by the path's description."""
+    with SourceFile.of_bytes(data) as source:
+        rows = differences(source, edit.apply(source), edit.compiled(source)[0])
+    assert len(rows) == len({row.path for row in rows})
+    return {row.path.describe(): row for row in rows}
+
+
+def lengths(row: Difference) -> tuple[int | None, int | None]:
+    """Return the lengths before and after."""
+    return row.old_length, row.new_length
+
+
+IMAGE = instance(
+    *private_block(0x0009, Element(0x00091001, "LO", b"TEXT")),
+    Element(0x60003000, "OW", b"\1\2"),
+    StudyDescription="Thorax",
+    Modality="CT",
+    InstitutionName="Ward 7",
+    SeriesDescription="Long",
+    ReferencedImageSequence=[
+        {"ReferencedSOPInstanceUID": "1.2.3.9", "PatientName": "Doe^Jane", "StudyDescription": "nested"}
+    ],
+    RequestAttributesSequence=[{"ScheduledProcedureStepID": "S1"}],
+)
+
+
+def test_rule_and_lengths_of_every_element() -> None:
+    """Each element of source and result has one line with what decided on it."""
+    body: dict[str, Any] = {
+        "Replace": {"SeriesDescription": "new", "PatientComments": "added"},
+        "Keep": ["StudyDescription"],
+        "Remove": ["InstitutionName"],
+    }
+    rows = compared(IMAGE, anonymize(body))
+
+    assert {
+        "StudyDescription": ("Keep", (6, 6)),
+        "SeriesDescription": ("Replace", (4, 4)),
+        "PatientComments": ("Replace", (None, 6)),
+        "InstitutionName": ("Remove", (6, None)),
+        "Modality": ("kept", (2, 2)),
+        "PatientIdentityRemoved": ("mark of de-identification", (None, 4)),
+        "0009,0010": ("private elements", (10, None)),
+        "0009,1001": ("private elements", (4, None)),
+        "OverlayData": ("hardening: curves and overlays", (2, None)),
+        "PatientName": ("pseudonym", (8, 20)),
+        "RequestAttributesSequence": ("profile 2023b: drop", (18, None)),
+        "ReferencedImageSequence[0].PatientName": ("hardening: mapped", (8, 20)),
+    } == {name: (rows[name].rule, lengths(rows[name])) for name in rows if name in EXPECTED}
+    assert "profile 2023b: map-uid" == rows["ReferencedImageSequence[0].ReferencedSOPInstanceUID"].rule
+    assert {"pseudonym"} == {rows[name].rule for name in ("PatientID", "StudyInstanceUID", "SOPInstanceUID")}
+    # What went with its sequence has no line of its own.
+    assert "RequestAttributesSequence[0].ScheduledProcedureStepID" not in rows
+
+
+EXPECTED = (
+    "StudyDescription", "SeriesDescription", "PatientComments", "InstitutionName", "Modality", "PatientIdentityRemoved",
+    "0009,0010", "0009,1001", "OverlayData", "PatientName", "RequestAttributesSequence",
+    "ReferencedImageSequence[0].PatientName",
+)  # fmt: skip
+
+
+def test_modify_by_path() -> None:
+    """A path's edit is named at the element, a changed length at the sequence around it."""
+    rows = compared(IMAGE, modify({"Replace": {"ReferencedImageSequence[*].StudyDescription": "longer than before"}}))
+
+    assert "Replace" == rows["ReferencedImageSequence[0].StudyDescription"].rule
+    assert "length mended" == rows["ReferencedImageSequence"].rule
+    assert "kept" == rows["ReferencedImageSequence[0].PatientName"].rule
+    assert "kept" == rows["StudyDescription"].rule
+
+
+def test_order_is_that_of_the_file() -> None:
+    """Lines stand in the order of tags, items under their sequence."""
+    with SourceFile.of_bytes(IMAGE) as source:
+        edit = anonymize({})
+        rows = differences(source, edit.apply(source), edit.compiled(source)[0])
+    top = [row.path.tag for row in rows if not row.path.is_nested]
+    names = [describe_tag(row.path.tag) for row in rows]
+
+    assert sorted(top) == top
+    at = names.index("ReferencedImageSequence")
+    assert all(row.path.is_nested for row in rows[at + 1 : at + 3])
+
+
+def test_values_only_when_asked_for() -> None:
+    """A line holds tag, keyword, VR, lengths and rule; values behind it on demand, and no control characters."""
+    data = instance(Element(0x00081140, "SQ", (Item(()),)), PatientName="Doe^\x1b[31mJane", StudyDescription="x" * 100)
+    for row in compared(data, anonymize({})).values():
+        plain, shown = row.line(show_values=False), row.line(show_values=True)
+        assert shown.startswith(plain)
+        assert "Doe" not in plain
+        assert "xxx" not in plain
+        assert shown.isprintable()
+    name = compared(data, anonymize({}))["PatientName"]
+    assert "0010,0010 PatientName" in name.line(show_values=False)
+    assert "[Doe^.[31mJane] -> [Anonymized^" in name.line(show_values=True)
+    assert "absent" in compared(data, anonymize({}))["PatientIdentityRemoved"].line(show_values=False)

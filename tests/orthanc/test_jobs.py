@@ -1,0 +1,190 @@
+"""Bulk calls as jobs on a real server: every original is accounted for, and nothing is left behind."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks.core.errors import Interrupted
+from tasks.core.identifiers import Level
+from tasks.core.outcomes import ReasonCode
+from tasks.core.request import Operation
+from tasks.orthanc.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
+from tasks.orthanc.jobs import JobState, cancel, read_job, submit, wait
+from tasks.orthanc.lost_jobs import find_jobs
+from tasks.orthanc.mapping import delete_instances, last_change, map_outputs, outputs_since
+from tasks.orthanc.probe import probe
+from tasks.orthanc.resources import resolve, still_there
+from tests.orthanc.shelf import UNKNOWN, ids_of, lose_file, store
+
+if TYPE_CHECKING:
+    from tasks.orthanc.client import OrthancClient
+    from tests.orthanc_server import OrthancServer
+
+ANONYMIZE = {"DicomVersion": "2021b"}
+PATIENTLY_S = 30.0
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "new_from"),
+    [
+        (Operation.ANONYMIZE, ANONYMIZE, Level.PATIENT),
+        (Operation.MODIFY, {"Replace": {"PatientID": "NEW"}, "Force": True}, Level.PATIENT),
+        (Operation.MODIFY, {"Replace": {"StudyDescription": "x"}, "Level": "Study"}, Level.STUDY),
+        (Operation.MODIFY, {"Replace": {"StudyDescription": "x"}}, Level.INSTANCE),
+    ],
+)
+def test_every_original_is_mapped(
+    client: OrthancClient, operation: Operation, body: dict[str, Any], new_from: Level
+) -> None:
+    """Two studies, two series each: new identifiers from the level of the call down, hierarchy kept, one request."""
+    uploads = store(client, studies=2, series=2, instances=2)
+    ids = ids_of(uploads)
+    since = last_change(client)
+    job = wait(client, submit(client, operation, body, ids), PATIENTLY_S)
+    client.counts.clear()
+    found = map_outputs(client, job.outputs, ids)
+
+    assert (JobState.SUCCESS, None) == (job.state, job.failure)
+    assert 1 == client.requests
+    assert ((), ()) == (found.repeated, found.foreign)
+    assert set(ids) == set(found.of)
+    for depth in range(4):
+        pairs = {(one.orthanc_ids[depth], found.of[one.orthanc_ids[3]].orthanc_ids[depth]) for one in uploads}
+        assert len(pairs) == len({old for old, _ in pairs}) == len({new for _, new in pairs})
+        assert (depth < new_from.depth) == all(old == new for old, new in pairs)
+    for result in found.of.values():
+        assert result.orthanc_ids == result.identifiers.orthanc_ids()
+    assert {result.orthanc_ids[3]: original for original, result in found.of.items()} == outputs_since(
+        client, since, ids
+    )
+
+
+def test_the_same_call_again_edits_the_originals(client: OrthancClient) -> None:
+    """Named by instance, the results of the first call, which stand in the same study, are no sources of the second."""
+    ids = ids_of(store(client, instances=3))
+    jobs = [wait(client, submit(client, Operation.MODIFY, {}, ids), PATIENTLY_S) for _ in range(2)]
+
+    assert [3, 3] == [len(job.output_instances) for job in jobs]
+    both = map_outputs(client, {"Instance": [*jobs[0].output_instances, *jobs[1].output_instances]}, ids)
+    assert set(ids) == set(both.of)
+    assert 3 == len(both.repeated)
+
+
+def test_edit_in_place(client: OrthancClient) -> None:
+    """An instance that keeps its identifiers is its own result, and never counts as left behind."""
+    ids = ids_of(store(client, instances=2))
+    keep = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+    body = {"Replace": {"StudyDescription": "x"}, "Keep": keep, "Force": True, "Level": "Study"}
+    since = last_change(client)
+    job = wait(client, submit(client, Operation.MODIFY, body, ids), PATIENTLY_S)
+
+    found = map_outputs(client, job.outputs, ids)
+    assert {name: name for name in ids} == {name: result.orthanc_ids[3] for name, result in found.of.items()}
+    assert {} == outputs_since(client, since, ids)
+
+
+def test_one_bad_instance_of_four(orthanc: OrthancServer, client: OrthancClient) -> None:
+    """The others are edited, and the bad one has its reason: its file is lost on the server."""
+    ids = ids_of(store(client, instances=4))
+    lose_file(orthanc, client, ids[2])
+    job = wait(client, submit(client, Operation.ANONYMIZE, ANONYMIZE, ids), PATIENTLY_S)
+    found = map_outputs(client, job.outputs, ids)
+
+    assert JobState.SUCCESS is job.state
+    assert {ids[0], ids[1], ids[3]} == set(found.of)
+    assert None is probe(client, ids[0], Operation.ANONYMIZE, ANONYMIZE)
+    text = "the Orthanc cannot read the instance's file (Orthanc: 2006, not a regular file)"
+    assert (ReasonCode.SOURCE_UNREADABLE, text) == probe(client, ids[2], Operation.ANONYMIZE, ANONYMIZE)
+
+
+def test_reason_does_not_repeat_the_value(client: OrthancClient) -> None:
+    """A value that the server cannot write: all fail, and the tag is named, the value is not."""
+    ids = ids_of(store(client, instances=2))
+    body = {"Replace": {"Rows": "SECRET"}, "Transcode": "1.2.840.10008.1.2.4.90"}
+    job = wait(client, submit(client, Operation.MODIFY, body, ids), PATIENTLY_S)
+
+    assert ((), JobState.SUCCESS) == (job.output_instances, job.state)
+    text = "the value for 0028,0010 does not fit its VR (Orthanc: 15, bad file format)"
+    assert (ReasonCode.BAD_VALUE, text) == probe(client, ids[0], Operation.MODIFY, body)
+
+
+def test_probe_of_what_is_gone(client: OrthancClient) -> None:
+    """An instance that left the server is not found."""
+    reason = probe(client, UNKNOWN, Operation.ANONYMIZE, ANONYMIZE)
+
+    assert reason is not None
+    assert ReasonCode.NOT_FOUND is reason[0]
+
+
+def test_refused_calls_do_nothing(client: OrthancClient) -> None:
+    """An unknown instance and a missing Force are refused before any work."""
+    ids = ids_of(store(client))
+    since = last_change(client)
+
+    with pytest.raises(NotFound):
+        submit(client, Operation.ANONYMIZE, ANONYMIZE, [*ids, UNKNOWN])
+    with pytest.raises(BadRequest, match='naming PatientID requires "Force": true'):
+        submit(client, Operation.MODIFY, {"Replace": {"PatientID": "SECRET"}}, ids)
+    assert {} == outputs_since(client, since, ids)
+
+
+def test_cancelled_job_leaves_outputs_that_can_be_removed(client: OrthancClient) -> None:
+    """After a cancellation all outputs are found by the changes and can be deleted, also twice."""
+    ids = ids_of(store(client, instances=60))
+    since = last_change(client)
+    job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
+    while not read_job(client, job_id).output_instances:
+        pass
+    job = cancel(client, job_id, PATIENTLY_S)
+    left = outputs_since(client, since, ids)
+
+    assert job is not None
+    if job.state is JobState.FAILURE:  # else it was faster
+        assert job.failure is not None
+        assert CANCELLED == job.failure.orthanc_status
+    assert set(job.output_instances) == set(left)
+    delete_instances(client, [*left, UNKNOWN])
+    delete_instances(client, left)
+    assert {} == outputs_since(client, since, ids)
+    assert set(ids) == still_there(client, ids)
+    assert None is cancel(client, "no-such-job", PATIENTLY_S)
+
+
+def test_waiting_ends_at_the_deadline_and_when_stopped(client: OrthancClient) -> None:
+    """A paused job does not end by itself; it is asked twice a second, no more."""
+    ids = ids_of(store(client, instances=60))
+    job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
+    client.post(f"jobs/{job_id}/pause")
+    began = time.monotonic()
+
+    with pytest.raises(DeadlineExceeded, match="paused"):
+        wait(client, job_id, 1.2)
+    assert client.polls <= 1 + (time.monotonic() - began) / 0.5
+    with pytest.raises(Interrupted):
+        wait(client, job_id, PATIENTLY_S, stopped=lambda: True)
+    client.post(f"jobs/{job_id}/resume")
+    assert 60 == len(wait(client, job_id, PATIENTLY_S).output_instances)
+
+
+def test_lost_job_is_found(client: OrthancClient) -> None:
+    """A job whose identifier was never received is found by what it was made from, and no other job is."""
+    ids, others = (ids_of(store(client, instances=3)) for _ in range(2))
+    wait(client, submit(client, Operation.ANONYMIZE, ANONYMIZE, others), PATIENTLY_S)
+    job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
+
+    assert [job_id] == [job.id for job in find_jobs(client, Operation.ANONYMIZE, ids)]
+    assert [] == find_jobs(client, Operation.MODIFY, ids)
+    assert [] == find_jobs(client, Operation.ANONYMIZE, ids[:2])
+
+
+def test_results_are_told_from_originals_by_the_inventory(client: OrthancClient) -> None:
+    """Resolving a patient again also finds the results that landed in it, marked as such."""
+    uploads = store(client, instances=2)
+    wait(client, submit(client, Operation.MODIFY, {}, ids_of(uploads)), PATIENTLY_S)
+
+    found = list(resolve(client, ids_of(uploads, depth=0)))
+    assert 4 == len(found)
+    assert set(ids_of(uploads)) == {one.orthanc_ids[3] for one in found if one.orthanc_ids and not one.is_result}
