@@ -4,9 +4,9 @@
     python benchmarks/engine.py --count 10000 --size 64K
     python benchmarks/engine.py --json
 
-Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of it.
-Apart: the index of the folder, the plan, verification, and the start of the worker processes, which do not depend on how
-often the engine runs. Ratios of medians; when `cp -r` itself spreads by more than 20 %, rounds are added.
+Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of
+it. Apart: the index of the folder, the plan, verification, and the start of the worker processes, which do not depend
+on how often the engine runs. Ratios of medians; when `cp -r` itself spreads by more than 20 %, rounds are added.
 """
 
 from __future__ import annotations

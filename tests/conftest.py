@@ -72,7 +72,12 @@ def _start_server(home: Path) -> str:
     # Through a shell, so that it is no child of this worker, which may end before the others.
     command = f'"{prefect}" server start --host 127.0.0.1 --port {port} >"{log}" 2>&1 & echo $!'
     started = subprocess.run(
-        ["/bin/sh", "-c", command], env=environment, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ["/bin/sh", "-c", command],
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + SERVER_START_SECONDS
     while time.monotonic() < deadline:
@@ -80,7 +85,9 @@ def _start_server(home: Path) -> str:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return f"{started.stdout.strip()} {port}"
         time.sleep(0.2)
-    message = f"the Prefect server did not start within {SERVER_START_SECONDS} s; see {log.name} in pytest's base folder"
+    message = (
+        f"the Prefect server did not start within {SERVER_START_SECONDS} s; see {log.name} in pytest's base folder"
+    )
     raise RuntimeError(message)
 
 

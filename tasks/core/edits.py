@@ -53,14 +53,15 @@ class Edits:
         yield from self.keep
 
     def normalized(self) -> Edits:
-        """Return the same edits with each path in one list only, in ascending order.
+        """Return the same edits with each tag in one list only, in ascending order.
 
-        Orthanc reads Remove, Replace, Keep in this order and the last one wins (reference 2.2; 1.10.1 to 1.13.0).
+        Orthanc reads Remove, Replace, Keep in this order and the last one wins (reference 2.2; 1.10.1 to 1.13.0). A nested
+        path in Keep is no such case: it shields the element from the profile only (1.10.1, 1.12.7).
         """
-        keep = set(self.keep)
+        keep = {path for path in self.keep if not path.is_nested}
         replace = {path: value for path, value in sorted(self.replace.items()) if path not in keep}
         remove = {path for path in self.remove if path not in keep and path not in replace}
-        return Edits(replace, tuple(sorted(remove)), tuple(sorted(keep)))
+        return Edits(replace, tuple(sorted(remove)), tuple(sorted(set(self.keep))))
 
 
 def merge(general: Edits, particular: Edits) -> Edits:

@@ -109,7 +109,7 @@ def add_instances(
     Args:
         ledger: Prepared.
         found: In any order.
-        accept_unstable: Whether instances of studies that may still be arriving are taken; otherwise they are ``failed``.
+        accept_unstable: Whether instances of studies that may still be arriving are taken, or else ``failed``.
 
     """
     series_numbers: dict[tuple[str, ...], int] = {}

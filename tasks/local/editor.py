@@ -16,7 +16,7 @@ from tasks.core.tags import PATIENT_NAME, PIXEL_DATA, SPECIFIC_CHARACTER_SET, de
 from tasks.local.actions import Action
 from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
 from tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
-from tasks.local.given_items import treated_items
+from tasks.local.given_items import treated_items, values_of_paths
 from tasks.local.rules import step_into
 from tasks.local.values import choose_vr, encode_element, encode_value
 
@@ -115,6 +115,8 @@ class Editor:
 
         """
         rules = self._rules
+        if rules.problem is not None:
+            raise InstanceFailed(rules.problem.code, str(rules.problem))
         charset = self._charset_of(elements) or DEFAULT
         if rules.sets_character_set:
             self._old_charset = charset
@@ -296,9 +298,7 @@ class Editor:
     ) -> None:
         start, content, stop, end, elements = item
         rules = self._rules
-        new_values: dict[int, Value] = {}
-        for node in nodes:
-            new_values.update(node.replace)
+        new_values = values_of_paths(nodes) if nodes else {}
         actions = rules.shielded if shielded else rules.nested
         above = self._old_charset
         declared = self._charset_of(elements)

@@ -3,7 +3,7 @@
 Orthanc replaces first and then looks into all items, those it has just written among them (reference 2.2, steps 6 to
 10; 1.10.1, 1.12.7).
 
-Public names: ``treated_items``.
+Public names: ``treated_items``, ``values_of_paths``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,31 @@ def treated_items(
 
     """
     return tuple(_item(item, rules, subject, step_into(nodes, tag, index)) for index, item in enumerate(items))
+
+
+def values_of_paths(nodes: tuple[PathNode, ...]) -> dict[int, Value]:
+    """Return what the paths that end in one item give, and in items given so what longer paths replace."""
+    values = {tag: value for node in nodes for tag, value in node.replace.items()}
+    for tag, value in values.items():
+        if isinstance(value, tuple):
+            values[tag] = _with_replacements(tag, value, nodes)
+    return values
+
+
+def _with_replacements(tag: int, items: tuple[Item, ...], nodes: tuple[PathNode, ...]) -> tuple[Item, ...]:
+    return tuple(_replaced(item, step_into(nodes, tag, index)) for index, item in enumerate(items))
+
+
+def _replaced(item: Item, nodes: tuple[PathNode, ...]) -> Item:
+    if not nodes:
+        return item
+    elements = dict(item)
+    for node in nodes:
+        elements.update(node.replace)
+    for tag, value in elements.items():
+        if isinstance(value, tuple):
+            elements[tag] = _with_replacements(tag, value, nodes)
+    return tuple(sorted(elements.items()))
 
 
 def _item(item: Item, rules: Rules, subject: Subject, nodes: tuple[PathNode, ...]) -> Item:

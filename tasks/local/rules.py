@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from tasks.core.errors import InstanceFailed
 from tasks.core.request import Operation
 from tasks.core.tags import (
     DEIDENTIFICATION_METHOD,
@@ -27,7 +28,10 @@ from tasks.core.tags import (
     is_computed,
 )
 from tasks.local.actions import Action
+from tasks.local.character_sets import character_set
+from tasks.local.encoding import EXPLICIT_LITTLE
 from tasks.local.profiles import load_profile
+from tasks.local.values import encode_element
 
 if TYPE_CHECKING:
     from tasks.core.edits import Value
@@ -93,6 +97,7 @@ class Rules:
         given_identifiers: Identifiers in Replace: written even where they are absent or equal already.
         given_sequences: Sequences in Replace with items, which are treated like those of the file.
         paths: The nested paths of the request, or None.
+        problem: A value that no file takes, although the path to it may lead nowhere: Orthanc fails each instance.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
 
     """
@@ -110,6 +115,7 @@ class Rules:
     given_identifiers: tuple[int, ...] = ()
     given_sequences: tuple[int, ...] = ()
     paths: PathNode | None = None
+    problem: InstanceFailed | None = None
     sets_character_set: bool = False
 
     @property
@@ -176,6 +182,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         rules.values.pop(tag, None)
     rules.given_sequences = tuple(tag for tag, value in rules.values.items() if value and isinstance(value, tuple))
     rules.paths = _compile_paths(request)
+    rules.problem = _problem_of_paths(request)
     rules.sets_character_set = rules.top.get(SPECIFIC_CHARACTER_SET) in (Action.SET, Action.DROP)
     return rules
 
@@ -230,6 +237,17 @@ def _compile_paths(request: Request) -> PathNode | None:
         if path.is_nested and not is_computed(path.tag):
             root.step(path.parents).replace[path.tag] = value
     return root if root.children else None
+
+
+def _problem_of_paths(request: Request) -> InstanceFailed | None:
+    charset = character_set(b"ISO_IR 192")
+    for path, value in request.edits.replace.items():
+        if path.is_nested and not is_computed(path.tag):
+            try:
+                encode_element(path.tag, value, charset, EXPLICIT_LITTLE)
+            except InstanceFailed as problem:
+                return problem
+    return None
 
 
 def step_into(nodes: tuple[PathNode, ...], tag: int, index: int) -> tuple[PathNode, ...]:

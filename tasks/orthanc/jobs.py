@@ -216,8 +216,10 @@ def _late(job: Job, deadline_s: float) -> str:
 def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
     """Cancel a job and wait until it has really stopped; what it wrote stays.
 
-    A job that has ended already stays as it is. (A paused job of 1.12 is marked as failed at once while its threads may
-    still finish what they have begun.)
+    A job that has ended already stays as it is. Once this returns nothing more is written (25 cancellations each on
+    1.10.1 and 1.12.7), but the outputs in the job are not all: on 1.12.7 the last one of each of its threads is on the
+    server only, so ask ``mapping.outputs_since``. (A paused job of 1.12 counts as failed at once while its
+    threads may still finish what they have begun.)
 
     Returns:
         The job in state Success or Failure, None when the server does not know it.

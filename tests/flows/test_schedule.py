@@ -28,7 +28,7 @@ def _next_times(path: Path, count: int, start: datetime) -> list[datetime]:
     else:
         assert schedule.interval is not None
         built = IntervalSchedule(interval=schedule.interval, anchor_date=start)
-    return asyncio.run(built.get_dates(count, start=start))
+    return list(asyncio.run(built.get_dates(count, start=start)))
 
 
 def test_two_in_the_morning_stays_two_in_the_morning(job: Job) -> None:

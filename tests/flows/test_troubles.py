@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -11,8 +12,6 @@ import pydicom
 from tests.jobs import DEMO_DATA, files_of, read_csv
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.jobs import Job
 
 
@@ -27,19 +26,17 @@ def _sound_files(source: Path) -> list[Path]:
     """Copy 20 sound files; return them."""
     source.mkdir()
     found = sorted(path for path in DEMO_DATA.rglob("*") if path.is_file())[:20]
-    return [shutil.copy(path, source / f"{number:02}.dcm") for number, path in enumerate(found)]
+    return [Path(shutil.copy(path, source / f"{number:02}.dcm")) for number, path in enumerate(found)]
 
 
 def test_a_folder_with_everything_in_it(job: Job) -> None:
     """Of 20 sound files and 5 bad ones the sound ones are done and the report names what became of each bad one."""
     _sound_files(job.source)
-    package = pydicom.data.get_testdata_file("MR_truncated.dcm")
-    shutil.copy(package, job.source / "truncated.dcm")
-    shutil.copy(pydicom.data.get_testdata_file("DICOMDIR"), job.source / "DICOMDIR")
+    shutil.copy(_test_file("MR_truncated.dcm"), job.source / "truncated.dcm")
+    shutil.copy(_test_file("DICOMDIR"), job.source / "DICOMDIR")
     (job.source / "notes.txt").write_text("scanned on Tuesday")
     (job.source / "empty.dcm").touch()
-    dataset = pydicom.dcmread(pydicom.data.get_testdata_file("rtplan.dcm"))
-    dataset = _minimal_copy(dataset)
+    dataset = _minimal_copy(pydicom.dcmread(_test_file("rtplan.dcm")))
     dataset.save_as(job.source / "deep.dcm", enforce_file_format=True)
     deep = job.source / "deep.dcm"
     deep.write_bytes(_deep(deep.read_bytes(), 2000))
@@ -63,6 +60,13 @@ def test_a_folder_with_everything_in_it(job: Job) -> None:
     failures = read_csv(run_dir / "failures.csv")
     assert 2 == len(failures)
     assert 20 == len(files_of(job.destination))
+
+
+def _test_file(name: str) -> str:
+    """Return the path of a file of pydicom's package."""
+    path = pydicom.data.get_testdata_file(name)
+    assert isinstance(path, str)
+    return path
 
 
 def _minimal_copy(dataset: pydicom.Dataset) -> pydicom.Dataset:
@@ -151,9 +155,9 @@ def test_what_arrives_later_is_found_by_resume(demo_job: Job) -> None:
     rows = demo_job.inventory()
     demo_job.write_manifest(rows)
     studies = {row["StudyInstanceUID"] for row in rows if row["instances"] == "1"}
-    late = next(
+    late = min(
         path
-        for path in sorted(demo_job.source.rglob("*"))
+        for path in demo_job.source.rglob("*")
         if path.is_file() and pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID in studies
     )
     content = late.read_bytes()

@@ -145,7 +145,7 @@ def test_cancelled_job_leaves_outputs_that_can_be_removed(client: OrthancClient)
     if job.state is JobState.FAILURE:  # else it was faster
         assert job.failure is not None
         assert CANCELLED == job.failure.orthanc_status
-    assert set(job.output_instances) == set(left)
+    assert set(job.output_instances) <= set(left)  # the list of a cancelled job of 1.12.7 lacks the last one
     delete_instances(client, [*left, UNKNOWN])
     delete_instances(client, left)
     assert {} == outputs_since(client, since, ids)

@@ -111,6 +111,11 @@ ACCEPTED: Final = (
         conditions.strict_identifiers,
     ),
     Accepted(
+        "spellings of tags in items",
+        "are the same as everywhere; Orthanc takes no parentheses and blanks there",
+        conditions.odd_spelling_in_item,
+    ),
+    Accepted(
         "hardening",
         "curves and overlays at top level are removed, nested PatientName and PatientID mapped; only when it is on",
         conditions.hardening,

@@ -42,6 +42,8 @@ _MISTAKES: Final = (
     "stands twice",
     "unknown tag",
     "an index is a number",
+    "a value is text in quotes",
+    "is no sequence, so its value is text",
     "KeepSource",
 )
 _NEWER_VRS: Final = frozenset({"OV", "SV", "UV"})
@@ -166,8 +168,36 @@ def lost_text(case: Case, found: Difference) -> bool:
     if found.kind != "value" or theirs is None or ours is None or found.files is None or case.request is None:
         return False
     requested = {text.rstrip(" ") for _, text in _texts(case.request.edits.replace.items()) if not text.isascii()}
-    declared = found.files[2].dataset.get(SPECIFIC_CHARACTER_SET)
+    declared = _declared(found)
     return decoded(ours, declared) in requested and decoded(theirs, declared) not in requested
+
+
+def _declared(found: Difference) -> Element | None:
+    """Return the SpecificCharacterSet that counts for an element of the engine's result."""
+    assert found.files is not None
+    dataset = found.files[2].dataset
+    declared = dataset.get(SPECIFIC_CHARACTER_SET)
+    for tag, index in found.where:
+        items = dataset[tag].items
+        if items is None or index >= len(items):
+            break
+        dataset = items[index]
+        declared = dataset.get(SPECIFIC_CHARACTER_SET, declared)
+    return declared
+
+
+def odd_spelling_in_item(case: Case, found: Difference) -> bool:
+    """A tag in parentheses or between blanks inside an item, which Orthanc takes everywhere else."""
+    return found.kind == "only-ours" and _has_odd_spelling(case.body.get("Replace"))
+
+
+def _has_odd_spelling(value: object, *, in_item: bool = False) -> bool:
+    if isinstance(value, list):
+        return any(_has_odd_spelling(item, in_item=True) for item in value)
+    if not isinstance(value, dict):
+        return False
+    odd = in_item and any("(" in name or name != name.strip() for name in value)
+    return odd or any(_has_odd_spelling(inner, in_item=in_item) for inner in value.values())
 
 
 def refused_text(case: Case, found: Difference) -> bool:
@@ -302,11 +332,13 @@ def embedded_object(case: Case, found: Difference) -> bool:
 
 
 def private_creator(case: Case, found: Difference) -> bool:
-    """The VR of a new private creator."""
+    """The VR of a new private creator, and the padding that goes with it."""
     theirs, ours = found.theirs, found.ours
-    if found.kind != "vr" or theirs is None or ours is None or not found.tag & 0x10000:
+    if theirs is None or ours is None or not found.tag & 0x10000 or not 0x10 <= found.tag & 0xFFFF <= 0xFF:
         return False
-    return 0x10 <= found.tag & 0xFFFF <= 0xFF and (theirs.vr, ours.vr) == ("UN", "LO")
+    if found.kind == "vr":
+        return (theirs.vr, ours.vr) == ("UN", "LO")
+    return found.kind == "value" and ours.vr in ("LO", "") and _text(theirs) == _text(ours)
 
 
 def collision(case: Case, found: Difference) -> bool:
@@ -329,7 +361,9 @@ def multi_valued_uid(case: Case, found: Difference) -> bool:
         return False
     old, new = (element.value.rstrip(b"\0 ").split(b"\\") for element in (source, ours))
     mapped = all(
-        (not before.strip(b" \0") and not after) or OUR_UID.fullmatch(after) or padded_uid(after.decode("latin-1")) in case.given
+        (not before.strip(b" \0") and not after)
+        or OUR_UID.fullmatch(after)
+        or padded_uid(after.decode("latin-1")) in case.given
         for before, after in zip(old, new, strict=False)
     )
     return len(old) == len(new) > 1 and mapped and ORTHANC_UID.fullmatch(theirs.value) is not None
