@@ -66,19 +66,27 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
     rows = dict(ledger.select("SELECT verdict, count(*) FROM manifest_row GROUP BY verdict"))
     planned = rows.pop("", 0)
     others = "".join(f", {count} {verdict}" for verdict, count in sorted(rows.items()))
+    if ledger.meta("server_version"):
+        _print(f"server:           Orthanc {ledger.meta('server_version')}")
     _print(f"rows:             {planned} planned{others}")
     counts = ledger.select(
         "SELECT count(*), count(DISTINCT s.series), count(DISTINCT s.study), count(DISTINCT s.patient),"
         " sum(i.outcome <> ''), sum(i.size) FROM instance i JOIN series s ON s.id = i.series"
     )[0]
     _print(f"to edit:          {counts[0]} instances, {counts[1]} series, {counts[2]} studies, {counts[3]} patients")
-    _print(f"                  {(counts[5] or 0) / 1e6:,.1f} MB to {config.destination and config.destination.folder}")
+    _print(f"                  {(counts[5] or 0) / 1e6:,.1f} MB to {_destination(config)}")
     for reason, count in ledger.select(
         "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
     ):
         _print(f"will fail:        {count} instances, {reason}")
     for code, count in ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code"):
         _print(f"source problems:  {count} {code}")
+
+
+def _destination(config: Config) -> str:
+    if config.destination is None:
+        return "the same Orthanc"
+    return str(config.destination.folder or config.destination.orthanc)
 
 
 def _show_requests(ledger: Ledger, config: Config) -> None:

@@ -73,6 +73,8 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
             "install the extra `codecs` or use engine orthanc"
         )
         problems.append(Problem(text, key="options.Transcode"))
+    if config.execution.runner == "dask":
+        problems.append(Problem("dask comes with a later version; use threads", key="execution.runner"))
     if problems:
         raise InvalidInput(problems)
     key = load_key(config)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
@@ -103,7 +102,6 @@ def _swap_words(dataset: Dataset, *, was_little: bool) -> None:
 
     Pixels of 32 bits count as one word, as pydicom and the big endian files of its package have it.
     """
-    correct_ambiguous_vr(dataset, was_little)
     dataset.set_original_encoding(is_implicit_vr=False, is_little_endian=not was_little)
     for element in dataset:
         if element.VR == "SQ":

@@ -151,6 +151,7 @@ def test_a_killed_worker_costs_nothing(
 
     assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
     assert dict.fromkeys((1, 2), (Outcome.DONE, None)) == again.outcomes()
+    assert [2] == again.trips
     assert reference == contents(tmp_path / "results")
 
 

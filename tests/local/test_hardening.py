@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from tasks.core.identifiers import DicomIdentifiers
 from tasks.core.request import DICOM_VERSIONS
+from tasks.local.source_file import SourceFile
+from tasks.local.splice import assemble
+from tasks.local.subject import References, Subject
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, elements, instance
-from tests.local.edits import PSEUDONYMS, anonymize, anonymized, modified
+from tests.local.edits import PSEUDONYMS, anonymize, anonymized, modified, read
 
 SEQUENCES = (0x00081115, 0x0040A043, 0x00081199)
 """Sequences that every profile keeps: ReferencedSeries, ConceptNameCode, ReferencedSOP."""
@@ -63,6 +67,19 @@ def test_another_patient_inside_an_item_gets_his_own_id() -> None:
     assert ("P-1", "P-2") == (kept.PatientID, innermost(kept, 1).PatientID)
 
 
+def test_two_new_ids_of_one_patient() -> None:
+    """Where two rows give one patient different IDs, nested ones follow the row's own, not the other's."""
+    data = instance(nested(1, PatientID="P-1"))
+    references = References(PSEUDONYMS, patient_ids={"P-1": "AAA"})
+    original = DicomIdentifiers("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1")
+    subject = Subject(original, original._replace(patient_id="BBB"), None, references)
+    rules = anonymize({"Replace": {"PatientID": "BBB"}})
+
+    with SourceFile.of_bytes(data) as source:
+        result = assemble(source, source.scan(), rules.compiled(source)[0], subject).to_bytes()
+    assert "BBB" == innermost(read(result), 1).PatientID
+
+
 def test_empty_nested_ids_and_names_stay_empty() -> None:
     """Nothing is made up for an item that names nobody."""
     item = innermost(anonymized(instance(nested(1, PatientName="", PatientID=""))), 1)
@@ -86,6 +103,14 @@ def test_removed_name_goes_at_every_depth() -> None:
     assert "PatientName" not in after
     assert "PatientName" not in innermost(after, 3)
     assert after.PatientID == innermost(after, 3).PatientID
+
+
+def test_removed_name_goes_from_kept_sequences() -> None:
+    """Remove of PatientName and PatientName's place in a kept sequence: Remove is the user's word on the name."""
+    after = anonymized(instance(nested(2, **NAMES)), {"Remove": ["PatientName"], "Keep": ["0040,a043"]})
+
+    assert "PatientName" not in innermost(after, 2)
+    assert after.PatientID == innermost(after, 2).PatientID
 
 
 def test_kept_name_stays_at_every_depth() -> None:

@@ -111,6 +111,20 @@ def test_words_elsewhere_change_their_byte_order(source: Syntax, target: Syntax)
     assert b"\1\2\3\4" == after.EncapsulatedDocument
 
 
+def test_lookup_table_of_an_ambiguous_vr() -> None:
+    """A table that implicit VR leaves open between US and OW holds the same numbers in big endian."""
+    table = (
+        Element(0x00283002, "US", np.array([2, 0, 16], "<u2").tobytes()),
+        Element(0x00283006, "OW", np.array([5, 770], "<u2").tobytes()),
+    )
+    extra = Element(0x00283000, "SQ", (Item(table),))
+    after = dcmread(io.BytesIO(transcode(image(IMPLICIT, extra), BIG.uid)))
+    (item,) = after[0x00283000].value
+
+    assert [2, 0, 16] == list(item[0x00283002].value)
+    assert ("OW", [5, 770]) == (item[0x00283006].VR, np.frombuffer(item[0x00283006].value, ">u2").tolist())
+
+
 def test_object_without_pixels() -> None:
     """A report has nothing to decode: it is written in an uncompressed syntax as any other dataset."""
     after = dcmread(io.BytesIO(transcode(instance(PatientComments="text"), DEFLATED.uid)))

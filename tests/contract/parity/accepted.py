@@ -116,6 +116,11 @@ ACCEPTED: Final = (
         conditions.odd_spelling_in_item,
     ),
     Accepted(
+        "empty numbers in items",
+        "are written, since Clear must work at any depth; Orthanc takes them at top level only",
+        conditions.empty_number_in_item,
+    ),
+    Accepted(
         "hardening",
         "curves and overlays at top level are removed, nested PatientName and PatientID mapped; only when it is on",
         conditions.hardening,

@@ -268,6 +268,8 @@ def compare(case: Case, deck: Deck, sent: list[str], theirs: Outcome, ours: Outc
         result.pairs = len(sent)
         if not (ours.refused or ours.files):
             pass  # refused file by file
+        elif theirs.refused.startswith("404/17 Study not found"):
+            pass  # a race inside of Orthanc 1.12.7 when files of several studies are reconstructed; not an answer
         elif theirs.refused and not ours.refused:
             walk.report("accepted", detail=theirs.refused)
         elif ours.refused and not theirs.refused and theirs.files:

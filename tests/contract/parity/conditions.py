@@ -71,7 +71,7 @@ def patient_name(case: Case, found: Difference) -> bool:
     assert found.files is not None
     ours = found.files[2].dataset
     patient_id = decoded(ours.get(PATIENT_ID), ours.get(SPECIFIC_CHARACTER_SET))
-    new_name = f"Anonymized^{patient_id[:8]}".rstrip()
+    new_name = f"Anonymized^{patient_id[:8]}".rstrip(" ")
     written = decoded(found.ours, ours.get(SPECIFIC_CHARACTER_SET))
     return re.fullmatch(r"Anonymized[0-9]+", _text(found.theirs)) is not None and written == new_name
 
@@ -186,6 +186,15 @@ def _declared(found: Difference) -> Element | None:
     return declared
 
 
+def empty_number_in_item(case: Case, found: Difference) -> bool:
+    """A number or AT below top level that is to be emptied."""
+    if found.kind != "only-ours" or case.request is None:
+        return False
+    replace = case.request.edits.replace.items()
+    below = [(path, value) for path, value in replace if path.is_nested or isinstance(value, tuple)]
+    return any(not text and choose_vr(tag) in _NUMBER_VRS for tag, text in _texts(below))
+
+
 def odd_spelling_in_item(case: Case, found: Difference) -> bool:
     """A tag in parentheses or between blanks inside an item, which Orthanc takes everywhere else."""
     return found.kind == "only-ours" and _has_odd_spelling(case.body.get("Replace"))
@@ -212,10 +221,10 @@ def refused_text(case: Case, found: Difference) -> bool:
 def named_reference(case: Case, found: Difference) -> bool:
     """Nested identifiers that the request names at top level: Orthanc leaves or maps them, the engine follows."""
     theirs, ours, source = found.theirs, found.ours, found.source
-    if not _is_anonymize(case) or found.kind != "value" or theirs is None or ours is None or source is None:
+    if not _is_anonymize(case) or found.kind != "value" or theirs is None or ours is None:
         return False
     named = [tag for tag in REFERENCED_UIDS if _at_top(case, tag, "keep") or _at_top(case, tag, "replace")]
-    untouched = found.tag in named and bool(found.where) and theirs.value == source.value
+    untouched = found.tag in named and bool(found.where) and (source is None or theirs.value == source.value)
     if untouched and (OUR_UID.fullmatch(ours.value) or ours.value in case.given):
         return True
     other = ORTHANC_UID.fullmatch(theirs.value) is not None or theirs.value.startswith(b"data:")
