@@ -21,7 +21,6 @@ from tasks.apply import apply
 from tasks.chunks import give_up, instances_to_do, open_chunks
 from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
 from tasks.engines import open_engine
-from tasks.failed_states import failed_state
 from tasks.live import Live, going_live
 from tasks.load import load
 from tasks.plan import plan
@@ -61,7 +60,7 @@ def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
             raise InvalidInput("give either config or run_dir")
         run = safely(open_run)(Path(run_dir or plan(load(config))))
     except DeidflowError as error:
-        return failed_state(error)
+        return Failed(message=str(error))
     try:
         return _work(run)
     finally:
@@ -89,7 +88,7 @@ def _work(run: Run) -> State[Any]:
             publish(name, return_state=True)
     if live.failure is not None:
         run.ledger.set_meta("unusable", str(live.failure))
-        return failed_state(live.failure)
+        return Failed(message=str(live.failure))
     if live.verdict is not None and live.verdict.reconciled:
         return Completed(message="everything reconciled")
     return Failed(message="some rows are not done; see the report")

@@ -1,22 +1,31 @@
 """The Prefect task that does one chunk; the only layer that tries again.
 
-Public names: ``apply``.
+Public names: ``apply``, ``may_pass``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
+from prefect.states import Failed
 
 from tasks.chunks import apply_chunk
-from tasks.core.errors import DeidflowError, Interrupted, Unusable
-from tasks.failed_states import failed_state, may_pass
+from tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
 from tasks.live import live_run
 from tasks.safe_errors import safely
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import State
+    from prefect import Task
+    from prefect.client.schemas.objects import State, TaskRun
+
+_MAY_PASS: Final = "MayPass"  # noqa: S105 (a state's name)
+
+
+def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether a failed chunk is tried again: for faults that may pass, and for nothing else."""
+    del task, task_run
+    return state.name == _MAY_PASS
 
 
 @task(name="apply", task_run_name="apply-{number}", persist_result=False, retry_condition_fn=may_pass)
@@ -42,5 +51,6 @@ def apply(run_dir: str, number: int) -> State[Any] | None:
         if isinstance(error, Unusable):
             live.run.stop.set()
         live.errors[number] = error
-        return failed_state(error)
+        # Returned, not raised: Prefect would log a traceback.
+        return Failed(name=_MAY_PASS if isinstance(error, TransientError) else "Failed", message=str(error))
     return None

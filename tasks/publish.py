@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefect import task
+from prefect.states import Failed
 
 from tasks.core.errors import DeidflowError
 from tasks.deletion import delete_sources
-from tasks.failed_states import failed_state
 from tasks.live import live_run
 from tasks.reports import publish_reports
 from tasks.safe_errors import safely
@@ -35,5 +35,5 @@ def publish(run_dir: str) -> State[Any] | None:
             live.verdict = safely(publish_reports)(live.run, live.progress)
     except DeidflowError as error:
         live.failure = error
-        return failed_state(error)
+        return Failed(message=str(error))
     return None

@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from prefect import task
+from prefect.states import Failed
 
 from tasks.core.errors import DeidflowError
-from tasks.failed_states import failed_state
 from tasks.live import live_run
 from tasks.reports import note_seconds
 from tasks.safe_errors import safely
@@ -38,6 +38,6 @@ def reconcile(run_dir: str) -> State[Any] | None:
         safely(verify_results)(live.run, live.progress, full=wanted == "full")
     except DeidflowError as error:
         live.failure = error
-        return failed_state(error)
+        return Failed(message=str(error))
     note_seconds(live.run, "verify", time.monotonic() - started)
     return None

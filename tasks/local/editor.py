@@ -242,8 +242,11 @@ class Editor:
             new = encode_value(tag, vr, name, charset, encoding) if name is not None and raw.strip() else raw
         if new == raw:
             output.span(start, end)
-        else:
+            return
+        try:
             output.parts.append(element_header(tag, vr, len(new), encoding) + new)
+        except OverflowError as error:
+            raise InstanceFailed(ReasonCode.BAD_VALUE, f"{describe_tag(tag)}: {error}") from None
 
     def _action_of_paths(self, tag: int, nodes: tuple[PathNode, ...], action: Action | None) -> Action | None:
         """Return the action where the request names the element by a path; a later list wins (reference 2.2)."""

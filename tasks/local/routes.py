@@ -16,12 +16,14 @@ from tasks.core.errors import InstanceFailed, InvalidInput, Problem
 from tasks.core.given_identifiers import GivenIdentifiers
 from tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
 from tasks.core.identity import new_identifiers
+from tasks.core.locks import lock_folder
 from tasks.core.outcomes import Outcome, ReasonCode
 from tasks.core.pseudonyms import Key, Pseudonyms
 from tasks.core.request import Operation, Request, parse_request
 from tasks.core.source import SourceInstance
 from tasks.local.copies import are_equal
 from tasks.local.index import find_files, read_index_entries
+from tasks.local.store import clear_partial_results
 from tasks.local.transcoder import can_write
 from tasks.local.worker import Worker, WorkerSettings
 
@@ -62,7 +64,13 @@ class BulkRoutes:
             hardening: Anonymize: also remove overlays, curves, and nested names and IDs.
             overwrite: Whether other objects under a result's name are replaced.
 
+        Raises:
+            InvalidInput: One of the folders lies inside the other, so that results would become sources.
+
         """
+        inner, outer = destination.resolve(), source.resolve()
+        if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+            raise InvalidInput([Problem("source and destination lie inside one another", key="destination")])
         self._folder = os.fsencode(str(source))
         self._destination = destination
         self._key, self._scope = key, scope
@@ -145,8 +153,11 @@ class BulkRoutes:
             if len(same) > 1 and not are_equal(self._folder, [entry.path for entry in same]):
                 text = f"{len(same)} different files claim to be this instance"
                 results.append(InstanceResult(number, Outcome.FAILED, ReasonCode.AMBIGUOUS_SOURCE, text))
+        ambiguous = {result.id for result in results}
         results += [
-            InstanceResult(one.id, Outcome.FAILED, ReasonCode.IDENTIFIER_COLLISION) for one in plan if seen[one.new] > 1
+            InstanceResult(one.id, Outcome.FAILED, ReasonCode.IDENTIFIER_COLLISION)
+            for one in plan
+            if seen[one.new] > 1 and one.id not in ambiguous
         ]
         self._destination.mkdir(parents=True, exist_ok=True)
         settings = WorkerSettings(
@@ -159,7 +170,9 @@ class BulkRoutes:
             given,
         )
         failed = {result.id for result in results}
-        results += Worker(settings).edit([(request, [one for one in plan if one.id not in failed])])
+        with lock_folder(self._destination, "the destination"):
+            results += Worker(settings).edit([(request, [one for one in plan if one.id not in failed])])
+            clear_partial_results(str(self._destination))
         return plan, sorted(results)
 
     def _parse(self, operation: Operation, body: Mapping[str, Any]) -> Request:

@@ -47,6 +47,7 @@ MAX_WINDOW_BYTES: Final = 1 << 30
 MAX_INFLATED_BYTES: Final = 1 << 30
 """A deflated dataset is held in memory; a bomb is refused."""
 
+_INFLATED_PIECE_BYTES: Final = 1 << 20
 _PREAMBLE_BYTES: Final = 128
 _MAGIC: Final = b"DICM"
 _META_GROUP: Final = 0x0002
@@ -60,6 +61,10 @@ class NotDicomError(InstanceFailed):
     def __init__(self) -> None:
         """Take nothing: there is nothing to tell."""
         super().__init__(ReasonCode.DAMAGED, "the file is not DICOM")
+
+
+class _HeadTooShort(Exception):
+    """The bytes at hand end inside the meta information."""
 
 
 @dataclass(slots=True)
@@ -99,6 +104,7 @@ class SourceFile:
         head: The first bytes of the file; all of them when it is small.
         body: What element offsets refer to: the file's own bytes, or the inflated dataset.
         body_size: Its length in bytes.
+        fault: Why a deflated dataset could be inflated in part only; its first elements may still identify it.
 
     """
 
@@ -108,6 +114,7 @@ class SourceFile:
     layout: Layout = field(init=False)
     body: bytes = field(init=False)
     body_size: int = field(init=False)
+    fault: ScanError | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Find the layout.
@@ -117,11 +124,24 @@ class SourceFile:
             ScanError: The meta information cannot be read.
 
         """
-        self.layout = _layout(self.head, self.size)
+        self.layout = self._find_layout()
         self.body, self.body_size = self.head, self.size
+        self.fault = None
         if self.layout.deflated:
-            self.body = self._inflate()
+            self.body, self.fault = self._inflate()
             self.body_size = len(self.body)
+
+    def _find_layout(self) -> Layout:
+        while True:
+            try:
+                return _layout(self.head, self.size)
+            except _HeadTooShort:
+                # Meta information longer than what was read first: private information, for example.
+                wanted = min(self.size, 4 * len(self.head))
+                if self.descriptor < 0 or wanted == len(self.head):
+                    text = "the file ends inside its meta information"
+                    raise ScanError(text, len(self.head)) from None
+                self.head = _read(self.descriptor, 0, wanted)
 
     @classmethod
     def open(cls, path: str | bytes | os.PathLike[str], *, first_bytes: int = 0) -> Self:
@@ -183,6 +203,8 @@ class SourceFile:
 
         """
         elements = [] if elements is None else elements
+        if self.fault is not None and stop_after == UNDEFINED:
+            raise self.fault
         encoding = self.layout.encoding
         scanner = Scanner(self.body, 0, self.body_size, self.read)
         position = scanner.top(elements, self.dataset_start, encoding, stop_after)
@@ -212,21 +234,30 @@ class SourceFile:
             return self.head[start:]
         return _read(self.descriptor, start, self.size - start)
 
-    def _inflate(self) -> bytes:
+    def _inflate(self) -> tuple[bytes, ScanError | None]:
+        """Inflate the dataset as far as it goes; return what is wrong with the rest, too."""
         compressed = self.compressed_dataset()
+        start = self.layout.dataset_start
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        pieces: list[bytes] = []
+        size = 0
         try:
-            data = inflater.decompress(compressed, MAX_INFLATED_BYTES)
+            while not inflater.eof and size < MAX_INFLATED_BYTES:
+                piece = inflater.decompress(compressed, min(_INFLATED_PIECE_BYTES, MAX_INFLATED_BYTES - size))
+                compressed = inflater.unconsumed_tail
+                pieces.append(piece)
+                size += len(piece)
+                if not piece and not compressed:
+                    break
         except zlib.error:
-            text = "the deflated dataset cannot be inflated"
-            raise ScanError(text, self.layout.dataset_start) from None
-        if not inflater.eof:
-            if len(data) >= MAX_INFLATED_BYTES:
-                text = "the deflated dataset is larger than 1 GiB"
-                raise ScanError(text, self.layout.dataset_start, ReasonCode.UNSUPPORTED)
-            text = "the deflated dataset is cut off"
-            raise ScanError(text, self.size)
-        return data
+            return b"".join(pieces), ScanError("the deflated dataset cannot be inflated", start)
+        if inflater.eof:
+            return b"".join(pieces), None
+        if size >= MAX_INFLATED_BYTES:
+            fault = ScanError("the deflated dataset is larger than 1 GiB", start, ReasonCode.UNSUPPORTED)
+        else:
+            fault = ScanError("the deflated dataset is cut off", self.size)
+        return b"".join(pieces), fault
 
 
 def _read(descriptor: int, start: int, length: int) -> bytes:
@@ -252,7 +283,9 @@ def _layout(head: bytes, size: int) -> Layout:
     if len(head) - start < 8:  # noqa: PLR2004 (an element header)
         text = "the file ends before its first element"
         raise ScanError(text, len(head))
-    meta, dataset_start = _scan_meta(head, start, size)
+    meta, dataset_start = _scan_meta(head, start)
+    if dataset_start + 8 > len(head) and len(head) < size:
+        raise _HeadTooShort
     transfer_syntax = ""
     for tag, _, _, value, end, _ in meta:
         if tag == _TRANSFER_SYNTAX_UID:
@@ -269,7 +302,7 @@ def _group(head: bytes, position: int) -> int:
     return group if group in _FIRST_GROUPS else int.from_bytes(head[position : position + 2], "big")
 
 
-def _scan_meta(head: bytes, start: int, size: int) -> tuple[list[Element], int]:
+def _scan_meta(head: bytes, start: int) -> tuple[list[Element], int]:
     """Scan group 0002, always explicit little endian (PS3.10 7.1), by its tags: its own length is often wrong."""
     meta: list[Element] = []
     position = start
@@ -287,9 +320,8 @@ def _scan_meta(head: bytes, start: int, size: int) -> tuple[list[Element], int]:
                 raise ScanError(text, position)
             length = int.from_bytes(head[value : value + 4], "little")
             value += 4
-        if value + length > min(size, len(head)):
-            text = "the file ends inside its meta information"
-            raise ScanError(text, position)
+        if value + length > len(head):
+            raise _HeadTooShort
         meta.append((group << 16 | number, vr, position, value, value + length, None))
         position = value + length
     return meta, position

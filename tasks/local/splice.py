@@ -22,6 +22,8 @@ from tasks.local.encoding import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Encoding,
     element_header,
+    encoding_of,
+    is_uncompressed,
 )
 from tasks.local.subject import padded_uid
 
@@ -185,7 +187,9 @@ def _sop_class(source: SourceFile, elements: list[Element], rules: Rules) -> byt
 def _new_meta(source: SourceFile, elements: list[Element], rules: Rules, subject: Subject) -> bytes:
     """Return an empty preamble and the file meta information that PS3.10 requires, with deidflow as implementation."""
     sop_class = _sop_class(source, elements, rules)
-    syntax = source.layout.transfer_syntax or _syntax_of(source.layout.encoding)
+    syntax = source.layout.transfer_syntax
+    if not syntax or (is_uncompressed(syntax) and encoding_of(syntax) is not source.layout.encoding):
+        syntax = _syntax_of(source.layout.encoding)
     fields = [
         element_header(_VERSION, "OB", 2, EXPLICIT_LITTLE) + b"\0\1",
         _uid_element(_MEDIA_STORAGE_SOP_CLASS_UID, sop_class) if sop_class else b"",
