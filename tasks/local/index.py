@@ -147,6 +147,8 @@ def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifi
     charset = DEFAULT
     padding = " "
     for tag, vr, _, value, end, sequence in elements:
+        if tag > FRAME_OF_REFERENCE_UID:
+            break  # where the index stops reading, so that both see the same
         if tag == SPECIFIC_CHARACTER_SET:
             charset = character_set(source.read(value, end))
         elif tag in _IDENTIFYING and sequence is None:

@@ -79,6 +79,11 @@ ACCEPTED: Final = (
         conditions.lost_text,
     ),
     Accepted(
+        "control characters",
+        "are written as given; Orthanc drops them where the file's character set is plain ASCII or unknown",
+        conditions.control_characters,
+    ),
+    Accepted(
         "text that cannot be encoded",
         "the instance fails; Orthanc drops the characters in silence (reference 0, hazard 8)",
         conditions.refused_text,

@@ -46,6 +46,7 @@ _MISTAKES: Final = (
     "is no sequence, so its value is text",
     "KeepSource",
 )
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _NEWER_VRS: Final = frozenset({"OV", "SV", "UV"})
 _NUMBER_VRS: Final = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT"})
 _META_ADDED_BY_ORTHANC: Final = frozenset({0x00020002, 0x00020003, 0x00020010})
@@ -126,7 +127,7 @@ def meta_of_modify(case: Case, found: Difference) -> bool:
 def unknown_vr(case: Case, found: Difference) -> bool:
     """Public elements with VR UN: Orthanc leaves them, the engine goes by the tag."""
     source, theirs = found.source, found.theirs
-    if not _is_anonymize(case) or source is None or source.vr != "UN" or theirs is None or theirs.vr != "UN":
+    if source is None or source.vr != "UN" or theirs is None or theirs.vr != "UN":
         return False
     untouched = theirs.value == source.value
     return found.kind in ("value", "vr", "shape") and untouched and dictionary_vr(found.tag) is not None
@@ -159,7 +160,7 @@ def meta_of_dataset(case: Case, found: Difference) -> bool:
         return kept and _text(before) == _text(after) and (_text(found.source) != _text(before) or unknown)
     if tag != 0x00080016 or (after is not None and after.vr != "UN" and after.value):
         return False
-    return _text(found.ours) == (_text(after) or _text(found.source))
+    return _text(found.ours) == (_text(after) or _text(found.source) or _text(before))
 
 
 def lost_text(case: Case, found: Difference) -> bool:
@@ -169,7 +170,18 @@ def lost_text(case: Case, found: Difference) -> bool:
         return False
     requested = {text.rstrip(" ") for _, text in _texts(case.request.edits.replace.items()) if not text.isascii()}
     declared = _declared(found)
-    return decoded(ours, declared) in requested and decoded(theirs, declared) not in requested
+    # pydicom reads Shift JIS where JIS X 0201 is declared, which Orthanc writes without the escape sequences.
+    unannounced = b"\x1b" in ours.value and b"\x1b" not in theirs.value
+    return decoded(ours, declared) in requested and (unannounced or decoded(theirs, declared) not in requested)
+
+
+def control_characters(case: Case, found: Difference) -> bool:
+    """New text in a file of plain ASCII, from which Orthanc drops control characters."""
+    theirs, ours = found.theirs, found.ours
+    if found.kind != "value" or theirs is None or ours is None or case.request is None:
+        return False
+    texts = [text for _, text in _texts(case.request.edits.replace.items()) if _CONTROL.search(text)]
+    return any(_CONTROL.sub("", text).strip() == _text(theirs).strip() for text in texts)
 
 
 def _declared(found: Difference) -> Element | None:
@@ -300,6 +312,8 @@ def hardening(case: Case, found: Difference) -> bool:
     if found.kind == "missing" and not found.where:
         return found.tag >> 24 in (0x50, 0x60)
     theirs, ours, files = found.theirs, found.ours, found.files
+    if found.kind == "missing":  # Remove of a name or ID reaches into kept sequences, too
+        return found.tag in (PATIENT_NAME, PATIENT_ID) and _at_top(case, found.tag, "remove")
     if found.kind != "value" or not found.where or theirs is None or ours is None or files is None:
         return False
     if theirs.value != found.source.value:

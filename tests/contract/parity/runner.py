@@ -125,4 +125,4 @@ class Runner:
 
 def _short(body: Mapping[str, Any]) -> str:
     text = str(dict(body))
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return text if len(text) <= 900 else f"{text[:900]}..."
