@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--size", default="64K", help="of each instance (default: 64K)")
     parser.add_argument("--rounds", type=int, default=3, help="(default: 3)")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name, OrthancServer() as server:  # noqa: S108 (in memory)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name, OrthancServer() as server:
         folder = Path(name)
         generate(
             folder / "source",

@@ -50,7 +50,7 @@ def serve_configs(paths: tuple[Path, ...]) -> None:
         for path, name in zip(paths, names, strict=True)
         if names.count(name) > 1
     ]
-    if get_current_settings().api.url is None:
+    if not get_current_settings().api.url:
         problems.append(Problem(NO_SERVER))
     if problems:
         raise InvalidInput(problems)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Stopped = Callable[[], bool]
 
 _CANCEL_S: Final = 60.0
+_MAX_PROBES: Final = 50
 _LOST_JOB_S: Final = 60.0
 
 
@@ -113,7 +114,7 @@ class OrthancEngine:
                 job = read_job(self._client, memory.job)
             except NotFound:
                 job = None
-            if job is not None and job.state is JobState.SUCCESS:
+            if job is not None and job.state is JobState.SUCCESS and self._lists_all(job, memory.since, ids):
                 return job
             if job is not None and not job.state.is_final:
                 cancel(self._client, memory.job, _CANCEL_S)
@@ -127,6 +128,14 @@ class OrthancEngine:
         delete_instances(self._client, leftovers - set(ids))
         self._journal.forget(call.number)
         return None
+
+    def _lists_all(self, job: Job, since: int | None, ids: Sequence[str]) -> bool:
+        """Whether a job that ended well made nothing but what it lists.
+
+        A 1.10.1 that is killed starts its jobs anew: such a job ends well, too, and does not list all the copies that
+        it made before.
+        """
+        return since is not None and set(outputs_since(self._client, since, ids)) == set(job.output_instances)
 
     def _without_lost(self, call: Call, record: Record) -> Call:
         """Fail the instances that left the server since the plan was frozen."""
@@ -167,6 +176,8 @@ class OrthancEngine:
         if job.state is not JobState.SUCCESS:
             self._settle(call)
             raise job.failure or JobFailed(job.error_code)
+        if len(job.output_instances) != len(ids) and self._settle(call) is None:
+            raise TransientError("the Orthanc was started again while the job ran")
         return job
 
     def _results(self, call: Call, job: Job) -> list[InstanceResult]:
@@ -176,10 +187,15 @@ class OrthancEngine:
         if found.repeated:
             delete_instances(self._client, found.repeated)
         results = []
+        probed: list[InstanceResult] = []
         for instance in call.instances:
             made = found.of.get(instance.orthanc_id)
-            if made is None:
-                results.append(self._failure(call, instance))
+            if made is None and len(probed) < _MAX_PROBES:
+                probed.append(self._failure(call, instance))
+                results.append(probed[-1])
+            elif made is None:
+                # So many fail for one reason; asking for each would cost a request each.
+                results.append(probed[0]._replace(id=instance.id))
             else:
                 results.append(
                     InstanceResult(instance.id, Outcome.DONE, new=made.identifiers, new_orthanc_ids=made.orthanc_ids)

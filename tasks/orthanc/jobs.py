@@ -3,6 +3,10 @@
 Source: ``/tools/bulk-modify``, ``/tools/bulk-anonymize`` and ``/jobs`` of Orthanc 1.9.4 to 1.13.0. The server keeps the
 last ten finished jobs only (``JobsHistorySize``): a job that is not read before ten others have ended is ``NotFound``.
 
+The server's work for one instance grows with the size of its job. Tiny instances, anonymized, on 1.10.1: 1.0 ms in a
+job of 100, 1.3 ms of 200, 1.9 ms of 500, 4.1 ms of 1,000, 7.6 ms of 2,000, 12.8 ms of 3,000. On 1.12.7: 1.6 ms of 100,
+1.7 ms of 200, 2.1 ms of 500, 3.2 ms of 1,000, 8.5 ms of 2,000. Jobs of 200 to 500 are best.
+
 A server that was killed and started again does one of two things with a job that ran. 1.12.7 has it in Failure with
 code 0. 1.10.1 runs it again from the start, under other UIDs, and since the call is permissive it ends in Success:
 without the instances that are there from before, and with second copies of others (1,500 instances, killed after 295:

@@ -1,7 +1,7 @@
 """What a server holds under the identifiers of a manifest, down to the instance.
 
-Cost: three requests for every 1,000 identifiers and one for every 1,000 instances below them; 1,000 instances take
-some 60 ms (1.10.1, SQLite, one core with the client).
+Cost: three requests for every 1,000 identifiers and one for every 1,000 instances below them. 10,000 instances, by
+whatever rows, take 1.0 to 1.3 s on 1.10.1, and some 6 s of the server's time on 1.12.7 (SQLite, one core).
 
 Public names: ``resolve``, ``inventory``, ``find_levels``, ``still_there``.
 """

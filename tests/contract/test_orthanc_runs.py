@@ -144,7 +144,7 @@ def test_the_books_sample_calls(job: Job, server: Server) -> None:
 
 def test_a_patient_of_each_own_and_nothing_left(job: Job, server: Server, tmp_path: Path) -> None:
     """Patients with their own PatientID and name: every instance mapped, none split or merged, no identifier left."""
-    generate(tmp_path / "made", 300, 8 << 10, shape=Shape(patients=10, studies_per_patient=2))
+    generate(tmp_path / "made", 120, 8 << 10, shape=Shape(patients=6, studies_per_patient=2))
     server.upload(tmp_path / "made")
     originals = set(server.get("instances"))
     assert 0 == job("inventory", server.url, "-o", "all.csv").code

@@ -178,7 +178,7 @@ def test_an_object_in_the_way_is_never_overwritten(demo_job: Job) -> None:
     demo_job.write_manifest(demo_job.inventory()[:3])
     assert 0 == demo_job("run", "job.yaml", "--run-id", "one").code
     results = files_of(demo_job.destination)
-    victim = sorted(results)[0]
+    victim = min(results)
     (demo_job.destination / victim).write_bytes(b"somebody else's")
 
     second = demo_job("run", "job.yaml", "--run-id", "two")

@@ -237,6 +237,8 @@ def named_reference(case: Case, found: Difference) -> bool:
         return False
     named = [tag for tag in REFERENCED_UIDS if _at_top(case, tag, "keep") or _at_top(case, tag, "replace")]
     untouched = found.tag in named and bool(found.where) and (source is None or theirs.value == source.value)
+    given = {padded_uid(text) for _, text in _texts(case.request.edits.replace.items())} if case.request else set()
+    untouched = untouched or (found.tag in named and bool(found.where) and theirs.value in given)
     if untouched and (OUR_UID.fullmatch(ours.value) or ours.value in case.given):
         return True
     other = ORTHANC_UID.fullmatch(theirs.value) is not None or theirs.value.startswith(b"data:")
@@ -307,22 +309,17 @@ def strict_identifiers(case: Case, found: Difference) -> bool:
 
 def hardening(case: Case, found: Difference) -> bool:
     """What hardening removes and maps."""
-    if not case.hardening or not _is_anonymize(case) or found.source is None:
+    theirs, ours, source, files = found.theirs, found.ours, found.source, found.files
+    if not case.hardening or not _is_anonymize(case) or source is None or files is None:
         return False
     if found.kind == "missing" and not found.where:
         return found.tag >> 24 in (0x50, 0x60)
-    theirs, ours, files = found.theirs, found.ours, found.files
-    if found.kind == "missing":  # Remove of a name or ID reaches into kept sequences, too
-        return found.tag in (PATIENT_NAME, PATIENT_ID) and _at_top(case, found.tag, "remove")
-    if found.kind != "value" or not found.where or theirs is None or ours is None or files is None:
+    if not found.where or found.tag not in (PATIENT_NAME, PATIENT_ID) or theirs is None or theirs.value != source.value:
         return False
-    if theirs.value != found.source.value:
-        return False
-    if found.tag == PATIENT_NAME:
-        new = files[2].dataset.get(PATIENT_NAME)
-        return _text(ours) == _text(new) or (new is None and not _text(ours))
-    new = files[2].dataset.get(PATIENT_ID)
-    return found.tag == PATIENT_ID and (_text(ours) == _text(new) or OUR_PATIENT_ID.fullmatch(ours.value) is not None)
+    if ours is None:  # Remove of a name or ID reaches into kept sequences, too
+        return _at_top(case, found.tag, "remove")
+    new = files[2].dataset.get(found.tag)
+    return _text(ours) == _text(new) or (found.tag == PATIENT_ID and OUR_PATIENT_ID.fullmatch(ours.value) is not None)
 
 
 def surely_a_mistake(case: Case, found: Difference) -> bool:
