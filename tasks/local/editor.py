@@ -8,7 +8,7 @@ Public names: ``Part``, ``Editor``, ``parts_size``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import ReasonCode
@@ -35,6 +35,9 @@ Part = bytes | tuple[int, int]
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""
 
+_FIRST_CURVE = 0x50000000
+_UNCHANGED = (None, Action.KEEP, Action.SET)
+_ENTERED = (None, Action.KEEP, Action.SET, Action.MAP_UID)
 _UNDEFINED_BYTES = b"\xff\xff\xff\xff"
 
 
@@ -86,6 +89,23 @@ class _Output:
         self.group = -1
 
 
+class _Place(NamedTuple):
+    """Where in a file a dataset stands: what it inherits from above.
+
+    Attributes:
+        charset: Of its new values, unless it declares another.
+        nodes: Of the request's paths that lead here.
+        depth: 0 at top level.
+        shielded: Whether a kept sequence holds it.
+
+    """
+
+    charset: CharacterSet
+    nodes: tuple[PathNode, ...]
+    depth: int
+    shielded: bool = False
+
+
 class Editor:
     """Editor of one file's dataset."""
 
@@ -135,7 +155,7 @@ class Editor:
         if name is not None and rules.top.get(PATIENT_NAME) is Action.SET:
             new_values.setdefault(PATIENT_NAME, name)
         start = elements[0][2] if elements else end
-        output = self._dataset(elements, encoding, charset, nodes, new_values, rules.top, depth=0)
+        output = self._dataset(elements, encoding, _Place(charset, nodes, 0), new_values, rules.top)
         if not elements:
             output.span(start, end)
         return output.parts, charset
@@ -149,65 +169,76 @@ class Editor:
                 break
         return None
 
-    def _dataset(  # noqa: C901, PLR0912, PLR0913 (the loop over elements; a call per element would double the time)
+    def _dataset(  # noqa: C901, PLR0912 (the loop over elements; a call per element would double the time)
         self,
         elements: list[Element],
         encoding: Encoding,
-        charset: CharacterSet,
-        nodes: tuple[PathNode, ...],
+        place: _Place,
         new_values: Mapping[int, Value],
         actions: Mapping[int, Action],
-        *,
-        depth: int,
-        shielded: bool = False,
     ) -> _Output:
-        rules = self._rules
-        output = _Output()
-        pending = sorted(new_values, reverse=True)
-        next_new = pending[-1] if pending else UNDEFINED
+        charset, nodes, depth, shielded = place
+        rules, output = self._rules, _Output()
+        pending = [UNDEFINED, *sorted(new_values, reverse=True)]
+        next_new = pending[-1]
         visits = rules.visits_items or bool(nodes) or self._old_charset is not None
+        simple = not nodes and self._old_charset is None
+        drops_private = not shielded and (rules.drop_private_nested if depth else rules.drop_private_top)
+        run_start = run_end = 0
         for element in elements:
-            tag, vr, start, value, end, sequence = element
+            tag, _, start, _, end, sequence = element
+            action = actions.get(tag)
+            if action is None and simple and tag < next_new and tag & 0xFFFF and output.group < 0:
+                # Nearly all elements: not named by any rule. Those that stay become one span with their neighbours.
+                if tag & 0x10000:
+                    if drops_private:
+                        continue
+                elif sequence is None and tag < _FIRST_CURVE:
+                    if start != run_end:
+                        output.span(run_start, run_end)
+                        run_start = start
+                    run_end = end
+                    continue
+            output.span(run_start, run_end)
+            run_start = run_end
             while tag > next_new:
                 data = encode_element(next_new, new_values[next_new], charset, encoding)
                 output.append(pending.pop(), data, start, encoding)
-                next_new = pending[-1] if pending else UNDEFINED
+                next_new = pending[-1]
             if output.group >= 0 and tag >> 16 != output.group:
                 output.close_group(start, encoding)
-            action = actions.get(tag)
             if nodes:
                 action = self._action_of_paths(tag, nodes, action)
-            if action is None and (tag & 0x10000 or tag >= 0x50000000):  # noqa: PLR2004 (curves and overlays)
+            if action is None and (tag & 0x10000 or tag >= _FIRST_CURVE):
                 action = rules.default_action(tag, nested=depth > 0, shielded=shielded)
             if tag in new_values:
                 # A second element of this tag, or one behind greater tags, must not bring the old value back.
                 if tag == next_new:
                     pending.pop()
-                    next_new = pending[-1] if pending else UNDEFINED
+                    next_new = pending[-1]
                     output.parts.append(encode_element(tag, new_values[tag], charset, encoding))
             elif action is Action.DROP:
                 continue
-            elif sequence is not None and action in (None, Action.KEEP, Action.SET, Action.MAP_UID):
-                if visits:
-                    below = shielded or action is Action.KEEP
-                    self._sequence(output, element, encoding, charset, nodes, depth=depth, shielded=below)
-                else:
-                    output.span(start, end)
-            elif action is None or action is Action.KEEP or action is Action.SET:
-                if tag & 0xFFFF == 0 and end - value == 4:  # noqa: PLR2004 (a group length)
-                    output.open_group(element, self._source.read(start, value), self._source.read(value, end))
-                else:
-                    output.span(start, end)
-                    if self._old_charset is not None and vr in _TEXT_VRS:
-                        self._check_text(element, self._old_charset, charset)
+            elif sequence is not None and visits and action in _ENTERED:
+                below = _Place(charset, nodes, depth + 1, shielded or action is Action.KEEP)
+                self._sequence(output, element, encoding, below)
+            elif action in _UNCHANGED or (sequence is not None and action is Action.MAP_UID):
+                self._keep(output, element, charset)
             else:
                 self._apply(output, action, element, charset, encoding)
+        output.span(run_start, run_end)
         source_end = elements[-1][4] if elements else 0
-        for tag in reversed(pending):
-            output.append(tag, encode_element(tag, new_values[tag], charset, encoding), source_end, encoding)
-        if output.group >= 0:
-            output.close_group(source_end, encoding)
-        return output
+        return _finished(output, pending, new_values, source_end, charset, encoding)
+
+    def _keep(self, output: _Output, element: Element, charset: CharacterSet) -> None:
+        """Leave an element as it is."""
+        tag, vr, start, value, end, sequence = element
+        if tag & 0xFFFF == 0 and end - value == 4:  # noqa: PLR2004 (a group length)
+            output.open_group(element, self._source.read(start, value), self._source.read(value, end))
+            return
+        output.span(start, end)
+        if self._old_charset is not None and vr in _TEXT_VRS and sequence is None:
+            self._check_text(element, self._old_charset, charset)
 
     def _check_text(self, element: Element, old: CharacterSet, new: CharacterSet) -> None:
         """Refuse to declare another character set over text that would read differently in it (Orthanc does not)."""
@@ -219,7 +250,7 @@ class Editor:
             raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
 
     def _apply(
-        self, output: _Output, action: Action, element: Element, charset: CharacterSet, encoding: Encoding
+        self, output: _Output, action: Action | None, element: Element, charset: CharacterSet, encoding: Encoding
     ) -> None:
         """Write an element that an action changes in its own place."""
         tag, vr, start, value, end, _ = element
@@ -257,25 +288,15 @@ class Editor:
             return Action.KEEP
         return action
 
-    def _sequence(
-        self,
-        output: _Output,
-        element: Element,
-        outer: Encoding,
-        charset: CharacterSet,
-        nodes: tuple[PathNode, ...],
-        *,
-        depth: int,
-        shielded: bool,
-    ) -> None:
+    def _sequence(self, output: _Output, element: Element, outer: Encoding, place: _Place) -> None:
         """Write a sequence, unchanged items as spans, and lengths mended where they are defined."""
         tag, _, start, value, end, sequence = element
         assert sequence is not None  # noqa: S101 (the caller's condition)
         encoding, items = sequence
         written = _Output()
         for index, item in enumerate(items):
-            below = step_into(nodes, tag, index) if nodes else ()
-            self._item(written, item, encoding, charset, below, depth=depth + 1, shielded=shielded)
+            inside = place._replace(nodes=step_into(place.nodes, tag, index)) if place.nodes else place
+            self._item(written, item, encoding, inside)
         items_end = items[-1][3] if items else value
         if written.parts == [(value, items_end)] or not items:
             output.span(start, end)
@@ -288,21 +309,12 @@ class Editor:
             output.parts.append(header + outer.long_length.pack(parts_size(written.parts)))
             _extend(output, written.parts)
 
-    def _item(
-        self,
-        written: _Output,
-        item: Item,
-        encoding: Encoding,
-        charset: CharacterSet,
-        nodes: tuple[PathNode, ...],
-        *,
-        depth: int,
-        shielded: bool,
-    ) -> None:
+    def _item(self, written: _Output, item: Item, encoding: Encoding, place: _Place) -> None:
+        """Write an item, its length mended where it is defined."""
         start, content, stop, end, elements = item
-        rules = self._rules
+        charset, nodes = place.charset, place.nodes
         new_values = values_of_paths(nodes) if nodes else {}
-        actions = rules.shielded if shielded else rules.nested
+        actions = self._rules.shielded if place.shielded else self._rules.nested
         above = self._old_charset
         declared = self._charset_of(elements)
         old_charset = declared or above or charset
@@ -311,9 +323,7 @@ class Editor:
         elif not any(SPECIFIC_CHARACTER_SET in node.remove for node in nodes):
             charset = declared or charset
         self._old_charset = old_charset if old_charset != charset else None
-        inner = self._dataset(
-            elements, encoding, charset, nodes, new_values, actions, depth=depth, shielded=shielded
-        ).parts
+        inner = self._dataset(elements, encoding, place._replace(charset=charset), new_values, actions).parts
         self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):
             written.span(start, end)
@@ -324,6 +334,22 @@ class Editor:
         else:
             written.parts.append(encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, parts_size(inner)))
             _extend(written, inner)
+
+
+def _finished(
+    output: _Output,
+    pending: list[int],
+    new_values: Mapping[int, Value],
+    source_end: int,
+    charset: CharacterSet,
+    encoding: Encoding,
+) -> _Output:
+    """Append new elements that stand behind all others, and close the last group."""
+    for tag in reversed(pending[1:]):
+        output.append(tag, encode_element(tag, new_values[tag], charset, encoding), source_end, encoding)
+    if output.group >= 0:
+        output.close_group(source_end, encoding)
+    return output
 
 
 def _given_charset(value: Value) -> CharacterSet:
