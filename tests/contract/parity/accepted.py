@@ -91,8 +91,13 @@ ACCEPTED: Final = (
     Accepted("new attributes", "have their VR; the server's older dictionary makes them UN", conditions.newer_tag),
     Accepted(
         "several numbers",
-        "are written, as from Orthanc 1.12 (AT: 1.13) on, and negative ones in US or SS; 1.10.1 refuses both",
+        "are written, which Orthanc does from 1.12 on (AT: 1.13); negative ones in US or SS, too, which it refuses",
         conditions.version_of_numbers,
+    ),
+    Accepted(
+        "attributes of a patient with other studies",
+        "can be changed at study level; Orthanc 1.12 refuses by what it holds (the planner checks the manifest's rows)",
+        conditions.patient_of_study,
     ),
     Accepted(
         "references to kept and replaced UIDs",

@@ -258,13 +258,21 @@ def newer_tag(case: Case, found: Difference) -> bool:
 
 
 def version_of_numbers(case: Case, found: Difference) -> bool:
-    """Several values in numbers and AT, and negative ones in US or SS, for which 1.10.1 has bugs."""
-    if case.request is None or case.version != "1.10.1":
+    """Several values in numbers (from 1.12 on) and AT (1.13), and negative ones in US or SS."""
+    if case.request is None:
         return False
-    texts = _replaced_texts(case, _NUMBER_VRS)
+    several = [text for text in _replaced_texts(case, _NUMBER_VRS) if "\\" in text]
     if found.kind == "only-ours":
-        return any("\\" in text or text.startswith("-") for text in texts)
-    return found.kind == "value" and dictionary_vr(found.tag) == "AT" and any("\\" in text for text in texts)
+        old = case.version == "1.10.1" and bool(several)
+        pairs = _texts(case.request.edits.replace.items())
+        signed = any(dictionary_vr(tag) == "US or SS" and text.startswith("-") for tag, text in pairs)
+        return old or signed or any("\\" in text for text in _replaced_texts(case, ("AT",)))
+    return found.kind == "value" and dictionary_vr(found.tag) == "AT" and bool(several)
+
+
+def patient_of_study(case: Case, found: Difference) -> bool:
+    """Orthanc 1.11.3 and later compare new patient attributes with the other studies that they hold (reference 2.1)."""
+    return found.kind == "accepted" and "Trying to change patient tags in a study" in found.detail
 
 
 def _replaced_texts(case: Case, vrs: Iterable[str]) -> list[str]:
