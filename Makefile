@@ -7,8 +7,8 @@ STAMP := $(VENV)/.installed-from-lock
 # The Python that makes .venv: the first of these that runs and is 3.11 or newer. The lock is tested with 3.11.
 PYTHON ?= python3.11 python3
 
-# make test PYTEST_ARGS="tests/core -x"
-PYTEST_ARGS ?= -n 2
+# More workers than cores: many tests wait for a server. make test PYTEST_ARGS="tests/core -x" runs some.
+PYTEST_ARGS ?= -n 4
 BENCH_ARGS  ?=
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
 LOCK_ARGS   ?=

@@ -97,7 +97,7 @@ class Rules:
         given_identifiers: Identifiers in Replace: written even where they are absent or equal already.
         given_sequences: Sequences in Replace with items, which are treated like those of the file.
         paths: The nested paths of the request, or None.
-        problem: A value that no file takes, although the path to it may lead nowhere: Orthanc fails each instance.
+        problem: A value that no file takes; Orthanc fails each instance, also where the value would not be written.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
 
     """
@@ -182,7 +182,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         rules.values.pop(tag, None)
     rules.given_sequences = tuple(tag for tag, value in rules.values.items() if value and isinstance(value, tuple))
     rules.paths = _compile_paths(request)
-    rules.problem = _problem_of_paths(request)
+    rules.problem = _problem_of_values(request)
     rules.sets_character_set = rules.top.get(SPECIFIC_CHARACTER_SET) in (Action.SET, Action.DROP)
     return rules
 
@@ -239,10 +239,10 @@ def _compile_paths(request: Request) -> PathNode | None:
     return root if root.children else None
 
 
-def _problem_of_paths(request: Request) -> InstanceFailed | None:
+def _problem_of_values(request: Request) -> InstanceFailed | None:
     charset = character_set(b"ISO_IR 192")
     for path, value in request.edits.replace.items():
-        if path.is_nested and not is_computed(path.tag):
+        if (path.is_nested or isinstance(value, tuple)) and not is_computed(path.tag):
             try:
                 encode_element(path.tag, value, charset, EXPLICIT_LITTLE)
             except InstanceFailed as problem:
