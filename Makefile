@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed-from-lock
 PYTHON ?= python3.11 python3
 
 # More workers than cores: many tests wait for a server. make test PYTEST_ARGS="tests/core -x" runs some.
-PYTEST_ARGS ?= -n 4
+PYTEST_ARGS ?= -n 4 --dist worksteal
 BENCH_ARGS  ?=
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
 LOCK_ARGS   ?=
