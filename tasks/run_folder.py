@@ -22,6 +22,7 @@ from tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
 from tasks.core.ledger import FILE_NAME, Ledger
 from tasks.core.plan_intake import RequestCache
 from tasks.core.pseudonyms import Key
+from tasks.local.profiles import profile_sha256
 from tasks.settings import load_key
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         "deidflow_version": deidflow_version(),
         "host": socket.gethostname(),
     }
+    if version_used := config.defaults.settings.dicom_version:
+        facts["profile_sha256"] = profile_sha256(version_used)
     for name, value in facts.items():
         prepared.set_meta(name, value)
     try:

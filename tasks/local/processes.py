@@ -5,6 +5,7 @@ Public names: ``prepare_process``, ``make_pool``.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -23,6 +24,8 @@ _PRELOADED: Final = ["__main__", "tasks.local.worker", "tasks.local.verifier"]
 def prepare_process() -> None:
     """Leave Ctrl-C to the parent, and end when the parent ends, however it dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # pydicom logs each text that does not fit its character set; what matters of that becomes an outcome.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,6 +1,6 @@
 """Orthanc's anonymization profiles, as measured on real servers (package data, see ``profiles/README.md``).
 
-Public names: ``Profile``, ``load_profile``.
+Public names: ``Profile``, ``load_profile``, ``profile_sha256``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
@@ -38,6 +39,20 @@ class Profile:
     drops_nested_curves_and_overlays: bool
 
 
+def _table(version: str) -> bytes:
+    return files("tasks.local").joinpath("profiles", f"orthanc-{version}.csv").read_bytes()
+
+
+def profile_sha256(version: str) -> str:
+    """Return the hash of a profile's table in hex, for provenance.
+
+    Raises:
+        FileNotFoundError: There is no such profile.
+
+    """
+    return sha256(_table(version)).hexdigest()
+
+
 @lru_cache
 def load_profile(version: str) -> Profile:
     """Read one profile from the package's data.
@@ -49,7 +64,7 @@ def load_profile(version: str) -> Profile:
         FileNotFoundError: There is no such profile.
 
     """
-    text = files("tasks.local").joinpath("profiles", f"orthanc-{version}.csv").read_text("utf-8")
+    text = _table(version).decode("utf-8")
     top: dict[int, Action] = {}
     nested: dict[int, Action] = {}
     drops_nested = False
