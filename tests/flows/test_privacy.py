@@ -114,7 +114,7 @@ def test_markers_stay_private(job: Job, prefect_home: Path) -> None:
 
     outcomes = {row["outcome"] for run in ("all", "cut") for row in read_csv(job.root / "runs" / run / "crosswalk.csv")}
     outcomes |= {row["outcome"] for row in read_csv(job.root / "runs" / "all" / "reconciliation.csv")}
-    assert {"done", "failed", "missing", "not_found", "invalid"} <= outcomes
+    assert {"done", "failed", "missing", "not_found", "invalid", "cancelled"} <= outcomes
     assert "File" in said[-1].err
     searched = [text.encode() for one in said for text in (one.out, one.err)]
     searched.append(killed)
