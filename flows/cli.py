@@ -22,7 +22,6 @@ from tasks.safe_errors import frames
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXIT_NOT_ALL_DONE = 1
 EXIT_INVALID = 2
 EXIT_UNUSABLE = 3
 EXIT_INTERRUPTED = 130

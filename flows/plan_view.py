@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.core.errors import InvalidInput, Problem
 from tasks.core.outcomes import Outcome
+from tasks.core.plan_intake import RequestCache
 from tasks.core.request import Operation
 from tasks.freeze import prepare
 from tasks.progress import make_progress
@@ -45,6 +47,9 @@ def show_plan(  # noqa: PLR0913 (the command's options)
     config = load_config(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
     if run_id is not None:
         check_run_id(run_id)
+    if diff and config.engine == "orthanc":
+        text = "shows what the local engine does; with engine orthanc the server decides"
+        raise InvalidInput([Problem(text, "--diff")])
     with make_progress() as progress:
         prepared = prepare(config, progress, skip_invalid=skip_invalid)
     with prepared.ledger as ledger:
@@ -90,8 +95,6 @@ def _destination(config: Config) -> str:
 
 
 def _show_requests(ledger: Ledger, config: Config) -> None:
-    from tasks.core.plan_intake import RequestCache  # noqa: PLC0415
-
     requests = RequestCache(ledger)
     used = ledger.select(
         "SELECT m.request, count(DISTINCT m.line), count(i.id) FROM manifest_row m JOIN instance i ON i.line = m.line"

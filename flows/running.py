@@ -23,8 +23,6 @@ from tasks.settings import load_config
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXIT_UNUSABLE = 3
-
 
 def run_config(
     config_file: Path,

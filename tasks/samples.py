@@ -12,6 +12,7 @@ from tasks.core.errors import InstanceFailed, os_error_text
 from tasks.core.outcomes import ReasonCode, reason_text
 from tasks.core.plan_intake import RequestCache
 from tasks.core.planner import chunk_of, given_identifiers
+from tasks.engines import place_of
 from tasks.local.differences import Difference, differences
 from tasks.local.source_file import SourceFile
 from tasks.local.worker import Worker, WorkerSettings, edit_source
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tasks.core.ledger import Ledger
     from tasks.core.pseudonyms import Key
     from tasks.core.request import Request
+    from tasks.exchange import OrthancPlace
 
 
 class Sample(NamedTuple):
@@ -61,14 +63,14 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
         show_values: Whether lines show values.
 
     """
-    folder = os.fsencode(str(config.source.folder))
+    folder = os.fsencode(str(config.source.folder or ""))
     settings = WorkerSettings(folder, "", False, key, config.scope, config.hardening, given_identifiers(ledger))
     worker = Worker(settings)
+    place = place_of(config, config.source.orthanc)
     for line, request, instance in _spread(ledger, count):
         rules, references = worker.compile(request)
-        path = os.path.join(folder, instance.path)  # noqa: PTH118 (bytes)
         try:
-            with SourceFile.open(path) as source:
+            with _open(folder, place, instance) as source:
                 result = edit_source(source, instance, rules, references).to_bytes()
                 yield Sample(line, differences(source, result, rules), "", show_values)
         except InstanceFailed as problem:
@@ -76,6 +78,12 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
         except OSError as error:
             text = reason_text(ReasonCode.SOURCE_UNREADABLE, os_error_text(error))
             yield Sample(line, [], f"will fail: {text}", show_values)
+
+
+def _open(folder: bytes, place: OrthancPlace | None, instance: PlannedInstance) -> SourceFile:
+    if place is not None:
+        return SourceFile.of_bytes(place.read(instance.orthanc_id))
+    return SourceFile.open(os.path.join(folder, instance.path))  # noqa: PTH118 (bytes)
 
 
 def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:

@@ -14,9 +14,6 @@ from typing import Final
 
 from tasks.local.actions import Action
 
-OVERLAY_DATA: Final = 0x60003000
-OVERLAY_COMMENTS: Final = 0x60004000
-
 _ACTIONS: Final = {"remove": Action.DROP, "clear": Action.EMPTY, "replace-uid": Action.MAP_UID}
 
 

@@ -23,12 +23,6 @@ MINIMUM: Final[Version] = (1, 9, 4)
 """The first with ``/tools/bulk-modify``, ``/tools/bulk-anonymize`` and ``/tools/bulk-content``."""
 
 _NEWEST: Final[Version] = (999, 0, 0)
-_PROFILES: Final[tuple[tuple[str, Version], ...]] = (
-    ("2008", MINIMUM),
-    ("2017c", MINIMUM),
-    ("2021b", (1, 9, 4)),
-    ("2023b", (1, 12, 1)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,49 +41,6 @@ class Server:
     text: str
     read_only: bool = False
     overwrites: bool | None = None
-
-    @property
-    def dicom_versions(self) -> tuple[str, ...]:
-        """The anonymization profiles that it has."""
-        return tuple(name for name, since in _PROFILES if self.version >= since)
-
-    @property
-    def has_level(self) -> bool:
-        """Whether bulk-modify reads ``Level``."""
-        return self.version >= (1, 9, 7)
-
-    @property
-    def has_parent_resources(self) -> bool:
-        """Whether a job tells which resources it was given (``ParentResources``)."""
-        return self.version >= (1, 11, 3)
-
-    @property
-    def has_loose_force(self) -> bool:
-        """Whether ``Force`` lets PatientID be replaced below the patient, and be kept."""
-        return self.version >= (1, 11, 3)
-
-    @property
-    def accepts_already_stored(self) -> bool:
-        """Whether a job takes an output that is there already for success without storing it (reference 0, hazard 5).
-
-        The first such version is not known; it lies between 1.10.2 and 1.12.7.
-        """
-        return self.version > (1, 10, 1)
-
-    @property
-    def has_keep_labels(self) -> bool:
-        """Whether it reads ``KeepLabels``."""
-        return self.version >= (1, 12, 3)
-
-    @property
-    def has_delete_job(self) -> bool:
-        """Whether ``DELETE /jobs/{id}`` exists."""
-        return self.version >= (1, 12, 2)
-
-    @property
-    def has_lossy_quality(self) -> bool:
-        """Whether it reads ``LossyQuality``."""
-        return self.version >= (1, 12, 7)
 
     @property
     def has_user_data(self) -> bool:
