@@ -15,7 +15,7 @@ LOCK_ARGS   ?=
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc test-prefect test-parity lint format lock bench clean
+.PHONY: help demo test orthanc test-orthanc-versions test-prefect test-parity lint format lock bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -35,6 +35,9 @@ orthanc:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
 			apt-get install -y -qq --no-install-recommends orthanc >/dev/null; \
 	else echo "NO ORTHANC: every test against a real server is skipped. Debian: apt-get install orthanc" >&2; fi
+
+test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1 and 1.12, and their rarer moments (10 minutes)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
 test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
 	$(BIN)/python -m pytest -m long tests/prefect

@@ -15,6 +15,7 @@ from tasks.core.ledger import FILE_NAME
 from tasks.core.locks import lock_folder
 from tasks.core.outcomes import Outcome
 from tasks.core.verdict import Verdict, verdict
+from tasks.deletion import deletion_is_due
 from tasks.freeze import find_again, manifest_sha256, prepare
 from tasks.progress import make_progress
 from tasks.run_folder import KEY_FILE, Run, check_run_id, create_run, differences, new_run_id, open_run, run_identity
@@ -86,12 +87,13 @@ def resume_run(folder: Path) -> int:
 def _resume(folder: Path) -> int:
     run = open_run(folder)
     try:
-        finished = verdict(run.ledger).reconciled and (folder / "summary.json").exists()
+        reported = verdict(run.ledger).reconciled and (folder / "summary.json").exists()
+        finished = reported and not deletion_is_due(run)
         if not finished:
             reset_unfinished(run.ledger)
             with make_progress() as progress:
                 find_again(run, progress)
-            run.ledger.execute("DELETE FROM meta WHERE key IN ('ended', 'unusable')")
+            run.ledger.execute("DELETE FROM meta WHERE key IN ('ended', 'unusable', 'deletion_ended')")
         else:
             _print_verdict(verdict(run.ledger), folder)
     finally:

@@ -5,7 +5,7 @@ Public names: ``open_chunks``, ``instances_to_do``, ``reset_unfinished``, ``appl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tasks.core.engine import CallState
 from tasks.core.errors import DeidflowError, Interrupted, TransientError
@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from tasks.core.ledger import Ledger
     from tasks.progress import Progress
     from tasks.run_folder import Run
+
+
+_WHOLE_PATIENTS: Final = """
+UPDATE instance SET outcome = '', reason = '' WHERE call = ? AND series IN (
+    SELECT id FROM series WHERE patient IN (
+        SELECT s.patient FROM instance i JOIN series s ON s.id = i.series WHERE i.call = ? AND i.outcome = ''))
+"""
+
+# A result that is taken over as it is keeps what was noted when it was verified.
+_RECORD: Final = """
+UPDATE instance SET outcome = ?, reason = ?,
+    evidence = CASE WHEN ? <> '' AND new_orthanc_id = ? THEN evidence ELSE ? END
+WHERE id = ?
+"""
 
 
 def open_chunks(ledger: Ledger) -> list[int]:
@@ -41,8 +55,8 @@ def instances_to_do(ledger: Ledger) -> int:
 def reset_unfinished(ledger: Ledger) -> None:
     """Give everything that is not done another try; what no try can mend (collisions) has no chunk and stays.
 
-    A call to an Orthanc that generates identifiers is done again as a whole, since a second call would give its
-    patients, studies and series others than the first.
+    Of a call to an Orthanc that generates identifiers above the instance, a patient is done again as a whole, since a
+    second call would give its studies and series others than the first. What the first one made goes before.
     """
     with ledger.transaction():
         ledger.execute(
@@ -52,16 +66,14 @@ def reset_unfinished(ledger: Ledger) -> None:
         requests = RequestCache(ledger)
         torn = ledger.select(
             "SELECT c.number, min(m.request) FROM call c JOIN instance i ON i.call = c.number"
-            " JOIN manifest_row m ON m.line = i.line WHERE c.state = ?"
-            " GROUP BY c.number HAVING sum(i.outcome = '') > 0",
-            (CallState.ENDED,),
+            " JOIN manifest_row m ON m.line = i.line WHERE c.state NOT IN (?, ?)"
+            " GROUP BY c.number HAVING sum(i.outcome = '') > 0 AND (c.state <> ? OR sum(i.outcome = ?) > 0)",
+            (CallState.INTENDED, CallState.SENT, CallState.PLANNED, Outcome.DONE),
         )
         for call, number in torn:
-            if requests.get(number).level() is Level.INSTANCE:
-                ledger.execute("UPDATE call SET state = ? WHERE number = ?", (CallState.PLANNED, call))
-            else:
-                ledger.execute("UPDATE call SET state = ? WHERE number = ?", (CallState.REDO, call))
-                ledger.execute("UPDATE instance SET outcome = '' WHERE call = ?", (call,))
+            ledger.execute("UPDATE call SET state = ? WHERE number = ?", (CallState.REDO, call))
+            if requests.get(number).level() is not Level.INSTANCE:
+                ledger.execute(_WHOLE_PATIENTS, (call, call))
 
 
 def give_up(ledger: Ledger, number: int, error: DeidflowError) -> None:
@@ -90,13 +102,20 @@ def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress
     def record(results: Sequence[InstanceResult]) -> None:
         with ledger.transaction():
             ledger.execute_many(
-                "UPDATE instance SET outcome = ?, reason = ?, evidence = ? WHERE id = ?",
-                [(result.outcome, result.reason, result.evidence, result.id) for result in results],
+                _RECORD,
+                [
+                    (result.outcome, result.reason, *[_found(result)] * 2, result.evidence, result.id)
+                    for result in results
+                ],
             )
             _record_found(ledger, results)
         progress.advance(len(results))
 
     engine.apply(chunk_of(ledger, run.requests, number), record, run.stop.is_set)
+
+
+def _found(result: InstanceResult) -> str:
+    return "" if result.new_orthanc_ids is None else result.new_orthanc_ids[-1]
 
 
 def _record_found(ledger: Ledger, results: Sequence[InstanceResult]) -> None:

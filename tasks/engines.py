@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import Unusable, os_error_text
-from tasks.core.locks import lock_folder
+from tasks.core.locks import lock_folder, lock_server
 from tasks.core.planner import given_identifiers
 from tasks.exchange import OrthancPlace
 from tasks.journal import LedgerJournal
@@ -18,7 +18,7 @@ from tasks.local.engine import LocalEngine
 from tasks.local.store import clear_partial_results
 from tasks.local.worker import WorkerSettings
 from tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
-from tasks.servers import connect, engine_server
+from tasks.servers import connect, source_server
 from tasks.settings import load_credentials
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ def open_engine(run: Run) -> Iterator[Engine]:
             yield engine
         return
     if run.config.destination is not None and run.config.destination.orthanc is not None:
-        with LocalEngine(_worker_settings(run, ""), run.config.execution.workers) as local_engine:
+        with (
+            lock_server(run.config.destination.orthanc),
+            LocalEngine(_worker_settings(run, ""), run.config.execution.workers) as local_engine,
+        ):
             yield local_engine
         return
     folder = destination_folder(run.config)
@@ -106,8 +109,8 @@ def _orthanc_engine(run: Run) -> Iterator[Engine]:
     config = run.config
     assert config.source.orthanc is not None  # noqa: S101 (checked when the config was read)
     client = connect(config.source.orthanc, config.orthanc)
-    with contextlib.closing(client):
-        server = engine_server(config, client)
+    with contextlib.closing(client), lock_server(config.source.orthanc):
+        server = source_server(config, client)
         settings = OrthancEngineSettings(
             run_id=run.folder.name,
             hardening=config.hardening,

@@ -63,7 +63,8 @@ class OrthancPlace:
 
 @lru_cache(maxsize=8)
 def _client(url: str, access: str, credentials: tuple[str, str] | None) -> OrthancClient:
-    return OrthancClient(url, OrthancAccess.model_validate_json(access), credentials)
+    read = OrthancAccess.model_validate_json(access)
+    return OrthancClient(url, read, credentials, read_s=read.timeout_seconds)
 
 
 class _Staged(NamedTuple):

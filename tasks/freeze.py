@@ -20,7 +20,7 @@ from tasks.core.pseudonyms import Key, new_key
 from tasks.core.replan import adopt, needs_replan
 from tasks.local.transcoder import can_write
 from tasks.orthanc.resources import resolve
-from tasks.servers import connect, engine_server
+from tasks.servers import check_destination, connect, source_server
 from tasks.settings import check_files, load_key
 from tasks.source import mark_ambiguous, read_source
 
@@ -133,6 +133,7 @@ def _plan(
         ledger.set_meta("manifest_name", config.manifest.name)
         ledger.set_meta("manifest_sha256", manifest.sha256)
         row_problems = add_rows(ledger, manifest)
+        check_destination(config)
         server = None
         if config.source.orthanc is not None:
             server = _read_server(config, config.source.orthanc, ledger, progress)
@@ -161,7 +162,7 @@ def _plan(
 def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> Server:
     """Bring what an Orthanc holds under the manifest's identifiers into the ledger."""
     with connect(url, config.orthanc) as client:
-        server = engine_server(config, client)
+        server = source_server(config, client)
         ledger.set_meta("server_version", server.text)
         progress.start("asking the Orthanc")
         names = [name for (name,) in ledger.select("SELECT orthanc_id FROM manifest_row WHERE verdict = ''")]

@@ -5,11 +5,16 @@ Public names: ``LedgerJournal``.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tasks.core.engine import CallMemory, CallState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from tasks.core.engine import PlannedInstance
     from tasks.core.ledger import Ledger
 
 
@@ -23,11 +28,16 @@ class LedgerJournal:
     def recall(self, call: int) -> CallMemory:
         """Return what is known of a call."""
         ((state, since, job),) = self._ledger.select("SELECT state, since, job FROM call WHERE number = ?", (call,))
-        return CallMemory(CallState(state), since, job)
+        sent = self._ledger.select(
+            "SELECT i.orthanc_id FROM call c, json_each(c.sent) s JOIN instance i ON i.id = s.value WHERE c.number = ?",
+            (call,),
+        )
+        return CallMemory(CallState(state), since, job, tuple(name for (name,) in sent))
 
-    def intend(self, call: int, since: int) -> None:
-        """Note that a request is about to go out, with the server's last change before it."""
-        self._set(call, CallState.INTENDED, since, "")
+    def intend(self, call: int, since: int, instances: Sequence[PlannedInstance]) -> None:
+        """Note that a request is about to go out, with the server's last change before it and what it names."""
+        sent = json.dumps([instance.id for instance in instances], separators=(",", ":"))
+        self._set(call, CallState.INTENDED, since, sent)
 
     def sent(self, call: int, job: str) -> None:
         """Note the job that the request became."""
@@ -35,16 +45,21 @@ class LedgerJournal:
 
     def ended(self, call: int) -> None:
         """Note that all its results are recorded."""
-        self._ledger.execute("UPDATE call SET state = ? WHERE number = ?", (CallState.ENDED, call))
+        self._ledger.execute("UPDATE call SET state = ?, sent = '[]' WHERE number = ?", (CallState.ENDED, call))
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make what is noted and recorded inside one transaction."""
+        return self._ledger.transaction()
 
     def forget(self, call: int) -> None:
         """Note that nothing of it is left on the server."""
-        self._ledger.execute(
-            "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '' WHERE call = ?"
-            " AND outcome = ''",
-            (call,),
-        )
-        self._set(call, CallState.PLANNED, None, "")
+        with self._ledger.transaction():
+            self._ledger.execute(
+                "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = ''"
+                " WHERE call = ? AND outcome = ''",
+                (call,),
+            )
+            self._set(call, CallState.PLANNED, None, "[]")
 
     def outputs(self, call: int) -> list[str]:
         """Return the Orthanc identifiers of results that are known and are to go."""
@@ -53,7 +68,7 @@ class LedgerJournal:
         )
         return [name for (name,) in rows]
 
-    def _set(self, call: int, state: CallState, since: int | None, job: str) -> None:
+    def _set(self, call: int, state: CallState, since: int | None, sent: str) -> None:
         self._ledger.execute(
-            "UPDATE call SET state = ?, since = ?, job = ? WHERE number = ?", (state, since, job, call)
+            "UPDATE call SET state = ?, since = ?, sent = ?, job = '' WHERE number = ?", (state, since, sent, call)
         )

@@ -1,6 +1,6 @@
 """Connections to the Orthancs that a config names.
 
-Public names: ``connect``, ``engine_server``.
+Public names: ``connect``, ``source_server``, ``check_destination``.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def connect(url: str, access: OrthancAccess) -> OrthancClient:
     if url.startswith("https:") and not access.verify_tls:
         text = "WARNING: orthanc.verify_tls is false: anybody on the way can pretend to be the Orthanc."
         print(text, file=sys.stderr)  # noqa: T201
-    return OrthancClient(url, access, credentials)
+    return OrthancClient(url, access, credentials, read_s=access.timeout_seconds)
 
 
-def engine_server(config: Config, client: OrthancClient) -> Server:
-    """Ask the Orthanc of a config what it is.
+def source_server(config: Config, client: OrthancClient) -> Server:
+    """Ask the Orthanc that a config reads from what it is.
 
     Raises:
         Unusable: It cannot be used, or writes nothing though it is to be the engine.
@@ -45,3 +45,17 @@ def engine_server(config: Config, client: OrthancClient) -> Server:
     if config.engine == "orthanc" and server.read_only:
         raise ReadOnlyServer
     return server
+
+
+def check_destination(config: Config) -> None:
+    """Ask the Orthanc that a config writes to, if any, whether it can be used.
+
+    Raises:
+        Unusable: It cannot, or writes nothing.
+
+    """
+    if config.destination is None or config.destination.orthanc is None:
+        return
+    with connect(config.destination.orthanc, config.orthanc) as client:
+        if read_server(client).read_only:
+            raise ReadOnlyServer

@@ -54,6 +54,7 @@ class OrthancServer:
     Attributes:
         root: Of the system it runs in, None for this one; needs the right to call ``chroot``.
         settings: Of its configuration, beside the defaults here.
+        arguments: Of its command line.
         url: Of its REST API, without a slash at the end.
         version: As it tells.
 
@@ -61,6 +62,7 @@ class OrthancServer:
 
     root: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
     url: str = ""
     version: str = ""
     _folder: Path = field(init=False, default=Path())
@@ -87,16 +89,22 @@ class OrthancServer:
             **self.settings,
         }
         (self._folder / "orthanc.json").write_text(json.dumps(config), "utf-8")
-        self._command = [str(BINARY), str(inside / "orthanc.json")]
+        self._command = [str(BINARY), *self.arguments, str(inside / "orthanc.json")]
         if self.root:
             self._command = ["chroot", str(self.root), *self._command]
-        self.url = f"http://127.0.0.1:{port}"
+        scheme = "https" if config.get("SslEnabled") else "http"
+        self.url = f"{scheme}://127.0.0.1:{port}"
         try:
             self.start()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def configure(self, **settings: Any) -> None:
+        """Change settings; they hold from the next start on."""
+        path = self._folder / "orthanc.json"
+        path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | settings), "utf-8")
 
     def start(self) -> None:
         """Start it, also again after a kill, and wait until it answers."""
@@ -112,13 +120,25 @@ class OrthancServer:
             if self._process.poll() is not None:
                 break
             try:
-                self.version = str(httpx.get(f"{self.url}/system", timeout=5.0, auth=user).json()["Version"])
+                # Its certificate, if any, is this test's own.
+                answer = httpx.get(f"{self.url}/system", timeout=5.0, auth=user, verify=False)  # noqa: S501
+                self.version = str(answer.json()["Version"])
             except (httpx.TransportError, ValueError):
                 time.sleep(0.05)
             else:
                 return
-        message = f"Orthanc did not start:\n{(self._folder / 'log').read_text('utf-8', 'replace')[-2000:]}"
+        message = f"Orthanc did not start:\n{self.log[-2000:]}"
         raise RuntimeError(message)
+
+    @property
+    def log(self) -> str:
+        """What it logged since it was first started."""
+        return (self._folder / "log").read_text("utf-8", "replace")
+
+    @property
+    def storage(self) -> Path:
+        """The folder with its files and its index."""
+        return self._folder / "storage"
 
     @property
     def is_running(self) -> bool:

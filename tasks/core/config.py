@@ -121,6 +121,8 @@ class OrthancAccess(_Group):
     """Certificates to trust instead of the system's, PEM."""
     max_parallel_jobs: int = Field(default=2, ge=1, le=64)
     """Jobs at a time on one server."""
+    timeout_seconds: int = Field(default=60, ge=1, le=3600)
+    """How long a server may be silent before a request counts as failed; jobs have `job_timeout_seconds`."""
     accept_unstable: bool = False
     """Whether studies that may still be arriving are taken."""
 

@@ -13,6 +13,7 @@ from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from tasks.core.identifiers import DicomIdentifiers
     from tasks.core.request import Request
@@ -103,7 +104,7 @@ class CallState(StrEnum):
     ENDED = "ended"
     """Its results are recorded."""
     REDO = "redo"
-    """It ended, but has to be done again as a whole."""
+    """It ended, but patients of it have to be done again as a whole."""
 
 
 class CallMemory(NamedTuple):
@@ -113,12 +114,14 @@ class CallMemory(NamedTuple):
         state: How far it has come.
         since: The server's last change before the request went out, None when none did.
         job: What the server answered, "" when that was never received.
+        sent: Orthanc identifiers of the instances that the request named: what was planned, or less.
 
     """
 
     state: CallState
     since: int | None = None
     job: str = ""
+    sent: tuple[str, ...] = ()
 
 
 class Journal(Protocol):
@@ -127,14 +130,17 @@ class Journal(Protocol):
     def recall(self, call: int) -> CallMemory:
         """Return what is known of a call."""
 
-    def intend(self, call: int, since: int) -> None:
-        """Note that a request is about to go out."""
+    def intend(self, call: int, since: int, instances: Sequence[PlannedInstance]) -> None:
+        """Note that a request is about to go out, and what it names."""
 
     def sent(self, call: int, job: str) -> None:
         """Note the job that the request became."""
 
     def ended(self, call: int) -> None:
         """Note that all its results are recorded."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make what is noted and recorded inside one change: all of it is durable at the end, or none."""
 
     def forget(self, call: int) -> None:
         """Note that nothing of it is left on the server."""

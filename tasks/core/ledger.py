@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 FILE_NAME: Final = "ledger.db"
 
 _SCHEMA: Final = """
@@ -102,11 +102,13 @@ CREATE TABLE copy (instance INTEGER NOT NULL REFERENCES instance (id), path BLOB
 CREATE TABLE chunk (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, instances INTEGER NOT NULL);
 
 -- Calls to an Orthanc. since: the server's last change before the request went out, so that its outputs can be found
--- again; job: what the server answered. A call without results is settled before it is sent again.
+-- again; sent: the instances of that request (a JSON list of instance.id), which may be fewer than were planned; job:
+-- what the server answered. A call without results is settled before it is sent again.
 CREATE TABLE call (
     number INTEGER PRIMARY KEY,
     state TEXT NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'intended', 'sent', 'ended', 'redo')),
     since INTEGER,
+    sent TEXT NOT NULL DEFAULT '[]',
     job TEXT NOT NULL DEFAULT ''
 );
 
@@ -227,8 +229,14 @@ class Ledger:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all changes inside one, on disk when the block ends, undone when it raises."""
+        """Make all changes inside one, on disk when the block ends, undone when it raises.
+
+        Inside another one it is a part of that.
+        """
         with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield

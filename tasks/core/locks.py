@@ -1,9 +1,9 @@
 """One deidflow at a time per run folder and per destination.
 
-The lock is on the folder itself and is held by the process, so that it leaves no file behind and ends with the process,
-however that dies.
+A lock is held by the process and ends with it, however that dies. That of a folder is on the folder itself and leaves
+no file behind. That of an Orthanc is a small file of this machine: a run on another machine does not see it.
 
-Public names: ``lock_folder``.
+Public names: ``lock_folder``, ``lock_server``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+_SYSTEM_LOCKS: Final = Path("/run/lock")
+"""Where the Filesystem Hierarchy Standard 3.0 (section 3.15) keeps locks; not on every system."""
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 @contextlib.contextmanager
@@ -32,19 +40,47 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         Unusable: Another process holds it, or it cannot be opened.
 
     """
+    with _held(folder, os.O_RDONLY | os.O_DIRECTORY, f"{what} {folder}"):
+        yield
+
+
+@contextlib.contextmanager
+def lock_server(url: str) -> Iterator[None]:
+    """Hold an Orthanc that results are written to for this process alone, among those of this machine.
+
+    Args:
+        url: Its address; how it is spelled (case, a port that goes without saying, a slash at the end) plays no part.
+
+    Raises:
+        Unusable: Another process holds it, or there is no place for locks.
+
+    """
+    parts = urlsplit(url)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+    name = sha256(f"{parts.hostname}:{port}{parts.path.rstrip('/')}".encode()).hexdigest()[:16]
+    folder = _SYSTEM_LOCKS if os.access(_SYSTEM_LOCKS, os.W_OK) else Path(tempfile.gettempdir())
+    path = folder / f"deidflow-{name}.lock"
+    # Another user's file in a sticky folder may be opened but not created, even where it exists (fs.protected_regular).
+    flags = os.O_RDONLY | os.O_NOFOLLOW | (0 if path.exists() else os.O_CREAT)
+    with _held(path, flags, "the Orthanc that is written to"):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, flags: int, what: str) -> Iterator[None]:
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        message = f"{what} {folder} cannot be opened: {os_error_text(error)}"
+        message = f"{what} cannot be locked: {os_error_text(error)}"
         raise Unusable(message) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = f"{what} {folder} is in use by another deidflow run; wait until it has ended"
+            message = f"{what} is in use by another deidflow run; wait until it has ended"
             raise Unusable(message) from None
         except OSError as error:
-            message = f"{what} {folder} cannot be locked: {os_error_text(error)}"
+            message = f"{what} cannot be locked: {os_error_text(error)}"
             raise Unusable(message) from None
         yield
     finally:

@@ -156,19 +156,27 @@ class Verifier:
             if getattr(entry, "identifiers", None) != new:
                 raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
             return ""
-        source = os.path.join(self._settings.source, expected.instance.path)  # noqa: PTH118 (bytes)
         result = os.path.join(destination, path)  # noqa: PTH118 (bytes)
         with open(result, "rb") as result_file, warnings.catch_warnings():  # noqa: PTH123 (bytes)
             warnings.simplefilter("ignore")
-            if expected.evidence and not os.path.exists(source):  # noqa: PTH110 (bytes)
-                return self._compare_with_evidence(request, expected, result_file)
-            with self._open_source(expected) as source_file:
-                return self._compare(request, expected, source_file, result_file)
+            return self._compare_with_what_is_left(request, expected, result_file)
 
     def _verify_remote(self, request: Request, expected: Expected, results: Reader) -> str:
         result_file = io.BytesIO(results.read(expected.result_id))
-        with warnings.catch_warnings(), self._open_source(expected) as source_file:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            return self._compare_with_what_is_left(request, expected, result_file)
+
+    def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> str:
+        """Compare with the source, or with what was noted of it before it was deleted."""
+        try:
+            source_file = self._open_source(expected)
+        except (FileNotFoundError, InstanceFailed):
+            if not expected.evidence:
+                text = "the source is not there any more, so that the result cannot be compared with it"
+                raise InstanceFailed(ReasonCode.SOURCE_CHANGED, text) from None
+            return self._compare_with_evidence(request, expected, result_file)
+        with source_file:
             return self._compare(request, expected, source_file, result_file)
 
     def _open_source(self, expected: Expected) -> BinaryIO:

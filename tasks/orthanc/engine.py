@@ -9,11 +9,13 @@ Public names: ``OrthancEngine``, ``OrthancEngineSettings``.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.core.engine import CallState, InstanceResult
 from tasks.core.errors import Interrupted, TransientError
+from tasks.core.identifiers import Level
 from tasks.core.outcomes import Outcome, ReasonCode
 from tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
 from tasks.orthanc.hardening import hardened_body
@@ -24,10 +26,11 @@ from tasks.orthanc.probe import probe
 from tasks.orthanc.resources import still_there
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from tasks.core.engine import Call, Chunk, Journal, PlannedInstance
+    from tasks.core.engine import Call, CallMemory, Chunk, Journal, PlannedInstance
     from tasks.orthanc.client import OrthancClient
+    from tasks.orthanc.mapping import Result
     from tasks.orthanc.server import Server
 
     Record = Callable[[Sequence[InstanceResult]], None]
@@ -36,6 +39,12 @@ if TYPE_CHECKING:
 _CANCEL_S: Final = 60.0
 _MAX_PROBES: Final = 50
 _LOST_JOB_S: Final = 60.0
+
+_GRACE_S: Final = 1.0
+"""A server may still be reading a request whose connection broke; its job appears a moment later."""
+
+_TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
+_GONE: Final = "the Orthanc does not hold the instance any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +91,23 @@ class OrthancEngine:
                 self._apply_call(call, record, stopped)
 
     def _apply_call(self, call: Call, record: Record, stopped: Stopped) -> None:
-        job = self._settle(call)
-        if job is None:
-            call = self._without_lost(call, record)
+        memory = self._journal.recall(call.number)
+        if memory.state is CallState.REDO:
+            call = self._without_irreplaceable(call, record)
             if not call.instances:
                 return
-            job = self._send_and_wait(call, record, stopped)
-        if job is not None:
-            record(self._results(call, job))
-        self._journal.ended(call.number)
+        job = self._settle(call)
+        if job is None:
+            call = self._reduced(call, still_there(self._client, _ids(call)), record)
+        else:
+            call = self._reduced(call, memory.sent, record)
+        if not call.instances:
+            return
+        ended = job or self._send_and_wait(call, stopped)
+        results = self._refused(call, ended) if isinstance(ended, BadRequest) else self._results(call, ended)
+        with self._journal.together():
+            record(results)
+            self._journal.ended(call.number)
 
     def _user_data(self, call: Call) -> dict[str, Any] | None:
         if not self._server.has_user_data:
@@ -108,66 +125,98 @@ class OrthancEngine:
         memory = self._journal.recall(call.number)
         if memory.state in (CallState.PLANNED, CallState.ENDED):
             return None
-        ids = [instance.orthanc_id for instance in call.instances]
+        # Of a call that ended the ledger knows every output; changes since then may be another run's.
+        leftovers = set(self._journal.outputs(call.number))
+        if memory.state is not CallState.REDO:
+            job = self._stop_job(call, memory)
+            made = set(self._outputs_of(memory))
+            # A 1.10.1 that is killed starts its jobs anew: such a job ends well, too, and does not list all the copies
+            # that it made before.
+            if job is not None and job.state is JobState.SUCCESS and made == set(job.output_instances):
+                return job
+            leftovers |= made
+        delete_instances(self._client, leftovers - set(_ids(call)) - set(memory.sent))
+        self._journal.forget(call.number)
+        return None
+
+    def _stop_job(self, call: Call, memory: CallMemory) -> Job | None:
+        """Stop whatever job a request became; return it when it is known by its ID and had ended by itself."""
         if memory.state is CallState.SENT:
             try:
                 job = read_job(self._client, memory.job)
             except NotFound:
-                job = None
-            if job is not None and job.state is JobState.SUCCESS and self._lists_all(job, memory.since, ids):
+                return None
+            if job.state.is_final:
                 return job
-            if job is not None and not job.state.is_final:
-                cancel(self._client, memory.job, _CANCEL_S)
-        elif memory.state is CallState.INTENDED:
-            operation, data = call.request.operation, self._user_data(call)
-            for job in find_jobs(self._client, operation, ids, user_data=data, deadline_s=_LOST_JOB_S):
-                cancel(self._client, job.id, _CANCEL_S)
-        leftovers = set(self._journal.outputs(call.number))
-        if memory.since is not None:
-            leftovers |= set(outputs_since(self._client, memory.since, ids))
-        delete_instances(self._client, leftovers - set(ids))
-        self._journal.forget(call.number)
+            cancel(self._client, memory.job, _CANCEL_S)
+            return None
+        lost = self._lost_jobs(call, memory)
+        if not lost:
+            time.sleep(_GRACE_S)
+            lost = self._lost_jobs(call, memory)
+        for job in lost:
+            cancel(self._client, job.id, _CANCEL_S)
         return None
 
-    def _lists_all(self, job: Job, since: int | None, ids: Sequence[str]) -> bool:
-        """Whether a job that ended well made nothing but what it lists.
+    def _lost_jobs(self, call: Call, memory: CallMemory) -> list[Job]:
+        operation, data = call.request.operation, self._user_data(call)
+        return find_jobs(self._client, operation, memory.sent, user_data=data, deadline_s=_LOST_JOB_S)
 
-        A 1.10.1 that is killed starts its jobs anew: such a job ends well, too, and does not list all the copies that
-        it made before.
-        """
-        return since is not None and set(outputs_since(self._client, since, ids)) == set(job.output_instances)
+    def _outputs_of(self, memory: CallMemory) -> Collection[str]:
+        return () if memory.since is None else outputs_since(self._client, memory.since, memory.sent)
 
-    def _without_lost(self, call: Call, record: Record) -> Call:
-        """Fail the instances that left the server since the plan was frozen."""
-        there = still_there(self._client, [instance.orthanc_id for instance in call.instances])
-        gone = [instance for instance in call.instances if instance.orthanc_id not in there]
+    def _reduced(self, call: Call, there: Collection[str], record: Record) -> Call:
+        """Fail the instances that left the server since the plan was frozen, or before the call was sent."""
+        held = set(there)
+        gone = [instance for instance in call.instances if instance.orthanc_id not in held]
         if gone:
-            text = "the Orthanc does not hold the instance any more"
-            record([InstanceResult(one.id, Outcome.FAILED, ReasonCode.SOURCE_CHANGED, text) for one in gone])
-        return call._replace(instances=[instance for instance in call.instances if instance.orthanc_id in there])
+            record([InstanceResult(one.id, Outcome.FAILED, ReasonCode.SOURCE_CHANGED, _GONE) for one in gone])
+        return call._replace(instances=[instance for instance in call.instances if instance.orthanc_id in held])
+
+    def _without_irreplaceable(self, call: Call, record: Record) -> Call:
+        """Keep results whose originals are gone, and which could not be made again, with all of their patients."""
+        known = self._journal.outputs(call.number)
+        if not known:
+            return call
+        found = map_outputs(self._client, {"Instance": known}, _ids(call))
+        gone = found.of.keys() - still_there(self._client, found.of)
+        if not gone:
+            return call
+        alone = call.request.level() is Level.INSTANCE
+        patients = {one.original.patient_id for one in call.instances if one.orthanc_id in gone}
+        kept, others = [], []
+        for instance in call.instances:
+            made = found.of.get(instance.orthanc_id)
+            if instance.orthanc_id not in gone and (alone or instance.original.patient_id not in patients):
+                others.append(instance)
+            elif made is None:
+                kept.append(InstanceResult(instance.id, Outcome.FAILED, ReasonCode.SOURCE_CHANGED, _TORN))
+            else:
+                kept.append(_done(instance, made))
+        record(kept)
+        return call._replace(instances=others)
 
     def _body(self, call: Call) -> dict[str, Any]:
         return hardened_body(call.request) if self._settings.hardening else call.request.body()
 
-    def _send_and_wait(self, call: Call, record: Record, stopped: Stopped) -> Job | None:
-        """Send the call and wait for its job; None when the server refuses its arguments for good."""
-        ids = [instance.orthanc_id for instance in call.instances]
-        self._journal.intend(call.number, last_change(self._client))
+    def _send_and_wait(self, call: Call, stopped: Stopped) -> Job | BadRequest:
+        """Send the call and wait for its job, or return why the server refuses its arguments for good."""
+        ids = _ids(call)
+        self._journal.intend(call.number, last_change(self._client), call.instances)
         try:
             job_id = submit(
                 self._client, call.request.operation, self._body(call), ids, user_data=self._user_data(call)
             )
         except BadRequest as error:
             self._journal.forget(call.number)
-            record([InstanceResult(one.id, Outcome.FAILED, ReasonCode.BAD_VALUE, str(error)) for one in call.instances])
-            return None
+            return error
         except NotFound:
             self._journal.forget(call.number)
             raise TransientError("an instance left the Orthanc while the call was sent") from None
         self._journal.sent(call.number, job_id)
         try:
             job = wait(self._client, job_id, self._settings.job_timeout_s, stopped)
-        except (Interrupted, DeadlineExceeded):
+        except (Interrupted, DeadlineExceeded, JobFailed):
             cancel(self._client, job_id, _CANCEL_S)
             self._settle(call)
             raise
@@ -180,10 +229,12 @@ class OrthancEngine:
             raise TransientError("the Orthanc was started again while the job ran")
         return job
 
+    def _refused(self, call: Call, error: BadRequest) -> list[InstanceResult]:
+        return [InstanceResult(one.id, Outcome.FAILED, ReasonCode.BAD_VALUE, str(error)) for one in call.instances]
+
     def _results(self, call: Call, job: Job) -> list[InstanceResult]:
         """Say what became of each instance; what the server counts is not believed."""
-        ids = [instance.orthanc_id for instance in call.instances]
-        found = map_outputs(self._client, job.outputs, ids)
+        found = map_outputs(self._client, job.outputs, _ids(call))
         if found.repeated:
             delete_instances(self._client, found.repeated)
         results = []
@@ -197,9 +248,7 @@ class OrthancEngine:
                 # So many fail for one reason; asking for each would cost a request each.
                 results.append(probed[0]._replace(id=instance.id))
             else:
-                results.append(
-                    InstanceResult(instance.id, Outcome.DONE, new=made.identifiers, new_orthanc_ids=made.orthanc_ids)
-                )
+                results.append(_done(instance, made))
         return results
 
     def _failure(self, call: Call, instance: PlannedInstance) -> InstanceResult:
@@ -208,3 +257,11 @@ class OrthancEngine:
             text = "the Orthanc counted the instance as done, but its result is not there"
             return InstanceResult(instance.id, Outcome.MISSING, ReasonCode.RESULT_MISSING, text)
         return InstanceResult(instance.id, Outcome.FAILED, *reason)
+
+
+def _ids(call: Call) -> list[str]:
+    return [instance.orthanc_id for instance in call.instances]
+
+
+def _done(instance: PlannedInstance, made: Result) -> InstanceResult:
+    return InstanceResult(instance.id, Outcome.DONE, new=made.identifiers, new_orthanc_ids=made.orthanc_ids)

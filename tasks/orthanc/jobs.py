@@ -10,8 +10,9 @@ job of 100, 1.3 ms of 200, 1.9 ms of 500, 4.1 ms of 1,000, 7.6 ms of 2,000, 12.8
 A server that was killed and started again does one of two things with a job that ran. 1.12.7 has it in Failure with
 code 0. 1.10.1 runs it again from the start, under other UIDs, and since the call is permissive it ends in Success:
 without the instances that are there from before, and with second copies of others (1,500 instances, killed after 295:
-1,452 outputs, 48 originals only among the outputs from before, 248 with two). So a job that may have lived through a
-restart is whole only when ``mapping.outputs_since`` finds its own outputs and no others.
+1,452 outputs, 48 originals only among the outputs from before, 248 with two). Its ``CreationTime`` is then that of the
+restart, by which ``wait`` knows it. So a job that may have lived through a restart is whole only when
+``mapping.outputs_since`` finds its own outputs and no others.
 
 Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``cancel``.
 """
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tasks.core.errors import Interrupted
 from tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound, ServerError
+from tasks.orthanc.mapping import last_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -41,7 +43,11 @@ FIRST_POLL_S: Final = 0.05
 _NAP_S: Final = 0.1
 """How often ``stopped`` is asked while waiting."""
 
+_QUIET_S: Final = 2.0
+"""No change for so long: a paused job's threads have ended."""
+
 _OK: Final = 200
+_STOPPED: Final = 0
 
 
 class JobState(StrEnum):
@@ -76,6 +82,7 @@ class Job(NamedTuple):
         user_data: What the caller sent along (1.12.9 on), None when it does not say.
         progress: 0 to 100.
         runtime_s: How long it has been running, without waiting.
+        created: When the server made it, or loaded it again after a restart, by its own clock.
 
     """
 
@@ -91,6 +98,7 @@ class Job(NamedTuple):
     user_data: object
     progress: int
     runtime_s: float
+    created: str = ""
 
     @property
     def output_instances(self) -> tuple[str, ...]:
@@ -172,20 +180,26 @@ def wait(
     Raises:
         Interrupted: ``stopped`` said so.
         DeadlineExceeded: It has not ended; it is still there.
+        JobFailed: The server was started again meanwhile, and has begun it anew.
         NotFound: The server has forgotten it.
         DeidflowError: See ``tasks.orthanc.errors``.
 
     """
     end = time.monotonic() + deadline_s
+    created = ""
     _sleep(min(max(expected_s, FIRST_POLL_S), deadline_s), stopped)
     while True:
         asked = time.monotonic()
         job = read_job(client, job_id)
+        created = created or job.created
+        if job.created != created:
+            raise JobFailed(_STOPPED)
         if job.state.is_final:
             return job
         if asked >= end:
             raise DeadlineExceeded(_late(job, deadline_s))
-        _sleep(min(_pause_s(job), max(MIN_POLL_S, end - asked)) - (time.monotonic() - asked), stopped)
+        # From the answer on: a busy server that was slow to answer must not be asked the sooner for it.
+        _sleep(min(_pause_s(job), max(MIN_POLL_S, end - time.monotonic())), stopped)
 
 
 def _pause_s(job: Job) -> float:
@@ -222,8 +236,8 @@ def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
 
     A job that has ended already stays as it is. Once this returns nothing more is written (25 cancellations each on
     1.10.1 and 1.12.7), but the outputs in the job are not all: on 1.12.7 the last one of each of its threads is on the
-    server only, so ask ``mapping.outputs_since``. (A paused job of 1.12 counts as failed at once while its
-    threads may still finish what they have begun.)
+    server only, so ask ``mapping.outputs_since``. A paused job of 1.12 goes on writing to its end, cancelled or not,
+    and resumed it makes second copies: after that this waits until nothing has changed on the server for a while.
 
     Returns:
         The job in state Success or Failure, None when the server does not know it.
@@ -234,10 +248,27 @@ def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
 
     """
     try:
+        was_paused = read_job(client, job_id).state is JobState.PAUSED
         client.post(f"jobs/{job_id}/cancel")
-        return wait(client, job_id, deadline_s)
+        job = wait(client, job_id, deadline_s)
     except (NotFound, BadRequest):  # 400 for an unknown job
         return None
+    if was_paused:
+        _wait_until_quiet(client, deadline_s)
+    return job
+
+
+def _wait_until_quiet(client: OrthancClient, deadline_s: float) -> None:
+    end = time.monotonic() + deadline_s
+    last = last_change(client)
+    while True:
+        time.sleep(_QUIET_S)
+        now = last_change(client)
+        if now == last:
+            return
+        if time.monotonic() >= end:
+            raise DeadlineExceeded("a paused job was cancelled, and the Orthanc goes on writing; try again later")
+        last = now
 
 
 def parse_job(item: Any) -> Job:
@@ -266,6 +297,7 @@ def parse_job(item: Any) -> Job:
             user_data=item.get("UserData"),
             progress=int(item.get("Progress", 0)),
             runtime_s=float(item.get("EffectiveRuntime", 0.0)),
+            created=str(item.get("CreationTime", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _strange() from None

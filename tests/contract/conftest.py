@@ -1,4 +1,4 @@
-"""A real Orthanc for the contract tests, started once."""
+"""A real Orthanc for the contract tests: one for the comparisons, started once; a fresh one for each whole run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.orthanc_server import BINARY, OrthancServer, installed
+from tests.contract.server import SETTINGS, Server
+from tests.orthanc_server import BINARY, OrthancServer, extra_roots, installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 # pydicom logs each text that does not fit its character set; the files here are full of it.
@@ -20,9 +22,32 @@ logging.getLogger("pydicom").setLevel(logging.ERROR)
 @pytest.fixture(scope="session")
 def orthanc() -> Iterator[OrthancServer]:
     """Start the system's Orthanc; skip loudly when there is none."""
-    if not installed():
-        pytest.skip(
-            f"NO ORTHANC at {BINARY}: nothing was compared with a real server (Debian: apt-get install orthanc)"
-        )
+    _skip_without_orthanc()
     with OrthancServer() as server:
         yield server
+
+
+@pytest.fixture(
+    params=[None, *(pytest.param(root, marks=pytest.mark.versions) for root in extra_roots())],
+    ids=lambda root: root.name if root else "system",
+)
+def orthanc_root(request: pytest.FixtureRequest) -> Path | None:
+    """Where the Orthanc of a test is installed: None is this system, others are of `make test-orthanc-versions`."""
+    root: Path | None = request.param
+    if root is None:
+        _skip_without_orthanc()
+    return root
+
+
+@pytest.fixture
+def server(orthanc_root: Path | None) -> Iterator[Server]:
+    """An empty server for one test, which may kill it."""
+    with OrthancServer(orthanc_root, SETTINGS) as running:
+        made = Server(running)
+        yield made
+        made.close()
+
+
+def _skip_without_orthanc() -> None:
+    if not installed():
+        pytest.skip(f"NO ORTHANC at {BINARY}: nothing was tried on a real server (Debian: apt-get install orthanc)")

@@ -1,0 +1,103 @@
+"""A real Orthanc in the hands of a test of whole runs.
+
+Public names: ``Server``, ``write``, ``start``, ``report_of``, ``SETTINGS``.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import pydicom
+
+from tests.jobs import read_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.jobs import Job
+    from tests.orthanc_server import OrthancServer
+
+SETTINGS: Final = {"StableAge": 1, "SaveJobs": True}
+"""Of the servers here: a study is stable after a second, jobs survive a restart."""
+
+
+class Server:
+    """A running Orthanc and what tests ask of it."""
+
+    def __init__(self, running: OrthancServer) -> None:
+        """Take a started server."""
+        self.running = running
+        self.url = running.url
+        self._http = httpx.Client(base_url=f"{self.url}/", timeout=60, verify=False)  # noqa: S501 (plain HTTP)
+
+    def close(self) -> None:
+        """Give back the connection; the server goes on."""
+        self._http.close()
+
+    def get(self, path: str) -> Any:
+        """Return the JSON of a GET."""
+        return self._http.get(path).raise_for_status().json()
+
+    def upload(self, folder: Path) -> list[str]:
+        """Upload every file of a folder; return the instances' identifiers."""
+        names = []
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                answer = self._http.post("instances", content=path.read_bytes())
+                names.append(answer.raise_for_status().json()["ID"])
+        return names
+
+    def dataset(self, instance: str) -> pydicom.Dataset:
+        """Return an instance."""
+        content = self._http.get(f"instances/{instance}/file").raise_for_status().content
+        return pydicom.dcmread(io.BytesIO(content))
+
+    def originals(self) -> dict[str, list[str]]:
+        """Return the results on the server by what they were made from."""
+        found: dict[str, list[str]] = {}
+        for instance in self.get("instances?expand"):
+            origin = instance.get("AnonymizedFrom") or instance.get("ModifiedFrom")
+            if origin:
+                found.setdefault(origin, []).append(instance["ID"])
+        return found
+
+
+def write(job: Job, server: Server, **changes: Any) -> None:
+    """Write job.yaml: an anonymization on a server by itself, but for the changes."""
+    settings: dict[str, Any] = {
+        "engine": "orthanc",
+        "source": {"orthanc": server.url},
+        "destination": None,
+        "options": {"DicomVersion": "2021b"},
+        "orthanc": {"accept_unstable": True},
+    }
+    job.write_config(**(settings | changes))
+
+
+def start(job: Job, *arguments: object) -> subprocess.Popen[bytes]:
+    """Start the command without waiting for it."""
+    return subprocess.Popen(
+        job.command(*arguments),
+        env=job.full_environment(),
+        cwd=job.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def report_of(job: Job, run_id: str) -> tuple[object, object]:
+    """Return the report without the identifiers that were generated."""
+    run_dir = job.root / "runs" / run_id
+    rows = [
+        (row["line"], row["level"], row["outcome"], row["instances_expected"], row["instances_done"])
+        for row in read_csv(run_dir / "reconciliation.csv")
+    ]
+    # Strangers without a PatientID are one patient on an Orthanc; the local engine tells them apart, one line each.
+    crosswalk = {
+        (row["level"], row["original_orthanc_id"], row["original_dicom_id"], row["outcome"])
+        for row in read_csv(run_dir / "crosswalk.csv")
+    }
+    return rows, sorted(crosswalk)

@@ -1,0 +1,247 @@
+"""Flow or server killed at the worst moments of a call: everything is done once, and the report is the same."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import pytest
+
+from benchmarks.generate import Shape, generate
+from tests.contract.server import SETTINGS, Server, report_of, start, write
+from tests.jobs import Job
+from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response, Run
+from tests.orthanc_server import OrthancServer
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(240)
+
+COUNT: Final = 400
+PATIENTS: Final = 2
+DOWN_S: Final = 10.0
+PATIENTLY_S: Final = 60.0
+
+NOT_SAVED_AND_SAVED: Final = [
+    pytest.param(False, id="jobs-not-saved"),
+    pytest.param(True, id="jobs-saved", marks=pytest.mark.versions),
+]
+
+
+def _jobs_saved(*, save: bool) -> dict[str, Any]:
+    return {**SETTINGS, "SaveJobs": save}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of every test here."""
+    folder = tmp_path_factory.mktemp("made")
+    generate(folder, COUNT, 8 << 10, shape=Shape(patients=PATIENTS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def calm(
+    made: Path, tmp_path_factory: pytest.TempPathFactory, prefect_environment: dict[str, str]
+) -> tuple[object, object]:
+    """The report of an undisturbed run."""
+    job = Job(tmp_path_factory.mktemp("calm"), prefect_environment)
+    with OrthancServer(settings=SETTINGS) as running:
+        server = Server(running)
+        server.upload(made)
+        _prepare(job, server, server.url)
+        done = job("run", "job.yaml", "--run-id", "calm")
+        assert 0 == done.code, done.err
+        assert 2 * COUNT == len(server.get("instances"))
+        server.close()
+    return report_of(job, "calm")
+
+
+@pytest.fixture
+def served(orthanc_root: Path | None, made: Path) -> Callable[[bool], contextlib.AbstractContextManager[Server]]:
+    """Start a server that holds the files and does or does not save its jobs."""
+
+    @contextlib.contextmanager
+    def serve(save: bool) -> Iterator[Server]:
+        with OrthancServer(orthanc_root, _jobs_saved(save=save)) as running:
+            server = Server(running)
+            server.upload(made)
+            with contextlib.closing(server):
+                yield server
+
+    return serve
+
+
+def _prepare(job: Job, server: Server, url: str) -> None:
+    """List what the server holds, and configure a run that talks to an address of it."""
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    write(job, server, source={"orthanc": url}, verify="identifiers", execution=None)
+
+
+def _is_bulk_call(request: Request, answer: Response | None) -> bool:
+    return answer is not None and answer.status == 200 and request.path.startswith("/tools/bulk-anonymize")
+
+
+def _job_state(request: Request, answer: Response | None) -> str:
+    if answer is None or request.method != "GET" or not request.path.startswith("/jobs/"):
+        return ""
+    return str(json.loads(answer.body)["State"])
+
+
+def _is_running(request: Request, answer: Response | None) -> bool:
+    return _job_state(request, answer) == "Running"
+
+
+def _has_ended_well(request: Request, answer: Response | None) -> bool:
+    return _job_state(request, answer) == "Success"
+
+
+def _wait_for_results(server: Server, count: int) -> None:
+    deadline = time.monotonic() + PATIENTLY_S
+    while time.monotonic() < deadline:
+        if len(server.get("instances")) >= COUNT + count:
+            return
+        time.sleep(0.01)
+    pytest.fail("the job made no results in time")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def _pause(url: str) -> None:
+    """Keep the only job from ending before ``resume`` looks at it; 1.12 goes on writing all the same."""
+    (job,) = (job for job in httpx.get(f"{url}/jobs?expand").json() if job["Type"] == "ResourceModification")
+    httpx.post(f"{url}/jobs/{job['ID']}/pause", content=b"")
+    while httpx.get(f"{url}/jobs/{job['ID']}").json()["State"] == "Running":
+        time.sleep(0.02)
+
+
+def _assert_done_once(server: Server) -> None:
+    results = server.originals()
+    assert {1} == {len(names) for names in results.values()}
+    assert COUNT == len(results)
+    assert 2 * COUNT == len(server.get("instances"))
+    assert 2 * PATIENTS == len(server.get("patients"))
+
+
+@pytest.mark.parametrize("save", NOT_SAVED_AND_SAVED)
+@pytest.mark.parametrize(
+    ("moment", "paused"),
+    [
+        pytest.param(_is_bulk_call, False, id="before-the-job-id"),
+        pytest.param(_is_bulk_call, True, id="before-the-job-id-still-running", marks=pytest.mark.versions),
+        pytest.param(_is_running, True, id="while-the-job-runs"),
+        pytest.param(_is_running, False, id="while-the-job-runs-on", marks=pytest.mark.versions),
+        pytest.param(_has_ended_well, False, id="before-the-result-is-recorded"),
+    ],
+)
+def test_a_killed_flow(
+    job: Job,
+    served: Callable[[bool], contextlib.AbstractContextManager[Server]],
+    calm: tuple[object, object],
+    moment: Callable[[Request, Response | None], bool],
+    paused: bool,
+    save: bool,
+) -> None:
+    """Kill -9 of the flow, then resume: every instance done once, no second copy, the report of an undisturbed run."""
+    with served(save) as server, OrthancProxy(server.url) as proxy:
+        _prepare(job, server, proxy.url)
+        held = proxy.add(Hold(), moment)
+        process = start(job, "run", "job.yaml", "--run-id", "killed")
+        assert held.reached.wait(PATIENTLY_S)
+        if paused:
+            _wait_for_results(server, 10)
+            _pause(server.url)
+        _kill(process)
+        held.release()
+        done = job("resume", job.root / "runs" / "killed")
+
+        assert 0 == done.code, done.err
+        _assert_done_once(server)
+    assert calm == report_of(job, "killed")
+
+
+@pytest.mark.versions
+def test_a_killed_flow_whose_call_had_shrunk(
+    job: Job,
+    served: Callable[[bool], contextlib.AbstractContextManager[Server]],
+    made: Path,
+    calm: tuple[object, object],
+) -> None:
+    """An original leaves while the call is sent and is back before ``resume``: the lost job is known by what it got."""
+    with served(False) as server, OrthancProxy(server.url) as proxy:
+        _prepare(job, server, proxy.url)
+        victim = server.get("instances")[7]
+
+        def leave() -> None:
+            httpx.delete(f"{server.url}/instances/{victim}").raise_for_status()
+
+        proxy.add(Run(leave, before=True), lambda request, _: request.path == "/changes?last=")
+        held = proxy.add(Hold(), _is_bulk_call)
+        process = start(job, "run", "job.yaml", "--run-id", "shrunk")
+        assert held.reached.wait(PATIENTLY_S)
+        _wait_for_results(server, 10)
+        _pause(server.url)
+        _kill(process)
+        held.release()
+        server.upload(made)  # those that are there stay as they are
+        done = job("resume", job.root / "runs" / "shrunk")
+
+        assert 0 == done.code, done.err
+        sent = [json.loads(one.body)["Resources"] for one in proxy.requests if "bulk-anonymize" in one.path]
+        assert [COUNT, COUNT - 1, COUNT] == [len(names) for names in sent]
+        _assert_done_once(server)
+    assert calm == report_of(job, "shrunk")
+
+
+@pytest.mark.parametrize("save", NOT_SAVED_AND_SAVED)
+def test_a_killed_server(
+    job: Job,
+    served: Callable[[bool], contextlib.AbstractContextManager[Server]],
+    calm: tuple[object, object],
+    save: bool,
+) -> None:
+    """Kill -9 of the server in the middle of a job, started again 10 s later: the same run ends with all done once."""
+    with served(save) as server:
+        _prepare(job, server, server.url)
+        process = start(job, "run", "job.yaml", "--run-id", "server")
+        _wait_for_results(server, 20)
+        server.running.kill()
+        time.sleep(DOWN_S)
+        server.running.start()
+
+        assert 0 == process.wait(120)
+        _assert_done_once(server)
+    assert calm == report_of(job, "server")
+
+
+@pytest.mark.parametrize("save", [False, True], ids=["jobs-not-saved", "jobs-saved"])
+@pytest.mark.versions
+def test_a_server_that_is_back_before_anybody_asks(
+    job: Job,
+    served: Callable[[bool], contextlib.AbstractContextManager[Server]],
+    calm: tuple[object, object],
+    save: bool,
+) -> None:
+    """The server is killed and back between two polls: that it began its job anew is noticed all the same."""
+    with served(save) as server, OrthancProxy(server.url) as proxy:
+        _prepare(job, server, proxy.url)
+        held = proxy.add(Hold(), _is_running)
+        process = start(job, "run", "job.yaml", "--run-id", "blink")
+        assert held.reached.wait(PATIENTLY_S)
+        _wait_for_results(server, 20)
+        server.running.kill()
+        server.running.start()
+        held.release()
+
+        assert 0 == process.wait(120)
+        _assert_done_once(server)
+    assert calm == report_of(job, "blink")

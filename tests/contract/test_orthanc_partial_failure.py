@@ -1,0 +1,153 @@
+"""One instance that an Orthanc cannot edit: it alone fails, and what is mended is done with its patient as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import pytest
+
+from benchmarks.generate import Shape, generate
+from tests.contract.server import SETTINGS, Server, write
+from tests.jobs import read_csv
+from tests.orthanc_server import OrthancServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.jobs import Job
+
+pytestmark = pytest.mark.timeout(180)
+
+COUNT: Final = 300
+
+
+@pytest.fixture
+def server(orthanc_root: Path | None) -> Iterator[Server]:
+    """A server that reads every file from its disk, so that one can be lost."""
+    with OrthancServer(orthanc_root, {**SETTINGS, "MaximumStorageCacheSize": 0}) as running:
+        made = Server(running)
+        yield made
+        made.close()
+
+
+def _attachment(server: Server, instance: str) -> Path:
+    name = server.get(f"instances/{instance}")["FileUuid"]
+    return server.running.storage / str(name[:2]) / str(name[2:4]) / str(name)
+
+
+def _instances(job: Job, run_id: str) -> dict[str, dict[str, str]]:
+    lines = read_csv(job.root / "runs" / run_id / "crosswalk.csv")
+    return {row["original_orthanc_id"]: row for row in lines if row["level"] == "instance"}
+
+
+def _delete(server: Server, instance: str) -> None:
+    httpx.delete(f"{server.url}/instances/{instance}").raise_for_status()
+
+
+def _outcomes(lines: dict[str, dict[str, str]]) -> Counter[str]:
+    return Counter(row["outcome"] for row in lines.values())
+
+
+OPERATIONS: Final[list[Any]] = [
+    pytest.param("anonymize", {"DicomVersion": "2021b"}, id="anonymize"),
+    pytest.param("modify", {"Replace": {"StudyDescription": "Trial 7"}}, id="modify", marks=pytest.mark.versions),
+]
+
+
+@pytest.mark.parametrize(("operation", "options"), OPERATIONS)
+def test_one_bad_instance_costs_only_itself(
+    job: Job, server: Server, tmp_path: Path, operation: str, options: dict[str, Any]
+) -> None:
+    """Of 300 in one call 299 are done, one fails with its reason, nothing is orphaned; mended, resume does it.
+
+    Anonymized again as a whole, so that all are in one new study; with modify the 299 stay as they are.
+    """
+    generate(tmp_path / "made", COUNT, 8 << 10, shape=Shape(patients=1, series_per_study=1))
+    names = server.upload(tmp_path / "made")
+    attachment = _attachment(server, names[7])
+    attachment.rename(attachment.with_suffix(".away"))
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    write(job, server, verify="identifiers", operation=operation, options=options)
+
+    done = job("run", "job.yaml", "--run-id", "bad")
+
+    assert 1 == done.code, done.err
+    first = _instances(job, "bad")
+    failed = first[names[7]]
+    assert {"done": COUNT - 1, "failed": 1} == _outcomes(first)
+    assert ("failed", "") == (failed["outcome"], failed["new_orthanc_id"])
+    assert failed["reason"].startswith("source-unreadable: the Orthanc cannot read the instance's file")
+    assert 2 * COUNT - 1 == len(server.get("instances"))
+    assert {1} == {len(made) for made in server.originals().values()}
+
+    again = job("resume", job.root / "runs" / "bad")
+    assert 1 == again.code, again.err
+    assert {"done": COUNT - 1, "failed": 1} == _outcomes(_instances(job, "bad"))
+    assert 2 * COUNT - 1 == len(server.get("instances"))
+
+    attachment.with_suffix(".away").rename(attachment)
+    mended = job("resume", job.root / "runs" / "bad")
+    assert 0 == mended.code, mended.err
+    last = _instances(job, "bad")
+    results = server.originals()
+    assert {"done": COUNT} == _outcomes(last)
+    assert {name: [row["new_orthanc_id"]] for name, row in last.items()} == results
+    assert 2 * COUNT == len(server.get("instances"))
+    new_studies = {server.get(f"instances/{made}/study")["ID"] for (made,) in list(results.values())[::40]}
+    assert 1 == len(new_studies)
+    if operation == "anonymize":
+        assert 2 == len(server.get("studies"))
+    else:
+        assert 1 == len(server.get("studies"))
+        kept = [name for name, row in first.items() if row["new_orthanc_id"] == last[name]["new_orthanc_id"]]
+        assert COUNT - 1 == len(kept)
+
+
+def test_a_mended_patient_costs_no_other(job: Job, server: Server, tmp_path: Path) -> None:
+    """Three patients in one call, one instance of one fails: when it is mended the other two keep their results."""
+    generate(tmp_path / "made", 30, 8 << 10, shape=Shape(patients=3, series_per_study=1))
+    names = server.upload(tmp_path / "made")
+    attachment = _attachment(server, names[0])
+    attachment.rename(attachment.with_suffix(".away"))
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    write(job, server)
+
+    done = job("run", "job.yaml", "--run-id", "three")
+    first = _instances(job, "three")
+    attachment.with_suffix(".away").rename(attachment)
+    mended = job("resume", job.root / "runs" / "three")
+    last = _instances(job, "three")
+
+    assert (1, 0) == (done.code, mended.code), done.err + mended.err
+    patient = server.get(f"instances/{names[0]}/patient")["ID"]
+    same = {name for name in names if server.get(f"instances/{name}/patient")["ID"] == patient}
+    changed = {name for name in names if first[name]["new_orthanc_id"] != last[name]["new_orthanc_id"]}
+    assert same == changed
+    assert (60, 6) == (len(server.get("instances")), len(server.get("patients")))
+    assert {1} == {len(made) for made in server.originals().values()}
+
+
+def test_results_whose_originals_are_gone_are_never_given_up(job: Job, server: Server, tmp_path: Path) -> None:
+    """Somebody deletes originals after the run, and another result: resume keeps what could not be made again."""
+    generate(tmp_path / "made", 10, 8 << 10, shape=Shape(patients=1, series_per_study=1))
+    names = server.upload(tmp_path / "made")
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    write(job, server, verify="identifiers")
+    assert 0 == job("run", "job.yaml", "--run-id", "gone").code
+    first = _instances(job, "gone")
+    _delete(server, names[1])
+    _delete(server, first[names[2]]["new_orthanc_id"])
+
+    seen = job("verify", job.root / "runs" / "gone")
+    again = job("resume", job.root / "runs" / "gone")
+
+    assert (1, 1) == (seen.code, again.code), seen.err + again.err
+    last = _instances(job, "gone")
+    assert {"done": 9, "failed": 1} == _outcomes(last)
+    assert last[names[2]]["reason"].startswith("source-changed")
+    kept = {name for name in names if first[name]["new_orthanc_id"] == last[name]["new_orthanc_id"]}
+    assert set(names) - {names[2]} == kept
+    assert 9 + 9 == len(server.get("instances"))

@@ -1,0 +1,159 @@
+"""Three thousand instances on a real Orthanc: every one mapped, with few requests, and nothing of the patients left."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from benchmarks.generate import Shape, generate
+from tests.contract.server import SETTINGS, Server, write
+from tests.jobs import Job, read_csv
+from tests.orthanc_server import OrthancServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(300)
+
+PATIENTS = 20
+STUDIES_EACH = 3
+INSTANCES = 3000
+OVERLAY = b"burned-in name of the patient.."
+
+
+def _make(folder: Path) -> dict[str, tuple[str, str]]:
+    """Write the originals; return each patient's PatientID and PatientName.
+
+    In each study the first instance of the second series refers to one of the first series, and holds an overlay and a
+    nested name and ID in a sequence that Orthanc's profile keeps.
+    """
+    shape = Shape(PATIENTS, STUDIES_EACH, 2)
+    generate(folder, INSTANCES, 8 << 10, shape=shape)
+    patients = {}
+    for patient, study, _ in {(p, s, 1) for p, s, _ in shape.series()}:
+        home = folder / f"PAT{patient:05}/ST{study:03}"
+        image = pydicom.dcmread(next((home / "SE001").iterdir()), stop_before_pixels=True)
+        path = next((home / "SE002").iterdir())
+        dataset = pydicom.dcmread(path)
+        item = Dataset()
+        item.ReferencedSOPClassUID = image.SOPClassUID
+        item.ReferencedSOPInstanceUID = image.SOPInstanceUID
+        item.PatientName, item.PatientID = image.PatientName, image.PatientID
+        dataset.SourceImageSequence = [item]
+        for element, vr, value in ((0x10, "US", 8), (0x11, "US", 31), (0x3000, "OW", OVERLAY + b"\0")):
+            dataset.add_new((0x6000, element), vr, value)
+        dataset.save_as(path)
+        patients[str(image.PatientID)] = (str(image.PatientID), str(image.PatientName))
+    return patients
+
+
+@pytest.fixture
+def logging_server(orthanc_root: Path | None) -> Iterator[Server]:
+    """A server that logs each request."""
+    with OrthancServer(orthanc_root, SETTINGS, ("--verbose-http",)) as running:
+        made = Server(running)
+        yield made
+        made.close()
+
+
+class Traffic(NamedTuple):
+    """What came in at a server.
+
+    Attributes:
+        requests: All but the polls.
+        calls: Bulk calls among them.
+        polls: Moments in seconds, of each job.
+
+    """
+
+    requests: int
+    calls: int
+    polls: list[list[float]]
+
+
+def _traffic(log: str) -> Traffic:
+    """Read a server's log: ``I1123 21:04:52.319075 HTTP-1 HttpServer.cpp:1263] (http) GET /patients``."""
+    lines = re.findall(r"^I\d+ (\d\d):(\d\d):([\d.]+) .*\(http\) (GET|POST|PUT|DELETE) (\S+)", log, re.MULTILINE)
+    polls: dict[str, list[float]] = {}
+    for hour, minute, second, method, path in lines:
+        if method == "GET" and path.startswith("/jobs/"):
+            polls.setdefault(path, []).append(int(hour) * 3600 + int(minute) * 60 + float(second))
+    calls = sum(line[-1] == "/tools/bulk-anonymize" for line in lines)
+    return Traffic(len(lines) - sum(map(len, polls.values())), calls, list(polls.values()))
+
+
+def test_twenty_patients_of_three_thousand_instances(job: Job, logging_server: Server, tmp_path: Path) -> None:
+    """Each patient with its own PatientID and PatientName: all mapped, none split or merged, references hold."""
+    server = logging_server
+    patients = _make(tmp_path / "made")
+    originals = set(server.upload(tmp_path / "made"))
+    assert (INSTANCES, PATIENTS) == (len(originals), len(patients))
+    assert 0 == job("inventory", server.url, "-o", "all.csv").code
+    rows = read_csv(job.root / "all.csv")
+    assert PATIENTS * STUDIES_EACH == len(rows)
+    subjects = {patient: f"SUBJ{number:03}" for number, patient in enumerate(sorted(patients))}
+    job.write_manifest([{"orthanc_id": row["orthanc_id"], "subject": subjects[row["PatientID"]]} for row in rows])
+    both = {"PatientID": "{subject}", "PatientName": "{subject}"}
+    write(job, server, verify="identifiers", options={"DicomVersion": "2021b", "Force": True, "Replace": both})
+    logged, before = len(server.running.log), set(server.running.storage.glob("*/*/*"))
+
+    done = job("run", "job.yaml", "--run-id", "many")
+
+    assert 0 == done.code, done.err
+    traffic = _traffic(server.running.log[logged:])
+    assert PATIENTS == traffic.calls == len(traffic.polls)
+    assert traffic.requests <= INSTANCES / 40 + 4 * traffic.calls
+    for moments in traffic.polls:
+        assert all(third - first >= 1 for first, third in zip(moments, moments[2:], strict=False))
+
+    made = server.originals()
+    assert originals == set(made)
+    assert {1} == {len(names) for names in made.values()}
+    lines = read_csv(job.root / "runs" / "many" / "crosswalk.csv")
+    _check_patients(lines, subjects)
+    _check_references(server, lines)
+
+    verified = job("verify", job.root / "runs" / "many")
+    assert 0 == verified.code, verified.err
+    _check_nothing_left(set(server.running.storage.glob("*/*/*")) - before, patients)
+
+
+def _check_patients(lines: list[dict[str, str]], subjects: dict[str, str]) -> None:
+    """Every patient is one new patient, every study one new study of it."""
+    pairs = {
+        level: {(row["original_dicom_id"], row["new_dicom_id"]) for row in lines if row["level"] == level}
+        for level in ("patient", "study", "series", "instance")
+    }
+    assert set(subjects.items()) == pairs["patient"]
+    for level, expected in (("study", 60), ("series", 120), ("instance", INSTANCES)):
+        assert (expected, expected) == (len({old for old, _ in pairs[level]}), len({new for _, new in pairs[level]}))
+
+
+def _check_references(server: Server, lines: list[dict[str, str]]) -> None:
+    """A result refers to the result of what its original referred to."""
+    instances = [row for row in lines if row["level"] == "instance"]
+    new_uid = {row["original_dicom_id"]: row["new_dicom_id"] for row in instances}
+    new_name = {row["original_orthanc_id"]: row["new_orthanc_id"] for row in instances}
+    found = 0
+    for series in (row["original_orthanc_id"] for row in lines if row["level"] == "series"):
+        for name, tags in server.get(f"series/{series}/instances-tags?simplify").items():
+            if "OverlayRows" in tags:
+                (item,) = tags["SourceImageSequence"]
+                (referred,) = server.dataset(new_name[name]).SourceImageSequence
+                assert new_uid[item["ReferencedSOPInstanceUID"]] == referred.ReferencedSOPInstanceUID
+                found += 1
+    assert PATIENTS * STUDIES_EACH == found
+
+
+def _check_nothing_left(files: set[Path], patients: dict[str, tuple[str, str]]) -> None:
+    """No byte string of a patient's identifiers, nor the overlay, stands in a result, at whatever depth."""
+    assert len(files) >= INSTANCES
+    secret = re.compile(
+        b"|".join(re.escape(text.encode()) for pair in patients.values() for text in pair) + b"|" + OVERLAY
+    )
+    assert 0 == sum(bool(secret.search(path.read_bytes())) for path in files)
