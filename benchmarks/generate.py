@@ -45,11 +45,16 @@ PRIVATE_BLOCKS: Final = (
     (0x0043, "GEMS_PARM_01"),
 )
 
-# What differs between the instances of a series stands in its template as a mark that nothing else contains.
-SOP_MARK: Final = ".999999"  # after the series' UID
+# What differs between the instances of a series stands in its template as a mark that nothing else contains. The first
+# is the end of a UID; the others are the whole value of an element and give way to values of different lengths.
+SOP_MARK: Final = ".999999"
 NUMBER_MARK: Final = "-88888"
-POSITION_MARK: Final = "-77777.77"
-MARKS: Final = (SOP_MARK, NUMBER_MARK, POSITION_MARK)
+LOCATION_MARK: Final = "-77777.7"
+POSITION_MARK: Final = f"-250.5\\-250.5\\{LOCATION_MARK}"
+TIME_MARK: Final = "235959.999999 "
+CURRENT_MARK: Final = "-66666"
+EXPOSURE_MARK: Final = "-55555"
+TABLE_MARK: Final = "-44444.4"
 
 PIECE_BYTES: Final = 4 << 20  # pixel data is written in pieces of at most this
 NOISE_BYTES: Final = PIECE_BYTES + (1 << 16)  # so that each instance starts elsewhere in the noise
@@ -57,6 +62,7 @@ NOISE_STEP_BYTES: Final = 7918
 LONG_HEADER_BYTES: Final = 12  # of an element of VR OB or OW in explicit VR
 MAX_VALUE_BYTES: Final = 0xFFFFFFFE
 MAX_ROWS: Final = 0xFFFF
+SLACK_BYTES: Final = 64  # by which an instance's own values are longer than their marks at most
 
 
 @dataclass(frozen=True)
@@ -114,34 +120,54 @@ class Template:
         free = "NumberOfFrames" if dataset.Rows else "Rows"
         unit = 2 * dataset.Columns * int(dataset.Rows or dataset.get("NumberOfFrames") or 1)
         header = encode(dataset)
-        cells = (size - len(header) - LONG_HEADER_BYTES) // unit + 1
-        padding = -1
-        while padding < 0 or 0 < padding < LONG_HEADER_BYTES:
-            cells -= 1
-            if cells < 1 or size % 2:
-                raise ValueError(f"size is {size}: it must be even and hold the header and {unit} bytes of pixels")
-            if cells * unit > MAX_VALUE_BYTES or (free == "Rows" and cells > MAX_ROWS):
-                raise ValueError(f"size is {size}: too large for this kind; multiframe goes up to 4G")
-            setattr(dataset, free, cells)
-            header = encode(dataset)
-            padding = size - len(header) - LONG_HEADER_BYTES - cells * unit
-        self.parts = re.split(b"(" + b"|".join(re.escape(mark.encode()) for mark in MARKS) + b")", header)
+        # The header of the padding is always there, and the marks are about as long as what they stand for.
+        cells = (size - len(header) - 2 * LONG_HEADER_BYTES - SLACK_BYTES) // unit
+        if cells < 1 or size % 2:
+            raise ValueError(f"size is {size}: it must be even and hold the header and {unit} bytes of pixels")
+        if cells * unit > MAX_VALUE_BYTES or (free == "Rows" and cells > MAX_ROWS):
+            raise ValueError(f"size is {size}: too large for this kind; multiframe goes up to 4G")
+        setattr(dataset, free, cells)
+        marks = b"|".join(re.escape(padded(mark)) for mark in values_of(1))
+        pattern = b"(" + re.escape(SOP_MARK.encode()) + b")|..(" + marks + b")"
+        self.parts = [part for part in re.split(pattern, encode(dataset), flags=re.DOTALL) if part is not None]
+        self.size = size
         self.pixel_bytes = cells * unit
         self.pixel_header = long_header(0x7FE0, 0x0010, b"OW", self.pixel_bytes)
-        self.padding = b""
-        if padding:
-            self.padding = long_header(0xFFFC, 0xFFFC, b"OB", padding - LONG_HEADER_BYTES).ljust(padding, b"\0")
 
     def write(self, path: Path, number: int, noise: memoryview) -> None:
         """Write the series' instance of that number, with pixel data taken from the noise over and over."""
-        values = {SOP_MARK: f".{100_000 + number}", NUMBER_MARK: f"{number:6}", POSITION_MARK: f"{number * 1.25:9.2f}"}
-        marks = {mark.encode(): value.encode() for mark, value in values.items()}
+        marks = {SOP_MARK.encode(): f".{100_000 + number}".encode()}
+        for mark, value in values_of(number).items():
+            marks[padded(mark)] = struct.pack("<H", len(padded(value))) + padded(value)
+        header = b"".join([marks.get(part, part) for part in self.parts]) + self.pixel_header
+        padding = self.size - len(header) - self.pixel_bytes - LONG_HEADER_BYTES
         with path.open("xb") as file:
-            file.write(b"".join([marks.get(part, part) for part in self.parts]) + self.pixel_header)
+            file.write(header)
             left = self.pixel_bytes
             while left:
                 left -= file.write(noise[: min(left, PIECE_BYTES)])
-            file.write(self.padding)
+            file.write(long_header(0xFFFC, 0xFFFC, b"OB", padding) + bytes(padding))
+
+
+def values_of(number: int) -> dict[str, str]:
+    """Return what stands in the place of each mark but the first, in the instance of that number."""
+    location = f"{(number * 1250 % 900_000) / 1000 - 300:g}"
+    seconds = number * 0.137 % 60
+    return {
+        NUMBER_MARK: str(number),
+        POSITION_MARK: f"-250.5\\-250.5\\{location}",
+        LOCATION_MARK: location,
+        TIME_MARK: f"1030{seconds:06.3f}" if number % 7 else f"1030{seconds:02.0f}",
+        CURRENT_MARK: str(60 + number * 7 % 400),
+        EXPOSURE_MARK: str(20 + number * 3 % 150),
+        TABLE_MARK: f"{number * 0.6:g}",
+    }
+
+
+def padded(value: str) -> bytes:
+    """Return a text value with an even length."""
+    data = value.encode("ascii")
+    return data + b" " * (len(data) % 2)
 
 
 def long_header(group: int, element: int, vr: bytes, length: int) -> bytes:
@@ -269,6 +295,8 @@ def new_series(origin: Origin, modality: str, sop_class: str) -> Dataset:
     for event in ("Series", "Acquisition", "Content", "InstanceCreation", "PerformedProcedureStepStart"):
         for part, value in moment.items():
             setattr(dataset, event + part, value)
+    for event in ("Acquisition", "Content", "InstanceCreation"):
+        setattr(dataset, f"{event}Time", TIME_MARK.strip())
     dataset.update(
         make(
             SOPClassUID=sop_class,
@@ -312,12 +340,13 @@ def new_series(origin: Origin, modality: str, sop_class: str) -> Dataset:
 
 
 def add_private_block(dataset: Dataset, group: int, creator: str, rng: random.Random) -> None:
-    """Add a private block of fourteen elements, a sequence and a binary value among them."""
+    """Add a private block of fifteen elements, a sequence and a binary value among them."""
     block = dataset.private_block(group, creator, create=True)
     for offset in range(4):
         block.add_new(offset, "LO", f"{creator[:4]} value {rng.randrange(1000)}")
         block.add_new(0x10 + offset, "DS", f"{rng.uniform(0, 500):.3f}")
         block.add_new(0x20 + offset, "SL", rng.randrange(-1000, 1000))
+    block.add_new(0x1F, "DS", TABLE_MARK)
     block.add_new(0xF0, "UN", rng.randbytes(96))
     block.add_new(0xF1, "SQ", [make(ReferencedFrameNumber=1, PatientComments="private item")])
 
@@ -331,18 +360,18 @@ def ct(origin: Origin, _frames: int) -> Dataset:
         make(
             ImageType=["ORIGINAL", "PRIMARY", "AXIAL", "CT_SOM5 SPI"],
             AcquisitionNumber=1,
-            ImagePositionPatient=["-250.5", "-250.5", POSITION_MARK],
+            ImagePositionPatient=POSITION_MARK.split("\\"),
             ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-            SliceLocation=POSITION_MARK,
+            SliceLocation=LOCATION_MARK,
             SliceThickness="1.25",
             SpacingBetweenSlices="1.25",
             PixelSpacing=["0.9765625", "0.9765625"],
             ReferencedImageSequence=[first, first],
             SourceImageSequence=[first],
             KVP="120",
-            XRayTubeCurrent=rng.randrange(80, 400),
+            XRayTubeCurrent=CURRENT_MARK,
             ExposureTime=500,
-            Exposure=rng.randrange(40, 200),
+            Exposure=EXPOSURE_MARK,
             ExposureModulationType="XYZ_EC",
             FilterType="WEDGE_3",
             GeneratorPower=42,

@@ -68,11 +68,11 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
     worker = Worker(settings)
     place = place_of(config, config.source.orthanc)
     for line, request, instance in _spread(ledger, count):
-        rules, references = worker.compile(request)
+        compiled = worker.compile(request)
         try:
             with _open(folder, place, instance) as source:
-                result = edit_source(source, instance, rules, references).to_bytes()
-                yield Sample(line, differences(source, result, rules), "", show_values)
+                result = edit_source(source, instance, compiled).to_bytes()
+                yield Sample(line, differences(source, result, compiled.rules), "", show_values)
         except InstanceFailed as problem:
             yield Sample(line, [], f"will fail: {reason_text(problem.code, str(problem))}", show_values)
         except OSError as error:

@@ -3,7 +3,7 @@
 Nothing that was not asked to change is touched: its header, length, padding and order stay, byte for byte. Lengths of
 items, sequences and groups that enclose a change are mended.
 
-Public names: ``Part``, ``Editor``, ``parts_size``.
+Public names: ``Part``, ``Context``, ``Editor``, ``parts_size``.
 """
 
 from __future__ import annotations
@@ -106,32 +106,55 @@ class _Place(NamedTuple):
     shielded: bool = False
 
 
+class Context(NamedTuple):
+    """What holds for all elements of a dataset's top level.
+
+    Attributes:
+        charset: Which its new values are written in.
+        nodes: Of the request's paths.
+        new_values: Elements to write, by tag, whether they are there or not.
+
+    """
+
+    charset: CharacterSet
+    nodes: tuple[PathNode, ...]
+    new_values: dict[int, Value]
+
+
 class Editor:
     """Editor of one file's dataset."""
 
-    __slots__ = ("_changed", "_old_charset", "_rules", "_source", "_subject")
+    __slots__ = ("_old_charset", "_rules", "_source", "_subject", "changed")
 
     def __init__(self, source: SourceFile, rules: Rules, subject: Subject) -> None:
         """Take the open source, the compiled request and the instance's identifiers."""
         self._source = source
         self._rules = rules
         self._subject = subject
-        self._changed = subject.new_identifiers(rules.given_identifiers)
+        self.changed = subject.new_identifiers(rules.given_identifiers)
         self._old_charset: CharacterSet | None = None
 
-    def edit(self, elements: list[Element], encoding: Encoding, end: int) -> tuple[list[Part], CharacterSet]:
-        """Edit the top level and all that is below.
+    def edit(self, elements: list[Element], encoding: Encoding, end: int) -> list[Part]:
+        """Edit the top level and all that is below; return the parts of the result.
 
         Args:
             elements: All elements of the dataset.
             encoding: Of the dataset.
             end: Where the dataset ends in the source's body.
 
-        Returns:
-            The parts of the result, and the character set that the result declares.
-
         Raises:
             InstanceFailed: A new value cannot be written.
+
+        """
+        context = self.context(elements)
+        parts = self.edit_some(elements, encoding, context, context.new_values)
+        return parts if elements or parts else [(end, end)]
+
+    def context(self, elements: list[Element]) -> Context:
+        """Find out what holds for all elements of the dataset.
+
+        Raises:
+            InstanceFailed: The request has a value that no file takes, or this one does not.
 
         """
         rules = self._rules
@@ -147,18 +170,41 @@ class Editor:
             items = rules.values[tag]
             if isinstance(items, tuple):
                 new_values[tag] = treated_items(tag, items, rules, self._subject, nodes)
-        new_values.update(self._changed)
+        new_values.update(self.changed)
         if PIXEL_DATA in new_values and self._source.layout.is_compressed:
             message = "new PixelData cannot be put into a file whose pixels are compressed"
             raise InstanceFailed(ReasonCode.BAD_VALUE, message)
         name = self._subject.patient_name
         if name is not None and rules.top.get(PATIENT_NAME) is Action.SET:
             new_values.setdefault(PATIENT_NAME, name)
-        start = elements[0][2] if elements else end
-        output = self._dataset(elements, encoding, _Place(charset, nodes, 0), new_values, rules.top)
-        if not elements:
-            output.span(start, end)
-        return output.parts, charset
+        return Context(charset, nodes, new_values)
+
+    def edit_some(
+        self, elements: list[Element], encoding: Encoding, context: Context, new_values: Mapping[int, Value]
+    ) -> list[Part]:
+        """Edit consecutive elements of the top level and all that is below.
+
+        Args:
+            elements: Some or all elements of the dataset.
+            encoding: Of the dataset.
+            context: Of the dataset.
+            new_values: Those of the context that belong here: for these elements, before and behind them.
+
+        Raises:
+            InstanceFailed: A new value cannot be written.
+
+        """
+        place = _Place(context.charset, context.nodes, 0)
+        return self._dataset(elements, encoding, place, new_values, self._rules.top).parts
+
+    def top_action(self, tag: int, context: Context) -> Action | None:
+        """Return what happens to an element of the top level, None when no rule concerns it."""
+        action = self._rules.top.get(tag)
+        if context.nodes:
+            action = self._action_of_paths(tag, context.nodes, action)
+        if action is None and (tag & 0x10000 or tag >= _FIRST_CURVE):
+            action = self._rules.default_action(tag, nested=False)
+        return action
 
     def _charset_of(self, elements: list[Element]) -> CharacterSet | None:
         """Return the character set that a dataset declares, None when it is that of the dataset above."""

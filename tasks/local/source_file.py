@@ -191,12 +191,15 @@ class SourceFile:
             return self.body[start:end]
         return _read(self.descriptor, start, max(0, end - start))
 
-    def scan(self, stop_after: int = UNDEFINED, elements: list[Element] | None = None) -> list[Element]:
+    def scan(
+        self, stop_after: int = UNDEFINED, elements: list[Element] | None = None, *, start: int = -1
+    ) -> list[Element]:
         """Scan the elements of the dataset, to the end or until a greater tag.
 
         Args:
             stop_after: Stop before the first element with a greater tag.
             elements: A list to append to, which holds what was read when an error ends the scan.
+            start: Offset of the first element to read, -1 for that of the dataset.
 
         Raises:
             ScanError: They cannot be read with certainty.
@@ -207,7 +210,7 @@ class SourceFile:
             raise self.fault
         encoding = self.layout.encoding
         scanner = Scanner(self.body, 0, self.body_size, self.read)
-        position = scanner.top(elements, self.dataset_start, encoding, stop_after)
+        position = scanner.top(elements, self.dataset_start if start < 0 else start, encoding, stop_after)
         window = WINDOW_BYTES
         while position < self.body_size and not scanner.stopped_at_tag:
             if window > MAX_WINDOW_BYTES:

@@ -2,7 +2,8 @@
 
 Source: DICOM PS3.10 section 7.1 (edition 2026c).
 
-Public names: ``Assembly``, ``assemble``, ``IMPLEMENTATION_CLASS_UID``.
+Public names: ``Assembly``, ``assemble``, ``sop_class_of``, ``required_meta``, ``meta_with``, ``deflate``,
+``IMPLEMENTATION_CLASS_UID``.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import os
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from tasks.core.tags import SOP_CLASS_UID
-from tasks.local.editor import Editor, parts_size
+from tasks.local.editor import parts_size
 from tasks.local.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -28,7 +30,7 @@ from tasks.local.encoding import (
 from tasks.local.subject import padded_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tasks.local.editor import Part
     from tasks.local.rules import Rules
@@ -102,23 +104,24 @@ class Assembly:
 
         """
         gathered: list[bytes | memoryview] = []
+        size = 0
         for piece in self.pieces():
             if isinstance(piece, tuple):
-                _write_all(descriptor, gathered)
-                gathered = []
+                _write_all(descriptor, gathered, size)
+                gathered, size = [], 0
                 _copy(self.source.descriptor, descriptor, *piece)
             else:
                 gathered.append(piece)
+                size += len(piece)
                 if len(gathered) == _GATHERED_PARTS:
-                    _write_all(descriptor, gathered)
-                    gathered = []
-        _write_all(descriptor, gathered)
+                    _write_all(descriptor, gathered, size)
+                    gathered, size = [], 0
+        _write_all(descriptor, gathered, size)
 
 
-def _write_all(descriptor: int, pieces: list[bytes | memoryview]) -> None:
-    expected = sum(len(piece) for piece in pieces)
+def _write_all(descriptor: int, pieces: list[bytes | memoryview], size: int) -> None:
     written = os.writev(descriptor, pieces) if pieces else 0
-    if written < expected:
+    if written < size:
         rest = memoryview(b"".join(pieces))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -135,32 +138,32 @@ def _copy(source: int, destination: int, start: int, end: int) -> None:
         start += copied
 
 
-def assemble(source: SourceFile, elements: list[Element], rules: Rules, subject: Subject) -> Assembly:
-    """Edit a scanned file.
+def assemble(
+    source: SourceFile, parts: list[Part], sop_class: bytes | None, rules: Rules, subject: Subject
+) -> Assembly:
+    """Put an edited dataset behind the file meta information that goes with it.
 
     Args:
         source: The open file.
-        elements: All elements of its dataset.
+        parts: Its edited dataset.
+        sop_class: Value of SOPClassUID in its dataset, None where it has none.
         rules: The compiled request.
         subject: The instance's identifiers before and after.
 
-    Raises:
-        InstanceFailed: A new value cannot be written.
-
     """
     layout = source.layout
-    parts, _ = Editor(source, rules, subject).edit(elements, layout.encoding, source.body_size)
-    prefix = _new_meta(source, elements, rules, subject) if rules.anonymizes else _mended_meta(source, rules, subject)
+    prefix = _new_meta(source, sop_class, rules, subject) if rules.anonymizes else _mended_meta(source, rules, subject)
     if layout.deflated:
         if parts == [(0, source.body_size)] and not rules.anonymizes:
             compressed = source.compressed_dataset()
         else:
-            compressed = _deflate(Assembly(source, b"", parts).to_bytes())
+            compressed = deflate(Assembly(source, b"", parts).to_bytes())
         parts = [compressed]
     return Assembly(source, prefix, parts)
 
 
-def _deflate(data: bytes) -> bytes:
+def deflate(data: bytes) -> bytes:
+    """Return a dataset as one deflate stream."""
     deflater = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
     compressed = deflater.compress(data) + deflater.flush()
     # PS3.5 A.5: padded with NUL to an even length.
@@ -174,32 +177,50 @@ def _meta_value(source: SourceFile, wanted: int) -> bytes:
     return b""
 
 
-def _sop_class(source: SourceFile, elements: list[Element], rules: Rules) -> bytes:
+def sop_class_of(source: SourceFile, elements: list[Element]) -> bytes | None:
+    """Return the value of SOPClassUID as it stands in a dataset, None where it has none."""
+    for tag, _, _, value, end, _ in elements:
+        if tag == SOP_CLASS_UID:
+            return source.read(value, end)
+    return None
+
+
+def _sop_class(source: SourceFile, own: bytes | None, rules: Rules) -> bytes:
     replaced = rules.values.get(SOP_CLASS_UID)
     if isinstance(replaced, str):
         return padded_uid(replaced.replace(" ", ""))
-    for tag, _, _, value, end, _ in elements:
-        if tag == SOP_CLASS_UID:
-            return padded_uid(source.read(value, end).decode("latin-1").strip(" \0"))
+    if own is not None:
+        return padded_uid(own.decode("latin-1").strip(" \0"))
     return _meta_value(source, _MEDIA_STORAGE_SOP_CLASS_UID)
 
 
-def _new_meta(source: SourceFile, elements: list[Element], rules: Rules, subject: Subject) -> bytes:
+def _new_meta(source: SourceFile, own_class: bytes | None, rules: Rules, subject: Subject) -> bytes:
     """Return an empty preamble and the file meta information that PS3.10 requires, with deidflow as implementation."""
-    sop_class = _sop_class(source, elements, rules)
+    sop_class = _sop_class(source, own_class, rules)
     syntax = source.layout.transfer_syntax
     if not syntax or (is_uncompressed(syntax) and encoding_of(syntax) is not source.layout.encoding):
         syntax = _syntax_of(source.layout.encoding)
-    fields = [
-        element_header(_VERSION, "OB", 2, EXPLICIT_LITTLE) + b"\0\1",
-        _uid_element(_MEDIA_STORAGE_SOP_CLASS_UID, sop_class) if sop_class else b"",
-        _uid_element(_MEDIA_STORAGE_SOP_INSTANCE_UID, padded_uid(subject.new.sop_instance_uid)),
-        _uid_element(_TRANSFER_SYNTAX_UID, padded_uid(syntax)),
-        _uid_element(_IMPLEMENTATION_CLASS_UID, padded_uid(IMPLEMENTATION_CLASS_UID)),
-    ]
-    meta = b"".join(fields)
-    length = element_header(_GROUP_LENGTH, "UL", 4, EXPLICIT_LITTLE) + len(meta).to_bytes(4, "little")
-    return _PREAMBLE + length + meta
+    return required_meta(sop_class, padded_uid(subject.new.sop_instance_uid), syntax)
+
+
+def required_meta(sop_class: bytes, sop_instance: bytes, syntax: str) -> bytes:
+    """Return an empty preamble and the file meta information that PS3.10 requires; UIDs padded, none for no class."""
+    before, after = _meta_around(sop_class, len(sop_instance), syntax)
+    return before + sop_instance + after
+
+
+@lru_cache(maxsize=64)
+def _meta_around(sop_class: bytes, sop_instance_bytes: int, syntax: str) -> tuple[bytes, bytes]:
+    """Return what stands before and behind the value of MediaStorageSOPInstanceUID: nearly always the same."""
+    before = element_header(_VERSION, "OB", 2, EXPLICIT_LITTLE) + b"\0\1"
+    if sop_class:
+        before += _uid_element(_MEDIA_STORAGE_SOP_CLASS_UID, sop_class)
+    before += element_header(_MEDIA_STORAGE_SOP_INSTANCE_UID, "UI", sop_instance_bytes, EXPLICIT_LITTLE)
+    after = _uid_element(_TRANSFER_SYNTAX_UID, padded_uid(syntax))
+    after += _uid_element(_IMPLEMENTATION_CLASS_UID, padded_uid(IMPLEMENTATION_CLASS_UID))
+    size = len(before) + sop_instance_bytes + len(after)
+    length = element_header(_GROUP_LENGTH, "UL", 4, EXPLICIT_LITTLE) + size.to_bytes(4, "little")
+    return _PREAMBLE + length + before, after
 
 
 def _syntax_of(encoding: Encoding) -> str:
@@ -213,14 +234,25 @@ def _uid_element(tag: int, value: bytes) -> bytes:
 
 
 def _mended_meta(source: SourceFile, rules: Rules, subject: Subject) -> bytes:
-    """Return what stands before the dataset, with the UIDs that follow it and the group's length mended."""
-    layout = source.layout
+    """Return what stands before the dataset, with the UIDs that follow it."""
     new_values = {}
     if subject.original.sop_instance_uid != subject.new.sop_instance_uid:
         new_values[_MEDIA_STORAGE_SOP_INSTANCE_UID] = padded_uid(subject.new.sop_instance_uid)
     replaced_class = rules.values.get(SOP_CLASS_UID)
     if isinstance(replaced_class, str) and SOP_CLASS_UID in rules.top:
         new_values[_MEDIA_STORAGE_SOP_CLASS_UID] = padded_uid(replaced_class.replace(" ", ""))
+    return meta_with(source, new_values)
+
+
+def meta_with(source: SourceFile, new_values: Mapping[int, bytes]) -> bytes:
+    """Return what stands before the dataset with other values, and the group's length mended.
+
+    Args:
+        source: The open file.
+        new_values: By tag, padded; what the meta information lacks is not added.
+
+    """
+    layout = source.layout
     pieces = [source.head[: layout.meta_start]]
     group_length_at, group_start = -1, 0
     for tag, vr, start, value, end, _ in layout.meta:

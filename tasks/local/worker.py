@@ -2,14 +2,14 @@
 
 Nothing here raises for one instance: what happened comes back as a result, whose text holds no patient data.
 
-Public names: ``WorkerSettings``, ``Worker``, ``start_worker``, ``edit_in_worker``.
+Public names: ``WorkerSettings``, ``Worker``, ``Compiled``, ``edit_source``, ``start_worker``, ``edit_in_worker``.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tasks.core.engine import InstanceResult, PlannedInstance
 from tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
@@ -19,11 +19,13 @@ from tasks.core.outcomes import Outcome, ReasonCode
 from tasks.core.pseudonyms import Key, Pseudonyms
 from tasks.core.request import Operation, Request
 from tasks.core.tags import PATIENT_NAME, Path
+from tasks.local.editor import Editor
 from tasks.local.index import identify
 from tasks.local.processes import prepare_process
 from tasks.local.rules import Rules, compile_rules
+from tasks.local.shared_header import SharedHeaders
 from tasks.local.source_file import SourceFile
-from tasks.local.splice import Assembly, assemble
+from tasks.local.splice import Assembly, assemble, sop_class_of
 from tasks.local.store import FolderStore
 from tasks.local.subject import References, Subject
 from tasks.local.transcoder import transcode
@@ -64,6 +66,21 @@ class WorkerSettings:
     remote_destination: RemotePlace | None = None
 
 
+class Compiled(NamedTuple):
+    """A request, ready to be applied.
+
+    Attributes:
+        rules: What happens to each element.
+        references: How identifiers are mapped.
+        headers: What is remembered of the series that it was applied to.
+
+    """
+
+    rules: Rules
+    references: References
+    headers: SharedHeaders
+
+
 def subject_of(request: Request, instance: PlannedInstance, references: References) -> Subject:
     """Return the instance with its new PatientName: given, generated, or None when the request leaves or removes it."""
     path = Path((), PATIENT_NAME)
@@ -86,11 +103,11 @@ class Worker:
         self._settings = settings
         self._folder_store = FolderStore(settings.destination, overwrite=settings.overwrite)
         self._remote_store = settings.remote_destination.store() if settings.remote_destination else None
-        self._compiled: dict[str, tuple[Rules, References]] = {}
+        self._compiled: dict[str, Compiled] = {}
         self._references: dict[str | None, References] = {}
 
-    def compile(self, request: Request) -> tuple[Rules, References]:
-        """Return a request's rules and its mapping of references; those used before are kept."""
+    def compile(self, request: Request) -> Compiled:
+        """Prepare a request; those used before are kept."""
         name = request.canonical()
         compiled = self._compiled.get(name)
         if compiled is None:
@@ -104,7 +121,8 @@ class Worker:
                 pseudonyms = Pseudonyms(self._settings.key, self._settings.scope, options)
                 references = References(pseudonyms, given.uids, given.patient_ids)
                 self._references[options] = references
-            compiled = (compile_rules(request, hardening=self._settings.hardening), references)
+            rules = compile_rules(request, hardening=self._settings.hardening)
+            compiled = Compiled(rules, references, SharedHeaders(rules))
             self._compiled[name] = compiled
         return compiled
 
@@ -119,9 +137,9 @@ class Worker:
         staged: list[Any] = []
         numbers: list[int] = []
         for request, instances in work:
-            rules, references = self.compile(request)
+            compiled = self.compile(request)
             for instance in instances:
-                outcome = self._stage(instance, rules, references)
+                outcome = self._stage(instance, compiled)
                 if isinstance(outcome, InstanceFailed):
                     results.append(_failed(instance.id, outcome))
                 else:
@@ -132,11 +150,11 @@ class Worker:
             results.append(_failed(number, problem) if problem else InstanceResult(number, Outcome.DONE))
         return results
 
-    def _stage(self, instance: PlannedInstance, rules: Rules, references: References) -> Any | InstanceFailed:
+    def _stage(self, instance: PlannedInstance, compiled: Compiled) -> Any | InstanceFailed:
         try:
             with self._open(instance) as source:
-                assembly = edit_source(source, instance, rules, references)
-                staged = self._write(assembly, instance, rules.request)
+                assembly = edit_source(source, instance, compiled)
+                staged = self._write(assembly, instance, compiled.rules.request)
                 _check_unchanged(source, instance)
                 return staged
         except InstanceFailed as problem:
@@ -175,18 +193,26 @@ class Worker:
             raise Unusable(message) from None
 
 
-def edit_source(source: SourceFile, instance: PlannedInstance, rules: Rules, references: References) -> Assembly:
+def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compiled) -> Assembly:
     """Scan and edit one open file.
 
     Raises:
         InstanceFailed: It cannot be scanned or edited, or is not the instance that was planned.
 
     """
+    rules, references, headers = compiled
+    subject = subject_of(rules.request, instance, references)
+    editor = Editor(source, rules, subject)
+    shared = headers.edit(source, editor, subject)
+    if shared is not None:
+        return assemble(source, shared.parts, shared.sop_class, rules, subject)
     elements = source.scan()
     identifiers, _ = identify(source, elements)
     if identifiers != instance.original:
         raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
-    return assemble(source, elements, rules, subject_of(rules.request, instance, references))
+    parts = editor.edit(elements, source.layout.encoding, source.body_size)
+    headers.learn(source, elements, editor, subject)
+    return assemble(source, parts, sop_class_of(source, elements), rules, subject)
 
 
 def _open_unchanged(path: bytes, instance: PlannedInstance) -> SourceFile:

@@ -21,14 +21,13 @@ from tasks.core.pseudonyms import Key, Pseudonyms
 from tasks.core.request import Operation, Request, parse_request
 from tasks.local.index import identify
 from tasks.local.rules import compile_rules
+from tasks.local.shared_header import SharedHeaders
 from tasks.local.source_file import SourceFile
 from tasks.local.subject import References
-from tasks.local.worker import edit_source
+from tasks.local.worker import Compiled, edit_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from tasks.local.rules import Rules
 
 KEY: Final = Key(bytes(range(32)))
 SCOPE: Final = "tests"
@@ -63,19 +62,20 @@ class Edit:
         new = new_identifiers(original, self.request, self._pseudonyms())
         return PlannedInstance(1, b"", source.size, 0, original, new)
 
-    def compiled(self, source: SourceFile) -> tuple[Rules, References]:
-        """Return the rules, and the mapping of references for a run of this file and the others."""
+    def compiled(self, source: SourceFile) -> Compiled:
+        """Return the request, ready for a run of this file and the others."""
         given = GivenIdentifiers()
         for data in self.others:
             with SourceFile.of_bytes(data) as other:
                 self._note(given, other)
         self._note(given, source)
         rules = compile_rules(self.request, hardening=self.hardening)
-        return rules, References(self._pseudonyms(), given.uids, given.patient_ids)
+        references = References(self._pseudonyms(), given.uids, given.patient_ids)
+        return Compiled(rules, references, SharedHeaders(rules))
 
     def apply(self, source: SourceFile) -> bytes:
         """Edit an open file."""
-        return edit_source(source, self.plan(source), *self.compiled(source)).to_bytes()
+        return edit_source(source, self.plan(source), self.compiled(source)).to_bytes()
 
     def __call__(self, data: bytes) -> bytes:
         """Edit a file in memory."""

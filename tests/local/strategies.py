@@ -152,12 +152,13 @@ def _with_group_lengths(dataset: Iterable[Element], syntax: Syntax) -> list[Elem
 
 
 @st.composite
-def files(draw: st.DrawFn, *, shuffled: bool = False) -> File:
+def files(draw: st.DrawFn, *, shuffled: bool = False, grouped: bool = True) -> File:
     """Generate a file with the three UIDs, a PatientID or none, and anything else.
 
     Args:
         draw: Given by hypothesis.
         shuffled: Whether the order of tags may be wrong.
+        grouped: Whether there may be group lengths.
 
     """
     syntax = draw(st.sampled_from([IMPLICIT, EXPLICIT, BIG, DEFLATED, RLE]))
@@ -179,7 +180,7 @@ def files(draw: st.DrawFn, *, shuffled: bool = False) -> File:
     if draw(st.booleans()):
         others.append(Element(0xFFFCFFFC, "OB", bytes(draw(st.sampled_from([0, 2, 64])))))
     dataset = sorted([*identifying, *others], key=lambda element: element.tag)
-    if draw(st.booleans()):
+    if grouped and draw(st.booleans()):
         dataset = _with_group_lengths(dataset, syntax)
     if shuffled:
         dataset = draw(st.permutations(dataset))

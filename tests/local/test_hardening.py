@@ -8,8 +8,10 @@ import pytest
 
 from tasks.core.identifiers import DicomIdentifiers
 from tasks.core.request import DICOM_VERSIONS
+from tasks.local.editor import Editor
+from tasks.local.encoding import EXPLICIT_LITTLE
 from tasks.local.source_file import SourceFile
-from tasks.local.splice import assemble
+from tasks.local.splice import Assembly
 from tasks.local.subject import References, Subject
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, elements, instance
 from tests.local.edits import PSEUDONYMS, anonymize, anonymized, modified, read
@@ -76,7 +78,8 @@ def test_two_new_ids_of_one_patient() -> None:
     rules = anonymize({"Replace": {"PatientID": "BBB"}})
 
     with SourceFile.of_bytes(data) as source:
-        result = assemble(source, source.scan(), rules.compiled(source)[0], subject).to_bytes()
+        parts = Editor(source, rules.compiled(source).rules, subject).edit(source.scan(), EXPLICIT_LITTLE, len(data))
+        result = Assembly(source, data[: source.layout.dataset_start], parts).to_bytes()
     assert "BBB" == innermost(read(result), 1).PatientID
 
 

@@ -58,7 +58,7 @@ def written(edit: Edit, path: Path) -> bytes:
     target = path.with_suffix(".out")
     with SourceFile.open(path) as source:
         # A window on the way in means spans that are still on disk on the way out.
-        assembly = edit_source(source, edit.plan(source), *edit.compiled(source))
+        assembly = edit_source(source, edit.plan(source), edit.compiled(source))
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         assembly.write(descriptor)
         os.close(descriptor)
@@ -134,7 +134,7 @@ def test_pixel_data_never_comes_into_memory(path: Path) -> None:
     edit = anonymize({})
     tracemalloc.start()
     with SourceFile.open(path) as source:
-        assembly = edit_source(source, edit.plan(source), *edit.compiled(source))
+        assembly = edit_source(source, edit.plan(source), edit.compiled(source))
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT)
         assembly.write(descriptor)
         os.close(descriptor)
@@ -150,7 +150,7 @@ def test_source_that_becomes_shorter_is_noticed(path: Path) -> None:
     path.write_bytes(instance(Element(0x7FE00010, "OW", bytes(3 << 20))))
     edit = modify({})
     with SourceFile.open(path) as source:
-        assembly = edit_source(source, edit.plan(source), *edit.compiled(source))
+        assembly = edit_source(source, edit.plan(source), edit.compiled(source))
         os.truncate(path, 1 << 20)
         descriptor = os.open(path.with_suffix(".out"), os.O_WRONLY | os.O_CREAT)
         with pytest.raises(EOFError):

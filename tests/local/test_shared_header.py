@@ -1,0 +1,206 @@
+"""Remembering what a series has in common changes nothing but the time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.generate import Shape, generate
+from tasks.core.errors import InstanceFailed
+from tasks.local.editor import Editor
+from tasks.local.source_file import SourceFile
+from tasks.local.worker import Compiled, edit_source, subject_of
+from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, file_bytes, instance
+from tests.local.edits import Edit, anonymize, modify
+from tests.local.strategies import PROPERTY, File, files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.local.shared_header import SharedHeaders
+
+EDITS = [
+    anonymize({"DicomVersion": "2021b", "Keep": ["SeriesDescription", "(0008,1140)"]}),
+    anonymize({"DicomVersion": "2008", "KeepPrivateTags": True, "Replace": {"PatientID": "S-1", "StudyID": "7"}}),
+    modify({"Replace": {"InstitutionName": "Site", "(0040,0275)[*].(0040,0009)": "step"}, "Remove": ["StudyDate"]}),
+    modify(
+        {"Replace": {"SOPInstanceUID": "1.2.3.9"}, "Force": True, "Keep": ["SeriesInstanceUID", "StudyInstanceUID"]}
+    ),
+    modify({"Replace": {"SpecificCharacterSet": "ISO_IR 192"}}),
+    anonymize(
+        {"DicomVersion": "2023b", "Replace": {"DataSetTrailingPadding": "x", "SOPClassUID": "1.2.9"}, "Force": True}
+    ),
+]
+
+
+def _result(data: bytes, edit: Edit, compiled: Compiled) -> bytes | str:
+    """Edit a file with what was remembered of others; return the result, or what is wrong with it."""
+    try:
+        with SourceFile.of_bytes(data) as source:
+            return edit_source(source, edit.plan(source), compiled).to_bytes()
+    except InstanceFailed as problem:
+        return f"{problem.code}: {problem}"
+
+
+def _fresh(data: bytes, edit: Edit) -> Compiled | None:
+    try:
+        with SourceFile.of_bytes(data) as source:
+            return edit.compiled(source)
+    except InstanceFailed:
+        return None
+
+
+def _compare(series: list[bytes], edit: Edit) -> None:
+    """Every file gives the same with a memory of those before as without any."""
+    remembering: Compiled | None = None
+    for data in series:
+        alone = _fresh(data, edit)
+        if alone is None:
+            continue
+        if remembering is None:
+            remembering = alone
+            alone = _fresh(data, edit)
+            assert alone is not None
+        expected = _result(data, edit, alone)
+
+        assert expected == _result(data, edit, remembering._replace(references=alone.references))
+
+
+def _changed(element: Element, number: int) -> Element:
+    """Return an element with another value for each instance."""
+    if not isinstance(element.value, bytes) or not element.value:
+        return element
+    return element._replace(value=element.value * (1 + number % 3))
+
+
+@st.composite
+def _series(draw: st.DrawFn) -> list[bytes]:
+    """Generate the files of a series: some elements differ in all, others in a few, and some files are damaged."""
+    first: File = draw(files(grouped=False))
+    varying = draw(st.sets(st.integers(0, len(first.dataset) - 1), max_size=3))
+    series = []
+    for number in range(draw(st.integers(4, 8))):
+        uid = b"1.2.3.1.1.1" + b"0" * (number + 1)
+        own = Element(0x00080018, "UI", uid + b"\0" * (len(uid) % 2))
+        dataset = [
+            own if element.tag == own.tag else _changed(element, number) if at in varying else element
+            for at, element in enumerate(first.dataset)
+        ]
+        if draw(st.integers(0, 4)) == 0:
+            at = draw(st.integers(0, len(dataset) - 1))
+            change = draw(st.sampled_from(["gone", "value", "twice", "group length"]))
+            if change == "gone":
+                del dataset[at]
+            elif change == "value":
+                dataset[at] = _changed(dataset[at], 1)
+            elif change == "twice":
+                dataset.append(dataset[at])
+            else:
+                dataset.append(Element(0xFFFC0000, "UL", bytes(4)))
+        data = file_bytes(dataset, first.syntax)
+        if draw(st.integers(0, 9)) == 0:
+            cut = draw(st.integers(200, len(data)))
+            data = data[:cut] + (data[cut + 2 :] if draw(st.booleans()) else b"")
+        series.append(data)
+    return series
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
+@PROPERTY
+@given(series=_series())
+def test_generated_series(edit: Edit, series: list[bytes]) -> None:
+    """Whatever is in a series, and whatever differs in it: same result, or the same reason for none."""
+    _compare(series, edit)
+
+
+def _slices(syntax: Syntax = EXPLICIT, **changes: Any) -> list[bytes]:
+    """Return eight slices whose own elements have values of different lengths."""
+    items = (Item((Element(0x00081155, "UI", b"1.2.3.4\0"), Element(0x00081150, "UI", b"1.2\0"))),)
+    return [
+        instance(
+            Element(0x00081140, "SQ", items, undefined=bool(number % 2)),
+            Element(0x7FE00010, "OW", bytes(2 * number)),
+            syntax=syntax,
+            SOPInstanceUID=f"1.2.3.1.1.{10**number}",
+            InstanceNumber=str(10**number),
+            ContentTime="1200",
+            SeriesDescription="axial",
+            SpecificCharacterSet="ISO_IR 100",
+            ImageComments="caf\u00e9"[: 1 + number],
+            StudyDescription="chest" * (1 + number // 4),
+            **changes,
+        )
+        for number in range(8)
+    ]
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, DEFLATED])
+@pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
+def test_slices(edit: Edit, syntax: Syntax) -> None:
+    """A plain series gives the same with and without a memory."""
+    _compare(_slices(syntax), edit)
+
+
+def test_two_series_by_turns() -> None:
+    """What is remembered of one series, study or patient is not taken for another's."""
+    for keyword, value in (("SeriesInstanceUID", "1.2.3.1.2"), ("StudyInstanceUID", "1.2.3.2"), ("PatientID", "P-2")):
+        pairs = zip(_slices(), _slices(EXPLICIT, **dict[str, Any]({keyword: value})), strict=True)
+        for edit in EDITS:
+            _compare([data for pair in pairs for data in pair], edit)
+
+
+def test_an_identifier_behind_the_pixels() -> None:
+    """A second PatientID at the end of one slice is found there, too."""
+    again = [data + encode([Element(0x00100020, "LO", b"P-1 ")], EXPLICIT) for data in _slices()]
+    for edit in EDITS:
+        _compare([*_slices()[:5], again[5], *_slices()[6:], again[7]], edit)
+
+
+def test_a_source_that_is_not_what_was_planned() -> None:
+    """A file with another SOPInstanceUID than planned is refused, also when it looks like its series."""
+    edit, series = EDITS[0], _slices()
+    with SourceFile.of_bytes(series[0]) as source:
+        compiled = edit.compiled(source)
+    for data in series[:4]:
+        _result(data, edit, compiled)
+    with SourceFile.of_bytes(series[2]) as planned:
+        instance_planned = edit.plan(planned)
+
+    with SourceFile.of_bytes(series[3]) as source, pytest.raises(InstanceFailed, match="another instance"):
+        edit_source(source, instance_planned, compiled)
+
+
+def test_most_of_a_real_series_is_remembered(tmp_path: Path) -> None:
+    """Of 100 slices with thirteen elements of their own at most five are scanned in full."""
+    generate(tmp_path / "made", 100, 32 << 10, shape=Shape(patients=1, series_per_study=1))
+    edit = EDITS[0]
+    compiled: Compiled | None = None
+    remembered = 0
+    for path in sorted((tmp_path / "made").rglob("*.dcm")):
+        with SourceFile.open(path) as source:
+            compiled = compiled or edit.compiled(source)
+            plan = edit.plan(source)
+            subject = subject_of(edit.request, plan, compiled.references)
+            editor = Editor(source, compiled.rules, subject)
+            remembered += compiled.headers.edit(source, editor, subject) is not None
+            edit_source(source, plan, compiled)
+
+    assert remembered >= 95
+
+
+def test_the_memory_is_bounded() -> None:
+    """Many series and shapes later it holds a few of them only."""
+    edit = EDITS[0]
+    headers: SharedHeaders | None = None
+    for number in range(60):
+        data = instance(SeriesInstanceUID=f"1.2.3.{number}", SOPInstanceUID=f"1.2.3.{number}.1", InstanceNumber="1")
+        with SourceFile.of_bytes(data) as source:
+            compiled = edit.compiled(source)
+            headers = headers or compiled.headers
+            edit_source(source, edit.plan(source), compiled._replace(headers=headers))
+
+    assert headers is not None
+    assert 16 == len(headers._series)
