@@ -13,6 +13,9 @@ BENCH_ARGS  ?=
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
 LOCK_ARGS   ?=
 
+# Where a newer Orthanc lives: named, or put into a folder of its own on the first use (Debian, as root).
+ROOTS = DEIDFLOW_TEST_ORTHANC_ROOTS="$${DEIDFLOW_TEST_ORTHANC_ROOTS:-$$(tests/tools/install_orthanc.sh)}"
+
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
 .PHONY: help demo test orthanc test-orthanc-versions test-prefect test-parity lint format lock bench clean
@@ -37,13 +40,13 @@ orthanc:
 	else echo "NO ORTHANC: every test against a real server is skipped. Debian: apt-get install orthanc" >&2; fi
 
 test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1 and 1.12, and their rarer moments (10 minutes)
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
+	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
 test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
 	$(BIN)/python -m pytest -m long tests/prefect
 
-test-parity: $(STAMP)  ## the long comparison with real Orthancs; writes docs/parity.md
-	$(BIN)/python -m tests.contract.parity
+test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (12 minutes)
+	$(ROOTS) $(BIN)/python -m tests.contract.parity
 
 lint: $(STAMP)  ## style, format and types; changes nothing
 	$(BIN)/ruff check

@@ -23,6 +23,12 @@ _ESCAPE: Final = 0x1B
 _PN_DELIMITERS: Final = {0x5E, 0x3D, 0x5C}
 _TEXT_DELIMITERS: Final = {0x0D, 0x0A, 0x09, 0x0C, 0x5C}
 
+_SINGLE_BYTE: Final = frozenset(
+    {"latin_1", "iso8859_2", "iso8859_3", "iso8859_4"}
+    | {f"iso_ir_{number}" for number in (126, 127, 138, 144, 148, 166)}
+)
+"""pydicom's names of the parts of ISO 8859 that follow an escape sequence."""
+
 _DEFAULT_REPERTOIRE: Final = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 """First values that stand for ASCII where code extensions are declared (PS3.3 C.12.1.1.2)."""
 
@@ -52,22 +58,25 @@ class CharacterSet:
         try:
             if len(self.codecs) == 1:
                 return text.encode(self.codecs[0])
-            encoded = self._encode_extended(text, is_person_name=is_person_name)
-            if self.decode(encoded, is_person_name=is_person_name) == text:
-                return encoded
+            for codecs in self._orders_to_try():
+                encoded = _encode_extended(text, codecs, is_person_name=is_person_name)
+                if self.decode(encoded, is_person_name=is_person_name) == text:
+                    return encoded
         except (UnicodeError, LookupError):
             pass
         message = "a new value has characters that the file's SpecificCharacterSet lacks"
         raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
 
-    def _encode_extended(self, text: str, *, is_person_name: bool) -> bytes:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns where the comparison above refuses
-            # pydicom returns to ASCII behind a value, as PS3.5 6.1.2.5.3 asks, only when the first codec is Latin-1.
-            codecs = ("iso8859", *self.codecs[1:]) if self.codecs[0] == "ascii" else self.codecs
-            if is_person_name:
-                return b"\\".join(PersonName(part).encode(codecs) for part in text.split("\\"))
-            return b"\\".join(encode_string(part, codecs) for part in text.split("\\"))
+    def _orders_to_try(self) -> list[tuple[str, ...]]:
+        """Return the codecs as pydicom is to try them."""
+        if self.codecs[0] != "ascii":
+            return [self.codecs]
+        # pydicom returns to ASCII behind a value, as PS3.5 6.1.2.5.3 asks, only when the first codec is Latin-1. That
+        # takes characters of Latin-1 from the other parts of ISO 8859, which need no return: they leave G0 alone.
+        orders = [("iso8859", *self.codecs[1:])]
+        if _SINGLE_BYTE.issuperset(self.codecs[1:]):
+            orders.append(self.codecs)
+        return orders
 
     def decode(self, data: bytes, *, is_person_name: bool = False) -> str:
         """Decode text; bytes that the set does not know are dropped, as Orthanc does for identifiers."""
@@ -81,6 +90,14 @@ class CharacterSet:
                 return decode_bytes(data, list(self.codecs), _PN_DELIMITERS if is_person_name else _TEXT_DELIMITERS)
         except (UnicodeError, LookupError):
             return data.decode("latin-1")
+
+
+def _encode_extended(text: str, codecs: tuple[str, ...], *, is_person_name: bool) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns where the caller refuses
+        if is_person_name:
+            return b"\\".join(PersonName(part).encode(codecs) for part in text.split("\\"))
+        return b"\\".join(encode_string(part, codecs) for part in text.split("\\"))
 
 
 @lru_cache(maxsize=256)

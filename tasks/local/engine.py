@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from tasks.core.engine import InstanceResult
 from tasks.core.errors import DeidflowError, Interrupted
 from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.local.processes import make_pool
+from tasks.local.processes import make_pool, stop_pool
 from tasks.local.worker import edit_in_worker, start_worker
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class LocalEngine:
         """End the processes; work that has not begun is dropped."""
         with self._lock:
             if self._pool is not None:
-                self._pool.shutdown(wait=True, cancel_futures=True)
+                stop_pool(self._pool)
                 self._pool = None
 
     def apply(self, chunk: Chunk, record: Record, stopped: Stopped) -> None:
@@ -84,6 +84,8 @@ class LocalEngine:
             _collect([pool.submit(edit_in_worker, batch) for batch in _batches(work)], note, stopped)
         except BrokenProcessPool:
             self._discard(pool)
+            if stopped():  # a signal to the whole group of processes ends workers, too
+                raise Interrupted("interrupted") from None
             self._apply_alone([one for one in work if one[1].id not in recorded], record, stopped)
 
     def _apply_alone(self, work: Sequence[Work], record: Record, stopped: Stopped) -> None:
@@ -102,7 +104,7 @@ class LocalEngine:
                     text = f"{_TRIES_ALONE} worker processes died while editing this instance"
                     record([InstanceResult(instance.id, Outcome.FAILED, ReasonCode.WORKER_DIED, text)])
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            stop_pool(pool)
 
     def _new_pool(self, workers: int) -> ProcessPoolExecutor:
         return make_pool(workers, start_worker, self._settings)

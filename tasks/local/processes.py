@@ -1,24 +1,32 @@
 """How a worker process lives and dies.
 
-Public names: ``prepare_process``, ``make_pool``.
+Public names: ``prepare_process``, ``make_pool``, ``stop_pool``, ``working_pool``, ``worker_died``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.core.errors import Unusable
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 _PRELOADED: Final = ["__main__", "tasks.local.worker", "tasks.local.verifier"]
+
+_PATIENCE_S: Final = 2.0
+"""For work that is under way when a pool is stopped; Ctrl-C is to take less than 5 s in all."""
 
 
 def prepare_process() -> None:
@@ -50,3 +58,41 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     return ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments)
+
+
+def stop_pool(pool: ProcessPoolExecutor) -> None:
+    """End a pool: what waits is dropped, what is under way gets a moment, and is then killed; it is done again later."""
+    processes = list((pool._processes or {}).values())  # noqa: SLF001 (the pool itself only waits, without a limit)
+    pool.shutdown(wait=False, cancel_futures=True)
+    end = time.monotonic() + _PATIENCE_S
+    running = [process.sentinel for process in processes]
+    while running and time.monotonic() < end:
+        for sentinel in wait(running, timeout=end - time.monotonic()):
+            running.remove(sentinel)  # type: ignore[arg-type]
+    for process in processes:
+        if process.sentinel in running:
+            process.kill()
+
+
+@contextlib.contextmanager
+def working_pool(
+    workers: int, start: Callable[..., None] = prepare_process, *arguments: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """Give a pool and stop it in the end; see ``make_pool``.
+
+    Raises:
+        Unusable: A process of it died.
+
+    """
+    pool = make_pool(workers, start, *arguments)
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise worker_died() from None
+    finally:
+        stop_pool(pool)
+
+
+def worker_died() -> Unusable:
+    """Return the error for work that a worker process died of."""
+    return Unusable("a worker process was killed (memory?); lower execution.workers")

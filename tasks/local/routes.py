@@ -181,7 +181,7 @@ class BulkRoutes:
         problems = []
         if operation is Operation.ANONYMIZE and not settings.dicom_version:
             problems.append(Problem("is needed: the default differs between Orthanc's versions", key="DicomVersion"))
-        if settings.transcode and not can_write(settings.transcode):
+        if "Transcode" in body and not can_write(settings.transcode):
             problems.append(Problem("no installed codec writes this transfer syntax", key="Transcode"))
         if not settings.keep_source:
             problems.append(Problem("only `deidflow run` deletes sources, after verifying", key="KeepSource"))

@@ -1,44 +1,73 @@
 """Convert a result to another transfer syntax; the only part of the engine that decodes pixel data.
 
+Elements are written anew byte by byte (``recode``). pydicom and its codecs see the pixels alone, since they would
+normalise everything else: escape sequences in text, padding, unknown VRs.
+
 Public names: ``transcode``, ``can_write``.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from pydicom import dcmread, dcmwrite
-from pydicom.dataset import FileMetaDataset
+from pydicom import dcmread
 from pydicom.pixels.encoders.base import get_encoder
-from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
+from pydicom.uid import JPEG2000, UID
 
 from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import PIXEL_DATA
+from tasks.core.tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
+from tasks.local.character_sets import DEFAULT
 from tasks.local.encoding import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    is_uncompressed,
+    UNDEFINED,
+    Encoding,
+    element_header,
+    encoding_of,
+    is_deflated,
 )
+from tasks.local.recode import Recoder, swapped
+from tasks.local.source_file import SourceFile
+from tasks.local.splice import deflate, meta_with, required_meta
+from tasks.local.subject import padded_uid
+from tasks.local.values import encode_element
 
 if TYPE_CHECKING:
-    from pydicom import Dataset, FileDataset
+    from pydicom import Dataset
 
-_WORD_BYTES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+    from tasks.local.scanner import Element
+
 _NATIVE: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED})
+_DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_TRANSFER_SYNTAX_UID: Final = 0x00020010
+_OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002)
+_CHANGED_BY_CODECS: Final = (0x00280004, 0x00280006, 0x00280008)
+"""PhotometricInterpretation, PlanarConfiguration, NumberOfFrames."""
+
+_READ_BY_CODECS: Final = [
+    *_CHANGED_BY_CODECS,
+    *(0x00280000 | element for element in (0x0002, 0x0010, 0x0011, 0x0100, 0x0101, 0x0102, 0x0103)),
+    *_OFFSET_TABLES,
+    PIXEL_DATA,
+]
 
 
 def can_write(transfer_syntax: str) -> bool:
-    """Whether a transfer syntax can be written here: uncompressed, deflated, or by an installed encoder."""
+    """Whether a transfer syntax can be written here: uncompressed, deflated, or by an installed encoder.
+
+    Not JPEG 2000 with loss, whose encoder wants a compression ratio that no argument of Orthanc's gives.
+    """
     if transfer_syntax in _NATIVE:
         return True
     try:
-        return bool(get_encoder(UID(transfer_syntax)).is_available)
+        return transfer_syntax != JPEG2000 and bool(get_encoder(UID(transfer_syntax)).is_available)
     except NotImplementedError:
         return False
 
@@ -47,7 +76,7 @@ def transcode(data: bytes, transfer_syntax: str) -> bytes:
     """Convert a whole file.
 
     Args:
-        data: The file, with file meta information.
+        data: The file, with or without file meta information.
         transfer_syntax: UID of one that ``can_write`` accepts.
 
     Raises:
@@ -57,58 +86,83 @@ def transcode(data: bytes, transfer_syntax: str) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns about values that are none of our business here
-            dataset = dcmread(io.BytesIO(data), force=True)
-            if "TransferSyntaxUID" not in dataset.file_meta:
-                _add_meta(dataset)
-            source = dataset.file_meta.TransferSyntaxUID
-            little = transfer_syntax != EXPLICIT_VR_BIG_ENDIAN
-            has_pixels = "PixelData" in dataset
-            if has_pixels and not is_uncompressed(source):
-                dataset.decompress(generate_instance_uid=False)
-            if (source != EXPLICIT_VR_BIG_ENDIAN) is not little:
-                _swap_words(dataset, was_little=not little)
-            if transfer_syntax not in _NATIVE and has_pixels:
-                dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
-            dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
-            output = io.BytesIO()
-            dcmwrite(
-                output,
-                dataset,
-                implicit_vr=transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN,
-                little_endian=little,
-            )
-    except Exception as error:  # noqa: BLE001 (codecs raise anything; the text may hold values)
+            return _transcoded(SourceFile.of_bytes(data), transfer_syntax)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    # Codecs raise anything, the Rust of the one for RLE a BaseException when it panics; the text may hold values.
+    except BaseException as error:  # noqa: BLE001
         text = f"the pixel data cannot be converted ({type(error).__name__})"
         raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, text) from None
-    return output.getvalue()
 
 
-def _add_meta(dataset: FileDataset) -> None:
-    """Give a bare dataset the meta information without which it could be in one syntax only."""
-    implicit, little = dataset.original_encoding
-    explicit = EXPLICIT_VR_LITTLE_ENDIAN if little else EXPLICIT_VR_BIG_ENDIAN
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = UID(IMPLICIT_VR_LITTLE_ENDIAN if implicit else explicit)
-    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
-    dataset.file_meta = meta
-    dataset.preamble = bytes(128)
+def _transcoded(source: SourceFile, transfer_syntax: str) -> bytes:
+    elements = source.scan()
+    target = encoding_of(transfer_syntax)
+    was_native, is_native = not source.layout.is_compressed, transfer_syntax in _NATIVE
+    replaced: dict[int, bytes] = {}
+    if any(element[0] == PIXEL_DATA for element in elements) and not (was_native and is_native):
+        plain = _written(source, elements, EXPLICIT_VR_LITTLE_ENDIAN, {}) if was_native else source.head
+        replaced = _converted_pixels(plain, None if is_native else transfer_syntax, target, was_native=was_native)
+    return _written(source, elements, transfer_syntax, replaced)
 
 
-def _swap_words(dataset: Dataset, *, was_little: bool) -> None:
-    """Bring the words of binary values into the other byte order, which pydicom leaves as they are.
+def _written(source: SourceFile, elements: list[Element], transfer_syntax: str, replaced: dict[int, bytes]) -> bytes:
+    """Return the whole file in a transfer syntax."""
+    body = Recoder(source, encoding_of(transfer_syntax)).dataset(elements, replaced)
+    return _meta(source, elements, transfer_syntax) + (deflate(body) if is_deflated(transfer_syntax) else body)
 
-    Pixels of 32 bits count as one word, as pydicom and the big endian files of its package have it.
-    """
-    dataset.set_original_encoding(is_implicit_vr=False, is_little_endian=not was_little)
-    for element in dataset:
-        if element.VR == "SQ":
-            for item in element.value:
-                _swap_words(item, was_little=was_little)
-        width = _WORD_BYTES.get(element.VR, 1)
-        if element.tag == PIXEL_DATA and width > 1:
-            width = max(width, dataset.BitsAllocated // 8)
-        if width > 1 and element.value:
-            element.value = np.frombuffer(element.value, f"u{width}").byteswap().tobytes()
+
+def _converted_pixels(data: bytes, compress_to: str | None, target: Encoding, *, was_native: bool) -> dict[int, bytes]:
+    """Return what becomes of the pixel data and of the elements that describe it, written for the target."""
+    dataset = dcmread(io.BytesIO(data), specific_tags=_READ_BY_CODECS)
+    before = {tag: dataset[tag].value if tag in dataset else None for tag in _CHANGED_BY_CODECS}
+    if not was_native:
+        dataset.decompress(generate_instance_uid=False)
+        for tag in _OFFSET_TABLES:
+            if tag in dataset:
+                del dataset[tag]
+    if compress_to:
+        _interleave(dataset)
+        dataset.compress(UID(compress_to), generate_instance_uid=False)
+    replaced = dict.fromkeys(_OFFSET_TABLES, b"")
+    for tag, value in before.items():
+        if tag in dataset and dataset[tag].value != value:
+            replaced[tag] = encode_element(tag, str(dataset[tag].value), DEFAULT, target)
+    replaced[PIXEL_DATA] = _pixel_data(dataset, target, compressed=bool(compress_to))
+    for tag in _OFFSET_TABLES:
+        if tag in dataset:
+            value = bytes(dataset[tag].value)
+            replaced[tag] = element_header(tag, "OV", len(value), target) + value
+    return replaced
+
+
+def _interleave(dataset: Dataset) -> None:
+    """Bring samples that stand plane by plane into the order of pixels: pydicom's encoders take every input so."""
+    if dataset.get("PlanarConfiguration") != 1 or dataset.SamplesPerPixel == 1:
+        return
+    shape = (int(dataset.get("NumberOfFrames") or 1), dataset.SamplesPerPixel, dataset.Rows * dataset.Columns)
+    planes = np.frombuffer(dataset.PixelData, f"u{dataset.BitsAllocated // 8}")[: math.prod(shape)].reshape(shape)
+    dataset.PixelData = planes.transpose(0, 2, 1).tobytes()
+    dataset.PlanarConfiguration = 0
+
+
+def _pixel_data(dataset: Dataset, target: Encoding, *, compressed: bool) -> bytes:
+    data: bytes = dataset.PixelData
+    if compressed:
+        return element_header(PIXEL_DATA, "OB", UNDEFINED, target) + data + _DELIMITER
+    # Always OW, as Orthanc writes it (PS3.5 A.1 demands it in implicit VR, A.2 allows it for 8 bits, too).
+    if not target.little:
+        data = swapped(data, max(2, dataset.BitsAllocated // 8))
+    return element_header(PIXEL_DATA, "OW", len(data), target) + data
+
+
+def _meta(source: SourceFile, elements: list[Element], transfer_syntax: str) -> bytes:
+    """Return preamble and file meta information; a file without TransferSyntaxUID gets what PS3.10 requires."""
+    if source.layout.transfer_syntax:
+        return meta_with(source, {_TRANSFER_SYNTAX_UID: padded_uid(transfer_syntax)})
+    uids = {
+        tag: padded_uid(source.read(value, end).decode("latin-1").strip(" \0"))
+        for tag, _, _, value, end, _ in elements
+        if tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)
+    }
+    return required_meta(uids.get(SOP_CLASS_UID, b""), uids.get(SOP_INSTANCE_UID, b""), transfer_syntax)

@@ -7,11 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
-from pydicom import dcmread
-from pydicom.uid import JPEG2000Lossless
+from pydicom import Dataset, dcmread
+from pydicom.uid import JPEG2000, JPEG2000Lossless
 
 from tasks.core.errors import InstanceFailed
 from tasks.core.outcomes import ReasonCode
+from tasks.local.source_file import SourceFile
 from tasks.local.transcoder import can_write, transcode
 from tests.dicom_files import (
     BIG,
@@ -188,3 +189,66 @@ def test_real_images(name: str) -> None:
         expected = pixels(data)
         for target in (IMPLICIT, BIG, DEFLATED):
             assert np.array_equal(expected, pixels(transcode(data, target.uid))), target
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_planes_become_pixels(bits: int) -> None:
+    """Colours that stand plane by plane are the same image in RLE."""
+    planes = np.arange(2 * 3 * 4, dtype=f"<u{bits // 8}").reshape(3, 2, 4)
+    data = instance(
+        Element(0x7FE00010, "OB" if bits == 8 else "OW", planes.tobytes()),
+        syntax=EXPLICIT,
+        Rows=2,
+        Columns=4,
+        BitsAllocated=bits,
+        BitsStored=bits,
+        HighBit=bits - 1,
+        PixelRepresentation=0,
+        SamplesPerPixel=3,
+        PlanarConfiguration=1,
+        PhotometricInterpretation="RGB",
+    )
+
+    assert np.array_equal(planes.transpose(1, 2, 0), pixels(transcode(data, RLE.uid)))
+
+
+class PanicError(BaseException):
+    """Like that of a codec written in Rust (pylibjpeg-rle), which is no Exception."""
+
+
+def test_panicking_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A codec that panics fails this instance only."""
+
+    def panic(*_: object, **__: object) -> None:
+        raise PanicError
+
+    monkeypatch.setattr(Dataset, "decompress", panic)
+    compressed = transcode(image(EXPLICIT), RLE.uid)
+
+    with pytest.raises(InstanceFailed) as caught:
+        transcode(compressed, EXPLICIT.uid)
+
+    assert ReasonCode.TRANSCODING_FAILED is caught.value.code
+
+
+@pytest.mark.parametrize("target", UNCOMPRESSED, ids=lambda syntax: syntax.uid)
+def test_text_and_unknown_values_keep_their_bytes(target: Syntax) -> None:
+    """Escape sequences, padding, private values and text of ISO 2022 are the source's, whatever is converted."""
+    values = (b"Wang^A=\xcd\xf5^\xd0\xa1=", b"\xe9\x1b-L\xbb ", b"ab\0\0", b"\1\0\2\0")
+    data = image(
+        EXPLICIT,
+        Element(0x00080005, "CS", b"ISO 2022 IR 100\\ISO 2022 IR 144 "),
+        Element(0x00100010, "PN", values[0] + b" " * (len(values[0]) % 2)),
+        Element(0x00104000, "LT", values[1]),
+        Element(0x00190010, "LO", b"SIEMENS CM VA0  CMS "),
+        Element(0x00191060, "UN", values[3]),
+        Element(0x00204000, "LT", values[2]),
+    )
+    body = SourceFile.of_bytes(transcode(data, target.uid)).body
+
+    assert all(value in body for value in values)
+
+
+def test_nothing_writes_jpeg_2000_with_loss() -> None:
+    """Its encoder wants a compression ratio, which no argument gives: better refused before any work."""
+    assert not can_write(JPEG2000)

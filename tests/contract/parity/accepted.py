@@ -11,11 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.contract.parity import conditions
+from tests.contract.parity import conditions_encoding as encoding
+from tests.contract.parity import conditions_requests as requests
+from tests.contract.parity.conditions_text import refused_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.contract.parity.compare import Case, Difference
+    from tests.contract.parity.differences import Case, Difference
 
 
 class Accepted(NamedTuple):
@@ -49,29 +52,38 @@ ACCEPTED: Final = (
         "is keyed by the StudyInstanceUID, so that strangers are not merged; Orthanc makes them one patient",
         conditions.patient_id_without_original,
     ),
-    Accepted("padding", "untouched elements keep theirs, DCMTK strips surplus blanks", conditions.padding_stays),
+    Accepted("padding", "untouched elements keep theirs, DCMTK strips surplus blanks", encoding.padding_stays),
     Accepted(
-        "group lengths", "untouched ones stay, DCMTK computes all anew with its own encoding", conditions.group_length
+        "group lengths",
+        "are right for the bytes as they stand, which DCMTK writes anew with other lengths",
+        encoding.group_length,
     ),
-    Accepted("encapsulated OW", "untouched PixelData keeps its VR, DCMTK writes OB", conditions.encapsulated_vr),
-    Accepted("file meta of modify", "what the source lacks is not added by modify", conditions.meta_of_modify),
+    Accepted(
+        "group lengths in given items",
+        "are passed over as at top level (reference 2.4); DCMTK writes them, computed",
+        encoding.group_length_in_given_items,
+    ),
+    Accepted("encapsulated OW", "untouched PixelData keeps its VR, DCMTK writes OB", encoding.encapsulated_vr),
+    Accepted("file meta of modify", "what the source lacks is not added by modify", encoding.meta_of_modify),
     Accepted(
         "elements sent as UN",
         "are treated by their tag; Orthanc leaves their values, identifiers among them, as they are",
-        conditions.unknown_vr,
+        encoding.unknown_vr,
     ),
     Accepted(
         "two results of one identifier",
         "both fail; Orthanc keeps one of them in silence (reference 0, hazard 5)",
-        conditions.collision,
+        requests.collision,
     ),
     Accepted(
-        "sequences sent as UN", "of undefined length stay UN; DCMTK writes them as SQ", conditions.sequence_as_unknown
+        "sequences sent as UN",
+        "of undefined length stay UN; DCMTK writes them as SQ",
+        encoding.sequence_as_unknown,
     ),
     Accepted(
         "SOP class in the meta information",
         "modify leaves what contradicts the dataset; without a readable SOPClassUID DCMTK writes one of its own",
-        conditions.meta_of_dataset,
+        encoding.meta_of_dataset,
     ),
     Accepted(
         "characters outside of the set",
@@ -85,62 +97,121 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "text that cannot be encoded",
-        "the instance fails; Orthanc drops the characters in silence (reference 0, hazard 8)",
-        conditions.refused_text,
+        "fails the instance, where Orthanc's result lacks characters, or declares another set over text that stays",
+        refused_text,
     ),
-    Accepted("new attributes", "have their VR; the server's older dictionary makes them UN", conditions.newer_tag),
+    Accepted("new attributes", "have their VR; the server's older dictionary makes them UN", requests.newer_tag),
     Accepted(
         "several numbers",
         "are written, which Orthanc does from 1.12 on (AT: 1.13); negative ones in US or SS, too, which it refuses",
-        conditions.version_of_numbers,
+        requests.version_of_numbers,
     ),
     Accepted(
         "attributes of a patient with other studies",
         "can be changed at study level; Orthanc 1.12 refuses by what it holds (the planner checks the manifest's rows)",
-        conditions.patient_of_study,
+        requests.patient_of_study,
     ),
     Accepted(
         "references to kept and replaced UIDs",
         "follow them, so that they stay true; Orthanc gives them another UID or leaves the original (reference 3.3)",
         conditions.named_reference,
     ),
-    Accepted("lookup tables", "can be given as bytes, Orthanc refuses them", conditions.lookup_table),
+    Accepted("lookup tables", "can be given as bytes, Orthanc refuses them", requests.lookup_table),
     Accepted(
         "images and PDF documents",
         "in Replace are refused: Orthanc makes another object of them than the one that is edited",
-        conditions.embedded_object,
+        requests.embedded_object,
     ),
     Accepted(
-        "mistakes in a request",
-        "are refused: unknown members, wrong types of those that the route ignores, odd spellings of tags and indices",
-        conditions.surely_a_mistake,
+        "unknown members of a request",
+        "are refused by name; Orthanc passes over them",
+        requests.unknown_member,
+    ),
+    Accepted(
+        "members of the other route",
+        "are refused when their value is wrong; Orthanc does not read them (KeepLabels, LossyQuality: 1.10.1)",
+        requests.member_of_the_other_route,
+    ),
+    Accepted(
+        "one element twice",
+        "in Replace, under two spellings, is refused; Orthanc takes one of them",
+        requests.same_element_twice,
+    ),
+    Accepted(
+        "syntaxes without a codec",
+        "are refused before any work (JPEG and JPEG-LS with the extra `codecs` alone); Orthanc writes them",
+        requests.without_codec,
+    ),
+    Accepted(
+        "syntaxes that Orthanc lacks",
+        "are converted: it knows no JPEG 2000, writes no RLE, and leaves the file's syntax instead (reference 6.3)",
+        encoding.kept_syntax,
+    ),
+    Accepted(
+        "pixels that cannot be converted",
+        "fail the instance; Orthanc leaves the syntax in silence (reference 6.3), or its decoder forgives more",
+        encoding.impossible_conversion,
+    ),
+    Accepted(
+        "values that Keep cancels",
+        "are refused when they are numbers or objects; Orthanc does not look at them",
+        requests.kept_value,
+    ),
+    Accepted(
+        "SelectorUNValue",
+        "is emptied as the profile 2023b has it; Orthanc fails the instance (reference 3.2)",
+        requests.emptied_unknown,
+    ),
+    Accepted(
+        "numbers of either sign",
+        "converted from implicit VR follow PixelRepresentation (PS3.5 A.1), Orthanc writes US",
+        encoding.number_of_either_sign,
+    ),
+    Accepted(
+        "new attributes in implicit files",
+        "get their VR when converted; the server's older dictionary makes them UN",
+        encoding.newer_tag_without_vr,
+    ),
+    Accepted(
+        "new transfer syntaxes",
+        "are edited as any other; Orthanc takes the files and cannot write them again",
+        encoding.newer_syntax,
+    ),
+    Accepted(
+        "32-bit pixels in big endian",
+        "are words of four bytes, as in pydicom's files, so that decoded pixels stay; Orthanc turns pairs of bytes",
+        encoding.words_of_32_bits,
     ),
     Accepted(
         "identifiers of other levels",
         "follow Orthanc 1.12, which accepts with Force what 1.10.1 refuses (reference 2.1)",
-        conditions.strict_identifiers,
+        requests.strict_identifiers,
     ),
     Accepted(
         "spellings of tags in items",
         "are the same as everywhere; Orthanc takes no parentheses and blanks there",
-        conditions.odd_spelling_in_item,
+        requests.odd_spelling_in_item,
     ),
     Accepted(
         "empty numbers in items",
         "are written, since Clear must work at any depth; Orthanc takes them at top level only",
-        conditions.empty_number_in_item,
+        requests.empty_number_in_item,
     ),
     Accepted(
         "hardening",
         "curves and overlays at top level are removed, nested PatientName and PatientID mapped; only when it is on",
         conditions.hardening,
     ),
-    Accepted("new keywords", "are known from the edition of pydicom's dictionary", conditions.newer_keyword),
+    Accepted("new keywords", "are known from the edition of pydicom's dictionary", requests.newer_keyword),
     Accepted(
-        "PixelData as text", "is always refused; Orthanc writes it into deflated files only", conditions.pixels_as_text
+        "PixelData as text",
+        "is always refused; Orthanc writes it into deflated files only",
+        requests.pixels_as_text,
     ),
     Accepted(
-        "private creators", "are LO (PS3.5 section 7.8.1, edition 2026c), Orthanc writes UN", conditions.private_creator
+        "private creators",
+        "are LO (PS3.5 section 7.8.1, edition 2026c), Orthanc writes UN",
+        encoding.private_creator,
     ),
     Accepted(
         "empty UID", "stays empty; Orthanc gives all empty ones the same new UID (reference 3.3)", conditions.empty_uid

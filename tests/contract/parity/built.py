@@ -1,6 +1,6 @@
 """Files made for the comparison: what real files seldom have, one peculiarity each.
 
-Public names: ``built_files``, ``base``, ``rich``.
+Public names: ``built_files``, ``reference_files``, ``base``, ``rich``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
+from tests.contract.parity.charsets import CHARSETS
 from tests.contract.parity.writer import (
     BIG_ENDIAN,
     DEFLATED,
@@ -148,38 +149,17 @@ def rich(number: int, **changes: Value) -> Tree:
         (0x0040A13A, "DT"): "20200102101112",
         (0x00081040, "LO"): "Ward",
         (0x00189087, "FD"): (1.0, 2.0),
+        (0x00080054, "AE"): "STORE",
+        (0x00080081, "ST"): "Street 1",
+        (0x0072006D, "UN"): b"\1\2\3\4",
+        (0x00660022, "OD"): (1.5, -2.0),
+        (0x00660040, "OL"): (1, 65536),
     }
     return changed(dict(sorted(tree.items())), **changes)
 
 
-_CHARSETS = {
-    "": (b"Buc^J\xe9r\xf4me", b"caf\xe9"),
-    "ISO_IR 6": (b"Buc^Jerome", b"cafe"),
-    "ISO_IR 100": (b"Buc^J\xe9r\xf4me", b"caf\xe9"),
-    "ISO_IR 101": (b"W\xb1\xb3\xe6^A", b"\xb1\xb3"),
-    "ISO_IR 109": (b"A\xa6", b"\xa6"),
-    "ISO_IR 110": (b"A\xa2", b"\xa2"),
-    "ISO_IR 144": (b"\xbb\xee\xda^A", b"\xbb\xee\xda"),
-    "ISO_IR 127": (b"\xe2\xc8\xc7^\xe6", b"\xe2\xc8\xc7"),
-    "ISO_IR 126": (b"\xc4\xe9\xef^A", b"\xc4\xe9\xef"),
-    "ISO_IR 138": (b"\xf9\xf8\xe5^A", b"\xf9\xf8\xe5"),
-    "ISO_IR 148": (b"\xdd\xf0^A", b"\xdd\xf0"),
-    "ISO_IR 166": (b"\xa1\xa2^A", b"\xa1\xa2"),
-    "ISO_IR 13": (b"\xd4\xcf\xc0\xde^A", b"\xd4\xcf"),
-    "ISO_IR 192": ("Ä^東京".encode(), "東京é".encode()),
-    "GB18030": ("王^小东".encode("gb18030"), "东".encode("gb18030")),
-    "GBK": ("王^小东".encode("gbk"), "东".encode("gbk")),
-    "\\ISO 2022 IR 87": (b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", b"\x1b$B;3ED\x1b(B"),
-    "\\ISO 2022 IR 149": (b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7", b"\x1b$)C\xfb\xf3"),
-    "ISO 2022 IR 100\\ISO 2022 IR 144": (b"J\xe9r^\x1b-L\xbb\xee", b"\xe9\x1b-L\xbb"),
-    "ISO 2022 IR 13\\ISO 2022 IR 87": (b"\xd4\xcf^A=\x1b$B;3ED\x1b(J^B", b"\xd4\xcf"),
-    "\\ISO 2022 IR 58": (b"Zhang^A=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1", b"\x1b$)A\xd5\xc5"),
-    "ISO_IR 999": (b"A^B", b"x"),
-}
-
-
 def _charset_files() -> Iterator[tuple[str, bytes]]:
-    for term, values in _CHARSETS.items():
+    for term, values in CHARSETS.items():
         name, text = (raw + b" " if len(raw) % 2 else raw for raw in values)
         tree = base(
             next(_numbers),
@@ -253,6 +233,15 @@ def _structure_files() -> Iterator[tuple[str, bytes]]:
     overlays: Tree = {(0x60000000 | group << 16 | 0x3000, "OW"): (1, 2) for group in (0, 2, 0x1E, 0x20)}
     overlays |= {(0x50000000 | group << 16 | 0x3000, "OW"): (1, 2) for group in (0, 2, 0x1E)}
     yield "overlays and curves", write_file(dict(sorted((base(next(_numbers)) | overlays).items())))
+    numbers: Tree = {
+        (0x0008040C, "UV"): (1 << 40,),
+        (0x00720081, "OV"): (1, 1 << 40),
+        (0x00720082, "SV"): (-5, 6),
+        (0x00720083, "UV"): (7,),
+    }
+    for syntax, name in ((EXPLICIT, "explicit"), (IMPLICIT, "implicit"), (BIG_ENDIAN, "big")):
+        tree = dict(sorted((base(next(_numbers)) | numbers).items()))
+        yield f"numbers of 64 bits {name}", write_file(tree, syntax)
     deep: Tree = _item(12)
     yield "twelve deep", write_file(base(next(_numbers), x00081115SQ=[deep]), undefined=True)
 
@@ -301,6 +290,11 @@ def _member(uid: str, study: int, **changes: Value) -> Tree:
         "x00100020LO": "REF",
     }
     return base(0, **(numbers | changes))
+
+
+def reference_files() -> list[tuple[str, bytes]]:
+    """Return the one patient whose objects refer to one another."""
+    return list(_reference_files())
 
 
 def built_files() -> list[tuple[str, bytes]]:

@@ -1,10 +1,11 @@
-"""Read a DICOM file into plain elements: tag, VR and value bytes, at every depth.
+"""Read a DICOM file into plain elements: tag, VR and value bytes, at every depth; numbers always little endian.
 
 Written for the comparison alone and independent of the engine's scanner and of pydicom, so that neither's mistakes are
 compared with themselves. Takes well-formed files only: what Orthanc or the engine wrote, and sources that both
 accepted.
 
-Public names: ``Element``, ``Dataset``, ``DicomFile``, ``read_file``, ``read_items``.
+Public names: ``Element``, ``Dataset``, ``DicomFile``, ``read_file``, ``read_items``,
+``dataset_at``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 IMPLICIT = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
-DEFLATED = "1.2.840.10008.1.2.1.99"
+DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+_WIDTHS = {"US": 2, "SS": 2, "AT": 2, "OW": 2} | dict.fromkeys(("UL", "SL", "FL", "OF", "OL"), 4)
+_WIDTHS |= dict.fromkeys(("UV", "SV", "FD", "OD", "OV"), 8)
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 
 
@@ -35,10 +38,12 @@ class Element:
     Attributes:
         tag: As a number.
         vr: As written, "" in implicit encodings.
-        value: The bytes; for encapsulated values the fragments with their headers, without the last delimiter.
+        value: The bytes, those of big endian numbers turned; for encapsulated values the fragments with their headers,
+            without the last delimiter.
         items: Of a sequence, else None.
         implicit: Whether the items are written in implicit VR.
         undefined: Whether the length was undefined.
+        size: In the file, with header and delimiter.
 
     """
 
@@ -48,6 +53,7 @@ class Element:
     items: list[Dataset] | None = None
     implicit: bool = False
     undefined: bool = False
+    size: int = 0
 
 
 Dataset = dict[int, Element]
@@ -86,10 +92,18 @@ def _is_sequence(tag: int) -> bool:
         return False
 
 
+def _turned(data: bytes, width: int) -> bytes:
+    """Return numbers in the other byte order; an incomplete last one stays."""
+    whole = len(data) // width * width
+    words = (data[start : start + width][::-1] for start in range(0, whole, width))
+    return b"".join(words) + data[whole:] if width > 1 else data
+
+
 class _Reader:
     def __init__(self, data: bytes, *, implicit: bool, little: bool) -> None:
         self.data = data
         self.implicit = implicit
+        self.little = little
         prefix = "<" if little else ">"
         self.short = struct.Struct(f"{prefix}HH2sH").unpack_from
         self.item = struct.Struct(f"{prefix}HHL").unpack_from
@@ -103,7 +117,7 @@ class _Reader:
                 return found, value
             if tag >> 16 >= stop_group:
                 break
-            element, position = self._element(tag, vr, length, value, end)
+            element, position = self._element(tag, vr, length, position, value, end)
             if tag in found:
                 raise BadFileError("an element stands twice")
             found[tag] = element
@@ -120,22 +134,24 @@ class _Reader:
             return group << 16 | number, vr.decode(), self.long(self.data, position + 8)[0], position + 12
         return group << 16 | number, vr.decode("latin-1"), length, position + 8
 
-    def _element(self, tag: int, vr: str, length: int, value: int, end: int) -> tuple[Element, int]:
+    def _element(self, tag: int, vr: str, length: int, start: int, value: int, end: int) -> tuple[Element, int]:
         if length == UNDEFINED:
             if vr in ("SQ", "UN") or (self.implicit and tag != 0x7FE00010):
                 reader = self if vr != "UN" else _Reader(self.data, implicit=True, little=True)
                 items, stop = reader.items(value, end)
-                return Element(tag, vr, b"", items, reader.implicit, undefined=True), stop
+                return Element(tag, vr, b"", items, reader.implicit, undefined=True, size=stop - start), stop
             stop = value
             while self._header(stop)[0] == ITEM:
                 stop += 8 + self._header(stop)[2]
-            return Element(tag, vr, self.data[value:stop], undefined=True), stop + 8
+            return Element(tag, vr, self.data[value:stop], undefined=True, size=stop + 8 - start), stop + 8
         stop = value + length
         if stop > end:
             raise BadFileError(f"an element ends behind its dataset: {tag:08x}")
         if vr == "SQ" or (self.implicit and _is_sequence(tag)):
-            return Element(tag, vr, b"", self.items(value, stop)[0], self.implicit), stop
-        return Element(tag, vr, self.data[value:stop]), stop
+            return Element(tag, vr, b"", self.items(value, stop)[0], self.implicit, size=stop - start), stop
+        data = self.data[value:stop]
+        data = data if self.little else _turned(data, _WIDTHS.get(vr, 1))
+        return Element(tag, vr, data, size=stop - start), stop
 
     def items(self, position: int, end: int) -> tuple[list[Dataset], int]:
         items: list[Dataset] = []
@@ -153,6 +169,17 @@ class _Reader:
             dataset, position = self.dataset(position, stop)
             items.append(dataset)
         return items, position
+
+
+def dataset_at(file: DicomFile, where: tuple[tuple[int, int], ...]) -> Dataset:
+    """Return the dataset at the end of a way through sequences and items, an empty one when it ends before."""
+    dataset = file.dataset
+    for tag, index in where:
+        items = dataset[tag].items if tag in dataset else None
+        if items is None or index >= len(items):
+            return {}
+        dataset = items[index]
+    return dataset
 
 
 def read_items(value: bytes, *, implicit: bool, little: bool) -> list[Dataset] | None:
@@ -177,7 +204,7 @@ def read_file(data: bytes) -> DicomFile:
             meta, start = _Reader(data, implicit=False, little=True).dataset(start, len(data), stop_group=3)
         syntax = meta[0x00020010].value.decode().strip(" \0") if 0x00020010 in meta else ""
         body = data[start:]
-        if syntax == DEFLATED:
+        if syntax in DEFLATED:
             body = zlib.decompress(body, -zlib.MAX_WBITS)
         explicit = body[4:6].isalpha() and body[4:6].isupper()
         little = syntax != BIG_ENDIAN and not (not syntax and body[:1] == b"\0")

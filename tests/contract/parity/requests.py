@@ -1,6 +1,7 @@
 """The requests that are always compared: each argument alone with every kind of value, and pairs of arguments.
 
-Public names: ``selection``, ``plain_cases``, ``pair_cases``, ``bad_cases``, ``ANONYMIZE``, ``MODIFY``.
+Public names: ``selection``, ``plain_cases``, ``transcode_cases``, ``text_cases``, ``pair_cases``, ``bad_cases``,
+``ANONYMIZE``, ``MODIFY``, ``TARGETS``.
 """
 
 from __future__ import annotations
@@ -141,6 +142,26 @@ _MIXED: Final[tuple[Body, ...]] = (
     {"Replace": {"PatientID": "X"}},
 )
 
+_FORGOTTEN: Final[tuple[Body, ...]] = (
+    {"Replace": {_IMAGES: [{"RequestAttributesSequence": [{"Rows": "x"}]}]}},
+    {"Replace": {"RequestAttributesSequence[0].ReferencedStudySequence": [{"Rows": "x"}]}},
+    {"Replace": {_IMAGES: [{"PatientName": "q", "0009,1003": [{"Rows": "x"}]}]}},
+    {"Replace": {"RequestAttributesSequence[*].Rows": "x"}, "Remove": ["RequestAttributesSequence"]},
+)
+"""A bad number that would not be written, since profile or request remove what holds it: refused all the same."""
+
+_OTHERS: Final[tuple[Body, ...]] = (
+    {"Force": True}, {"Force": False}, {"KeepSource": True}, {"Permissive": True},
+    {"KeepLabels": True}, {"LossyQuality": 50}, {"Priority": 3}, {"Priority": -1}, {"PrivateCreator": "ACME"},
+    {"KeepPrivateTags": False}, {"RemovePrivateTags": False}, {"Transcode": ""},
+)  # fmt: skip
+
+IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED, RLE, JPEG_2000 = TARGETS = (
+    "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99",
+    "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90",
+)  # fmt: skip
+"""What the engine writes: the uncompressed ones Orthanc, too; for the others it leaves the file's syntax."""
+
 _BAD: Final[tuple[Body, ...]] = (
     {"Level": "x"}, {"Level": 1}, {"Force": "yes"}, {"Replace": []}, {"Replace": {"PatientName": 1}},
     {"Replace": {"PatientName": ["a"]}}, {"Replace": {"PatientName": {"a": 1}}}, {"Remove": "PatientName"},
@@ -166,6 +187,8 @@ def _alone() -> Iterator[Body]:
     yield from ({"Keep": names} for names in _KEEP)
     yield from (body | _FORCE for body in _IDENTIFIERS)
     yield from _MIXED
+    yield from _FORGOTTEN
+    yield from _OTHERS
 
 
 def _levels() -> Iterator[Body]:
@@ -192,6 +215,41 @@ def plain_cases(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:
     return [*cases, (MODIFY, {}), (MODIFY, {"RemovePrivateTags": True}), *((MODIFY, body) for body in levels)]
 
 
+def transcode_cases(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:
+    """Return requests for each transfer syntax that the engine writes, and for one that it has no codec for."""
+    edits: Body = {
+        "Replace": {"StudyDescription": "odd", "0020,0011": "6", _IMAGES: [{"SmallestImagePixelValue": "3"}]}
+    }
+    cases: list[tuple[Operation, Body]] = [(MODIFY, {"Transcode": target}) for target in TARGETS]
+    cases += [
+        (ANONYMIZE, {"DicomVersion": version, "KeepPrivateTags": True, "Transcode": target})
+        for version, target in zip(versions, (EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED), strict=False)
+    ]
+    cases += [(MODIFY, {"Transcode": target, **edits}) for target in (IMPLICIT, BIG_ENDIAN)]
+    return [*cases, (MODIFY, {"Transcode": "1.2.840.10008.1.2.4.70"})]
+
+
+def text_cases() -> list[tuple[Operation, Body]]:
+    """Return requests with text of many scripts, of which each character set has some."""
+    texts = (
+        "é",
+        "Wałęsa^Lech",
+        "Люк",
+        "Γειά",
+        "سلام",
+        "שלום",
+        "ğ",
+        "ไทย",
+        "ﾔﾏﾀﾞ",
+        "山田^太郎",
+        "김희중",
+        "小东",
+        "€",
+        "é山",
+    )
+    return [(MODIFY, {"Replace": {"PatientName": text, "StudyDescription": text}}) for text in texts]
+
+
 def pair_cases(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:
     """Return requests in which each two of the kinds of arguments meet, with values by turns (a covering design)."""
     kinds: list[list[Body]] = [
@@ -200,13 +258,16 @@ def pair_cases(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:
         [{"Keep": names} for names in _KEEP],
         [body | _FORCE for body in _IDENTIFIERS],
         [{"KeepPrivateTags": True}, {"RemovePrivateTags": True}],
+        [{"Transcode": target} for target in (IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED)],
+        [{"Level": level, **_FORCE} for level in ("Patient", "Study", "Series", "Instance")],
     ]
     cases: list[tuple[Operation, Body]] = []
     for one, other in combinations(kinds, 2):
         for number in range(max(len(one), len(other))):
             body = merged(one[number % len(one)], other[number * 7 % len(other)])
             cases.append((MODIFY, body))
-            cases.append((ANONYMIZE, {"DicomVersion": versions[number % len(versions)], **body}))
+            if "Level" not in body:
+                cases.append((ANONYMIZE, {"DicomVersion": versions[number % len(versions)], **body}))
     return cases
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.contract.parity.accepted import accepting_entry
-from tests.contract.parity.compare import Case, compare
+from tests.contract.parity.compare import compare
+from tests.contract.parity.differences import Case
 from tests.contract.parity.sides import Deck, LocalSide, OrthancSide
 
 if TYPE_CHECKING:

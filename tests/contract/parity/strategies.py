@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from tests.contract.parity.requests import ANONYMIZE, MODIFY, data
+from tests.contract.parity.requests import ANONYMIZE, MODIFY, TARGETS, data
 
 if TYPE_CHECKING:
     from tasks.core.request import Operation
@@ -43,6 +43,7 @@ _WRONG_VALUES = st.sampled_from([1, True, ["a"], {"a": "b"}, 1.5])
 
 _PLAIN_TAGS = st.sampled_from([*_TEXTS, *_NUMBERS, *_UIDS, *_BINARIES])
 _SEQUENCE_TAGS = st.sampled_from(_SEQUENCES)
+_TARGETS = st.sampled_from([*TARGETS, "1.2.840.10008.1.2.4.70", "1.2.3", "x"])
 _INDEX = st.sampled_from(["0", "1", "*", "7"])
 
 
@@ -112,6 +113,8 @@ def _bodies(draw: st.DrawFn) -> dict[str, Any]:
 def calls(draw: st.DrawFn, versions: tuple[str, ...]) -> tuple[Operation, dict[str, Any]]:
     """Draw an operation and its body."""
     body = draw(_bodies())
+    if draw(st.integers(0, 7)) == 0:
+        body["Transcode"] = draw(_TARGETS)
     if draw(st.booleans()):
         if draw(st.booleans()):
             body["RemovePrivateTags"] = True

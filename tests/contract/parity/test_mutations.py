@@ -1,4 +1,4 @@
-"""The engine broken on purpose in ten small ways: the comparison must notice each."""
+"""The engine broken on purpose in eleven small ways: the comparison must notice each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.core.edits import Edits
-from tasks.local import editor, values, worker
+from tasks.local import editor, transcoder, values, worker
 from tasks.local.actions import Action
 from tasks.local.character_sets import CharacterSet
 from tasks.local.rules import Rules, compile_rules
 from tasks.local.subject import References
 from tests.contract.parity.built import built_files
-from tests.contract.parity.requests import ANONYMIZE, MODIFY
+from tests.contract.parity.images import image_files
+from tests.contract.parity.requests import ANONYMIZE, MODIFY, RLE
 from tests.contract.parity.runner import Runner
 
 if TYPE_CHECKING:
@@ -110,12 +111,12 @@ def lose_the_last_fragment(patch: Patch) -> None:
     """Drop the last item of the encapsulated pixels, which are the file's last element (4 bytes in it)."""
     edit = editor.Editor.edit
 
-    def lose(self: editor.Editor, *args: Any) -> tuple[list[Part], CharacterSet]:
-        parts, charset = edit(self, *args)
+    def lose(self: editor.Editor, *args: Any) -> list[Part]:
+        parts = edit(self, *args)
         start, end = parts.pop()
         assert isinstance(start, int)
         assert isinstance(end, int)
-        return [*parts, (start, end - 20), (end - 8, end)], charset
+        return [*parts, (start, end - 20), (end - 8, end)]
 
     patch.setattr(editor.Editor, "edit", lose)
 
@@ -124,6 +125,11 @@ def map_two_uids_to_one(patch: Patch) -> None:
     """Give the second image's UID to references to the first."""
     map_uid = References._map_uid
     patch.setattr(References, "_map_uid", lambda self, uid: map_uid(self, uid.replace(".543.5.0", ".543.5.1")))
+
+
+def leave_planes(patch: Patch) -> None:
+    """Give colour planes to an encoder that wants pixels."""
+    patch.setattr(transcoder, "_interleave", lambda _: None)
 
 
 MUTATIONS: list[tuple[Callable[[Patch], None], str, Operation, dict[str, Any]]] = [
@@ -142,6 +148,7 @@ MUTATIONS: list[tuple[Callable[[Patch], None], str, Operation, dict[str, Any]]] 
     (wrong_vr_of_private, "rich explicit", MODIFY, {"Replace": {"0009,1001": "text"}}),
     (lose_the_last_fragment, "three fragments 1.2.840.10008.1.2.4.50", MODIFY, {}),
     (map_two_uids_to_one, "presentation state", ANONYMIZE, {"DicomVersion": "2008"}),
+    (leave_planes, "image of colour planes frames explicit", MODIFY, {"Transcode": RLE}),
 ]
 
 
@@ -155,7 +162,7 @@ def test_breaking_the_engine_is_noticed(
     body: dict[str, Any],
 ) -> None:
     """Sound, the engine gives the same as Orthanc; broken, it does not."""
-    files = [file for file in built_files() if file[0] == name]
+    files = [file for file in (*built_files(), *image_files()) if file[0] == name]
     with Runner(orthanc.url, orthanc.version) as both:
         sound = both.run(files, [(operation, body)])
         mutate(monkeypatch)

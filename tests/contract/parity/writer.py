@@ -15,6 +15,7 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 JPEG = "1.2.840.10008.1.2.4.50"
 RLE = "1.2.840.10008.1.2.5"
 
+_DEFLATED = frozenset({DEFLATED, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 _LONG = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # noqa: SIM905
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "AT": "H"}
 _WORDS = {"OW": "H", "OL": "L", "OF": "f", "OD": "d", "OV": "Q"}
@@ -113,7 +114,7 @@ def write_file(
         undefined=undefined,
         group_lengths=group_lengths,
     )
-    if syntax == DEFLATED:
+    if syntax in _DEFLATED:
         deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         body = deflater.compress(body) + deflater.flush()
         body += b"\0" * (len(body) % 2)
