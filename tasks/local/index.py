@@ -24,6 +24,7 @@ from tasks.core.tags import (
     describe_tag,
 )
 from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from tasks.local.shared_identifiers import SharedIdentifiers
 from tasks.local.source_file import NotDicomError, SourceFile
 from tasks.local.splice import IMPLEMENTATION_CLASS_UID
 
@@ -86,7 +87,7 @@ def _link_problem(path: bytes, root: bytes) -> ProblemCode | None:
 
 
 def read_index_entries(
-    folder: bytes, paths: Sequence[bytes], *, with_attributes: bool = False
+    folder: bytes, paths: Sequence[bytes], *, with_attributes: bool = False, shared: SharedIdentifiers | None = None
 ) -> list[SourceInstance | SourceProblem]:
     """Read the identifiers of some files of a folder.
 
@@ -94,12 +95,16 @@ def read_index_entries(
         folder: The source folder.
         paths: Relative to it.
         with_attributes: Also decode what an inventory shows.
+        shared: What was remembered of files before.
 
     """
-    return [_read_entry(folder, path, with_attributes=with_attributes) for path in paths]
+    shared = shared or SharedIdentifiers()
+    return [_read_entry(folder, path, shared, with_attributes=with_attributes) for path in paths]
 
 
-def _read_entry(folder: bytes, path: bytes, *, with_attributes: bool) -> SourceInstance | SourceProblem:
+def _read_entry(
+    folder: bytes, path: bytes, shared: SharedIdentifiers, *, with_attributes: bool
+) -> SourceInstance | SourceProblem:
     try:
         with SourceFile.open(os.path.join(folder, path), first_bytes=HEADER_BYTES) as source:  # noqa: PTH118 (bytes)
             status = os.fstat(source.descriptor)
@@ -107,7 +112,7 @@ def _read_entry(folder: bytes, path: bytes, *, with_attributes: bool) -> SourceI
                 return SourceProblem(path, ProblemCode.NOT_A_REGULAR_FILE)
             if _meta_text(source, 0x00020002) == MEDIA_STORAGE_DIRECTORY:
                 return SourceProblem(path, ProblemCode.DICOMDIR)
-            return _entry(path, source, status, with_attributes=with_attributes)
+            return _entry(path, source, status, shared, with_attributes=with_attributes)
     except NotDicomError:
         empty = os.stat(os.path.join(folder, path)).st_size == 0  # noqa: PTH116, PTH118 (bytes)
         return SourceProblem(path, ProblemCode.EMPTY if empty else ProblemCode.NOT_DICOM)
@@ -118,8 +123,11 @@ def _read_entry(folder: bytes, path: bytes, *, with_attributes: bool) -> SourceI
 
 
 def _entry(
-    path: bytes, source: SourceFile, status: os.stat_result, *, with_attributes: bool
+    path: bytes, source: SourceFile, status: os.stat_result, shared: SharedIdentifiers, *, with_attributes: bool
 ) -> SourceInstance | SourceProblem:
+    found = None if with_attributes else shared.recall(source)
+    if found is not None:
+        return _instance(path, source, status, *found)
     elements: list[Element] = []
     damaged = False
     try:
@@ -130,15 +138,24 @@ def _entry(
     identifiers, frame_of_reference = identify(source, elements)
     if not all(identifiers[1:]):
         return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
-    return SourceInstance(
-        path,
-        status.st_size,
-        status.st_mtime_ns,
-        identifiers,
-        frame_of_reference,
-        _attributes(source, elements) if with_attributes else {},
-        _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID,
-    )
+    if with_attributes:
+        return _instance(path, source, status, identifiers, frame_of_reference, _attributes(source, elements))
+    if not damaged:
+        shared.learn(source, elements, (identifiers, frame_of_reference))
+    return _instance(path, source, status, identifiers, frame_of_reference)
+
+
+def _instance(
+    path: bytes,
+    source: SourceFile,
+    status: os.stat_result,
+    identifiers: DicomIdentifiers,
+    frame_of_reference: str,
+    attributes: dict[str, str] | None = None,
+) -> SourceInstance:
+    is_result = _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    return SourceInstance(path, size, mtime_ns, identifiers, frame_of_reference, attributes or {}, is_result)
 
 
 def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifiers, str]:

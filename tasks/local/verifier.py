@@ -27,6 +27,7 @@ from tasks.core.request import Operation, Request
 from tasks.core.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path, describe_tag
 from tasks.local.index import read_index_entries
 from tasks.local.processes import prepare_process
+from tasks.local.shared_identifiers import SharedIdentifiers
 from tasks.local.store import relative_path
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Verifier:
         """Open what all instances share."""
         self._settings = settings
         self._uids = UidMap(settings.uid_map) if settings.uid_map else None
+        self._shared = SharedIdentifiers()
 
     def verify(self, work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
         """Verify results; what is wrong with one is its outcome, nothing is raised."""
@@ -152,7 +154,7 @@ class Verifier:
         if not is_file:
             raise InstanceFailed(ReasonCode.RESULT_MISSING, "the result is not in the destination")
         if not self._settings.full:
-            (entry,) = read_index_entries(destination, [path])
+            (entry,) = read_index_entries(destination, [path], shared=self._shared)
             if getattr(entry, "identifiers", None) != new:
                 raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
             return ""

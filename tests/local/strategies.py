@@ -1,6 +1,6 @@
 """Generated DICOM files: every VR, all encodings, sequences of every form, private blocks, odd corners.
 
-Public names: ``PROPERTY``, ``files``, ``File``, ``readable_files``.
+Public names: ``PROPERTY``, ``files``, ``File``, ``readable_files``, ``series_of_files``.
 """
 
 from __future__ import annotations
@@ -187,3 +187,42 @@ def files(draw: st.DrawFn, *, shuffled: bool = False, grouped: bool = True) -> F
     preamble = draw(st.sampled_from([bytes(128), b"II*\0" + bytes(124)]))
     data = file_bytes(dataset, syntax, preamble=preamble)
     return File(data, syntax, tuple(dataset))
+
+
+def _changed(element: Element, number: int) -> Element:
+    """Return an element with another value for each instance."""
+    if not isinstance(element.value, bytes) or not element.value:
+        return element
+    return element._replace(value=element.value * (1 + number % 3))
+
+
+@st.composite
+def series_of_files(draw: st.DrawFn) -> list[bytes]:
+    """Generate the files of a series: some elements differ in all, others in a few, and some files are damaged."""
+    first: File = draw(files(grouped=False))
+    varying = draw(st.sets(st.integers(0, len(first.dataset) - 1), max_size=3))
+    series = []
+    for number in range(draw(st.integers(4, 8))):
+        uid = b"1.2.3.1.1.1" + b"0" * (number + 1)
+        own = Element(0x00080018, "UI", uid + b"\0" * (len(uid) % 2))
+        dataset = [
+            own if element.tag == own.tag else _changed(element, number) if at in varying else element
+            for at, element in enumerate(first.dataset)
+        ]
+        if draw(st.integers(0, 4)) == 0:
+            at = draw(st.integers(0, len(dataset) - 1))
+            change = draw(st.sampled_from(["gone", "value", "twice", "group length"]))
+            if change == "gone":
+                del dataset[at]
+            elif change == "value":
+                dataset[at] = _changed(dataset[at], 1)
+            elif change == "twice":
+                dataset.append(dataset[at])
+            else:
+                dataset.append(Element(0xFFFC0000, "UL", bytes(4)))
+        data = file_bytes(dataset, first.syntax)
+        if draw(st.integers(0, 9)) == 0:
+            cut = draw(st.integers(200, len(data)))
+            data = data[:cut] + (data[cut + 2 :] if draw(st.booleans()) else b"")
+        series.append(data)
+    return series

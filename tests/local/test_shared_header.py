@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.generate import Shape, generate
 from tasks.core.errors import InstanceFailed
 from tasks.local.editor import Editor
 from tasks.local.source_file import SourceFile
 from tasks.local.worker import Compiled, edit_source, subject_of
-from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, file_bytes, instance
+from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, instance
 from tests.local.edits import Edit, anonymize, modify
-from tests.local.strategies import PROPERTY, File, files
+from tests.local.strategies import PROPERTY, series_of_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,48 +68,9 @@ def _compare(series: list[bytes], edit: Edit) -> None:
         assert expected == _result(data, edit, remembering._replace(references=alone.references))
 
 
-def _changed(element: Element, number: int) -> Element:
-    """Return an element with another value for each instance."""
-    if not isinstance(element.value, bytes) or not element.value:
-        return element
-    return element._replace(value=element.value * (1 + number % 3))
-
-
-@st.composite
-def _series(draw: st.DrawFn) -> list[bytes]:
-    """Generate the files of a series: some elements differ in all, others in a few, and some files are damaged."""
-    first: File = draw(files(grouped=False))
-    varying = draw(st.sets(st.integers(0, len(first.dataset) - 1), max_size=3))
-    series = []
-    for number in range(draw(st.integers(4, 8))):
-        uid = b"1.2.3.1.1.1" + b"0" * (number + 1)
-        own = Element(0x00080018, "UI", uid + b"\0" * (len(uid) % 2))
-        dataset = [
-            own if element.tag == own.tag else _changed(element, number) if at in varying else element
-            for at, element in enumerate(first.dataset)
-        ]
-        if draw(st.integers(0, 4)) == 0:
-            at = draw(st.integers(0, len(dataset) - 1))
-            change = draw(st.sampled_from(["gone", "value", "twice", "group length"]))
-            if change == "gone":
-                del dataset[at]
-            elif change == "value":
-                dataset[at] = _changed(dataset[at], 1)
-            elif change == "twice":
-                dataset.append(dataset[at])
-            else:
-                dataset.append(Element(0xFFFC0000, "UL", bytes(4)))
-        data = file_bytes(dataset, first.syntax)
-        if draw(st.integers(0, 9)) == 0:
-            cut = draw(st.integers(200, len(data)))
-            data = data[:cut] + (data[cut + 2 :] if draw(st.booleans()) else b"")
-        series.append(data)
-    return series
-
-
 @pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
 @PROPERTY
-@given(series=_series())
+@given(series=series_of_files())
 def test_generated_series(edit: Edit, series: list[bytes]) -> None:
     """Whatever is in a series, and whatever differs in it: same result, or the same reason for none."""
     _compare(series, edit)
