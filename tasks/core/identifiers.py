@@ -53,6 +53,14 @@ def _parent_hash(joined: str) -> str:
     return _hash(joined)
 
 
+@lru_cache(maxsize=4096)
+def _parents(patient_id: str, study_instance_uid: str, series_instance_uid: str) -> tuple[str, str, str, str]:
+    """Return the identifiers above an instance, and what its own begins with."""
+    study = f"{patient_id}|{study_instance_uid}"
+    series = f"{study}|{series_instance_uid}"
+    return _parent_hash(patient_id), _parent_hash(study), _parent_hash(series), series
+
+
 def orthanc_id(*dicom_ids: str) -> str:
     """Compute the Orthanc identifier of a patient (1 argument), study (2), series (3) or instance (4).
 
@@ -82,5 +90,6 @@ class DicomIdentifiers(NamedTuple):
 
     def orthanc_ids(self) -> tuple[str, str, str, str]:
         """Return all four, patient first."""
-        patient, study, series, instance = (self.orthanc_id(level) for level in Level)
-        return patient, study, series, instance
+        patient_id, study_uid, series_uid, sop_uid = self
+        patient, study, series, joined = _parents(patient_id, study_uid, series_uid)
+        return patient, study, series, _hash(f"{joined}|{sop_uid}")

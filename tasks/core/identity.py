@@ -2,7 +2,8 @@
 
 Knowing them before anything is written lets the planner find collisions, and lets chunks be cut anywhere.
 
-Public names: ``new_identifiers``, ``new_patient_name``, ``as_stored_text``, ``as_stored_uid``.
+Public names: ``new_identifiers``, ``new_sop_instance_uid``, ``new_patient_name``, ``as_stored_text``,
+``as_stored_uid``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from tasks.core.edits import decode_data_uri
 from tasks.core.identifiers import DicomIdentifiers, Level
 from tasks.core.request import Operation
-from tasks.core.tags import PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Path
+from tasks.core.tags import IDENTIFIERS, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Path
 
 if TYPE_CHECKING:
     from tasks.core.pseudonyms import Pseudonyms
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PATIENT_NAME_PREFIX: Final = "Anonymized^"
 _NAME_CHARACTERS: Final = 8
+_PATHS: Final = {tag: Path((), tag) for tag in IDENTIFIERS}
 
 
 def as_stored_text(value: str) -> str:
@@ -50,36 +52,39 @@ def new_identifiers(original: DicomIdentifiers, request: Request, pseudonyms: Ps
         pseudonyms: For the request's operation.
 
     """
-    level = request.level()
-    anonymize = request.operation is Operation.ANONYMIZE
-
-    def given(tag: int, level_of_tag: Level, original_value: str) -> str | None:
-        path = Path((), tag)
-        if path in request.edits.keep:
-            return original_value
-        replacement = request.edits.replace.get(path)
-        if isinstance(replacement, str):
-            return as_stored_text(replacement) if tag == PATIENT_ID else as_stored_uid(replacement)
-        return original_value if level_of_tag.depth < level.depth else None
-
-    patient_id = given(PATIENT_ID, Level.PATIENT, original.patient_id)
+    patient_id = _given(PATIENT_ID, Level.PATIENT, original.patient_id, request)
     if patient_id is None:
         # Modify never regenerates a PatientID: level Patient without a new one gives new studies of the same patient.
         patient_id = (
             pseudonyms.patient_id(original.patient_id or original.study_instance_uid)
-            if anonymize
+            if request.operation is Operation.ANONYMIZE
             else original.patient_id
         )
-    uids = (
-        (STUDY_INSTANCE_UID, Level.STUDY, original.study_instance_uid),
-        (SERIES_INSTANCE_UID, Level.SERIES, original.series_instance_uid),
-        (SOP_INSTANCE_UID, Level.INSTANCE, original.sop_instance_uid),
+    study = _given(STUDY_INSTANCE_UID, Level.STUDY, original.study_instance_uid, request)
+    series = _given(SERIES_INSTANCE_UID, Level.SERIES, original.series_instance_uid, request)
+    return DicomIdentifiers(
+        patient_id,
+        pseudonyms.uid(original.study_instance_uid) if study is None else study,
+        pseudonyms.uid(original.series_instance_uid) if series is None else series,
+        new_sop_instance_uid(original.sop_instance_uid, request, pseudonyms),
     )
-    new_uids = [given(tag, at, value) for tag, at, value in uids]
-    study, series, instance = (
-        pseudonyms.uid(value) if new is None else new for new, (_, _, value) in zip(new_uids, uids, strict=True)
-    )
-    return DicomIdentifiers(patient_id, study, series, instance)
+
+
+def new_sop_instance_uid(original: str, request: Request, pseudonyms: Pseudonyms) -> str:
+    """Compute the SOPInstanceUID of a result, which depends on that of its source only; see ``new_identifiers``."""
+    given = _given(SOP_INSTANCE_UID, Level.INSTANCE, original, request)
+    return pseudonyms.uid(original) if given is None else given
+
+
+def _given(tag: int, level: Level, original: str, request: Request) -> str | None:
+    """Return the value of an identifier that is not generated, None for one that is."""
+    path = _PATHS[tag]
+    if path in request.edits.keep:
+        return original
+    replacement = request.edits.replace.get(path)
+    if isinstance(replacement, str):
+        return as_stored_text(replacement) if tag == PATIENT_ID else as_stored_uid(replacement)
+    return original if level.depth < request.level().depth else None
 
 
 def new_patient_name(new_patient_id: str) -> str:

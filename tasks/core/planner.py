@@ -14,7 +14,7 @@ from tasks.core.engine import Call, Chunk, PlannedInstance
 from tasks.core.errors import InvalidInput, Problem
 from tasks.core.given_identifiers import GivenIdentifiers
 from tasks.core.identifiers import DicomIdentifiers, Level
-from tasks.core.identity import new_identifiers
+from tasks.core.identity import new_identifiers, new_sop_instance_uid
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.plan_checks import Finding, check_merges, check_patients, check_rows_against_source
 from tasks.core.plan_intake import RequestCache
@@ -194,12 +194,19 @@ def _compute_targets(ledger: Ledger, requests: RequestCache, options: PlanOption
     """Compute the identifiers of every result."""
     generators = _Generators(options.key, options.scope)
     targets: dict[tuple[str, str, str], int] = {}
+    known: tuple[object, tuple[str, str, str]] = ((), ("", "", ""))
     for page in _planned_pages(ledger):
         new_targets = []
         updates = []
         for number, _, request_number, _, _, _, _, *names in page:
             request = requests.get(request_number)
-            new = new_identifiers(DicomIdentifiers(*names), request, generators.of(request))
+            pseudonyms = generators.of(request)
+            original = DicomIdentifiers(*names)
+            if known[0] == (request_number, original[:3]):  # the neighbours of an instance are of its series
+                new = DicomIdentifiers(*known[1], new_sop_instance_uid(original.sop_instance_uid, request, pseudonyms))
+            else:
+                new = new_identifiers(original, request, pseudonyms)
+                known = ((request_number, original[:3]), new[:3])
             parents = new[:3]
             target = targets.get(parents)
             patient, study, series, instance = new.orthanc_ids()

@@ -56,6 +56,11 @@ def test_one_element_more_or_less() -> None:
             _compare([*usual[:turn], *other[turn:]])
 
 
+def test_a_frame_of_reference_of_each_own() -> None:
+    """FrameOfReferenceUIDs that differ from slice to slice are told apart."""
+    _compare([instance(SOPInstanceUID=f"1.2.3.1.1.{n}", FrameOfReferenceUID=f"1.2.{n}", Rows=1) for n in range(6)])
+
+
 def test_files_that_end_early() -> None:
     """A file cut anywhere is damaged in the same way, whatever was read before."""
     usual = [instance(SOPInstanceUID=f"1.2.3.1.1.{n}", InstanceNumber=str(n), Rows=1) for n in range(4)]
