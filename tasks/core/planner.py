@@ -44,6 +44,7 @@ class PlanOptions:
         scope: Their scope.
         allow_merge: Two source patients may get one PatientID.
         chunk_size: Instances per chunk, at least.
+        max_chunks: Chunks of a run at most, up to MAX_CHUNKS; chunks are made larger for it.
         skip_invalid: Rows with problems get the outcome ``invalid`` instead of stopping everything.
         server: Version of the Orthanc that is the engine, None for the local engine.
 
@@ -54,6 +55,7 @@ class PlanOptions:
     scope: str
     allow_merge: bool = False
     chunk_size: int = 500
+    max_chunks: int = MAX_CHUNKS
     skip_invalid: bool = False
     server: tuple[int, int, int] | None = None
 
@@ -92,10 +94,10 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         _drop_unplanned(ledger)
         _fail_collisions(ledger)
         if options.server is None:
-            _cut_chunks(ledger, options.chunk_size)
+            _cut_chunks(ledger, options.chunk_size, options.max_chunks)
         else:
             _forget_targets(ledger)
-            cut_calls(ledger, requests, options.chunk_size, MAX_CHUNKS)
+            cut_calls(ledger, requests, options.chunk_size, options.max_chunks)
     return found
 
 
@@ -256,10 +258,10 @@ def _fail_collisions(ledger: Ledger) -> None:
     )
 
 
-def _cut_chunks(ledger: Ledger, chunk_size: int) -> None:
-    """Cut the planned instances, ordered by request and row, into at most MAX_CHUNKS chunks of one size."""
+def _cut_chunks(ledger: Ledger, chunk_size: int, max_chunks: int) -> None:
+    """Cut the planned instances, ordered by request and row, into chunks of one size."""
     total = ledger.scalar("SELECT count(*) FROM instance WHERE outcome = ''")
-    size = max(chunk_size, -(-total // MAX_CHUNKS))
+    size = max(chunk_size, -(-total // max_chunks))
     ledger.execute(
         "CREATE TEMP TABLE place AS SELECT i.id, (row_number() OVER (ORDER BY m.request, i.line, s.patient, s.study,"
         " s.series, i.orthanc_id) - 1) / ? + 1 AS chunk FROM instance i JOIN series s ON s.id = i.series"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Record = Callable[[Sequence[InstanceResult]], None]
     Stopped = Callable[[], bool]
 
-BATCH_INSTANCES: Final = 64
+BATCH_INSTANCES: Final = 256
 """Instances per trip to a worker: enough to hide the trip and to share one flush to the disk."""
 
 BATCH_BYTES: Final = 64 << 20
