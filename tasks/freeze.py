@@ -76,8 +76,10 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
             "install the extra `codecs` or use engine orthanc"
         )
         problems.append(Problem(text, key="options.Transcode"))
-    if config.execution.runner == "dask":
-        problems.append(Problem("dask comes with a later version; use threads", key="execution.runner"))
+    if config.execution.runner == "dask" and config.engine == "orthanc":
+        problems.append(
+            Problem("is for engine local; with engine orthanc the server does the work", key="execution.runner")
+        )
     if problems:
         raise InvalidInput(problems)
     key = load_key(config)

@@ -8,14 +8,17 @@ Public names: ``cross_check``.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tasks.core.errors import Problem
 from tasks.core.request import DICOM_VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_DASK_ADDRESS: Final = re.compile(r"(tcp|tls)://[^\s/:]+:[0-9]{1,5}")
 
 
 def cross_check(raw: Mapping[str, Any]) -> list[Problem]:
@@ -117,8 +120,11 @@ def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _check_groups(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     execution, schedule = _group(raw, "execution"), raw.get("schedule")
-    if execution.get("runner") == "dask" and not execution.get("dask_address"):
+    address = execution.get("dask_address")
+    if execution.get("runner") == "dask" and not address:
         yield "execution.dask_address", "is missing, and runner dask needs it, as in tcp://scheduler:8786"
+    elif address and not _DASK_ADDRESS.fullmatch(str(address)):
+        yield "execution.dask_address", "is tcp://HOST:PORT or tls://HOST:PORT, as in tcp://scheduler:8786"
     if isinstance(schedule, dict) and len(_given(schedule, "cron", "interval")) != 1:
         yield "schedule", 'give exactly one of cron ("0 2 * * *") and interval (seconds)'
     if len(_given(_group(raw, "pseudonyms"), "key_env", "key_file")) > 1:

@@ -9,17 +9,18 @@ import threading
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from tasks.core.engine import InstanceResult
 from tasks.core.errors import DeidflowError, Interrupted
 from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.local.cluster import ClusterPool
 from tasks.local.processes import make_pool, stop_pool
 from tasks.local.worker import edit_in_worker, start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor
 
     from tasks.core.engine import Chunk, PlannedInstance
     from tasks.core.request import Request
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 BATCH_INSTANCES: Final = 256
 """Instances per trip to a worker: enough to hide the trip and to share one flush to the disk."""
 
+_CLUSTER_BATCH_INSTANCES: Final = 64
+"""On a cluster: so that the few chunks at a time make enough batches for all its workers."""
+
 BATCH_BYTES: Final = 64 << 20
 """Large instances travel in smaller batches, so that progress shows and little is lost with a worker."""
 
@@ -39,24 +43,43 @@ _TRIES_ALONE: Final = 3
 _POLL_SECONDS: Final = 0.2
 
 
+class Pending(Protocol):
+    """A batch under way: what is used of ``concurrent.futures.Future``."""
+
+    def cancel(self) -> bool:
+        """Drop it if it has not begun."""
+
+    def result(self, timeout: float | None = None) -> list[InstanceResult] | DeidflowError:
+        """Wait for its outcome."""
+
+
 class LocalEngine:
     """Engine of one run; see ``tasks.core.engine.Engine``."""
 
-    def __init__(self, settings: WorkerSettings, workers: int) -> None:
-        """Take what is the same for the run; processes start with the first chunk.
+    def __init__(self, settings: WorkerSettings, workers: int, dask_address: str | None = None) -> None:
+        """Take what is the same for the run.
 
         Args:
             settings: For every worker.
             workers: Number of processes, at least 1.
+            dask_address: Of the scheduler whose workers do it instead of processes here.
 
         """
         self._settings = settings
         self._workers = workers
+        self._dask_address = dask_address
         self._lock = threading.Lock()
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: ProcessPoolExecutor | ClusterPool | None = None
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Connect to the cluster, if there is to be one; processes of this machine start with the first chunk.
+
+        Raises:
+            Unusable: The cluster cannot be used.
+
+        """
+        if self._dask_address:
+            self._pool = ClusterPool(self._dask_address, self._settings)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,9 +89,11 @@ class LocalEngine:
     def close(self) -> None:
         """End the processes; work that has not begun is dropped."""
         with self._lock:
-            if self._pool is not None:
+            if isinstance(self._pool, ClusterPool):
+                self._pool.shutdown()
+            elif self._pool is not None:
                 stop_pool(self._pool)
-                self._pool = None
+            self._pool = None
 
     def apply(self, chunk: Chunk, record: Record, stopped: Stopped) -> None:
         """Edit every instance of a chunk; see ``Engine.apply``."""
@@ -81,7 +106,7 @@ class LocalEngine:
 
         pool = self._started_pool()
         try:
-            _collect([pool.submit(edit_in_worker, batch) for batch in _batches(work)], note, stopped)
+            _collect([pool.submit(edit_in_worker, batch) for batch in self._batches(work)], note, stopped)
         except BrokenProcessPool:
             self._discard(pool)
             if stopped():  # a signal to the whole group of processes ends workers, too
@@ -106,23 +131,29 @@ class LocalEngine:
         finally:
             stop_pool(pool)
 
+    def _batches(self, work: Iterable[Work]) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
+        return _batches(work, _CLUSTER_BATCH_INSTANCES if self._dask_address else BATCH_INSTANCES)
+
     def _new_pool(self, workers: int) -> ProcessPoolExecutor:
         return make_pool(workers, start_worker, self._settings)
 
-    def _started_pool(self) -> ProcessPoolExecutor:
+    def _started_pool(self) -> ProcessPoolExecutor | ClusterPool:
         with self._lock:
             if self._pool is None:
-                self._pool = self._new_pool(self._workers)
+                if self._dask_address:
+                    self._pool = ClusterPool(self._dask_address, self._settings)
+                else:
+                    self._pool = self._new_pool(self._workers)
             return self._pool
 
-    def _discard(self, pool: ProcessPoolExecutor) -> None:
+    def _discard(self, pool: ProcessPoolExecutor | ClusterPool) -> None:
         with self._lock:
             if self._pool is pool:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = None
 
 
-def _collect(futures: list[Future[list[InstanceResult] | DeidflowError]], record: Record, stopped: Stopped) -> None:
+def _collect(futures: Sequence[Pending], record: Record, stopped: Stopped) -> None:
     """Record results batch by batch; when one fails for good, those that are under way still count."""
     failure: Exception | None = None
     for future in futures:
@@ -145,9 +176,7 @@ def _collect(futures: list[Future[list[InstanceResult] | DeidflowError]], record
         raise failure
 
 
-def _result(
-    future: Future[list[InstanceResult] | DeidflowError], stopped: Stopped
-) -> list[InstanceResult] | DeidflowError:
+def _result(future: Pending, stopped: Stopped) -> list[InstanceResult] | DeidflowError:
     while True:
         try:
             return future.result(timeout=_POLL_SECONDS)
@@ -157,12 +186,12 @@ def _result(
                 raise Interrupted(message) from None
 
 
-def _batches(work: Iterable[Work]) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
+def _batches(work: Iterable[Work], instances: int) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
     """Cut a chunk into trips."""
     batch: list[Work] = []
     size = 0
     for one in work:
-        if len(batch) == BATCH_INSTANCES or (batch and size + one[1].size > BATCH_BYTES):
+        if len(batch) == instances or (batch and size + one[1].size > BATCH_BYTES):
             yield _by_request(batch)
             batch, size = [], 0
         batch.append(one)

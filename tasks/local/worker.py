@@ -2,7 +2,8 @@
 
 Nothing here raises for one instance: what happened comes back as a result, whose text holds no patient data.
 
-Public names: ``WorkerSettings``, ``Worker``, ``Compiled``, ``edit_source``, ``start_worker``, ``edit_in_worker``.
+Public names: ``WorkerSettings``, ``Worker``, ``Compiled``, ``edit_source``, ``start_worker``, ``edit_in_worker``,
+``edit_safely``.
 """
 
 from __future__ import annotations
@@ -254,10 +255,17 @@ def start_worker(settings: WorkerSettings) -> None:
 
 
 def edit_in_worker(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | DeidflowError:
-    """Run ``Worker.edit`` in this process; errors are returned, since a raised one would carry its own traceback."""
+    """Run ``Worker.edit`` in this process; see ``edit_safely``."""
     assert _worker is not None  # noqa: S101 (start_worker ran before)
+    return edit_safely(_worker, work)
+
+
+def edit_safely(
+    worker: Worker, work: Sequence[tuple[Request, Sequence[PlannedInstance]]]
+) -> list[InstanceResult] | DeidflowError:
+    """Run ``Worker.edit``; errors are returned, since a raised one would carry its own traceback to the parent."""
     try:
-        return _worker.edit(work)
+        return worker.edit(work)
     except TransientError as error:
         return TransientError(str(error))
     except Unusable as error:

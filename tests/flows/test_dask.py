@@ -1,0 +1,139 @@
+"""The same run on a real Dask cluster: a scheduler and two worker processes, one of which is killed on the way."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.generate import Shape, generate
+from tests.jobs import Job, files_of, instance_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(180)
+
+COUNT = 3000
+START_S = 60
+
+
+class Cluster:
+    """A scheduler with workers, each a process."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        """Start a scheduler on a free port, and two workers."""
+        self._folder = folder
+        self._environment = environment
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        self.address = self._find("scheduler", r"(tcp://127\.0\.0\.1:\d+)")
+        for name in ("worker-1", "worker-2"):
+            self._start(name, self.address, "--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        for name in ("worker-1", "worker-2"):
+            self._find(name, r"(Registered to)")
+
+    def _start(self, name: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", "dask", name.partition("-")[0], *arguments]
+        with (self._folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder, env=self._environment)
+        self.processes.append(process)
+
+    def _find(self, name: str, pattern: str) -> str:
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            found = re.search(pattern, self.log(name))
+            if found:
+                return found[1]
+            time.sleep(0.1)
+        raise RuntimeError(self.log(name))
+
+    def log(self, name: str) -> str:
+        """Return what a process has said."""
+        return (self._folder / f"{name}.log").read_text("utf-8", "replace")
+
+    def stop(self) -> None:
+        """End all that still runs."""
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, job: Job) -> Iterator[Cluster]:
+    """A running cluster."""
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    made = Cluster(folder, job.full_environment())
+    yield made
+    made.stop()
+
+
+def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
+    """One of two workers killed in the middle: the destination is that of a run on threads, byte for byte."""
+    generate(job.source, COUNT, 16 << 10, shape=Shape(patients=10))
+    job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory()])
+    job.write_config(verify="identifiers")
+    here = job("run", "job.yaml", "--run-id", "threads")
+    expected = files_of(job.destination)
+    job.destination.rename(job.root / "results-of-threads")
+
+    execution = {"runner": "dask", "dask_address": cluster.address, "chunk_size": 500}
+    job.write_config(verify="identifiers", execution=execution)
+    process = subprocess.Popen(
+        job.command("run", "job.yaml", "--run-id", "dask"),
+        env=job.full_environment(),
+        cwd=job.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _wait_for_results(job)
+    cluster.processes[2].send_signal(signal.SIGKILL)
+    done_when_killed = len(files_of(job.destination))
+    _, errors = process.communicate(timeout=120)
+
+    assert (0, 0) == (here.code, process.returncode), here.err + errors
+    assert done_when_killed < COUNT
+    assert COUNT == len(expected)
+    assert expected == files_of(job.destination)
+    assert instance_lines(job.root / "runs" / "threads") == instance_lines(job.root / "runs" / "dask")
+    patients = {row["PatientID"] for row in job.inventory()}
+    for name in ("scheduler", "worker-1", "worker-2"):
+        assert not [patient for patient in patients if patient in cluster.log(name)]
+
+
+def _wait_for_results(job: Job) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if job.destination.exists() and len(list(job.destination.glob("*/*/*/*.dcm"))) >= 200:
+            return
+        time.sleep(0.01)
+    pytest.fail("no results on the cluster")
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        ("tcp://127.0.0.1:9", 3, "no Dask scheduler answers"),
+        ("tcp://nobody.invalid:8786", 3, "no Dask scheduler answers"),
+        ("scheduler", 2, "execution.dask_address"),
+    ],
+)
+def test_no_cluster_there(demo_job: Job, address: str, code: int, said: str) -> None:
+    """An address where nobody answers, or none at all: what to do, and nothing done."""
+    demo_job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in demo_job.inventory()])
+    demo_job.write_config(execution={"runner": "dask", "dask_address": address})
+
+    done = demo_job("run", "job.yaml")
+
+    assert code == done.code, done.err
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert not demo_job.destination.exists() or not files_of(demo_job.destination)
