@@ -18,7 +18,7 @@ ROOTS = DEIDFLOW_TEST_ORTHANC_ROOTS="$${DEIDFLOW_TEST_ORTHANC_ROOTS:-$$(tests/to
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc test-orthanc-versions test-prefect test-parity lint format lock bench clean
+.PHONY: help demo test orthanc test-orthanc-versions test-prefect test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -62,10 +62,23 @@ lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
 		--extra codecs --extra dask --group dev $(LOCK_ARGS) --output-file requirements.lock pyproject.toml
 
 bench: $(STAMP)  ## the engine against cp -r
-	$(BIN)/python benchmarks/engine.py $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.engine $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.engine --count 10000 --size 64K $(BENCH_ARGS)
+
+bench-pipeline: $(STAMP)  ## what one more instance costs in a whole run (10 minutes)
+	$(BIN)/python -m benchmarks.pipeline $(BENCH_ARGS)
+
+# The peers get an environment of their own; dcmodify is in Debian's package dcmtk.
+bench-peers: $(STAMP)  ## the engine against other de-identifiers (15 minutes)
+	$(BIN)/python -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --no-deps --require-hashes -r requirements.lock
+	.venv-bench/bin/pip install --quiet --editable . --group bench
+	[ "$$(id -u)" != 0 ] || command -v dcmodify >/dev/null || apt-get install -y -qq dcmtk >/dev/null
+	.venv-bench/bin/python -m benchmarks.peers $(BENCH_ARGS)
+	.venv-bench/bin/python -m benchmarks.peers --count 10000 --size 64K $(BENCH_ARGS)
 
 clean:  ## remove what the other targets leave behind, except .venv
-	rm -rf demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv-bench demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks flows tasks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Exactly the lock, every file checked by its hash; the project itself is linked, so an edit needs no new install.
