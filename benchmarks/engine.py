@@ -2,11 +2,14 @@
 
     python benchmarks/engine.py                          # 1,000 x 512 KiB, 5 rounds
     python benchmarks/engine.py --count 10000 --size 64K
+    python benchmarks/engine.py --count 3 --size 1G --kind multiframe
+    python benchmarks/engine.py --count 500 --size 1M --kind enhanced-mr
     python benchmarks/engine.py --json
 
 Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of
 it. Apart: the index of the folder, the plan, verification, and the start of the worker processes, which do not depend
-on how often the engine runs. Ratios of medians; when `cp -r` itself spreads by more than 20 %, rounds are added.
+on how often the engine runs. Ratios of medians; when `cp -r` itself spreads by more than 20 %, rounds are added. Peak
+memory is that of the largest worker process.
 """
 
 from __future__ import annotations
@@ -14,15 +17,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.generate import Shape, generate, parse_size
+from benchmarks.generate import KINDS, Shape, generate, parse_size
 from tasks.core.engine import Call, Chunk, PlannedInstance
 from tasks.core.identity import new_identifiers
 from tasks.core.outcomes import Outcome
@@ -49,6 +54,7 @@ class Measurement:
     """Seconds of each contender, round by round."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    peak_bytes: int = 0
 
     def note(self, name: str, seconds: float) -> None:
         """Add one round."""
@@ -137,7 +143,16 @@ def measure(source: Path, scratch: Path, rounds: int) -> Measurement:
                 return measurement
     finally:
         for engine in engines.values():
+            measurement.peak_bytes = max(measurement.peak_bytes, *_peaks(engine))
             engine.close()
+
+
+def _peaks(engine: LocalEngine) -> list[int]:
+    """Return the peak memory of the engine's processes; each answers at least once of so many times."""
+    pool = engine._pool  # noqa: SLF001 (the engine itself has no use for it)
+    assert isinstance(pool, ProcessPoolExecutor)  # noqa: S101 (it has run, and on no cluster)
+    answers = [pool.submit(resource.getrusage, resource.RUSAGE_SELF) for _ in range(50)]
+    return [answer.result().ru_maxrss * 1024 for answer in answers]
 
 
 def main() -> None:
@@ -145,6 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000, help="instances (default: 1000)")
     parser.add_argument("--size", default="512K", help="of each instance (default: 512K)")
+    parser.add_argument("--kind", choices=sorted(KINDS), default="ct", help="of instance (default: ct)")
     parser.add_argument("--rounds", type=int, default=5, help="at least (default: 5)")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where to work (default: in memory)")  # noqa: S108
     parser.add_argument("--json", action="store_true", help="print JSON only")
@@ -152,7 +168,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch_name:
         scratch = Path(scratch_name)
         source = scratch / "source"
-        generate(source, arguments.count, parse_size(arguments.size), shape=Shape(patients=10))
+        shape = Shape(patients=min(10, arguments.count))
+        generate(source, arguments.count, parse_size(arguments.size), kind=arguments.kind, shape=shape)
         measurement = measure(source, scratch, arguments.rounds)
     base = measurement.median("cp -r")
     rows = {
@@ -164,10 +181,13 @@ def main() -> None:
         for name, seconds in measurement.seconds.items()
     }
     if arguments.json:
-        print(json.dumps({"count": arguments.count, "size": arguments.size, "results": rows}, indent=2))
+        facts = {"count": arguments.count, "size": arguments.size, "kind": arguments.kind}
+        print(json.dumps({**facts, "peak MB": round(measurement.peak_bytes / 1e6), "results": rows}, indent=2))
         return
-    print(f"{arguments.count} instances of {arguments.size}, medians of {len(measurement.seconds['cp -r'])} rounds")
+    rounds = len(measurement.seconds["cp -r"])
+    print(f"{arguments.count} instances ({arguments.kind}) of {arguments.size}, medians of {rounds} rounds")
     print(f"(`cp -r` spreads by {measurement.spread('cp -r'):.0%})")
+    print(f"peak memory of a worker process: {measurement.peak_bytes / 1e6:.0f} MB")
     for name, row in rows.items():
         print(f"  {name:<20} {row['ms per instance']:>8} ms per instance {row['x cp -r']:>6} x cp -r")
 
