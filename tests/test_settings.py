@@ -103,6 +103,7 @@ def test_defaults(tmp_path: Path) -> None:
         "verify_tls": True,
         "ca_file": None,
         "max_parallel_jobs": 2,
+        "timeout_seconds": 60,
         "accept_unstable": False,
     }
     assert (config.scope, config.has_key) == ("nightly-trial", False)

@@ -5,6 +5,7 @@ Public names: ``Name``, ``Scope``, ``OrthancUrl``, ``VariableName``, ``CronText`
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,6 +18,10 @@ _MAX_NAME_CHARACTERS: Final = 42
 """A run ID has at most 64 characters, and ``-20240131T020000Z-1a2b`` follows the name."""
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_MAX_NAME_CHARACTERS}}}")
+_MAX_FILE_NAME_BYTES: Final = 255
+_MAX_PATH_BYTES: Final = 4095
+"""What Linux takes (NAME_MAX, PATH_MAX)."""
+
 _SCOPE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -71,6 +76,13 @@ def check_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _check_path(path: Path) -> Path:
+    names = [len(os.fsencode(name)) for name in path.parts]
+    if max(names, default=0) > _MAX_FILE_NAME_BYTES or sum(names) + len(names) > _MAX_PATH_BYTES:
+        raise ValueError("is too long for a path")
+    return path
+
+
 def _check_timezone(text: str) -> str:
     try:
         ZoneInfo(text)
@@ -109,5 +121,5 @@ OrthancUrl = Annotated[str, AfterValidator(check_url)]
 VariableName = Annotated[str, AfterValidator(_check_variable)]
 CronText = Annotated[str, AfterValidator(_check_cron)]
 TimeZoneName = Annotated[str, AfterValidator(_check_timezone)]
-FilePath = Annotated[Path, Field(strict=False)]
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(_check_path)]
 """A path; absolute once the config is loaded."""

@@ -45,7 +45,8 @@ _REPEATING: Final = {
 """Keywords of repeating groups (overlays, curves) mean the first group, as for Orthanc: OverlayData is 6000,3000."""
 
 _MAX_INDEX_DIGITS: Final = 9
-_STEP = re.compile(r"\s*(?P<tag>[^\[\]]+?)\s*(?:\[\s*(?P<index>[^\[\]]*?)\s*\])?\s*")
+_STEP = re.compile(r"(?P<tag>[^\[\]]+)(?:\[(?P<index>[^\[\]]*)\])?")
+"""One step without blanks around it; blanks inside are taken off later, since matching them takes time without end."""
 
 
 class TagSyntaxError(ValueError):
@@ -163,7 +164,7 @@ def parse_path(text: str) -> Path:
         TagSyntaxError: A step is no tag, a sequence has no index, or the last element has one.
 
     """
-    steps = [_STEP.fullmatch(step) for step in text.split(".")]
+    steps = [_STEP.fullmatch(step.strip()) for step in text.split(".")]
     parsed: list[tuple[int, int | None]] = []
     for step in steps:
         if step is None:
@@ -186,6 +187,7 @@ def parse_path(text: str) -> Path:
 def _parse_index(text: str | None) -> int | None:
     if text is None:
         return None
+    text = text.strip()
     if text == "*":
         return -1
     if not text.isascii() or not text.isdigit() or len(text) > _MAX_INDEX_DIGITS:

@@ -6,6 +6,7 @@ Public names: ``YamlDocument``, ``read_yaml``, ``read_yaml_value``.
 from __future__ import annotations
 
 import re
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,8 +18,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from tasks.core.errors import InvalidInput, Problem
+from tasks.core.yaml_guard import MAX_DEPTH, UnreasonableYaml, check_yaml
 
-_MAX_DEPTH: Final = 40
 _DUPLICATE: Final = re.compile(r'found duplicate key "([^"]*)"')
 
 
@@ -56,7 +57,9 @@ def read_yaml(text: str, name: str) -> YamlDocument:
 
     """
     try:
-        loaded = YAML(typ="rt", pure=True).load(text)
+        loaded = _load(text)
+    except UnreasonableYaml as error:
+        raise InvalidInput([Problem(str(error), name)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, str(mark.column + 1)) if mark else (0, "")
@@ -70,7 +73,9 @@ def read_yaml(text: str, name: str) -> YamlDocument:
     try:
         document.data.update(_plain(loaded, "", document.lines, 0))
     except RecursionError:
-        raise InvalidInput([Problem(f"has groups more than {_MAX_DEPTH} deep, or one inside itself", name)]) from None
+        raise InvalidInput([Problem(f"has groups more than {MAX_DEPTH} deep, or one inside itself", name)]) from None
+    except ValueError:
+        raise InvalidInput([Problem("has a key that is a number of thousands of digits", name)]) from None
     return document
 
 
@@ -82,11 +87,18 @@ def read_yaml_value(text: str) -> object:
 
     """
     try:
-        return _plain(YAML(typ="rt", pure=True).load(text), "", {}, 0)
+        return _plain(_load(text), "", {}, 0)
     except (YAMLError, RecursionError, ValueError):
         raise ValueError(
             "the value is no YAML; put it in quotes for the shell and, when it is text, for YAML"
         ) from None
+
+
+def _load(text: str) -> Any:
+    check_yaml(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an anchor that stands twice; the warning repeats the text around it
+        return YAML(typ="rt", pure=True).load(text)
 
 
 def _syntax_text(error: MarkedYAMLError) -> str:
@@ -104,9 +116,10 @@ def _plain(node: Any, path: str, lines: dict[str, int], depth: int) -> Any:
 
     Raises:
         RecursionError: Too deep.
+        ValueError: A key is a number too long to be written.
 
     """
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         raise RecursionError
     if isinstance(node, CommentedMap):
         group = {}

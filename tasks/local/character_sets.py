@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pydicom.charset import convert_encodings, decode_bytes, encode_string
+from pydicom.charset import convert_encodings, decode_bytes, encode_string, python_encoding
 from pydicom.valuerep import PersonName
 
 from tasks.core.errors import InstanceFailed
@@ -31,6 +31,12 @@ _SINGLE_BYTE: Final = frozenset(
 
 _DEFAULT_REPERTOIRE: Final = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 """First values that stand for ASCII where code extensions are declared (PS3.3 C.12.1.1.2)."""
+
+_KNOWN_CODECS: Final = frozenset(python_encoding.values())
+"""Of the defined terms; pydicom also takes the name of any codec of Python for a term (punycode, unicode_escape)."""
+
+_MAX_TERMS_BYTES: Final = 1024
+"""All defined terms together have less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +106,13 @@ def _encode_extended(text: str, codecs: tuple[str, ...], *, is_person_name: bool
         return b"\\".join(encode_string(part, codecs) for part in text.split("\\"))
 
 
-@lru_cache(maxsize=256)
 def character_set(raw: bytes) -> CharacterSet:
     """Read the value of SpecificCharacterSet; absent, empty and unknown ones are Latin-1, Orthanc's default."""
+    return _character_set(raw) if len(raw) <= _MAX_TERMS_BYTES else DEFAULT
+
+
+@lru_cache(maxsize=256)
+def _character_set(raw: bytes) -> CharacterSet:
     text = raw.decode("ascii", "replace").strip(" \0")
     terms = tuple(term.strip() for term in text.split("\\")) if text else ()
     if terms == ("ISO_IR 6",):
@@ -111,7 +121,9 @@ def character_set(raw: bytes) -> CharacterSet:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             codecs = tuple(convert_encodings(list(terms) or None))
-    except LookupError:
+    except (LookupError, ValueError):  # unknown, or no name of anything, such as one with a NUL in it
+        codecs = ("iso8859",)
+    if not _KNOWN_CODECS.issuperset(codecs):
         codecs = ("iso8859",)
     if len(codecs) > 1 and terms[0] in _DEFAULT_REPERTOIRE:
         # pydicom reads the default repertoire as Latin-1, whose upper half would be undeclared here.
@@ -119,4 +131,4 @@ def character_set(raw: bytes) -> CharacterSet:
     return CharacterSet(terms, codecs)
 
 
-DEFAULT: Final = character_set(b"")
+DEFAULT: Final = _character_set(b"")

@@ -3,7 +3,7 @@
 Nothing that was not asked to change is touched: its header, length, padding and order stay, byte for byte. Lengths of
 items, sequences and groups that enclose a change are mended.
 
-Public names: ``Part``, ``Context``, ``Editor``, ``parts_size``.
+Public names: ``Context``, ``Editor``.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from tasks.local.actions import Action
 from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
 from tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
 from tasks.local.given_items import treated_items, values_of_paths
+from tasks.local.parts import Output, parts_size
 from tasks.local.rules import step_into
-from tasks.local.values import choose_vr, encode_element, encode_value
+from tasks.local.values import NUMBER_VRS, choose_vr, encode_element, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasks.core.edits import Value
+    from tasks.local.parts import Part
     from tasks.local.rules import PathNode, Rules
     from tasks.local.scanner import Element, Item
     from tasks.local.source_file import SourceFile
     from tasks.local.subject import Subject
-
-Part = bytes | tuple[int, int]
-"""New bytes, or a span of the source's body by start and end."""
 
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""
@@ -39,54 +38,6 @@ _FIRST_CURVE = 0x50000000
 _UNCHANGED = (None, Action.KEEP, Action.SET)
 _ENTERED = (None, Action.KEEP, Action.SET, Action.MAP_UID)
 _UNDEFINED_BYTES = b"\xff\xff\xff\xff"
-
-
-def parts_size(parts: list[Part]) -> int:
-    """Return the length in bytes of what the parts make up."""
-    return sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in parts)
-
-
-class _Output:
-    """The parts of one dataset, adjacent spans joined, lengths of groups mended where the dataset has them."""
-
-    __slots__ = ("group", "group_at", "group_length", "group_start", "parts")
-
-    def __init__(self) -> None:
-        self.parts: list[Part] = []
-        self.group = -1
-        self.group_at = 0
-        self.group_start = 0
-        self.group_length = b""
-
-    def span(self, start: int, end: int) -> None:
-        parts = self.parts
-        if start == end:
-            return
-        if parts and type(parts[-1]) is tuple and parts[-1][1] == start:
-            parts[-1] = (parts[-1][0], end)
-        else:
-            parts.append((start, end))
-
-    def append(self, tag: int, data: bytes, source_end: int, encoding: Encoding) -> None:
-        """Add a new element, behind what the source has up to here."""
-        if self.group >= 0 and tag >> 16 != self.group:
-            self.close_group(source_end, encoding)
-        self.parts.append(data)
-
-    def open_group(self, element: Element, header: bytes, length: bytes) -> None:
-        """Remember where the length of a group stands until the group ends."""
-        self.parts += [header, length]
-        self.group = element[0] >> 16
-        self.group_at = len(self.parts) - 1
-        self.group_start = element[4]
-        self.group_length = length
-
-    def close_group(self, source_end: int, encoding: Encoding) -> None:
-        """Mend the length of the group when its size changed; a wrong length of an untouched group stays."""
-        size = parts_size(self.parts[self.group_at + 1 :])
-        if size != source_end - self.group_start:
-            self.parts[self.group_at] = encoding.long_length.pack(size)
-        self.group = -1
 
 
 class _Place(NamedTuple):
@@ -222,9 +173,9 @@ class Editor:
         place: _Place,
         new_values: Mapping[int, Value],
         actions: Mapping[int, Action],
-    ) -> _Output:
+    ) -> Output:
         charset, nodes, depth, shielded = place
-        rules, output = self._rules, _Output()
+        rules, output = self._rules, Output()
         pending = [UNDEFINED, *sorted(new_values, reverse=True)]
         next_new = pending[-1]
         visits = rules.visits_items or bool(nodes) or self._old_charset is not None
@@ -276,7 +227,7 @@ class Editor:
         source_end = elements[-1][4] if elements else 0
         return _finished(output, pending, new_values, source_end, charset, encoding)
 
-    def _keep(self, output: _Output, element: Element, charset: CharacterSet) -> None:
+    def _keep(self, output: Output, element: Element, charset: CharacterSet) -> None:
         """Leave an element as it is."""
         tag, vr, start, value, end, sequence = element
         if tag & 0xFFFF == 0 and end - value == 4:  # noqa: PLR2004 (a group length)
@@ -296,11 +247,11 @@ class Editor:
             raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
 
     def _apply(
-        self, output: _Output, action: Action | None, element: Element, charset: CharacterSet, encoding: Encoding
+        self, output: Output, action: Action | None, element: Element, charset: CharacterSet, encoding: Encoding
     ) -> None:
         """Write an element that an action changes in its own place."""
-        tag, vr, start, value, end, _ = element
-        if vr == "UN":
+        tag, vr, start, value, end, sequence = element
+        if vr == "UN" or sequence is not None:  # a name that someone wrote as a sequence, for example
             vr = choose_vr(tag)
         if action is Action.EMPTY:
             if value == end and vr == element[1]:
@@ -320,6 +271,9 @@ class Editor:
         if new == raw:
             output.span(start, end)
             return
+        if action is Action.MAP_UID and vr in NUMBER_VRS:
+            message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
+            raise InstanceFailed(ReasonCode.BAD_VALUE, message)
         try:
             output.parts.append(element_header(tag, vr, len(new), encoding) + new)
         except OverflowError as error:
@@ -334,12 +288,12 @@ class Editor:
             return Action.KEEP
         return action
 
-    def _sequence(self, output: _Output, element: Element, outer: Encoding, place: _Place) -> None:
+    def _sequence(self, output: Output, element: Element, outer: Encoding, place: _Place) -> None:
         """Write a sequence, unchanged items as spans, and lengths mended where they are defined."""
         tag, _, start, value, end, sequence = element
         assert sequence is not None  # noqa: S101 (the caller's condition)
         encoding, items = sequence
-        written = _Output()
+        written = Output()
         for index, item in enumerate(items):
             inside = place._replace(nodes=step_into(place.nodes, tag, index)) if place.nodes else place
             self._item(written, item, encoding, inside)
@@ -348,14 +302,14 @@ class Editor:
             output.span(start, end)
         elif self._source.read(value - 4, value) == _UNDEFINED_BYTES:
             output.span(start, value)
-            _extend(output, written.parts)
+            output.extend(written.parts)
             output.span(items_end, end)
         else:
             header = self._source.read(start, value - 4)
             output.parts.append(header + outer.long_length.pack(parts_size(written.parts)))
-            _extend(output, written.parts)
+            output.extend(written.parts)
 
-    def _item(self, written: _Output, item: Item, encoding: Encoding, place: _Place) -> None:
+    def _item(self, written: Output, item: Item, encoding: Encoding, place: _Place) -> None:
         """Write an item, its length mended where it is defined."""
         start, content, stop, end, elements = item
         charset, nodes = place.charset, place.nodes
@@ -375,21 +329,21 @@ class Editor:
             written.span(start, end)
         elif self._source.read(content - 4, content) == _UNDEFINED_BYTES:
             written.span(start, content)
-            _extend(written, inner)
+            written.extend(inner)
             written.span(stop, end)
         else:
             written.parts.append(encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, parts_size(inner)))
-            _extend(written, inner)
+            written.extend(inner)
 
 
 def _finished(
-    output: _Output,
+    output: Output,
     pending: list[int],
     new_values: Mapping[int, Value],
     source_end: int,
     charset: CharacterSet,
     encoding: Encoding,
-) -> _Output:
+) -> Output:
     """Append new elements that stand behind all others, and close the last group."""
     for tag in reversed(pending[1:]):
         output.append(tag, encode_element(tag, new_values[tag], charset, encoding), source_end, encoding)
@@ -400,11 +354,3 @@ def _finished(
 
 def _given_charset(value: Value) -> CharacterSet:
     return character_set(value.encode("ascii", "replace") if isinstance(value, str) else b"")
-
-
-def _extend(output: _Output, parts: list[Part]) -> None:
-    if parts and type(parts[0]) is tuple:
-        output.span(*parts[0])
-        output.parts.extend(parts[1:])
-    else:
-        output.parts.extend(parts)

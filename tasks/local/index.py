@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tasks.core.errors import InstanceFailed
 from tasks.core.identifiers import DicomIdentifiers
+from tasks.core.outcomes import ReasonCode
 from tasks.core.source import ProblemCode, SourceInstance, SourceProblem
 from tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
@@ -45,6 +46,9 @@ INVENTORY_TAGS: Final = (
 """What people recognise a patient, study, series or instance by; all stand before FrameOfReferenceUID."""
 
 _MAX_TEXT_BYTES: Final = 1024
+
+MAX_IDENTIFIER_BYTES: Final = 0xFFFE
+"""What the length field of their VRs holds; only in implicit VR, or as UN, an identifier can claim more."""
 
 
 def find_files(folder: bytes) -> Iterator[bytes | SourceProblem]:
@@ -159,7 +163,12 @@ def _instance(
 
 
 def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifiers, str]:
-    """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent."""
+    """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent.
+
+    Raises:
+        InstanceFailed: One of them is too long to be an identifier.
+
+    """
     found: dict[int, bytes] = {}
     charset = DEFAULT
     padding = " "
@@ -169,6 +178,11 @@ def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifi
         if tag == SPECIFIC_CHARACTER_SET:
             charset = character_set(source.read(value, end))
         elif tag in _IDENTIFYING and sequence is None:
+            if end - value > MAX_IDENTIFIER_BYTES:
+                if tag == FRAME_OF_REFERENCE_UID:
+                    continue  # no UID, and nothing depends on it
+                message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
+                raise InstanceFailed(ReasonCode.DAMAGED, message)
             found[tag] = source.read(value, end)
             if tag == PATIENT_ID and vr == "UN":
                 padding = ""  # bytes of no known meaning have no padding, neither for DCMTK

@@ -61,7 +61,7 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
 
 
 def stop_pool(pool: ProcessPoolExecutor) -> None:
-    """End a pool: what waits is dropped, what is under way gets a moment, and is then killed; it is done again later."""
+    """End a pool: what waits is dropped, what is under way gets a moment and is then killed, to be done again later."""
     processes = list((pool._processes or {}).values())  # noqa: SLF001 (the pool itself only waits, without a limit)
     pool.shutdown(wait=False, cancel_futures=True)
     end = time.monotonic() + _PATIENCE_S

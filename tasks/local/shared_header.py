@@ -32,8 +32,9 @@ from tasks.local.scanner import Scanner
 
 if TYPE_CHECKING:
     from tasks.core.edits import Value
-    from tasks.local.editor import Context, Editor, Part
+    from tasks.local.editor import Context, Editor
     from tasks.local.encoding import Encoding
+    from tasks.local.parts import Part
     from tasks.local.rules import Rules
     from tasks.local.scanner import Element
     from tasks.local.source_file import SourceFile

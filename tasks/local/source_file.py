@@ -47,7 +47,17 @@ MAX_WINDOW_BYTES: Final = 1 << 30
 MAX_INFLATED_BYTES: Final = 1 << 30
 """A deflated dataset is held in memory; a bomb is refused."""
 
+MIN_INFLATED_BYTES: Final = 64 << 20
+"""Any deflated dataset may have this size."""
+
+MAX_INFLATED_RATIO: Final = 64
+"""A larger one may have so many times the bytes of its file: images deflate to a half or a tenth, bombs to a 1000th."""
+
+MAX_META_BYTES: Final = 64 << 20
+"""Real meta information has less than 1 KiB, and some private information; what claims more is not read into memory."""
+
 _INFLATED_PIECE_BYTES: Final = 1 << 20
+_DEFLATED_PIECE_BYTES: Final = 1 << 16
 _PREAMBLE_BYTES: Final = 128
 _MAGIC: Final = b"DICM"
 _META_GROUP: Final = 0x0002
@@ -137,9 +147,11 @@ class SourceFile:
                 return _layout(self.head, self.size)
             except _HeadTooShort:
                 # Meta information longer than what was read first: private information, for example.
-                wanted = min(self.size, 4 * len(self.head))
-                if self.descriptor < 0 or wanted == len(self.head):
+                wanted = min(self.size, 4 * len(self.head), MAX_META_BYTES)
+                if self.descriptor < 0 or wanted <= len(self.head):
                     text = "the file ends inside its meta information"
+                    if len(self.head) < self.size:
+                        text = f"meta information of more than {MAX_META_BYTES >> 20} MiB"
                     raise ScanError(text, len(self.head)) from None
                 self.head = _read(self.descriptor, 0, wanted)
 
@@ -148,14 +160,14 @@ class SourceFile:
         """Open a file.
 
         Args:
-            path: Of a regular file; symbolic links are followed.
+            path: Of a regular file; a symbolic link is refused, since it may have taken the place of a file.
             first_bytes: How much of it to read first, 0 for the whole of a small file and a window of a large one.
 
         Raises:
             OSError: It cannot be opened or read.
 
         """
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
             size = os.fstat(descriptor).st_size
             wanted = first_bytes or (size if size <= WHOLE_BYTES else WINDOW_BYTES)
@@ -241,26 +253,28 @@ class SourceFile:
         """Inflate the dataset as far as it goes; return what is wrong with the rest, too."""
         compressed = self.compressed_dataset()
         start = self.layout.dataset_start
+        limit = min(MAX_INFLATED_BYTES, max(MIN_INFLATED_BYTES, MAX_INFLATED_RATIO * len(compressed)))
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         pieces: list[bytes] = []
-        size = 0
+        size = position = 0
+        fault = ScanError("the deflated dataset is cut off", self.size)
         try:
-            while not inflater.eof and size < MAX_INFLATED_BYTES:
-                piece = inflater.decompress(compressed, min(_INFLATED_PIECE_BYTES, MAX_INFLATED_BYTES - size))
-                compressed = inflater.unconsumed_tail
+            while not inflater.eof:
+                # What was not consumed is handed in again, so it must not be the whole rest of the file.
+                tail = inflater.unconsumed_tail
+                data = tail or compressed[position : position + _DEFLATED_PIECE_BYTES]
+                position += 0 if tail else len(data)
+                piece = inflater.decompress(data, _INFLATED_PIECE_BYTES)
                 pieces.append(piece)
                 size += len(piece)
-                if not piece and not compressed:
+                if size > limit:
+                    text = f"the deflated dataset has more than {limit >> 20} MiB"
+                    return pieces[0], ScanError(text, start, ReasonCode.UNSUPPORTED)
+                if not piece and not data:
                     break
         except zlib.error:
-            return b"".join(pieces), ScanError("the deflated dataset cannot be inflated", start)
-        if inflater.eof:
-            return b"".join(pieces), None
-        if size >= MAX_INFLATED_BYTES:
-            fault = ScanError("the deflated dataset is larger than 1 GiB", start, ReasonCode.UNSUPPORTED)
-        else:
-            fault = ScanError("the deflated dataset is cut off", self.size)
-        return b"".join(pieces), fault
+            fault = ScanError("the deflated dataset cannot be inflated", start)
+        return b"".join(pieces), None if inflater.eof else fault
 
 
 def _read(descriptor: int, start: int, length: int) -> bytes:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from tasks.core.errors import InstanceFailed
+from tasks.core.outcomes import ReasonCode
 from tasks.core.tags import SOP_CLASS_UID
-from tasks.local.editor import parts_size
 from tasks.local.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -27,12 +28,13 @@ from tasks.local.encoding import (
     encoding_of,
     is_uncompressed,
 )
+from tasks.local.parts import parts_size
 from tasks.local.subject import padded_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.local.editor import Part
+    from tasks.local.parts import Part
     from tasks.local.rules import Rules
     from tasks.local.scanner import Element
     from tasks.local.source_file import SourceFile
@@ -150,6 +152,9 @@ def assemble(
         rules: The compiled request.
         subject: The instance's identifiers before and after.
 
+    Raises:
+        InstanceFailed: A UID of the file meta information is longer than any.
+
     """
     layout = source.layout
     prefix = _new_meta(source, sop_class, rules, subject) if rules.anonymizes else _mended_meta(source, rules, subject)
@@ -200,7 +205,11 @@ def _new_meta(source: SourceFile, own_class: bytes | None, rules: Rules, subject
     syntax = source.layout.transfer_syntax
     if not syntax or (is_uncompressed(syntax) and encoding_of(syntax) is not source.layout.encoding):
         syntax = _syntax_of(source.layout.encoding)
-    return required_meta(sop_class, padded_uid(subject.new.sop_instance_uid), syntax)
+    try:
+        return required_meta(sop_class, padded_uid(subject.new.sop_instance_uid), syntax)
+    except OverflowError:
+        message = "SOPClassUID or TransferSyntaxUID is longer than any UID"
+        raise InstanceFailed(ReasonCode.DAMAGED, message) from None
 
 
 def required_meta(sop_class: bytes, sop_instance: bytes, syntax: str) -> bytes:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tasks.core.pseudonyms import Pseudonyms
 
 _MAX_CACHED_UIDS: Final = 100_000
+_MAX_CACHED_BYTES: Final = 256
+"""A UID has at most 64; a few of them in one value are no rarity."""
 
 
 @dataclass(slots=True)
@@ -44,7 +46,8 @@ class References:
             text = raw.decode("latin-1").replace(" ", "").rstrip("\0")
             new = "\\".join(self._map_uid(uid) for uid in text.split("\\"))
             mapped = padded_uid(new)
-            self._cache[raw] = mapped
+            if len(raw) <= _MAX_CACHED_BYTES:
+                self._cache[raw] = mapped
         return mapped
 
     def _map_uid(self, uid: str) -> str:

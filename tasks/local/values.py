@@ -2,7 +2,7 @@
 
 Source: DICOM PS3.5 section 6.2 (VRs, padding), 7.5 (sequences), edition 2026c; what Orthanc accepts: reference 2.4.
 
-Public names: ``encode_element``, ``encode_value``, ``choose_vr``.
+Public names: ``encode_element``, ``encode_value``, ``choose_vr``, ``NUMBER_VRS``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _INTEGER_FORMATS: Final = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "OL": "L", "OV": "Q"}
 _FLOAT_FORMATS: Final = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}
+NUMBER_VRS: Final = frozenset({*_INTEGER_FORMATS, *_FLOAT_FORMATS, "AT"})
+"""VRs whose values are binary numbers."""
+
 _BYTE_VRS: Final = frozenset({"OB", "UN"})
 _OVERLAY_DATA: Final = 0x60003000
 _EMBEDDED: Final = re.compile(r"data:[^;,]*;base64,")

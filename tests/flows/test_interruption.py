@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.jobs import Job
 
+STOP_S = 5.0
+
 
 @pytest.fixture
 def large_job(job: Job) -> Job:
@@ -79,21 +81,61 @@ def test_kill_and_resume_equals_an_undisturbed_run(large_job: Job) -> None:
     assert calm == _state(large_job, "killed")
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(large_job: Job) -> None:
-    """Ctrl-C ends the run within seconds with exit code 130 and the resume command, which finishes it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_signal_stops_cleanly_and_says_how_to_go_on(large_job: Job, number: int) -> None:
+    """Ctrl-C or SIGTERM: within 5 s exit code 130, a report of all rows, the command that finishes it, and it does."""
     process = _start(large_job, "stopped")
     _wait_for_results(large_job.destination, 200)
+    stopped_at = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+
+    assert 130 == process.returncode, err.decode()
+    assert time.monotonic() - stopped_at < STOP_S
+    run_dir = large_job.root / "runs" / "stopped"
+    assert f"deidflow resume {run_dir}".encode() in err
+    assert b"Traceback" not in err
+    outcomes = [row["outcome"] for row in read_csv(run_dir / "crosswalk.csv") if row["level"] == "instance"]
+    assert (2000, {"done", "cancelled"}) == (len(outcomes), set(outcomes))
+    assert "cancelled" in {row["outcome"] for row in read_csv(run_dir / "reconciliation.csv")}
+    done = large_job("resume", run_dir)
+    assert 0 == done.code, done.err
+    assert 2000 == len(files_of(large_job.destination))
+
+
+def test_a_second_ctrl_c_stops_at_once(large_job: Job) -> None:
+    """Ctrl-C twice: exit code 130 within a second, and `resume` finishes what is left."""
+    process = _start(large_job, "stopped")
+    _wait_for_results(large_job.destination, 200)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
     stopped_at = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
 
     assert 130 == process.returncode, err.decode()
-    assert time.monotonic() - stopped_at < 15
-    assert b"deidflow resume" in err
+    assert time.monotonic() - stopped_at < 1
     assert b"Traceback" not in err
-    done = large_job("resume", large_job.root / "runs" / "stopped")
-    assert 0 == done.code, done.err
+    assert 0 == large_job("resume", large_job.root / "runs" / "stopped").code
     assert 2000 == len(files_of(large_job.destination))
+
+
+def test_ctrl_c_while_planning_changes_nothing(large_job: Job) -> None:
+    """Before there is a plan: exit code 130 within 5 s, no run folder, no destination."""
+    process = _start(large_job, "stopped")
+    assert process.stderr is not None
+    while b"reading the manifest" not in process.stderr.readline():
+        pass
+    stopped_at = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert 130 == process.returncode, err.decode()
+    assert time.monotonic() - stopped_at < STOP_S
+    assert b"nothing was changed" in err
+    assert b"Traceback" not in err
+    assert not (large_job.root / "runs").exists()
+    assert not large_job.destination.exists()
 
 
 def test_two_runs_do_not_share_a_destination(large_job: Job) -> None:
@@ -109,6 +151,7 @@ def test_two_runs_do_not_share_a_destination(large_job: Job) -> None:
     assert (3, 3) == (same_destination.code, same_id.code), same_destination.err + same_id.err
     assert "in use by another deidflow run" in same_destination.err
     assert "in use by another deidflow run" in same_id.err
+    assert ["holder"] == [path.name for path in (large_job.root / "runs").iterdir() if path.is_dir()]
 
 
 def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
@@ -118,6 +161,7 @@ def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
     assert 0 == demo_job("run", "job.yaml", "--run-id", "same").code
 
     other_option = demo_job("run", "job.yaml", "--run-id", "same", "--set", "options.Replace.StudyDescription=x")
+    other_source = demo_job("run", "job.yaml", "--run-id", "same", "--set", "source.folder=elsewhere")
     other_workers = demo_job("run", "job.yaml", "--run-id", "same", "--set", "execution.workers=1")
     demo_job.key = demo_job.key[::-1]
     other_key = demo_job("run", "job.yaml", "--run-id", "same")
@@ -126,6 +170,7 @@ def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
     other_manifest = demo_job("run", "job.yaml", "--run-id", "same")
 
     assert (2, 0, 2, 2) == (other_option.code, other_workers.code, other_key.code, other_manifest.code)
+    assert (2, True) == (other_source.code, "source" in other_source.err), other_source.err
     assert "options" in other_option.err
     assert "key" in other_key.err
     assert "manifest" in other_manifest.err

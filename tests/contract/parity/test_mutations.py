@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.core.request import Operation, Request
-    from tasks.local.editor import Part
+    from tasks.local.parts import Part
     from tasks.local.scanner import Item
     from tests.orthanc_server import OrthancServer
 

@@ -1,0 +1,70 @@
+"""A ledger that cannot be used: a plain message, the right exit code, and nothing is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.jobs import files_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.jobs import Finished, Job
+
+
+@pytest.fixture
+def run_dir(demo_job: Job) -> Path:
+    """A run of two rows that has ended."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    assert 0 == demo_job("run", "job.yaml", "--run-id", "one").code
+    return demo_job.root / "runs" / "one"
+
+
+def _all(job: Job, run_dir: Path) -> list[Finished]:
+    return [job("resume", run_dir), job("run", "job.yaml", "--run-id", "one"), job("report", run_dir)]
+
+
+@pytest.mark.parametrize("size", [0, 100, 4096, 30_000])
+def test_a_truncated_ledger(demo_job: Job, run_dir: Path, size: int) -> None:
+    """Cut anywhere it is called damaged, exit code 2, and everything stays as it is."""
+    ledger = run_dir / "ledger.db"
+    with ledger.open("r+b") as file:
+        file.truncate(size)
+    before = files_of(demo_job.root)
+
+    for done in _all(demo_job, run_dir):
+        assert 2 == done.code, done.err
+        assert "is damaged; restore it from a backup or start a new run" in done.err
+        assert "Traceback" not in done.err
+    assert before == files_of(demo_job.root)
+
+
+def test_a_locked_ledger(demo_job: Job, run_dir: Path) -> None:
+    """Another program reads it in a transaction: exit code 3 within seconds, and everything stays as it is."""
+    before = files_of(demo_job.root)
+    with contextlib.closing(sqlite3.connect(run_dir / "ledger.db")) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for done in _all(demo_job, run_dir):
+            assert 3 == done.code, done.err
+            assert "another deidflow is working on this run" in done.err
+            assert "Traceback" not in done.err
+
+    assert before == files_of(demo_job.root)
+
+
+def test_the_ledger_of_another_manifest(demo_job: Job, run_dir: Path) -> None:
+    """`run` with the same run ID names the manifest, exit code 2; nothing is touched."""
+    demo_job.write_manifest(demo_job.inventory()[:3])
+    assert 0 == demo_job("run", "job.yaml", "--run-id", "other").code
+    shutil.copy(run_dir / "ledger.db", demo_job.root / "runs" / "other" / "ledger.db")
+    before = files_of(demo_job.root)
+
+    done = demo_job("run", "job.yaml", "--run-id", "other")
+
+    assert (2, True) == (done.code, "manifest" in done.err), done.err
+    assert before == files_of(demo_job.root)

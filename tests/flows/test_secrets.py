@@ -1,0 +1,133 @@
+"""The key and passwords stay where the user put them, and files stay their owner's, whatever the umask."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.jobs import DEMO_DATA, KEY, files_of
+
+if TYPE_CHECKING:
+    from tests.jobs import Job
+
+PASSWORD = "ZQXPASSWORD"
+SPELLINGS = (KEY.encode(), bytes.fromhex(KEY), base64.b64encode(bytes.fromhex(KEY)).rstrip(b"="), KEY.upper().encode())
+
+
+def _small(job: Job) -> None:
+    job.source.mkdir()
+    for number, path in enumerate(sorted((DEMO_DATA / "MR").iterdir())[:6]):
+        (job.source / f"{number}.dcm").write_bytes(path.read_bytes())
+    job.write_config()
+    job.write_manifest(job.inventory())
+
+
+def _command_lines() -> bytes:
+    """Return the command line of every process there is."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(path.read_bytes())
+        except OSError:
+            continue
+    return b"\n".join(lines)
+
+
+def _where(folder: Path, secrets: tuple[bytes, ...]) -> list[str]:
+    """Return the files below a folder that hold a secret."""
+    return [name for name, data in files_of(folder).items() if any(secret in data for secret in secrets)]
+
+
+def test_the_key_is_in_no_file_and_no_command_line(job: Job, tmp_path: Path) -> None:
+    """While a run works, and after it, its key stands in its environment alone, in no spelling anywhere else."""
+    _small(job)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    seen = b""
+
+    process = subprocess.Popen(
+        job.command("run", "job.yaml", "--run-id", "key"),
+        env=job.full_environment() | {"TMPDIR": str(temporary)},
+        cwd=job.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    workers = 0
+    while process.poll() is None:
+        lines = _command_lines()
+        workers = max(workers, lines.count(b"forkserver"))
+        seen += lines if any(secret in lines for secret in SPELLINGS) else b""
+        assert [] == _where(temporary, SPELLINGS)
+    out, _ = process.communicate()
+
+    assert 0 == process.returncode, out
+    assert b"" == seen
+    assert workers
+    assert [] == _where(job.root, SPELLINGS)
+    assert [] == [secret for secret in SPELLINGS if secret in out]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_permissions_under_any_umask(job: Job, umask: int) -> None:
+    """The run folder is 0700 and all of its files 0600, the key that the run made among them and nowhere else."""
+    _small(job)
+    job.write_config(pseudonyms=None)
+    command = " ".join(f"'{part}'" for part in job.command("run", "job.yaml", "--run-id", "own"))
+
+    done = subprocess.run(
+        # Prefect's own files are under the same umask; only what the run makes counts.
+        ["/bin/sh", "-c", f"umask {umask:03o}; exec {command}"],
+        env=job.full_environment(),
+        cwd=job.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    run_dir = job.root / "runs" / "own"
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert 0o700 == stat.S_IMODE(run_dir.stat().st_mode)
+    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in run_dir.iterdir()}
+    key = (run_dir / "pseudonym.key").read_text().strip()
+    assert ["pseudonym.key"] == _where(run_dir, (key.encode(), bytes.fromhex(key)))
+    assert key not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("key", ["source", "destination"])
+@pytest.mark.parametrize("given", ["file", "--set"])
+def test_an_address_with_a_password_is_refused(job: Job, key: str, given: str) -> None:
+    """A password in an address is refused with the variables that it belongs in, and is not repeated."""
+    _small(job)
+    address = f"http://user:{PASSWORD}@127.0.0.1:1"
+    overrides = ["--set", f"{key}={{orthanc: '{address}'}}"] if given == "--set" else []
+    if given == "file":
+        job.write_config(**{key: {"orthanc": address}})
+
+    done = job("run", "job.yaml", *overrides)
+
+    assert 2 == done.code, done.err
+    assert f"{key}.orthanc" in done.err
+    assert "orthanc.username_env and password_env" in done.err
+    assert PASSWORD not in done.out + done.err
+    assert not (job.root / "runs").exists()
+
+
+def test_a_key_in_the_config_is_refused(job: Job) -> None:
+    """The key itself in place of the variable's name is refused and not repeated; so is a file that others can read."""
+    _small(job)
+    job.write_config(pseudonyms={"key_env": KEY})
+    as_variable = job("run", "job.yaml")
+    (job.root / "key").write_text(KEY)
+    os.chmod(job.root / "key", 0o644)  # noqa: PTH101 (as a user would)
+    job.write_config(pseudonyms={"key_file": "key"})
+    as_file = job("run", "job.yaml")
+
+    assert (2, 2) == (as_variable.code, as_file.code)
+    assert KEY not in as_variable.err + as_variable.out + as_file.err + as_file.out
+    assert "chmod 600" in as_file.err

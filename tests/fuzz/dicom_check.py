@@ -1,0 +1,315 @@
+"""What must hold for one damaged DICOM file: read by the index, scanned, edited; refused by name, or a sound result.
+
+The witnesses of a result: it scans to its end and names the new identifiers, pydicom reads it wherever it reads the
+source, memory of a series and small windows change nothing, an edit that asks for nothing gives the source's bytes,
+and no marker of a patient is left where the profile promises to treat it.
+
+Public names: ``Fault``, ``check_dicom``, ``timer``.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import os
+import time
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, NamedTuple
+from unittest import mock
+
+from tasks.core.engine import PlannedInstance
+from tasks.core.errors import InstanceFailed
+from tasks.core.identity import new_identifiers
+from tasks.core.pseudonyms import Pseudonyms
+from tasks.core.request import Operation
+from tasks.core.source import SourceInstance
+from tasks.local.index import identify, read_index_entries
+from tasks.local.rules import compile_rules
+from tasks.local.shared_header import SharedHeaders
+from tasks.local.source_file import SourceFile
+from tasks.local.subject import References
+from tasks.local.worker import Compiled, edit_source
+from tests.fuzz.seeds import MARKERS
+from tests.local.edits import KEY, SCOPE, Edit, anonymize, modify, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tasks.core.identifiers import DicomIdentifiers
+    from tasks.core.pseudonyms import Pseudonyms as _Pseudonyms
+    from tasks.local.scanner import Element
+    from tests.fuzz.seeds import Seed
+
+
+class Fault(AssertionError):
+    """Something that must hold does not."""
+
+
+_MAX_WITNESS_BYTES: Final = 1 << 23
+"""pydicom copies its datasets more often; what it needs is not what is measured."""
+
+NOTHING: Final = 5
+"""Number of the request that asks for nothing at all."""
+
+EDITS: Final[tuple[Edit, ...]] = (
+    anonymize({}),
+    anonymize({"DicomVersion": "2008", "KeepPrivateTags": True, "Keep": ["ReferencedImageSequence"]}, hardening=False),
+    modify(
+        {
+            "Replace": {
+                "PatientName": "New^Name",
+                "ReferencedImageSequence[*].ReferencedSOPInstanceUID": "1.2.3",
+                "ContentSequence[0].PatientID": "Z",
+                "ContentSequence[*].ContentSequence[*].TextValue": "text",
+            },
+            "Remove": ["StudyDate", "ReferencedImageSequence[1].PatientName"],
+        }
+    ),
+    modify({"Replace": {"SpecificCharacterSet": "ISO_IR 192", "InstitutionName": "Zürich"}, "RemovePrivateTags": True}),
+    anonymize(
+        {
+            "DicomVersion": "2021b",
+            "Keep": ["SeriesDescription", "(0008,1140)"],
+            "Replace": {
+                "PatientID": "S-1",
+                "ReferencedStudySequence": [{"PatientID": "ZZ", "ReferencedSOPInstanceUID": "1.2.3.1"}],
+                "SOPClassUID": "1.2.9",
+            },
+        }
+    ),
+    modify({"Keep": ["SOPInstanceUID"], "Force": True}),
+)
+_WEIGHTS: Final = (0, 0, 0, 0, 1, 2, 2, 3, 4, NOTHING)
+
+
+class _Prepared(NamedTuple):
+    """A request with what all files share."""
+
+    edit: Edit
+    pseudonyms: _Pseudonyms
+    compiled: Compiled
+
+
+class _Result(NamedTuple):
+    """What became of a file: a result, or the code of its refusal."""
+
+    data: bytes | None
+    code: str
+
+
+class Stopwatch:
+    """CPU seconds of the code under test; what the witnesses take does not count."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self.seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count what happens inside."""
+        start = time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds += time.process_time() - start
+
+
+timer: Final = Stopwatch()
+
+
+@lru_cache(maxsize=len(EDITS))
+def _prepared(number: int) -> _Prepared:
+    edit = EDITS[number]
+    is_modify = edit.request.operation is Operation.MODIFY
+    pseudonyms = Pseudonyms(KEY, SCOPE, edit.request.content_hash() if is_modify else None)
+    rules = compile_rules(edit.request, hardening=edit.hardening)
+    return _Prepared(edit, pseudonyms, Compiled(rules, References(pseudonyms), SharedHeaders(rules)))
+
+
+def check_dicom(data: bytes, seed: Seed, draw: int, folder: Path) -> str:
+    """Run one input through the engine.
+
+    Args:
+        data: The damaged file.
+        seed: What it was made of.
+        draw: A random number that chooses the request and the extra checks.
+        folder: Where to write it.
+
+    Returns:
+        ``done``, or ``refused: `` and where or why.
+
+    Raises:
+        Fault: Something does not hold.
+
+    """
+    number = _WEIGHTS[draw % len(_WEIGHTS)]
+    prepared = _prepared(number)
+    path = folder / "file"
+    path.write_bytes(data)
+    with timer.running():
+        (entry,) = read_index_entries(os.fsencode(folder), [b"file"], with_attributes=True)
+    if not isinstance(entry, SourceInstance):
+        with timer.running():
+            _scan_anyway(data)
+        return f"refused: index {entry.code}"
+    with timer.running():
+        entry.identifiers.orthanc_ids()
+        new = new_identifiers(entry.identifiers, prepared.edit.request, prepared.pseudonyms)
+        instance = PlannedInstance(1, b"file", len(data), entry.mtime_ns, entry.identifiers, new)
+        fresh = prepared.compiled._replace(headers=SharedHeaders(prepared.compiled.rules))
+        plain = _edit(path, instance, fresh)
+    remembers = draw % 3 > 0
+    other = _with_memory(path, seed, number, instance) if remembers else _with_small_windows(path, instance, fresh)
+    if plain != other:
+        raise Fault(f"{'memory' if remembers else 'small windows'} changed the result: {plain.code} and {other.code}")
+    if plain.data is None:
+        return f"refused: {plain.code}"
+    _check_result(data, plain.data, number, instance, witness=draw % 7 < 5)
+    return "done"
+
+
+def _scan_anyway(data: bytes) -> None:
+    try:
+        with SourceFile.of_bytes(data) as source:
+            source.scan()
+    except InstanceFailed:
+        pass
+
+
+def _edit(path: Path, instance: PlannedInstance, compiled: Compiled) -> _Result:
+    try:
+        with SourceFile.open(path) as source:
+            return _Result(edit_source(source, instance, compiled).to_bytes(), "done")
+    except InstanceFailed as problem:
+        return _Result(None, str(problem.code))
+
+
+def _with_small_windows(path: Path, instance: PlannedInstance, compiled: Compiled) -> _Result:
+    with (
+        mock.patch("tasks.local.source_file.WHOLE_BYTES", 0),
+        mock.patch("tasks.local.source_file.WINDOW_BYTES", 700),
+        timer.running(),
+    ):
+        return _edit(path, instance, compiled._replace(headers=SharedHeaders(compiled.rules)))
+
+
+def _with_memory(path: Path, seed: Seed, number: int, instance: PlannedInstance) -> _Result:
+    prepared = _prepared(number)
+    remembered = _remembered(seed, number)
+    headers = SharedHeaders(prepared.compiled.rules)
+    for series, shapes in remembered._series.items():
+        headers._series[series] = {tags: copy.copy(shape) for tags, shape in shapes.items()}
+        for shape in headers._series[series].values():
+            shape.gaps = set(shape.gaps)
+    with timer.running():
+        return _edit(path, instance, prepared.compiled._replace(headers=headers))
+
+
+@lru_cache(maxsize=256)
+def _remembered(seed: Seed, number: int) -> SharedHeaders:
+    """Return the memory of a worker that has met three instances of the seed's series."""
+    prepared = _prepared(number)
+    for data in (seed.data, seed.sibling, seed.data):
+        with SourceFile.of_bytes(data) as source:
+            original, _ = identify(source, source.scan())
+        new = new_identifiers(original, prepared.edit.request, prepared.pseudonyms)
+        instance = PlannedInstance(1, b"", len(data), 0, original, new)
+        try:
+            with SourceFile.of_bytes(data) as source:
+                edit_source(source, instance, prepared.compiled)
+        except InstanceFailed:
+            break
+    headers = copy.copy(prepared.compiled.headers)
+    headers._series = dict(headers._series)
+    prepared.compiled.headers._series = {}
+    return headers
+
+
+def _check_result(data: bytes, result: bytes, number: int, instance: PlannedInstance, *, witness: bool) -> None:
+    """Check a result with all witnesses.
+
+    Raises:
+        Fault: One of them speaks against it.
+
+    """
+    if number == NOTHING and result != data and not _is_deflated(result):
+        raise Fault("an edit that asks for nothing changed the file")
+    try:
+        with SourceFile.of_bytes(result) as source:
+            found = source.scan()
+            identifiers, _ = identify(source, found)
+            body = source.body
+    except InstanceFailed as problem:
+        raise Fault(f"the result cannot be read: {problem}") from None
+    if identifiers != instance.new:
+        raise Fault("the result has other identifiers than planned")
+    if number == 0:
+        _check_markers(body, found)
+    if witness and len(body) < _MAX_WITNESS_BYTES:
+        _check_with_pydicom(data, result, instance.original, hardened=number == 0)
+
+
+def _is_deflated(data: bytes) -> bool:
+    with SourceFile.of_bytes(data) as source:
+        return source.layout.deflated
+
+
+@lru_cache(maxsize=1)
+def _treated() -> frozenset[int]:
+    """Return the tags that profile 2023b promises to treat, from its table."""
+    table = files("tasks.local").joinpath("profiles", "orthanc-2023b.csv").read_text("utf-8")
+    rows = [row for row in csv.DictReader(table.splitlines()) if "x" not in row["tag"]]
+    listed = {int(row["tag"].replace(",", ""), 16) for row in rows if row["action"] in ("remove", "clear")}
+    return frozenset(listed | {0x00100010, 0x00100020, 0x00100030})
+
+
+def _check_markers(body: bytes, found: list[Element]) -> None:
+    """Check that each marker in an anonymized dataset stands inside the value of one element that the profile keeps.
+
+    A mutation may move a patient's name under a tag that is kept, and kept it is. What it cannot be is in PatientName,
+    PatientID or PatientBirthDate at any depth, in a private element, in one that the profile removes or empties, in a
+    curve or overlay, or between elements.
+    """
+    if not any(marker in body for marker in MARKERS):
+        return
+    leaves = list(_leaves(found, 0))
+    for marker in MARKERS:
+        at = body.find(marker)
+        while at >= 0:
+            tag, depth = next(((tag, depth) for tag, low, high, depth in leaves if low <= at < high), (-1, 0))
+            curve = tag >> 24 in (0x50, 0x60) and depth == 0
+            if tag in _treated() or tag < 0 or tag & 0x10000 or curve:
+                raise Fault(f"{marker.decode()} is left in {tag:08x} at depth {depth}")
+            at = body.find(marker, at + 1)
+
+
+def _leaves(found: list[Element], depth: int) -> Iterator[tuple[int, int, int, int]]:
+    for tag, _, _, value, end, sequence in found:
+        if sequence is None:
+            yield tag, value, end, depth
+        else:
+            for item in sequence[1]:
+                yield from _leaves(item[4], depth + 1)
+
+
+def _check_with_pydicom(data: bytes, result: bytes, original: DicomIdentifiers, *, hardened: bool) -> None:
+    try:
+        dataset = read(result)
+    except Exception as error:  # noqa: BLE001 (whatever pydicom says)
+        try:
+            uid = read(data).get("SOPInstanceUID")
+        except Exception:  # noqa: BLE001
+            return
+        if str(uid or "").replace(" ", "") != original.sop_instance_uid:
+            return  # it took the file for something else, such as one in another byte order
+        raise Fault(f"pydicom reads the source and not the result: {type(error).__name__}") from None
+    if not hardened:
+        return
+    for element in dataset.iterall():
+        if element.tag in (0x00100010, 0x00100020, 0x00100030):
+            raw = str(element.value).encode("utf-8", "replace")
+            if any(marker in raw for marker in MARKERS):
+                raise Fault(f"pydicom finds a marker in {element.tag}")
