@@ -12,12 +12,13 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from tasks.core.config import OrthancAccess
+from tasks.core.config_types import check_url
 from tasks.core.errors import InvalidInput, Problem
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.source import SourceProblem
 from tasks.local.copies import are_equal
 from tasks.local.index import find_files, read_index_entries
-from tasks.local.processes import make_pool
+from tasks.local.processes import working_pool
 from tasks.orthanc.resources import inventory
 from tasks.orthanc.server import read_server
 from tasks.servers import connect
@@ -68,7 +69,7 @@ def read_source(
     if rest is None:
         yield from _in_order(((batch, read(_paths(batch))) for batch in batches), progress)
         return
-    with make_pool(workers) as pool:
+    with working_pool(workers) as pool:
         yield from _in_order(_ahead(pool, read, batches), progress)
 
 
@@ -81,6 +82,10 @@ def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterato
         progress: Counts instances.
 
     """
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise InvalidInput([Problem(f"the address {error}")]) from None
     progress.start("asking the Orthanc")
     with connect(url, OrthancAccess()) as client:
         read_server(client)
