@@ -10,6 +10,7 @@ PYTHON ?= python3.11 python3
 # More workers than cores: many tests wait for a server. make test PYTEST_ARGS="tests/core -x" runs some.
 PYTEST_ARGS ?= -n 4 --dist worksteal
 BENCH_ARGS  ?=
+FAULTS_ARGS ?= --seed 11 --local 300 --orthanc 60
 FUZZ_ARGS   ?= --count 200000 --seed 1
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
 LOCK_ARGS   ?=
@@ -19,7 +20,7 @@ ROOTS = DEIDFLOW_TEST_ORTHANC_ROOTS="$${DEIDFLOW_TEST_ORTHANC_ROOTS:-$$(tests/to
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc test-orthanc-versions test-prefect test-fuzz test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test orthanc test-orthanc-versions test-prefect test-faults test-fuzz test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -45,6 +46,9 @@ test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc wit
 
 test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
 	$(BIN)/python -m pytest -m long tests/prefect
+
+test-faults: $(STAMP) orthanc  ## 300 injured runs of the local engine, 60 with a real Orthanc (30 minutes)
+	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)

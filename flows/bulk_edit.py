@@ -8,15 +8,16 @@ Public names: ``bulk_edit``.
 from __future__ import annotations
 
 import time
+from concurrent.futures import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow
-from prefect.futures import wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
+from flows.signals import stopping, was_pressed
 from tasks.apply import apply
 from tasks.chunks import give_up, instances_to_do, open_chunks
 from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
@@ -30,17 +31,32 @@ from tasks.reconcile import reconcile
 from tasks.reports import note_seconds
 from tasks.run_folder import open_run
 from tasks.safe_errors import safely
+from tasks.space import missing_space
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
+    from prefect.futures import PrefectConcurrentFuture
 
     from tasks.run_folder import Run
 
 _JITTER = 0.5
+_POLL_S = 0.2
+_PATIENCE_S = 3.0
+"""For chunks that are at work when the run is stopped: Ctrl-C is to take less than 5 s in all."""
+
+
+class _Threads(ThreadPoolTaskRunner[Any]):
+    """Does not wait, when a run is stopped, for threads that sleep before they try a chunk again."""
+
+    def __exit__(self, *details: object) -> None:
+        if was_pressed() and self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+        super().__exit__(*details)
 
 
 # The engine's processes set the pace; threads only wait for them, and two chunks at a time hide the end of one.
-_THREADS: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=4)
+_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=4)
 
 
 @flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
@@ -58,13 +74,15 @@ def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
     try:
         if bool(config) == bool(run_dir):
             raise InvalidInput("give either config or run_dir")
-        run = safely(open_run)(Path(run_dir or plan(load(config))))
+        with stopping() as stop:
+            run = safely(open_run)(Path(run_dir or plan(load(config))))
+            run.stop = stop
+            try:
+                return safely(_work)(run)
+            finally:
+                run.close()
     except DeidflowError as error:
         return Failed(message=str(error))
-    try:
-        return _work(run)
-    finally:
-        run.close()
 
 
 def _work(run: Run) -> State[Any]:
@@ -78,17 +96,21 @@ def _work(run: Run) -> State[Any]:
                     if live.failure is None:
                         reconcile(name, return_state=True)
             except DeidflowError as error:
-                live.failure = error
+                live.failure = live.failure or error
             except BaseException:
-                # Ctrl-C, SIGTERM, a cancelled flow run: tasks look at the flag and end; what is done stays done.
+                # A cancelled flow run: tasks look at the flag and end; what is done stays done.
                 run.stop.set()
                 raise
             finally:
                 live.engine = None
             publish(name, return_state=True)
     if live.failure is not None:
-        run.ledger.set_meta("unusable", str(live.failure))
-        return Failed(message=str(live.failure))
+        message = str(live.failure)
+        if isinstance(live.failure, Unusable):
+            message += missing_space(run, message)
+        if not isinstance(live.failure, Interrupted):
+            run.ledger.set_meta("unusable", message)
+        return Failed(message=message)
     if live.verdict is not None and live.verdict.reconciled:
         return Completed(message="everything reconciled")
     return Failed(message="some rows are not done; see the report")
@@ -106,11 +128,23 @@ def _apply_all(live: Live, name: str) -> None:
     )
     live.progress.start("editing", instances_to_do(ledger))
     try:
-        wait([task.submit(name, number) for number in open_chunks(ledger)])
+        _wait(live, [cast("PrefectConcurrentFuture[Any]", task.submit(name, number)) for number in open_chunks(ledger)])
     finally:
         note_seconds(live.run, "apply", time.monotonic() - started)
     for number, error in live.errors.items():
         if isinstance(error, Unusable):
             live.failure = live.failure or error
-        elif not isinstance(error, Interrupted):
+        elif not isinstance(error, Interrupted) and not live.run.stop.is_set():
             give_up(ledger, number, error)
+    if live.run.stop.is_set():
+        live.failure = live.failure or Interrupted("the run was stopped")
+
+
+def _wait(live: Live, futures: list[PrefectConcurrentFuture[Any]]) -> None:
+    """Wait for all chunks; once the run is to stop only for those at work, not for those that sleep before a retry."""
+    waiting = {future.wrapped_future for future in futures}
+    while waiting and not live.run.stop.is_set():
+        _, waiting = wait(waiting, timeout=_POLL_S)
+    end = time.monotonic() + _PATIENCE_S
+    while live.at_work and time.monotonic() < end:
+        time.sleep(_POLL_S)

@@ -7,6 +7,7 @@ Public names: ``main``, ``cli``.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import click
 
 from flows import plan_view
 from flows.environment import prepare_prefect
+from flows.signals import EXIT_INTERRUPTED, take_over
 from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable
 from tasks.core.identifiers import Level
 from tasks.safe_errors import frames
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 EXIT_INVALID = 2
 EXIT_UNUSABLE = 3
-EXIT_INTERRUPTED = 130
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _FOLDER = click.Path(path_type=Path)
@@ -83,6 +84,7 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
 
     Results go to the config's destination, the report to <runs-dir>/<run-id>/.
     """
+    take_over()
     from flows.running import run_config  # noqa: PLC0415 (imports Prefect)
 
     sys.exit(run_config(config, overrides, manifest=manifest, **options))
@@ -119,6 +121,7 @@ def inventory(source: str, output: Path, level: str, *, include_results: bool) -
 @click.argument("run_dir", type=_FOLDER)
 def resume(run_dir: Path) -> None:
     """Finish an interrupted or partly failed run; what is done is not done again."""
+    take_over()
     from flows.running import resume_run  # noqa: PLC0415 (imports Prefect)
 
     sys.exit(resume_run(run_dir))
@@ -162,7 +165,10 @@ def main() -> None:
     except click.UsageError as error:
         error.show()
         code = EXIT_INVALID
-    except (KeyboardInterrupt, click.Abort, Interrupted):
+    except Interrupted:  # it has said so
+        code = EXIT_INTERRUPTED
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
         code = EXIT_INTERRUPTED
     except InvalidInput as error:
         for problem in error.problems:
@@ -179,6 +185,11 @@ def main() -> None:
         code = _explained(error, EXIT_UNUSABLE, debug=debug)
     else:
         code = 0
+    if code == EXIT_INTERRUPTED:
+        # Not sys.exit: that would wait for threads that sleep before they try again.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

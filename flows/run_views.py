@@ -17,7 +17,7 @@ from tasks.core.report_files import write_reports
 from tasks.core.verdict import verdict
 from tasks.progress import make_progress
 from tasks.reports import publish_reports
-from tasks.run_folder import open_run
+from tasks.run_folder import SCRATCH_PREFIX, open_run
 from tasks.verification import verify_results
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "failures.csv", "source_problems.csv")
@@ -66,7 +66,7 @@ def verify_run(folder: Path) -> int:
 
 def _stale_reports(ledger: Ledger, folder: Path) -> list[str]:
     """Return the names of report files that are not what the ledger says."""
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH_PREFIX) as scratch:
         write_reports(ledger, Path(scratch))
         return [name for name in _COMPARED if not _same(folder / name, Path(scratch) / name)]
 

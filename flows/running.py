@@ -5,24 +5,42 @@ Public names: ``run_config``, ``resume_run``.
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.environment import prepare_prefect
+from flows.signals import was_pressed
 from tasks.chunks import reset_unfinished
-from tasks.core.errors import Interrupted, InvalidInput, Unusable
+from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
 from tasks.core.ledger import FILE_NAME
 from tasks.core.locks import lock_folder
 from tasks.core.outcomes import Outcome
 from tasks.core.verdict import Verdict, verdict
 from tasks.deletion import deletion_is_due
+from tasks.engines import locked_destination
 from tasks.freeze import find_again, manifest_sha256, prepare
 from tasks.progress import make_progress
-from tasks.run_folder import KEY_FILE, Run, check_run_id, create_run, differences, new_run_id, open_run, run_identity
+from tasks.reports import begin_again, is_complete, publish_reports
+from tasks.run_folder import (
+    KEY_FILE,
+    Run,
+    check_run_id,
+    clear_leftovers,
+    create_run,
+    differences,
+    make_folder,
+    new_run_id,
+    open_run,
+    run_identity,
+)
 from tasks.settings import load_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tasks.core.config import Config
 
 
 def run_config(
@@ -46,27 +64,28 @@ def run_config(
     if run_id is not None:
         check_run_id(run_id)
     folder = config.report.runs_dir / (run_id or new_run_id(config.name))
-    if (folder / FILE_NAME).exists():
+    with _interruptible(folder):
+        if (folder / FILE_NAME).exists():
+            with lock_folder(folder, "the run"):
+                return _run_again(config, folder)
+        with make_progress() as progress:
+            prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=_kept_key(folder))
+        for problem in prepared.set_aside:
+            _say(f"set aside: {problem}")
+        with locked_destination(config):
+            pass  # said before anything is made
+        make_folder(folder)
         with lock_folder(folder, "the run"):
-            run = open_run(folder)
-            try:
-                _require_same(run, run_identity(config, manifest_sha256(config), run.key.fingerprint))
-                run.ledger.set_meta("config", config.to_json())
-            finally:
-                run.close()
-            return _resume(folder)
-    with make_progress() as progress:
-        prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=_kept_key(folder))
-    for problem in prepared.set_aside:
-        _say(f"set aside: {problem}")
-    if prepared.new_key_text:
-        _say(
-            "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
-            "identifiers of other runs will not match"
-        )
-    create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text).close()
-    with lock_folder(folder, "the run"):
-        return _work(folder)
+            if (folder / FILE_NAME).exists():  # made by another process meanwhile
+                prepared.ledger.close()
+                return _run_again(config, folder)
+            if prepared.new_key_text:
+                _say(
+                    "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
+                    "identifiers of other runs will not match"
+                )
+            create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text).close()
+            return _work(folder)
 
 
 def resume_run(folder: Path) -> int:
@@ -78,22 +97,51 @@ def resume_run(folder: Path) -> int:
         Interrupted: Resume again.
 
     """
+    folder = folder.absolute()
     if not (folder / FILE_NAME).exists():
         raise InvalidInput(f"{folder}: no run folder; name the folder that `deidflow run` printed")
-    with lock_folder(folder, "the run"):
-        return _resume(folder.absolute())
+    with _interruptible(folder), lock_folder(folder, "the run"):
+        return _resume(folder)
+
+
+@contextlib.contextmanager
+def _interruptible(folder: Path) -> Iterator[None]:
+    """Answer Ctrl-C and SIGTERM in plain words."""
+    try:
+        yield
+    except BaseException as error:
+        # Raised inside a library, the interruption may leave it as an exception of the library's own.
+        if not isinstance(error, KeyboardInterrupt) and not was_pressed():
+            raise
+        begun = (folder / FILE_NAME).exists()
+        how = f"finish it with: deidflow resume {folder}" if begun else "nothing was changed"
+        _say(f"interrupted; {how}")
+        raise Interrupted("interrupted") from None
+
+
+def _run_again(config: Config, folder: Path) -> int:
+    run = open_run(folder)
+    try:
+        _require_same(run, run_identity(config, manifest_sha256(config), run.key.fingerprint))
+        run.ledger.set_meta("config", config.to_json())
+    finally:
+        run.close()
+    return _resume(folder)
 
 
 def _resume(folder: Path) -> int:
     run = open_run(folder)
     try:
-        reported = verdict(run.ledger).reconciled and (folder / "summary.json").exists()
+        reported = verdict(run.ledger).reconciled and is_complete(run) and (folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
         if not finished:
+            with locked_destination(run.config):
+                pass  # said before anything is changed
+            begin_again(run)
+            clear_leftovers(folder)
             reset_unfinished(run.ledger)
             with make_progress() as progress:
                 find_again(run, progress)
-            run.ledger.execute("DELETE FROM meta WHERE key IN ('ended', 'unusable', 'deletion_ended')")
         else:
             _print_verdict(verdict(run.ledger), folder)
     finally:
@@ -106,24 +154,50 @@ def _work(folder: Path) -> int:
     prepare_prefect()
     from flows.bulk_edit import bulk_edit  # noqa: PLC0415 (takes seconds, and must find the environment prepared)
 
+    state: Any = None
     try:
-        bulk_edit(run_dir=str(folder), return_state=True)
+        state = bulk_edit(run_dir=str(folder), return_state=True)
     except KeyboardInterrupt:
-        _say(f"interrupted; finish it with: deidflow resume {folder}")
-        raise Interrupted("interrupted") from None
+        _report(folder)
+        raise
+    except Exception:  # noqa: BLE001 (Prefect's own, such as RuntimeError without a server; its text may hold anything)
+        state = None
     run = open_run(folder)
     try:
         unusable = run.ledger.meta("unusable")
         ended = run.ledger.meta("ended")
+        complete = is_complete(run)
         result = verdict(run.ledger)
     finally:
         run.close()
+    if was_pressed() and not complete:
+        if ended is None:
+            _report(folder)
+        raise KeyboardInterrupt
     if ended is None:
-        raise Unusable(f"the run did not come to its end; finish it with: deidflow resume {folder}")
+        raise Unusable(f"{_reason(state)}; finish the run with: deidflow resume {folder}")
     _print_verdict(result, folder)
-    if unusable:
-        raise Unusable(f"{unusable}; then finish the run with: deidflow resume {folder}")
+    if not complete:
+        raise Unusable(f"{unusable or _reason(state)}; then finish the run with: deidflow resume {folder}")
     return result.exit_code
+
+
+def _reason(state: Any) -> str:
+    """Say why a flow ended before its time: in its own words, or that Prefect ended it."""
+    if state is not None and state.type.value == "FAILED" and state.message:
+        return str(state.message)
+    return "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
+
+
+def _report(folder: Path) -> None:
+    """Write the report of a run that was interrupted before it could do so itself."""
+    with contextlib.suppress(DeidflowError):  # it can be written again, and what is said next matters more
+        run = open_run(folder)
+        try:
+            with make_progress(quiet=True) as progress:
+                publish_reports(run, progress)
+        finally:
+            run.close()
 
 
 def _require_same(run: Run, current: dict[str, object]) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
 
 _MAY_PASS: Final = "MayPass"  # noqa: S105 (a state's name)
+_MAX_RETRY_AFTER_S: Final = 120.0
 
 
 def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
@@ -46,8 +47,15 @@ def apply(run_dir: str, number: int) -> State[Any] | None:
     try:
         if live.run.stop.is_set():
             raise Interrupted("the run was stopped")
-        safely(apply_chunk)(live.run, number, live.engine, live.progress)
+        live.at_work.add(number)
+        try:
+            safely(apply_chunk)(live.run, number, live.engine, live.progress)
+        finally:
+            live.at_work.discard(number)
     except DeidflowError as error:
+        if isinstance(error, TransientError) and error.retry_after_s:
+            # What the server asks for comes before Prefect's own delay.
+            live.run.stop.wait(min(error.retry_after_s, _MAX_RETRY_AFTER_S))
         if isinstance(error, Unusable):
             live.run.stop.set()
         live.errors[number] = error

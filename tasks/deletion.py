@@ -65,6 +65,8 @@ def delete_sources(run: Run, progress: Progress) -> int:
     url = run.config.source.orthanc
     gone = _delete_files(run, lines, progress) if url is None else _delete_on_server(run, url, lines)
     progress.finish()
+    if run.stop.is_set():
+        return gone
     with run.ledger.transaction():
         run.ledger.set_meta("sources_deleted", gone)
         run.ledger.set_meta(_ENDED, True)
@@ -97,6 +99,8 @@ def _delete_files(run: Run, lines: list[int], progress: Progress) -> int:
     folder = os.fsencode(str(run.config.source.folder or ""))
     gone = 0
     for line in lines:
+        if run.stop.is_set():
+            break
         for number, path, size, mtime_ns in run.ledger.select(
             "SELECT id, path, size, mtime_ns FROM instance WHERE line = ?", (line,)
         ):

@@ -1,6 +1,6 @@
 """The engine that a config asks for, and where its results are.
 
-Public names: ``open_engine``, ``destination_folder``, ``place_of``, ``results_place``.
+Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``place_of``, ``results_place``.
 """
 
 from __future__ import annotations
@@ -46,14 +46,12 @@ def open_engine(run: Run) -> Iterator[Engine]:
 
     """
     if run.config.engine == "orthanc":
-        with _orthanc_engine(run) as engine:
+        with locked_destination(run.config), _orthanc_engine(run) as engine:
             yield engine
         return
     if run.config.destination is not None and run.config.destination.orthanc is not None:
-        with (
-            lock_server(run.config.destination.orthanc),
-            LocalEngine(_worker_settings(run, ""), run.config.execution.workers) as local_engine,
-        ):
+        settings = _worker_settings(run, "")
+        with locked_destination(run.config), LocalEngine(settings, *_workers(run.config)) as local_engine:
             yield local_engine
         return
     folder = destination_folder(run.config)
@@ -62,15 +60,46 @@ def open_engine(run: Run) -> Iterator[Engine]:
     except OSError as error:
         message = f"the destination {folder} cannot be made: {os_error_text(error)}"
         raise Unusable(message) from None
-    with lock_folder(folder, "the destination"):
+    with locked_destination(run.config):
+        _clear(folder)
         try:
-            clear_partial_results(str(folder))
-        except OSError as error:
-            message = f"the destination {folder} cannot be written: {os_error_text(error)}"
-            raise Unusable(message) from None
-        with LocalEngine(_worker_settings(run, str(folder)), run.config.execution.workers) as local_engine:
-            yield local_engine
+            with LocalEngine(_worker_settings(run, str(folder)), *_workers(run.config)) as local_engine:
+                yield local_engine
+        finally:
+            _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    try:
         clear_partial_results(str(folder))
+    except OSError as error:
+        message = f"the destination {folder} cannot be written: {os_error_text(error)}"
+        raise Unusable(message) from None
+
+
+@contextlib.contextmanager
+def locked_destination(config: Config) -> Iterator[None]:
+    """Hold the place that results go to for this process alone; a folder that is not there yet is nobody's.
+
+    Raises:
+        Unusable: Another run writes to it.
+
+    """
+    server = config.source.orthanc if config.engine == "orthanc" else config.destination and config.destination.orthanc
+    if server:
+        with lock_server(server):
+            yield
+    elif destination_folder(config).is_dir():
+        with lock_folder(destination_folder(config), "the destination"):
+            yield
+    else:
+        yield
+
+
+def _workers(config: Config) -> tuple[int, str | None]:
+    """Return how many processes do the work, or the address of the cluster that does."""
+    execution = config.execution
+    return execution.workers, execution.dask_address if execution.runner == "dask" else None
 
 
 def _worker_settings(run: Run, folder: str) -> WorkerSettings:
@@ -109,7 +138,7 @@ def _orthanc_engine(run: Run) -> Iterator[Engine]:
     config = run.config
     assert config.source.orthanc is not None  # noqa: S101 (checked when the config was read)
     client = connect(config.source.orthanc, config.orthanc)
-    with contextlib.closing(client), lock_server(config.source.orthanc):
+    with contextlib.closing(client):
         server = source_server(config, client)
         settings = OrthancEngineSettings(
             run_id=run.folder.name,

@@ -30,6 +30,7 @@ class Live:
         run: The run.
         progress: Shows how far it is.
         engine: Set while chunks are done.
+        at_work: Numbers of the chunks that the engine is at.
         errors: What ended the last attempt at a chunk, by its number.
         failure: What ended the work before its time.
         verdict: Of the last report.
@@ -39,6 +40,7 @@ class Live:
     run: Run
     progress: Progress
     engine: Engine | None = None
+    at_work: set[int] = field(default_factory=set)
     errors: dict[int, DeidflowError] = field(default_factory=dict)
     failure: DeidflowError | None = None
     verdict: Verdict | None = None

@@ -13,7 +13,7 @@ from prefect.states import Failed
 from tasks.core.errors import DeidflowError
 from tasks.deletion import delete_sources
 from tasks.live import live_run
-from tasks.reports import publish_reports
+from tasks.reports import note_complete, publish_reports
 from tasks.safe_errors import safely
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def publish(run_dir: str) -> State[Any] | None:
         live.verdict = safely(publish_reports)(live.run, live.progress)
         if live.failure is None and safely(delete_sources)(live.run, live.progress):
             live.verdict = safely(publish_reports)(live.run, live.progress)
+        if live.failure is None and not live.run.stop.is_set():
+            safely(note_complete)(live.run)
     except DeidflowError as error:
-        live.failure = error
+        live.failure = live.failure or error
         return Failed(message=str(error))
     return None

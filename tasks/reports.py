@@ -1,12 +1,12 @@
 """Write the report files of a run from its ledger. No Prefect.
 
-Public names: ``publish_reports``.
+Public names: ``publish_reports``, ``note_complete``, ``is_complete``, ``begin_again``, ``note_seconds``.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tasks.core.errors import Unusable, os_error_text
 from tasks.core.report_files import write_reports
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tasks.core.verdict import Verdict
     from tasks.progress import Progress
     from tasks.run_folder import Run
+
+
+_COMPLETE: Final = "complete"
 
 
 def publish_reports(run: Run, progress: Progress) -> Verdict:
@@ -39,6 +42,21 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
     note_seconds(run, "report", time.monotonic() - started)
     progress.finish()
     return verdict
+
+
+def note_complete(run: Run) -> None:
+    """Note that every step of the run came to its end and is reported; the last thing that a run writes."""
+    run.ledger.set_meta(_COMPLETE, True)
+
+
+def is_complete(run: Run) -> bool:
+    """Whether every step came to its end. Outcomes alone do not tell: a result counts as done before it is verified."""
+    return run.ledger.meta(_COMPLETE) is not None
+
+
+def begin_again(run: Run) -> None:
+    """Forget how the last attempt ended."""
+    run.ledger.execute("DELETE FROM meta WHERE key IN ('ended', 'unusable', 'deletion_ended', ?)", (_COMPLETE,))
 
 
 def note_seconds(run: Run, step: str, seconds: float) -> None:

@@ -1,15 +1,16 @@
 """The run folder: its name, its files, and whether a config still belongs to it.
 
-Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``create_run``, ``open_run``, ``run_identity``.
+Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``make_folder``, ``create_run``, ``open_run``,
+``run_identity``, ``clear_leftovers``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import re
 import secrets
+import shutil
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tasks.core.config import Config
 from tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
 from tasks.core.ledger import FILE_NAME, Ledger
 from tasks.core.plan_intake import RequestCache
+from tasks.core.private_files import replace_file, sync_folder
 from tasks.core.pseudonyms import Key
 from tasks.local.profiles import profile_sha256
 from tasks.settings import load_key
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_FILE: Final = "pseudonym.key"
+SCRATCH_PREFIX: Final = "scratch-"
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LIBRARIES: Final = ("prefect", "pydicom", "httpx", "pandas", "numpy")
 
@@ -146,17 +149,46 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         facts["profile_sha256"] = profile_sha256(version_used)
     for name, value in facts.items():
         prepared.set_meta(name, value)
+    make_folder(folder)
+    try:
+        # The key first: a plan whose key is lost could never be finished.
+        if new_key_text is not None:
+            with replace_file(folder / KEY_FILE) as stream:
+                stream.write(new_key_text + "\n")
+        return Run(folder, prepared.store(folder / FILE_NAME), config, key)
+    except OSError as error:
+        raise Unusable(_unwritable(folder, error)) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a run folder, readable for its owner only, and its parent, unless they are there.
+
+    Raises:
+        Unusable: They cannot be made.
+
+    """
     try:
         _make_runs_dir(folder.parent)
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         folder.chmod(0o700)
-        if new_key_text is not None:
-            write_private(folder / KEY_FILE, new_key_text + "\n")
-        return Run(folder, prepared.store(folder / FILE_NAME), config, key)
+        sync_folder(folder.parent)
     except OSError as error:
-        message = f"the run folder {folder} cannot be written: {os_error_text(error)}; make room or choose --runs-dir"
-        raise Unusable(message) from None
+        raise Unusable(_unwritable(folder, error)) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    return f"the run folder {folder} cannot be written: {os_error_text(error)}; make room or choose --runs-dir"
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed process left half-written in a run folder; only the holder of its lock calls this."""
+    for pattern in (".*.part", "*.tmp", f"{SCRATCH_PREFIX}*"):
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def library_versions() -> dict[str, str]:
@@ -168,17 +200,8 @@ def _make_runs_dir(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("# Run folders re-identify people: they stay out of repositories.\n*\n", encoding="utf-8")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whatever the umask."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
+        with replace_file(ignore) as stream:
+            stream.write("# Run folders re-identify people: they stay out of repositories.\n*\n")
 
 
 def open_run(folder: Path) -> Run:

@@ -9,7 +9,8 @@ import contextlib
 import os
 import sqlite3
 from concurrent.futures import FIRST_COMPLETED, wait
-from itertools import groupby
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Final
 
 from tasks.core.engine import PlannedInstance
@@ -18,7 +19,7 @@ from tasks.core.identifiers import DicomIdentifiers
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.request import Operation
 from tasks.engines import destination_folder, place_of, results_place
-from tasks.local.processes import make_pool
+from tasks.local.processes import make_pool, stop_pool, worker_died
 from tasks.local.verifier import Expected, UidKind, VerifierSettings, start_verifier, verify_in_worker
 from tasks.orthanc.resources import still_there
 
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 _BATCH: Final = 64
 _PRESENCE_BATCH: Final = 5000
 _BATCHES_AHEAD_PER_WORKER: Final = 4
+_POLL_S: Final = 0.2
+_MAX_POOLS: Final = 4
+"""A process that is killed costs its pool; one that dies each time is found out."""
+
 _MAP_FILE: Final = "uid_map.tmp"
 
 
@@ -54,6 +59,7 @@ def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
 
     Raises:
         Interrupted: The run is to stop.
+        Unusable: Processes die of the results.
 
     """
     ledger = run.ledger
@@ -76,19 +82,42 @@ def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
             remote_source=place_of(run.config, run.config.source.orthanc),
             remote_results=remote,
         )
-        workers = run.config.execution.workers
-        with make_pool(workers, start_verifier, settings) as pool:
-            waiting: set[Future[list[InstanceResult]]] = set()
-            for work in _work(run):
-                waiting.add(pool.submit(verify_in_worker, work))
-                while len(waiting) >= workers * _BATCHES_AHEAD_PER_WORKER:
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    failed += sum(_record(ledger, future.result(), progress) for future in done)
-                if run.stop.is_set():
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise Interrupted("the run was stopped")
-            failed += sum(_record(ledger, future.result(), progress) for future in waiting)
+        works = _work(run)
+        for _ in range(_MAX_POOLS):
+            lost: list[Work] = []
+            failed += _verify_in_pool(run, settings, works, lost, progress)
+            if not lost:
+                break
+            works = chain(lost, works)
+        else:
+            raise worker_died()
     progress.finish()
+    return failed
+
+
+def _verify_in_pool(
+    run: Run, settings: VerifierSettings, works: Iterator[Work], lost: list[Work], progress: Progress
+) -> int:
+    """Verify until all is done or a process dies; what is then not done is added to ``lost``."""
+    workers = run.config.execution.workers
+    failed = 0
+    waiting: dict[Future[list[InstanceResult]], Work] = {}
+    pool = make_pool(workers, start_verifier, settings)
+    try:
+        for work in chain(works, [None]):
+            if work is not None:
+                lost.append(work)
+                waiting[pool.submit(verify_in_worker, work)] = lost.pop()
+            while len(waiting) >= (workers * _BATCHES_AHEAD_PER_WORKER if work is not None else 1):
+                if run.stop.is_set():
+                    raise Interrupted("the run was stopped")
+                for future in wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED).done:
+                    failed += _record(run.ledger, future.result(), progress)
+                    del waiting[future]
+    except BrokenProcessPool:
+        lost += waiting.values()
+    finally:
+        stop_pool(pool)
     return failed
 
 

@@ -45,7 +45,7 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
         users.write_text(str(int(users.read_text()) + 1) if users.exists() else "1")
         if not note.exists():
             prefect_home.mkdir()
-            note.write_text(_start_server(prefect_home))
+            note.write_text(start_prefect_server(prefect_home))
         process, port = note.read_text().split()
     yield {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     with FileLock(f"{note}.lock"):
@@ -56,10 +56,11 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
             note.unlink()
 
 
-def _start_server(home: Path) -> str:
-    """Start `prefect server start` on a free loopback port; return its process and port."""
+def start_prefect_server(home: Path, port: int = 0) -> str:
+    """Start `prefect server start` on a loopback port, 0 for any that is free; return its process and port."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     environment = os.environ | {
         "PREFECT_HOME": str(home),

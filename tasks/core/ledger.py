@@ -17,7 +17,8 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tasks.core.errors import InvalidInput, Unusable
+from tasks.core.errors import DeidflowError, InvalidInput, Unusable
+from tasks.core.private_files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -162,21 +163,24 @@ class Ledger:
         if not path.is_file():
             message = f"{path.parent}: no run folder; name the one that `deidflow run` printed"
             raise InvalidInput(message)
+        if path.stat().st_size == 0:  # for SQLite an empty database, which it would begin to fill
+            raise InvalidInput(_damaged(path))
+        connection: sqlite3.Connection | None = None
         try:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
             ledger = cls(connection, path)
             ledger._protect()
-            version = ledger.meta("schema")
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                message = f"{path.parent}: another deidflow is working on this run; wait until it has ended"
-                raise Unusable(message) from None
-            message = f"{path}: cannot be read ({error.sqlite_errorname}); is the disk full or the folder not writable?"
-            raise Unusable(message) from None
-        except sqlite3.DatabaseError:
-            message = f"{path}: is damaged; restore it from a backup or start a new run"
-            raise InvalidInput(message) from None
-        if version != SCHEMA_VERSION:
+            found = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        except sqlite3.DatabaseError as error:
+            if connection is not None:
+                connection.close()
+            raise _unopened(error, path) from None
+        except BaseException:  # Ctrl-C: or this process could not open it again
+            if connection is not None:
+                connection.close()
+            raise
+        if found is None or json.loads(found[0]) != SCHEMA_VERSION:
+            ledger.close()
             message = f"{path}: was written by another version of deidflow; use that version"
             raise InvalidInput(message)
         return ledger
@@ -193,23 +197,32 @@ class Ledger:
 
         Raises:
             OSError: The file cannot be written.
+            Unusable: Likewise, as SQLite says it.
 
         """
         temporary = path.with_suffix(".part")
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with contextlib.closing(sqlite3.connect(temporary)) as target:
+        try:
+            self._copy_to(temporary)
+            temporary.rename(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+        self._connection.close()
+        return self.open(path)
+
+    def _copy_to(self, path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as target, self._translated():
             self._connection.backup(target)
-        descriptor = os.open(temporary, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDWR)
         try:
             os.fchmod(descriptor, 0o600)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        temporary.rename(path)
-        self._connection.close()
-        return self.open(path)
 
     def close(self) -> None:
         """Close it; the file holds everything."""
@@ -237,22 +250,38 @@ class Ledger:
             if self._connection.in_transaction:
                 yield
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+            with self._translated():
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._is_inside():  # SQLite takes it back by itself when the disk is full
+                        self._connection.execute("ROLLBACK")
+                    raise
+
+    def _is_inside(self) -> bool:
+        return self._connection.in_transaction
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Say in plain words what is wrong with the disk."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            translated = _disk_error(error, self.path)
+            if translated is None:
                 raise
-            self._connection.execute("COMMIT")
+            raise translated from None
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> int:
         """Change something; return how many entries were changed."""
-        with self._lock:
+        with self._lock, self._translated():
             return self._connection.execute(statement, values).rowcount
 
     def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
         """Change something many times, in one transaction unless one is open."""
-        with self._lock:
+        with self._lock, self._translated():
             if self._connection.in_transaction:
                 self._connection.executemany(statement, values)
                 return
@@ -261,7 +290,7 @@ class Ledger:
 
     def select(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all entries that a query finds."""
-        with self._lock:
+        with self._lock, self._translated():
             return self._connection.execute(query, values).fetchall()
 
     def scalar(self, query: str, values: Sequence[object] = ()) -> Any:
@@ -271,7 +300,7 @@ class Ledger:
 
     def stream(self, query: str, values: Sequence[object] = (), size: int = 5000) -> Iterator[tuple[Any, ...]]:
         """Yield what a query finds without holding all of it; nothing may be changed meanwhile."""
-        with self._lock:
+        with self._lock, self._translated():
             cursor = self._connection.execute(query, values)
             while rows := cursor.fetchmany(size):
                 yield from rows
@@ -284,3 +313,33 @@ class Ledger:
         """Return a kept value."""
         text = self.scalar("SELECT value FROM meta WHERE key = ?", (key,))
         return default if text is None else json.loads(text)
+
+
+_DISK_TROUBLES: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY")
+_DAMAGES: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+def _disk_error(error: sqlite3.DatabaseError, path: Path | None) -> DeidflowError | None:
+    """Return what a person should read instead of an error of SQLite; None when the disk is not to blame."""
+    name: str = getattr(error, "sqlite_errorname", "")
+    if name.startswith(_DAMAGES) and path is not None:
+        return Unusable(_damaged(path))
+    if not name.startswith((*_DISK_TROUBLES, *_DAMAGES)):
+        return None
+    place = f"{path}" if path is not None else "the folder for temporary files (TMPDIR)"
+    what = "the disk is full" if name == "SQLITE_FULL" else "is the disk full, broken, or not writable?"
+    return Unusable(f"{place} cannot be read or written: {what} ({name})")
+
+
+def _unopened(error: sqlite3.DatabaseError, path: Path) -> DeidflowError:
+    name: str = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Unusable(f"{path.parent}: another deidflow is working on this run; wait until it has ended")
+    if name.startswith(_DISK_TROUBLES):
+        return _disk_error(error, path) or Unusable(name)
+    # Also a file without our tables.
+    return InvalidInput(_damaged(path))
+
+
+def _damaged(path: Path) -> str:
+    return f"{path}: is damaged; restore it from a backup or start a new run"

@@ -1,11 +1,12 @@
 """Files that only their owner can read, complete or not there at all.
 
-Public names: ``replace_file``.
+Public names: ``replace_file``, ``sync_folder``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -14,6 +15,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MODE: Final = 0o600
+_NO_SYNC: Final = frozenset({errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP})
+"""File systems of networks may not know how to sync a folder; what they rename is on the server."""
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, so that a file survives a power cut under the name that it was given.
+
+    Raises:
+        OSError: The disk does not do it.
+
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -48,6 +68,7 @@ def replace_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
             stream.flush()
             os.fsync(descriptor)
         temporary.replace(path)
+        sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

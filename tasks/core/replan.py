@@ -99,6 +99,7 @@ def _copy_instance(ledger: Ledger, fresh: Ledger, number: int) -> int | None:
         (series_here, target_here, *values),
     )
     adopted = int(ledger.scalar("SELECT last_insert_rowid()"))
+    ledger.execute("DELETE FROM source_problem WHERE path = ?", (values[2],))  # it is used now
     ledger.execute_many(
         "INSERT INTO copy VALUES (?, ?)",
         [(adopted, path) for (path,) in fresh.select("SELECT path FROM copy WHERE instance = ?", (number,))],

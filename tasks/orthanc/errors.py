@@ -128,7 +128,7 @@ class ServerError(TransientError):
         self.http_status = http_status
         self.orthanc_status = orthanc_status
         self.reason = reason
-        self.retry_after = retry_after
+        self.retry_after = self.retry_after_s = retry_after
         super().__init__(
             reason if http_status == HTTPStatus.OK else f"the Orthanc answers HTTP {http_status}: {reason}"
         )

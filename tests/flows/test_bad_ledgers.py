@@ -62,9 +62,14 @@ def test_the_ledger_of_another_manifest(demo_job: Job, run_dir: Path) -> None:
     demo_job.write_manifest(demo_job.inventory()[:3])
     assert 0 == demo_job("run", "job.yaml", "--run-id", "other").code
     shutil.copy(run_dir / "ledger.db", demo_job.root / "runs" / "other" / "ledger.db")
-    before = files_of(demo_job.root)
+    before = _but_counters(files_of(demo_job.root))
 
     done = demo_job("run", "job.yaml", "--run-id", "other")
 
     assert (2, True) == (done.code, "manifest" in done.err), done.err
-    assert before == files_of(demo_job.root)
+    assert before == _but_counters(files_of(demo_job.root))
+
+
+def _but_counters(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Take off ledgers what SQLite counts in the header when it opens them (file format, 1.3)."""
+    return {name: data[100:] if name.endswith("ledger.db") else data for name, data in files.items()}

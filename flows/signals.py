@@ -1,0 +1,83 @@
+"""Ctrl-C and SIGTERM on the command line: once stops cleanly, twice at once.
+
+Until a run works on its chunks the first one raises ``KeyboardInterrupt`` wherever the program is; from then on it sets
+the run's flag, and the flow comes to its end by itself, with its report. (Prefect would raise in the middle of it, and
+wait for tasks that sleep before they try again.)
+
+Public names: ``take_over``, ``stopping``, ``was_pressed``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+EXIT_INTERRUPTED: Final = 130
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Presses:
+    """What the signals of this process led to."""
+
+    def __init__(self) -> None:
+        self.taken_over = False
+        self.count = 0
+        self.stop: threading.Event | None = None
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.count += 1
+        if self.count > 1:
+            # Not print: the first signal may have come in the middle of one. Workers end with this process.
+            os.write(2, b"stopped at once; deidflow resume goes on with a run that has begun\n")
+            os._exit(EXIT_INTERRUPTED)
+        if self.stop is None:
+            raise KeyboardInterrupt
+        os.write(2, b"stopping; once more stops at once\n")
+        self.stop.set()
+
+
+_presses: Final = _Presses()
+
+
+def take_over() -> None:
+    """Answer both signals from now on, as the module says."""
+    _presses.taken_over = True
+    _install()
+
+
+def was_pressed() -> bool:
+    """Whether a signal has come."""
+    return _presses.count > 0
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Give a flag that the first signal sets while the block lasts; without ``take_over`` nobody does."""
+    stop = threading.Event()
+    if not _presses.taken_over or threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = [signal.getsignal(number) for number in _SIGNALS]
+    _presses.stop = stop
+    _install()  # over Prefect's
+    if _presses.count:
+        stop.set()
+    try:
+        yield stop
+    finally:
+        _presses.stop = None
+        for number, handler in zip(_SIGNALS, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _install() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, _presses.handle)

@@ -1,0 +1,88 @@
+"""Ctrl-C in the middle of a job on a server, and two runs that write to one server."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from benchmarks.generate import Shape, generate
+from tests.contract.server import write
+
+if TYPE_CHECKING:
+    from tests.contract.server import Server
+    from tests.jobs import Job
+
+pytestmark = pytest.mark.timeout(240)
+
+COUNT: Final = 400
+STOP_S: Final = 5.0
+PATIENTLY_S: Final = 60.0
+
+
+def _start(job: Job, run_id: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        job.command("run", "job.yaml", "--run-id", run_id),
+        env=job.full_environment(),
+        cwd=job.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _wait_for_results(server: Server, count: int) -> None:
+    deadline = time.monotonic() + PATIENTLY_S
+    while time.monotonic() < deadline:
+        if len(server.get("instances")) >= COUNT + count:
+            return
+        time.sleep(0.01)
+    pytest.fail("the job made no results in time")
+
+
+@pytest.fixture
+def filled(job: Job, server: Server) -> Server:
+    """A server with 400 instances, and a job that anonymizes them in one call."""
+    generate(job.source, COUNT, 8 << 10, shape=Shape(patients=2))
+    server.upload(job.source)
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    write(job, server, execution=None)
+    return server
+
+
+def test_ctrl_c_cancels_the_job(job: Job, filled: Server) -> None:
+    """Exit code 130 within 5 s, no job goes on, and `resume` leaves every instance done once."""
+    process = _start(job, "stopped")
+    _wait_for_results(filled, 20)
+    stopped_at = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert 130 == process.returncode, err.decode()
+    assert time.monotonic() - stopped_at < STOP_S
+    assert b"deidflow resume" in err
+    assert b"Traceback" not in err
+    assert set() == {job["State"] for job in filled.get("jobs?expand")} & {"Running", "Pending", "Paused"}
+    made = len(filled.get("instances")) - COUNT
+    done = job("resume", job.root / "runs" / "stopped")
+    assert 0 == done.code, done.err
+    assert 0 == made, "what the cancelled job had made stayed"
+    assert {1} == {len(names) for names in filled.originals().values()}
+    assert 2 * COUNT == len(filled.get("instances"))
+
+
+def test_two_runs_do_not_share_a_server(job: Job, filled: Server) -> None:
+    """While a run writes to a server, another one says so, exits 3 and touches nothing."""
+    process = _start(job, "holder")
+    _wait_for_results(filled, 1)
+    process.send_signal(signal.SIGSTOP)
+    other = job("run", "job.yaml", "--run-id", "other", "--set", f"source.orthanc={filled.url}/")
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=PATIENTLY_S)
+
+    assert (3, 0) == (other.code, process.returncode), other.err
+    assert "in use by another deidflow run" in other.err
+    assert not (job.root / "runs" / "other").exists()
+    assert 2 * COUNT == len(filled.get("instances"))

@@ -1,0 +1,344 @@
+"""Moments with a real Orthanc: which request is struck by what, and what a run must be afterwards.
+
+Public names: ``OrthancMoment``, ``OrthancRunner``, ``INJURIES``, ``ENGINES``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from benchmarks.generate import Shape, generate
+from tests.contract.server import SETTINGS, Server, write
+from tests.faults.command import COMMAND_S, Process, Verdict, again, end
+from tests.faults.zygote import Zygote
+from tests.jobs import Finished, Job, files_of, read_csv
+from tests.orthanc_proxy import Answer, Cut, Hang, OrthancProxy, Reset, Run
+from tests.orthanc_server import OrthancServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.orthanc_proxy import Fault, Request, Response, Rule
+
+RUN_ID: Final = "run"
+COUNT: Final = 160
+PATIENTS: Final = 4
+_DOWN_S: Final = 1.0
+_HANG_S: Final = 3.0
+_MAX_RESUMES: Final = 6
+_ENDED: Final = (0, 1)
+_UNKIND: Final = ("Traceback", "mistake in deidflow", "please report it")
+
+ENGINES: Final = ("engine orthanc", "local to orthanc", "orthanc to local")
+_WEIGHTS: Final = (4, 1, 1)
+
+# Name, weight.
+INJURIES: Final = {
+    "kill -9 flow": 12,
+    "kill -9 Orthanc": 12,
+    "Ctrl-C": 5,
+    "SIGTERM": 3,
+    "connection refused": 4,
+    "reset before the request": 4,
+    "reset after the request": 8,
+    "answer cut off": 6,
+    "502": 3,
+    "503 with Retry-After": 4,
+    "429 with Retry-After": 3,
+    "hang": 4,
+}
+
+
+@dataclass(frozen=True)
+class OrthancMoment:
+    """One injury of one run.
+
+    Attributes:
+        seed: Draws it again.
+        shape: Which engine, from where to where.
+        injury: Its name.
+        request: Which request to the Orthanc is struck, from 1 on.
+        before: Whether the Orthanc has not seen it yet.
+        times: How many requests in a row.
+
+    """
+
+    seed: int
+    shape: str
+    injury: str
+    request: int
+    before: bool
+    times: int = 1
+
+
+@dataclass
+class _Calm:
+    state: dict[str, Any]
+    requests: int
+
+
+class OrthancRunner:
+    """Runs moments, each with a fresh Orthanc behind a proxy; a context manager, safe for threads."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        """Take the environment of a client of a Prefect server."""
+        self._environment = environment
+        self._root = Path(tempfile.mkdtemp(prefix="deidflow-faults-"))
+        self._lock = threading.Lock()
+        self._calm: dict[str, _Calm] = {}
+        self._zygote = Zygote(environment)
+        self._manifests: dict[str, bytes] = {}
+        self._made = self._root / "made"
+        generate(self._made, COUNT, 8 << 10, shape=Shape(patients=PATIENTS))
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove everything."""
+        self._zygote.__exit__()
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def draw(self, seed: int, only: str = "") -> OrthancMoment:
+        """Return the moment of a seed."""
+        dice = random.Random(f"orthanc {seed}")  # noqa: S311 (chooses moments)
+        (injury,) = dice.choices(tuple(INJURIES), tuple(INJURIES.values()))
+        (shape,) = dice.choices(ENGINES, _WEIGHTS)
+        request = dice.randint(1, self.calm(shape).requests)
+        times = dice.choice((1, 1, 2, 3)) if injury[0] in "45" or "cut" in injury or "reset" in injury else 1
+        return OrthancMoment(seed, shape, only or injury, request, before=dice.random() < 0.4, times=times)
+
+    def calm(self, shape: str) -> _Calm:
+        """Return the undisturbed run of a shape."""
+        with self._lock:
+            if shape not in self._calm:
+                root = Path(tempfile.mkdtemp(dir=self._root))
+                with self._served(Job(root, self._environment), shape) as (job, server, proxy):
+                    seen = len(proxy.requests)
+                    done = end(job, self._start(job, "run", "job.yaml", "--run-id", RUN_ID))
+                    assert done.code == 0, done.err
+                    self._calm[shape] = _Calm(_state(job, server, shape), len(proxy.requests) - seen)
+            return self._calm[shape]
+
+    @contextlib.contextmanager
+    def _served(self, job: Job, shape: str) -> Any:
+        with OrthancServer(settings=SETTINGS) as running:
+            server = Server(running)
+            with contextlib.closing(server), OrthancProxy(running.url) as proxy:
+                source: dict[str, Any] = {"orthanc": proxy.url}
+                if shape == "local to orthanc":
+                    shutil.copytree(self._made, job.source)
+                    source = {"folder": "source"}
+                else:
+                    server.upload(self._made)
+                self._write_manifest(job, str(self._made) if shape == "local to orthanc" else server.url, shape)
+                shapes: dict[str, dict[str, Any]] = {
+                    "engine orthanc": {"engine": "orthanc", "destination": None, "verify": "full"},
+                    "local to orthanc": {"engine": "local", "destination": {"orthanc": proxy.url}},
+                    "orthanc to local": {"engine": "local", "destination": {"folder": "results"}},
+                }
+                changes = shapes[shape]
+                access: dict[str, Any] = {"accept_unstable": True, "timeout_seconds": 2}
+                execution: dict[str, Any] = {"chunk_size": 50, "retry_delay_seconds": 0.2}
+                write(job, server, source=source, execution=execution, orthanc=access, **changes)
+                yield job, server, proxy
+
+    def _write_manifest(self, job: Job, where: str, shape: str) -> None:
+        """List what there is; it is the same each time."""
+        if shape not in self._manifests:
+            assert job("inventory", where, "-o", "manifest.csv").code == 0
+            self._manifests[shape] = job.manifest.read_bytes()
+        job.manifest.write_bytes(self._manifests[shape])
+
+    def _start(self, job: Job, *arguments: object) -> Process:
+        environment = job.environment | {"TEST_DEIDFLOW_KEY": job.key}
+        return self._zygote.start([str(one) for one in arguments], environment, job.root)
+
+    def run(self, moment: OrthancMoment) -> Verdict:
+        """Injure a run, finish it, compare it."""
+        calm = self.calm(moment.shape)
+        verdict = Verdict(moment)
+        root = Path(tempfile.mkdtemp(prefix=f"moment-{moment.seed}-", dir=self._root))
+        try:
+            with self._served(Job(root, self._environment), moment.shape) as (job, server, proxy):
+                self._injure(job, server, proxy, moment, verdict)
+                done = Finished(-1, "", "")
+                for _ in range(_MAX_RESUMES):
+                    done = end(job, self._start(job, *again(job, RUN_ID)))
+                    _note(verdict, done.code, done.err)
+                    if done.code == 0:
+                        break
+                if done.code:
+                    verdict.problems.append(f"ends with exit code {done.code}: {done.out[-300:]} {done.err[-300:]}")
+                else:
+                    state = _state(job, server, moment.shape)
+                    verdict.problems += [
+                        f"{name}: {str(calm.state[name])[:300]} {str(state[name])[:300]}"
+                        for name in state
+                        if state[name] != calm.state[name]
+                    ]
+        except (AssertionError, OSError, RuntimeError, subprocess.TimeoutExpired) as error:
+            verdict.problems.append(f"{type(error).__name__}: {error}")
+        shutil.rmtree(root, ignore_errors=True)
+        return verdict
+
+    def _injure(self, job: Job, server: Server, proxy: OrthancProxy, moment: OrthancMoment, verdict: Verdict) -> None:
+        counter = threading.Lock()
+        seen = [0]
+
+        def is_it(_: Request, answer: Response | None) -> bool:
+            """Count on the way that the fault strikes on; the proxy asks for both."""
+            if (answer is None) != fault.before:
+                return False
+            with counter:
+                seen[0] += 1
+                return moment.request <= seen[0] < moment.request + moment.times
+
+        process: list[Process] = []
+        known = threading.Event()
+
+        def send(number: int) -> Callable[[], None]:
+            def act() -> None:
+                known.wait(10)
+                process[0].send_signal(number)
+
+            return act
+
+        revive: list[threading.Thread] = []
+        fault = self._fault(moment, server, proxy, send, revive)
+        rule = proxy.add(fault, is_it, times=moment.times)
+        process.append(self._start(job, "run", "job.yaml", "--run-id", RUN_ID))
+        known.set()
+        struck_at = _watch(process[0], rule)
+        if moment.injury == "hang" and rule.hits:
+            time.sleep(_HANG_S)
+            rule.release()
+        done = end(job, process[0])
+        if rule.hits and moment.injury in ("Ctrl-C", "SIGTERM"):
+            verdict.stopped_s = time.monotonic() - struck_at
+            if done.code not in (130, 0):
+                verdict.problems.append(f"exit code {done.code} after a signal: {done.err[-300:]}")
+        for thread in revive:
+            thread.join()
+        proxy.clear()
+        if not server.running.is_running:
+            server.running.start()
+        verdict.struck = rule.hits > 0
+        _note(verdict, done.code, done.err)
+
+    def _fault(
+        self,
+        moment: OrthancMoment,
+        server: Server,
+        proxy: OrthancProxy,
+        send: Callable[[int], Callable[[], None]],
+        revive: list[threading.Thread],
+    ) -> Fault:
+        """Return what happens."""
+
+        def kill_server() -> None:
+            server.running.kill()
+
+            def start_again() -> None:
+                time.sleep(_DOWN_S)
+                server.running.start()
+
+            thread = threading.Thread(target=start_again)
+            revive.append(thread)
+            thread.start()
+
+        def refuse() -> None:
+            def down() -> None:
+                with proxy.down():
+                    time.sleep(_DOWN_S)
+
+            thread = threading.Thread(target=down)
+            revive.append(thread)
+            thread.start()
+
+        faults: dict[str, Fault] = {
+            "kill -9 flow": Run(send(signal.SIGKILL), before=moment.before),
+            "Ctrl-C": Run(send(signal.SIGINT), before=moment.before),
+            "SIGTERM": Run(send(signal.SIGTERM), before=moment.before),
+            "kill -9 Orthanc": Run(kill_server, before=moment.before),
+            "connection refused": Run(refuse, before=moment.before),
+            "reset before the request": Reset(before=True),
+            "reset after the request": Reset(),
+            "answer cut off": Cut(),
+            "502": Answer(502),
+            "503 with Retry-After": Answer(503, {"Retry-After": "1"}),
+            "429 with Retry-After": Answer(429, {"Retry-After": "1"}),
+            "hang": Hang(),
+        }
+        return faults[moment.injury]
+
+
+def _watch(process: Process, rule: Rule) -> float:
+    """Wait until the rule struck or the command ended; return when."""
+    limit = time.monotonic() + COMMAND_S
+    while process.poll() is None and not rule.hits and time.monotonic() < limit:
+        time.sleep(0.01)
+    return time.monotonic()
+
+
+def _note(verdict: Verdict, code: int, said: str) -> None:
+    verdict.codes.append(code)
+    verdict.problems += [f"says {text!r}: {said[-600:]}" for text in _UNKIND if text in said]
+    if code not in (-signal.SIGKILL, 0, 1, 2, 3, 130):
+        verdict.problems.append(f"exit code {code}: {said[-600:]}")
+
+
+def _state(job: Job, server: Server, shape: str) -> dict[str, Any]:
+    """Return all that must be equal; on engine orthanc without the identifiers that it generates."""
+    run_dir = job.root / "runs" / RUN_ID
+    rows = read_csv(run_dir / "reconciliation.csv")
+    lines = read_csv(run_dir / "crosswalk.csv")
+    generated = {"new_orthanc_id", "new_dicom_id", "attempts"} if shape == "engine orthanc" else {"attempts"}
+    summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
+    state: dict[str, Any] = {
+        "reconciliation.csv": [{name: value for name, value in row.items() if name not in generated} for row in rows],
+        "crosswalk.csv": sorted(
+            tuple(value for name, value in line.items() if name not in generated) for line in lines
+        ),
+        "files of the run folder": sorted(path.name for path in run_dir.iterdir()),
+        "counts": [summary[name] for name in ("rows", "instances", "crosswalk_by_level", "reconciled")],
+        "destination": files_of(job.destination) if job.destination.exists() else {},
+    }
+    if shape == "engine orthanc":
+        state["results"] = _structure(server)
+        known = {line["new_orthanc_id"] for line in lines if line["level"] == "instance"}
+        made = {name for names in server.originals().values() for name in names}
+        state["results that the crosswalk knows"] = known == made
+    elif shape == "local to orthanc":
+        state["results"] = {name: server.dataset(name).to_json() for name in sorted(server.get("instances"))}
+    state["instances"] = len(server.get("instances"))
+    return state
+
+
+def _structure(server: Server) -> list[tuple[str, ...]]:
+    """Return for every result what it was made from, and the first original of its series, study and patient."""
+    first: dict[str, str] = {}
+    found = []
+    for series in server.get("series?expand"):
+        study = server.get(f"studies/{series['ParentStudy']}")
+        for name in series["Instances"]:
+            metadata = server.get(f"instances/{name}/metadata?expand")
+            origin = metadata.get("AnonymizedFrom")
+            if origin:
+                parents = (series["ID"], study["ID"], study["ParentPatient"])
+                found.append((origin, parents))
+                for parent in parents:
+                    first[parent] = min(first.get(parent, origin), origin)
+    return sorted((origin, *(first[parent] for parent in parents)) for origin, parents in found)

@@ -1,0 +1,183 @@
+"""The real command without the second that its imports take: a process that has imported everything, and forks.
+
+What is forked runs ``flows.cli.main`` with arguments, environment and folder of its own, in a session of its own.
+
+Public names: ``Zygote``, ``Forked``.
+"""
+
+# ruff: noqa: PLC0415 (Prefect reads its environment when it is imported)
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_POLL_S = 0.01
+
+
+class Forked:
+    """A running command; what tests need of ``subprocess.Popen``."""
+
+    def __init__(self, pid: int) -> None:
+        """Take its number."""
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ended = threading.Event()
+
+    def end(self, code: int) -> None:
+        """Note how it ended."""
+        self.returncode = code
+        self._ended.set()
+
+    def poll(self) -> int | None:
+        """Return how it ended, None while it runs."""
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+        if not self._ended.wait(timeout):
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
+
+class Zygote:
+    """Starts commands; a context manager, safe for threads."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        """Take the environment that Prefect reads when it is imported."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.zygote"],
+            env=os.environ | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._lock = threading.Lock()
+        self._running: dict[int, Forked] = {}
+        self._started: list[Forked] = []
+        self._answered = threading.Condition()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+    def start(self, arguments: list[str], environment: dict[str, str], folder: Path) -> Forked:
+        """Start the command; it writes to out.txt and err.txt of its folder."""
+        request = {"arguments": arguments, "environment": environment, "folder": str(folder)}
+        assert self._process.stdin is not None
+        with self._lock, self._answered:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            while not self._started:
+                if not self._answered.wait(30):
+                    raise TimeoutError
+            return self._started.pop()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            pid, code = (int(word) if word != "-" else None for word in line.split())
+            assert pid is not None
+            with self._answered:
+                if code is None:
+                    self._running[pid] = Forked(pid)
+                    self._started.append(self._running[pid])
+                    self._answered.notify_all()
+                else:
+                    self._running.pop(pid).end(code)
+
+
+def _serve() -> None:
+    """Fork a command for every line of standard input; say which processes began and ended."""
+    from flows.environment import prepare_prefect
+
+    prepare_prefect()
+    import flows.bulk_edit
+    import flows.cli
+    import flows.running  # noqa: F401 (to be there when it is asked for)
+
+    selector = selectors.DefaultSelector()
+    selector.register(0, selectors.EVENT_READ)
+    children: set[int] = set()
+    buffer = b""
+    while True:
+        if selector.select(_POLL_S):
+            data = os.read(0, 1 << 16)
+            if not data:
+                break
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                pid = os.fork()
+                if not pid:
+                    _become(json.loads(line))
+                children.add(pid)
+                os.write(1, f"{pid} -\n".encode())
+        for pid in list(children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                children.remove(pid)
+                os.write(1, f"{pid} {os.waitstatus_to_exitcode(status)}\n".encode())
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Be the command."""
+    import flows.cli
+
+    code = 1
+    try:
+        os.setsid()
+        os.chdir(request["folder"])
+        os.environ.update(request["environment"])
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number, name in ((1, "out.txt"), (2, "err.txt")):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+        if "DEIDFLOW_FAULT_PLAN" in os.environ:
+            ctypes.CDLL(None).deidflow_attach()
+        sys.argv = ["deidflow", *request["arguments"]]
+        flows.cli.main()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        # As at the end of any Python program: threads are waited for, and what atexit holds is run.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve()
