@@ -20,7 +20,7 @@ ROOTS = DEIDFLOW_TEST_ORTHANC_ROOTS="$${DEIDFLOW_TEST_ORTHANC_ROOTS:-$$(tests/to
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc test-orthanc-versions test-prefect test-faults test-fuzz test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test orthanc compiler test-orthanc-versions test-prefect test-faults test-fuzz test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -30,8 +30,16 @@ demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-out
 	$(BIN)/deidflow inventory configs/demo-data -o demo-output/inventory.csv
 	$(BIN)/deidflow run configs/demo.yaml
 
-test: $(STAMP) orthanc  ## the tests
+test: $(STAMP) orthanc compiler  ## the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The fault tests compile a small library that makes system calls fail.
+compiler:
+	@command -v cc >/dev/null || command -v gcc >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's gcc for the fault tests"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null; \
+	else echo "NO C COMPILER: no faults are injected. Debian: apt-get install gcc libc6-dev" >&2; fi
 
 # The contract tests want a real Orthanc. RUNLEVEL=1 keeps Debian from starting it as a service.
 orthanc:
@@ -47,7 +55,7 @@ test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc wit
 test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
 	$(BIN)/python -m pytest -m long tests/prefect
 
-test-faults: $(STAMP) orthanc  ## 300 injured runs of the local engine, 60 with a real Orthanc (30 minutes)
+test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (30 minutes)
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)

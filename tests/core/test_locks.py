@@ -34,9 +34,10 @@ def _file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("_file_system")
 def test_a_folder_is_held_once(tmp_path: Path) -> None:
     """A second holder is refused while the first has it, and gets it afterwards; nothing is left behind."""
-    with lock_folder(tmp_path, "the destination"):
-        with pytest.raises(Unusable, match="in use by another deidflow run"), lock_folder(tmp_path, "the destination"):
-            pytest.fail("held twice")
+    first = lock_folder(tmp_path, "the destination")
+    second = lock_folder(tmp_path, "the destination")
+    with first, pytest.raises(Unusable, match="in use by another deidflow run"), second:
+        pytest.fail("held twice")
     with lock_folder(tmp_path, "the destination"):
         pass
 

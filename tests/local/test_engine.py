@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -136,7 +137,7 @@ def test_a_killed_worker_costs_nothing(
 
     def kill() -> None:
         pool = engine._pool
-        if not killed and pool is not None:
+        if not killed and isinstance(pool, ProcessPoolExecutor):
             killed.extend(pool._processes)
             for process in killed:
                 os.kill(process, signal.SIGKILL)
