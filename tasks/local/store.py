@@ -77,7 +77,7 @@ class FolderStore:
         """
         self._folder = folder
         self._overwrite = overwrite
-        self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"
+        self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"  # its own: processes do not wait for each other
         self._count = 0
 
     def stage(self, write: Callable[[int], None], new: DicomIdentifiers) -> StagedResult:
@@ -104,7 +104,7 @@ class FolderStore:
     def _new_partial(self) -> tuple[int, str]:
         while True:
             self._count += 1
-            partial = f"{self._partial}-{self._count}"
+            partial = f"{self._partial}/{self._count}"
             try:
                 return os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), partial
             except FileNotFoundError:
