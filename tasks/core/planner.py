@@ -309,14 +309,18 @@ def chunk_of(ledger: Ledger, requests: RequestCache, number: int) -> Chunk:
         " ORDER BY i.call, m.request, i.line, s.patient, s.study, s.series, i.orthanc_id",
         (number,),
     )
+    parents: dict[tuple[str, ...], tuple[str, str, str]] = {}
     calls = [
-        Call(requests.get(request), [_planned(row) for row in group], call)
+        Call(requests.get(request), [_planned(row, parents) for row in group], call)
         for (call, request), group in groupby(rows, key=lambda row: row[:2])
     ]
     return Chunk(key, calls)
 
 
-def _planned(row: tuple[Any, ...]) -> PlannedInstance:
+def _planned(row: tuple[Any, ...], parents: dict[tuple[str, ...], tuple[str, str, str]]) -> PlannedInstance:
+    """Read an instance; those of one series share the texts above them, and so travel to the workers with less."""
     _, _, number, path, size, mtime_ns, orthanc_id, *names = row
-    original, new = DicomIdentifiers(*names[:4]), DicomIdentifiers(*names[4:])
+    above, below = (names[0], names[1], names[2]), (names[4], names[5], names[6])
+    original = DicomIdentifiers(*parents.setdefault(above, above), names[3])
+    new = DicomIdentifiers(*parents.setdefault(below, below), names[7])
     return PlannedInstance(number, path, size, mtime_ns, original, new, orthanc_id)

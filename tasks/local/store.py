@@ -108,7 +108,8 @@ class FolderStore:
             try:
                 return os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), partial
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(partial), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 (the hot path is text)
+                for folder in (f"{self._folder}/{PARTIAL_FOLDER}", self._partial):
+                    os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 (the hot path is text)
             except FileExistsError:
                 continue  # left by an earlier attempt, or by a killed process that had the same number
 
