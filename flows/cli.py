@@ -7,7 +7,6 @@ Public names: ``main``, ``cli``.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import click
 
 from flows import plan_view
 from flows.environment import prepare_prefect
-from flows.signals import EXIT_INTERRUPTED, take_over
+from flows.signals import EXIT_INTERRUPTED, ending, leave, take_over
 from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable
 from tasks.core.identifiers import Level
 from tasks.safe_errors import frames
@@ -87,7 +86,9 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
     take_over()
     from flows.running import run_config  # noqa: PLC0415 (imports Prefect)
 
-    sys.exit(run_config(config, overrides, manifest=manifest, **options))
+    code = run_config(config, overrides, manifest=manifest, **options)
+    ending(code)
+    sys.exit(code)
 
 
 @cli.command()
@@ -124,7 +125,9 @@ def resume(run_dir: Path) -> None:
     take_over()
     from flows.running import resume_run  # noqa: PLC0415 (imports Prefect)
 
-    sys.exit(resume_run(run_dir))
+    code = resume_run(run_dir)
+    ending(code)
+    sys.exit(code)
 
 
 @cli.command()
@@ -186,10 +189,7 @@ def main() -> None:
     else:
         code = 0
     if code == EXIT_INTERRUPTED:
-        # Not sys.exit: that would wait for threads that sleep before they try again.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        leave(code)  # sys.exit would wait for threads that sleep before they try again
     sys.exit(code)
 
 

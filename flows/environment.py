@@ -1,14 +1,15 @@
 """What Prefect must find in the environment before it is imported; a user's own settings win.
 
-Public names: ``prepare_prefect``.
+Public names: ``prepare_prefect``, ``stop_own_server``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _DEFAULTS: Final = {
     "DO_NOT_TRACK": "1",
@@ -29,3 +30,16 @@ def prepare_prefect() -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def stop_own_server() -> None:
+    """End the server that Prefect started for this process alone, if any; it would outlive an abrupt end.
+
+    Prefect itself does so at exit only, and has no public way to ask for it.
+    """
+    module: Any = sys.modules.get("prefect.server.api.server")
+    if module is None:
+        return
+    for server in list(module.SubprocessASGIServer._instances.values()):  # noqa: SLF001
+        if server.server_process is not None:
+            server.server_process.terminate()

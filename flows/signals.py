@@ -4,7 +4,7 @@ Until a run works on its chunks the first one raises ``KeyboardInterrupt`` where
 the run's flag, and the flow comes to its end by itself, with its report. (Prefect would raise in the middle of it, and
 wait for tasks that sleep before they try again.)
 
-Public names: ``take_over``, ``stopping``, ``was_pressed``.
+Public names: ``take_over``, ``stopping``, ``was_pressed``, ``leave``, ``ending``, ``EXIT_INTERRUPTED``.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from flows.environment import stop_own_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
 EXIT_INTERRUPTED: Final = 130
+_PATIENCE_S: Final = 10.0
+"""For threads that send to a Prefect server what it has not yet got."""
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -30,14 +36,17 @@ class _Presses:
         self.taken_over = False
         self.count = 0
         self.stop: threading.Event | None = None
+        self.ending: int | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
+        if self.ending is not None:
+            leave(self.ending)
         self.count += 1
         if self.count > 1:
             # Not print: the first signal may have come in the middle of one. Workers end with this process.
             os.write(2, b"stopped at once; deidflow resume goes on with a run that has begun\n")
-            os._exit(EXIT_INTERRUPTED)
+            leave(EXIT_INTERRUPTED)
         if self.stop is None:
             raise KeyboardInterrupt
         os.write(2, b"stopping; once more stops at once\n")
@@ -51,6 +60,22 @@ def take_over() -> None:
     """Answer both signals from now on, as the module says."""
     _presses.taken_over = True
     _install()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process now, without waiting for its threads; what Prefect started ends with it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    stop_own_server()
+    os._exit(code)
+
+
+def ending(code: int) -> None:
+    """Say that all is done but for Python's own end, which a lost Prefect server could hold up for hours."""
+    _presses.ending = code
+    patience = threading.Timer(_PATIENCE_S, leave, [code])
+    patience.daemon = True
+    patience.start()
 
 
 def was_pressed() -> bool:

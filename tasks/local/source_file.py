@@ -47,7 +47,7 @@ MAX_WINDOW_BYTES: Final = 1 << 30
 MAX_INFLATED_BYTES: Final = 1 << 30
 """A deflated dataset is held in memory; a bomb is refused."""
 
-MIN_INFLATED_BYTES: Final = 64 << 20
+MIN_INFLATED_BYTES: Final = 32 << 20
 """Any deflated dataset may have this size."""
 
 MAX_INFLATED_RATIO: Final = 64
