@@ -82,12 +82,12 @@ def test_a_path_of_blanks_takes_no_time() -> None:
 
 
 def test_a_small_bomb_is_refused_where_a_large_image_is_not() -> None:
-    """What inflates to more than 64 MiB and more than 64 times its file is refused; less of either is not."""
+    """What inflates to more than 32 MiB and more than 64 times its file is refused; less of either is not."""
     head = encode(elements({"SOPInstanceUID": "1.2"}), EXPLICIT)
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     zeros = b"".join(deflater.compress(bytes(1 << 20)) for _ in range(70))
     bomb = file_bytes((), DEFLATED)[:-2] + zeros + deflater.flush()
-    with SourceFile.of_bytes(bomb) as source, pytest.raises(ScanError, match="has more than 64 MiB") as caught:
+    with SourceFile.of_bytes(bomb) as source, pytest.raises(ScanError, match="has more than 32 MiB") as caught:
         source.scan()
     assert ReasonCode.UNSUPPORTED is caught.value.code
 
