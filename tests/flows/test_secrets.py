@@ -44,7 +44,7 @@ def _where(folder: Path, secrets: tuple[bytes, ...]) -> list[str]:
     """Return the files below a folder that hold a secret."""
     found = []
     for path in sorted(folder.rglob("*")):
-        with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # temporary files come and go
+        with contextlib.suppress(OSError):  # temporary files come and go, and some are sockets
             data = path.read_bytes()
             if any(secret in data for secret in secrets):
                 found.append(str(path.relative_to(folder)))
