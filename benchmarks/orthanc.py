@@ -4,7 +4,7 @@
 
 Starts an Orthanc with its storage in memory, anonymizes the same originals by `deidflow run` (engine orthanc, verify:
 identifiers, hardening on), and compares the seconds of all steps (plan, apply, verify, report; start-up apart) with the
-sum of `EffectiveRuntime` of the jobs. Also prints how many HTTP requests that took.
+sum of `EffectiveRuntime` of the jobs.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 
 _PRELOADED: Final = ["__main__", "tasks.local.worker", "tasks.local.verifier"]
+
+_MAX_TEMPORARY_BYTES: Final = 70
+"""Python adds 32 to it for a socket, whose name has at most 107 (``sun_path`` of Linux)."""
 
 _PATIENCE_S: Final = 2.0
 """For work that is under way when a pool is stopped; Ctrl-C is to take less than 5 s in all."""
@@ -54,7 +58,16 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         start: Runs first in each of them; calls ``prepare_process``.
         arguments: Of start.
 
+    Raises:
+        Unusable: The folder for temporary files has too long a name.
+
     """
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > _MAX_TEMPORARY_BYTES:
+        text = f"the folder for temporary files (TMPDIR) has a name of more than {_MAX_TEMPORARY_BYTES} bytes"
+        raise Unusable(
+            f"{text}, too long for the sockets of worker processes; set it to a shorter one, as in TMPDIR=/tmp"
+        )
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     return ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import tempfile
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from tasks.core.outcomes import Outcome, ReasonCode
 from tasks.core.request import Operation, parse_request
 from tasks.local import engine as engine_module
 from tasks.local.engine import LocalEngine
+from tasks.local.processes import make_pool
 from tasks.local.worker import Worker
 from tests.dicom_files import Element, instance
 from tests.local.deaths import POISON, edit_or_die
@@ -315,3 +317,11 @@ def test_sources_are_never_changed(alone: Path) -> None:
     edit(alone, plan)
 
     assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in alone.iterdir()}
+
+
+def test_a_long_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A TMPDIR in which no socket can have a name is refused in plain words, not one chunk after the other."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 80)))
+
+    with pytest.raises(Unusable, match="TMPDIR"):
+        make_pool(1)
