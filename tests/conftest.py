@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from tests.jobs import DEMO_DATA, Job
+from tests.zygote import Zygote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,10 +93,17 @@ def start_prefect_server(home: Path, port: int = 0) -> str:
     raise RuntimeError(message)
 
 
+@pytest.fixture(scope="session")
+def zygote(prefect_environment: dict[str, str]) -> Iterator[Zygote]:
+    """What forks the commands of this worker."""
+    with Zygote(prefect_environment) as forking:
+        yield forking
+
+
 @pytest.fixture
-def job(tmp_path: Path, prefect_environment: dict[str, str]) -> Job:
+def job(tmp_path: Path, prefect_environment: dict[str, str], zygote: Zygote) -> Job:
     """A job without any files yet."""
-    return Job(tmp_path, prefect_environment)
+    return Job(tmp_path, prefect_environment, zygote)
 
 
 @pytest.fixture

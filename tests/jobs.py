@@ -1,6 +1,7 @@
 """The real command on real files.
 
-Public names: ``Job``, ``Finished``, ``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
+Public names: ``Job``, ``Running``, ``Finished``, ``COMMAND_S``, ``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``,
+``instance_lines``.
 """
 
 from __future__ import annotations
@@ -9,11 +10,20 @@ import csv
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.zygote import Forked, Zygote
+
+COMMAND_S = 110.0
+"""A command that takes longer hangs."""
 
 DEMO_DATA = Path(__file__).parents[1] / "configs" / "demo-data"
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -34,11 +44,59 @@ class Finished:
 
 
 @dataclass
+class Running:
+    """A command that was started, in a session of its own."""
+
+    process: subprocess.Popen[bytes] | Forked
+    out: Path
+    err: Path
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        return self.process.poll()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` does."""
+        self.process.kill()
+        self.process.wait()
+
+    def end(self, timeout_s: float = COMMAND_S) -> Finished:
+        """Wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: It hangs, and was killed.
+
+        """
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        out, err = (path.read_text("utf-8", "replace") for path in (self.out, self.err))
+        return Finished(code, out, err)
+
+
+@dataclass
 class Job:
-    """A folder with a source, a config and the command to run it."""
+    """A folder with a source, a config and the command to run it.
+
+    Attributes:
+        root: The folder.
+        environment: For Prefect.
+        zygote: What forks its commands; without it each is a Python of its own.
+        key: Of its pseudonyms.
+        config: As last written.
+
+    """
 
     root: Path
     environment: dict[str, str]
+    zygote: Zygote | None = None
     key: str = KEY
     config: dict[str, Any] = field(default_factory=dict)
 
@@ -103,18 +161,41 @@ class Job:
         """Return the environment of the command."""
         return os.environ | self.environment | {"TEST_DEIDFLOW_KEY": self.key}
 
+    def start(self, *arguments: object, variables: Mapping[str, str] | None = None, alone: bool = False) -> Running:
+        """Start the command.
+
+        Args:
+            arguments: Of the command.
+            variables: More of its environment.
+            alone: Whether it is to be a Python of its own, as a user starts it.
+
+        """
+        # Into files, since whoever outlives the command would hold a pipe open.
+        folder = self.root.with_name(f"{self.root.name}-said")
+        folder.mkdir(exist_ok=True)
+        handle, name = tempfile.mkstemp(".out", dir=folder)
+        out, err = Path(name), Path(name).with_suffix(".err")
+        environment = self.full_environment() | dict(variables or {})
+        with os.fdopen(handle, "wb") as to_out, err.open("wb") as to_err:
+            if self.zygote and not alone and self.zygote.fits(environment):
+                process: subprocess.Popen[bytes] | Forked = self.zygote.start(
+                    [str(argument) for argument in arguments], environment, self.root, (out, err)
+                )
+            else:
+                process = subprocess.Popen(
+                    self.command(*arguments),
+                    env=environment,
+                    cwd=self.root,
+                    stdin=subprocess.DEVNULL,
+                    stdout=to_out,
+                    stderr=to_err,
+                    start_new_session=True,
+                )
+        return Running(process, out, err)
+
     def __call__(self, *arguments: object) -> Finished:
         """Run the command to its end."""
-        done = subprocess.run(
-            self.command(*arguments),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=110,
-            env=self.full_environment(),
-            cwd=self.root,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        return self.start(*arguments).end()
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

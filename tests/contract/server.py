@@ -1,16 +1,17 @@
 """A real Orthanc in the hands of a test of whole runs.
 
-Public names: ``Server``, ``write``, ``start``, ``report_of``, ``SETTINGS``.
+Public names: ``Server``, ``write``, ``report_of``, ``SETTINGS``, ``PATIENTLY_S``.
 """
 
 from __future__ import annotations
 
 import io
-import subprocess
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import pydicom
+import pytest
 
 from tests.jobs import read_csv
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = {"StableAge": 1, "SaveJobs": True}
 """Of the servers here: a study is stable after a second, jobs survive a restart."""
+
+PATIENTLY_S: Final = 60.0
+"""A server that takes longer does not come to it any more."""
 
 
 class Server:
@@ -55,6 +59,15 @@ class Server:
         content = self._http.get(f"instances/{instance}/file").raise_for_status().content
         return pydicom.dcmread(io.BytesIO(content))
 
+    def wait_for(self, instances: int) -> None:
+        """Wait until the server holds so many."""
+        deadline = time.monotonic() + PATIENTLY_S
+        while time.monotonic() < deadline:
+            if len(self.get("instances")) >= instances:
+                return
+            time.sleep(0.01)
+        pytest.fail("the job made no results in time")
+
     def originals(self) -> dict[str, list[str]]:
         """Return the results on the server by what they were made from."""
         found: dict[str, list[str]] = {}
@@ -75,17 +88,6 @@ def write(job: Job, server: Server, **changes: Any) -> None:
         "orthanc": {"accept_unstable": True},
     }
     job.write_config(**(settings | changes))
-
-
-def start(job: Job, *arguments: object) -> subprocess.Popen[bytes]:
-    """Start the command without waiting for it."""
-    return subprocess.Popen(
-        job.command(*arguments),
-        env=job.full_environment(),
-        cwd=job.root,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
 
 
 def report_of(job: Job, run_id: str) -> tuple[object, object]:

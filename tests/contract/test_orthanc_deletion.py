@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import SETTINGS, Server, start, write
+from tests.contract.server import PATIENTLY_S, SETTINGS, Server, write
 from tests.jobs import read_csv
 from tests.orthanc_proxy import Hang, Hold, OrthancProxy, Request, Response, Run
 from tests.orthanc_server import OrthancServer
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(180)
 
 DELETING: Final = {"DicomVersion": "2021b", "KeepSource": False}
-PATIENTLY_S: Final = 60.0
 
 
 @pytest.fixture
@@ -137,10 +136,9 @@ def test_killed_between_verdict_and_deletion(
     with OrthancProxy(server.url) as proxy:
         write(job, server, source={"orthanc": proxy.url}, options=DELETING)
         rule = proxy.add(fault, _is_deletion)
-        process = start(job, "run", "job.yaml", "--run-id", "killed")
+        process = job.start("run", "job.yaml", "--run-id", "killed")
         assert rule.reached.wait(PATIENTLY_S)
         process.kill()
-        process.wait()
         rule.release()
         before = _crosswalk(job, "killed")
         assert originals == set(before)
@@ -176,13 +174,13 @@ def test_an_interrupted_run_deletes_nothing(job: Job, server: Server, tmp_path: 
             execution={"chunk_size": 10, "retry_delay_seconds": 0.1},
         )
         held = proxy.add(Hold(), second_call)
-        process = start(job, "run", "job.yaml", "--run-id", "stopped")
+        process = job.start("run", "job.yaml", "--run-id", "stopped")
         assert held.reached.wait(PATIENTLY_S)
         process.send_signal(signal.SIGINT)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(1)
+        time.sleep(1)
+        assert process.poll() is None
         held.release()
-        assert 130 == process.wait(PATIENTLY_S)
+        assert 130 == process.end().code
 
         originals = {one for instances in studies.values() for one in instances}
         assert originals <= _held(server)

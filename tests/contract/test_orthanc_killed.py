@@ -11,22 +11,22 @@ import httpx
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import SETTINGS, Server, report_of, start, write
+from tests.contract.server import PATIENTLY_S, SETTINGS, Server, report_of, write
 from tests.jobs import Job
 from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response, Run
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.zygote import Zygote
 
 pytestmark = pytest.mark.timeout(240)
 
 COUNT: Final = 400
 PATIENTS: Final = 2
 DOWN_S: Final = 10.0
-PATIENTLY_S: Final = 60.0
 
 NOT_SAVED_AND_SAVED: Final = [
     pytest.param(False, id="jobs-not-saved"),
@@ -48,10 +48,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def calm(
-    made: Path, tmp_path_factory: pytest.TempPathFactory, prefect_environment: dict[str, str]
+    made: Path, tmp_path_factory: pytest.TempPathFactory, prefect_environment: dict[str, str], zygote: Zygote
 ) -> tuple[object, object]:
     """The report of an undisturbed run."""
-    job = Job(tmp_path_factory.mktemp("calm"), prefect_environment)
+    job = Job(tmp_path_factory.mktemp("calm"), prefect_environment, zygote)
     with OrthancServer(settings=SETTINGS) as running:
         server = Server(running)
         server.upload(made)
@@ -102,20 +102,6 @@ def _has_ended_well(request: Request, answer: Response | None) -> bool:
     return _job_state(request, answer) == "Success"
 
 
-def _wait_for_results(server: Server, count: int) -> None:
-    deadline = time.monotonic() + PATIENTLY_S
-    while time.monotonic() < deadline:
-        if len(server.get("instances")) >= COUNT + count:
-            return
-        time.sleep(0.01)
-    pytest.fail("the job made no results in time")
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-
-
 def _pause(url: str) -> None:
     """Keep the only job from ending before ``resume`` looks at it; 1.12 goes on writing all the same."""
     (job,) = (job for job in httpx.get(f"{url}/jobs?expand").json() if job["Type"] == "ResourceModification")
@@ -155,12 +141,12 @@ def test_a_killed_flow(
     with served(save) as server, OrthancProxy(server.url) as proxy:
         _prepare(job, server, proxy.url)
         held = proxy.add(Hold(), moment)
-        process = start(job, "run", "job.yaml", "--run-id", "killed")
+        process = job.start("run", "job.yaml", "--run-id", "killed")
         assert held.reached.wait(PATIENTLY_S)
         if paused:
-            _wait_for_results(server, 10)
+            server.wait_for(COUNT + 10)
             _pause(server.url)
-        _kill(process)
+        process.kill()
         held.release()
         done = job("resume", job.root / "runs" / "killed")
 
@@ -186,11 +172,11 @@ def test_a_killed_flow_whose_call_had_shrunk(
 
         proxy.add(Run(leave, before=True), lambda request, _: request.path == "/changes?last=")
         held = proxy.add(Hold(), _is_bulk_call)
-        process = start(job, "run", "job.yaml", "--run-id", "shrunk")
+        process = job.start("run", "job.yaml", "--run-id", "shrunk")
         assert held.reached.wait(PATIENTLY_S)
-        _wait_for_results(server, 10)
+        server.wait_for(COUNT + 10)
         _pause(server.url)
-        _kill(process)
+        process.kill()
         held.release()
         server.upload(made)  # those that are there stay as they are
         done = job("resume", job.root / "runs" / "shrunk")
@@ -212,13 +198,13 @@ def test_a_killed_server(
     """Kill -9 of the server in the middle of a job, started again 10 s later: the same run ends with all done once."""
     with served(save) as server:
         _prepare(job, server, server.url)
-        process = start(job, "run", "job.yaml", "--run-id", "server")
-        _wait_for_results(server, 20)
+        process = job.start("run", "job.yaml", "--run-id", "server")
+        server.wait_for(COUNT + 20)
         server.running.kill()
         time.sleep(DOWN_S)
         server.running.start()
 
-        assert 0 == process.wait(120)
+        assert 0 == process.end().code
         _assert_done_once(server)
     assert calm == report_of(job, "server")
 
@@ -235,13 +221,13 @@ def test_a_server_that_is_back_before_anybody_asks(
     with served(save) as server, OrthancProxy(server.url) as proxy:
         _prepare(job, server, proxy.url)
         held = proxy.add(Hold(), _is_running)
-        process = start(job, "run", "job.yaml", "--run-id", "blink")
+        process = job.start("run", "job.yaml", "--run-id", "blink")
         assert held.reached.wait(PATIENTLY_S)
-        _wait_for_results(server, 20)
+        server.wait_for(COUNT + 20)
         server.running.kill()
         server.running.start()
         held.release()
 
-        assert 0 == process.wait(120)
+        assert 0 == process.end().code
         _assert_done_once(server)
     assert calm == report_of(job, "blink")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import write
+from tests.contract.server import PATIENTLY_S, write
 
 if TYPE_CHECKING:
     from tests.contract.server import Server
@@ -20,26 +19,6 @@ pytestmark = pytest.mark.timeout(240)
 
 COUNT: Final = 400
 STOP_S: Final = 5.0
-PATIENTLY_S: Final = 60.0
-
-
-def _start(job: Job, run_id: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        job.command("run", "job.yaml", "--run-id", run_id),
-        env=job.full_environment(),
-        cwd=job.root,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-
-
-def _wait_for_results(server: Server, count: int) -> None:
-    deadline = time.monotonic() + PATIENTLY_S
-    while time.monotonic() < deadline:
-        if len(server.get("instances")) >= COUNT + count:
-            return
-        time.sleep(0.01)
-    pytest.fail("the job made no results in time")
 
 
 @pytest.fixture
@@ -54,16 +33,16 @@ def filled(job: Job, server: Server) -> Server:
 
 def test_ctrl_c_cancels_the_job(job: Job, filled: Server) -> None:
     """Exit code 130 within 5 s, no job goes on, and `resume` leaves every instance done once."""
-    process = _start(job, "stopped")
-    _wait_for_results(filled, 20)
+    process = job.start("run", "job.yaml", "--run-id", "stopped")
+    filled.wait_for(COUNT + 20)
     stopped_at = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    stopped = process.end(30)
 
-    assert 130 == process.returncode, err.decode()
+    assert 130 == stopped.code, stopped.err
     assert time.monotonic() - stopped_at < STOP_S
-    assert b"deidflow resume" in err
-    assert b"Traceback" not in err
+    assert "deidflow resume" in stopped.err
+    assert "Traceback" not in stopped.err
     assert set() == {job["State"] for job in filled.get("jobs?expand")} & {"Running", "Pending", "Paused"}
     made = len(filled.get("instances")) - COUNT
     done = job("resume", job.root / "runs" / "stopped")
@@ -75,14 +54,14 @@ def test_ctrl_c_cancels_the_job(job: Job, filled: Server) -> None:
 
 def test_two_runs_do_not_share_a_server(job: Job, filled: Server) -> None:
     """While a run writes to a server, another one says so, exits 3 and touches nothing."""
-    process = _start(job, "holder")
-    _wait_for_results(filled, 1)
+    process = job.start("run", "job.yaml", "--run-id", "holder")
+    filled.wait_for(COUNT + 1)
     process.send_signal(signal.SIGSTOP)
     other = job("run", "job.yaml", "--run-id", "other", "--set", f"source.orthanc={filled.url}/")
     process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=PATIENTLY_S)
+    holder = process.end(PATIENTLY_S)
 
-    assert (3, 0) == (other.code, process.returncode), other.err
+    assert (3, 0) == (other.code, holder.code), other.err
     assert "in use by another deidflow run" in other.err
     assert not (job.root / "runs" / "other").exists()
     assert 2 * COUNT == len(filled.get("instances"))

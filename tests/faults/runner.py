@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.conftest import start_prefect_server
-from tests.faults.command import COMMAND_S, Process, Verdict, again, end, start
+from tests.faults.command import Verdict, again
 from tests.faults.injector import Injector, Profile, library
 from tests.faults.local import SHAPES, Moment, Shape, draw
 from tests.faults.state import State, difference, difference_but_one, state_of
-from tests.faults.zygote import Zygote
-from tests.jobs import Finished, Job
+from tests.jobs import COMMAND_S, Finished, Job, Running
+from tests.zygote import Zygote
 
 RUN_ID: Final = "run"
 STOP_S: Final = 5.0
@@ -121,11 +121,11 @@ class Runner:
     def _run_calm(self, shape: Shape) -> Calm:
         made = self._root / f"{shape}-made"
         made.mkdir()
-        SHAPES[shape](Job(made, self._environment))
+        SHAPES[shape](Job(made, self._environment, self._zygote))
         job = self._job(made, f"{shape}-calm")
         with Injector(job.root, job.root) as counter:
             started = time.monotonic()
-            done = end(job, start(job, "run", "job.yaml", "--run-id", RUN_ID, variables=counter.environment))
+            done = job.start("run", "job.yaml", "--run-id", RUN_ID, variables=counter.environment, alone=True).end()
             seconds = time.monotonic() - started
             profile = counter.profile
         assert done.code in _ENDED, done.err
@@ -137,7 +137,8 @@ class Runner:
         root = self._root / name
         shutil.copytree(made, root)
         (root / "tmp").mkdir()
-        return Job(root, {**self._environment, "TMPDIR": str(root / "tmp"), "SQLITE_TMPDIR": str(root / "tmp")})
+        temporary = {"TMPDIR": str(root / "tmp"), "SQLITE_TMPDIR": str(root / "tmp")}
+        return Job(root, self._environment | temporary, self._zygote)
 
     def draw(self, seed: int, only: str = "") -> Moment:
         """Return the moment of a seed."""
@@ -168,19 +169,21 @@ class Runner:
         assert moment.harm is not None
         harm = replace(moment.harm, other=self.victim.process)
         with Injector(job.root, job.root, harm) as injector:
-            done = self._command(job, injector, "run", "job.yaml", "--run-id", RUN_ID)
+            done = job.start("run", "job.yaml", "--run-id", RUN_ID, variables=injector.environment).end()
             verdict.struck = injector.struck > 0
         self._note(verdict, done)
         if verdict.struck:
             # Nobody is there: that is said, and nothing is lost by it.
             self.victim.process = 0
-            self._note(verdict, self._command(job, None, *again(job, RUN_ID)))
+            self._note(verdict, job(*again(job, RUN_ID)))
             self.victim.start()
 
     def _injure(self, job: Job, moment: Moment, calm: Calm, verdict: Verdict) -> None:
         harm = moment.harm
         with Injector(job.root, job.root, harm) as injector:
-            process = self._start(job, injector, "run", "job.yaml", "--run-id", RUN_ID, forked=harm is not None)
+            process = job.start(
+                "run", "job.yaml", "--run-id", RUN_ID, variables=injector.environment, alone=harm is None
+            )
             if harm is None:
                 time.sleep(calm.seconds * moment.seconds)
                 verdict.struck = process.poll() is None
@@ -194,7 +197,7 @@ class Runner:
                 elif moment.signals > 1 and injector.struck:
                     time.sleep(_SECOND_SIGNAL_S)
                     process.send_signal(signal.SIGINT)
-            done = end(job, process)
+            done = process.end()
             stopped_s = time.monotonic() - sent
             verdict.early = not done.err  # Python itself was still starting
             if harm is not None:
@@ -210,7 +213,7 @@ class Runner:
                 verdict.problems.append(f"took {stopped_s:.1f} s to stop")
         if moment.again is not None:
             with Injector(job.root, job.root, moment.again) as injector:
-                self._note(verdict, self._command(job, injector, *again(job, RUN_ID)))
+                self._note(verdict, job.start(*again(job, RUN_ID), variables=injector.environment).end())
 
     def _finish(self, job: Job, moment: Moment, calm: Calm, verdict: Verdict) -> None:
         """Resume undisturbed until it ends, twice at least if it is not all done."""
@@ -219,7 +222,7 @@ class Runner:
             code = 1
         done = Finished(-1, "", "")
         for _ in range(_MAX_RESUMES):
-            done = self._command(job, None, *again(job, RUN_ID))
+            done = job(*again(job, RUN_ID))
             self._note(verdict, done)
             if done.code in _ENDED:
                 break
@@ -245,15 +248,6 @@ class Runner:
         if done.code not in (_KILLED, 0, 1, 2, 3, 130) and not _too_early(verdict, done):
             verdict.problems.append(f"exit code {done.code}: {done.err[-600:]}")
 
-    def _start(self, job: Job, injector: Injector | None, *arguments: object, forked: bool = True) -> Process:
-        if forked and job.environment["PREFECT_HOME"] == self._environment["PREFECT_HOME"]:
-            environment = job.environment | {"TEST_DEIDFLOW_KEY": job.key} | (injector.environment if injector else {})
-            return self._zygote.start([str(one) for one in arguments], environment, job.root)
-        return start(job, *arguments, variables=injector.environment if injector else None)
-
-    def _command(self, job: Job, injector: Injector | None, *arguments: object) -> Finished:
-        return end(job, self._start(job, injector, *arguments))
-
 
 def _too_early(verdict: Verdict, done: Finished) -> bool:
     """Whether a signal came before the command was there to hear it."""
@@ -270,7 +264,7 @@ def _signal_of(moment: Moment) -> signal.Signals:
     return signal.SIGTERM if "SIGTERM" in moment.injury else signal.SIGINT
 
 
-def _watch(process: Process, injector: Injector) -> float:
+def _watch(process: Running, injector: Injector) -> float:
     """Wait until the harm struck or the command ended; return when."""
     end = time.monotonic() + COMMAND_S
     while process.poll() is None and not injector.struck and time.monotonic() < end:

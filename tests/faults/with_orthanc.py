@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
-from tests.faults.command import COMMAND_S, Process, Verdict, again, end
-from tests.faults.zygote import Zygote
-from tests.jobs import Finished, Job, files_of, read_csv
+from tests.faults.command import Verdict, again
+from tests.jobs import COMMAND_S, Finished, Job, Running, files_of, read_csv
 from tests.orthanc_proxy import Answer, Cut, Hang, OrthancProxy, Reset, Run
 from tests.orthanc_server import OrthancServer
+from tests.zygote import Zygote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,9 +125,9 @@ class OrthancRunner:
         with self._lock:
             if shape not in self._calm:
                 root = Path(tempfile.mkdtemp(dir=self._root))
-                with self._served(Job(root, self._environment), shape) as (job, server, proxy):
+                with self._served(Job(root, self._environment, self._zygote), shape) as (job, server, proxy):
                     seen = len(proxy.requests)
-                    done = end(job, self._start(job, "run", "job.yaml", "--run-id", RUN_ID))
+                    done = job("run", "job.yaml", "--run-id", RUN_ID)
                     assert done.code == 0, done.err
                     self._calm[shape] = _Calm(_state(job, server, shape), len(proxy.requests) - seen)
             return self._calm[shape]
@@ -162,21 +162,17 @@ class OrthancRunner:
             self._manifests[shape] = job.manifest.read_bytes()
         job.manifest.write_bytes(self._manifests[shape])
 
-    def _start(self, job: Job, *arguments: object) -> Process:
-        environment = job.environment | {"TEST_DEIDFLOW_KEY": job.key}
-        return self._zygote.start([str(one) for one in arguments], environment, job.root)
-
     def run(self, moment: OrthancMoment) -> Verdict:
         """Injure a run, finish it, compare it."""
         calm = self.calm(moment.shape)
         verdict = Verdict(moment)
         root = Path(tempfile.mkdtemp(prefix=f"moment-{moment.seed}-", dir=self._root))
         try:
-            with self._served(Job(root, self._environment), moment.shape) as (job, server, proxy):
+            with self._served(Job(root, self._environment, self._zygote), moment.shape) as (job, server, proxy):
                 self._injure(job, server, proxy, moment, verdict)
                 done = Finished(-1, "", "")
                 for _ in range(_MAX_RESUMES):
-                    done = end(job, self._start(job, *again(job, RUN_ID)))
+                    done = job(*again(job, RUN_ID))
                     _note(verdict, done.code, done.err)
                     if done.code == 0:
                         break
@@ -206,7 +202,7 @@ class OrthancRunner:
                 seen[0] += 1
                 return moment.request <= seen[0] < moment.request + moment.times
 
-        process: list[Process] = []
+        process: list[Running] = []
         known = threading.Event()
 
         def send(number: int) -> Callable[[], None]:
@@ -219,13 +215,13 @@ class OrthancRunner:
         revive: list[threading.Thread] = []
         fault = self._fault(moment, server, proxy, send, revive)
         rule = proxy.add(fault, is_it, times=moment.times)
-        process.append(self._start(job, "run", "job.yaml", "--run-id", RUN_ID))
+        process.append(job.start("run", "job.yaml", "--run-id", RUN_ID))
         known.set()
         struck_at = _watch(process[0], rule)
         if moment.injury == "hang" and rule.hits:
             time.sleep(_HANG_S)
             rule.release()
-        done = end(job, process[0])
+        done = process[0].end()
         if rule.hits and moment.injury in ("Ctrl-C", "SIGTERM"):
             verdict.stopped_s = time.monotonic() - struck_at
             if done.code not in (130, 0):
@@ -285,7 +281,7 @@ class OrthancRunner:
         return faults[moment.injury]
 
 
-def _watch(process: Process, rule: Rule) -> float:
+def _watch(process: Running, rule: Rule) -> float:
     """Wait until the rule struck or the command ended; return when."""
     limit = time.monotonic() + COMMAND_S
     while process.poll() is None and not rule.hits and time.monotonic() < limit:

@@ -86,20 +86,13 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
 
     execution = {"runner": "dask", "dask_address": cluster.address, "chunk_size": 500}
     job.write_config(verify="identifiers", execution=execution)
-    process = subprocess.Popen(
-        job.command("run", "job.yaml", "--run-id", "dask"),
-        env=job.full_environment(),
-        cwd=job.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = job.start("run", "job.yaml", "--run-id", "dask")
     _wait_for_results(job)
     cluster.processes[2].send_signal(signal.SIGKILL)
     done_when_killed = len(files_of(job.destination))
-    _, errors = process.communicate(timeout=120)
+    there = process.end()
 
-    assert (0, 0) == (here.code, process.returncode), here.err + errors
+    assert (0, 0) == (here.code, there.code), here.err + there.err
     assert done_when_killed < COUNT
     assert COUNT == len(expected)
     assert expected == files_of(job.destination)

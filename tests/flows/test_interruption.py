@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,7 @@ from tests.jobs import files_of, instance_lines, read_csv
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.jobs import Job
+    from tests.jobs import Job, Running
 
 STOP_S = 5.0
 
@@ -31,15 +29,9 @@ def large_job(job: Job) -> Job:
     return job
 
 
-def _start(job: Job, run_id: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        job.command("run", "job.yaml", "--run-id", run_id),
-        env=job.full_environment(),
-        cwd=job.root,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+def _start(job: Job, run_id: str) -> Running:
+    """Start the command as a user does: it is to be stopped in good order from its first moment on."""
+    return job.start("run", "job.yaml", "--run-id", run_id, alone=True)
 
 
 def _wait_for_results(folder: Path, count: int) -> None:
@@ -71,8 +63,7 @@ def test_kill_and_resume_equals_an_undisturbed_run(large_job: Job) -> None:
 
     process = _start(large_job, "killed")
     _wait_for_results(large_job.destination, 300)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.kill()
     reached = len(list(large_job.destination.rglob("*.dcm")))
     done = large_job("resume", large_job.root / "runs" / "killed")
 
@@ -88,13 +79,13 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(large_job: Job, number: in
     _wait_for_results(large_job.destination, 200)
     stopped_at = time.monotonic()
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    stopped = process.end(30)
 
-    assert 130 == process.returncode, err.decode()
+    assert 130 == stopped.code, stopped.err
     assert time.monotonic() - stopped_at < STOP_S
     run_dir = large_job.root / "runs" / "stopped"
-    assert f"deidflow resume {run_dir}".encode() in err
-    assert b"Traceback" not in err
+    assert f"deidflow resume {run_dir}" in stopped.err
+    assert "Traceback" not in stopped.err
     outcomes = [row["outcome"] for row in read_csv(run_dir / "crosswalk.csv") if row["level"] == "instance"]
     assert (2000, {"done", "cancelled"}) == (len(outcomes), set(outcomes))
     assert "cancelled" in {row["outcome"] for row in read_csv(run_dir / "reconciliation.csv")}
@@ -111,11 +102,11 @@ def test_a_second_ctrl_c_stops_at_once(large_job: Job) -> None:
     time.sleep(0.05)
     stopped_at = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    stopped = process.end(30)
 
-    assert 130 == process.returncode, err.decode()
+    assert 130 == stopped.code, stopped.err
     assert time.monotonic() - stopped_at < 1
-    assert b"Traceback" not in err
+    assert "Traceback" not in stopped.err
     assert 0 == large_job("resume", large_job.root / "runs" / "stopped").code
     assert 2000 == len(files_of(large_job.destination))
 
@@ -123,17 +114,16 @@ def test_a_second_ctrl_c_stops_at_once(large_job: Job) -> None:
 def test_ctrl_c_while_planning_changes_nothing(large_job: Job) -> None:
     """Before there is a plan: exit code 130 within 5 s, no run folder, no destination."""
     process = _start(large_job, "stopped")
-    assert process.stderr is not None
-    while b"reading the manifest" not in process.stderr.readline():
-        pass
+    while "reading the manifest" not in process.err.read_text():
+        time.sleep(0.005)
     stopped_at = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    stopped = process.end(30)
 
-    assert 130 == process.returncode, err.decode()
+    assert 130 == stopped.code, stopped.err
     assert time.monotonic() - stopped_at < STOP_S
-    assert b"nothing was changed" in err
-    assert b"Traceback" not in err
+    assert "nothing was changed" in stopped.err
+    assert "Traceback" not in stopped.err
     assert not (large_job.root / "runs").exists()
     assert not large_job.destination.exists()
 
@@ -145,8 +135,7 @@ def test_two_runs_do_not_share_a_destination(large_job: Job) -> None:
     process.send_signal(signal.SIGSTOP)
     same_destination = large_job("run", "job.yaml", "--run-id", "other")
     same_id = large_job("resume", large_job.root / "runs" / "holder")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
 
     assert (3, 3) == (same_destination.code, same_id.code), same_destination.err + same_id.err
     assert "in use by another deidflow run" in same_destination.err

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from tests.jobs import KEY, Job, read_csv
+from tests.jobs import KEY, Finished, Job, read_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,20 +70,13 @@ def _corpus(job: Job, markers: Markers) -> None:
     (job.source / f"{markers.text()}.txt").write_text("no DICOM")
 
 
-def _kill_in_the_middle(job: Job, run_id: str) -> bytes:
-    process = subprocess.Popen(
-        job.command("run", "job.yaml", "--run-id", run_id, "--skip-invalid", "--set", "destination.folder=cut"),
-        env=job.full_environment(),
-        cwd=job.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def _kill_in_the_middle(job: Job, run_id: str) -> Finished:
+    process = job.start("run", "job.yaml", "--run-id", run_id, "--skip-invalid", "--set", "destination.folder=cut")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not any((job.root / "cut").rglob("*.dcm")):
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    out, err = process.communicate()
-    return out + err
+    process.send_signal(signal.SIGKILL)
+    return process.end()
 
 
 def test_markers_stay_private(job: Job, prefect_home: Path) -> None:
@@ -104,7 +95,7 @@ def test_markers_stay_private(job: Job, prefect_home: Path) -> None:
     next(job.destination.rglob("*.dcm")).unlink()
     said.append(job("verify", job.root / "runs" / "all"))
     said.append(job("report", job.root / "runs" / "all"))
-    killed = _kill_in_the_middle(job, "cut")
+    said.append(_kill_in_the_middle(job, "cut"))
     said.append(job("report", job.root / "runs" / "cut"))
     ledger = job.root / "runs" / "cut" / "ledger.db"
     with sqlite3.connect(ledger) as connection:
@@ -117,7 +108,6 @@ def test_markers_stay_private(job: Job, prefect_home: Path) -> None:
     assert {"done", "failed", "missing", "not_found", "invalid", "cancelled"} <= outcomes
     assert "File" in said[-1].err
     searched = [text.encode() for one in said for text in (one.out, one.err)]
-    searched.append(killed)
     searched += [(job.root / "runs" / run / name).read_bytes() for run in ("all", "cut") for name in PUBLIC_FILES]
     searched += [path.read_bytes() for path in prefect_home.rglob("*") if path.is_file()]
     searched.append((prefect_home.parent / "prefect-server.log").read_bytes())

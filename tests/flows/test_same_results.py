@@ -24,11 +24,12 @@ def test_chunks_workers_and_order_do_not_matter(demo_job: Job) -> None:
     results, lines = [], []
     for number, (rows, chunk_size, workers) in enumerate(variants):
         demo_job.write_manifest(rows, demo_job.root / f"m{number}.csv")
-        done = demo_job(
+        done = demo_job.start(
             *("run", "job.yaml", "--manifest", f"m{number}.csv", "--run-id", f"r{number}"),
             *("--set", f"execution.chunk_size={chunk_size}", "--set", f"execution.workers={workers}"),
             *("--set", f"destination.folder=results{number}", "--set", "verify=identifiers"),
-        )
+            alone=True,  # with a hash seed of its own
+        ).end()
         assert 0 == done.code, done.err
         results.append(files_of(demo_job.root / f"results{number}"))
         lines.append(instance_lines(demo_job.root / "runs" / f"r{number}"))

@@ -1,6 +1,7 @@
 """The real command without the second that its imports take: a process that has imported everything, and forks.
 
 What is forked runs ``flows.cli.main`` with arguments, environment and folder of its own, in a session of its own.
+Its hash seed is that of its parent: what may depend on it is tried with commands of their own (``Job.start``).
 
 Public names: ``Zygote``, ``Forked``.
 """
@@ -18,13 +19,13 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any, Self
 
 _POLL_S = 0.01
+_PROJECT = Path(__file__).parents[1]
 
 
 class Forked:
@@ -67,10 +68,13 @@ class Zygote:
     """Starts commands; a context manager, safe for threads."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        """Take the environment that Prefect reads when it is imported."""
+        """Take the environment that Prefect reads when it is imported; what it names holds for every command."""
+        self._own = environment
+        self._environment = os.environ | environment
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.zygote"],
-            env=os.environ | environment,
+            [sys.executable, "-m", "tests.zygote"],
+            env=self._environment,
+            cwd=_PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -79,7 +83,8 @@ class Zygote:
         self._running: dict[int, Forked] = {}
         self._started: list[Forked] = []
         self._answered = threading.Condition()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -90,10 +95,23 @@ class Zygote:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(30)
+        self._listener.join(30)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
-    def start(self, arguments: list[str], environment: dict[str, str], folder: Path) -> Forked:
-        """Start the command; it writes to out.txt and err.txt of its folder."""
-        request = {"arguments": arguments, "environment": environment, "folder": str(folder)}
+    def fits(self, environment: dict[str, str]) -> bool:
+        """Whether Prefect would read the same settings in this environment."""
+        names = {name for name in (*environment, *self._environment) if name.startswith(("PREFECT_", "HOME", "XDG_"))}
+        return all(environment.get(name) == self._environment.get(name) for name in names)
+
+    def start(self, arguments: list[str], environment: dict[str, str], folder: Path, said: tuple[Path, Path]) -> Forked:
+        """Start the command in a folder; what it prints goes into two files."""
+        request = {
+            "arguments": arguments,
+            "environment": environment | self._own,
+            "folder": str(folder),
+            "said": [str(path) for path in said],
+        }
         assert self._process.stdin is not None
         with self._lock, self._answered:
             self._process.stdin.write(json.dumps(request) + "\n")
@@ -159,9 +177,11 @@ def _become(request: dict[str, Any]) -> None:
     try:
         os.setsid()
         os.chdir(request["folder"])
+        os.environ.clear()
         os.environ.update(request["environment"])
+        tempfile.tempdir = None
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number, name in ((1, "out.txt"), (2, "err.txt")):
+        for number, name in enumerate(request["said"], 1):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         if "DEIDFLOW_FAULT_PLAN" in os.environ:
             ctypes.CDLL(None).deidflow_attach()
