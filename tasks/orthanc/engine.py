@@ -40,6 +40,9 @@ _CANCEL_S: Final = 60.0
 _MAX_PROBES: Final = 50
 _LOST_JOB_S: Final = 60.0
 
+_PACE_MARGIN: Final = 1.15
+"""A poll that comes a moment too early costs half a second, one that comes late only itself."""
+
 _GRACE_S: Final = 1.0
 """A server may still be reading a request whose connection broke; its job appears a moment later."""
 
@@ -77,6 +80,7 @@ class OrthancEngine:
         self._journal = journal
         self._settings = settings
         self._slots = threading.Semaphore(settings.parallel_jobs)
+        self._seconds_per_instance = 0.0  # of the last job: with a patient per call most jobs are short
 
     def close(self) -> None:
         """Close the client."""
@@ -214,8 +218,9 @@ class OrthancEngine:
             self._journal.forget(call.number)
             raise TransientError("an instance left the Orthanc while the call was sent") from None
         self._journal.sent(call.number, job_id)
+        expected_s = self._seconds_per_instance * len(ids) * _PACE_MARGIN
         try:
-            job = wait(self._client, job_id, self._settings.job_timeout_s, stopped)
+            job = wait(self._client, job_id, self._settings.job_timeout_s, stopped, expected_s=expected_s)
         except (Interrupted, DeadlineExceeded, JobFailed):
             cancel(self._client, job_id, _CANCEL_S)
             self._settle(call)
@@ -227,6 +232,7 @@ class OrthancEngine:
             raise job.failure or JobFailed(job.error_code)
         if len(job.output_instances) != len(ids) and self._settle(call) is None:
             raise TransientError("the Orthanc was started again while the job ran")
+        self._seconds_per_instance = job.runtime_s / len(ids)
         return job
 
     def _refused(self, call: Call, error: BadRequest) -> list[InstanceResult]:
