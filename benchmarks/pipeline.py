@@ -6,7 +6,8 @@
 
 Each run is the real command on new files; from two sizes follows what one more instance costs, without the start of
 Python, Prefect and the worker processes. Beside it, in the same minutes: the engine and the index of the folder with as
-many workers. Peak memory is that of the largest process of a run, which is the flow's.
+many workers. Peak memory is that of the largest process of a run, which is the flow's. In the end `plan`, `report` and
+`verify` of the larger run.
 """
 
 from __future__ import annotations
@@ -75,8 +76,19 @@ def run_pipeline(folder: Path, name: str) -> Run:
     seconds, peak = command(folder, "run", str(folder / "benchmark.yaml"), "--run-id", name)
     run_dir = folder / "runs" / name
     summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
-    shutil.rmtree(run_dir)
+    if not summary["reconciled"]:
+        raise SystemExit(f"{name} is not reconciled: {summary['instances']}")
     return Run(seconds, peak, summary["seconds_by_step"])
+
+
+def other_commands(folder: Path, name: str) -> dict[str, str]:
+    """Return what the other commands on a finished run took."""
+    run_dir = str(folder / "runs" / name)
+    taken = {}
+    for arguments in (("plan", str(folder / "benchmark.yaml")), ("report", run_dir), ("verify", run_dir)):
+        seconds, peak = command(folder, *arguments)
+        taken[arguments[0]] = f"{seconds:.1f} s, {peak / 1e6:.0f} MB"
+    return taken
 
 
 def prepare(folder: Path, count: int, size: int, verify: str, workers: int) -> None:
@@ -124,7 +136,9 @@ def main() -> None:
         runs: dict[int, list[Run]] = {count: [] for count in folders}
         for number in range(arguments.rounds):
             for count, folder in folders.items():
+                shutil.rmtree(folder / "runs", ignore_errors=True)
                 runs[count].append(run_pipeline(folder, f"round{number}"))
+        others = other_commands(folders[arguments.large], f"round{arguments.rounds - 1}")
         engine, index = engine_and_index(folders[arguments.large], arguments.workers, arguments.rounds)
     seconds = {count: statistics.median(run.seconds for run in found) for count, found in runs.items()}
     marginal = (seconds[arguments.large] - seconds[arguments.small]) / (arguments.large - arguments.small)
@@ -139,6 +153,7 @@ def main() -> None:
         "index ms per instance": round(1000 * index / arguments.large, 4),
         "x engine plus index": round(marginal / base, 2),
         "peak MB": {str(count): round(max(run.peak_bytes for run in found) / 1e6) for count, found in runs.items()},
+        "of the larger run": others,
         "steps": {str(count): found[-1].steps for count, found in runs.items()},
     }
     if arguments.json:
