@@ -19,6 +19,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from pydicom import dcmread
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from tasks.core.engine import InstanceResult, PlannedInstance
 from tasks.core.errors import InstanceFailed
@@ -33,7 +34,8 @@ from tasks.local.store import relative_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pydicom import Dataset
+    from pydicom import DataElement, Dataset
+    from pydicom.tag import BaseTag
 
     from tasks.local.places import Reader
 
@@ -96,6 +98,8 @@ class UidKind(StrEnum):
     """SOPInstanceUID and every other mapped UID."""
 
 
+_IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
+_LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
 _KINDS: Final = {STUDY_INSTANCE_UID: UidKind.STUDY, SERIES_INSTANCE_UID: UidKind.SERIES}
 
 
@@ -213,8 +217,8 @@ class Verifier:
         """Every UID of the source that names something in this run must name what that became."""
         assert self._uids is not None  # noqa: S101 (the caller's condition)
         named = {path.tag for path in request.edits.paths()}
-        found = dict(_uids(result, ()))
-        for path, old in _uids(source, ()):
+        found = dict(_uids(result))
+        for path, old in _uids(source):
             new = found.get(path)
             if new is None or path[-1] in named or any(step in named for step in path[:-2:2]):
                 continue
@@ -226,14 +230,35 @@ class Verifier:
                     raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
 
 
-def _uids(dataset: Dataset, above: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], list[str]]]:
-    """Yield each UID element with its path (tags and item numbers by turns)."""
-    for element in dataset:
-        path = (*above, int(element.tag))
+def _walk(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], DataElement]]:
+    """Yield each UID and each patient's name and ID with its path (tags and item numbers by turns).
+
+    The other elements are not decoded, since that is what takes pydicom's time.
+    """
+    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over decoded elements)
+        if tag not in _IDENTITY and _vr(dataset, tag) not in _LOOKED_AT:
+            continue
+        element = dataset[tag]
+        path = (*above, int(tag))
         if element.VR == "SQ":
             for number, item in enumerate(element.value or ()):
-                yield from _uids(item, (*path, number))
-        elif element.VR == "UI" and element.value:
+                yield from _walk(item, (*path, number))
+        elif element.VR == "UI" or tag in _IDENTITY:
+            yield path, element
+
+
+def _vr(dataset: Dataset, tag: BaseTag) -> str:
+    """Return a VR without decoding, "UN" where the file and the dictionary do not tell."""
+    vr = dataset.get_item(tag).VR
+    if vr not in (None, "UN"):
+        return str(vr)
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
+
+
+def _uids(dataset: Dataset) -> Iterator[tuple[tuple[int, ...], list[str]]]:
+    """Yield each UID element with its path and values."""
+    for path, element in _walk(dataset):
+        if element.VR == "UI" and element.value:
             values = [element.value] if isinstance(element.value, str) else element.value
             yield path, [str(value) for value in values]
 
@@ -263,8 +288,8 @@ def _check_nothing_left(request: Request, source: Dataset, result: Dataset) -> N
         original = str(source.get(keyword) or "").strip()
         if not original or tag in kept or str(request.edits.replace.get(Path((), tag), "")).strip() == original:
             continue
-        for element in result.iterall():
-            if element.tag == tag and str(element.value or "").strip() == original:
+        for path, element in _walk(result):
+            if path[-1] == tag and str(element.value or "").strip() == original:
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"the original {keyword} is left in the result")
     named = {path.tag for path in (*request.edits.keep, *request.edits.replace)}
     for tag in result.keys():  # noqa: SIM118 (a Dataset iterates over elements)
