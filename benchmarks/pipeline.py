@@ -5,14 +5,15 @@
     python benchmarks/pipeline.py --json
 
 Each run is the real command on new files; from two sizes follows what one more instance costs, without the start of
-Python, Prefect and the worker processes. Beside it, in the same minutes: the engine and the index of the folder with as
-many workers. Peak memory is that of the largest process of a run, which is the flow's. In the end `plan`, `report` and
+Python, Prefect and the worker processes. In the same rounds: the engine and the index of the larger folder with as many
+workers. Peak memory is that of the largest process of a run, which is the flow's. In the end `plan`, `report` and
 `verify` of the larger run.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -99,21 +100,30 @@ def prepare(folder: Path, count: int, size: int, verify: str, workers: int) -> N
     (folder / "benchmark.yaml").write_text(CONFIG.format(verify=verify, workers=workers), "utf-8")
 
 
-def engine_and_index(folder: Path, workers: int, rounds: int) -> tuple[float, float]:
-    """Return the medians of the engine's and the index's seconds for the sources of a folder."""
-    chunk = plan_of(folder / "source")
-    results = folder / "results"
-    settings = WorkerSettings(os.fsencode(folder / "source"), str(results), False, KEY, SCOPE, hardening=True)
-    engine_seconds, index_seconds = [], []
-    with LocalEngine(settings, workers) as engine:
-        run_engine(engine, chunk, results)
-        for _ in range(rounds):
-            engine_seconds.append(run_engine(engine, chunk, results))
-            started = time.perf_counter()
-            for _entry in read_source(str(folder / "source"), workers, Progress()):
-                pass
-            index_seconds.append(time.perf_counter() - started)
-    return statistics.median(engine_seconds), statistics.median(index_seconds)
+class EngineAndIndex:
+    """The engine and the index by themselves, for the sources of a folder."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        """Plan, and start the engine's processes."""
+        self.engine_seconds: list[float] = []
+        self.index_seconds: list[float] = []
+        self._folder, self._workers = folder, workers
+        self._chunk = plan_of(folder / "source")
+        source, results = os.fsencode(folder / "source"), str(folder / "results")
+        self._engine = LocalEngine(WorkerSettings(source, results, False, KEY, SCOPE, hardening=True), workers)
+        run_engine(self._engine, self._chunk, folder / "results")
+
+    def close(self) -> None:
+        """End the processes."""
+        self._engine.close()
+
+    def run(self) -> None:
+        """Measure both once."""
+        self.engine_seconds.append(run_engine(self._engine, self._chunk, self._folder / "results"))
+        started = time.perf_counter()
+        for _entry in read_source(str(self._folder / "source"), self._workers, Progress()):
+            pass
+        self.index_seconds.append(time.perf_counter() - started)
 
 
 def main() -> None:
@@ -134,12 +144,14 @@ def main() -> None:
         for count, folder in folders.items():
             prepare(folder, count, size, arguments.verify, arguments.workers)
         runs: dict[int, list[Run]] = {count: [] for count in folders}
-        for number in range(arguments.rounds):
-            for count, folder in folders.items():
-                shutil.rmtree(folder / "runs", ignore_errors=True)
-                runs[count].append(run_pipeline(folder, f"round{number}"))
+        with contextlib.closing(EngineAndIndex(folders[arguments.large], arguments.workers)) as alone:
+            for number in range(arguments.rounds):
+                alone.run()
+                for count, folder in folders.items():
+                    shutil.rmtree(folder / "runs", ignore_errors=True)
+                    runs[count].append(run_pipeline(folder, f"round{number}"))
         others = other_commands(folders[arguments.large], f"round{arguments.rounds - 1}")
-        engine, index = engine_and_index(folders[arguments.large], arguments.workers, arguments.rounds)
+    engine, index = statistics.median(alone.engine_seconds), statistics.median(alone.index_seconds)
     seconds = {count: statistics.median(run.seconds for run in found) for count, found in runs.items()}
     marginal = (seconds[arguments.large] - seconds[arguments.small]) / (arguments.large - arguments.small)
     base = (engine + index) / arguments.large

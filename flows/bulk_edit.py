@@ -21,6 +21,7 @@ from flows.signals import stopping, was_pressed
 from tasks.apply import apply
 from tasks.chunks import give_up, instances_to_do, open_chunks
 from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from tasks.core.garbage import relax_collector
 from tasks.engines import open_engine
 from tasks.live import Live, going_live
 from tasks.load import load
@@ -71,6 +72,7 @@ def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
         COMPLETED when everything is reconciled, else FAILED; made from the ledger, not from the task runs.
 
     """
+    relax_collector()
     try:
         if bool(config) == bool(run_dir):
             raise InvalidInput("give either config or run_dir")

@@ -13,6 +13,7 @@ from flows.environment import prepare_prefect
 from flows.signals import was_pressed
 from tasks.chunks import reset_unfinished
 from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from tasks.core.garbage import relax_collector
 from tasks.core.ledger import FILE_NAME
 from tasks.core.locks import lock_folder
 from tasks.core.outcomes import Outcome
@@ -60,6 +61,7 @@ def run_config(
         Interrupted: ``resume`` goes on from here.
 
     """
+    relax_collector()
     config = load_config(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
     if run_id is not None:
         check_run_id(run_id)

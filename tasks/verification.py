@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     Work = list[tuple[Request, list[Expected]]]
 
 _BATCH: Final = 64
+_QUICK_BATCH: Final = 512
+"""Of results whose identifiers alone are read, which takes less time than the trip to the process."""
+
 _PRESENCE_BATCH: Final = 5000
 _BATCHES_AHEAD_PER_WORKER: Final = 4
 _POLL_S: Final = 0.2
@@ -82,7 +85,7 @@ def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
             remote_source=place_of(run.config, run.config.source.orthanc),
             remote_results=remote,
         )
-        works = _work(run)
+        works = _work(run, _BATCH if full else _QUICK_BATCH)
         for _ in range(_MAX_POOLS):
             lost: list[Work] = []
             failed += _verify_in_pool(run, settings, works, lost, progress)
@@ -152,7 +155,7 @@ def _record(ledger: Ledger, results: Sequence[InstanceResult], progress: Progres
     return len(bad)
 
 
-def _work(run: Run) -> Iterator[Work]:
+def _work(run: Run, size: int) -> Iterator[Work]:
     last = 0
     while True:
         rows = run.ledger.select(
@@ -162,7 +165,7 @@ def _work(run: Run) -> Iterator[Work]:
             " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s"
             " ON s.id = i.series JOIN target t ON t.id = i.target WHERE i.outcome = ? AND i.id > ?"
             " ORDER BY i.id LIMIT ?",
-            (Outcome.DONE, last, _BATCH),
+            (Outcome.DONE, last, size),
         )
         if not rows:
             return

@@ -56,7 +56,7 @@ def write_reports(ledger: Ledger, run_dir: Path) -> Verdict:
     free_columns = ledger.meta("free_columns", [])
     rows = (_row_cells(result) for result in counter.count(row_results(ledger)))
     write_table(run_dir / RECONCILIATION, (*REPORT_COLUMNS, *free_columns), rows)
-    resources: dict[Level, Counter[Outcome]] = {level: Counter() for level in Level}
+    resources: Counter[tuple[str, str]] = Counter()
     write_table(run_dir / CROSSWALK, COLUMNS, _counted(crosswalk(ledger), resources))
     result = counter.verdict(ledger)
 
@@ -69,7 +69,7 @@ def write_reports(ledger: Ledger, run_dir: Path) -> Verdict:
     else:
         (run_dir / SOURCE_PROBLEMS).unlink(missing_ok=True)
 
-    figures = summary(ledger, result, resources)
+    figures = summary(ledger, result, _by_level(resources))
     _write_json(run_dir / SUMMARY, figures)
     _write_json(run_dir / PROVENANCE, provenance(ledger))
     with replace_file(run_dir / PAGE) as stream:
@@ -96,10 +96,17 @@ def _row_cells(result: RowResult) -> tuple[str, ...]:
     )
 
 
-def _counted(lines: Iterable[CrosswalkLine], counts: dict[Level, Counter[Outcome]]) -> Iterator[CrosswalkLine]:
+def _counted(lines: Iterable[CrosswalkLine], counts: Counter[tuple[str, str]]) -> Iterator[CrosswalkLine]:
     for line in lines:
-        counts[Level(line.level)][Outcome(line.outcome)] += 1
+        counts[line.level, line.outcome] += 1
         yield line
+
+
+def _by_level(counts: Counter[tuple[str, str]]) -> dict[Level, Counter[Outcome]]:
+    by_level: dict[Level, Counter[Outcome]] = {level: Counter() for level in Level}
+    for (level, outcome), count in counts.items():
+        by_level[Level(level)][Outcome(outcome)] = count
+    return by_level
 
 
 def _source_problems(ledger: Ledger) -> Iterator[tuple[str, str]]:

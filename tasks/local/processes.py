@@ -19,6 +19,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.core.errors import Unusable
+from tasks.core.garbage import relax_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ def prepare_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # pydicom logs each text that does not fit its character set; what matters of that becomes an outcome.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    relax_collector()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -14,6 +14,7 @@ import ctypes
 import errno
 import filecmp
 import os
+import re
 import shutil
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 PARTIAL_FOLDER: Final = ".deidflow-partial"
 _MAX_NAME_BYTES: Final = 200
+_SAFE_AS_IT_IS: Final = re.compile(r"[\w^-](?:[\w^ .-]{0,198}[\w^-])?", re.ASCII)
+"""Nearly all identifiers, told in a fraction of the time that quoting takes."""
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -44,6 +47,8 @@ def relative_path(new: DicomIdentifiers) -> str:
 
 
 def _safe_name(text: str) -> str:
+    if _SAFE_AS_IT_IS.fullmatch(text):
+        return text
     name = quote(text, safe=" ^", errors="surrogateescape").replace("~", "%7E")
     if not name:
         return "%"

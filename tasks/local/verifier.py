@@ -151,18 +151,14 @@ class Verifier:
         new = expected.instance.new
         path = relative_path(new).encode()
         destination = os.fsencode(self._settings.destination)
-        try:
-            is_file = stat.S_ISREG(os.stat(os.path.join(destination, path)).st_mode)  # noqa: PTH116, PTH118 (bytes)
-        except OSError:
-            is_file = False
-        if not is_file:
-            raise InstanceFailed(ReasonCode.RESULT_MISSING, "the result is not in the destination")
+        result = os.path.join(destination, path)  # noqa: PTH118 (bytes)
         if not self._settings.full:
             (entry,) = read_index_entries(destination, [path], shared=self._shared)
             if getattr(entry, "identifiers", None) != new:
+                _check_is_there(result)
                 raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
             return ""
-        result = os.path.join(destination, path)  # noqa: PTH118 (bytes)
+        _check_is_there(result)
         with open(result, "rb") as result_file, warnings.catch_warnings():  # noqa: PTH123 (bytes)
             warnings.simplefilter("ignore")
             return self._compare_with_what_is_left(request, expected, result_file)
@@ -228,6 +224,15 @@ class Verifier:
                 if expected is not None and after not in (expected, before):
                     text = f"{describe_tag(path[-1])} names another object than in the source"
                     raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
+
+
+def _check_is_there(path: bytes) -> None:
+    try:
+        is_file = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (bytes)
+    except OSError:
+        is_file = False
+    if not is_file:
+        raise InstanceFailed(ReasonCode.RESULT_MISSING, "the result is not in the destination")
 
 
 def _walk(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], DataElement]]:

@@ -41,8 +41,8 @@ def orthanc_root(request: pytest.FixtureRequest) -> Path | None:
 
 @pytest.fixture
 def server(orthanc_root: Path | None) -> Iterator[Server]:
-    """An empty server for one test, which may kill it."""
-    with OrthancServer(orthanc_root, SETTINGS) as running:
+    """An empty server for one test, which may kill it, or take a file from its disk: it has none in memory."""
+    with OrthancServer(orthanc_root, {**SETTINGS, "MaximumStorageCacheSize": 0}) as running:
         made = Server(running)
         yield made
         made.close()

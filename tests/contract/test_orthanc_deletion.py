@@ -13,13 +13,11 @@ import pydicom
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import PATIENTLY_S, SETTINGS, Server, write
+from tests.contract.server import PATIENTLY_S, Server, write
 from tests.jobs import read_csv
 from tests.orthanc_proxy import Hang, Hold, OrthancProxy, Request, Response, Run
-from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.jobs import Job
@@ -28,15 +26,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(180)
 
 DELETING: Final = {"DicomVersion": "2021b", "KeepSource": False}
-
-
-@pytest.fixture
-def server(orthanc_root: Path | None) -> Iterator[Server]:
-    """A server that reads every file from its disk, so that one can be lost."""
-    with OrthancServer(orthanc_root, {**SETTINGS, "MaximumStorageCacheSize": 0}) as running:
-        made = Server(running)
-        yield made
-        made.close()
 
 
 def _fill(job: Job, server: Server, folder: Path, count: int, shape: Shape) -> dict[str, list[str]]:

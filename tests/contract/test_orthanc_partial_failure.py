@@ -9,12 +9,10 @@ import httpx
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import SETTINGS, Server, write
+from tests.contract.server import Server, write
 from tests.jobs import read_csv
-from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.jobs import Job
@@ -22,15 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(180)
 
 COUNT: Final = 300
-
-
-@pytest.fixture
-def server(orthanc_root: Path | None) -> Iterator[Server]:
-    """A server that reads every file from its disk, so that one can be lost."""
-    with OrthancServer(orthanc_root, {**SETTINGS, "MaximumStorageCacheSize": 0}) as running:
-        made = Server(running)
-        yield made
-        made.close()
 
 
 def _attachment(server: Server, instance: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -77,18 +76,6 @@ def test_pandas_reads_the_report(demo_job: Job) -> None:
     for path in demo_job.destination.rglob("*.dcm"):
         result = pydicom.dcmread(path)
         assert ("YES", path.stem) == (result.PatientIdentityRemoved, result.SOPInstanceUID)
-
-
-def test_umask_does_not_open_the_run_folder(demo_job: Job) -> None:
-    """Under any umask the run folder is 0700 and its files 0600."""
-    demo_job.write_manifest(demo_job.inventory()[:1])
-    before = os.umask(0)
-    try:
-        run_dir = demo_job("run", "job.yaml").run_dir
-    finally:
-        os.umask(before)
-
-    _check_private(run_dir)
 
 
 @pytest.mark.parametrize("command", ["run", "resume", "plan", "verify", "report", "inventory"])
