@@ -87,6 +87,7 @@ bench-pipeline: $(STAMP)  ## what one more instance costs in a whole run (10 min
 # The peers get an environment of their own; dcmodify is in Debian's package dcmtk.
 bench-peers: $(STAMP)  ## the engine against other de-identifiers (15 minutes)
 	$(BIN)/python -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --upgrade 'pip>=25.1'  # --group
 	.venv-bench/bin/pip install --quiet --no-deps --require-hashes -r requirements.lock
 	.venv-bench/bin/pip install --quiet --editable . --group bench
 	[ "$$(id -u)" != 0 ] || command -v dcmodify >/dev/null || apt-get install -y -qq dcmtk >/dev/null
