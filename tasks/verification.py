@@ -14,7 +14,7 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, Final
 
 from tasks.core.engine import PlannedInstance
-from tasks.core.errors import Interrupted
+from tasks.core.errors import DeidflowError, Interrupted
 from tasks.core.identifiers import DicomIdentifiers
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.request import Operation
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from tasks.core.engine import InstanceResult
+    from tasks.core.errors import TransientError, Unusable
     from tasks.core.ledger import Ledger
     from tasks.core.request import Request
     from tasks.exchange import OrthancPlace
@@ -62,7 +63,8 @@ def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
 
     Raises:
         Interrupted: The run is to stop.
-        Unusable: Processes die of the results.
+        TransientError: A server that holds sources or results cannot be reached; nothing is said about the results.
+        Unusable: It cannot be used, or processes die of the results.
 
     """
     ledger = run.ledger
@@ -104,7 +106,7 @@ def _verify_in_pool(
     """Verify until all is done or a process dies; what is then not done is added to ``lost``."""
     workers = run.config.execution.workers
     failed = 0
-    waiting: dict[Future[list[InstanceResult]], Work] = {}
+    waiting: dict[Future[list[InstanceResult] | TransientError | Unusable], Work] = {}
     pool = make_pool(workers, start_verifier, settings)
     try:
         for work in chain(works, [None]):
@@ -115,7 +117,10 @@ def _verify_in_pool(
                 if run.stop.is_set():
                     raise Interrupted("the run was stopped")
                 for future in wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED).done:
-                    failed += _record(run.ledger, future.result(), progress)
+                    outcome = future.result()
+                    if isinstance(outcome, DeidflowError):
+                        raise outcome
+                    failed += _record(run.ledger, outcome, progress)
                     del waiting[future]
     except BrokenProcessPool:
         lost += waiting.values()

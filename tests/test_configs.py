@@ -10,9 +10,11 @@ import pytest
 from pydantic import BaseModel
 
 from tasks.core.config import Config
+from tasks.core.crosswalk import COLUMNS
 from tasks.core.manifest import Manifest
-from tasks.core.manifest_columns import MANIFEST_COLUMNS
+from tasks.core.manifest_columns import MANIFEST_COLUMNS, REPORT_COLUMNS
 from tasks.core.options import OPTION_KEYS
+from tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from tasks.settings import load_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -32,7 +34,8 @@ def model_keys(group: type[BaseModel], prefix: str = "") -> set[str]:
 
 def documented(heading: str) -> list[str]:
     """Return the first cells of the tables under a heading."""
-    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    marks, title = heading.split(" ", 1) if heading.startswith("#") else ("##", heading)
+    section = re.split(rf"\n#{{2,{len(marks)}}} ", README.split(f"\n{marks} {title}\n", 1)[1], maxsplit=1)[0]
     return FIRST_CELL.findall(section)
 
 
@@ -46,6 +49,15 @@ def test_the_readme_names_every_key() -> None:
 def test_the_readme_names_every_column() -> None:
     """In the order of the contract."""
     assert list(MANIFEST_COLUMNS) == documented("Manifest")
+
+
+def test_the_readme_names_all_of_a_report() -> None:
+    """Columns in their order, and each reason with what to do."""
+    assert list(REPORT_COLUMNS) == documented("### reconciliation.csv")
+    assert list(COLUMNS) == documented("### crosswalk.csv")
+    assert [str(code) for code in ReasonCode] == documented("### Reasons")
+    assert [f"| `{code}` | {text} |" for code, text in REMEDIES.items() if f"| {text} |" not in README] == []
+    assert set(Outcome) <= set(re.findall(r"`(\w+)`", README.split("### Outcomes", 1)[1].split("###", 1)[0]))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ reason and the offset. The loop over elements is the hottest code of the local e
 Source: DICOM PS3.5 section 7 (edition 2026c): 7.1.2 and 7.1.3 element structures, 7.5 sequences, A.4 encapsulation,
 6.2.2 note 2 (sequences sent as UN are implicit VR little endian).
 
-Public names: ``Element``, ``Item``, ``Sequence``, ``Scanner``, ``ScanError``, ``MAX_DEPTH``.
+Public names: ``Element``, ``Item``, ``Sequence``, ``Scanner``, ``ScanError``, ``changed_tags``, ``MAX_DEPTH``.
 """
 
 from __future__ import annotations
@@ -288,6 +288,15 @@ class Scanner:
 
     def _error(self, text: str, position: int) -> ScanError:
         return ScanError(text, self.base + position)
+
+
+def changed_tags(old: list[Element], old_body: bytes, new: list[Element], new_body: bytes) -> set[int]:
+    """Return the tags whose bytes differ between two datasets with the same list of tags."""
+    return {
+        after[0]
+        for before, after in zip(old, new, strict=True)
+        if old_body[before[2] : before[4]] != new_body[after[2] : after[4]]
+    }
 
 
 def _shifted(element: Element, base: int) -> Element:

@@ -28,7 +28,7 @@ from tasks.core.tags import (
 )
 from tasks.local.actions import Action
 from tasks.local.encoding import SHORT_VRS
-from tasks.local.scanner import Scanner
+from tasks.local.scanner import Scanner, changed_tags
 
 if TYPE_CHECKING:
     from tasks.core.edits import Value
@@ -139,9 +139,7 @@ class _Shape:
 
     def learn(self, elements: list[Element], body: bytes) -> bool:
         """Compare with another instance; return whether it is time to make a template."""
-        for old, new in zip(self.elements, elements, strict=True):
-            if self.body[old[2] : old[4]] != body[new[2] : new[4]]:
-                self.gaps.add(new[0])
+        self.gaps |= changed_tags(self.elements, self.body, elements, body)
         self.met += 1
         # Each new template costs as much as an instance: make them ever more seldom where instances go on to differ.
         return self.met & (self.met - 1) == 0

@@ -20,6 +20,7 @@ from tasks.core.tags import (
     STUDY_INSTANCE_UID,
 )
 from tasks.local.encoding import SHORT_VRS
+from tasks.local.scanner import changed_tags
 
 if TYPE_CHECKING:
     from tasks.core.identifiers import DicomIdentifiers
@@ -96,11 +97,7 @@ class SharedIdentifiers:
         ):
             self._gaps = set()
         else:
-            self._gaps |= {
-                new[0]
-                for old, new in zip(self._elements, elements, strict=True)
-                if self._body[old[2] : old[4]] != body[new[2] : new[4]]
-            }
+            self._gaps |= changed_tags(self._elements, self._body, elements, body)
             self._gaps.add(SOP_INSTANCE_UID)
         self._elements, self._body, self._found, self._encoding = elements, body, found, source.layout.encoding
         self._steps = _steps(elements, body, self._gaps, source) if self._gaps else []

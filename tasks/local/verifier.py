@@ -22,7 +22,7 @@ from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from tasks.core.engine import InstanceResult, PlannedInstance
-from tasks.core.errors import InstanceFailed
+from tasks.core.errors import InstanceFailed, TransientError, Unusable
 from tasks.core.outcomes import Outcome, ReasonCode
 from tasks.core.request import Operation, Request
 from tasks.core.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path, describe_tag
@@ -128,7 +128,13 @@ class Verifier:
         self._shared = SharedIdentifiers()
 
     def verify(self, work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
-        """Verify results; what is wrong with one is its outcome, nothing is raised."""
+        """Verify results; what is wrong with one is its outcome.
+
+        Raises:
+            TransientError: A server cannot be reached, which says nothing about a result.
+            Unusable: A server cannot be used.
+
+        """
         results = []
         for request, expected in work:
             for one in expected:
@@ -140,6 +146,8 @@ class Verifier:
                     gone = problem.code is ReasonCode.RESULT_MISSING
                     outcome = Outcome.MISSING if gone else Outcome.FAILED
                     results.append(InstanceResult(number, outcome, problem.code, str(problem)))
+                except (TransientError, Unusable):
+                    raise
                 except Exception as error:  # noqa: BLE001 (a result that cannot be read; the text may hold values)
                     text = f"the result cannot be read back ({type(error).__name__})"
                     results.append(InstanceResult(number, Outcome.FAILED, ReasonCode.RESULT_DIFFERS, text))
@@ -357,7 +365,14 @@ def start_verifier(settings: VerifierSettings) -> None:
     _verifier = Verifier(settings)
 
 
-def verify_in_worker(work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
-    """Run ``Verifier.verify`` in this process."""
+def verify_in_worker(
+    work: Sequence[tuple[Request, Sequence[Expected]]],
+) -> list[InstanceResult] | TransientError | Unusable:
+    """Run ``Verifier.verify`` in this process; errors are returned, as by ``tasks.local.worker.edit_safely``."""
     assert _verifier is not None  # noqa: S101 (start_verifier ran before)
-    return _verifier.verify(work)
+    try:
+        return _verifier.verify(work)
+    except TransientError as error:
+        return TransientError(str(error))
+    except Unusable as error:
+        return Unusable(str(error))

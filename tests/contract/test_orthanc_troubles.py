@@ -110,6 +110,29 @@ def test_a_server_that_is_busy_twice_is_asked_again(job: Job, server: Server) ->
     assert set(server.originals()) <= originals
 
 
+def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(job: Job, server: Server) -> None:
+    """No result counts as failed for it: exit code 3, and ``resume`` reads them back without making one anew."""
+    server.upload(DEMO_DATA / "CT")
+    job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
+    with OrthancProxy(server.url) as proxy:
+        gone = proxy.add(Answer(503), lambda request, _: request.path.endswith("/file"), times=None)
+        write(job, server, source={"orthanc": proxy.url}, verify="full")
+        ran = job("run", "job.yaml", "--run-id", "gone")
+        verified = job("verify", job.root / "runs" / "gone")
+        made = server.originals()
+        refused = gone.hits
+        proxy.clear()
+        read_before = len(proxy.requests)
+        resumed = job("resume", job.root / "runs" / "gone")
+        read = [request for request in proxy.requests[read_before:] if request.path.endswith("/file")]
+
+    assert (3, 3, 0) == (ran.code, verified.code, resumed.code), ran.err + verified.err + resumed.err
+    assert refused
+    assert "503" in verified.err
+    assert 2 * len(made) == len(read)
+    assert made == server.originals()
+
+
 @pytest.mark.parametrize("moment", ["plan", "work"])
 def test_a_server_that_hangs_does_not_hang_the_run(job: Job, server: Server, moment: str) -> None:
     """No answer any more: the run ends by itself and says so; resumed when the server is well, all is done once."""
