@@ -182,6 +182,9 @@ def main() -> None:
     except (Unusable, TransientError) as error:
         _say(f"error: {error}")
         code = _explained(error, EXIT_UNUSABLE, debug=debug)
+    except PermissionError as error:  # its file name may be a patient's
+        _say("error: permission denied; have a look at who owns the config, the run folder, and the folders it names")
+        code = _explained(error, EXIT_UNUSABLE, debug=debug)
     except (DeidflowError, Exception) as error:  # noqa: BLE001 (the last resort; the text of others may hold patient data)
         text = str(error) if isinstance(error, DeidflowError) else type(error).__name__
         _say(f"error: {text}\nThis is a mistake in deidflow; please report it with the output of --debug.")

@@ -37,6 +37,7 @@ _PATH_KEYS: Final = (
     ("pseudonyms", "key_file"),
     ("orthanc", "ca_file"),
 )
+_NO_FILE: Final = "there is no such file, or it cannot be reached"
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
 
@@ -152,14 +153,15 @@ def check_files(config: Config) -> list[Problem]:
     Apart from ``load_config``, since a schedule may be served before tonight's manifest exists.
     """
     problems = []
-    if not config.manifest.exists():
-        problems.append(Problem("there is no such file; `deidflow inventory` makes one", key="manifest"))
+    # os.path, since pathlib raises where a folder on the way must not be looked into.
+    if not os.path.exists(config.manifest):  # noqa: PTH110
+        problems.append(Problem(f"{_NO_FILE}; `deidflow inventory` makes one", key="manifest"))
     folder = config.source.folder
-    if folder is not None and not folder.is_dir():
-        problems.append(Problem("there is no such folder", key="source.folder"))
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112
+        problems.append(Problem("there is no such folder, or it cannot be reached", key="source.folder"))
     ca_file = config.orthanc.ca_file
-    if ca_file is not None and not ca_file.is_file():
-        problems.append(Problem("there is no such file", key="orthanc.ca_file"))
+    if ca_file is not None and not os.path.isfile(ca_file):  # noqa: PTH113
+        problems.append(Problem(_NO_FILE, key="orthanc.ca_file"))
     return problems
 
 
