@@ -71,9 +71,14 @@ def newer_tag(case: Case, found: Difference) -> bool:
     if (bad_value or found.kind == "only-ours") and case.request is not None:
         replaced = [path.tag for path in case.request.edits.replace]
         return any(dictionary_vr(tag) in _NEWER_VRS for tag in replaced)
-    if found.kind not in ("vr", "value") or theirs is None or found.ours is None or theirs.vr != "UN":
+    ours = found.ours
+    if found.kind not in ("vr", "value") or theirs is None or ours is None or found.source is not None:
         return False
-    return not found.tag & 0x10000 and found.source is None and found.ours.vr == choose_vr(found.tag)
+    if found.tag & 0x10000:
+        return False
+    # In implicit VR only the padding tells.
+    padded_as_un = theirs.vr == ours.vr == "" and theirs.value == ours.value[:-1] + b"\0" and ours.value[-1:] == b" "
+    return padded_as_un or (theirs.vr == "UN" and ours.vr == choose_vr(found.tag))
 
 
 def version_of_numbers(case: Case, found: Difference) -> bool:

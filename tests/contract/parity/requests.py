@@ -150,6 +150,14 @@ _FORGOTTEN: Final[tuple[Body, ...]] = (
 )
 """A bad number that would not be written, since profile or request remove what holds it: refused all the same."""
 
+_SPELLINGS: Final[tuple[Body, ...]] = (
+    {"Replace": {"StudyDescription": "x", "0008,1030": "y"}},
+    {"Replace": {_IMAGES: [{"(0010,0010)": "x"}]}},
+    {"Replace": {_IMAGES: [{"Rows": "", "PatientName": "x"}]}},
+    {"Replace": {"0012,0022": "x"}},
+)
+"""An element twice, a tag in parentheses and an empty number in an item, and an attribute of 2022."""
+
 _OTHERS: Final[tuple[Body, ...]] = (
     {"Force": True}, {"Force": False}, {"KeepSource": True}, {"Permissive": True},
     {"KeepLabels": True}, {"LossyQuality": 50}, {"Priority": 3}, {"Priority": -1}, {"PrivateCreator": "ACME"},
@@ -188,6 +196,7 @@ def _alone() -> Iterator[Body]:
     yield from (body | _FORCE for body in _IDENTIFIERS)
     yield from _MIXED
     yield from _FORGOTTEN
+    yield from _SPELLINGS
     yield from _OTHERS
 
 
