@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -11,7 +12,9 @@ def main() -> None:
         from flows.cli import main as run  # noqa: PLC0415 (takes a moment, in which Ctrl-C may come)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing was changed\n")
-        sys.exit(130)
+        sys.stderr.flush()
+        # Python forgets no Ctrl-C that struck inside an exec(), as in dataclasses: sys.exit would end by the signal.
+        os._exit(130)
     run()
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 from prefect import flow
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.tasks import exponential_backoff
 
 from flows.signals import stopping, was_pressed
 from tasks.apply import apply
@@ -30,17 +29,18 @@ from tasks.progress import make_progress
 from tasks.publish import publish
 from tasks.reconcile import reconcile
 from tasks.reports import note_seconds
+from tasks.retries import retrying
 from tasks.run_folder import open_run
 from tasks.safe_errors import safely
 from tasks.space import missing_space
 
 if TYPE_CHECKING:
+    from prefect import Task
     from prefect.client.schemas.objects import State
     from prefect.futures import PrefectConcurrentFuture
 
     from tasks.run_folder import Run
 
-_JITTER = 0.5
 _POLL_S = 0.2
 _PATIENCE_S = 3.0
 """For chunks that are at work when the run is stopped: Ctrl-C is to take less than 5 s in all."""
@@ -96,7 +96,7 @@ def _work(run: Run) -> State[Any]:
                 with open_engine(run) as live.engine:
                     _apply_all(live, name)
                     if live.failure is None:
-                        reconcile(name, return_state=True)
+                        _reconcile(live, name)
             except DeidflowError as error:
                 live.failure = live.failure or error
             except BaseException:
@@ -122,15 +122,10 @@ def _apply_all(live: Live, name: str) -> None:
     """Run one task per chunk and wait for all of them; whatever no attempt could do gets its outcome."""
     started = time.monotonic()
     ledger = live.run.ledger
-    execution = live.run.config.execution
-    task = apply.with_options(
-        retries=execution.retries,
-        retry_delay_seconds=exponential_backoff(execution.retry_delay_seconds),
-        retry_jitter_factor=_JITTER,
-    )
+    task = retrying(apply, live.run.config.execution)
     live.progress.start("editing", instances_to_do(ledger))
     try:
-        _wait(live, [cast("PrefectConcurrentFuture[Any]", task.submit(name, number)) for number in open_chunks(ledger)])
+        _wait(live, [_submitted(task, name, number) for number in open_chunks(ledger)])
     finally:
         note_seconds(live.run, "apply", time.monotonic() - started)
     for number, error in live.errors.items():
@@ -142,11 +137,25 @@ def _apply_all(live: Live, name: str) -> None:
         live.failure = live.failure or Interrupted("the run was stopped")
 
 
-def _wait(live: Live, futures: list[PrefectConcurrentFuture[Any]]) -> None:
-    """Wait for all chunks; once the run is to stop only for those at work, not for those that sleep before a retry."""
+def _reconcile(live: Live, name: str) -> None:
+    """Read the results back."""
+    if not _wait(live, [_submitted(retrying(reconcile, live.run.config.execution), name)]):
+        live.failure = Interrupted("the run was stopped")
+
+
+def _submitted(task: Task[..., Any], *arguments: object) -> PrefectConcurrentFuture[Any]:
+    return cast("PrefectConcurrentFuture[Any]", task.submit(*arguments))
+
+
+def _wait(live: Live, futures: list[PrefectConcurrentFuture[Any]]) -> bool:
+    """Wait for all tasks, and return whether they ended.
+
+    Once the run is to stop, only those at work are waited for, not those that sleep before a retry.
+    """
     waiting = {future.wrapped_future for future in futures}
     while waiting and not live.run.stop.is_set():
         _, waiting = wait(waiting, timeout=_POLL_S)
     end = time.monotonic() + _PATIENCE_S
     while live.at_work and time.monotonic() < end:
         time.sleep(_POLL_S)
+    return all(future.done() for future in waiting)

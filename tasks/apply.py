@@ -1,6 +1,6 @@
-"""The Prefect task that does one chunk; the only layer that tries again.
+"""The Prefect task that does one chunk.
 
-Public names: ``apply``, ``may_pass``.
+Public names: ``apply``.
 """
 
 from __future__ import annotations
@@ -8,25 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
-from prefect.states import Failed
 
 from tasks.chunks import apply_chunk
 from tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
 from tasks.live import live_run
+from tasks.retries import failed, may_pass
 from tasks.safe_errors import safely
 
 if TYPE_CHECKING:
-    from prefect import Task
-    from prefect.client.schemas.objects import State, TaskRun
+    from prefect.client.schemas.objects import State
 
-_MAY_PASS: Final = "MayPass"  # noqa: S105 (a state's name)
 _MAX_RETRY_AFTER_S: Final = 120.0
-
-
-def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed chunk is tried again: for faults that may pass, and for nothing else."""
-    del task, task_run
-    return state.name == _MAY_PASS
 
 
 @task(name="apply", task_run_name="apply-{number}", persist_result=False, retry_condition_fn=may_pass)
@@ -59,6 +51,5 @@ def apply(run_dir: str, number: int) -> State[Any] | None:
         if isinstance(error, Unusable):
             live.run.stop.set()
         live.errors[number] = error
-        # Returned, not raised: Prefect would log a traceback.
-        return Failed(name=_MAY_PASS if isinstance(error, TransientError) else "Failed", message=str(error))
+        return failed(error)
     return None

@@ -30,7 +30,7 @@ class Live:
         run: The run.
         progress: Shows how far it is.
         engine: Set while chunks are done.
-        at_work: Numbers of the chunks that the engine is at.
+        at_work: Numbers of the chunks that the engine is at; 0 while results are read back.
         errors: What ended the last attempt at a chunk, by its number.
         failure: What ended the work before its time.
         verdict: Of the last report.

@@ -6,14 +6,14 @@ Public names: ``reconcile``.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
-from prefect.states import Failed
 
 from tasks.core.errors import DeidflowError
 from tasks.live import live_run
 from tasks.reports import note_seconds
+from tasks.retries import failed, may_pass
 from tasks.safe_errors import safely
 from tasks.verification import verify_results
 
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 
-@task(name="reconcile", persist_result=False)
+_VERIFICATION: Final = 0
+"""In the place of a chunk's number, which are 1 and more."""
+
+
+@task(name="reconcile", persist_result=False, retry_condition_fn=may_pass)
 def reconcile(run_dir: str) -> State[Any] | None:
     """Check that every result is there and is what it should be, as far as ``verify`` asks.
 
     Args:
         run_dir: Of a run that is live in this process.
+
+    Returns:
+        As ``tasks.apply.apply``; the error is left as the live run's failure.
 
     """
     live = live_run(run_dir)
@@ -34,10 +41,14 @@ def reconcile(run_dir: str) -> State[Any] | None:
     if wanted == "none":
         return None
     started = time.monotonic()
+    live.failure = None
+    live.at_work.add(_VERIFICATION)
     try:
         safely(verify_results)(live.run, live.progress, full=wanted == "full")
     except DeidflowError as error:
         live.failure = error
-        return Failed(message=str(error))
+        return failed(error)
+    finally:
+        live.at_work.discard(_VERIFICATION)
     note_seconds(live.run, "verify", time.monotonic() - started)
     return None

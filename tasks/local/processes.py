@@ -18,11 +18,12 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.errors import Unusable
+from tasks.core.errors import Unusable, os_error_text
 from tasks.core.garbage import relax_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 
 _PRELOADED: Final = ["__main__", "tasks.local.worker", "tasks.local.verifier"]
@@ -50,6 +51,23 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+class _Pool(ProcessPoolExecutor):
+    """Starts its processes with the first piece of work, and says in plain words why it cannot."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See ``ProcessPoolExecutor.submit``.
+
+        Raises:
+            Unusable: The processes cannot be started.
+
+        """
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except OSError as error:
+            text = f"worker processes cannot be started: {os_error_text(error)}"
+            raise Unusable(f"{text}; they need memory, and a folder for temporary files (TMPDIR)") from None
+
+
 def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:
     """Return a pool of clean processes: the parent has threads, locks and connections that they must not copy.
 
@@ -72,7 +90,7 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         )
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments)
+    return _Pool(workers, mp_context=context, initializer=start, initargs=arguments)
 
 
 def stop_pool(pool: ProcessPoolExecutor) -> None:

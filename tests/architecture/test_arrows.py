@@ -26,7 +26,7 @@ ARROWS: Final = {
     "tasks.core": {"tasks.core"},
 }
 PREFECT_MODULES: Final = {"flows.bulk_edit", "flows.serve"} | {
-    f"tasks.{name}" for name in ("load", "plan", "apply", "reconcile", "publish")
+    f"tasks.{name}" for name in ("load", "plan", "apply", "reconcile", "publish", "retries")
 }
 # flows.environment sets Prefect's settings before Prefect is imported.
 ENVIRONMENT_MODULES: Final = {"tasks.settings", "flows.environment"}

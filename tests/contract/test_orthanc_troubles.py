@@ -110,6 +110,18 @@ def test_a_server_that_is_busy_twice_is_asked_again(job: Job, server: Server) ->
     assert set(server.originals()) <= originals
 
 
+def test_a_server_that_is_busy_while_results_are_read_back(job: Job, server: Server) -> None:
+    """503 to the first of these requests: they are all made again, and the run is done."""
+    server.upload(DEMO_DATA / "CT")
+    job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
+    with OrthancProxy(server.url) as proxy:
+        busy = proxy.add(Answer(503), lambda request, _: request.path.endswith("/file"), times=2)
+        write(job, server, source={"orthanc": proxy.url}, verify="full")
+        done = job("run", "job.yaml", "--run-id", "busy")
+
+    assert (0, 2) == (done.code, busy.hits), done.err
+
+
 def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(job: Job, server: Server) -> None:
     """No result counts as failed for it: exit code 3, and ``resume`` reads them back without making one anew."""
     server.upload(DEMO_DATA / "CT")

@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace, environment: dict[str, str]) -> int:
                 return runner.run(runner.draw(seed, options.injury))
 
             if number:
-                return _table("local", [on_folders(int(number))], 0.0)
+                return _only("local", on_folders(int(number)))
             times = ", ".join(f"{name} {runner.calm(name).seconds:.1f} s" for name in runner.profiles())
             print(f"undisturbed runs: {times}", flush=True)
             failed |= _many("local", options.local, options.jobs, first, on_folders)
@@ -86,11 +86,22 @@ def _run(options: argparse.Namespace, environment: dict[str, str]) -> int:
                 return servers.run(servers.draw(seed, options.injury))
 
             if number:
-                return _table("orthanc", [on_servers(int(number))], 0.0)
+                return _only("orthanc", on_servers(int(number)))
             counts = ", ".join(f"{name} {servers.calm(name).requests} requests" for name in ENGINES)
             print(f"undisturbed runs: {counts}", flush=True)
             failed |= _many("orthanc", options.orthanc, options.jobs, first, on_servers)
     return failed
+
+
+def _only(engine: str, verdict: Verdict) -> int:
+    _show(verdict)
+    return _table(engine, [verdict], 0.0)
+
+
+def _show(verdict: Verdict) -> None:
+    print(f"{'NOT EQUAL' if verdict.problems else 'equal'} {verdict.moment}\n   codes {verdict.codes}", flush=True)
+    for problem in verdict.problems:
+        print(f"   {problem}", flush=True)
 
 
 def _many(engine: str, target: int, jobs: int, first: int, run: Callable[[int], Verdict]) -> int:
@@ -113,9 +124,7 @@ def _until(target: int, jobs: int, first: int, run: Callable[[int], Verdict]) ->
                 verdicts.append(verdict)
                 struck = sum(one.struck for one in verdicts)
                 if verdict.problems:
-                    print(f"NOT EQUAL {verdict.moment}\n   codes {verdict.codes}", flush=True)
-                    for problem in verdict.problems:
-                        print(f"   {problem}", flush=True)
+                    _show(verdict)
                 elif struck % 20 == 0:
                     print(f"{struck} of {target} struck, {time.monotonic() - started:.0f} s", flush=True)
                 if struck + len(waiting) < target:

@@ -1,0 +1,42 @@
+"""Which tasks Prefect tries again: those that failed by a fault that may pass. No other layer tries anything again.
+
+Public names: ``failed``, ``may_pass``, ``retrying``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from prefect.states import Failed
+from prefect.tasks import exponential_backoff
+
+from tasks.core.errors import DeidflowError, TransientError
+
+if TYPE_CHECKING:
+    from prefect import Task
+    from prefect.client.schemas.objects import State, TaskRun
+
+    from tasks.core.config import Execution
+
+_MAY_PASS: Final = "MayPass"  # noqa: S105 (a state's name)
+_JITTER: Final = 0.5
+
+
+def failed(error: DeidflowError) -> State[Any]:
+    """Return the state of a task that failed; raised, an error would have its traceback logged by Prefect."""
+    return Failed(name=_MAY_PASS if isinstance(error, TransientError) else "Failed", message=str(error))
+
+
+def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether a failed task is tried again: for faults that may pass, and for nothing else."""
+    del task, task_run
+    return state.name == _MAY_PASS
+
+
+def retrying(task: Task[..., Any], execution: Execution) -> Task[..., Any]:
+    """Return a task that is tried again as ``execution`` says, each time after a longer pause."""
+    return task.with_options(
+        retries=execution.retries,
+        retry_delay_seconds=exponential_backoff(execution.retry_delay_seconds),
+        retry_jitter_factor=_JITTER,
+    )
