@@ -155,8 +155,10 @@ _SPELLINGS: Final[tuple[Body, ...]] = (
     {"Replace": {_IMAGES: [{"(0010,0010)": "x"}]}},
     {"Replace": {_IMAGES: [{"Rows": "", "PatientName": "x"}]}},
     {"Replace": {"0012,0022": "x"}},
+    {"Replace": {"IssuerOfClinicalTrialProtocolID": "x"}},
 )
-"""An element twice, a tag in parentheses and an empty number in an item, and an attribute of 2022."""
+"""An element twice, a tag in parentheses and an empty number in an item, and an attribute of 2022 by its
+number and by its keyword."""
 
 _OTHERS: Final[tuple[Body, ...]] = (
     {"Force": True}, {"Force": False}, {"KeepSource": True}, {"Permissive": True},
