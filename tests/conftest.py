@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +18,14 @@ import pytest
 from filelock import FileLock
 
 from tests.jobs import DEMO_DATA, Job
+from tests.memory import IN_MEMORY
 from tests.zygote import Zygote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SERVER_START_SECONDS = 90
+SERVER_STOP_SECONDS = 10
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +37,14 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def prefect_home(shared_folder: Path) -> Path:
-    """Prefect's home folder, where everything that it stores ends up."""
-    return shared_folder / "prefect-home"
+    """Prefect's home folder, where everything that it stores ends up: in memory, since a slow disk locks its SQLite."""
+    note = shared_folder / "prefect-home"
+    with FileLock(f"{note}.lock"):
+        if not note.exists():
+            made = Path(tempfile.mkdtemp(prefix="deidflow-prefect-", dir=IN_MEMORY)) / "home"
+            made.mkdir()
+            note.write_text(str(made))
+        return Path(note.read_text())
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +55,6 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
     with FileLock(f"{note}.lock"):
         users.write_text(str(int(users.read_text()) + 1) if users.exists() else "1")
         if not note.exists():
-            prefect_home.mkdir()
             note.write_text(start_prefect_server(prefect_home))
         process, port = note.read_text().split()
     yield {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
@@ -53,8 +62,19 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
         left = int(users.read_text()) - 1
         users.write_text(str(left))
         if left == 0:
-            os.kill(int(process), signal.SIGTERM)
-            note.unlink()
+            _stop(int(process))
+            shutil.rmtree(prefect_home.parent, ignore_errors=True)
+
+
+def _stop(process: int) -> None:
+    """End a process that is no child of this one."""
+    os.kill(process, signal.SIGTERM)
+    deadline = time.monotonic() + SERVER_STOP_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(process, 0)
+            time.sleep(0.1)
+        os.kill(process, signal.SIGKILL)
 
 
 def start_prefect_server(home: Path, port: int = 0) -> str:
@@ -87,9 +107,7 @@ def start_prefect_server(home: Path, port: int = 0) -> str:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return f"{started.stdout.strip()} {port}"
         time.sleep(0.2)
-    message = (
-        f"the Prefect server did not start within {SERVER_START_SECONDS} s; see {log.name} in pytest's base folder"
-    )
+    message = f"the Prefect server did not start within {SERVER_START_SECONDS} s; see {log}"
     raise RuntimeError(message)
 
 

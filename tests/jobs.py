@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tests.zygote import Forked, Zygote
 
-COMMAND_S = 110.0
-"""A command that takes longer hangs."""
+COMMAND_S = 150.0
+"""A command that takes longer hangs. Prefect's client asks a server that is lost again for a minute."""
 
 DEMO_DATA = Path(__file__).parents[1] / "configs" / "demo-data"
 KEY = "00112233445566778899aabbccddeeff" * 2

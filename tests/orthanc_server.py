@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from tests.memory import IN_MEMORY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,7 +29,6 @@ ROOTS_VARIABLE = "DEIDFLOW_TEST_ORTHANC_ROOTS"
 
 START_S = 60.0
 STOP_S = 30.0
-_MEMORY = Path("/dev/shm")  # noqa: S108 (a file system in memory: tests write thousands of small files)
 
 
 def installed() -> bool:
@@ -71,7 +72,7 @@ class OrthancServer:
 
     def __enter__(self) -> Self:
         """Start it and wait until it answers."""
-        parent = self.root / "tmp" if self.root else _MEMORY if _MEMORY.is_dir() else None
+        parent = self.root / "tmp" if self.root else IN_MEMORY
         self._folder = Path(tempfile.mkdtemp(prefix="orthanc-", dir=parent))
         inside = Path("/") / self._folder.relative_to(self.root) if self.root else self._folder
         port = _free_port()

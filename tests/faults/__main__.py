@@ -20,6 +20,7 @@ from tests.conftest import start_prefect_server
 from tests.faults.injector import why_not
 from tests.faults.runner import Runner
 from tests.faults.with_orthanc import ENGINES, OrthancRunner
+from tests.memory import IN_MEMORY
 from tests.orthanc_server import BINARY, installed
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def main() -> int:
     if missing:
         print(missing, file=sys.stderr)
         return _FAILED
-    with tempfile.TemporaryDirectory(prefix="deidflow-prefect-") as folder:
+    with tempfile.TemporaryDirectory(prefix="deidflow-prefect-", dir=IN_MEMORY) as folder:
         home = Path(folder) / "home"
         home.mkdir()
         process, port = start_prefect_server(home).split()

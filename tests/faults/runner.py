@@ -23,6 +23,7 @@ from tests.faults.injector import Injector, Profile, library
 from tests.faults.local import SHAPES, Moment, Shape, draw
 from tests.faults.state import State, difference, difference_but_one, state_of
 from tests.jobs import COMMAND_S, Finished, Job, Running
+from tests.memory import IN_MEMORY
 from tests.zygote import Zygote
 
 RUN_ID: Final = "run"
@@ -34,7 +35,6 @@ _SECOND_SIGNAL_S: Final = 0.3
 _KILLED: Final = -signal.SIGKILL
 _ENDED: Final = (0, 1)
 _UNKIND: Final = ("Traceback", "mistake in deidflow", "please report it")
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 (a folder in memory, where there is one)
 
 
 @dataclass
@@ -90,8 +90,7 @@ class Runner:
         """Take the environment of a client of a Prefect server, and the kinds of jobs to have."""
         self._shapes = shapes
         self._environment = environment
-        parent = _MEMORY if _MEMORY.is_dir() else None
-        self._root = Path(tempfile.mkdtemp(prefix="deidflow-faults-", dir=parent))
+        self._root = Path(tempfile.mkdtemp(prefix="deidflow-faults-", dir=IN_MEMORY))
         self._lock = threading.Lock()
         self._calm: dict[Shape, Calm] = {}
         self.victim = Victim(self._root / "prefect-victim")

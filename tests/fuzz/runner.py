@@ -25,6 +25,7 @@ from tests.fuzz.dicom_check import check_dicom, timer
 from tests.fuzz.dicom_mutations import mutated
 from tests.fuzz.manifests import check_manifest, mutated_manifest
 from tests.fuzz.seeds import Seed, seeds
+from tests.memory import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +38,6 @@ _MAX_ADDRESS_BYTES: Final = 3 << 30
 """What a process may map: a guard against an input that would take the machine along."""
 
 _MOST_FAULTS: Final = 50
-_MEMORY_FOLDER: Final = "/dev/shm"  # noqa: S108 (a private folder is made below it)
 
 
 class _Hang(BaseException):
@@ -126,8 +126,7 @@ def run_batch(seed: int, numbers: range, note: Callable[[int], None] = lambda _:
     """
     tally = Tally()
     signal.signal(signal.SIGVTALRM, _stop)
-    base = _MEMORY_FOLDER if Path(_MEMORY_FOLDER).is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="deidflow-fuzz-", dir=base) as folder:
+    with tempfile.TemporaryDirectory(prefix="deidflow-fuzz-", dir=IN_MEMORY) as folder:
         for number in numbers:
             note(number)
             run_one(seed, number, Path(folder), tally)

@@ -20,6 +20,7 @@ from tasks.core.pseudonyms import Key
 from tasks.core.request import Operation
 from tasks.local.routes import BulkRoutes
 from tasks.local.store import relative_path
+from tests.memory import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from tasks.core.engine import InstanceResult, PlannedInstance
 
 KEY = Key(b"parity" * 6)
-_MEMORY = Path("/dev/shm")  # noqa: S108 (a file system in memory)
 _RACE = "Study not found"
 """What 1.12.7 now and then answers, with 404/17, when it reconstructs the results of several studies."""
 
@@ -172,7 +172,7 @@ class LocalSide:
     def __init__(self, *, hardening: bool = False) -> None:
         """Prepare an empty folder."""
         self.hardening = hardening
-        self._folder = Path(tempfile.mkdtemp(prefix="parity-", dir=_MEMORY if _MEMORY.is_dir() else None))
+        self._folder = Path(tempfile.mkdtemp(prefix="parity-", dir=IN_MEMORY))
 
     def __enter__(self) -> Self:
         """Return itself."""
