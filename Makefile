@@ -55,13 +55,13 @@ test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc wit
 test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
 	$(BIN)/python -m pytest -m long tests/prefect
 
-test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (30 minutes)
+test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (12 minutes)
+test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity
 
 lint: $(STAMP)  ## style, format and types; changes nothing
