@@ -1,7 +1,8 @@
 """The engine that lets an Orthanc do the work: each call a job, its outcome known for every instance.
 
-Per call at most four requests and the polls: the instances are still there; the server's last change; the job; what its
-outputs were made from. What failed is asked for one by one.
+Per call four requests and the polls: the instances are still there; the server's last change; the job; what its outputs
+were made from. A fifth for jobs that take so long that the server may have been started again meanwhile. What failed is
+asked for one by one.
 
 Public names: ``OrthancEngine``, ``OrthancEngineSettings``.
 """
@@ -24,6 +25,7 @@ from tasks.orthanc.lost_jobs import find_jobs
 from tasks.orthanc.mapping import delete_instances, last_change, map_outputs, outputs_since
 from tasks.orthanc.probe import probe
 from tasks.orthanc.resources import still_there
+from tasks.orthanc.restarted_jobs import copies_from_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -134,8 +136,7 @@ class OrthancEngine:
         if memory.state is not CallState.REDO:
             job = self._stop_job(call, memory)
             made = set(self._outputs_of(memory))
-            # A 1.10.1 that is killed starts its jobs anew: such a job ends well, too, and does not list all the copies
-            # that it made before.
+            # See restarted_jobs: a job that ended well need not list all that it made.
             if job is not None and job.state is JobState.SUCCESS and made == set(job.output_instances):
                 return job
             leftovers |= made
@@ -206,7 +207,8 @@ class OrthancEngine:
     def _send_and_wait(self, call: Call, stopped: Stopped) -> Job | BadRequest:
         """Send the call and wait for its job, or return why the server refuses its arguments for good."""
         ids = _ids(call)
-        self._journal.intend(call.number, last_change(self._client), call.instances)
+        since = last_change(self._client)
+        self._journal.intend(call.number, since, call.instances)
         try:
             job_id = submit(
                 self._client, call.request.operation, self._body(call), ids, user_data=self._user_data(call)
@@ -230,8 +232,11 @@ class OrthancEngine:
         if job.state is not JobState.SUCCESS:
             self._settle(call)
             raise job.failure or JobFailed(job.error_code)
-        if len(job.output_instances) != len(ids) and self._settle(call) is None:
-            raise TransientError("the Orthanc was started again while the job ran")
+        if len(job.output_instances) != len(ids):
+            if self._settle(call) is None:
+                raise TransientError("the Orthanc was started again while the job ran")
+        elif copies := copies_from_before(self._client, since, job, ids):
+            delete_instances(self._client, copies)
         self._seconds_per_instance = job.runtime_s / len(ids)
         return job
 

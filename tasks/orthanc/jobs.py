@@ -7,12 +7,8 @@ The server's work for one instance grows with the size of its job. Tiny instance
 job of 100, 1.3 ms of 200, 1.9 ms of 500, 4.1 ms of 1,000, 7.6 ms of 2,000, 12.8 ms of 3,000. On 1.12.7: 1.6 ms of 100,
 1.7 ms of 200, 2.1 ms of 500, 3.2 ms of 1,000, 8.5 ms of 2,000. Jobs of 200 to 500 are best.
 
-A server that was killed and started again does one of two things with a job that ran. 1.12.7 has it in Failure with
-code 0. 1.10.1 runs it again from the start, under other UIDs, and since the call is permissive it ends in Success:
-without the instances that are there from before, and with second copies of others (1,500 instances, killed after 295:
-1,452 outputs, 48 originals only among the outputs from before, 248 with two). Its ``CreationTime`` is then that of the
-restart, by which ``wait`` knows it. So a job that may have lived through a restart is whole only when
-``mapping.outputs_since`` finds its own outputs and no others.
+A server that was killed and started again has a job that ran in Failure with code 0 (1.12.7) or runs it again from the
+start (1.10.1): see ``tasks.orthanc.restarted_jobs``.
 
 Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``cancel``.
 """
@@ -47,7 +43,6 @@ _QUIET_S: Final = 2.0
 """No change for so long: a paused job's threads have ended."""
 
 _OK: Final = 200
-_STOPPED: Final = 0
 
 
 class JobState(StrEnum):
@@ -82,7 +77,6 @@ class Job(NamedTuple):
         user_data: What the caller sent along (1.12.9 on), None when it does not say.
         progress: 0 to 100.
         runtime_s: How long it has been running, without waiting.
-        created: When the server made it, or loaded it again after a restart, by its own clock.
 
     """
 
@@ -98,7 +92,6 @@ class Job(NamedTuple):
     user_data: object
     progress: int
     runtime_s: float
-    created: str = ""
 
     @property
     def output_instances(self) -> tuple[str, ...]:
@@ -180,20 +173,15 @@ def wait(
     Raises:
         Interrupted: ``stopped`` said so.
         DeadlineExceeded: It has not ended; it is still there.
-        JobFailed: The server was started again meanwhile, and has begun it anew.
         NotFound: The server has forgotten it.
         DeidflowError: See ``tasks.orthanc.errors``.
 
     """
     end = time.monotonic() + deadline_s
-    created = ""
     _sleep(min(max(expected_s, FIRST_POLL_S), deadline_s), stopped)
     while True:
         asked = time.monotonic()
         job = read_job(client, job_id)
-        created = created or job.created
-        if job.created != created:
-            raise JobFailed(_STOPPED)
         if job.state.is_final:
             return job
         if asked >= end:
@@ -297,7 +285,6 @@ def parse_job(item: Any) -> Job:
             user_data=item.get("UserData"),
             progress=int(item.get("Progress", 0)),
             runtime_s=float(item.get("EffectiveRuntime", 0.0)),
-            created=str(item.get("CreationTime", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _strange() from None

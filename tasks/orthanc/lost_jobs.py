@@ -2,7 +2,7 @@
 
 Source: ``/jobs?expand``; ``ParentResources`` since 1.11.3, ``UserData`` since 1.12.9.
 
-Public names: ``find_jobs``.
+Public names: ``find_jobs``, ``all_jobs``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def find_jobs(
     wanted = frozenset(instance_ids)
     end = time.monotonic() + deadline_s
     found = []
-    for job in _all_jobs(client):
+    for job in all_jobs(client):
         if job.is_anonymization != (operation is Operation.ANONYMIZE) or job.instances not in (None, len(wanted)):
             continue
         if user_data is not None and job.user_data is not None:
@@ -69,7 +69,13 @@ def find_jobs(
     return found
 
 
-def _all_jobs(client: OrthancClient) -> Iterator[Job]:
+def all_jobs(client: OrthancClient) -> Iterator[Job]:
+    """Read every bulk job, modification or anonymization that the server still knows (``GET /jobs?expand``).
+
+    Raises:
+        DeidflowError: See ``tasks.orthanc.errors``.
+
+    """
     answer = client.get("jobs", expand="")
     if not isinstance(answer, list):
         raise ServerError("the list of jobs is not what an Orthanc sends; does a proxy answer for it?", _OK)

@@ -3,7 +3,8 @@
 ``AnonymizedFrom`` and ``ModifiedFrom`` of an instance hold the identifier of its original (reference 7), seen on 1.10.1
 and 1.12.7; those of the levels above hold one of several and are not used.
 
-Public names: ``Result``, ``Results``, ``map_outputs``, ``outputs_since``, ``last_change``, ``delete_instances``.
+Public names: ``Result``, ``Results``, ``map_outputs``, ``outputs_since``, ``new_instances``, ``last_change``,
+``delete_instances``.
 """
 
 from __future__ import annotations
@@ -131,11 +132,17 @@ def outputs_since(client: OrthancClient, change: int, instance_ids: Collection[s
 
     """
     originals = frozenset(instance_ids)
-    new = dict.fromkeys(name for name in _new_instances(client, change) if name not in originals)
+    new = dict.fromkeys(name for name in new_instances(client, change) if name not in originals)
     return {item.id: origin for item in read_content(client, new) for origin in item.origins if origin in originals}
 
 
-def _new_instances(client: OrthancClient, change: int) -> Iterator[str]:
+def new_instances(client: OrthancClient, change: int) -> Iterator[str]:
+    """Yield the instances that the server took in since a change, in that order (``GET /changes?since``).
+
+    Raises:
+        DeidflowError: See ``tasks.orthanc.errors``.
+
+    """
     done = False
     while not done:
         answer = client.get("changes", since=change, limit=BATCH)

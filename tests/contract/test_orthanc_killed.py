@@ -231,3 +231,27 @@ def test_a_server_that_is_back_before_anybody_asks(
         assert 0 == process.end().code
         _assert_done_once(server)
     assert calm == report_of(job, "blink")
+
+
+def test_a_copy_that_the_job_does_not_list(
+    job: Job,
+    served: Callable[[bool], contextlib.AbstractContextManager[Server]],
+    calm: tuple[object, object],
+) -> None:
+    """What a 1.10.1 leaves behind that was killed and runs its job again to a good end: it is removed."""
+    with served(False) as server, OrthancProxy(server.url) as proxy:
+        _prepare(job, server, proxy.url)
+        victim = server.get("instances")[7]
+
+        def leave_copy() -> None:
+            call = {"Resources": [victim], "DicomVersion": "2021b"}
+            httpx.post(f"{server.url}/tools/bulk-anonymize", json=call).raise_for_status()
+            server.running.kill()
+            server.running.start()
+
+        proxy.add(Run(leave_copy, before=True), lambda request, _: request.path.startswith("/tools/bulk-anonymize"))
+        done = job("run", "job.yaml", "--run-id", "copied")
+
+        assert 0 == done.code, done.err
+        _assert_done_once(server)
+    assert calm == report_of(job, "copied")
