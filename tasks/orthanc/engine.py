@@ -1,8 +1,8 @@
 """The engine that lets an Orthanc do the work: each call a job, its outcome known for every instance.
 
-Per call four requests and the polls: the instances are still there; the server's last change; the job; what its outputs
-were made from. A fifth for jobs that take so long that the server may have been started again meanwhile. What failed is
-asked for one by one.
+Per call four requests and the polls: the instances are still there; the job; the changes, for what a server left behind
+that was started again meanwhile; what the outputs were made from. The first call, and one after a pause, asks for the
+server's last change before. What failed is asked for one by one.
 
 Public names: ``OrthancEngine``, ``OrthancEngineSettings``.
 """
@@ -18,11 +18,12 @@ from tasks.core.engine import CallState, InstanceResult
 from tasks.core.errors import Interrupted, TransientError
 from tasks.core.identifiers import Level
 from tasks.core.outcomes import Outcome, ReasonCode
+from tasks.orthanc.changes import Changes
 from tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
 from tasks.orthanc.hardening import hardened_body
 from tasks.orthanc.jobs import Job, JobState, cancel, read_job, submit, wait
 from tasks.orthanc.lost_jobs import find_jobs
-from tasks.orthanc.mapping import delete_instances, last_change, map_outputs, outputs_since
+from tasks.orthanc.mapping import delete_instances, map_outputs, outputs_since
 from tasks.orthanc.probe import probe
 from tasks.orthanc.resources import still_there
 from tasks.orthanc.restarted_jobs import copies_from_before
@@ -47,6 +48,10 @@ _PACE_MARGIN: Final = 1.15
 
 _GRACE_S: Final = 1.0
 """A server may still be reading a request whose connection broke; its job appears a moment later."""
+
+_RECENTLY_S: Final = 2.0
+"""How old the last known change may be when a call goes out: what others made since of its originals is not told from
+what it leaves behind itself."""
 
 _TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
 _GONE: Final = "the Orthanc does not hold the instance any more"
@@ -78,6 +83,7 @@ class OrthancEngine:
     ) -> None:
         """Take a client, which the engine closes, and the memory of its calls."""
         self._client = client
+        self._changes = Changes(client)
         self._server = server
         self._journal = journal
         self._settings = settings
@@ -207,7 +213,7 @@ class OrthancEngine:
     def _send_and_wait(self, call: Call, stopped: Stopped) -> Job | BadRequest:
         """Send the call and wait for its job, or return why the server refuses its arguments for good."""
         ids = _ids(call)
-        since = last_change(self._client)
+        since = self._changes.newest(within_s=_RECENTLY_S)
         self._journal.intend(call.number, since, call.instances)
         try:
             job_id = submit(
@@ -235,7 +241,7 @@ class OrthancEngine:
         if len(job.output_instances) != len(ids):
             if self._settle(call) is None:
                 raise TransientError("the Orthanc was started again while the job ran")
-        elif copies := copies_from_before(self._client, since, job, ids):
+        elif copies := copies_from_before(self._client, self._changes, since, job, ids):
             delete_instances(self._client, copies)
         self._seconds_per_instance = job.runtime_s / len(ids)
         return job

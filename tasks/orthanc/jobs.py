@@ -20,8 +20,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tasks.core.errors import Interrupted
+from tasks.orthanc.changes import Changes
 from tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound, ServerError
-from tasks.orthanc.mapping import last_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -248,10 +248,11 @@ def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
 
 def _wait_until_quiet(client: OrthancClient, deadline_s: float) -> None:
     end = time.monotonic() + deadline_s
-    last = last_change(client)
+    changes = Changes(client)
+    last = changes.newest()
     while True:
         time.sleep(_QUIET_S)
-        now = last_change(client)
+        now = changes.newest()
         if now == last:
             return
         if time.monotonic() >= end:

@@ -3,8 +3,7 @@
 ``AnonymizedFrom`` and ``ModifiedFrom`` of an instance hold the identifier of its original (reference 7), seen on 1.10.1
 and 1.12.7; those of the levels above hold one of several and are not used.
 
-Public names: ``Result``, ``Results``, ``map_outputs``, ``outputs_since``, ``new_instances``, ``last_change``,
-``delete_instances``.
+Public names: ``Result``, ``Results``, ``map_outputs``, ``outputs_since``, ``delete_instances``.
 """
 
 from __future__ import annotations
@@ -12,17 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tasks.core.identifiers import DicomIdentifiers, Level
-from tasks.orthanc.client import BATCH
+from tasks.orthanc.changes import Changes
 from tasks.orthanc.content import Resource, batched, read_content
-from tasks.orthanc.errors import BadRequest, NotFound, ServerError
+from tasks.orthanc.errors import BadRequest, NotFound
 from tasks.orthanc.resources import still_there
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from tasks.orthanc.client import OrthancClient
 
-_OK: Final = 200
 _DELETE_ATTEMPTS: Final = 3
 
 
@@ -108,11 +106,6 @@ def _result(instance: Resource, found: Mapping[str, Resource]) -> Result | None:
     )
 
 
-def last_change(client: OrthancClient) -> int:
-    """Return the number of the server's latest change, 0 when there is none (``GET /changes?last``)."""
-    return _number(client.get("changes", last=""), "Last")
-
-
 def outputs_since(client: OrthancClient, change: int, instance_ids: Collection[str]) -> dict[str, str]:
     """Find what has been made from the originals of a call since a change.
 
@@ -121,7 +114,7 @@ def outputs_since(client: OrthancClient, change: int, instance_ids: Collection[s
 
     Args:
         client: The server.
-        change: ``last_change`` before the call was sent.
+        change: ``Changes.newest`` before the call was sent.
         instance_ids: The originals of the call.
 
     Returns:
@@ -132,34 +125,8 @@ def outputs_since(client: OrthancClient, change: int, instance_ids: Collection[s
 
     """
     originals = frozenset(instance_ids)
-    new = dict.fromkeys(name for name in new_instances(client, change) if name not in originals)
+    new = dict.fromkeys(name for name in Changes(client).new_instances(change) if name not in originals)
     return {item.id: origin for item in read_content(client, new) for origin in item.origins if origin in originals}
-
-
-def new_instances(client: OrthancClient, change: int) -> Iterator[str]:
-    """Yield the instances that the server took in since a change, in that order (``GET /changes?since``).
-
-    Raises:
-        DeidflowError: See ``tasks.orthanc.errors``.
-
-    """
-    done = False
-    while not done:
-        answer = client.get("changes", since=change, limit=BATCH)
-        last = _number(answer, "Last")
-        changes = answer.get("Changes", [])
-        # An empty page has the number that was asked for, or 0; without progress there is nothing more.
-        done = answer.get("Done") is True or not changes or last <= change
-        change = last
-        yield from (str(entry["ID"]) for entry in changes if entry.get("ChangeType") == "NewInstance")
-
-
-def _number(answer: object, key: str) -> int:
-    value = answer.get(key) if isinstance(answer, dict) else None
-    if not isinstance(value, int):
-        text = "the answer about changes is not what an Orthanc sends; does a proxy answer for it?"
-        raise ServerError(text, _OK)
-    return value
 
 
 def delete_instances(client: OrthancClient, instance_ids: Iterable[str]) -> None:

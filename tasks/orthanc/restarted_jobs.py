@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from tasks.orthanc.content import read_content
 from tasks.orthanc.lost_jobs import all_jobs
-from tasks.orthanc.mapping import new_instances
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from tasks.orthanc.changes import Changes
     from tasks.orthanc.client import OrthancClient
     from tasks.orthanc.jobs import Job
 
@@ -27,7 +27,9 @@ _START_S: Final = 0.03
 """No server is back sooner: on a fast machine, with an empty index, Orthanc answers after 0.035 s."""
 
 
-def copies_from_before(client: OrthancClient, change: int, job: Job, instance_ids: Collection[str]) -> list[str]:
+def copies_from_before(
+    client: OrthancClient, changes: Changes, since: int, job: Job, instance_ids: Collection[str]
+) -> list[str]:
     """Find the results of a job's first life, when it ended well in its second.
 
     One request as a rule, none for a job that was too short; two when other jobs wrote at the same time. Results that
@@ -35,7 +37,8 @@ def copies_from_before(client: OrthancClient, change: int, job: Job, instance_id
 
     Args:
         client: The server.
-        change: ``mapping.last_change`` before the job was made.
+        changes: Of that server.
+        since: A change before the job was made.
         job: In state Success.
         instance_ids: What it was given.
 
@@ -50,7 +53,7 @@ def copies_from_before(client: OrthancClient, change: int, job: Job, instance_id
         return []
     outputs, originals = frozenset(job.output_instances), frozenset(instance_ids)
     before: set[str] = set()
-    for name in new_instances(client, change):
+    for name in changes.new_instances(since):
         if name in outputs:
             break
         if name not in originals:

@@ -88,18 +88,12 @@ def _is_bulk_call(request: Request, answer: Response | None) -> bool:
     return answer is not None and answer.status == 200 and request.path.startswith("/tools/bulk-anonymize")
 
 
-def _job_state(request: Request, answer: Response | None) -> str:
-    if answer is None or request.method != "GET" or not request.path.startswith("/jobs/"):
-        return ""
-    return str(json.loads(answer.body)["State"])
-
-
-def _is_running(request: Request, answer: Response | None) -> bool:
-    return _job_state(request, answer) == "Running"
+def _is_poll(request: Request, _: Response | None) -> bool:
+    return request.method == "GET" and request.path.startswith("/jobs/")
 
 
 def _has_ended_well(request: Request, answer: Response | None) -> bool:
-    return _job_state(request, answer) == "Success"
+    return _is_poll(request, answer) and answer is not None and json.loads(answer.body)["State"] == "Success"
 
 
 def _pause(url: str) -> None:
@@ -120,19 +114,20 @@ def _assert_done_once(server: Server) -> None:
 
 @pytest.mark.parametrize("save", NOT_SAVED_AND_SAVED)
 @pytest.mark.parametrize(
-    ("moment", "paused"),
+    ("hold", "moment", "paused"),
     [
-        pytest.param(_is_bulk_call, False, id="before-the-job-id"),
-        pytest.param(_is_bulk_call, True, id="before-the-job-id-still-running", marks=pytest.mark.versions),
-        pytest.param(_is_running, True, id="while-the-job-runs"),
-        pytest.param(_is_running, False, id="while-the-job-runs-on", marks=pytest.mark.versions),
-        pytest.param(_has_ended_well, False, id="before-the-result-is-recorded"),
+        pytest.param(Hold(), _is_bulk_call, False, id="before-the-job-id"),
+        pytest.param(Hold(), _is_bulk_call, True, id="before-the-job-id-still-running", marks=pytest.mark.versions),
+        pytest.param(Hold(before=True), _is_poll, True, id="while-the-job-runs"),
+        pytest.param(Hold(before=True), _is_poll, False, id="while-the-job-runs-on", marks=pytest.mark.versions),
+        pytest.param(Hold(), _has_ended_well, False, id="before-the-result-is-recorded"),
     ],
 )
 def test_a_killed_flow(
     job: Job,
     served: Callable[[bool], contextlib.AbstractContextManager[Server]],
     calm: tuple[object, object],
+    hold: Hold,
     moment: Callable[[Request, Response | None], bool],
     paused: bool,
     save: bool,
@@ -140,7 +135,7 @@ def test_a_killed_flow(
     """Kill -9 of the flow, then resume: every instance done once, no second copy, the report of an undisturbed run."""
     with served(save) as server, OrthancProxy(server.url) as proxy:
         _prepare(job, server, proxy.url)
-        held = proxy.add(Hold(), moment)
+        held = proxy.add(hold, moment)
         process = job.start("run", "job.yaml", "--run-id", "killed")
         assert held.reached.wait(PATIENTLY_S)
         if paused:
@@ -220,7 +215,7 @@ def test_a_server_that_is_back_before_anybody_asks(
     """The server is killed and back between two polls: that it began its job anew is noticed all the same."""
     with served(save) as server, OrthancProxy(server.url) as proxy:
         _prepare(job, server, proxy.url)
-        held = proxy.add(Hold(), _is_running)
+        held = proxy.add(Hold(before=True), _is_poll)
         process = job.start("run", "job.yaml", "--run-id", "blink")
         assert held.reached.wait(PATIENTLY_S)
         server.wait_for(COUNT + 20)

@@ -11,10 +11,11 @@ from tasks.core.errors import Interrupted
 from tasks.core.identifiers import Level
 from tasks.core.outcomes import ReasonCode
 from tasks.core.request import Operation
+from tasks.orthanc.changes import Changes
 from tasks.orthanc.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
 from tasks.orthanc.jobs import JobState, cancel, read_job, submit, wait
 from tasks.orthanc.lost_jobs import find_jobs
-from tasks.orthanc.mapping import delete_instances, last_change, map_outputs, outputs_since
+from tasks.orthanc.mapping import delete_instances, map_outputs, outputs_since
 from tasks.orthanc.probe import probe
 from tasks.orthanc.resources import resolve, still_there
 from tests.orthanc.shelf import UNKNOWN, ids_of, lose_file, store
@@ -42,7 +43,7 @@ def test_every_original_is_mapped(
     """Two studies, two series each: new identifiers from the level of the call down, hierarchy kept, one request."""
     uploads = store(client, studies=2, series=2, instances=2)
     ids = ids_of(uploads)
-    since = last_change(client)
+    since = Changes(client).newest()
     job = wait(client, submit(client, operation, body, ids), PATIENTLY_S)
     client.counts.clear()
     found = map_outputs(client, job.outputs, ids)
@@ -78,7 +79,7 @@ def test_edit_in_place(client: OrthancClient) -> None:
     ids = ids_of(store(client, instances=2))
     keep = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
     body = {"Replace": {"StudyDescription": "x"}, "Keep": keep, "Force": True, "Level": "Study"}
-    since = last_change(client)
+    since = Changes(client).newest()
     job = wait(client, submit(client, Operation.MODIFY, body, ids), PATIENTLY_S)
 
     found = map_outputs(client, job.outputs, ids)
@@ -122,7 +123,7 @@ def test_probe_of_what_is_gone(client: OrthancClient) -> None:
 def test_refused_calls_do_nothing(client: OrthancClient) -> None:
     """An unknown instance and a missing Force are refused before any work."""
     ids = ids_of(store(client))
-    since = last_change(client)
+    since = Changes(client).newest()
 
     with pytest.raises(NotFound):
         submit(client, Operation.ANONYMIZE, ANONYMIZE, [*ids, UNKNOWN])
@@ -134,7 +135,7 @@ def test_refused_calls_do_nothing(client: OrthancClient) -> None:
 def test_cancelled_job_leaves_outputs_that_can_be_removed(client: OrthancClient) -> None:
     """After a cancellation all outputs are found by the changes and can be deleted, also twice."""
     ids = ids_of(store(client, instances=60))
-    since = last_change(client)
+    since = Changes(client).newest()
     job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
     while not read_job(client, job_id).output_instances:
         pass

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tasks.core.request import Operation
+from tasks.orthanc.changes import Changes
 from tasks.orthanc.client import OrthancClient
 from tasks.orthanc.errors import NotFound
 from tasks.orthanc.jobs import JobState, submit, wait
-from tasks.orthanc.mapping import last_change, outputs_since
+from tasks.orthanc.mapping import outputs_since
 from tasks.orthanc.restarted_jobs import copies_from_before
 from tests.orthanc.conftest import SETTINGS
 from tests.orthanc.shelf import ids_of, store
@@ -41,7 +42,7 @@ def test_killed_in_the_middle(access: Access) -> None:
     with OrthancServer(settings={**SETTINGS, "SaveJobs": True}) as server:
         with OrthancClient(server.url, access) as client:
             ids = ids_of(store(client, instances=300))
-            since = last_change(client)
+            since = Changes(client).newest()
             job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
             time.sleep(0.15)  # until then it is not saved
             while len(outputs_since(client, since, ids)) < 20:
@@ -58,39 +59,39 @@ def test_killed_in_the_middle(access: Access) -> None:
             made = outputs_since(client, since, ids)
             left = made.keys() - set(job.output_instances)
             assert len(left) >= 20
-            assert left == set(copies_from_before(client, since, job, ids))
+            assert left == set(copies_from_before(client, Changes(client), since, job, ids))
 
 
 def test_what_no_job_lists(client: OrthancClient) -> None:
     """A copy of an original of the job, whose own job the server has forgotten; not one of another original."""
     ids, others = (ids_of(store(client, instances=count)) for count in (COUNT, JOBS_HISTORY))
-    since = last_change(client)
+    since = Changes(client).newest()
     (copy,) = _anonymized(client, ids[3:4]).output_instances
     for other in others:
         _anonymized(client, [other])
     job = _anonymized(client, ids)
     client.counts.clear()
 
-    assert [copy] == copies_from_before(client, since, job, ids)
+    assert [copy] == copies_from_before(client, Changes(client), since, job, ids)
     assert 3 == client.requests
 
 
 def test_what_another_job_lists(client: OrthancClient) -> None:
     """Somebody else's results of the same originals are theirs."""
     ids = ids_of(store(client, instances=COUNT))
-    since = last_change(client)
+    since = Changes(client).newest()
     _anonymized(client, ids)
 
-    assert [] == copies_from_before(client, since, _anonymized(client, ids), ids)
+    assert [] == copies_from_before(client, Changes(client), since, _anonymized(client, ids), ids)
 
 
 def test_undisturbed_job(client: OrthancClient) -> None:
     """One request; none for a job that took less time than a restart."""
     ids = ids_of(store(client, instances=COUNT))
-    since = last_change(client)
+    since = Changes(client).newest()
     job = _anonymized(client, ids)
     client.counts.clear()
 
-    assert [] == copies_from_before(client, since, job, ids)
-    assert [] == copies_from_before(client, since, job._replace(runtime_s=0.02), ids)
+    assert [] == copies_from_before(client, Changes(client), since, job, ids)
+    assert [] == copies_from_before(client, Changes(client), since, job._replace(runtime_s=0.02), ids)
     assert 1 == client.requests
