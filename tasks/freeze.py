@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from tasks.run_folder import Run
 
 
-_FEW_CHUNKS: Final = 20
+_FEW_CHUNKS: Final = 10
+_LARGE_CHUNK: Final = 5000
 
 
 @dataclass(slots=True)
@@ -153,7 +154,7 @@ def _plan(
             scope=config.scope,
             allow_merge=config.pseudonyms is not None and config.pseudonyms.allow_merge,
             chunk_size=config.execution.chunk_size,
-            max_chunks=_max_chunks(config),
+            max_chunks=_max_chunks(config, ledger.scalar("SELECT count(*) FROM instance")),
             skip_invalid=skip_invalid,
             server=server.version if server is not None and config.engine == "orthanc" else None,
         )
@@ -165,17 +166,18 @@ def _plan(
     return ledger, set_aside
 
 
-def _max_chunks(config: Config) -> int:
+def _max_chunks(config: Config, instances: int) -> int:
     """Return into how many chunks a run is cut at most.
 
     A chunk is one Prefect task, which costs as much as editing hundreds of instances, and results are recorded batch by
-    batch in any case. So where the chunks share the processes of this machine few of them do, unless the config says.
+    batch in any case. So where the chunks share the processes of this machine there are few, unless the config says;
+    but they are held in memory while they are done, and so do not become larger and larger.
     """
     execution = config.execution
     shares = (
         config.engine == "local" and execution.runner == "threads" and "chunk_size" not in execution.model_fields_set
     )
-    return _FEW_CHUNKS if shares else MAX_CHUNKS
+    return min(max(_FEW_CHUNKS, -(-instances // _LARGE_CHUNK)), MAX_CHUNKS) if shares else MAX_CHUNKS
 
 
 def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> Server:

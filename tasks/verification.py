@@ -11,12 +11,12 @@ import sqlite3
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.engine import PlannedInstance
 from tasks.core.errors import DeidflowError, Interrupted
-from tasks.core.identifiers import DicomIdentifiers
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from tasks.core.planner import planned_instance
 from tasks.core.request import Operation
 from tasks.engines import destination_folder, place_of, results_place
 from tasks.local.processes import make_pool, stop_pool, worker_died
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tasks.core.engine import InstanceResult
     from tasks.core.errors import TransientError, Unusable
     from tasks.core.ledger import Ledger
+    from tasks.core.planner import Parents
     from tasks.core.request import Request
     from tasks.exchange import OrthancPlace
     from tasks.progress import Progress
@@ -120,8 +121,8 @@ def _verify_in_pool(
                     outcome = future.result()
                     if isinstance(outcome, DeidflowError):
                         raise outcome
-                    failed += _record(run.ledger, outcome, progress)
-                    del waiting[future]
+                    failed += _record(run.ledger, outcome)
+                    progress.advance(sum(len(expected) for _, expected in waiting.pop(future)))
     except BrokenProcessPool:
         lost += waiting.values()
     finally:
@@ -149,14 +150,13 @@ def _verify_presence(run: Run, place: OrthancPlace, progress: Progress) -> int:
     return failed
 
 
-def _record(ledger: Ledger, results: Sequence[InstanceResult], progress: Progress) -> int:
+def _record(ledger: Ledger, results: Sequence[InstanceResult]) -> int:
     bad = [(result.outcome, result.reason, result.id) for result in results if result.outcome is not Outcome.DONE]
     if bad:
         ledger.execute_many("UPDATE instance SET outcome = ?, reason = ? WHERE id = ?", bad)
     evidence = [(result.evidence, result.id) for result in results if result.evidence]
     if evidence:
         ledger.execute_many("UPDATE instance SET evidence = ? WHERE id = ?", evidence)
-    progress.advance(len(results))
     return len(bad)
 
 
@@ -164,35 +164,24 @@ def _work(run: Run, size: int) -> Iterator[Work]:
     last = 0
     while True:
         rows = run.ledger.select(
-            "SELECT m.request, i.evidence, i.id, i.new_orthanc_id, i.orthanc_id, i.path, i.size, i.mtime_ns,"
-            " s.patient_id, s.study_instance_uid,"
-            " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
-            " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s"
-            " ON s.id = i.series JOIN target t ON t.id = i.target WHERE i.outcome = ? AND i.id > ?"
-            " ORDER BY i.id LIMIT ?",
+            "SELECT m.request, i.evidence, i.new_orthanc_id, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id,"
+            " s.patient_id, s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, t.patient_id,"
+            " t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid FROM instance i"
+            " JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+            " WHERE i.outcome = ? AND i.id > ? ORDER BY i.id LIMIT ?",
             (Outcome.DONE, last, size),
         )
         if not rows:
             return
-        last = rows[-1][2]
+        last = rows[-1][3]
+        parents: Parents = {}
         yield [
-            (run.requests.get(request), [_expected(row) for row in group])
-            for request, group in groupby(rows, key=lambda row: row[0])
+            (
+                run.requests.get(request),
+                [Expected(planned_instance(row[3:], parents), evidence=row[1], result_id=row[2]) for row in group],
+            )
+            for request, group in groupby(rows, key=itemgetter(0))
         ]
-
-
-def _expected(row: tuple[str, ...]) -> Expected:
-    _, evidence, number, result_id, orthanc_id, path, size, mtime_ns, *names = row
-    instance = PlannedInstance(
-        int(number),
-        path,  # type: ignore[arg-type]
-        int(size),
-        int(mtime_ns),
-        DicomIdentifiers(*names[:4]),
-        DicomIdentifiers(*names[4:]),
-        orthanc_id,
-    )
-    return Expected(instance, evidence, result_id)
 
 
 @contextlib.contextmanager

@@ -4,16 +4,20 @@ A cell that begins with ``=`` ``+`` ``-`` ``@`` tab or CR is written with a lead
 exactly this off again. So that reading gives back what was written, whatever it was, a cell that already looks guarded
 (``'=1``) gets one more.
 
-Public names: ``guard_cell``, ``unguard_cell``.
+Public names: ``guard_cell``, ``guard_cells``, ``unguard_cell``.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _GUARD: Final = "'"
 _RISKY: Final = re.compile(r"'*[=+\-@\t\r]")
+_RISKY_IN_ROW: Final = re.compile(r"(?:\A|\n)'*[=+\-@\t\r]")
 _GUARDED: Final = re.compile(r"'+[=+\-@\t\r]")
 
 
@@ -24,6 +28,15 @@ def guard_cell(text: str) -> str:
     ("'=1+1", '1+1')
     """
     return _GUARD + text if _RISKY.match(text) else text
+
+
+def guard_cells(row: Sequence[str]) -> Sequence[str]:
+    """Guard all cells of a row; most rows have nothing to guard, which one look tells.
+
+    >>> guard_cells(["1", "=1"])
+    ['1', "'=1"]
+    """
+    return [guard_cell(cell) for cell in row] if _RISKY_IN_ROW.search("\n".join(row)) else row
 
 
 def unguard_cell(text: str) -> str:

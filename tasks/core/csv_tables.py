@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from tasks.core.csv_cells import guard_cell
+from tasks.core.csv_cells import guard_cells
 from tasks.core.private_files import replace_file
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]
     count = 0
     source = iter(rows)
     with replace_file(path, encoding=_ENCODING) as stream:
-        frame = pd.DataFrame(columns=[guard_cell(name) for name in columns])
+        frame = pd.DataFrame(columns=list(guard_cells(columns)))
         frame.to_csv(stream, index=False, lineterminator=_LINE_END)
-        while chunk := list(islice(source, _CHUNK_ROWS)):
+        while chunk := [guard_cells(row) for row in islice(source, _CHUNK_ROWS)]:
             # dtype=object: pandas neither converts a cell nor looks for a better type.
-            frame = pd.DataFrame(chunk, dtype=object).map(guard_cell)
+            frame = pd.DataFrame(chunk, dtype=object)
             frame.to_csv(stream, index=False, header=False, lineterminator=_LINE_END)
             count += len(chunk)
     return count
@@ -54,4 +54,4 @@ def write_records(path: Path, records: Iterable[Sequence[str]]) -> None:
     """
     with replace_file(path, encoding=_ENCODING) as stream:
         writer = csv.writer(stream, lineterminator=_LINE_END)
-        writer.writerows([guard_cell(cell) for cell in record] for record in records)
+        writer.writerows(map(guard_cells, records))

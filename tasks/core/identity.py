@@ -2,7 +2,7 @@
 
 Knowing them before anything is written lets the planner find collisions, and lets chunks be cut anywhere.
 
-Public names: ``new_identifiers``, ``new_sop_instance_uid``, ``new_patient_name``, ``as_stored_text``,
+Public names: ``new_identifiers``, ``new_parents``, ``sop_instance_uids``, ``new_patient_name``, ``as_stored_text``,
 ``as_stored_uid``.
 """
 
@@ -16,6 +16,8 @@ from tasks.core.request import Operation
 from tasks.core.tags import IDENTIFIERS, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tasks.core.pseudonyms import Pseudonyms
     from tasks.core.request import Request
 
@@ -52,28 +54,36 @@ def new_identifiers(original: DicomIdentifiers, request: Request, pseudonyms: Ps
         pseudonyms: For the request's operation.
 
     """
-    patient_id = _given(PATIENT_ID, Level.PATIENT, original.patient_id, request)
-    if patient_id is None:
+    parents = new_parents(*original[:3], request, pseudonyms)
+    return DicomIdentifiers(*parents, sop_instance_uids(request, pseudonyms)(original.sop_instance_uid))
+
+
+def new_parents(
+    patient_id: str, study_instance_uid: str, series_instance_uid: str, request: Request, pseudonyms: Pseudonyms
+) -> tuple[str, str, str]:
+    """Compute PatientID, StudyInstanceUID and SeriesInstanceUID of all results of a series; see ``new_identifiers``."""
+    patient = _given(PATIENT_ID, Level.PATIENT, patient_id, request)
+    if patient is None:
         # Modify never regenerates a PatientID: level Patient without a new one gives new studies of the same patient.
-        patient_id = (
-            pseudonyms.patient_id(original.patient_id or original.study_instance_uid)
+        patient = (
+            pseudonyms.patient_id(patient_id or study_instance_uid)
             if request.operation is Operation.ANONYMIZE
-            else original.patient_id
+            else patient_id
         )
-    study = _given(STUDY_INSTANCE_UID, Level.STUDY, original.study_instance_uid, request)
-    series = _given(SERIES_INSTANCE_UID, Level.SERIES, original.series_instance_uid, request)
-    return DicomIdentifiers(
-        patient_id,
-        pseudonyms.uid(original.study_instance_uid) if study is None else study,
-        pseudonyms.uid(original.series_instance_uid) if series is None else series,
-        new_sop_instance_uid(original.sop_instance_uid, request, pseudonyms),
+    study = _given(STUDY_INSTANCE_UID, Level.STUDY, study_instance_uid, request)
+    series = _given(SERIES_INSTANCE_UID, Level.SERIES, series_instance_uid, request)
+    return (
+        patient,
+        pseudonyms.uid(study_instance_uid) if study is None else study,
+        pseudonyms.uid(series_instance_uid) if series is None else series,
     )
 
 
-def new_sop_instance_uid(original: str, request: Request, pseudonyms: Pseudonyms) -> str:
-    """Compute the SOPInstanceUID of a result, which depends on that of its source only; see ``new_identifiers``."""
-    given = _given(SOP_INSTANCE_UID, Level.INSTANCE, original, request)
-    return pseudonyms.uid(original) if given is None else given
+def sop_instance_uids(request: Request, pseudonyms: Pseudonyms) -> Callable[[str], str]:
+    """Return what makes the SOPInstanceUID of a result from that of its source; see ``new_identifiers``."""
+    if _given(SOP_INSTANCE_UID, Level.INSTANCE, "", request) is None:
+        return pseudonyms.uid
+    return lambda original: _given(SOP_INSTANCE_UID, Level.INSTANCE, original, request) or ""
 
 
 def _given(tag: int, level: Level, original: str, request: Request) -> str | None:

@@ -9,6 +9,7 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from tasks.core.ledger import SOURCE_INDEXES
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.request import Operation, Request, parse_request
 from tasks.core.source import SourceInstance, SourceProblem
@@ -140,3 +141,4 @@ def add_instances(
                 instances,
             )
             ledger.execute_many("INSERT INTO source_problem VALUES (?, ?)", problems)
+    ledger.create_indexes(SOURCE_INDEXES)

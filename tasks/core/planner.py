@@ -1,20 +1,23 @@
 """The plan: which instance belongs to which row, what it becomes, and in which chunk it is done; frozen in the ledger.
 
-Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``MAX_CHUNKS``.
+Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``planned_instance``,
+``Parents``, ``MAX_CHUNKS``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.core.call_planner import cut_calls
 from tasks.core.engine import Call, Chunk, PlannedInstance
 from tasks.core.errors import InvalidInput, Problem
 from tasks.core.given_identifiers import GivenIdentifiers
-from tasks.core.identifiers import DicomIdentifiers, Level
-from tasks.core.identity import new_identifiers, new_sop_instance_uid
+from tasks.core.identifiers import DicomIdentifiers, Level, orthanc_id
+from tasks.core.identity import new_parents, sop_instance_uids
+from tasks.core.ledger import PLAN_INDEXES, ROW_INDEXES
 from tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from tasks.core.plan_checks import Finding, check_merges, check_patients, check_rows_against_source
 from tasks.core.plan_intake import RequestCache
@@ -23,13 +26,16 @@ from tasks.core.request import Operation
 from tasks.core.server_checks import check_patients_on_server, check_request_on_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tasks.core.ledger import Ledger
     from tasks.core.request import Request
 
 MAX_CHUNKS: Final = 800
 """Prefect's server drops events above some 1,000 task runs per flow run."""
+
+Parents = dict[tuple[str, str, str], tuple[str, str, str]]
+"""PatientID, StudyInstanceUID and SeriesInstanceUID, each list of them once."""
 
 _PAGE: Final = 5000
 
@@ -86,6 +92,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         for findings in checks:
             found += _set_aside(ledger, list(findings), options.manifest_name)
         _assign(ledger)
+        ledger.create_indexes(ROW_INDEXES)
         _compute_targets(ledger, requests, options)
         found += _set_aside(ledger, list(check_merges(ledger, allow_merge=options.allow_merge)), options.manifest_name)
         found.sort(key=lambda problem: problem.line)
@@ -98,6 +105,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         else:
             _forget_targets(ledger)
             cut_calls(ledger, requests, options.chunk_size, options.max_chunks)
+        ledger.create_indexes(PLAN_INDEXES)
     return found
 
 
@@ -118,6 +126,8 @@ def _forget_targets(ledger: Ledger) -> None:
 
 def _join_copies(ledger: Ledger) -> None:
     """Make one entry of files with one Orthanc identifier: the first path; whether they are equal was marked before."""
+    if not ledger.select("SELECT orthanc_id FROM instance GROUP BY orthanc_id HAVING count(*) > 1 LIMIT 1"):
+        return
     ledger.execute(
         "CREATE TEMP TABLE first AS SELECT orthanc_id, min(path) AS path FROM instance"
         " GROUP BY orthanc_id HAVING count(*) > 1"
@@ -175,15 +185,14 @@ def _assign(ledger: Ledger) -> None:
 def _planned_pages(ledger: Ledger) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the planned instances page by page, in the order of lines, so that they may be changed meanwhile.
 
-    Each is (id, line, request, frame of reference, path, size, mtime_ns, four original identifiers).
+    Each is (id, line, request, four original identifiers).
     """
     line = number = 0
     while True:
         page = ledger.select(
-            "SELECT i.id, i.line, m.request, s.frame_of_reference_uid, i.path, i.size, i.mtime_ns, s.patient_id,"
-            " s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid"
-            " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
-            " WHERE (i.line, i.id) > (?, ?) ORDER BY i.line, i.id LIMIT ?",
+            "SELECT i.id, i.line, m.request, s.patient_id, s.study_instance_uid, s.series_instance_uid,"
+            " i.sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
+            " JOIN series s ON s.id = i.series WHERE (i.line, i.id) > (?, ?) ORDER BY i.line, i.id LIMIT ?",
             (line, number, _PAGE),
         )
         if not page:
@@ -196,26 +205,22 @@ def _compute_targets(ledger: Ledger, requests: RequestCache, options: PlanOption
     """Compute the identifiers of every result."""
     generators = _Generators(options.key, options.scope)
     targets: dict[tuple[str, str, str], int] = {}
-    known: tuple[object, tuple[str, str, str]] = ((), ("", "", ""))
     for page in _planned_pages(ledger):
         new_targets = []
         updates = []
-        for number, _, request_number, _, _, _, _, *names in page:
+        # The neighbours of an instance are of its series.
+        for (request_number, patient_id, study_uid, series_uid), instances in groupby(page, key=itemgetter(2, 3, 4, 5)):
             request = requests.get(request_number)
             pseudonyms = generators.of(request)
-            original = DicomIdentifiers(*names)
-            if known[0] == (request_number, original[:3]):  # the neighbours of an instance are of its series
-                new = DicomIdentifiers(*known[1], new_sop_instance_uid(original.sop_instance_uid, request, pseudonyms))
-            else:
-                new = new_identifiers(original, request, pseudonyms)
-                known = ((request_number, original[:3]), new[:3])
-            parents = new[:3]
+            new_uid = sop_instance_uids(request, pseudonyms)
+            parents = new_parents(patient_id, study_uid, series_uid, request, pseudonyms)
             target = targets.get(parents)
-            patient, study, series, instance = new.orthanc_ids()
             if target is None:
                 target = targets[parents] = len(targets) + 1
-                new_targets.append((target, *parents, patient, study, series))
-            updates.append((target, new.sop_instance_uid, instance, number))
+                new_targets.append((target, *parents, *(orthanc_id(*parents[: depth + 1]) for depth in range(3))))
+            for number, *_, original in instances:
+                uid = new_uid(original)
+                updates.append((target, uid, orthanc_id(*parents, uid), number))
         ledger.execute_many("INSERT INTO target VALUES (?, ?, ?, ?, ?, ?, ?)", new_targets)
         ledger.execute_many(
             "UPDATE instance SET target = ?, new_sop_instance_uid = ?, new_orthanc_id = ? WHERE id = ?", updates
@@ -263,16 +268,22 @@ def _cut_chunks(ledger: Ledger, chunk_size: int, max_chunks: int) -> None:
     total = ledger.scalar("SELECT count(*) FROM instance WHERE outcome = ''")
     size = max(chunk_size, -(-total // max_chunks))
     ledger.execute(
-        "CREATE TEMP TABLE place AS SELECT i.id, (row_number() OVER (ORDER BY m.request, i.line, s.patient, s.study,"
-        " s.series, i.orthanc_id) - 1) / ? + 1 AS chunk FROM instance i JOIN series s ON s.id = i.series"
-        " JOIN manifest_row m ON m.line = i.line WHERE i.outcome = ''",
+        "CREATE TEMP TABLE series_place AS"
+        " SELECT id, row_number() OVER (ORDER BY patient, study, series, id) AS place FROM series"
+    )
+    ledger.execute("CREATE UNIQUE INDEX temp.series_place_id ON series_place (id)")
+    ledger.execute("CREATE TEMP TABLE place (id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL)")
+    ledger.execute(
+        "INSERT INTO place SELECT i.id, (row_number() OVER (ORDER BY m.request, i.line, s.place, i.orthanc_id) - 1) / ?"
+        " + 1 FROM instance i JOIN series_place s ON s.id = i.series JOIN manifest_row m ON m.line = i.line"
+        " WHERE i.outcome = ''",
         (size,),
     )
     ledger.execute(
         "INSERT INTO chunk SELECT chunk, printf('c%04d', chunk), count(*) FROM place GROUP BY chunk ORDER BY chunk"
     )
-    ledger.execute("CREATE UNIQUE INDEX temp.place_id ON place (id)")
-    ledger.execute("UPDATE instance SET chunk = (SELECT chunk FROM place p WHERE p.id = instance.id)")
+    ledger.execute("UPDATE instance SET chunk = p.chunk FROM place p WHERE p.id = instance.id")
+    ledger.execute("DROP TABLE series_place")
     ledger.execute("DROP TABLE place")
 
 
@@ -306,20 +317,26 @@ def chunk_of(ledger: Ledger, requests: RequestCache, number: int) -> Chunk:
         " coalesce(t.study_instance_uid, ''), coalesce(t.series_instance_uid, ''), i.new_sop_instance_uid"
         " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
         " LEFT JOIN target t ON t.id = i.target WHERE i.chunk = ? AND i.outcome = ''"
-        " ORDER BY i.call, m.request, i.line, s.patient, s.study, s.series, i.orthanc_id",
+        " ORDER BY i.call, m.request, i.line, i.series, i.id",
         (number,),
     )
-    parents: dict[tuple[str, ...], tuple[str, str, str]] = {}
+    parents: Parents = {}
     calls = [
-        Call(requests.get(request), [_planned(row, parents) for row in group], call)
+        Call(requests.get(request), [planned_instance(row[2:], parents) for row in group], call)
         for (call, request), group in groupby(rows, key=lambda row: row[:2])
     ]
     return Chunk(key, calls)
 
 
-def _planned(row: tuple[Any, ...], parents: dict[tuple[str, ...], tuple[str, str, str]]) -> PlannedInstance:
-    """Read an instance; those of one series share the texts above them, and so travel to the workers with less."""
-    _, _, number, path, size, mtime_ns, orthanc_id, *names = row
+def planned_instance(row: Sequence[Any], parents: Parents) -> PlannedInstance:
+    """Make a planned instance of what the ledger holds.
+
+    Args:
+        row: id, path, size, mtime_ns, orthanc_id, the four original identifiers, the four new ones.
+        parents: Shared by instances that travel together: those of a series share the texts above them.
+
+    """
+    number, path, size, mtime_ns, orthanc_id, *names = row
     above, below = (names[0], names[1], names[2]), (names[4], names[5], names[6])
     original = DicomIdentifiers(*parents.setdefault(above, above), names[3])
     new = DicomIdentifiers(*parents.setdefault(below, below), names[7])

@@ -120,17 +120,16 @@ class Pseudonyms:
         self.uid = lru_cache(maxsize=65536)(self._uid)
         self.patient_id = lru_cache(maxsize=4096)(self._patient_id)
 
-    def _uuid(self, kind: Kind, original: str) -> UUID:
+    def _uuid(self, kind: Kind, original: str) -> int:
         mac = self._prefix[kind].copy()
         mac.update(_field(original) + self._tail)
         number = int.from_bytes(mac.digest()[:16], "big")
         # RFC 9562 section 5.8: version 8, variant 0b10.
         number = number & ~(0xF << 76) | 0x8 << 76
-        number = number & ~(0x3 << 62) | 0x2 << 62
-        return UUID(int=number)
+        return number & ~(0x3 << 62) | 0x2 << 62
 
     def _uid(self, original: str) -> str:
-        return f"2.25.{self._uuid(Kind.UID, original).int}"
+        return f"2.25.{self._uuid(Kind.UID, original)}"
 
     def _patient_id(self, original: str) -> str:
-        return str(self._uuid(Kind.PATIENT, original))
+        return str(UUID(int=self._uuid(Kind.PATIENT, original)))

@@ -128,7 +128,10 @@ class Verifier:
         self._shared = SharedIdentifiers()
 
     def verify(self, work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
-        """Verify results; what is wrong with one is its outcome.
+        """Verify results.
+
+        Returns:
+            Those with something to note: what is wrong with one is its outcome, and there may be evidence to keep.
 
         Raises:
             TransientError: A server cannot be reached, which says nothing about a result.
@@ -140,8 +143,8 @@ class Verifier:
             for one in expected:
                 number = one.instance.id
                 try:
-                    evidence = self._verify(request, one)
-                    results.append(InstanceResult(number, Outcome.DONE, evidence=evidence))
+                    if evidence := self._verify(request, one):
+                        results.append(InstanceResult(number, Outcome.DONE, evidence=evidence))
                 except InstanceFailed as problem:
                     gone = problem.code is ReasonCode.RESULT_MISSING
                     outcome = Outcome.MISSING if gone else Outcome.FAILED
