@@ -9,13 +9,13 @@ import base64
 import time
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tasks.core.errors import InvalidInput, Problem, os_error_text
 from tasks.core.ledger import Ledger
 from tasks.core.manifest import Manifest
 from tasks.core.plan_intake import add_instances, add_rows
-from tasks.core.planner import MAX_CHUNKS, PlanOptions, make_plan
+from tasks.core.planner import PlanOptions, make_plan
 from tasks.core.pseudonyms import Key, new_key
 from tasks.core.replan import adopt, needs_replan
 from tasks.local.transcoder import can_write
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from tasks.orthanc.server import Server
     from tasks.progress import Progress
     from tasks.run_folder import Run
-
-
-_FEW_CHUNKS: Final = 10
-_LARGE_CHUNK: Final = 5000
 
 
 @dataclass(slots=True)
@@ -154,7 +150,7 @@ def _plan(
             scope=config.scope,
             allow_merge=config.pseudonyms is not None and config.pseudonyms.allow_merge,
             chunk_size=config.execution.chunk_size,
-            max_chunks=_max_chunks(config, ledger.scalar("SELECT count(*) FROM instance")),
+            few_chunks=_shares_processes(config),
             skip_invalid=skip_invalid,
             server=server.version if server is not None and config.engine == "orthanc" else None,
         )
@@ -166,18 +162,11 @@ def _plan(
     return ledger, set_aside
 
 
-def _max_chunks(config: Config, instances: int) -> int:
-    """Return into how many chunks a run is cut at most.
-
-    A chunk is one Prefect task, which costs as much as editing hundreds of instances, and results are recorded batch by
-    batch in any case. So where the chunks share the processes of this machine there are few, unless the config says;
-    but they are held in memory while they are done, and so do not become larger and larger.
-    """
+def _shares_processes(config: Config) -> bool:
+    """Whether all chunks share the processes of this machine, and nobody has said how large they are to be."""
     execution = config.execution
-    shares = (
-        config.engine == "local" and execution.runner == "threads" and "chunk_size" not in execution.model_fields_set
-    )
-    return min(max(_FEW_CHUNKS, -(-instances // _LARGE_CHUNK)), MAX_CHUNKS) if shares else MAX_CHUNKS
+    said = "chunk_size" in execution.model_fields_set
+    return config.engine == "local" and execution.runner == "threads" and not said
 
 
 def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> Server:

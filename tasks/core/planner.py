@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 MAX_CHUNKS: Final = 800
 """Prefect's server drops events above some 1,000 task runs per flow run."""
 
+_FEW_CHUNKS: Final = 10
+"""A chunk is one Prefect task, which costs as much as editing hundreds of instances."""
+
+_LARGE_CHUNK: Final = 5000
+"""Chunks under way are held in memory, which must not grow with the run."""
+
 Parents = dict[tuple[str, str, str], tuple[str, str, str]]
 """PatientID, StudyInstanceUID and SeriesInstanceUID, each list of them once."""
 
@@ -50,7 +56,7 @@ class PlanOptions:
         scope: Their scope.
         allow_merge: Two source patients may get one PatientID.
         chunk_size: Instances per chunk, at least.
-        max_chunks: Chunks of a run at most, up to MAX_CHUNKS; chunks are made larger for it.
+        few_chunks: Make them larger than that, but not too large, since more of them do not make the run faster.
         skip_invalid: Rows with problems get the outcome ``invalid`` instead of stopping everything.
         server: Version of the Orthanc that is the engine, None for the local engine.
 
@@ -61,7 +67,7 @@ class PlanOptions:
     scope: str
     allow_merge: bool = False
     chunk_size: int = 500
-    max_chunks: int = MAX_CHUNKS
+    few_chunks: bool = False
     skip_invalid: bool = False
     server: tuple[int, int, int] | None = None
 
@@ -101,10 +107,10 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         _drop_unplanned(ledger)
         _fail_collisions(ledger)
         if options.server is None:
-            _cut_chunks(ledger, options.chunk_size, options.max_chunks)
+            _cut_chunks(ledger, options)
         else:
             _forget_targets(ledger)
-            cut_calls(ledger, requests, options.chunk_size, options.max_chunks)
+            cut_calls(ledger, requests, options.chunk_size, MAX_CHUNKS)
         ledger.create_indexes(PLAN_INDEXES)
     return found
 
@@ -263,10 +269,11 @@ def _fail_collisions(ledger: Ledger) -> None:
     )
 
 
-def _cut_chunks(ledger: Ledger, chunk_size: int, max_chunks: int) -> None:
+def _cut_chunks(ledger: Ledger, options: PlanOptions) -> None:
     """Cut the planned instances, ordered by request and row, into chunks of one size."""
     total = ledger.scalar("SELECT count(*) FROM instance WHERE outcome = ''")
-    size = max(chunk_size, -(-total // max_chunks))
+    few = min(-(-total // _FEW_CHUNKS), _LARGE_CHUNK) if options.few_chunks else 0
+    size = max(options.chunk_size, few, -(-total // MAX_CHUNKS))
     ledger.execute(
         "CREATE TEMP TABLE series_place AS"
         " SELECT id, row_number() OVER (ORDER BY patient, study, series, id) AS place FROM series"
