@@ -56,7 +56,8 @@ class PlanOptions:
         scope: Their scope.
         allow_merge: Two source patients may get one PatientID.
         chunk_size: Instances per chunk, at least.
-        few_chunks: Make them larger than that, but not too large, since more of them do not make the run faster.
+        few_chunks: Cut into 10 chunks, or chunks of 5,000 instances where that makes more; for the local engine, whose
+            processes all chunks share.
         skip_invalid: Rows with problems get the outcome ``invalid`` instead of stopping everything.
         server: Version of the Orthanc that is the engine, None for the local engine.
 

@@ -27,7 +27,8 @@ class Changes:
     def __init__(self, client: OrthancClient) -> None:
         """Take the server."""
         self._client = client
-        self._newest, self._seen_at = 0, float("-inf")
+        self._seen = (0, float("-inf"))
+        """The latest change, and when it was known to be that."""
 
     def newest(self, within_s: float = 0.0) -> int:
         """Return the number of the latest change, 0 when there is none.
@@ -39,7 +40,7 @@ class Changes:
             DeidflowError: See ``tasks.orthanc.errors``.
 
         """
-        newest, seen_at = self._newest, self._seen_at
+        newest, seen_at = self._seen
         if time.monotonic() - seen_at < within_s:
             return newest
         return _number(self._client.get("changes", last=""))
@@ -61,7 +62,7 @@ class Changes:
             done = answer.get("Done") is True or not changes or last <= since
             since = max(last, since)
             if done:
-                self._newest, self._seen_at = since, asked
+                self._seen = (since, asked)
             yield from (str(entry["ID"]) for entry in changes if entry.get("ChangeType") == "NewInstance")
 
 
