@@ -1,7 +1,6 @@
 """The plan: which instance belongs to which row, what it becomes, and in which chunk it is done; frozen in the ledger.
 
-Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``planned_instance``,
-``Parents``, ``MAX_CHUNKS``.
+Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``planned_instance``, ``Parents``.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from tasks.core.ledger import Ledger
     from tasks.core.request import Request
 
-MAX_CHUNKS: Final = 800
+_MAX_CHUNKS: Final = 800
 """Prefect's server drops events above some 1,000 task runs per flow run."""
 
 _FEW_CHUNKS: Final = 10
@@ -111,7 +110,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
             _cut_chunks(ledger, options)
         else:
             _forget_targets(ledger)
-            cut_calls(ledger, requests, options.chunk_size, MAX_CHUNKS)
+            cut_calls(ledger, requests, options.chunk_size, _MAX_CHUNKS)
         ledger.create_indexes(PLAN_INDEXES)
     return found
 
@@ -133,11 +132,10 @@ def _forget_targets(ledger: Ledger) -> None:
 
 def _join_copies(ledger: Ledger) -> None:
     """Make one entry of files with one Orthanc identifier: the first path; whether they are equal was marked before."""
-    if not ledger.select("SELECT orthanc_id FROM instance GROUP BY orthanc_id HAVING count(*) > 1 LIMIT 1"):
-        return
+    # In two steps: which identifiers repeat, the index alone tells.
     ledger.execute(
-        "CREATE TEMP TABLE first AS SELECT orthanc_id, min(path) AS path FROM instance"
-        " GROUP BY orthanc_id HAVING count(*) > 1"
+        "CREATE TEMP TABLE first AS SELECT orthanc_id, min(path) AS path FROM instance WHERE orthanc_id IN"
+        " (SELECT orthanc_id FROM instance GROUP BY orthanc_id HAVING count(*) > 1) GROUP BY orthanc_id"
     )
     ledger.execute(
         "INSERT INTO copy SELECT k.id, i.path FROM instance i JOIN first f USING (orthanc_id)"
@@ -274,12 +272,11 @@ def _cut_chunks(ledger: Ledger, options: PlanOptions) -> None:
     """Cut the planned instances, ordered by request and row, into chunks of one size."""
     total = ledger.scalar("SELECT count(*) FROM instance WHERE outcome = ''")
     few = min(-(-total // _FEW_CHUNKS), _LARGE_CHUNK) if options.few_chunks else 0
-    size = max(options.chunk_size, few, -(-total // MAX_CHUNKS))
+    size = max(options.chunk_size, few, -(-total // _MAX_CHUNKS))
+    ledger.execute("CREATE TEMP TABLE series_place (id INTEGER PRIMARY KEY, place INTEGER NOT NULL)")
     ledger.execute(
-        "CREATE TEMP TABLE series_place AS"
-        " SELECT id, row_number() OVER (ORDER BY patient, study, series, id) AS place FROM series"
+        "INSERT INTO series_place SELECT id, row_number() OVER (ORDER BY patient, study, series, id) FROM series"
     )
-    ledger.execute("CREATE UNIQUE INDEX temp.series_place_id ON series_place (id)")
     ledger.execute("CREATE TEMP TABLE place (id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL)")
     ledger.execute(
         "INSERT INTO place SELECT i.id, (row_number() OVER (ORDER BY m.request, i.line, s.place, i.orthanc_id) - 1) / ?"

@@ -120,7 +120,7 @@ class Pseudonyms:
         self.uid = lru_cache(maxsize=65536)(self._uid)
         self.patient_id = lru_cache(maxsize=4096)(self._patient_id)
 
-    def _uuid(self, kind: Kind, original: str) -> int:
+    def _number(self, kind: Kind, original: str) -> int:
         mac = self._prefix[kind].copy()
         mac.update(_field(original) + self._tail)
         number = int.from_bytes(mac.digest()[:16], "big")
@@ -129,7 +129,7 @@ class Pseudonyms:
         return number & ~(0x3 << 62) | 0x2 << 62
 
     def _uid(self, original: str) -> str:
-        return f"2.25.{self._uuid(Kind.UID, original)}"
+        return f"2.25.{self._number(Kind.UID, original)}"
 
     def _patient_id(self, original: str) -> str:
-        return str(UUID(int=self._uuid(Kind.PATIENT, original)))
+        return str(UUID(int=self._number(Kind.PATIENT, original)))

@@ -1,8 +1,8 @@
 """The engine that lets an Orthanc do the work: each call a job, its outcome known for every instance.
 
 Per call four requests and the polls: the instances are still there; the job; the changes, for what a server left behind
-that was started again meanwhile; what the outputs were made from. The first call, and one after a pause, asks for the
-server's last change before. What failed is asked for one by one.
+that was started again meanwhile; what the outputs were made from. A fifth for the first call, and for one after a pause
+(the server's last change), and where other jobs wrote before this one (their lists). What failed is asked for singly.
 
 Public names: ``OrthancEngine``, ``OrthancEngineSettings``.
 """

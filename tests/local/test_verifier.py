@@ -59,9 +59,8 @@ class Finished:
                 **settings,
             )
         )
-        noted = {
-            one.id: one for one in verifier.verify([(self.request, [Expected(one, evidence) for one in self.plan])])
-        }
+        results = verifier.verify([(self.request, [Expected(one, evidence) for one in self.plan])])
+        noted = {result.id: result for result in results}
         assert all(result.evidence for result in noted.values() if result.outcome is Outcome.DONE)
         return {os.fsdecode(one.path): noted.get(one.id, InstanceResult(one.id, Outcome.DONE)) for one in self.plan}
 
