@@ -67,6 +67,7 @@ test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes
 lint: $(STAMP)  ## style, format and types; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	@mkdir -p $(VENV)/typed/deidflow && ln -sfn ../../../flows ../../../tasks $(VENV)/typed/deidflow/
 	$(BIN)/mypy
 
 format: $(STAMP)  ## put the code into shape

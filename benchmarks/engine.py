@@ -28,15 +28,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.generate import KINDS, Shape, generate, parse_size
-from tasks.core.engine import Call, Chunk, PlannedInstance
-from tasks.core.identity import new_identifiers
-from tasks.core.outcomes import Outcome
-from tasks.core.pseudonyms import Key, Pseudonyms
-from tasks.core.request import Operation, parse_request
-from tasks.core.source import SourceInstance
-from tasks.local.engine import LocalEngine
-from tasks.local.index import find_files, read_index_entries
-from tasks.local.worker import WorkerSettings
+from deidflow.tasks.core.engine import Call, Chunk, PlannedInstance
+from deidflow.tasks.core.identity import new_identifiers
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request import Operation, parse_request
+from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.local.engine import LocalEngine
+from deidflow.tasks.local.index import find_files, read_index_entries
+from deidflow.tasks.local.worker import WorkerSettings
 
 KEY = Key(bytes(range(32)))
 SCOPE = "benchmark"

@@ -39,7 +39,7 @@ def run(folder: Path, url: str, run_id: str) -> tuple[float, float]:
     """Run once; return the seconds of its steps and of its jobs."""
     before = {job["ID"] for job in httpx.get(f"{url}/jobs?expand", timeout=60).json()}
     (folder / "benchmark.yaml").write_text(CONFIG.format(url=url), "utf-8")
-    command = [sys.executable, "-m", "flows", "run", "benchmark.yaml", "--run-id", run_id]
+    command = [sys.executable, "-m", "deidflow.flows", "run", "benchmark.yaml", "--run-id", run_id]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env=os.environ)
     summary = json.loads((folder / "runs" / run_id / "summary.json").read_text("utf-8"))
     steps = sum(summary["seconds_by_step"].values())
@@ -65,7 +65,7 @@ def main() -> None:
         with httpx.Client(base_url=server.url, timeout=60) as client:
             for path in sorted((folder / "source").rglob("*.dcm")):
                 client.post("/instances", content=path.read_bytes()).raise_for_status()
-        inventory = [sys.executable, "-m", "flows", "inventory", server.url, "-o", "manifest.csv"]
+        inventory = [sys.executable, "-m", "deidflow.flows", "inventory", server.url, "-o", "manifest.csv"]
         subprocess.run(inventory, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         rounds = [run(folder, server.url, f"round{number}") for number in range(arguments.rounds)]
     for steps, jobs in rounds:

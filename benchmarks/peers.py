@@ -119,8 +119,8 @@ SLOW: Final = ("pydicom loop", "dicom-anonymizer", "dicognito")
 
 def measure_engine(source: Path, results: Path) -> tuple[float, int]:
     """Return the seconds and the number of files of the engine, its process started before."""
-    from tasks.local.engine import LocalEngine  # noqa: PLC0415 (imported where it is measured)
-    from tasks.local.worker import WorkerSettings  # noqa: PLC0415
+    from deidflow.tasks.local.engine import LocalEngine  # noqa: PLC0415 (imported where it is measured)
+    from deidflow.tasks.local.worker import WorkerSettings  # noqa: PLC0415
 
     chunk = plan_of(source)
     settings = WorkerSettings(os.fsencode(source), str(results), False, KEY, SCOPE, hardening=True)

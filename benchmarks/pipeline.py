@@ -26,10 +26,10 @@ from pathlib import Path
 
 from benchmarks.engine import KEY, SCOPE, plan_of, run_engine
 from benchmarks.generate import Shape, generate, parse_size
-from tasks.local.engine import LocalEngine
-from tasks.local.worker import WorkerSettings
-from tasks.progress import Progress
-from tasks.source import read_source
+from deidflow.tasks.local.engine import LocalEngine
+from deidflow.tasks.local.worker import WorkerSettings
+from deidflow.tasks.progress import Progress
+from deidflow.tasks.source import read_source
 
 CONFIG = """\
 name: benchmark
@@ -62,7 +62,7 @@ def command(folder: Path, *arguments: str) -> tuple[float, int]:
     started = time.perf_counter()
     child = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "flows", *arguments],
+        [sys.executable, "-m", "deidflow.flows", *arguments],
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),

@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """Run the command; Ctrl-C while it is still being loaded is answered in plain words, too."""
     try:
-        from flows.cli import main as run  # noqa: PLC0415 (takes a moment, in which Ctrl-C may come)
+        from deidflow.flows.cli import main as run  # noqa: PLC0415 (takes a moment, in which Ctrl-C may come)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing was changed\n")
         sys.stderr.flush()

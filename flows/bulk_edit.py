@@ -16,30 +16,30 @@ from prefect import flow
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.signals import stopping, was_pressed
-from tasks.apply import apply
-from tasks.chunks import give_up, instances_to_do, open_chunks
-from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
-from tasks.core.garbage import relax_collector
-from tasks.engines import open_engine
-from tasks.live import Live, going_live
-from tasks.load import load
-from tasks.plan import plan
-from tasks.progress import make_progress
-from tasks.publish import publish
-from tasks.reconcile import reconcile
-from tasks.reports import note_seconds
-from tasks.retries import retrying
-from tasks.run_folder import open_run
-from tasks.safe_errors import safely
-from tasks.space import missing_space
+from deidflow.flows.signals import stopping, was_pressed
+from deidflow.tasks.apply import apply
+from deidflow.tasks.chunks import give_up, instances_to_do, open_chunks
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from deidflow.tasks.core.garbage import relax_collector
+from deidflow.tasks.engines import open_engine
+from deidflow.tasks.live import Live, going_live
+from deidflow.tasks.load import load
+from deidflow.tasks.plan import plan
+from deidflow.tasks.progress import make_progress
+from deidflow.tasks.publish import publish
+from deidflow.tasks.reconcile import reconcile
+from deidflow.tasks.reports import note_seconds
+from deidflow.tasks.retries import retrying
+from deidflow.tasks.run_folder import open_run
+from deidflow.tasks.safe_errors import safely
+from deidflow.tasks.space import missing_space
 
 if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.schemas.objects import State
     from prefect.futures import PrefectConcurrentFuture
 
-    from tasks.run_folder import Run
+    from deidflow.tasks.run_folder import Run
 
 _POLL_S = 0.2
 _PATIENCE_S = 3.0

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows import plan_view
-from flows.environment import prepare_prefect
-from flows.signals import EXIT_INTERRUPTED, ending, leave, take_over
-from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable
-from tasks.core.identifiers import Level
-from tasks.safe_errors import frames
+from deidflow.flows import plan_view
+from deidflow.flows.environment import prepare_prefect
+from deidflow.flows.signals import EXIT_INTERRUPTED, ending, leave, take_over
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.safe_errors import frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
     Results go to the config's destination, the report to <runs-dir>/<run-id>/.
     """
     take_over()
-    from flows.running import run_config  # noqa: PLC0415 (imports Prefect)
+    from deidflow.flows.running import run_config  # noqa: PLC0415 (imports Prefect)
 
     code = run_config(config, overrides, manifest=manifest, **options)
     ending(code)
@@ -113,7 +113,7 @@ def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **opti
 @click.option("--include-results", is_flag=True, help="List results of earlier runs, too.")
 def inventory(source: str, output: Path, level: str, *, include_results: bool) -> None:
     """List what a folder or an Orthanc (http://...) holds, as a manifest to fill in."""
-    from flows.inventory_view import write_inventory_of  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.inventory_view import write_inventory_of  # noqa: PLC0415 (imports pandas)
 
     write_inventory_of(source, output, Level(level), include_results=include_results)
 
@@ -123,7 +123,7 @@ def inventory(source: str, output: Path, level: str, *, include_results: bool) -
 def resume(run_dir: Path) -> None:
     """Finish an interrupted or partly failed run; what is done is not done again."""
     take_over()
-    from flows.running import resume_run  # noqa: PLC0415 (imports Prefect)
+    from deidflow.flows.running import resume_run  # noqa: PLC0415 (imports Prefect)
 
     code = resume_run(run_dir)
     ending(code)
@@ -134,7 +134,7 @@ def resume(run_dir: Path) -> None:
 @click.argument("run_dir", type=_FOLDER)
 def verify(run_dir: Path) -> None:
     """Read the results of a run back and check them against the sources and the report."""
-    from flows.run_views import verify_run  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.run_views import verify_run  # noqa: PLC0415 (imports pandas)
 
     sys.exit(verify_run(run_dir))
 
@@ -143,7 +143,7 @@ def verify(run_dir: Path) -> None:
 @click.argument("run_dir", type=_FOLDER)
 def report(run_dir: Path) -> None:
     """Write the report files of a run again, from its ledger."""
-    from flows.run_views import report_run  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.run_views import report_run  # noqa: PLC0415 (imports pandas)
 
     sys.exit(report_run(run_dir))
 
@@ -153,7 +153,7 @@ def report(run_dir: Path) -> None:
 def serve(configs: tuple[Path, ...]) -> None:
     """Run each config on the schedule that it names, on a Prefect server, until stopped."""
     prepare_prefect()
-    from flows.serve import serve_configs  # noqa: PLC0415 (imports Prefect)
+    from deidflow.flows.serve import serve_configs  # noqa: PLC0415 (imports Prefect)
 
     serve_configs(configs)
 

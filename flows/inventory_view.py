@@ -9,17 +9,17 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import Unusable, os_error_text
-from tasks.core.inventory import write_inventory
-from tasks.core.source import SourceInstance, SourceProblem
-from tasks.progress import make_progress
-from tasks.source import read_server_inventory, read_source
+from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.inventory import write_inventory
+from deidflow.tasks.core.source import SourceInstance, SourceProblem
+from deidflow.tasks.progress import make_progress
+from deidflow.tasks.source import read_server_inventory, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tasks.core.identifiers import Level
+    from deidflow.tasks.core.identifiers import Level
 
 
 def write_inventory_of(source: str, output: Path, level: Level, *, include_results: bool) -> None:

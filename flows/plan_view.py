@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import InvalidInput, Problem
-from tasks.core.outcomes import Outcome
-from tasks.core.plan_intake import RequestCache
-from tasks.core.request import Operation
-from tasks.freeze import prepare
-from tasks.progress import make_progress
-from tasks.run_folder import check_run_id
-from tasks.samples import sample_differences
-from tasks.settings import load_config
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.plan_intake import RequestCache
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.freeze import prepare
+from deidflow.tasks.progress import make_progress
+from deidflow.tasks.run_folder import check_run_id
+from deidflow.tasks.samples import sample_differences
+from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.core.config import Config
-    from tasks.core.ledger import Ledger
-    from tasks.core.request import Request
+    from deidflow.tasks.core.config import Config
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.request import Request
 
 _SHOWN_CHUNKS = 20
 

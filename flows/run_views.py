@@ -9,16 +9,16 @@ import filecmp
 import tempfile
 from pathlib import Path
 
-from tasks.core.errors import InvalidInput
-from tasks.core.ledger import FILE_NAME, Ledger
-from tasks.core.locks import lock_folder
-from tasks.core.outcomes import Outcome
-from tasks.core.report_files import write_reports
-from tasks.core.verdict import verdict
-from tasks.progress import make_progress
-from tasks.reports import publish_reports
-from tasks.run_folder import SCRATCH_PREFIX, open_run
-from tasks.verification import verify_results
+from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.locks import lock_folder
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.report_files import write_reports
+from deidflow.tasks.core.verdict import verdict
+from deidflow.tasks.progress import make_progress
+from deidflow.tasks.reports import publish_reports
+from deidflow.tasks.run_folder import SCRATCH_PREFIX, open_run
+from deidflow.tasks.verification import verify_results
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "failures.csv", "source_problems.csv")
 

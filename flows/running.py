@@ -9,21 +9,21 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flows.environment import prepare_prefect
-from flows.signals import was_pressed
-from tasks.chunks import reset_unfinished
-from tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
-from tasks.core.garbage import relax_collector
-from tasks.core.ledger import FILE_NAME
-from tasks.core.locks import lock_folder
-from tasks.core.outcomes import Outcome
-from tasks.core.verdict import Verdict, verdict
-from tasks.deletion import deletion_is_due
-from tasks.engines import locked_destination
-from tasks.freeze import find_again, manifest_sha256, prepare
-from tasks.progress import make_progress
-from tasks.reports import begin_again, is_complete, publish_reports
-from tasks.run_folder import (
+from deidflow.flows.environment import prepare_prefect
+from deidflow.flows.signals import was_pressed
+from deidflow.tasks.chunks import reset_unfinished
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from deidflow.tasks.core.garbage import relax_collector
+from deidflow.tasks.core.ledger import FILE_NAME
+from deidflow.tasks.core.locks import lock_folder
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.verdict import Verdict, verdict
+from deidflow.tasks.deletion import deletion_is_due
+from deidflow.tasks.engines import locked_destination
+from deidflow.tasks.freeze import find_again, manifest_sha256, prepare
+from deidflow.tasks.progress import make_progress
+from deidflow.tasks.reports import begin_again, is_complete, publish_reports
+from deidflow.tasks.run_folder import (
     KEY_FILE,
     Run,
     check_run_id,
@@ -35,13 +35,13 @@ from tasks.run_folder import (
     open_run,
     run_identity,
 )
-from tasks.settings import load_config
+from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tasks.core.config import Config
+    from deidflow.tasks.core.config import Config
 
 
 def run_config(
@@ -154,7 +154,7 @@ def _resume(folder: Path) -> int:
 def _work(folder: Path) -> int:
     """Let the flow work on a frozen run; what became of it is read from the ledger, never from Prefect."""
     prepare_prefect()
-    from flows.bulk_edit import bulk_edit  # noqa: PLC0415 (takes seconds, and must find the environment prepared)
+    from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (takes seconds, and must find the environment prepared)
 
     state: Any = None
     try:

@@ -14,9 +14,9 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.schedules import Cron, Interval
 from prefect.settings import get_current_settings
 
-from flows.bulk_edit import bulk_edit
-from tasks.core.errors import InvalidInput, Problem
-from tasks.settings import load_config, load_key
+from deidflow.flows.bulk_edit import bulk_edit
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.settings import load_config, load_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Schedule
 
-    from tasks.core.config import Config
+    from deidflow.tasks.core.config import Config
 
 NO_SERVER = (
     "schedules need a Prefect server that goes on when this command ends: start one with `prefect server start` and "

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.engine import CallState
-from tasks.core.errors import DeidflowError, Interrupted, TransientError
-from tasks.core.identifiers import Level
-from tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from tasks.core.plan_intake import RequestCache
-from tasks.core.planner import chunk_of
+from deidflow.tasks.core.engine import CallState
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.plan_intake import RequestCache
+from deidflow.tasks.core.planner import chunk_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.core.engine import Engine, InstanceResult
-    from tasks.core.ledger import Ledger
-    from tasks.progress import Progress
-    from tasks.run_folder import Run
+    from deidflow.tasks.core.engine import Engine, InstanceResult
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.progress import Progress
+    from deidflow.tasks.run_folder import Run
 
 
 _WHOLE_PATIENTS: Final = """

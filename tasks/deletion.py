@@ -11,15 +11,15 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.identifiers import Level
-from tasks.core.outcomes import Outcome
-from tasks.orthanc.content import read_content
-from tasks.orthanc.mapping import delete_instances
-from tasks.servers import connect
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.orthanc.content import read_content
+from deidflow.tasks.orthanc.mapping import delete_instances
+from deidflow.tasks.servers import connect
 
 if TYPE_CHECKING:
-    from tasks.progress import Progress
-    from tasks.run_folder import Run
+    from deidflow.tasks.progress import Progress
+    from deidflow.tasks.run_folder import Run
 
 _ENDED: Final = "deletion_ended"
 

@@ -9,25 +9,25 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import Unusable, os_error_text
-from tasks.core.locks import lock_folder, lock_server
-from tasks.core.planner import given_identifiers
-from tasks.exchange import OrthancPlace
-from tasks.journal import LedgerJournal
-from tasks.local.engine import LocalEngine
-from tasks.local.store import clear_partial_results
-from tasks.local.worker import WorkerSettings
-from tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
-from tasks.servers import connect, source_server
-from tasks.settings import load_credentials
+from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.locks import lock_folder, lock_server
+from deidflow.tasks.core.planner import given_identifiers
+from deidflow.tasks.exchange import OrthancPlace
+from deidflow.tasks.journal import LedgerJournal
+from deidflow.tasks.local.engine import LocalEngine
+from deidflow.tasks.local.store import clear_partial_results
+from deidflow.tasks.local.worker import WorkerSettings
+from deidflow.tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
+from deidflow.tasks.servers import connect, source_server
+from deidflow.tasks.settings import load_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tasks.core.config import Config
-    from tasks.core.engine import Engine
-    from tasks.run_folder import Run
+    from deidflow.tasks.core.config import Config
+    from deidflow.tasks.core.engine import Engine
+    from deidflow.tasks.run_folder import Run
 
 
 def destination_folder(config: Config) -> Path:

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.core.config import OrthancAccess
-from tasks.core.errors import InstanceFailed
-from tasks.core.identifiers import Level
-from tasks.core.outcomes import ReasonCode
-from tasks.core.request import Operation
-from tasks.orthanc.client import OrthancClient
-from tasks.orthanc.errors import BadRequest, NotFound, RefusedCredentials
+from deidflow.tasks.core.config import OrthancAccess
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.orthanc.client import OrthancClient
+from deidflow.tasks.orthanc.errors import BadRequest, NotFound, RefusedCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.core.engine import PlannedInstance
+    from deidflow.tasks.core.engine import PlannedInstance
 
 _ORIGIN = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
 
@@ -48,7 +48,7 @@ class OrthancPlace:
         return _client(self.url, self.access.model_dump_json(), self.credentials)
 
     def read(self, orthanc_id: str) -> bytes:
-        """Return the DICOM file of an instance; see ``tasks.local.places.Reader``."""
+        """Return the DICOM file of an instance; see ``deidflow.tasks.local.places.Reader``."""
         content = io.BytesIO()
         try:
             self.client().download(orthanc_id, content)
@@ -77,7 +77,7 @@ class _Staged(NamedTuple):
 
 
 class OrthancStore:
-    """Writer of results to one Orthanc; see ``tasks.local.places.RemoteStore``.
+    """Writer of results to one Orthanc; see ``deidflow.tasks.local.places.RemoteStore``.
 
     A result that is there already is compared byte by byte: what ``POST /instances`` says about it (``AlreadyStored``,
     or success after overwriting) tells nothing.

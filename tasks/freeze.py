@@ -11,27 +11,27 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import InvalidInput, Problem, os_error_text
-from tasks.core.ledger import Ledger
-from tasks.core.manifest import Manifest
-from tasks.core.plan_intake import add_instances, add_rows
-from tasks.core.planner import PlanOptions, make_plan
-from tasks.core.pseudonyms import Key, new_key
-from tasks.core.replan import adopt, needs_replan
-from tasks.local.transcoder import can_write
-from tasks.orthanc.resources import resolve
-from tasks.servers import check_destination, connect, source_server
-from tasks.settings import check_files, load_key
-from tasks.source import mark_ambiguous, read_source
+from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
+from deidflow.tasks.core.ledger import Ledger
+from deidflow.tasks.core.manifest import Manifest
+from deidflow.tasks.core.plan_intake import add_instances, add_rows
+from deidflow.tasks.core.planner import PlanOptions, make_plan
+from deidflow.tasks.core.pseudonyms import Key, new_key
+from deidflow.tasks.core.replan import adopt, needs_replan
+from deidflow.tasks.local.transcoder import can_write
+from deidflow.tasks.orthanc.resources import resolve
+from deidflow.tasks.servers import check_destination, connect, source_server
+from deidflow.tasks.settings import check_files, load_key
+from deidflow.tasks.source import mark_ambiguous, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.core.config import Config
-    from tasks.core.source import SourceInstance
-    from tasks.orthanc.server import Server
-    from tasks.progress import Progress
-    from tasks.run_folder import Run
+    from deidflow.tasks.core.config import Config
+    from deidflow.tasks.core.source import SourceInstance
+    from deidflow.tasks.orthanc.server import Server
+    from deidflow.tasks.progress import Progress
+    from deidflow.tasks.run_folder import Run
 
 
 @dataclass(slots=True)

@@ -8,18 +8,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tasks.core.engine import CallMemory, CallState
+from deidflow.tasks.core.engine import CallMemory, CallState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from tasks.core.engine import PlannedInstance
-    from tasks.core.ledger import Ledger
+    from deidflow.tasks.core.engine import PlannedInstance
+    from deidflow.tasks.core.ledger import Ledger
 
 
 class LedgerJournal:
-    """See ``tasks.core.engine.Journal``; every change is on disk when its method returns."""
+    """See ``deidflow.tasks.core.engine.Journal``; every change is on disk when its method returns."""
 
     def __init__(self, ledger: Ledger) -> None:
         """Take the ledger of the run."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.core.engine import Engine
-    from tasks.core.errors import DeidflowError
-    from tasks.core.verdict import Verdict
-    from tasks.progress import Progress
-    from tasks.run_folder import Run
+    from deidflow.tasks.core.engine import Engine
+    from deidflow.tasks.core.errors import DeidflowError
+    from deidflow.tasks.core.verdict import Verdict
+    from deidflow.tasks.progress import Progress
+    from deidflow.tasks.run_folder import Run
 
 
 @dataclass(slots=True)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from tasks.safe_errors import safely
-from tasks.settings import load_config
+from deidflow.tasks.safe_errors import safely
+from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
-    from tasks.core.config import Config
+    from deidflow.tasks.core.config import Config
 
 
 @task(name="load", persist_result=False)
 @safely
 def load(config: str) -> Config:
-    """Read and check a config file; see ``tasks.settings.load_config``."""
+    """Read and check a config file; see ``deidflow.tasks.settings.load_config``."""
     return load_config(Path(config))

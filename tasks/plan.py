@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from tasks.freeze import prepare
-from tasks.progress import make_progress
-from tasks.run_folder import create_run, new_run_id
-from tasks.safe_errors import safely
+from deidflow.tasks.freeze import prepare
+from deidflow.tasks.progress import make_progress
+from deidflow.tasks.run_folder import create_run, new_run_id
+from deidflow.tasks.safe_errors import safely
 
 if TYPE_CHECKING:
-    from tasks.core.config import Config
+    from deidflow.tasks.core.config import Config
 
 
 @task(name="plan", persist_result=False)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from prefect import task
 from prefect.states import Failed
 
-from tasks.core.errors import DeidflowError
-from tasks.deletion import delete_sources
-from tasks.live import live_run
-from tasks.reports import note_complete, publish_reports
-from tasks.safe_errors import safely
+from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.deletion import delete_sources
+from deidflow.tasks.live import live_run
+from deidflow.tasks.reports import note_complete, publish_reports
+from deidflow.tasks.safe_errors import safely
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State

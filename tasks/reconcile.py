@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
 
-from tasks.core.errors import DeidflowError
-from tasks.live import live_run
-from tasks.reports import note_seconds
-from tasks.retries import failed, may_pass
-from tasks.safe_errors import safely
-from tasks.verification import verify_results
+from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.live import live_run
+from deidflow.tasks.reports import note_seconds
+from deidflow.tasks.retries import failed, may_pass
+from deidflow.tasks.safe_errors import safely
+from deidflow.tasks.verification import verify_results
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -33,7 +33,7 @@ def reconcile(run_dir: str) -> State[Any] | None:
         run_dir: Of a run that is live in this process.
 
     Returns:
-        As ``tasks.apply.apply``; the error is left as the live run's failure.
+        As ``deidflow.tasks.apply.apply``; the error is left as the live run's failure.
 
     """
     live = live_run(run_dir)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import Unusable, os_error_text
-from tasks.core.report_files import write_reports
-from tasks.run_folder import now
+from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.report_files import write_reports
+from deidflow.tasks.run_folder import now
 
 if TYPE_CHECKING:
-    from tasks.core.verdict import Verdict
-    from tasks.progress import Progress
-    from tasks.run_folder import Run
+    from deidflow.tasks.core.verdict import Verdict
+    from deidflow.tasks.progress import Progress
+    from deidflow.tasks.run_folder import Run
 
 
 _COMPLETE: Final = "complete"

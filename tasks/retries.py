@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 
-from tasks.core.errors import DeidflowError, TransientError
+from deidflow.tasks.core.errors import DeidflowError, TransientError
 
 if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.schemas.objects import State, TaskRun
 
-    from tasks.core.config import Execution
+    from deidflow.tasks.core.config import Execution
 
 _MAY_PASS: Final = "MayPass"  # noqa: S105 (a state's name)
 _JITTER: Final = 0.5

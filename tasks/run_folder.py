@@ -18,14 +18,14 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.config import Config
-from tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
-from tasks.core.ledger import FILE_NAME, Ledger
-from tasks.core.plan_intake import RequestCache
-from tasks.core.private_files import replace_file, sync_folder
-from tasks.core.pseudonyms import Key
-from tasks.local.profiles import profile_sha256
-from tasks.settings import load_key
+from deidflow.tasks.core.config import Config
+from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
+from deidflow.tasks.core.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.plan_intake import RequestCache
+from deidflow.tasks.core.private_files import replace_file, sync_folder
+from deidflow.tasks.core.pseudonyms import Key
+from deidflow.tasks.local.profiles import profile_sha256
+from deidflow.tasks.settings import load_key
 
 if TYPE_CHECKING:
     from pathlib import Path

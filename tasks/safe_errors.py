@@ -9,7 +9,7 @@ import functools
 import traceback
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from tasks.core.errors import DeidflowError
+from deidflow.tasks.core.errors import DeidflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

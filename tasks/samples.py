@@ -8,24 +8,24 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.core.errors import InstanceFailed, os_error_text
-from tasks.core.outcomes import ReasonCode, reason_text
-from tasks.core.plan_intake import RequestCache
-from tasks.core.planner import chunk_of, given_identifiers
-from tasks.engines import place_of
-from tasks.local.differences import Difference, differences
-from tasks.local.source_file import SourceFile
-from tasks.local.worker import Worker, WorkerSettings, edit_source
+from deidflow.tasks.core.errors import InstanceFailed, os_error_text
+from deidflow.tasks.core.outcomes import ReasonCode, reason_text
+from deidflow.tasks.core.plan_intake import RequestCache
+from deidflow.tasks.core.planner import chunk_of, given_identifiers
+from deidflow.tasks.engines import place_of
+from deidflow.tasks.local.differences import Difference, differences
+from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.worker import Worker, WorkerSettings, edit_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.core.config import Config
-    from tasks.core.engine import PlannedInstance
-    from tasks.core.ledger import Ledger
-    from tasks.core.pseudonyms import Key
-    from tasks.core.request import Request
-    from tasks.exchange import OrthancPlace
+    from deidflow.tasks.core.config import Config
+    from deidflow.tasks.core.engine import PlannedInstance
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.pseudonyms import Key
+    from deidflow.tasks.core.request import Request
+    from deidflow.tasks.exchange import OrthancPlace
 
 
 class Sample(NamedTuple):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tasks.orthanc.client import OrthancClient
-from tasks.orthanc.errors import ReadOnlyServer
-from tasks.orthanc.server import Server, read_server
-from tasks.settings import credential_warning, load_credentials
+from deidflow.tasks.orthanc.client import OrthancClient
+from deidflow.tasks.orthanc.errors import ReadOnlyServer
+from deidflow.tasks.orthanc.server import Server, read_server
+from deidflow.tasks.settings import credential_warning, load_credentials
 
 if TYPE_CHECKING:
-    from tasks.core.config import Config, OrthancAccess
+    from deidflow.tasks.core.config import Config, OrthancAccess
 
 
 def connect(url: str, access: OrthancAccess) -> OrthancClient:

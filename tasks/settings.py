@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from tasks.core.config import Config, OrthancAccess
-from tasks.core.config_checks import cross_check
-from tasks.core.config_errors import describe
-from tasks.core.errors import InvalidInput, Problem, os_error_text
-from tasks.core.options import read_options
-from tasks.core.overrides import apply_override
-from tasks.core.pseudonyms import HOW_TO_MAKE_A_KEY, Key, KeyFormatError
-from tasks.core.yaml_lines import YamlDocument, read_yaml
+from deidflow.tasks.core.config import Config, OrthancAccess
+from deidflow.tasks.core.config_checks import cross_check
+from deidflow.tasks.core.config_errors import describe
+from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
+from deidflow.tasks.core.options import read_options
+from deidflow.tasks.core.overrides import apply_override
+from deidflow.tasks.core.pseudonyms import HOW_TO_MAKE_A_KEY, Key, KeyFormatError
+from deidflow.tasks.core.yaml_lines import YamlDocument, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

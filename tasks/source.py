@@ -11,26 +11,26 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.config import OrthancAccess
-from tasks.core.config_types import check_url
-from tasks.core.errors import InvalidInput, Problem
-from tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from tasks.core.source import SourceProblem
-from tasks.local.copies import are_equal
-from tasks.local.index import find_files, read_index_entries
-from tasks.local.processes import working_pool
-from tasks.orthanc.resources import inventory
-from tasks.orthanc.server import read_server
-from tasks.servers import connect
+from deidflow.tasks.core.config import OrthancAccess
+from deidflow.tasks.core.config_types import check_url
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.source import SourceProblem
+from deidflow.tasks.local.copies import are_equal
+from deidflow.tasks.local.index import find_files, read_index_entries
+from deidflow.tasks.local.processes import working_pool
+from deidflow.tasks.orthanc.resources import inventory
+from deidflow.tasks.orthanc.server import read_server
+from deidflow.tasks.servers import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future, ProcessPoolExecutor
 
-    from tasks.core.identifiers import Level
-    from tasks.core.ledger import Ledger
-    from tasks.core.source import SourceInstance
-    from tasks.progress import Progress
+    from deidflow.tasks.core.identifiers import Level
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.source import SourceInstance
+    from deidflow.tasks.progress import Progress
 
     Found = list[bytes | SourceProblem]
     Entry = SourceInstance | SourceProblem

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tasks.run_folder import Run
+    from deidflow.tasks.run_folder import Run
 
 _FULL: Final = ("(ENOSPC)", "(EDQUOT)", "(SQLITE_FULL)")
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")

@@ -14,27 +14,27 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import DeidflowError, Interrupted
-from tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from tasks.core.planner import planned_instance
-from tasks.core.request import Operation
-from tasks.engines import destination_folder, place_of, results_place
-from tasks.local.processes import make_pool, stop_pool, worker_died
-from tasks.local.verifier import Expected, UidKind, VerifierSettings, start_verifier, verify_in_worker
-from tasks.orthanc.resources import still_there
+from deidflow.tasks.core.errors import DeidflowError, Interrupted
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.planner import planned_instance
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.engines import destination_folder, place_of, results_place
+from deidflow.tasks.local.processes import make_pool, stop_pool, worker_died
+from deidflow.tasks.local.verifier import Expected, UidKind, VerifierSettings, start_verifier, verify_in_worker
+from deidflow.tasks.orthanc.resources import still_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
-    from tasks.core.engine import InstanceResult
-    from tasks.core.errors import TransientError, Unusable
-    from tasks.core.ledger import Ledger
-    from tasks.core.planner import Parents
-    from tasks.core.request import Request
-    from tasks.exchange import OrthancPlace
-    from tasks.progress import Progress
-    from tasks.run_folder import Run
+    from deidflow.tasks.core.engine import InstanceResult
+    from deidflow.tasks.core.errors import TransientError, Unusable
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.planner import Parents
+    from deidflow.tasks.core.request import Request
+    from deidflow.tasks.exchange import OrthancPlace
+    from deidflow.tasks.progress import Progress
+    from deidflow.tasks.run_folder import Run
 
     Work = list[tuple[Request, list[Expected]]]
 

@@ -155,7 +155,7 @@ class Job:
 
     def command(self, *arguments: object) -> list[str]:
         """Return the command line."""
-        return [sys.executable, "-m", "flows", *map(str, arguments)]
+        return [sys.executable, "-m", "deidflow.flows", *map(str, arguments)]
 
     def full_environment(self) -> dict[str, str]:
         """Return the environment of the command."""

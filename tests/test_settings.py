@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tasks.core.errors import InvalidInput, Problem
-from tasks.core.pseudonyms import Key
-from tasks.core.request import Operation, parse_request
-from tasks.settings import Config, check_files, credential_warning, load_config, load_credentials, load_key
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.pseudonyms import Key
+from deidflow.tasks.core.request import Operation, parse_request
+from deidflow.tasks.settings import Config, check_files, credential_warning, load_config, load_credentials, load_key
 
 SECRET = bytes(range(32))
 

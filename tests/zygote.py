@@ -137,12 +137,12 @@ class Zygote:
 
 def _serve() -> None:
     """Fork a command for every line of standard input; say which processes began and ended."""
-    from flows.environment import prepare_prefect
+    from deidflow.flows.environment import prepare_prefect
 
     prepare_prefect()
-    import flows.bulk_edit
-    import flows.cli
-    import flows.running  # noqa: F401 (to be there when it is asked for)
+    import deidflow.flows.bulk_edit
+    import deidflow.flows.cli
+    import deidflow.flows.running  # noqa: F401 (to be there when it is asked for)
 
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)
@@ -171,7 +171,7 @@ def _serve() -> None:
 
 def _become(request: dict[str, Any]) -> None:
     """Be the command."""
-    import flows.cli
+    import deidflow.flows.cli
 
     code = 1
     try:
@@ -186,7 +186,7 @@ def _become(request: dict[str, Any]) -> None:
         if "DEIDFLOW_FAULT_PLAN" in os.environ:
             ctypes.CDLL(None).deidflow_attach()
         sys.argv = ["deidflow", *request["arguments"]]
-        flows.cli.main()
+        deidflow.flows.cli.main()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

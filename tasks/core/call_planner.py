@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.core.tags import PATIENT_ID, Path
+from deidflow.tasks.core.tags import PATIENT_ID, Path
 
 if TYPE_CHECKING:
-    from tasks.core.ledger import Ledger
-    from tasks.core.plan_intake import RequestCache
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.plan_intake import RequestCache
 
 
 def cut_calls(ledger: Ledger, requests: RequestCache, chunk_size: int, max_chunks: int) -> None:

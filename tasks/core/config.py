@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.core.config_types import (  # noqa: TC001 (pydantic reads them at run time)
+from deidflow.tasks.core.config_types import (  # noqa: TC001 (pydantic reads them at run time)
     CronText,
     FilePath,
     Name,
@@ -21,9 +21,9 @@ from tasks.core.config_types import (  # noqa: TC001 (pydantic reads them at run
     TimeZoneName,
     VariableName,
 )
-from tasks.core.options import read_options
-from tasks.core.request import Operation  # noqa: TC001 (pydantic reads it at run time)
-from tasks.core.row_requests import Defaults
+from deidflow.tasks.core.options import read_options
+from deidflow.tasks.core.request import Operation  # noqa: TC001 (pydantic reads it at run time)
+from deidflow.tasks.core.row_requests import Defaults
 
 Engine = Literal["local", "orthanc"]
 Verify = Literal["full", "identifiers", "none"]

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.errors import Problem
-from tasks.core.request import DICOM_VERSIONS
+from deidflow.tasks.core.errors import Problem
+from deidflow.tasks.core.request import DICOM_VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

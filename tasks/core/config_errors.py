@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel
 
-from tasks.core.config import Config
-from tasks.core.errors import Problem
+from deidflow.tasks.core.config import Config
+from deidflow.tasks.core.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,14 +10,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tasks.core.identifiers import Level
-from tasks.core.outcomes import SEVERITY
-from tasks.core.reconciliation import DONE_RANK, prepare_views
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.outcomes import SEVERITY
+from deidflow.tasks.core.reconciliation import DONE_RANK, prepare_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.core.ledger import Ledger
+    from deidflow.tasks.core.ledger import Ledger
 
 # Instances of one series with one fate and one row are alike as far as their parents are concerned. SQLite takes the
 # bare column `reason` from the entry that min() found.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from tasks.core.csv_cells import guard_cells
-from tasks.core.private_files import replace_file
+from deidflow.tasks.core.csv_cells import guard_cells
+from deidflow.tasks.core.private_files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

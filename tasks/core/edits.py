@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.tags import Path, TagSyntaxError, describe_tag, dictionary_vr, parse_path, parse_tag
+from deidflow.tasks.core.tags import Path, TagSyntaxError, describe_tag, dictionary_vr, parse_path, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -9,14 +9,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from tasks.core.identifiers import DicomIdentifiers
-    from tasks.core.request import Request
+    from deidflow.tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.request import Request
 
 
 class PlannedInstance(NamedTuple):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.core.outcomes import ReasonCode
+    from deidflow.tasks.core.outcomes import ReasonCode
 
 
 class DeidflowError(Exception):

@@ -10,19 +10,19 @@ import io
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import InvalidInput
-from tasks.core.identifiers import Level
-from tasks.core.manifest_columns import INSTANCES, LEVEL, ORTHANC_ID
-from tasks.core.manifest_dialect import ManifestText, Record
-from tasks.core.outcomes import Outcome
-from tasks.core.reconciliation import DONE_RANK, prepare_views, row_results
-from tasks.core.request import Operation
+from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.manifest_columns import INSTANCES, LEVEL, ORTHANC_ID
+from deidflow.tasks.core.manifest_dialect import ManifestText, Record
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.reconciliation import DONE_RANK, prepare_views, row_results
+from deidflow.tasks.core.request import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.core.ledger import Ledger
-    from tasks.core.reconciliation import RowResult
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.reconciliation import RowResult
 
 _NOT_DONE: Final = "SELECT orthanc_id FROM planned WHERE line = ? AND rank <> ? ORDER BY orthanc_id"
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.core.identity import as_stored_uid
-from tasks.core.request import Operation
-from tasks.core.tags import (
+from deidflow.tasks.core.identity import as_stored_uid
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
     PATIENT_ID,
     SERIES_INSTANCE_UID,
@@ -23,8 +23,8 @@ from tasks.core.tags import (
 )
 
 if TYPE_CHECKING:
-    from tasks.core.identifiers import DicomIdentifiers
-    from tasks.core.request import Request
+    from deidflow.tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.request import Request
 
 
 @dataclass(slots=True)

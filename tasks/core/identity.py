@@ -10,16 +10,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.edits import decode_data_uri
-from tasks.core.identifiers import DicomIdentifiers, Level
-from tasks.core.request import Operation
-from tasks.core.tags import IDENTIFIERS, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, Path
+from deidflow.tasks.core.edits import decode_data_uri
+from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import (
+    IDENTIFIERS,
+    PATIENT_ID,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    Path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.core.pseudonyms import Pseudonyms
-    from tasks.core.request import Request
+    from deidflow.tasks.core.pseudonyms import Pseudonyms
+    from deidflow.tasks.core.request import Request
 
 PATIENT_NAME_PREFIX: Final = "Anonymized^"
 _NAME_CHARACTERS: Final = 8

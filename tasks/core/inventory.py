@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.csv_tables import write_table
-from tasks.core.identifiers import Level
-from tasks.core.manifest_columns import INSTANCES, LEVEL, ORTHANC_ID
+from deidflow.tasks.core.csv_tables import write_table
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.manifest_columns import INSTANCES, LEVEL, ORTHANC_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from tasks.core.identifiers import DicomIdentifiers
-    from tasks.core.source import SourceInstance
+    from deidflow.tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.source import SourceInstance
 
 ATTRIBUTES: Final[dict[Level, tuple[str, ...]]] = {
     Level.PATIENT: ("PatientName", "PatientBirthDate", "PatientSex"),

@@ -17,8 +17,8 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tasks.core.errors import DeidflowError, InvalidInput, Unusable
-from tasks.core.private_files import sync_folder
+from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Unusable
+from deidflow.tasks.core.private_files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

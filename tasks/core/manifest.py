@@ -9,13 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import InvalidInput, Problem
-from tasks.core.identifiers import Level, is_orthanc_id
-from tasks.core.manifest_columns import INSTANCES, LEVEL, OPERATION, ORTHANC_ID, parse_header
-from tasks.core.manifest_dialect import ManifestText
-from tasks.core.request import Operation, Request
-from tasks.core.row_requests import Complaint, Defaults, RequestBuilder
-from tasks.core.templates import TemplateError
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.identifiers import Level, is_orthanc_id
+from deidflow.tasks.core.manifest_columns import INSTANCES, LEVEL, OPERATION, ORTHANC_ID, parse_header
+from deidflow.tasks.core.manifest_dialect import ManifestText
+from deidflow.tasks.core.request import Operation, Request
+from deidflow.tasks.core.row_requests import Complaint, Defaults, RequestBuilder
+from deidflow.tasks.core.templates import TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

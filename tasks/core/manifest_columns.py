@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import Problem
-from tasks.core.tags import Path, TagSyntaxError, parse_path
-from tasks.core.value_checks import check_path
+from deidflow.tasks.core.errors import Problem
+from deidflow.tasks.core.tags import Path, TagSyntaxError, parse_path
+from deidflow.tasks.core.value_checks import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from tasks.core.csv_cells import unguard_cell
-from tasks.core.errors import InvalidInput, Problem, os_error_text
+from deidflow.tasks.core.csv_cells import unguard_cell
+from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

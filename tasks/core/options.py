@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import Problem
-from tasks.core.request import (
+from deidflow.tasks.core.errors import Problem
+from deidflow.tasks.core.request import (
     EDIT_KEYS,
     NOT_OURS,
     SETTING_KEYS,
@@ -20,15 +20,15 @@ from tasks.core.request import (
     parse_settings,
     request_faults,
 )
-from tasks.core.tags import Path, TagSyntaxError, parse_path
-from tasks.core.templates import TemplateError, parse_template
-from tasks.core.value_checks import check_path, check_value
+from deidflow.tasks.core.tags import Path, TagSyntaxError, parse_path
+from deidflow.tasks.core.templates import TemplateError, parse_template
+from deidflow.tasks.core.value_checks import check_path, check_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from tasks.core.edits import Edits
+    from deidflow.tasks.core.edits import Edits
 
 OPTION_KEYS: Final = (*EDIT_KEYS, *SETTING_KEYS)
 _PREFIX: Final = "options."

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tasks.core.tags import TagSyntaxError, parse_path
-from tasks.core.yaml_lines import read_yaml_value
+from deidflow.tasks.core.tags import TagSyntaxError, parse_path
+from deidflow.tasks.core.yaml_lines import read_yaml_value
 
 _REPLACE: Final = "options.Replace."
 

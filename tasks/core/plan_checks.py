@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
-from tasks.core.tags import PATIENT_ID, Path, describe_tag
+from deidflow.tasks.core.tags import PATIENT_ID, Path, describe_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.core.ledger import Ledger
-    from tasks.core.plan_intake import RequestCache
-    from tasks.core.request import Request
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.plan_intake import RequestCache
+    from deidflow.tasks.core.request import Request
 
 _PATIENT_MODULE_KEYWORDS: Final = (
     "PatientName",

@@ -9,17 +9,17 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from tasks.core.ledger import SOURCE_INDEXES
-from tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from tasks.core.request import Operation, Request, parse_request
-from tasks.core.source import SourceInstance, SourceProblem
+from deidflow.tasks.core.ledger import SOURCE_INDEXES
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.request import Operation, Request, parse_request
+from deidflow.tasks.core.source import SourceInstance, SourceProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.core.errors import Problem
-    from tasks.core.ledger import Ledger
-    from tasks.core.manifest import Manifest, ManifestRow
+    from deidflow.tasks.core.errors import Problem
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.manifest import Manifest, ManifestRow
 
 _T = TypeVar("_T")
 _BATCH: Final = 2000

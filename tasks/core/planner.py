@@ -10,25 +10,25 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.call_planner import cut_calls
-from tasks.core.engine import Call, Chunk, PlannedInstance
-from tasks.core.errors import InvalidInput, Problem
-from tasks.core.given_identifiers import GivenIdentifiers
-from tasks.core.identifiers import DicomIdentifiers, Level, orthanc_id
-from tasks.core.identity import new_parents, sop_instance_uids
-from tasks.core.ledger import PLAN_INDEXES, ROW_INDEXES
-from tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from tasks.core.plan_checks import Finding, check_merges, check_patients, check_rows_against_source
-from tasks.core.plan_intake import RequestCache
-from tasks.core.pseudonyms import Key, Pseudonyms
-from tasks.core.request import Operation
-from tasks.core.server_checks import check_patients_on_server, check_request_on_server
+from deidflow.tasks.core.call_planner import cut_calls
+from deidflow.tasks.core.engine import Call, Chunk, PlannedInstance
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.given_identifiers import GivenIdentifiers
+from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, orthanc_id
+from deidflow.tasks.core.identity import new_parents, sop_instance_uids
+from deidflow.tasks.core.ledger import PLAN_INDEXES, ROW_INDEXES
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.plan_checks import Finding, check_merges, check_patients, check_rows_against_source
+from deidflow.tasks.core.plan_intake import RequestCache
+from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.server_checks import check_patients_on_server, check_request_on_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.core.ledger import Ledger
-    from tasks.core.request import Request
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.request import Request
 
 _MAX_CHUNKS: Final = 800
 """Prefect's server drops events above some 1,000 task runs per flow run."""

@@ -15,12 +15,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.outcomes import SEVERITY, Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode, reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.core.ledger import Ledger
+    from deidflow.tasks.core.ledger import Ledger
 
 DONE_RANK: Final = SEVERITY.index(Outcome.DONE)
 """In the view ``planned`` an outcome is its place in SEVERITY."""

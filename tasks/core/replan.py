@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.call_planner import cut_calls
-from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.core.plan_intake import RequestCache
+from deidflow.tasks.core.call_planner import cut_calls
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.plan_intake import RequestCache
 
 if TYPE_CHECKING:
-    from tasks.core.ledger import Ledger
+    from deidflow.tasks.core.ledger import Ledger
 
 _MAY_BE_MENDED: Final = (f"{ReasonCode.AMBIGUOUS_SOURCE}%", f"{ReasonCode.UNSTABLE}%")
 _MAX_NEW_CHUNKS: Final = 100

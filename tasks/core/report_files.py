@@ -9,24 +9,24 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.crosswalk import COLUMNS, CrosswalkLine, crosswalk
-from tasks.core.csv_tables import write_records, write_table
-from tasks.core.failures import failure_records
-from tasks.core.identifiers import Level
-from tasks.core.manifest_columns import REPORT_COLUMNS
-from tasks.core.outcomes import Outcome
-from tasks.core.private_files import replace_file
-from tasks.core.reconciliation import row_results
-from tasks.core.report_page import render_page
-from tasks.core.run_summary import provenance, summary
-from tasks.core.verdict import Verdict, VerdictCounter, verdict
+from deidflow.tasks.core.crosswalk import COLUMNS, CrosswalkLine, crosswalk
+from deidflow.tasks.core.csv_tables import write_records, write_table
+from deidflow.tasks.core.failures import failure_records
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.manifest_columns import REPORT_COLUMNS
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.private_files import replace_file
+from deidflow.tasks.core.reconciliation import row_results
+from deidflow.tasks.core.report_page import render_page
+from deidflow.tasks.core.run_summary import provenance, summary
+from deidflow.tasks.core.verdict import Verdict, VerdictCounter, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tasks.core.ledger import Ledger
-    from tasks.core.reconciliation import RowResult
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.reconciliation import RowResult
 
 __all__ = ["verdict", "write_reports"]
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
-from tasks.core.request import Operation
-from tasks.core.source import ProblemCode
+from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.source import ProblemCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.core.ledger import Ledger
-    from tasks.core.verdict import Verdict
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.verdict import Verdict
 
 _TEMPLATE: Final = "report.html.j2"
 _MINUTE_S: Final = 60

@@ -12,10 +12,10 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tasks.core.edits import Edits, ValueFormError, parse_path_list, parse_value, value_to_json
-from tasks.core.errors import InvalidInput, Problem
-from tasks.core.identifiers import Level
-from tasks.core.tags import (
+from deidflow.tasks.core.edits import Edits, ValueFormError, parse_path_list, parse_value, value_to_json
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.tags import (
     IDENTIFIERS,
     PATIENT_ID,
     SERIES_INSTANCE_UID,

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tasks.core.edits import Edits, ValueFormError, merge, parse_path_list, parse_value
-from tasks.core.manifest_columns import KEEP, OPERATION, REMOVE, Columns, EditColumn
-from tasks.core.request import Operation, Request, Settings, request_faults
-from tasks.core.tags import Path, TagSyntaxError, describe_tag, dictionary_vr
-from tasks.core.templates import EmptyCell, Template, parse_template
-from tasks.core.value_checks import check_path, check_value
+from deidflow.tasks.core.edits import Edits, ValueFormError, merge, parse_path_list, parse_value
+from deidflow.tasks.core.manifest_columns import KEEP, OPERATION, REMOVE, Columns, EditColumn
+from deidflow.tasks.core.request import Operation, Request, Settings, request_faults
+from deidflow.tasks.core.tags import Path, TagSyntaxError, describe_tag, dictionary_vr
+from deidflow.tasks.core.templates import EmptyCell, Template, parse_template
+from deidflow.tasks.core.value_checks import check_path, check_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tasks.core.edits import Value
+    from deidflow.tasks.core.edits import Value
 
 _PATTERNS: Final = 4096
 _CLEAR: Final = "yes"

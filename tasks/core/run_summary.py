@@ -10,14 +10,14 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.outcomes import Outcome
+from deidflow.tasks.core.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.core.identifiers import Level
-    from tasks.core.ledger import Ledger
-    from tasks.core.verdict import Verdict
+    from deidflow.tasks.core.identifiers import Level
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.verdict import Verdict
 
 
 def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[Outcome, int]]) -> dict[str, Any]:

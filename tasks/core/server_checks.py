@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.identifiers import Level
-from tasks.core.plan_checks import Finding
-from tasks.core.request import Operation
-from tasks.core.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.plan_checks import Finding
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.core.ledger import Ledger
-    from tasks.core.plan_intake import RequestCache
-    from tasks.core.request import Request
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.plan_intake import RequestCache
+    from deidflow.tasks.core.request import Request
 
 Version = tuple[int, int, int]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.identifiers import DicomIdentifiers
 
 
 class ProblemCode(StrEnum):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.core.edits import Value
+    from deidflow.tasks.core.edits import Value
 
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _FORMAT_CHARACTERS: Final = frozenset(".[]:!")

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import dictionary_VM
 
-from tasks.core.tags import PIXEL_DATA, Path, describe_tag, dictionary_vr, is_private
-from tasks.core.value_formats import VALUE_FORMATS, Format
+from deidflow.tasks.core.tags import PIXEL_DATA, Path, describe_tag, dictionary_vr, is_private
+from deidflow.tasks.core.value_formats import VALUE_FORMATS, Format
 
 if TYPE_CHECKING:
-    from tasks.core.edits import Value
+    from deidflow.tasks.core.edits import Value
 
 _ENCAPSULATED_DOCUMENT: Final = 0x00420011
 _OCTETS: Final = "data:application/octet-stream;base64,"

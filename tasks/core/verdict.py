@@ -9,14 +9,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.core.outcomes import SEVERITY, Outcome, ReasonCode
-from tasks.core.reconciliation import DONE_RANK, most_frequent_first, prepare_views, reason_code, row_results
+from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode
+from deidflow.tasks.core.reconciliation import DONE_RANK, most_frequent_first, prepare_views, reason_code, row_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.core.ledger import Ledger
-    from tasks.core.reconciliation import RowResult
+    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.reconciliation import RowResult
 
 
 @dataclass(frozen=True, slots=True)

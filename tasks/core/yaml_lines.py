@@ -17,8 +17,8 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from tasks.core.errors import InvalidInput, Problem
-from tasks.core.yaml_guard import MAX_DEPTH, UnreasonableYaml, check_yaml
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.yaml_guard import MAX_DEPTH, UnreasonableYaml, check_yaml
 
 _DUPLICATE: Final = re.compile(r'found duplicate key "([^"]*)"')
 

@@ -16,8 +16,8 @@ from typing import Final
 from pydicom.charset import convert_encodings, decode_bytes, encode_string, python_encoding
 from pydicom.valuerep import PersonName
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
 
 _ESCAPE: Final = 0x1B
 _PN_DELIMITERS: Final = {0x5E, 0x3D, 0x5C}

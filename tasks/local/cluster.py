@@ -20,15 +20,15 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from tasks.core.errors import DeidflowError, TransientError, Unusable
-from tasks.local.worker import Worker, edit_safely
+from deidflow.tasks.core.errors import DeidflowError, TransientError, Unusable
+from deidflow.tasks.local.worker import Worker, edit_safely
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.core.engine import InstanceResult, PlannedInstance
-    from tasks.core.request import Request
-    from tasks.local.worker import WorkerSettings
+    from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+    from deidflow.tasks.core.request import Request
+    from deidflow.tasks.local.worker import WorkerSettings
 
     Work = Sequence[tuple[Request, Sequence[PlannedInstance]]]
     Outcomes = list[InstanceResult] | DeidflowError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.core.tags import (
+from deidflow.tasks.core.tags import (
     DEIDENTIFICATION_METHOD,
     IDENTIFIERS,
     PATIENT_ID,
@@ -17,14 +17,14 @@ from tasks.core.tags import (
     describe_tag,
     format_tag,
 )
-from tasks.local.actions import Action
-from tasks.local.source_file import SourceFile
+from deidflow.tasks.local.actions import Action
+from deidflow.tasks.local.source_file import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.local.rules import Rules
-    from tasks.local.scanner import Element
+    from deidflow.tasks.local.rules import Rules
+    from deidflow.tasks.local.scanner import Element
 
     Found = dict[Path, tuple[str, int, bytes]]
 

@@ -10,26 +10,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import PATIENT_NAME, PIXEL_DATA, SPECIFIC_CHARACTER_SET, describe_tag
-from tasks.local.actions import Action
-from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
-from tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
-from tasks.local.given_items import treated_items, values_of_paths
-from tasks.local.parts import Output, parts_size
-from tasks.local.rules import step_into
-from tasks.local.values import NUMBER_VRS, choose_vr, encode_element, encode_value
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.tags import PATIENT_NAME, PIXEL_DATA, SPECIFIC_CHARACTER_SET, describe_tag
+from deidflow.tasks.local.actions import Action
+from deidflow.tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from deidflow.tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
+from deidflow.tasks.local.given_items import treated_items, values_of_paths
+from deidflow.tasks.local.parts import Output, parts_size
+from deidflow.tasks.local.rules import step_into
+from deidflow.tasks.local.values import NUMBER_VRS, choose_vr, encode_element, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.core.edits import Value
-    from tasks.local.parts import Part
-    from tasks.local.rules import PathNode, Rules
-    from tasks.local.scanner import Element, Item
-    from tasks.local.source_file import SourceFile
-    from tasks.local.subject import Subject
+    from deidflow.tasks.core.edits import Value
+    from deidflow.tasks.local.parts import Part
+    from deidflow.tasks.local.rules import PathNode, Rules
+    from deidflow.tasks.local.scanner import Element, Item
+    from deidflow.tasks.local.source_file import SourceFile
+    from deidflow.tasks.local.subject import Subject
 
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""

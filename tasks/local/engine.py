@@ -11,20 +11,20 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from tasks.core.engine import InstanceResult
-from tasks.core.errors import DeidflowError, Interrupted
-from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.local.cluster import ClusterPool
-from tasks.local.processes import make_pool, stop_pool
-from tasks.local.worker import edit_in_worker, start_worker
+from deidflow.tasks.core.engine import InstanceResult
+from deidflow.tasks.core.errors import DeidflowError, Interrupted
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.local.cluster import ClusterPool
+from deidflow.tasks.local.processes import make_pool, stop_pool
+from deidflow.tasks.local.worker import edit_in_worker, start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import ProcessPoolExecutor
 
-    from tasks.core.engine import Chunk, PlannedInstance
-    from tasks.core.request import Request
-    from tasks.local.worker import WorkerSettings
+    from deidflow.tasks.core.engine import Chunk, PlannedInstance
+    from deidflow.tasks.core.request import Request
+    from deidflow.tasks.local.worker import WorkerSettings
 
     Work = tuple[Request, PlannedInstance]
     Record = Callable[[Sequence[InstanceResult]], None]
@@ -54,7 +54,7 @@ class Pending(Protocol):
 
 
 class LocalEngine:
-    """Engine of one run; see ``tasks.core.engine.Engine``."""
+    """Engine of one run; see ``deidflow.tasks.core.engine.Engine``."""
 
     def __init__(self, settings: WorkerSettings, workers: int, dask_address: str | None = None) -> None:
         """Take what is the same for the run.

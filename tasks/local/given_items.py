@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.core.tags import dictionary_vr
-from tasks.local.actions import Action
-from tasks.local.rules import step_into
+from deidflow.tasks.core.tags import dictionary_vr
+from deidflow.tasks.local.actions import Action
+from deidflow.tasks.local.rules import step_into
 
 if TYPE_CHECKING:
-    from tasks.core.edits import Item, Value
-    from tasks.local.rules import PathNode, Rules
-    from tasks.local.subject import Subject
+    from deidflow.tasks.core.edits import Item, Value
+    from deidflow.tasks.local.rules import PathNode, Rules
+    from deidflow.tasks.local.subject import Subject
 
 
 def treated_items(

@@ -11,11 +11,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.identifiers import DicomIdentifiers
-from tasks.core.outcomes import ReasonCode
-from tasks.core.source import ProblemCode, SourceInstance, SourceProblem
-from tasks.core.tags import (
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.identifiers import DicomIdentifiers
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.source import ProblemCode, SourceInstance, SourceProblem
+from deidflow.tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
     PATIENT_ID,
     SERIES_INSTANCE_UID,
@@ -24,15 +24,15 @@ from tasks.core.tags import (
     STUDY_INSTANCE_UID,
     describe_tag,
 )
-from tasks.local.character_sets import DEFAULT, CharacterSet, character_set
-from tasks.local.shared_identifiers import SharedIdentifiers
-from tasks.local.source_file import NotDicomError, SourceFile
-from tasks.local.splice import IMPLEMENTATION_CLASS_UID
+from deidflow.tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from deidflow.tasks.local.shared_identifiers import SharedIdentifiers
+from deidflow.tasks.local.source_file import NotDicomError, SourceFile
+from deidflow.tasks.local.splice import IMPLEMENTATION_CLASS_UID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.local.scanner import Element
+    from deidflow.tasks.local.scanner import Element
 
 HEADER_BYTES: Final = 8192
 """First read of each file; the identifiers of real objects lie within, others cost a second read."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.core.engine import PlannedInstance
-    from tasks.core.errors import InstanceFailed
-    from tasks.core.request import Operation
+    from deidflow.tasks.core.engine import PlannedInstance
+    from deidflow.tasks.core.errors import InstanceFailed
+    from deidflow.tasks.core.request import Operation
 
 
 class Reader(Protocol):

@@ -18,15 +18,15 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.errors import Unusable, os_error_text
-from tasks.core.garbage import relax_collector
+from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.garbage import relax_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
 
-_PRELOADED: Final = ["__main__", "tasks.local.worker", "tasks.local.verifier"]
+_PRELOADED: Final = ["__main__", "deidflow.tasks.local.worker", "deidflow.tasks.local.verifier"]
 
 _MAX_TEMPORARY_BYTES: Final = 70
 """Python adds 32 to it for a socket, whose name has at most 107 (``sun_path`` of Linux)."""

@@ -12,7 +12,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
-from tasks.local.actions import Action
+from deidflow.tasks.local.actions import Action
 
 _ACTIONS: Final = {"remove": Action.DROP, "clear": Action.EMPTY, "replace-uid": Action.MAP_UID}
 
@@ -37,7 +37,7 @@ class Profile:
 
 
 def _table(version: str) -> bytes:
-    return files("tasks.local").joinpath("profiles", f"orthanc-{version}.csv").read_bytes()
+    return files("deidflow.tasks.local").joinpath("profiles", f"orthanc-{version}.csv").read_bytes()
 
 
 def profile_sha256(version: str) -> str:

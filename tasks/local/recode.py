@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import PIXEL_DATA, describe_tag
-from tasks.local.encoding import (
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.tags import PIXEL_DATA, describe_tag
+from deidflow.tasks.local.encoding import (
     ITEM,
     ITEM_DELIMITER,
     MAX_SHORT_LENGTH,
@@ -27,13 +27,13 @@ from tasks.local.encoding import (
     Encoding,
     element_header,
 )
-from tasks.local.values import choose_vr
+from deidflow.tasks.local.values import choose_vr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.local.scanner import Element, Sequence
-    from tasks.local.source_file import SourceFile
+    from deidflow.tasks.local.scanner import Element, Sequence
+    from deidflow.tasks.local.source_file import SourceFile
 
 _UNDEFINED_BYTES: Final = b"\xff\xff\xff\xff"
 _BITS_ALLOCATED: Final = 0x00280100

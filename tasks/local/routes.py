@@ -11,21 +11,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.engine import InstanceResult, PlannedInstance
-from tasks.core.errors import InstanceFailed, InvalidInput, Problem
-from tasks.core.given_identifiers import GivenIdentifiers
-from tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
-from tasks.core.identity import new_identifiers
-from tasks.core.locks import lock_folder
-from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.core.pseudonyms import Key, Pseudonyms
-from tasks.core.request import Operation, Request, parse_request
-from tasks.core.source import SourceInstance
-from tasks.local.copies import are_equal
-from tasks.local.index import find_files, read_index_entries
-from tasks.local.store import clear_partial_results
-from tasks.local.transcoder import can_write
-from tasks.local.worker import Worker, WorkerSettings
+from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+from deidflow.tasks.core.errors import InstanceFailed, InvalidInput, Problem
+from deidflow.tasks.core.given_identifiers import GivenIdentifiers
+from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
+from deidflow.tasks.core.identity import new_identifiers
+from deidflow.tasks.core.locks import lock_folder
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request import Operation, Request, parse_request
+from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.local.copies import are_equal
+from deidflow.tasks.local.index import find_files, read_index_entries
+from deidflow.tasks.local.store import clear_partial_results
+from deidflow.tasks.local.transcoder import can_write
+from deidflow.tasks.local.worker import Worker, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.request import Operation
-from tasks.core.tags import (
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import (
     DEIDENTIFICATION_METHOD,
     FRAME_OF_REFERENCE_UID,
     IDENTIFIERS,
@@ -27,15 +27,15 @@ from tasks.core.tags import (
     Path,
     is_computed,
 )
-from tasks.local.actions import Action
-from tasks.local.character_sets import character_set
-from tasks.local.encoding import EXPLICIT_LITTLE
-from tasks.local.profiles import load_profile
-from tasks.local.values import encode_element
+from deidflow.tasks.local.actions import Action
+from deidflow.tasks.local.character_sets import character_set
+from deidflow.tasks.local.encoding import EXPLICIT_LITTLE
+from deidflow.tasks.local.profiles import load_profile
+from deidflow.tasks.local.values import encode_element
 
 if TYPE_CHECKING:
-    from tasks.core.edits import Value
-    from tasks.core.request import Request
+    from deidflow.tasks.core.edits import Value
+    from deidflow.tasks.core.request import Request
 
 REFERENCED_UIDS: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID})
 """UIDs whose kept or replaced values are known to the whole run, so that references to them follow."""

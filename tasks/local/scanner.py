@@ -14,10 +14,10 @@ from __future__ import annotations
 from struct import error as StructError  # noqa: N812 (an exception class with a lower-case name)
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import describe_tag, dictionary_vr
-from tasks.local.encoding import (
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.tags import describe_tag, dictionary_vr
+from deidflow.tasks.local.encoding import (
     DELIMITER_GROUP,
     IMPLICIT_LITTLE,
     ITEM,

@@ -17,8 +17,8 @@ from __future__ import annotations
 from struct import error as StructError  # noqa: N812 (an exception class with a lower-case name)
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.tags import (
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.tags import (
     PATIENT_ID,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
@@ -26,19 +26,19 @@ from tasks.core.tags import (
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
 )
-from tasks.local.actions import Action
-from tasks.local.encoding import SHORT_VRS
-from tasks.local.scanner import Scanner, changed_tags
+from deidflow.tasks.local.actions import Action
+from deidflow.tasks.local.encoding import SHORT_VRS
+from deidflow.tasks.local.scanner import Scanner, changed_tags
 
 if TYPE_CHECKING:
-    from tasks.core.edits import Value
-    from tasks.local.editor import Context, Editor
-    from tasks.local.encoding import Encoding
-    from tasks.local.parts import Part
-    from tasks.local.rules import Rules
-    from tasks.local.scanner import Element
-    from tasks.local.source_file import SourceFile
-    from tasks.local.subject import Subject
+    from deidflow.tasks.core.edits import Value
+    from deidflow.tasks.local.editor import Context, Editor
+    from deidflow.tasks.local.encoding import Encoding
+    from deidflow.tasks.local.parts import Part
+    from deidflow.tasks.local.rules import Rules
+    from deidflow.tasks.local.scanner import Element
+    from deidflow.tasks.local.source_file import SourceFile
+    from deidflow.tasks.local.subject import Subject
 
 MAX_HEADER_BYTES: Final = 1 << 16
 """Elements behind this many bytes are never remembered: pixel data, above all."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tasks.core.tags import (
+from deidflow.tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
     PATIENT_ID,
     SERIES_INSTANCE_UID,
@@ -19,14 +19,14 @@ from tasks.core.tags import (
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
 )
-from tasks.local.encoding import SHORT_VRS
-from tasks.local.scanner import changed_tags
+from deidflow.tasks.local.encoding import SHORT_VRS
+from deidflow.tasks.local.scanner import changed_tags
 
 if TYPE_CHECKING:
-    from tasks.core.identifiers import DicomIdentifiers
-    from tasks.local.encoding import Encoding
-    from tasks.local.scanner import Element
-    from tasks.local.source_file import SourceFile
+    from deidflow.tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.local.encoding import Encoding
+    from deidflow.tasks.local.scanner import Element
+    from deidflow.tasks.local.source_file import SourceFile
 
 _IN_A_RUN: Final = frozenset(
     {SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, FRAME_OF_REFERENCE_UID}

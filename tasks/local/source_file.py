@@ -15,10 +15,10 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import describe_tag, dictionary_vr
-from tasks.local.encoding import (
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.tags import describe_tag, dictionary_vr
+from deidflow.tasks.local.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
@@ -30,10 +30,10 @@ from tasks.local.encoding import (
     is_deflated,
     is_uncompressed,
 )
-from tasks.local.scanner import ScanError, Scanner
+from deidflow.tasks.local.scanner import ScanError, Scanner
 
 if TYPE_CHECKING:
-    from tasks.local.scanner import Element
+    from deidflow.tasks.local.scanner import Element
 
 WHOLE_BYTES: Final = 1 << 20
 """Files up to this size are read at once: one system call is cheaper than several."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import SOP_CLASS_UID
-from tasks.local.encoding import (
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.tags import SOP_CLASS_UID
+from deidflow.tasks.local.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -28,17 +28,17 @@ from tasks.local.encoding import (
     encoding_of,
     is_uncompressed,
 )
-from tasks.local.parts import parts_size
-from tasks.local.subject import padded_uid
+from deidflow.tasks.local.parts import parts_size
+from deidflow.tasks.local.subject import padded_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.local.parts import Part
-    from tasks.local.rules import Rules
-    from tasks.local.scanner import Element
-    from tasks.local.source_file import SourceFile
-    from tasks.local.subject import Subject
+    from deidflow.tasks.local.parts import Part
+    from deidflow.tasks.local.rules import Rules
+    from deidflow.tasks.local.scanner import Element
+    from deidflow.tasks.local.source_file import SourceFile
+    from deidflow.tasks.local.subject import Subject
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.204752977782827029516074077606453405661"
 """Names deidflow as the writer of anonymized files; the same in all releases, so that results do not depend on them."""

@@ -20,13 +20,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
-from tasks.core.errors import InstanceFailed, Unusable, os_error_text
-from tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
+from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.identifiers import DicomIdentifiers
 
 PARTIAL_FOLDER: Final = ".deidflow-partial"
 _MAX_NAME_BYTES: Final = 200

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.tags import IDENTIFIERS
+from deidflow.tasks.core.tags import IDENTIFIERS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from tasks.core.identifiers import DicomIdentifiers
-    from tasks.core.pseudonyms import Pseudonyms
+    from deidflow.tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.pseudonyms import Pseudonyms
 
 _MAX_CACHED_UIDS: Final = 100_000
 _MAX_CACHED_BYTES: Final = 256

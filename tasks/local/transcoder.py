@@ -18,11 +18,11 @@ from pydicom import dcmread
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import JPEG2000, UID
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
-from tasks.local.character_sets import DEFAULT
-from tasks.local.encoding import (
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
+from deidflow.tasks.local.character_sets import DEFAULT
+from deidflow.tasks.local.encoding import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -33,16 +33,16 @@ from tasks.local.encoding import (
     encoding_of,
     is_deflated,
 )
-from tasks.local.recode import Recoder, swapped
-from tasks.local.source_file import SourceFile
-from tasks.local.splice import deflate, meta_with, required_meta
-from tasks.local.subject import padded_uid
-from tasks.local.values import encode_element
+from deidflow.tasks.local.recode import Recoder, swapped
+from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.splice import deflate, meta_with, required_meta
+from deidflow.tasks.local.subject import padded_uid
+from deidflow.tasks.local.values import encode_element
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    from tasks.local.scanner import Element
+    from deidflow.tasks.local.scanner import Element
 
 _NATIVE: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED})
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"

@@ -12,10 +12,10 @@ import re
 import struct
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.edits import decode_data_uri
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
-from tasks.core.tags import (
+from deidflow.tasks.core.edits import decode_data_uri
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.tags import (
     ENCAPSULATED_DOCUMENT,
     IDENTIFIERS,
     PIXEL_DATA,
@@ -26,12 +26,12 @@ from tasks.core.tags import (
     is_private,
     parse_tag,
 )
-from tasks.local.character_sets import character_set
-from tasks.local.encoding import ITEM, MAX_SHORT_LENGTH, SHORT_VRS, Encoding, element_header
+from deidflow.tasks.local.character_sets import character_set
+from deidflow.tasks.local.encoding import ITEM, MAX_SHORT_LENGTH, SHORT_VRS, Encoding, element_header
 
 if TYPE_CHECKING:
-    from tasks.core.edits import Item, Value
-    from tasks.local.character_sets import CharacterSet
+    from deidflow.tasks.core.edits import Item, Value
+    from deidflow.tasks.local.character_sets import CharacterSet
 
 _INTEGER_FORMATS: Final = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "OL": "L", "OV": "Q"}
 _FLOAT_FORMATS: Final = {"FL": "f", "FD": "d", "OF": "f", "OD": "d"}

@@ -21,15 +21,22 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
-from tasks.core.engine import InstanceResult, PlannedInstance
-from tasks.core.errors import InstanceFailed, TransientError, Unusable
-from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.core.request import Operation, Request
-from tasks.core.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path, describe_tag
-from tasks.local.index import read_index_entries
-from tasks.local.processes import prepare_process
-from tasks.local.shared_identifiers import SharedIdentifiers
-from tasks.local.store import relative_path
+from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.request import Operation, Request
+from deidflow.tasks.core.tags import (
+    PATIENT_ID,
+    PATIENT_NAME,
+    SERIES_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    Path,
+    describe_tag,
+)
+from deidflow.tasks.local.index import read_index_entries
+from deidflow.tasks.local.processes import prepare_process
+from deidflow.tasks.local.shared_identifiers import SharedIdentifiers
+from deidflow.tasks.local.store import relative_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
     from pydicom.tag import BaseTag
 
-    from tasks.local.places import Reader
+    from deidflow.tasks.local.places import Reader
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _PIXEL_DATA_GROUP: Final = 0x7FE0
@@ -371,7 +378,7 @@ def start_verifier(settings: VerifierSettings) -> None:
 def verify_in_worker(
     work: Sequence[tuple[Request, Sequence[Expected]]],
 ) -> list[InstanceResult] | TransientError | Unusable:
-    """Run ``Verifier.verify`` in this process; errors are returned, as by ``tasks.local.worker.edit_safely``."""
+    """Run ``Verifier.verify`` in this process; errors are returned, as by ``worker.edit_safely``."""
     assert _verifier is not None  # noqa: S101 (start_verifier ran before)
     try:
         return _verifier.verify(work)

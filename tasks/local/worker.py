@@ -12,29 +12,29 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tasks.core.engine import InstanceResult, PlannedInstance
-from tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
-from tasks.core.given_identifiers import GivenIdentifiers
-from tasks.core.identity import new_patient_name
-from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.core.pseudonyms import Key, Pseudonyms
-from tasks.core.request import Operation, Request
-from tasks.core.tags import PATIENT_NAME, Path
-from tasks.local.editor import Editor
-from tasks.local.index import identify
-from tasks.local.processes import prepare_process
-from tasks.local.rules import Rules, compile_rules
-from tasks.local.shared_header import SharedHeaders
-from tasks.local.source_file import SourceFile
-from tasks.local.splice import Assembly, assemble, sop_class_of
-from tasks.local.store import FolderStore
-from tasks.local.subject import References, Subject
-from tasks.local.transcoder import transcode
+from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
+from deidflow.tasks.core.given_identifiers import GivenIdentifiers
+from deidflow.tasks.core.identity import new_patient_name
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request import Operation, Request
+from deidflow.tasks.core.tags import PATIENT_NAME, Path
+from deidflow.tasks.local.editor import Editor
+from deidflow.tasks.local.index import identify
+from deidflow.tasks.local.processes import prepare_process
+from deidflow.tasks.local.rules import Rules, compile_rules
+from deidflow.tasks.local.shared_header import SharedHeaders
+from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.splice import Assembly, assemble, sop_class_of
+from deidflow.tasks.local.store import FolderStore
+from deidflow.tasks.local.subject import References, Subject
+from deidflow.tasks.local.transcoder import transcode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.local.places import Reader, RemotePlace
+    from deidflow.tasks.local.places import Reader, RemotePlace
 
 _COMPILED_REQUESTS: Final = 1024
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from tasks.orthanc.client import BATCH
-from tasks.orthanc.errors import ServerError
+from deidflow.tasks.orthanc.client import BATCH
+from deidflow.tasks.orthanc.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.client import OrthancClient
 
 _OK: Final = 200
 
@@ -37,7 +37,7 @@ class Changes:
             within_s: A number will do that was the latest so many seconds ago, which saves the request.
 
         Raises:
-            DeidflowError: See ``tasks.orthanc.errors``.
+            DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
         """
         newest, seen_at = self._seen
@@ -49,7 +49,7 @@ class Changes:
         """Yield the instances that the server took in after a change, in that order; 1,000 changes a request.
 
         Raises:
-            DeidflowError: See ``tasks.orthanc.errors``.
+            DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
         """
         done = False

@@ -15,8 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 import httpx
 
-from tasks.orthanc.errors import ServerError, error_of
-from tasks.orthanc.transport import hide_identifiers, tls_context, translated
+from deidflow.tasks.orthanc.errors import ServerError, error_of
+from deidflow.tasks.orthanc.transport import hide_identifiers, tls_context, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ class OrthancClient:
         """Return the JSON of a GET, ``path`` without a slash at its beginning.
 
         Raises:
-            DeidflowError: See ``tasks.orthanc.errors``; the same for every method here.
+            DeidflowError: See ``deidflow.tasks.orthanc.errors``; the same for every method here.
 
         """
         return self._json("GET", path, params=parameters)

@@ -11,14 +11,14 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from tasks.core.identifiers import Level
-from tasks.orthanc.client import BATCH
-from tasks.orthanc.errors import ServerError
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.orthanc.client import BATCH
+from deidflow.tasks.orthanc.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.client import OrthancClient
 
 _T = TypeVar("_T")
 

@@ -14,27 +14,27 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.engine import CallState, InstanceResult
-from tasks.core.errors import Interrupted, TransientError
-from tasks.core.identifiers import Level
-from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.orthanc.changes import Changes
-from tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
-from tasks.orthanc.hardening import hardened_body
-from tasks.orthanc.jobs import Job, JobState, cancel, read_job, submit, wait
-from tasks.orthanc.lost_jobs import find_jobs
-from tasks.orthanc.mapping import delete_instances, map_outputs, outputs_since
-from tasks.orthanc.probe import probe
-from tasks.orthanc.resources import still_there
-from tasks.orthanc.restarted_jobs import copies_from_before
+from deidflow.tasks.core.engine import CallState, InstanceResult
+from deidflow.tasks.core.errors import Interrupted, TransientError
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.orthanc.changes import Changes
+from deidflow.tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
+from deidflow.tasks.orthanc.hardening import hardened_body
+from deidflow.tasks.orthanc.jobs import Job, JobState, cancel, read_job, submit, wait
+from deidflow.tasks.orthanc.lost_jobs import find_jobs
+from deidflow.tasks.orthanc.mapping import delete_instances, map_outputs, outputs_since
+from deidflow.tasks.orthanc.probe import probe
+from deidflow.tasks.orthanc.resources import still_there
+from deidflow.tasks.orthanc.restarted_jobs import copies_from_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from tasks.core.engine import Call, CallMemory, Chunk, Journal, PlannedInstance
-    from tasks.orthanc.client import OrthancClient
-    from tasks.orthanc.mapping import Result
-    from tasks.orthanc.server import Server
+    from deidflow.tasks.core.engine import Call, CallMemory, Chunk, Journal, PlannedInstance
+    from deidflow.tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.mapping import Result
+    from deidflow.tasks.orthanc.server import Server
 
     Record = Callable[[Sequence[InstanceResult]], None]
     Stopped = Callable[[], bool]
@@ -76,7 +76,7 @@ class OrthancEngineSettings:
 
 
 class OrthancEngine:
-    """Engine of one run; see ``tasks.core.engine.Engine``."""
+    """Engine of one run; see ``deidflow.tasks.core.engine.Engine``."""
 
     def __init__(
         self, client: OrthancClient, server: Server, journal: Journal, settings: OrthancEngineSettings

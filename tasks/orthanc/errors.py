@@ -30,7 +30,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.errors import DeidflowError, TransientError, Unusable
+from deidflow.tasks.core.errors import DeidflowError, TransientError, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,13 +21,13 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.request import Operation
-from tasks.core.tags import PATIENT_ID, PATIENT_NAME, Path, dictionary_vr
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, Path, dictionary_vr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.core.request import Request
+    from deidflow.tasks.core.request import Request
 
 _TABLE: Final = "kept_sequences.csv"
 _ALL_ITEMS: Final = -1
@@ -121,5 +121,5 @@ def _curves_and_overlays() -> Iterator[int]:
 @lru_cache
 def kept_sequences(version: str) -> tuple[int, ...]:
     """Return the sequences that a profile leaves at top level, as numbers."""
-    lines = files("tasks.orthanc").joinpath(_TABLE).read_text("ascii").splitlines()
+    lines = files("deidflow.tasks.orthanc").joinpath(_TABLE).read_text("ascii").splitlines()
     return tuple(int(row["tag"].replace(",", ""), 16) for row in csv.DictReader(lines) if row[version])

@@ -8,7 +8,7 @@ job of 100, 1.3 ms of 200, 1.9 ms of 500, 4.1 ms of 1,000, 7.6 ms of 2,000, 12.8
 1.7 ms of 200, 2.1 ms of 500, 3.2 ms of 1,000, 8.5 ms of 2,000. Jobs of 200 to 500 are best.
 
 A server that was killed and started again has a job that ran in Failure with code 0 (1.12.7) or runs it again from the
-start (1.10.1): see ``tasks.orthanc.restarted_jobs``.
+start (1.10.1): see ``deidflow.tasks.orthanc.restarted_jobs``.
 
 Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``cancel``.
 """
@@ -19,15 +19,15 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tasks.core.errors import Interrupted
-from tasks.orthanc.changes import Changes
-from tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound, ServerError
+from deidflow.tasks.core.errors import Interrupted
+from deidflow.tasks.orthanc.changes import Changes
+from deidflow.tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from tasks.core.request import Operation
-    from tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.core.request import Operation
+    from deidflow.tasks.orthanc.client import OrthancClient
 
 MIN_POLL_S: Final = 0.5
 """Two polls per second and job."""
@@ -126,7 +126,7 @@ def submit(
     Raises:
         NotFound: The server lacks one of the instances; nothing was done (before 1.13.0).
         BadRequest: It never accepts these arguments; nothing was done.
-        DeidflowError: See ``tasks.orthanc.errors``; after ``Unreachable`` with ``was_sent`` the job may exist.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``; after ``Unreachable`` with ``was_sent`` the job may exist.
 
     """
     call = {key: value for key, value in body.items() if key != "Synchronous"}
@@ -144,7 +144,7 @@ def read_job(client: OrthancClient, job_id: str) -> Job:
 
     Raises:
         NotFound: The server has forgotten it, or was started again without its jobs.
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     return parse_job(client.get(f"jobs/{job_id}"))
@@ -174,7 +174,7 @@ def wait(
         Interrupted: ``stopped`` said so.
         DeadlineExceeded: It has not ended; it is still there.
         NotFound: The server has forgotten it.
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     end = time.monotonic() + deadline_s
@@ -232,7 +232,7 @@ def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
 
     Raises:
         DeadlineExceeded: It has not stopped.
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     try:

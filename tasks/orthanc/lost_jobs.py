@@ -10,15 +10,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.request import Operation
-from tasks.orthanc.content import read_content
-from tasks.orthanc.errors import DeadlineExceeded, NotFound, ServerError
-from tasks.orthanc.jobs import MIN_POLL_S, Job, parse_job, read_job
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.orthanc.content import read_content
+from deidflow.tasks.orthanc.errors import DeadlineExceeded, NotFound, ServerError
+from deidflow.tasks.orthanc.jobs import MIN_POLL_S, Job, parse_job, read_job
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.client import OrthancClient
 
 _TYPE: Final = "ResourceModification"
 _OK: Final = 200
@@ -47,7 +47,7 @@ def find_jobs(
 
     Raises:
         DeadlineExceeded: A job that may be the one still waits behind others.
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     wanted = frozenset(instance_ids)
@@ -73,7 +73,7 @@ def all_jobs(client: OrthancClient) -> Iterator[Job]:
     """Read every bulk job, modification or anonymization that the server still knows (``GET /jobs?expand``).
 
     Raises:
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     answer = client.get("jobs", expand="")

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tasks.core.identifiers import DicomIdentifiers, Level
-from tasks.orthanc.changes import Changes
-from tasks.orthanc.content import Resource, batched, read_content
-from tasks.orthanc.errors import BadRequest, NotFound
-from tasks.orthanc.resources import still_there
+from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.orthanc.changes import Changes
+from deidflow.tasks.orthanc.content import Resource, batched, read_content
+from deidflow.tasks.orthanc.errors import BadRequest, NotFound
+from deidflow.tasks.orthanc.resources import still_there
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.client import OrthancClient
 
 _DELETE_ATTEMPTS: Final = 3
 
@@ -63,7 +63,7 @@ def map_outputs(client: OrthancClient, outputs: Mapping[str, Iterable[str]], ins
         instance_ids: The originals of the call.
 
     Raises:
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     originals = frozenset(instance_ids)
@@ -121,7 +121,7 @@ def outputs_since(client: OrthancClient, change: int, instance_ids: Collection[s
         The original of each result that is still there, both by Orthanc's identifiers.
 
     Raises:
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     originals = frozenset(instance_ids)
@@ -136,7 +136,7 @@ def delete_instances(client: OrthancClient, instance_ids: Iterable[str]) -> None
     without them.
 
     Raises:
-        DeidflowError: See ``tasks.orthanc.errors``; some may be deleted then.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``; some may be deleted then.
 
     """
     for batch in batched(dict.fromkeys(instance_ids)):

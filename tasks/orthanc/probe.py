@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.outcomes import ReasonCode
-from tasks.orthanc.errors import NOT_A_FILE, BadRequest, NotFound, ServerError
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.orthanc.errors import NOT_A_FILE, BadRequest, NotFound, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.core.request import Operation
-    from tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.core.request import Operation
+    from deidflow.tasks.orthanc.client import OrthancClient
 
 # Transcoding never fails a job, which keeps the original syntax instead, but it fails this route (reference 6.3).
 _BULK_ONLY: Final = frozenset(

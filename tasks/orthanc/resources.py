@@ -11,16 +11,16 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.identifiers import DicomIdentifiers, Level
-from tasks.core.inventory import ATTRIBUTES
-from tasks.core.source import SourceInstance
-from tasks.orthanc.content import batched, read_content
+from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.inventory import ATTRIBUTES
+from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.orthanc.content import batched, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.orthanc.client import OrthancClient
-    from tasks.orthanc.content import Resource
+    from deidflow.tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.content import Resource
 
 _STUDIES_AT_ONCE: Final = 200
 """For an inventory: the series and instance lists of one batch are in memory together."""
@@ -49,7 +49,7 @@ def resolve(client: OrthancClient, ids: Iterable[str]) -> Iterator[SourceInstanc
         ids: Orthanc's identifiers, of any level, mixed; they may repeat and overlap.
 
     Raises:
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     seen: set[bytes] = set()
@@ -63,7 +63,7 @@ def inventory(client: OrthancClient, level: Level = Level.STUDY) -> Iterator[Sou
     ``is_result`` tells which ones an edit on the server made.
 
     Raises:
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     for batch in batched(client.get("studies"), _STUDIES_AT_ONCE):

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tasks.orthanc.content import read_content
-from tasks.orthanc.lost_jobs import all_jobs
+from deidflow.tasks.orthanc.content import read_content
+from deidflow.tasks.orthanc.lost_jobs import all_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tasks.orthanc.changes import Changes
-    from tasks.orthanc.client import OrthancClient
-    from tasks.orthanc.jobs import Job
+    from deidflow.tasks.orthanc.changes import Changes
+    from deidflow.tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.jobs import Job
 
 _START_S: Final = 0.03
 """No server is back sooner: on a fast machine, with an empty index, Orthanc answers after 0.035 s."""
@@ -46,7 +46,7 @@ def copies_from_before(
         Instances made from those of the job which may be deleted.
 
     Raises:
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     if job.runtime_s < _START_S:

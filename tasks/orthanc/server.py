@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.orthanc.errors import BadRequest, NotFound, ServerError, WrongAddress
+from deidflow.tasks.orthanc.errors import BadRequest, NotFound, ServerError, WrongAddress
 
 if TYPE_CHECKING:
-    from tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.client import OrthancClient
 
 Version = tuple[int, int, int]
 
@@ -53,7 +53,7 @@ def read_server(client: OrthancClient) -> Server:
 
     Raises:
         WrongAddress: It is no Orthanc, or older than 1.9.4.
-        DeidflowError: See ``tasks.orthanc.errors``.
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
     try:

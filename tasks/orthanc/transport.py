@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from tasks.core.errors import InvalidInput, Problem
-from tasks.orthanc.errors import Unreachable, UntrustedCertificate, WrongAddress
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.orthanc.errors import Unreachable, UntrustedCertificate, WrongAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,6 +9,7 @@ import ast
 import importlib.metadata
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,17 +20,17 @@ ROOT: Final = Path(__file__).parents[2]
 
 # Who may import whom, by room.
 ARROWS: Final = {
-    "flows": {"flows", "tasks", "tasks.core"},
-    "tasks": {"tasks", "tasks.orthanc", "tasks.local", "tasks.core"},
-    "tasks.orthanc": {"tasks.orthanc", "tasks.core"},
-    "tasks.local": {"tasks.local", "tasks.core"},
-    "tasks.core": {"tasks.core"},
+    "deidflow.flows": {"deidflow.flows", "deidflow.tasks", "deidflow.tasks.core"},
+    "deidflow.tasks": {"deidflow.tasks", "deidflow.tasks.orthanc", "deidflow.tasks.local", "deidflow.tasks.core"},
+    "deidflow.tasks.orthanc": {"deidflow.tasks.orthanc", "deidflow.tasks.core"},
+    "deidflow.tasks.local": {"deidflow.tasks.local", "deidflow.tasks.core"},
+    "deidflow.tasks.core": {"deidflow.tasks.core"},
 }
-PREFECT_MODULES: Final = {"flows.bulk_edit", "flows.serve"} | {
-    f"tasks.{name}" for name in ("load", "plan", "apply", "reconcile", "publish", "retries")
+PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
+    f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "reconcile", "publish", "retries")
 }
-# flows.environment sets Prefect's settings before Prefect is imported.
-ENVIRONMENT_MODULES: Final = {"tasks.settings", "flows.environment"}
+# deidflow.flows.environment sets Prefect's settings before Prefect is imported.
+ENVIRONMENT_MODULES: Final = {"deidflow.tasks.settings", "deidflow.flows.environment"}
 MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 60
 
@@ -37,7 +38,7 @@ FUNCTION_LINES: Final = 60
 class Import(NamedTuple):
     """One imported name."""
 
-    target: str  # full dotted name: `from tasks import load` is tasks.load
+    target: str  # full dotted name: `from deidflow.tasks import load` is deidflow.tasks.load
     at_import: bool  # runs when the module is imported, not only inside a function or for the type checker
 
 
@@ -77,9 +78,9 @@ def walk_imports(node: ast.AST, *, at_import: bool) -> Iterator[Import]:
 
 def room_of(dotted: str) -> str:
     """Return the room of a dotted name of ours."""
-    first, _, rest = dotted.partition(".")
-    inner = f"{first}.{rest.partition('.')[0]}"
-    return inner if inner in ARROWS else first
+    parts = dotted.split(".")
+    inner = ".".join(parts[:3])
+    return inner if inner in ARROWS else ".".join(parts[:2])
 
 
 def is_within(target: str, package: str) -> bool:
@@ -91,7 +92,7 @@ def find_modules() -> Iterator[Module]:
     """Yield every module of flows and tasks."""
     for path in sorted(p for top in ("flows", "tasks") for p in (ROOT / top).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        yield Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path)
+        yield Module(".".join(("deidflow", *(parts[:-1] if parts[-1] == "__init__" else parts))), path)
 
 
 MODULES: Final = list(find_modules())
@@ -101,7 +102,7 @@ each_module = pytest.mark.parametrize("module", MODULES, ids=[m.name for m in MO
 @each_module
 def test_rooms_are_imported_along_the_arrows_only(module: Module) -> None:
     """No import of ours goes against an arrow, not even for the type checker."""
-    ours = [i.target for i in module.imports() if is_within(i.target, "flows") or is_within(i.target, "tasks")]
+    ours = [i.target for i in module.imports() if is_within(i.target, "deidflow")]
 
     assert [] == [target for target in ours if room_of(target) not in ARROWS[module.room]]
 
@@ -115,7 +116,7 @@ def test_prefect_stands_in_its_modules_only(module: Module) -> None:
     ours = [i for i in imports if any(is_within(i.target, m) for m in PREFECT_MODULES)]
 
     assert [] == [i.target for i in imports if is_within(i.target, "prefect")]
-    assert [] == [i.target for i in ours if i.at_import or module.room != "flows"]
+    assert [] == [i.target for i in ours if i.at_import or module.room != "deidflow.flows"]
 
 
 @each_module
@@ -124,11 +125,11 @@ def test_outside_worlds_have_one_room_each(module: Module) -> None:
     targets = [i.target for i in module.imports()]
     http = [t for t in targets if is_within(t, "httpx")]
     dicom = [t for t in targets if is_within(t, "pydicom")]
-    if module.room == "tasks.core":
+    if module.room == "deidflow.tasks.core":
         dicom = [t for t in dicom if not is_within(t, "pydicom.datadict")]
 
-    assert module.room == "tasks.orthanc" or http == []
-    assert module.room == "tasks.local" or dicom == []
+    assert module.room == "deidflow.tasks.orthanc" or http == []
+    assert module.room == "deidflow.tasks.local" or dicom == []
 
 
 @each_module
@@ -153,14 +154,23 @@ def test_modules_and_functions_are_short(module: Module) -> None:
     assert {} == {name: length for name, length in lengths.items() if length > FUNCTION_LINES}
 
 
-@pytest.mark.parametrize("room", ["tasks.core", "tasks.local", "tasks.orthanc", "flows.cli"])
-def test_import_leaves_prefect_out(room: str) -> None:
+@pytest.mark.parametrize("name", ["tasks.core", "tasks.local", "tasks.orthanc", "flows.cli"])
+def test_import_leaves_prefect_out(name: str) -> None:
     """A process that imports all of a room, or the command line, has not loaded Prefect."""
-    names = [m.name for m in MODULES if is_within(m.name, room)]
+    names = [m.name for m in MODULES if is_within(m.name, f"deidflow.{name}")]
     script = f"import importlib, sys; [importlib.import_module(n) for n in {names}]; print('prefect' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert (0, "False") == (done.returncode, done.stdout.strip()), done.stderr
+
+
+def test_every_folder_of_modules_is_installed() -> None:
+    """Nothing is installed under a name of its own but deidflow, and no folder of flows and tasks is left out."""
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folders = {module.path.parent.relative_to(ROOT) for module in MODULES}
+
+    assert {".".join(("deidflow", *folder.parts)) for folder in folders} == set(setup["packages"])
+    assert {"deidflow.flows": "flows", "deidflow.tasks": "tasks"} == setup["package-dir"]
 
 
 @pytest.mark.parametrize("package", ["tasks", "tasks/core"])
@@ -171,7 +181,7 @@ def test_package_inits_are_empty(package: str) -> None:
 
 def test_no_flow_shadows_a_top_level_module() -> None:
     """Prefect puts the folder of a flow first on sys.path, so no name in it may be that of a module in use."""
-    taken = {"flows", "tasks"} | sys.stdlib_module_names | set(importlib.metadata.packages_distributions())
+    taken = {"deidflow"} | sys.stdlib_module_names | set(importlib.metadata.packages_distributions())
     names = {p.stem for p in (ROOT / "flows").iterdir()} - {"__init__", "__main__", "__pycache__"}
 
     assert set() == names & taken

@@ -9,11 +9,11 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.core.csv_cells import guard_cell
-from tasks.core.identifiers import DicomIdentifiers, Level
-from tasks.core.ledger import Ledger
-from tasks.core.manifest_columns import ORTHANC_ID
-from tasks.core.manifest_dialect import ManifestText
+from deidflow.tasks.core.csv_cells import guard_cell
+from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.ledger import Ledger
+from deidflow.tasks.core.manifest_columns import ORTHANC_ID
+from deidflow.tasks.core.manifest_dialect import ManifestText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.core.identifiers import DicomIdentifiers, Level
-from tasks.core.ledger import Ledger
-from tasks.core.plan_intake import RequestCache, add_instances, add_rows
-from tasks.core.planner import PlanOptions, chunk_of, make_plan
-from tasks.core.pseudonyms import Key
-from tasks.core.request import Operation
-from tasks.core.source import SourceInstance
+from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.ledger import Ledger
+from deidflow.tasks.core.plan_intake import RequestCache, add_instances, add_rows
+from deidflow.tasks.core.planner import PlanOptions, chunk_of, make_plan
+from deidflow.tasks.core.pseudonyms import Key
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.source import SourceInstance
 from tests.core.manifests import defaults, manifest
 
 if TYPE_CHECKING:

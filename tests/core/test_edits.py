@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.edits import Edits, ValueFormError, merge, parse_value, value_to_json
-from tasks.core.tags import Path, TagSyntaxError
+from deidflow.tasks.core.edits import Edits, ValueFormError, merge, parse_value, value_to_json
+from deidflow.tasks.core.tags import Path, TagSyntaxError
 
 PATIENT_ID = Path((), 0x00100020)
 STUDY_DATE = Path((), 0x00080020)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.core.errors import Unusable
-from tasks.core.locks import LOCK_FILE, lock_folder
+from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.core.locks import LOCK_FILE, lock_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.errors import InvalidInput
-from tasks.core.manifest import Defaults, Manifest
-from tasks.core.manifest_columns import REPORT_COLUMNS
-from tasks.core.request import Operation
+from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.manifest import Defaults, Manifest
+from deidflow.tasks.core.manifest_columns import REPORT_COLUMNS
+from deidflow.tasks.core.request import Operation
 from tests.core.manifests import defaults, manifest, rows, some_id
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import cli
+from deidflow.flows.cli import cli
 
 CONTRACT = {
     "run": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid"},

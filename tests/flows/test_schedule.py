@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule
 
-from flows.serve import deployment_of, schedule_of
-from tasks.settings import load_config
+from deidflow.flows.serve import deployment_of, schedule_of
+from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
     from pathlib import Path

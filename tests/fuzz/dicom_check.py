@@ -19,18 +19,18 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unittest import mock
 
-from tasks.core.engine import PlannedInstance
-from tasks.core.errors import InstanceFailed
-from tasks.core.identity import new_identifiers
-from tasks.core.pseudonyms import Pseudonyms
-from tasks.core.request import Operation
-from tasks.core.source import SourceInstance
-from tasks.local.index import identify, read_index_entries
-from tasks.local.rules import compile_rules
-from tasks.local.shared_header import SharedHeaders
-from tasks.local.source_file import SourceFile
-from tasks.local.subject import References
-from tasks.local.worker import Compiled, edit_source
+from deidflow.tasks.core.engine import PlannedInstance
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.identity import new_identifiers
+from deidflow.tasks.core.pseudonyms import Pseudonyms
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.local.index import identify, read_index_entries
+from deidflow.tasks.local.rules import compile_rules
+from deidflow.tasks.local.shared_header import SharedHeaders
+from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.subject import References
+from deidflow.tasks.local.worker import Compiled, edit_source
 from tests.fuzz.seeds import MARKERS
 from tests.local.edits import KEY, SCOPE, Edit, anonymize, modify, read
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tasks.core.identifiers import DicomIdentifiers
-    from tasks.core.pseudonyms import Pseudonyms as _Pseudonyms
-    from tasks.local.scanner import Element
+    from deidflow.tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.pseudonyms import Pseudonyms as _Pseudonyms
+    from deidflow.tasks.local.scanner import Element
     from tests.fuzz.seeds import Seed
 
 
@@ -189,8 +189,8 @@ def _edit(path: Path, instance: PlannedInstance, compiled: Compiled) -> _Result:
 
 def _with_small_windows(path: Path, instance: PlannedInstance, compiled: Compiled) -> _Result:
     with (
-        mock.patch("tasks.local.source_file.WHOLE_BYTES", 0),
-        mock.patch("tasks.local.source_file.WINDOW_BYTES", 700),
+        mock.patch("deidflow.tasks.local.source_file.WHOLE_BYTES", 0),
+        mock.patch("deidflow.tasks.local.source_file.WINDOW_BYTES", 700),
         timer.running(),
     ):
         return _edit(path, instance, compiled._replace(headers=SharedHeaders(compiled.rules)))
@@ -260,7 +260,7 @@ def _is_deflated(data: bytes) -> bool:
 @lru_cache(maxsize=1)
 def _treated() -> frozenset[int]:
     """Return the tags that profile 2023b promises to treat, from its table."""
-    table = files("tasks.local").joinpath("profiles", "orthanc-2023b.csv").read_text("utf-8")
+    table = files("deidflow.tasks.local").joinpath("profiles", "orthanc-2023b.csv").read_text("utf-8")
     rows = [row for row in csv.DictReader(table.splitlines()) if "x" not in row["tag"]]
     listed = {int(row["tag"].replace(",", ""), 16) for row in rows if row["action"] in ("remove", "clear")}
     return frozenset(listed | {0x00100010, 0x00100020, 0x00100030})

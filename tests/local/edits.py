@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 import pydicom.data
 from pydicom import Dataset, dcmread
 
-from tasks.core.engine import PlannedInstance
-from tasks.core.given_identifiers import GivenIdentifiers
-from tasks.core.identity import new_identifiers
-from tasks.core.pseudonyms import Key, Pseudonyms
-from tasks.core.request import Operation, Request, parse_request
-from tasks.local.index import identify
-from tasks.local.rules import compile_rules
-from tasks.local.shared_header import SharedHeaders
-from tasks.local.source_file import SourceFile
-from tasks.local.subject import References
-from tasks.local.worker import Compiled, edit_source
+from deidflow.tasks.core.engine import PlannedInstance
+from deidflow.tasks.core.given_identifiers import GivenIdentifiers
+from deidflow.tasks.core.identity import new_identifiers
+from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request import Operation, Request, parse_request
+from deidflow.tasks.local.index import identify
+from deidflow.tasks.local.rules import compile_rules
+from deidflow.tasks.local.shared_header import SharedHeaders
+from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.subject import References
+from deidflow.tasks.local.worker import Compiled, edit_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.core.tags import describe_tag
-from tasks.local.differences import Difference, differences
-from tasks.local.source_file import SourceFile
+from deidflow.tasks.core.tags import describe_tag
+from deidflow.tasks.local.differences import Difference, differences
+from deidflow.tasks.local.source_file import SourceFile
 from tests.dicom_files import Element, Item, instance, private_block
 from tests.local.edits import Edit, anonymize, modify
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.core.errors import InvalidInput
+from deidflow.tasks.core.errors import InvalidInput
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, instance, private_block
 from tests.local.edits import PSEUDONYMS, anonymized, modified, modify, read
 

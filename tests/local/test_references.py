@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.core.pseudonyms import Pseudonyms
+from deidflow.tasks.core.pseudonyms import Pseudonyms
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, instance
 from tests.local.edits import KEY, PSEUDONYMS, anonymize, anonymized, modified, read
 

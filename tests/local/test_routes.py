@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.core.errors import InstanceFailed, InvalidInput
-from tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
-from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.core.pseudonyms import Key
-from tasks.core.request import Operation
-from tasks.local.routes import BulkRoutes, UnknownResource
+from deidflow.tasks.core.errors import InstanceFailed, InvalidInput
+from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.pseudonyms import Key
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.local.routes import BulkRoutes, UnknownResource
 from tests.dicom_files import Element, instance
 from tests.local.edits import KEY, read
 from tests.local.folders import contents

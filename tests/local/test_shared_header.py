@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 
 from benchmarks.generate import Shape, generate
-from tasks.core.errors import InstanceFailed
-from tasks.local.editor import Editor
-from tasks.local.source_file import SourceFile
-from tasks.local.worker import Compiled, edit_source, subject_of
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.local.editor import Editor
+from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.worker import Compiled, edit_source, subject_of
 from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, instance
 from tests.local.edits import Edit, anonymize, modify
 from tests.local.strategies import PROPERTY, series_of_files
@@ -19,7 +19,7 @@ from tests.local.strategies import PROPERTY, series_of_files
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.local.shared_header import SharedHeaders
+    from deidflow.tasks.local.shared_header import SharedHeaders
 
 EDITS = [
     anonymize({"DicomVersion": "2021b", "Keep": ["SeriesDescription", "(0008,1140)"]}),

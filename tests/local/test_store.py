@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.errors import InstanceFailed, Unusable
-from tasks.core.identifiers import DicomIdentifiers
-from tasks.core.outcomes import ReasonCode
-from tasks.local.store import PARTIAL_FOLDER, FolderStore, StagedResult, clear_partial_results, relative_path
+from deidflow.tasks.core.errors import InstanceFailed, Unusable
+from deidflow.tasks.core.identifiers import DicomIdentifiers
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.store import PARTIAL_FOLDER, FolderStore, StagedResult, clear_partial_results, relative_path
 from tests.local.strategies import PROPERTY
 
 NEW = DicomIdentifiers("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1")

@@ -10,10 +10,10 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000, JPEG2000Lossless
 
-from tasks.core.errors import InstanceFailed
-from tasks.core.outcomes import ReasonCode
-from tasks.local.source_file import SourceFile
-from tasks.local.transcoder import can_write, transcode
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.transcoder import can_write, transcode
 from tests.dicom_files import (
     BIG,
     DEFLATED,

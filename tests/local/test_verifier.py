@@ -14,14 +14,14 @@ import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.uid import UID
 
-from tasks.core.engine import InstanceResult
-from tasks.core.identifiers import Level
-from tasks.core.outcomes import Outcome, ReasonCode
-from tasks.core.request import DICOM_VERSIONS, Operation, Request, parse_request
-from tasks.local.index import find_files, read_index_entries
-from tasks.local.store import relative_path
-from tasks.local.verifier import Expected, Verifier, VerifierSettings
-from tasks.local.worker import Worker
+from deidflow.tasks.core.engine import InstanceResult
+from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.request import DICOM_VERSIONS, Operation, Request, parse_request
+from deidflow.tasks.local.index import find_files, read_index_entries
+from deidflow.tasks.local.store import relative_path
+from deidflow.tasks.local.verifier import Expected, Verifier, VerifierSettings
+from deidflow.tasks.local.worker import Worker
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, Item, Syntax, encapsulated, instance
 from tests.local.edits import PACKAGE
 from tests.local.folders import planned, settings_for
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-    from tasks.core.engine import PlannedInstance
+    from deidflow.tasks.core.engine import PlannedInstance
 
 REFERENCE: dict[str, Any] = {"ReferencedSOPInstanceUID": "1.2.3.1.1.1", "PatientName": "Doe^Jane", "PatientID": "P-1"}
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.errors import InstanceFailed
-from tasks.local import source_file, splice
-from tasks.local.source_file import SourceFile
-from tasks.local.worker import edit_source
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.local import source_file, splice
+from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.worker import edit_source
 from tests.dicom_files import Element, Item, encapsulated, instance
 from tests.local.edits import Edit, anonymize, modify
 from tests.local.strategies import PROPERTY, File, files
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tasks.local.scanner import Element as Found
+    from deidflow.tasks.local.scanner import Element as Found
 
 META_BYTES = 420
 """More than the meta information of the generated files, less than most of the files."""

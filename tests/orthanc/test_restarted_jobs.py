@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tasks.core.request import Operation
-from tasks.orthanc.changes import Changes
-from tasks.orthanc.client import OrthancClient
-from tasks.orthanc.errors import NotFound
-from tasks.orthanc.jobs import JobState, submit, wait
-from tasks.orthanc.mapping import outputs_since
-from tasks.orthanc.restarted_jobs import copies_from_before
+from deidflow.tasks.core.request import Operation
+from deidflow.tasks.orthanc.changes import Changes
+from deidflow.tasks.orthanc.client import OrthancClient
+from deidflow.tasks.orthanc.errors import NotFound
+from deidflow.tasks.orthanc.jobs import JobState, submit, wait
+from deidflow.tasks.orthanc.mapping import outputs_since
+from deidflow.tasks.orthanc.restarted_jobs import copies_from_before
 from tests.orthanc.conftest import SETTINGS
 from tests.orthanc.shelf import ids_of, store
 from tests.orthanc_server import BINARY, OrthancServer, installed
 
 if TYPE_CHECKING:
-    from tasks.orthanc.client import Access
-    from tasks.orthanc.jobs import Job
+    from deidflow.tasks.orthanc.client import Access
+    from deidflow.tasks.orthanc.jobs import Job
 
 ANONYMIZE: Final = {"DicomVersion": "2021b"}
 PATIENTLY_S: Final = 60.0

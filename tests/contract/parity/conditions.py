@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tasks.core.tags import DEIDENTIFICATION_METHOD, PATIENT_ID, PATIENT_NAME, SPECIFIC_CHARACTER_SET
-from tasks.local.rules import REFERENCED_UIDS
-from tasks.local.subject import padded_uid
+from deidflow.tasks.core.tags import DEIDENTIFICATION_METHOD, PATIENT_ID, PATIENT_NAME, SPECIFIC_CHARACTER_SET
+from deidflow.tasks.local.rules import REFERENCED_UIDS
+from deidflow.tasks.local.subject import padded_uid
 from tests.contract.parity.differences import ORTHANC_UID, OUR_PATIENT_ID, OUR_UID, decoded
 from tests.contract.parity.facts import at_top, declared_charset, is_anonymize, text_of, texts_of
 

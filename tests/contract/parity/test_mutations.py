@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.core.edits import Edits
-from tasks.local import editor, transcoder, values, worker
-from tasks.local.actions import Action
-from tasks.local.character_sets import CharacterSet
-from tasks.local.rules import Rules, compile_rules
-from tasks.local.subject import References
+from deidflow.tasks.core.edits import Edits
+from deidflow.tasks.local import editor, transcoder, values, worker
+from deidflow.tasks.local.actions import Action
+from deidflow.tasks.local.character_sets import CharacterSet
+from deidflow.tasks.local.rules import Rules, compile_rules
+from deidflow.tasks.local.subject import References
 from tests.contract.parity.built import built_files
 from tests.contract.parity.images import image_files
 from tests.contract.parity.requests import ANONYMIZE, MODIFY, RLE
@@ -20,9 +20,9 @@ from tests.contract.parity.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.core.request import Operation, Request
-    from tasks.local.parts import Part
-    from tasks.local.scanner import Item
+    from deidflow.tasks.core.request import Operation, Request
+    from deidflow.tasks.local.parts import Part
+    from deidflow.tasks.local.scanner import Item
     from tests.orthanc_server import OrthancServer
 
 Patch = pytest.MonkeyPatch
@@ -82,7 +82,7 @@ def keep_a_private_tag(patch: Patch) -> None:
         rules.top[PRIVATE] = Action.KEEP
         return rules
 
-    patch.setattr("tasks.local.worker.compile_rules", keep)
+    patch.setattr("deidflow.tasks.local.worker.compile_rules", keep)
 
 
 def swap_replace_and_remove(patch: Patch) -> None:
