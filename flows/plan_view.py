@@ -12,6 +12,7 @@ from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.freeze import prepare
+from deidflow.tasks.orthanc.marks import added_names
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import check_run_id
 from deidflow.tasks.samples import sample_differences
@@ -73,6 +74,9 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
     others = "".join(f", {count} {verdict}" for verdict, count in sorted(rows.items()))
     if ledger.meta("server_version"):
         _print(f"server:           Orthanc {ledger.meta('server_version')}")
+    if ledger.meta("server_makes_room"):
+        text = "the server deletes its oldest patients when it is full (MaximumPatientCount, MaximumStorageSize)"
+        _print(f"WARNING:          {text}: sources and results may vanish while a run works")
     _print(f"rows:             {planned} planned{others}")
     counts = ledger.select(
         "SELECT count(*), count(DISTINCT s.series), count(DISTINCT s.study), count(DISTINCT s.patient),"
@@ -116,6 +120,8 @@ def _changes(request: Request, config: Config) -> str:
     else:
         level = request.level()
         parts = [f"identifiers new from {level} down"]
+    if config.engine == "orthanc":
+        parts += [f"{name} by deidflow" for name in added_names(request)]
     edits = request.edits
     for name, paths in (("replace", edits.replace), ("remove", edits.remove), ("keep", edits.keep)):
         if paths:

@@ -21,6 +21,7 @@ from deidflow.tasks.core.verdict import Verdict, verdict
 from deidflow.tasks.deletion import deletion_is_due
 from deidflow.tasks.engines import locked_destination
 from deidflow.tasks.freeze import find_again, manifest_sha256, prepare
+from deidflow.tasks.leftovers import LEFTOVERS_FILE
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.reports import begin_again, is_complete, publish_reports
 from deidflow.tasks.run_folder import (
@@ -222,6 +223,9 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
         parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
         print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
     print(f"{'source problems:':<17}{sum(result.source_problems.values())}")  # noqa: T201
+    if (folder / LEFTOVERS_FILE).exists():
+        text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
+        print(f"{'left over?':<17}{text}")  # noqa: T201
     print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
 
 
