@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -261,6 +262,63 @@ def test_any_json(access: Access, body: object, status: int) -> None:
         for reader in READERS:
             with contextlib.suppress(DeidflowError):
                 reader(client)
+
+
+INSTANCE: Final = {
+    "ID": UNKNOWN,
+    "Type": "Instance",
+    "MainDicomTags": {"SOPInstanceUID": "1.2"},
+    "ParentSeries": UNKNOWN,
+    "FileSize": 100,
+    "AnonymizedFrom": UNKNOWN,
+}
+JOB: Final = {
+    "ID": "1",
+    "Type": "ResourceModification",
+    "State": "Running",
+    "ErrorCode": 0,
+    "Progress": 3,
+    "EffectiveRuntime": 0.5,
+    "Content": {"InstancesCount": 1, "Resources": [{"ID": UNKNOWN, "Type": "Instance"}], "ParentResources": [UNKNOWN]},
+}
+CHANGES: Final = {"Changes": [{"Seq": 3, "ID": UNKNOWN, "ChangeType": "NewInstance"}], "Done": True, "Last": 3}
+SYSTEM: Final = {"Version": "1.12.7", "OverwriteInstances": True, "MaximumPatientCount": 0}
+RIGHT: Final[list[tuple[Any, Callable[[OrthancClient], object]]]] = [
+    ([INSTANCE], lambda client: list(read_content(client, [UNKNOWN]))),
+    (JOB, lambda client: read_job(client, "job")),
+    (CHANGES, lambda client: list(Changes(client).new_instances(0))),
+    (CHANGES, lambda client: Changes(client).reaches_back(3)),
+    (SYSTEM, read_server),
+]
+
+
+def _places(value: object, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path to each member and item of a JSON value."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in members:
+        yield (*above, key)
+        yield from _places(inner, (*above, key))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), wrong=JSON)
+def test_one_wrong_member(access: Access, data: st.DataObject, wrong: object) -> None:
+    """A right answer with one member of another type or size, or without it: read, or one of the project's errors."""
+    answer, reader = data.draw(st.sampled_from(RIGHT))
+    changed = json.loads(json.dumps(answer))
+    *above, last = data.draw(st.sampled_from(list(_places(changed))))
+    place = changed
+    for key in above:
+        place = place[key]
+    if data.draw(st.booleans()):
+        place[last] = wrong
+    else:
+        del place[last]
+    content = json.dumps(changed).encode("utf-8", "surrogatepass")
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=content))
+    client = OrthancClient("http://orthanc.test", access, transport=transport)
+    with client, contextlib.suppress(DeidflowError):
+        reader(client)
 
 
 @pytest.mark.parametrize("header", [b"Retry-After: \xb2", b"Retry-After: 9999999999999999999", b"Retry-After: Mon, 99"])
