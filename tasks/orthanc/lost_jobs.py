@@ -57,7 +57,7 @@ def find_jobs(
     end = time.monotonic() + deadline_s
     found = []
     for job in _possible_jobs(client, operation, frozenset(instance_ids)):
-        if user_data is not None and job.user_data is not None:
+        if user_data is not None:  # the server keeps it, so that a job without it is somebody else's
             if job.user_data == user_data:
                 found.append(job)
         elif mark is not None:
