@@ -45,6 +45,7 @@ class ReasonCode(StrEnum):
     NESTING_TOO_DEEP = "nesting-too-deep"
     UNSUPPORTED = "unsupported"
     AMBIGUOUS_SOURCE = "ambiguous-source"
+    AMBIGUOUS_ENCODING = "ambiguous-encoding"
     SOURCE_CHANGED = "source-changed"
     SOURCE_UNREADABLE = "source-unreadable"
     CHARACTER_SET = "character-set"
@@ -72,6 +73,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.NESTING_TOO_DEEP: "The file nests sequences deeper than any real object does; have its origin checked.",
     ReasonCode.UNSUPPORTED: "The file uses an encoding that the local engine does not edit; try `engine: orthanc`.",
     ReasonCode.AMBIGUOUS_SOURCE: "Two different files claim to be the same instance; remove the wrong one.",
+    ReasonCode.AMBIGUOUS_ENCODING: "Programs read the file in different ways; have the system it came from export it "
+    "again, or leave its row out.",
     ReasonCode.SOURCE_CHANGED: "The file changed after the plan was frozen; start a new run.",
     ReasonCode.SOURCE_UNREADABLE: "Give the user of deidflow the right to read the file, then `deidflow resume`.",
     ReasonCode.CHARACTER_SET: "The new value has characters that the file's SpecificCharacterSet lacks; use others.",

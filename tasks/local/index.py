@@ -24,15 +24,16 @@ from deidflow.tasks.core.tags import (
     STUDY_INSTANCE_UID,
     describe_tag,
 )
-from deidflow.tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from deidflow.tasks.local.character_sets import CharacterSet, character_set
+from deidflow.tasks.local.layout import NotDicomError
 from deidflow.tasks.local.shared_identifiers import SharedIdentifiers
-from deidflow.tasks.local.source_file import NotDicomError, SourceFile
+from deidflow.tasks.local.source_file import SourceFile
 from deidflow.tasks.local.splice import IMPLEMENTATION_CLASS_UID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from deidflow.tasks.local.scanner import Element
+    from deidflow.tasks.local.elements import Element
 
 HEADER_BYTES: Final = 8192
 """First read of each file; the identifiers of real objects lie within, others cost a second read."""
@@ -133,9 +134,14 @@ def _entry(
     if found is not None:
         return _instance(path, source, status, *found)
     elements: list[Element] = []
-    damaged = False
+    damaged = is_ordinary = False
     try:
         source.scan(FRAME_OF_REFERENCE_UID, elements)
+        is_ordinary = _identifies(source, elements)
+        if not is_ordinary:
+            # What is missing may stand out of order, even behind the pixel data.
+            elements.clear()
+            source.scan(elements=elements)
     except InstanceFailed:
         # What was read up to here may identify it; whether it can be edited shows when the engine reads it whole.
         damaged = True
@@ -144,7 +150,7 @@ def _entry(
         return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
     if with_attributes:
         return _instance(path, source, status, identifiers, frame_of_reference, _attributes(source, elements))
-    if not damaged:
+    if is_ordinary:
         shared.learn(source, elements, (identifiers, frame_of_reference))
     return _instance(path, source, status, identifiers, frame_of_reference)
 
@@ -162,30 +168,42 @@ def _instance(
     return SourceInstance(path, size, mtime_ns, identifiers, frame_of_reference, attributes or {}, is_result)
 
 
+def _identifies(source: SourceFile, elements: list[Element]) -> bool:
+    """Whether nothing that stands further behind can change the identifiers: the first element of a tag counts."""
+    found: dict[int, tuple[int, int]] = {}
+    for tag, _, _, value, end, sequence in elements:
+        if sequence is None and tag in _NEEDED:
+            found.setdefault(tag, (value, end))
+    if PATIENT_ID in found and SPECIFIC_CHARACTER_SET not in found:
+        patient_id = source.read(*found[PATIENT_ID])
+        if patient_id.isascii() and _ESCAPE not in patient_id:
+            found[SPECIFIC_CHARACTER_SET] = (0, 0)  # it would make no difference
+    return len(found) == len(_NEEDED)
+
+
 def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifiers, str]:
     """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent.
+
+    Of several elements with one tag the first counts, wherever it stands.
 
     Raises:
         InstanceFailed: One of them is too long to be an identifier.
 
     """
     found: dict[int, bytes] = {}
-    charset = DEFAULT
     padding = " "
     for tag, vr, _, value, end, sequence in elements:
-        if tag > FRAME_OF_REFERENCE_UID:
-            break  # where the index stops reading, so that both see the same
-        if tag == SPECIFIC_CHARACTER_SET:
-            charset = character_set(source.read(value, end))
-        elif tag in _IDENTIFYING and sequence is None:
-            if end - value > MAX_IDENTIFIER_BYTES:
-                if tag == FRAME_OF_REFERENCE_UID:
-                    continue  # no UID, and nothing depends on it
-                message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
-                raise InstanceFailed(ReasonCode.DAMAGED, message)
-            found[tag] = source.read(value, end)
-            if tag == PATIENT_ID and vr == "UN":
-                padding = ""  # bytes of no known meaning have no padding, neither for DCMTK
+        if tag not in _READ or tag in found or sequence is not None:
+            continue
+        if end - value > MAX_IDENTIFIER_BYTES:
+            if tag in _OPTIONAL:
+                continue  # no UID and no character set, and nothing depends on it
+            message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
+            raise InstanceFailed(ReasonCode.DAMAGED, message)
+        found[tag] = source.read(value, end)
+        if tag == PATIENT_ID and vr == "UN":
+            padding = ""  # bytes of no known meaning have no padding, neither for DCMTK
+    charset = character_set(found.get(SPECIFIC_CHARACTER_SET, b""))
     identifiers = DicomIdentifiers(
         _text(found.get(PATIENT_ID, b""), charset, padding),
         *(_uid(found.get(tag, b"")) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)),
@@ -193,9 +211,12 @@ def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifi
     return identifiers, _uid(found.get(FRAME_OF_REFERENCE_UID, b""))
 
 
-_IDENTIFYING: Final = frozenset(
-    {PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID}
+_NEEDED: Final = frozenset(
+    {SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID}
 )
+_READ: Final = _NEEDED | {FRAME_OF_REFERENCE_UID}
+_OPTIONAL: Final = frozenset({SPECIFIC_CHARACTER_SET, FRAME_OF_REFERENCE_UID})
+_ESCAPE: Final = 0x1B
 
 
 def _text(raw: bytes, charset: CharacterSet, padding: str) -> str:
@@ -209,15 +230,19 @@ def _uid(raw: bytes) -> str:
 
 
 def _attributes(source: SourceFile, elements: list[Element]) -> dict[str, str]:
-    attributes = {}
-    charset = DEFAULT
+    found: dict[int, tuple[str, bytes]] = {}
     for tag, vr, _, value, end, sequence in elements:
-        if tag == SPECIFIC_CHARACTER_SET:
-            charset = character_set(source.read(value, end))
-        elif tag in INVENTORY_TAGS and sequence is None and end - value <= _MAX_TEXT_BYTES:
-            text = charset.decode(source.read(value, end), is_person_name=vr == "PN")
-            attributes[describe_tag(tag)] = text.strip(" \0")
-    return attributes
+        if tag in _SHOWN and sequence is None and end - value <= _MAX_TEXT_BYTES:
+            found.setdefault(tag, (vr, source.read(value, end)))
+    _, terms = found.pop(SPECIFIC_CHARACTER_SET, ("", b""))
+    charset = character_set(terms)
+    return {
+        describe_tag(tag): charset.decode(raw, is_person_name=vr == "PN").strip(" \0")
+        for tag, (vr, raw) in found.items()
+    }
+
+
+_SHOWN: Final = frozenset({*INVENTORY_TAGS, SPECIFIC_CHARACTER_SET})
 
 
 def _meta_text(source: SourceFile, wanted: int) -> str:

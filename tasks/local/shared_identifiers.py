@@ -19,13 +19,13 @@ from deidflow.tasks.core.tags import (
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
 )
+from deidflow.tasks.local.elements import changed_tags
 from deidflow.tasks.local.encoding import SHORT_VRS
-from deidflow.tasks.local.scanner import changed_tags
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.identifiers import DicomIdentifiers
+    from deidflow.tasks.local.elements import Element
     from deidflow.tasks.local.encoding import Encoding
-    from deidflow.tasks.local.scanner import Element
     from deidflow.tasks.local.source_file import SourceFile
 
 _IN_A_RUN: Final = frozenset(

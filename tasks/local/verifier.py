@@ -34,6 +34,7 @@ from deidflow.tasks.core.tags import (
     describe_tag,
 )
 from deidflow.tasks.local.index import read_index_entries
+from deidflow.tasks.local.jpip import inflatable
 from deidflow.tasks.local.processes import prepare_process
 from deidflow.tasks.local.shared_identifiers import SharedIdentifiers
 from deidflow.tasks.local.store import relative_path
@@ -189,6 +190,7 @@ class Verifier:
 
     def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> str:
         """Compare with the source, or with what was noted of it before it was deleted."""
+        result_file = inflatable(result_file)
         try:
             source_file = self._open_source(expected)
         except (FileNotFoundError, InstanceFailed):
@@ -197,7 +199,7 @@ class Verifier:
                 raise InstanceFailed(ReasonCode.SOURCE_CHANGED, text) from None
             return self._compare_with_evidence(request, expected, result_file)
         with source_file:
-            return self._compare(request, expected, source_file, result_file)
+            return self._compare(request, expected, inflatable(source_file), result_file)
 
     def _open_source(self, expected: Expected) -> BinaryIO:
         if self._settings.remote_source is not None:

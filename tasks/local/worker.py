@@ -211,6 +211,8 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     identifiers, _ = identify(source, elements)
     if identifiers != instance.original:
         raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
+    source.check(elements)
+    elements = source.make_regular(elements, drops_opaque=rules.anonymizes)
     parts = editor.edit(elements, source.layout.encoding, source.body_size)
     headers.learn(source, elements, editor, subject)
     return assemble(source, parts, sop_class_of(source, elements), rules, subject)
