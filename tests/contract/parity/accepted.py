@@ -64,7 +64,6 @@ ACCEPTED: Final = (
         encoding.group_length_in_given_items,
     ),
     Accepted("encapsulated OW", "untouched PixelData keeps its VR, DCMTK writes OB", encoding.encapsulated_vr),
-    Accepted("file meta of modify", "what the source lacks is not added by modify", encoding.meta_of_modify),
     Accepted(
         "elements sent as UN",
         "are treated by their tag; Orthanc leaves their values, identifiers among them, as they are",
@@ -82,7 +81,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "SOP class in the meta information",
-        "modify leaves what contradicts the dataset; without a readable SOPClassUID DCMTK writes one of its own",
+        "is the source's where the dataset has no readable SOPClassUID; DCMTK writes one of its own",
         encoding.meta_of_dataset,
     ),
     Accepted(
