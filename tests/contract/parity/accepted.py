@@ -115,6 +115,11 @@ ACCEPTED: Final = (
         "follow them, so that they stay true; Orthanc gives them another UID or leaves the original (reference 3.3)",
         conditions.named_reference,
     ),
+    Accepted(
+        "references outside the profile",
+        "that name an object of the run are mapped, in kept sequences, too; Orthanc leaves them",
+        conditions.object_of_the_run,
+    ),
     Accepted("lookup tables", "can be given as bytes, Orthanc refuses them", requests.lookup_table),
     Accepted(
         "images and PDF documents",
