@@ -15,8 +15,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
+from deidflow.tasks.core.original_uids import WELL_KNOWN
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from deidflow.tasks.core.planner import planned_instance
+from deidflow.tasks.core.planner import given_identifiers, planned_instance
+from deidflow.tasks.core.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.engines import destination_folder, place_of, results_place
 from deidflow.tasks.local.processes import make_pool, stop_pool, worker_died
@@ -184,6 +186,18 @@ def _work(run: Run, size: int) -> Iterator[Work]:
         ]
 
 
+def _frames_of_reference(run: Run) -> Iterator[tuple[str, str, str]]:
+    """Yield what the map holds of frames of reference, which the ledger knows before and the key knows after."""
+    given, pseudonyms = given_identifiers(run.ledger).uids, Pseudonyms(run.key, run.config.scope)
+    for (original,) in run.ledger.select(
+        "SELECT DISTINCT s.frame_of_reference_uid FROM series s JOIN instance i ON i.series = s.id"
+        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.frame_of_reference_uid <> ''",
+        (Operation.ANONYMIZE,),
+    ):
+        if not original.startswith(WELL_KNOWN):
+            yield UidKind.ANY, original, given.get(original) or pseudonyms.uid(original)
+
+
 @contextlib.contextmanager
 def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
     """Write original and new UIDs of anonymized instances to a file that the verifying processes read."""
@@ -213,6 +227,7 @@ def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
             kinds = (UidKind.STUDY, UidKind.SERIES, UidKind.INSTANCE)
             if run.config.engine == "local":
                 kinds = (UidKind.ANY, UidKind.ANY, UidKind.ANY)
+                connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", _frames_of_reference(run))
             for row in rows:
                 pairs = zip(kinds, row[::2], row[1::2], strict=True)
                 connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", pairs)

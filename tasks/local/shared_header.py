@@ -274,7 +274,7 @@ def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, cont
     raw = body[start : start + 6]
     if sequence is None and encoding.explicit and vr.encode() in SHORT_VRS and tag not in context.new_values:
         action = editor.top_action(tag, context)
-        if action in (None, Action.KEEP, Action.SET):
+        if action in (None, Action.KEEP, Action.SET) and vr not in editor.uid_vrs:
             return _Step(_KEEP, tag, raw)
         if action is Action.DROP:
             return _Step(_DROP, tag, raw)

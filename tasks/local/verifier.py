@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sqlite3
 import stat
 import warnings
@@ -108,6 +109,8 @@ class UidKind(StrEnum):
 
 _IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
 _LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
+_MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
+_UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 _KINDS: Final = {STUDY_INSTANCE_UID: UidKind.STUDY, SERIES_INSTANCE_UID: UidKind.SERIES}
 
 
@@ -241,9 +244,13 @@ class Verifier:
             # A list that became shorter, as Orthanc's do, lost what it named last.
             for before, after in zip_longest(old, new, fillvalue=""):
                 expected = self._uids.get(path[-1], before)
-                if expected is not None and after not in (expected, before):
-                    text = f"{describe_tag(path[-1])} names another object than in the source"
-                    raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
+                if expected is None or after == expected:
+                    continue
+                if after == before:
+                    text = f"{describe_tag(path[-1])} still names an original object of the run"
+                    raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
+                text = f"{describe_tag(path[-1])} names another object than in the source"
+                raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
 
 
 def _check_is_there(path: bytes) -> None:
@@ -268,7 +275,7 @@ def _walk(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[tuple
         if element.VR == "SQ":
             for number, item in enumerate(element.value or ()):
                 yield from _walk(item, (*path, number))
-        elif element.VR == "UI" or tag in _IDENTITY:
+        elif element.VR in _MAY_BE_UIDS or tag in _IDENTITY:
             yield path, element
 
 
@@ -281,11 +288,13 @@ def _vr(dataset: Dataset, tag: BaseTag) -> str:
 
 
 def _uids(dataset: Dataset) -> Iterator[tuple[tuple[int, ...], list[str]]]:
-    """Yield each UID element with its path and values."""
+    """Yield each UID element with its path and values; also what nobody knows the VR of and looks like UIDs."""
     for path, element in _walk(dataset):
         if element.VR == "UI" and element.value:
             values = [element.value] if isinstance(element.value, str) else element.value
             yield path, [str(value) for value in values]
+        elif element.VR == "UN" and isinstance(element.value, bytes) and _UIDS.fullmatch(element.value):
+            yield path, [text.strip(" \0") for text in element.value.decode("ascii").split("\\")]
 
 
 def _check_identifiers(result: Dataset, instance: PlannedInstance) -> None:

@@ -16,6 +16,7 @@ from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
 from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
 from deidflow.tasks.core.given_identifiers import GivenIdentifiers
 from deidflow.tasks.core.identity import new_patient_name
+from deidflow.tasks.core.original_uids import OriginalUids
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation, Request
@@ -51,6 +52,7 @@ class WorkerSettings:
         scope: Their scope.
         hardening: See ``compile_rules``.
         given: Kept and replaced identifiers of the whole run.
+        originals: UIDs of all objects of the run before.
         remote_source: Read from instead of the source folder.
         remote_destination: Written to instead of the destination folder.
 
@@ -63,6 +65,7 @@ class WorkerSettings:
     scope: str
     hardening: bool
     given: GivenIdentifiers = field(default_factory=GivenIdentifiers)
+    originals: OriginalUids = field(default_factory=OriginalUids)
     remote_source: Reader | None = None
     remote_destination: RemotePlace | None = None
 
@@ -120,7 +123,7 @@ class Worker:
             if references is None:
                 given = self._settings.given
                 pseudonyms = Pseudonyms(self._settings.key, self._settings.scope, options)
-                references = References(pseudonyms, given.uids, given.patient_ids)
+                references = References(pseudonyms, given.uids, given.patient_ids, self._settings.originals)
                 self._references[options] = references
             rules = compile_rules(request, hardening=self._settings.hardening)
             compiled = Compiled(rules, references, SharedHeaders(rules))
