@@ -118,25 +118,37 @@ def inventory(source: str, output: Path, level: str, *, include_results: bool) -
     write_inventory_of(source, output, Level(level), include_results=include_results)
 
 
+_run_override = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change what may differ between attempts, such as source.folder and destination.folder (of the same content), "
+    "destination.overwrite, verify, execution.workers. May be repeated.",
+)
+
+
 @cli.command()
 @click.argument("run_dir", type=_FOLDER)
-def resume(run_dir: Path) -> None:
+@_run_override
+def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
     """Finish an interrupted or partly failed run; what is done is not done again."""
     take_over()
     from deidflow.flows.running import resume_run  # noqa: PLC0415 (imports Prefect)
 
-    code = resume_run(run_dir)
+    code = resume_run(run_dir, overrides)
     ending(code)
     sys.exit(code)
 
 
 @cli.command()
 @click.argument("run_dir", type=_FOLDER)
-def verify(run_dir: Path) -> None:
+@_run_override
+def verify(run_dir: Path, overrides: tuple[str, ...]) -> None:
     """Read the results of a run back and check them against the sources and the report."""
     from deidflow.flows.run_views import verify_run  # noqa: PLC0415 (imports pandas)
 
-    sys.exit(verify_run(run_dir))
+    sys.exit(verify_run(run_dir, overrides))
 
 
 @cli.command()

@@ -20,7 +20,7 @@ from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.verdict import Verdict, verdict
 from deidflow.tasks.deletion import deletion_is_due
 from deidflow.tasks.engines import locked_destination
-from deidflow.tasks.freeze import find_again, manifest_sha256, prepare
+from deidflow.tasks.freeze import find_again, manifest_sha256, prepare, take_again
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.reports import begin_again, is_complete, publish_reports
 from deidflow.tasks.run_folder import (
@@ -30,6 +30,7 @@ from deidflow.tasks.run_folder import (
     clear_leftovers,
     create_run,
     differences,
+    go_on_with,
     make_folder,
     new_run_id,
     open_run,
@@ -90,8 +91,12 @@ def run_config(
             return _work(folder)
 
 
-def resume_run(folder: Path) -> int:
+def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     """Finish a run; return the exit code.
+
+    Args:
+        folder: Of the run.
+        overrides: ``KEY=VALUE`` of each ``--set``, see ``open_run``.
 
     Raises:
         InvalidInput: It is no run folder.
@@ -103,7 +108,7 @@ def resume_run(folder: Path) -> int:
     if not (folder / FILE_NAME).exists():
         raise InvalidInput(f"{folder}: no run folder; name the folder that `deidflow run` printed")
     with _interruptible(folder), lock_folder(folder, "the run"):
-        return _resume(folder)
+        return _resume(folder, overrides)
 
 
 @contextlib.contextmanager
@@ -124,15 +129,20 @@ def _interruptible(folder: Path) -> Iterator[None]:
 def _run_again(config: Config, folder: Path) -> int:
     run = open_run(folder)
     try:
-        _require_same(run, run_identity(config, manifest_sha256(config), run.key.fingerprint))
-        run.ledger.set_meta("config", config.to_json())
+        identity = run_identity(config, manifest_sha256(config), run.key.fingerprint)
+        # Folders may have other names by now; go_on_with looks whether they hold the same.
+        for name, place in (("source", config.source), ("destination", config.destination)):
+            if place is not None and place.folder is not None and "folder" in (run.ledger.meta("identity")[name] or {}):
+                identity[name] = run.ledger.meta("identity")[name]
+        _require_same(run, identity)
+        go_on_with(run.ledger, run.config, config, folder)
     finally:
         run.close()
     return _resume(folder)
 
 
-def _resume(folder: Path) -> int:
-    run = open_run(folder)
+def _resume(folder: Path, overrides: tuple[str, ...] = ()) -> int:
+    run = open_run(folder, overrides)
     try:
         reported = verdict(run.ledger).reconciled and is_complete(run) and (folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
@@ -141,6 +151,7 @@ def _resume(folder: Path) -> int:
                 pass  # said before anything is changed
             begin_again(run)
             clear_leftovers(folder)
+            take_again(run)
             reset_unfinished(run.ledger)
             with make_progress() as progress:
                 find_again(run, progress)
@@ -221,7 +232,10 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
     for what, counts in (("rows", result.rows), ("instances", result.instances)):
         parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
         print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
-    print(f"{'source problems:':<17}{sum(result.source_problems.values())}")  # noqa: T201
+    if result.unverified:
+        print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
+    damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
+    print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
     print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
 
 

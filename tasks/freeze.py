@@ -1,23 +1,28 @@
 """From a config to a frozen plan: read the manifest, index the source, check both against each other. No Prefect.
 
-Public names: ``Prepared``, ``prepare``, ``find_again``, ``manifest_sha256``.
+Public names: ``Prepared``, ``prepare``, ``find_again``, ``take_again``, ``manifest_sha256``.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import time
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
+from deidflow.tasks.core.identifiers import DicomIdentifiers
 from deidflow.tasks.core.ledger import Ledger
 from deidflow.tasks.core.manifest import Manifest
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.plan_intake import add_instances, add_rows
 from deidflow.tasks.core.planner import PlanOptions, make_plan
 from deidflow.tasks.core.pseudonyms import Key, new_key
 from deidflow.tasks.core.replan import adopt, needs_replan
+from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.local.index import read_index_entries
 from deidflow.tasks.local.transcoder import can_write
 from deidflow.tasks.orthanc.resources import resolve
 from deidflow.tasks.servers import check_destination, connect, source_server
@@ -28,10 +33,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.config import Config
-    from deidflow.tasks.core.source import SourceInstance
     from deidflow.tasks.orthanc.server import Server
     from deidflow.tasks.progress import Progress
     from deidflow.tasks.run_folder import Run
+
+_FILE_CODES: Final = (
+    ReasonCode.DAMAGED,
+    ReasonCode.NESTING_TOO_DEEP,
+    ReasonCode.UNSUPPORTED,
+    ReasonCode.SOURCE_CHANGED,
+    ReasonCode.SOURCE_UNREADABLE,
+)
+_ABOUT_THEIR_FILES: Final = f"""
+SELECT i.id, i.path, i.size, i.mtime_ns, s.patient_id, s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid
+FROM instance i JOIN series s ON s.id = i.series
+WHERE i.outcome <> '{Outcome.DONE}' AND ({" OR ".join(f"i.reason LIKE '{code}:%'" for code in _FILE_CODES)})
+"""  # noqa: S608 (our own codes)
 
 
 @dataclass(slots=True)
@@ -100,10 +117,30 @@ def find_again(run: Run, progress: Progress) -> int:
     if not needs_replan(run.ledger):
         return 0
     content = base64.b64decode(run.ledger.meta("manifest"))
-    fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True)
+    fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True, planned=run.ledger)
     with fresh:
         chunk_size = run.config.execution.chunk_size
         return adopt(run.ledger, fresh, chunk_size, on_server=run.config.engine == "orthanc")
+
+
+def take_again(run: Run) -> None:
+    """Take source files that could not be used before as they are now, where they hold the instance that was planned.
+
+    Called before what failed gets another try; a file that was fetched again is no other source for that.
+    """
+    folder = run.config.source.folder
+    if folder is None:
+        return
+    root = os.fsencode(str(folder))
+    for number, path, size, mtime_ns, *names in run.ledger.select(_ABOUT_THEIR_FILES):
+        (entry,) = read_index_entries(root, [bytes(path)])
+        if not isinstance(entry, SourceInstance) or entry.identifiers != DicomIdentifiers(*names):
+            continue
+        if (entry.size, entry.mtime_ns) != (size, mtime_ns):
+            run.ledger.execute(
+                "UPDATE instance SET size = ?, mtime_ns = ?, content = '' WHERE id = ?",
+                (entry.size, entry.mtime_ns, number),
+            )
 
 
 def manifest_sha256(config: Config) -> str:
@@ -124,9 +161,19 @@ def _manifest_bytes(config: Config) -> bytes:
 
 
 def _plan(
-    config: Config, content: bytes, key: Key, progress: Progress, *, skip_invalid: bool
+    config: Config,
+    content: bytes,
+    key: Key,
+    progress: Progress,
+    *,
+    skip_invalid: bool,
+    planned: Ledger | None = None,
 ) -> tuple[Ledger, list[Problem]]:
-    """Return a planned ledger, not stored anywhere, and the problems of rows that were set aside."""
+    """Return a planned ledger, not stored anywhere, and the problems of rows that were set aside.
+
+    Rows that stand in ``planned`` were held to their number of instances before, and may have got one that could not be
+    counted then.
+    """
     ledger = Ledger.prepare()
     try:
         progress.start("reading the manifest")
@@ -135,6 +182,8 @@ def _plan(
         ledger.set_meta("manifest_name", config.manifest.name)
         ledger.set_meta("manifest_sha256", manifest.sha256)
         row_problems = add_rows(ledger, manifest)
+        for (line,) in planned.select("SELECT line FROM manifest_row WHERE verdict = ''") if planned else ():
+            ledger.execute("UPDATE manifest_row SET declared = NULL WHERE line = ?", (line,))
         check_destination(config)
         server = None
         if config.source.orthanc is not None:

@@ -1,12 +1,13 @@
 """The run folder: its name, its files, and whether a config still belongs to it.
 
 Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``make_folder``, ``create_run``, ``open_run``,
-``run_identity``, ``clear_leftovers``.
+``run_identity``, ``go_on_with``, ``clear_leftovers``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import re
 import secrets
@@ -25,9 +26,11 @@ from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.private_files import replace_file, sync_folder
 from deidflow.tasks.core.pseudonyms import Key
 from deidflow.tasks.local.profiles import profile_sha256
+from deidflow.tasks.moved import override_run, relocated, renamed_places
 from deidflow.tasks.settings import load_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 KEY_FILE: Final = "pseudonym.key"
@@ -101,6 +104,8 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
     data = config.to_json()
     names = ("operation", "engine", "source", "destination", "options", "profile", "profile_options", "hardening")
     identity = {name: data[name] for name in names}
+    # What counts against the verdict is a matter of one attempt, too.
+    identity["source"] = {k: v for k, v in identity["source"].items() if k != "ignore_damaged"}
     if identity["destination"]:
         # Whether other objects are replaced is a matter of one attempt; where results go is not.
         identity["destination"] = {k: v for k, v in identity["destination"].items() if k != "overwrite"}
@@ -136,6 +141,8 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         "name": config.name,
         "engine": config.engine,
         "source_kind": "folder" if config.source.folder else "orthanc",
+        "source_folder": os.path.realpath(config.source.folder) if config.source.folder else None,
+        "run_folder": str(folder.absolute()),
         "config": config.to_json(),
         "identity": run_identity(config, prepared.meta("manifest_sha256"), key.fingerprint),
         "scope": config.scope,
@@ -204,23 +211,52 @@ def _make_runs_dir(folder: Path) -> None:
             stream.write("# Run folders re-identify people: they stay out of repositories.\n*\n")
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path, overrides: Iterable[str] = ()) -> Run:
     """Open a run by its folder alone.
 
+    Args:
+        folder: Of the run.
+        overrides: ``KEY=VALUE`` of each ``--set``, of the keys that may change; kept in the ledger.
+
     Raises:
-        InvalidInput: It is no run folder, or its key is missing.
+        InvalidInput: It is no run folder, its key is missing, or what is set makes another run of it.
         Unusable: Another process works on it.
 
     """
     ledger = Ledger.open(folder / FILE_NAME)
     try:
-        config = Config.from_json(ledger.meta("config"))
+        stored = Config.from_json(ledger.meta("config"))
+        config = relocated(stored, ledger.meta("run_folder"), folder)
+        if overrides := tuple(overrides):
+            config = override_run(config, overrides)
+        if config != stored:
+            go_on_with(ledger, stored, config, folder)
         key = run_key(config, folder)
         _require_key(key, ledger.meta("key_fingerprint"))
         return Run(folder, ledger, config, key)
     except BaseException:
         ledger.close()
         raise
+
+
+def go_on_with(ledger: Ledger, was: Config, now: Config, folder: Path) -> None:
+    """Keep a config that the run goes on with; its folders may have other names, and hold the same.
+
+    Raises:
+        InvalidInput: They do not.
+
+    """
+    problems = renamed_places(ledger, was, now)
+    if problems:
+        raise InvalidInput(problems)
+    identity = ledger.meta("identity", {})
+    places = run_identity(now, "", "")
+    with ledger.transaction():
+        ledger.set_meta("config", now.to_json())
+        ledger.set_meta("identity", identity | {name: places[name] for name in ("source", "destination")})
+        ledger.set_meta("run_folder", str(folder.absolute()))
+        if was.source.folder != now.source.folder and now.source.folder is not None:
+            ledger.set_meta("source_folder", os.path.realpath(now.source.folder))
 
 
 def _require_key(key: Key, fingerprint: str) -> None:
