@@ -16,9 +16,10 @@ import click
 from deidflow.flows import plan_view
 from deidflow.flows.environment import prepare_prefect
 from deidflow.flows.signals import EXIT_INTERRUPTED, ending, leave, take_over
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable, printable
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.safe_errors import frames
+from deidflow.tasks.settings import runs_dir_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,7 +165,7 @@ def report(run_dir: Path) -> None:
 @click.argument("configs", type=_FOLDER, nargs=-1, required=True)
 def serve(configs: tuple[Path, ...]) -> None:
     """Run each config on the schedule that it names, on a Prefect server, until stopped."""
-    prepare_prefect()
+    prepare_prefect(runs_dir_of(configs[0]))
     from deidflow.flows.serve import serve_configs  # noqa: PLC0415 (imports Prefect)
 
     serve_configs(configs)
@@ -215,4 +216,4 @@ def _explained(error: BaseException, code: int, *, debug: bool) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 (the user's terminal)
+    print(printable(text), file=sys.stderr)  # noqa: T201 (the user's terminal)

@@ -17,7 +17,7 @@ from deidflow.tasks.core.report_files import write_reports
 from deidflow.tasks.core.verdict import not_compared, verdict
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.reports import publish_reports
-from deidflow.tasks.run_folder import SCRATCH_PREFIX, open_run
+from deidflow.tasks.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, require_own_folder
 from deidflow.tasks.verification import verify_results
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "failures.csv", "source_problems.csv")
@@ -87,6 +87,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _run_folder(folder: Path) -> Path:
+    require_own_folder(folder)
     if not (folder / FILE_NAME).exists():
-        raise InvalidInput(f"{folder}: no run folder; name the folder that `deidflow run` printed")
+        raise InvalidInput(no_run_folder(folder))
     return folder.absolute()

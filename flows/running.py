@@ -9,18 +9,21 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.environment import prepare_prefect
+from deidflow.flows.environment import contain_own_server, prepare_prefect, refusal
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.chunks import reset_unfinished
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
 from deidflow.tasks.core.garbage import relax_collector
 from deidflow.tasks.core.ledger import FILE_NAME
 from deidflow.tasks.core.locks import lock_folder
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.plain_files import read_plain_file
 from deidflow.tasks.core.verdict import Verdict, verdict
 from deidflow.tasks.deletion import deletion_is_due
 from deidflow.tasks.engines import locked_destination
 from deidflow.tasks.freeze import find_again, manifest_sha256, prepare, take_again
+from deidflow.tasks.live import handing_over
+from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.reports import begin_again, is_complete, publish_reports
 from deidflow.tasks.run_folder import (
@@ -33,10 +36,11 @@ from deidflow.tasks.run_folder import (
     go_on_with,
     make_folder,
     new_run_id,
+    no_run_folder,
     open_run,
+    require_own_folder,
     run_identity,
 )
-from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +67,11 @@ def run_config(
 
     """
     relax_collector()
-    config = load_config(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
+    config = load_checked(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
     if run_id is not None:
         check_run_id(run_id)
     folder = config.report.runs_dir / (run_id or new_run_id(config.name))
+    require_own_folder(folder)
     with _interruptible(folder):
         if (folder / FILE_NAME).exists():
             with lock_folder(folder, "the run"):
@@ -105,8 +110,9 @@ def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
 
     """
     folder = folder.absolute()
+    require_own_folder(folder)
     if not (folder / FILE_NAME).exists():
-        raise InvalidInput(f"{folder}: no run folder; name the folder that `deidflow run` printed")
+        raise InvalidInput(no_run_folder(folder))
     with _interruptible(folder), lock_folder(folder, "the run"):
         return _resume(folder, overrides)
 
@@ -164,17 +170,20 @@ def _resume(folder: Path, overrides: tuple[str, ...] = ()) -> int:
 
 def _work(folder: Path) -> int:
     """Let the flow work on a frozen run; what became of it is read from the ledger, never from Prefect."""
-    prepare_prefect()
+    prepare_prefect(folder.parent)
     from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (takes seconds, and must find the environment prepared)
 
+    contain_own_server()
     state: Any = None
+    error: BaseException | None = None
     try:
-        state = bulk_edit(run_dir=str(folder), return_state=True)
-    except KeyboardInterrupt:
+        with handing_over(folder):
+            state = bulk_edit.with_options(flow_run_name=folder.name)(return_state=True)
+    except (KeyboardInterrupt, SystemExit):
         _report(folder)
         raise
-    except Exception:  # noqa: BLE001 (Prefect's own, such as RuntimeError without a server; its text may hold anything)
-        state = None
+    except BaseException as caught:  # noqa: BLE001 (Prefect's own; its signals are no Exception, its text may hold anything)
+        error = caught
     run = open_run(folder)
     try:
         unusable = run.ledger.meta("unusable")
@@ -183,23 +192,27 @@ def _work(folder: Path) -> int:
         result = verdict(run.ledger)
     finally:
         run.close()
-    if was_pressed() and not complete:
+    if (was_pressed() or _was_cancelled(state)) and not complete:
         if ended is None:
             _report(folder)
         raise KeyboardInterrupt
     if ended is None:
-        raise Unusable(f"{_reason(state)}; finish the run with: deidflow resume {folder}")
+        raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
     _print_verdict(result, folder)
     if not complete:
-        raise Unusable(f"{unusable or _reason(state)}; then finish the run with: deidflow resume {folder}")
+        raise Unusable(f"{unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
     return result.exit_code
 
 
-def _reason(state: Any) -> str:
+def _was_cancelled(state: Any) -> bool:
+    return state is not None and state.type.value == "CANCELLED"
+
+
+def _reason(state: Any, error: BaseException | None) -> str:
     """Say why a flow ended before its time: in its own words, or that Prefect ended it."""
     if state is not None and state.type.value == "FAILED" and state.message:
         return str(state.message)
-    return "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
+    return refusal(error) or "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
 
 
 def _report(folder: Path) -> None:
@@ -222,7 +235,7 @@ def _require_same(run: Run, current: dict[str, object]) -> None:
 def _kept_key(folder: Path) -> str | None:
     """Return the key of a run that was interrupted before its plan was stored."""
     try:
-        return (folder / KEY_FILE).read_text(encoding="ascii").strip()
+        return read_plain_file(folder / KEY_FILE)[0].decode("ascii", "replace").strip()
     except OSError:
         return None
 
@@ -240,4 +253,4 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 (the user's terminal)
+    print(printable(text), file=sys.stderr)  # noqa: T201 (the user's terminal)

@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
+from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.identifiers import DicomIdentifiers
 from deidflow.tasks.core.ledger import Ledger
 from deidflow.tasks.core.manifest import Manifest
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.plan_intake import add_instances, add_rows
 from deidflow.tasks.core.planner import PlanOptions, make_plan
 from deidflow.tasks.core.pseudonyms import Key, new_key
 from deidflow.tasks.core.replan import adopt, needs_replan
 from deidflow.tasks.core.source import SourceInstance
 from deidflow.tasks.local.index import read_index_entries
-from deidflow.tasks.local.transcoder import can_write
 from deidflow.tasks.orthanc.resources import resolve
-from deidflow.tasks.servers import check_destination, connect, source_server
-from deidflow.tasks.settings import check_files, load_key
+from deidflow.tasks.preflight import check_before_planning
+from deidflow.tasks.servers import connect, source_server
 from deidflow.tasks.source import mark_ambiguous, read_source
 
 if TYPE_CHECKING:
@@ -79,24 +79,11 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
         key_text: The key of an existing run, for a config that names none.
 
     Raises:
-        InvalidInput: With every problem of files, options, manifest and plan.
+        InvalidInput: With every problem of files, key, options, manifest and destination; then of the plan.
+        Unusable: A server or the destination cannot be used.
 
     """
-    problems = check_files(config)
-    syntax = config.defaults.settings.transcode
-    if config.engine == "local" and syntax and not can_write(syntax):
-        text = (
-            "no installed codec writes this transfer syntax; uncompressed, deflated and RLE always work, for others "
-            "install the extra `codecs` or use engine orthanc"
-        )
-        problems.append(Problem(text, key="options.Transcode"))
-    if config.execution.runner == "dask" and config.engine == "orthanc":
-        problems.append(
-            Problem("is for engine local; with engine orthanc the server does the work", key="execution.runner")
-        )
-    if problems:
-        raise InvalidInput(problems)
-    key = load_key(config)
+    key = check_before_planning(config, skip_invalid=skip_invalid)
     new_key_text = None
     if key is None:
         new_key_text = key_text or new_key()
@@ -155,9 +142,9 @@ def manifest_sha256(config: Config) -> str:
 
 def _manifest_bytes(config: Config) -> bytes:
     try:
-        return config.manifest.read_bytes()
+        return read_plain_file(config.manifest)[0]
     except OSError as error:
-        raise InvalidInput([Problem(f"cannot be read: {os_error_text(error)}", str(config.manifest))]) from None
+        raise InvalidInput([Problem(trouble_with(config.manifest, error), key="manifest")]) from None
 
 
 def _plan(
@@ -184,7 +171,6 @@ def _plan(
         row_problems = add_rows(ledger, manifest)
         for (line,) in planned.select("SELECT line FROM manifest_row WHERE verdict = ''") if planned else ():
             ledger.execute("UPDATE manifest_row SET declared = NULL WHERE line = ?", (line,))
-        check_destination(config)
         server = None
         if config.source.orthanc is not None:
             server = _read_server(config, config.source.orthanc, ledger, progress)

@@ -1,7 +1,7 @@
 """The run folder: its name, its files, and whether a config still belongs to it.
 
-Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``make_folder``, ``create_run``, ``open_run``,
-``run_identity``, ``go_on_with``, ``clear_leftovers``.
+Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``make_folder``, ``require_own_folder``, ``no_run_folder``,
+``create_run``, ``open_run``, ``run_identity``, ``go_on_with``, ``clear_leftovers``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.config import Config
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
 from deidflow.tasks.core.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.plain_files import read_plain_file
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.private_files import replace_file, sync_folder
 from deidflow.tasks.core.pseudonyms import Key
@@ -122,6 +123,38 @@ def differences(stored: dict[str, Any], current: dict[str, Any]) -> list[Problem
     return [Problem(text, key=name) for name in current if stored.get(name) != current[name]]
 
 
+def no_run_folder(folder: Path) -> str:
+    """Say that there is no run where somebody looked for one."""
+    what = "holds no run" if folder.is_dir() else "not found"
+    return f"{what}: {folder}; name the folder that `deidflow run` printed"
+
+
+def require_own_folder(folder: Path) -> None:
+    """Refuse a run folder that is a link, or holds one: what it leads to is not the run's to read, write or lock.
+
+    Args:
+        folder: Of a run; it need not be there.
+
+    Raises:
+        InvalidInput: It is a link or something else than a folder, or holds a link.
+        Unusable: It cannot be looked into.
+
+    """
+    if folder.is_symlink():
+        raise InvalidInput(f"a run folder must be a folder of its own, not a link: {folder}")
+    try:
+        with os.scandir(folder) as entries:
+            links = [entry.name for entry in entries if entry.is_symlink()]
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise InvalidInput(f"must be a folder: {folder}") from None
+    except OSError as error:
+        raise Unusable(f"the run folder {folder} cannot be read: {os_error_text(error)}") from None
+    if links:
+        raise InvalidInput(f"a run folder must hold files of its own, not links: {folder / min(links)}")
+
+
 def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key_text: str | None) -> Run:
     """Make the run folder and store the frozen plan in it.
 
@@ -171,9 +204,11 @@ def make_folder(folder: Path) -> None:
     """Make a run folder, readable for its owner only, and its parent, unless they are there.
 
     Raises:
+        InvalidInput: A link stands there.
         Unusable: They cannot be made.
 
     """
+    require_own_folder(folder)
     try:
         _make_runs_dir(folder.parent)
         with contextlib.suppress(FileExistsError):
@@ -223,6 +258,7 @@ def open_run(folder: Path, overrides: Iterable[str] = ()) -> Run:
         Unusable: Another process works on it.
 
     """
+    require_own_folder(folder)
     ledger = Ledger.open(folder / FILE_NAME)
     try:
         stored = Config.from_json(ledger.meta("config"))
@@ -276,6 +312,6 @@ def run_key(config: Config, folder: Path) -> Key:
     if configured is not None:
         return configured
     try:
-        return Key.parse((folder / KEY_FILE).read_text(encoding="ascii"))
+        return Key.parse(read_plain_file(folder / KEY_FILE)[0].decode("ascii"))
     except (OSError, ValueError):
         raise InvalidInput(f"{folder / KEY_FILE}: the key of this run is missing or damaged; restore it") from None
