@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.locks import lock_folder, lock_server
+from deidflow.tasks.core.original_uids import original_uids
 from deidflow.tasks.core.planner import given_identifiers
 from deidflow.tasks.exchange import OrthancPlace
 from deidflow.tasks.journal import LedgerJournal, run_nonce
@@ -121,10 +122,12 @@ def _worker_settings(run: Run, folder: str) -> WorkerSettings:
         scope=config.scope,
         hardening=config.hardening,
         given=given_identifiers(run.ledger),
+        originals=original_uids(run.ledger),
         remote_source=place_of(config, config.source.orthanc),
         remote_destination=place_of(
             config, destination.orthanc if destination else None, run_folder=str(run.folder) if overwrite else ""
         ),
+        notes_content=not config.defaults.settings.keep_source,
     )
 
 

@@ -25,16 +25,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deidflow.tasks.core.edits import Value
+    from deidflow.tasks.local.elements import Element, Item
     from deidflow.tasks.local.parts import Part
     from deidflow.tasks.local.rules import PathNode, Rules
-    from deidflow.tasks.local.scanner import Element, Item
     from deidflow.tasks.local.source_file import SourceFile
     from deidflow.tasks.local.subject import Subject
 
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""
 
+_UID_VRS = frozenset({"UI", "UN"})
+"""VRs whose values may be UIDs: what the file does not tell, and no dictionary, may be one, too."""
+
 _FIRST_CURVE = 0x50000000
+_MAX_UIDS_BYTES = 1 << 16
+"""Of a value in which UIDs are looked for; what is longer is none, in whatever VR it comes."""
+
 _UNCHANGED = (None, Action.KEEP, Action.SET)
 _ENTERED = (None, Action.KEEP, Action.SET, Action.MAP_UID)
 _UNDEFINED_BYTES = b"\xff\xff\xff\xff"
@@ -75,7 +81,7 @@ class Context(NamedTuple):
 class Editor:
     """Editor of one file's dataset."""
 
-    __slots__ = ("_old_charset", "_rules", "_source", "_subject", "changed")
+    __slots__ = ("_old_charset", "_rules", "_source", "_subject", "changed", "uid_vrs")
 
     def __init__(self, source: SourceFile, rules: Rules, subject: Subject) -> None:
         """Take the open source, the compiled request and the instance's identifiers."""
@@ -84,6 +90,7 @@ class Editor:
         self._subject = subject
         self.changed = subject.new_identifiers(rules.given_identifiers)
         self._old_charset: CharacterSet | None = None
+        self.uid_vrs = _UID_VRS if rules.anonymizes and subject.references.originals else frozenset[str]()
 
     def edit(self, elements: list[Element], encoding: Encoding, end: int) -> list[Part]:
         """Edit the top level and all that is below; return the parts of the result.
@@ -175,7 +182,7 @@ class Editor:
         actions: Mapping[int, Action],
     ) -> Output:
         charset, nodes, depth, shielded = place
-        rules, output = self._rules, Output()
+        rules, output, uid_vrs = self._rules, Output(), self.uid_vrs
         pending = [UNDEFINED, *sorted(new_values, reverse=True)]
         next_new = pending[-1]
         visits = rules.visits_items or bool(nodes) or self._old_charset is not None
@@ -183,14 +190,14 @@ class Editor:
         drops_private = not shielded and (rules.drop_private_nested if depth else rules.drop_private_top)
         run_start = run_end = 0
         for element in elements:
-            tag, _, start, _, end, sequence = element
+            tag, vr, start, _, end, sequence = element
             action = actions.get(tag)
             if action is None and simple and tag < next_new and tag & 0xFFFF and output.group < 0:
                 # Nearly all elements: not named by any rule. Those that stay become one span with their neighbours.
                 if tag & 0x10000:
                     if drops_private:
                         continue
-                elif sequence is None and tag < _FIRST_CURVE:
+                elif sequence is None and tag < _FIRST_CURVE and vr not in uid_vrs:
                     if start != run_end:
                         output.span(run_start, run_end)
                         run_start = start
@@ -219,6 +226,8 @@ class Editor:
             elif sequence is not None and visits and action in _ENTERED:
                 below = _Place(charset, nodes, depth + 1, shielded or action is Action.KEEP)
                 self._sequence(output, element, encoding, below)
+            elif vr in uid_vrs and sequence is None and (action is None or (action is Action.KEEP and tag & 0x10000)):
+                self._apply(output, Action.MAP_ORIGINAL_UIDS, element, charset, encoding)
             elif action in _UNCHANGED or (sequence is not None and action is Action.MAP_UID):
                 self._keep(output, element, charset)
             else:
@@ -251,7 +260,10 @@ class Editor:
     ) -> None:
         """Write an element that an action changes in its own place."""
         tag, vr, start, value, end, sequence = element
-        if vr == "UN" or sequence is not None:  # a name that someone wrote as a sequence, for example
+        if action is Action.MAP_ORIGINAL_UIDS and end - value > _MAX_UIDS_BYTES:
+            output.span(start, end)
+            return
+        if action is not Action.MAP_ORIGINAL_UIDS and (vr == "UN" or sequence is not None):  # a name sent as a sequence
             vr = choose_vr(tag)
         if action is Action.EMPTY:
             if value == end and vr == element[1]:
@@ -262,6 +274,8 @@ class Editor:
         raw = self._source.read(value, end)
         if action is Action.MAP_UID:
             new = self._subject.references.map_uid_value(raw)
+        elif action is Action.MAP_ORIGINAL_UIDS:
+            new = self._subject.references.map_originals(raw)
         elif action is Action.MAP_PATIENT_ID:
             original = (self._old_charset or charset).decode(raw).rstrip(" \0")
             new = encode_value(tag, vr, self._subject.map_patient_id(original), charset, encoding)

@@ -48,6 +48,7 @@ class Resource(NamedTuple):
         origins: From which resource an edit on the server made it (``AnonymizedFrom``, ``ModifiedFrom``).
         is_stable: Whether it has ceased to grow; True for instances.
         size: Of an instance's file in bytes, else 0.
+        file_uuid: Of an instance the name of its file in the server's storage; a later version has another one.
         sop_class_uid: Of an instance when metadata was asked for, else "".
 
     """
@@ -63,6 +64,7 @@ class Resource(NamedTuple):
     is_stable: bool
     size: int
     sop_class_uid: str
+    file_uuid: str = ""
 
 
 def batched(values: Iterable[_T], size: int = BATCH) -> Iterator[list[_T]]:
@@ -117,4 +119,5 @@ def parse_resource(item: dict[str, Any]) -> Resource:
         is_stable=item.get("IsStable", True) is not False,
         size=whole(item, "FileSize", _WHAT, 0),
         sop_class_uid=texts(item, "Metadata", _WHAT).get("SopClassUid", ""),
+        file_uuid=text(item, "FileUuid", _WHAT, ""),
     )

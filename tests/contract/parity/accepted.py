@@ -64,7 +64,6 @@ ACCEPTED: Final = (
         encoding.group_length_in_given_items,
     ),
     Accepted("encapsulated OW", "untouched PixelData keeps its VR, DCMTK writes OB", encoding.encapsulated_vr),
-    Accepted("file meta of modify", "what the source lacks is not added by modify", encoding.meta_of_modify),
     Accepted(
         "elements sent as UN",
         "are treated by their tag; Orthanc leaves their values, identifiers among them, as they are",
@@ -82,7 +81,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "SOP class in the meta information",
-        "modify leaves what contradicts the dataset; without a readable SOPClassUID DCMTK writes one of its own",
+        "is the source's where the dataset has no readable SOPClassUID; DCMTK writes one of its own",
         encoding.meta_of_dataset,
     ),
     Accepted(
@@ -115,6 +114,11 @@ ACCEPTED: Final = (
         "references to kept and replaced UIDs",
         "follow them, so that they stay true; Orthanc gives them another UID or leaves the original (reference 3.3)",
         conditions.named_reference,
+    ),
+    Accepted(
+        "references outside the profile",
+        "that name an object of the run are mapped, in kept sequences, too; Orthanc leaves them",
+        conditions.object_of_the_run,
     ),
     Accepted("lookup tables", "can be given as bytes, Orthanc refuses them", requests.lookup_table),
     Accepted(

@@ -91,6 +91,22 @@ def named_reference(case: Case, found: Difference) -> bool:
     return bool(named) and ours.value in case.given and other
 
 
+def object_of_the_run(case: Case, found: Difference) -> bool:
+    """UIDs that name objects of the run, in elements that Orthanc leaves."""
+    source, theirs, ours = found.source, found.theirs, found.ours
+    if found.kind != "value" or source is None or theirs is None or ours is None or ours.vr not in ("UI", "UN", ""):
+        return False
+    if text_of(theirs) != text_of(source):
+        return False
+    old, new = (element.value.replace(b" ", b"").rstrip(b"\0").split(b"\\") for element in (source, ours))
+    return len(old) == len(new) and all(
+        (OUR_UID.fullmatch(after) is not None or padded_uid(after.decode("latin-1")) in case.given)
+        if before in case.originals
+        else before == after
+        for before, after in zip(old, new, strict=True)
+    )
+
+
 def hardening(case: Case, found: Difference) -> bool:
     """What hardening removes and maps."""
     theirs, ours, source, files = found.theirs, found.ours, found.source, found.files
