@@ -205,6 +205,24 @@ def test_a_server_that_forgets(
         _assert_done_once(server)
 
 
+def test_no_retry_over_a_restart(job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
+    """The server is killed and back, and nothing is tried again: what its job had made does not stay unnamed."""
+    with serve(SaveJobs=False) as server:
+        write(job, server, verify="identifiers", execution={"retries": 0})
+        process = job.start("run", "job.yaml", "--run-id", "blink")
+        server.wait_for(COUNT + 10)
+        server.running.kill()
+        server.running.start()
+        ended = process.end()
+        lines = read_csv(job.root / "runs" / "blink" / "crosswalk.csv")
+        named = {row["new_orthanc_id"] for row in lines if row["level"] == "instance"} - {""}
+
+        assert set(_results(server)) == named
+        done = job("resume", job.root / "runs" / "blink") if ended.code else ended
+        assert 0 == done.code, done.err
+        _assert_done_once(server)
+
+
 def test_without_a_mark_nothing_unproven_is_deleted(
     job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]]
 ) -> None:
