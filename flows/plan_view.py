@@ -11,6 +11,7 @@ from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.freeze import prepare
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import check_run_id
@@ -117,6 +118,13 @@ def _changes(request: Request, config: Config) -> str:
         level = request.level()
         parts = [f"identifiers new from {level} down"]
     edits = request.edits
+    identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
+    if identifying and request.operation is Operation.ANONYMIZE:
+        names = " and ".join(sorted(describe_tag(tag) for tag in identifying))
+        claim = "PatientIdentityRemoved says NO" if config.engine == "local" else "the server says the opposite"
+        parts.append(f"PATIENTS REMAIN IDENTIFIED by {names} ({claim})")
+    if request.operation is Operation.MODIFY and config.engine == "local":
+        parts.append("digital signatures, which no longer fit, are removed")
     for name, paths in (("replace", edits.replace), ("remove", edits.remove), ("keep", edits.keep)):
         if paths:
             parts.append(f"{name} {', '.join(path.describe() for path in paths)}")

@@ -18,7 +18,13 @@ from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, orthanc_id
 from deidflow.tasks.core.identity import new_parents, sop_instance_uids
 from deidflow.tasks.core.ledger import PLAN_INDEXES, ROW_INDEXES
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from deidflow.tasks.core.plan_checks import Finding, check_merges, check_patients, check_rows_against_source
+from deidflow.tasks.core.plan_checks import (
+    Finding,
+    check_identity_given_back,
+    check_merges,
+    check_patients,
+    check_rows_against_source,
+)
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation
@@ -100,6 +106,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         _assign(ledger)
         ledger.create_indexes(ROW_INDEXES)
         _compute_targets(ledger, requests, options)
+        found += _set_aside(ledger, list(check_identity_given_back(ledger, requests)), options.manifest_name)
         found += _set_aside(ledger, list(check_merges(ledger, allow_merge=options.allow_merge)), options.manifest_name)
         found.sort(key=lambda problem: problem.line)
         if found and not options.skip_invalid:
