@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import InvalidInput, Problem, printable
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.freeze import prepare
+from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import check_run_id
 from deidflow.tasks.samples import sample_differences
-from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def show_plan(  # noqa: PLR0913 (the command's options)
         InvalidInput: With every problem.
 
     """
-    config = load_config(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
+    config = load_checked(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
     if run_id is not None:
         check_run_id(run_id)
     if diff and config.engine == "orthanc":
@@ -148,4 +148,4 @@ def _show_chunks(ledger: Ledger) -> None:
 
 
 def _print(text: str) -> None:
-    print(text)  # noqa: T201 (the command's output)
+    print(printable(text))  # noqa: T201 (the command's output)

@@ -31,9 +31,10 @@ UPDATE instance SET outcome = '', reason = '' WHERE call = ? AND series IN (
 
 # A result that is taken over as it is keeps what was noted when it was verified.
 _RECORD: Final = """
-UPDATE instance SET outcome = ?, reason = ?,
-    evidence = CASE WHEN ? <> '' AND new_orthanc_id = ? THEN evidence ELSE ? END
-WHERE id = ?
+UPDATE instance SET outcome = ?1, reason = ?2, verified = '', is_there = is_there OR ?1 = 'done',
+    evidence = CASE WHEN ?3 <> '' AND new_orthanc_id = ?3 THEN evidence ELSE ?4 END,
+    content = CASE WHEN ?5 <> '' THEN ?5 ELSE content END
+WHERE id = ?6
 """
 
 
@@ -104,7 +105,7 @@ def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress
             ledger.execute_many(
                 _RECORD,
                 [
-                    (result.outcome, result.reason, *[_found(result)] * 2, result.evidence, result.id)
+                    (result.outcome, result.reason, _found(result), result.evidence, result.content, result.id)
                     for result in results
                 ],
             )

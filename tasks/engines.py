@@ -118,6 +118,7 @@ def _worker_settings(run: Run, folder: str) -> WorkerSettings:
         originals=original_uids(run.ledger),
         remote_source=place_of(config, config.source.orthanc),
         remote_destination=place_of(config, destination.orthanc if destination else None, overwrite=overwrite),
+        notes_content=not config.defaults.settings.keep_source,
     )
 
 

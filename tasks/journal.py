@@ -55,7 +55,8 @@ class LedgerJournal:
         """Note that nothing of it is left on the server."""
         with self._ledger.transaction():
             self._ledger.execute(
-                "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = ''"
+                "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = '',"
+                " is_there = 0, verified = ''"
                 " WHERE call = ? AND outcome = ''",
                 (call,),
             )

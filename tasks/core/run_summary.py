@@ -42,6 +42,7 @@ def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[
         "crosswalk_by_level": {str(level): _with_total(counts) for level, counts in resources.items()},
         "row_reasons": {str(code): count for code, count in verdict.row_reasons.items()},
         "instance_reasons": {str(code): count for code, count in verdict.instance_reasons.items()},
+        "verified": {"checks": verdict.checks, "verified": verdict.verified, "not_verified": verdict.unverified},
         "source_problems": {"total": sum(verdict.source_problems.values()), **verdict.source_problems},
         "chunks": ledger.scalar("SELECT count(*) FROM chunk"),
         "attempts": ledger.meta("attempts"),

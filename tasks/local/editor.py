@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deidflow.tasks.core.edits import Value
+    from deidflow.tasks.local.elements import Element, Item
     from deidflow.tasks.local.parts import Part
     from deidflow.tasks.local.rules import PathNode, Rules
-    from deidflow.tasks.local.scanner import Element, Item
     from deidflow.tasks.local.source_file import SourceFile
     from deidflow.tasks.local.subject import Subject
 

@@ -34,9 +34,9 @@ from deidflow.tasks.local.subject import padded_uid
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from deidflow.tasks.local.elements import Element
     from deidflow.tasks.local.parts import Part
     from deidflow.tasks.local.rules import Rules
-    from deidflow.tasks.local.scanner import Element
     from deidflow.tasks.local.source_file import SourceFile
     from deidflow.tasks.local.subject import Subject
 
@@ -160,7 +160,7 @@ def assemble(
     layout = source.layout
     prefix = (_new_meta if rules.anonymizes else _true_meta)(source, sop_class, rules, subject)
     if layout.deflated:
-        if parts == [(0, source.body_size)] and not rules.anonymizes:
+        if parts == [(0, source.body_size)] and not (rules.anonymizes or source.is_rewritten):
             compressed = source.compressed_dataset()
         else:
             compressed = deflate(Assembly(source, b"", parts).to_bytes())

@@ -47,6 +47,7 @@ class Resource(NamedTuple):
         origins: From which resource an edit on the server made it (``AnonymizedFrom``, ``ModifiedFrom``).
         is_stable: Whether it has ceased to grow; True for instances.
         size: Of an instance's file in bytes, else 0.
+        file_uuid: Of an instance the name of its file in the server's storage; a later version has another one.
         sop_class_uid: Of an instance when metadata was asked for, else "".
 
     """
@@ -62,6 +63,7 @@ class Resource(NamedTuple):
     is_stable: bool
     size: int
     sop_class_uid: str
+    file_uuid: str = ""
 
 
 def batched(values: Iterable[_T], size: int = BATCH) -> Iterator[list[_T]]:
@@ -112,4 +114,5 @@ def _resource(item: dict[str, Any]) -> Resource:
         is_stable=item.get("IsStable", True),
         size=int(item.get("FileSize", 0)),
         sop_class_uid=item.get("Metadata", {}).get("SopClassUid", ""),
+        file_uuid=str(item.get("FileUuid", "")),
     )

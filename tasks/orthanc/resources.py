@@ -130,6 +130,7 @@ def _source_instance(
         is_result=bool(instance.origins),
         orthanc_ids=(study.parent, study.id, series.id, instance.id),
         stable=study.is_stable,
+        content=instance.file_uuid,
     )
 
 

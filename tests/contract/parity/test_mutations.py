@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deidflow.tasks.core.request import Operation, Request
+    from deidflow.tasks.local.elements import Item
     from deidflow.tasks.local.parts import Part
-    from deidflow.tasks.local.scanner import Item
     from tests.orthanc_server import OrthancServer
 
 Patch = pytest.MonkeyPatch
