@@ -20,6 +20,7 @@ from deidflow.tasks.core.ledger import PLAN_INDEXES, ROW_INDEXES
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from deidflow.tasks.core.plan_checks import (
     Finding,
+    check_identity_given_back,
     check_merges,
     check_patients,
     check_persons,
@@ -108,6 +109,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         _assign(ledger)
         ledger.create_indexes(ROW_INDEXES)
         _compute_targets(ledger, requests, options)
+        found += _set_aside(ledger, list(check_identity_given_back(ledger, requests)), options.manifest_name)
         merges = list(check_merges(ledger, requests, allow_merge=options.allow_merge))
         found += _set_aside(ledger, merges, options.manifest_name)
         found.sort(key=lambda problem: problem.line)

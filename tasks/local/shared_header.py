@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.tags import (
     PATIENT_ID,
+    PATIENT_NAME,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
@@ -55,7 +56,7 @@ MAX_SHAPES: Final = 4
 """Different lists of elements within one series, such as a localizer among slices."""
 
 _IN_A_RUN: Final = frozenset(
-    {SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID}
+    {SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, PATIENT_NAME, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID}
 )
 """What an instance is identified and decoded by; a series in which they differ is not one."""
 
