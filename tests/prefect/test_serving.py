@@ -214,6 +214,27 @@ def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.Tem
     assert "Traceback" not in (scheduled.root / "log.txt").read_text()
 
 
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_a_server_that_refuses_the_login_is_told_as_such(
+    scheduled: Job, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Exit code 3, the address, and which variable is to be set."""
+    home = tmp_path_factory.mktemp("locked") / "home"
+    home.mkdir()
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "admin:secret")
+    server, port = start_prefect_server(home).split()
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING")
+    scheduled.environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    try:
+        done = scheduled.start(command, "job.yaml").end()
+    finally:
+        os.kill(int(server), signal.SIGTERM)
+
+    assert 3 == done.code, done.err
+    assert f"http://127.0.0.1:{port}/api refuses the login (401); set PREFECT_API_AUTH_STRING" in done.err
+    assert "Traceback" not in done.err
+
+
 def _wait_for_words(job: Job, words: str) -> None:
     deadline = time.monotonic() + 90
     while words not in (said := (job.root / "log.txt").read_text()):
