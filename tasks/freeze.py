@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.engine_options import options_without_effect
 from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
 from deidflow.tasks.core.ledger import Ledger
 from deidflow.tasks.core.manifest import Manifest
@@ -18,7 +19,10 @@ from deidflow.tasks.core.plan_intake import add_instances, add_rows
 from deidflow.tasks.core.planner import PlanOptions, make_plan
 from deidflow.tasks.core.pseudonyms import Key, new_key
 from deidflow.tasks.core.replan import adopt, needs_replan
-from deidflow.tasks.local.transcoder import can_write
+from deidflow.tasks.core.server_abilities import server_notes
+from deidflow.tasks.core.server_checks import check_settings_on_server
+from deidflow.tasks.local.codecs import can_write, why_not
+from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.resources import resolve
 from deidflow.tasks.servers import check_destination, connect, source_server
 from deidflow.tasks.settings import check_files, load_key
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.config import Config
+    from deidflow.tasks.core.server_abilities import ServerAbilities
     from deidflow.tasks.core.source import SourceInstance
-    from deidflow.tasks.orthanc.server import Server
     from deidflow.tasks.progress import Progress
     from deidflow.tasks.run_folder import Run
 
@@ -65,14 +69,7 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
         InvalidInput: With every problem of files, options, manifest and plan.
 
     """
-    problems = check_files(config)
-    syntax = config.defaults.settings.transcode
-    if config.engine == "local" and syntax and not can_write(syntax):
-        text = (
-            "no installed codec writes this transfer syntax; uncompressed, deflated and RLE always work, for others "
-            "install the extra `codecs` or use engine orthanc"
-        )
-        problems.append(Problem(text, key="options.Transcode"))
+    problems = [*check_files(config), *_option_problems(config)]
     if config.execution.runner == "dask" and config.engine == "orthanc":
         problems.append(
             Problem("is for engine local; with engine orthanc the server does the work", key="execution.runner")
@@ -88,6 +85,15 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
     ledger, set_aside = _plan(config, _manifest_bytes(config), key, progress, skip_invalid=skip_invalid)
     ledger.set_meta("seconds_by_step", {"plan": round(time.monotonic() - started, 3)})
     return Prepared(ledger, key, new_key_text, set_aside)
+
+
+def _option_problems(config: Config) -> Iterator[Problem]:
+    """Yield the options that the engine cannot do, or passes over."""
+    settings = config.defaults.settings
+    for name, text in options_without_effect(settings, on_server=config.engine == "orthanc"):
+        yield Problem(text, key=f"options.{name}")
+    if config.engine == "local" and settings.transcode and not can_write(settings.transcode):
+        yield Problem(why_not(settings.transcode), key="options.Transcode")
 
 
 def find_again(run: Run, progress: Progress) -> int:
@@ -135,7 +141,7 @@ def _plan(
         ledger.set_meta("manifest_name", config.manifest.name)
         ledger.set_meta("manifest_sha256", manifest.sha256)
         row_problems = add_rows(ledger, manifest)
-        check_destination(config)
+        target = check_destination(config)
         server = None
         if config.source.orthanc is not None:
             server = _read_server(config, config.source.orthanc, ledger, progress)
@@ -143,6 +149,10 @@ def _plan(
             folder = str(config.source.folder)
             add_instances(ledger, read_source(folder, config.execution.workers, progress))
             mark_ambiguous(ledger, folder)
+        target = server if config.engine == "orthanc" else target
+        if target is not None:
+            notes = server_notes(target, config.defaults.settings, edits=config.engine == "orthanc")
+            ledger.set_meta("notes", list(notes))
         progress.start("planning")
         options = PlanOptions(
             manifest_name=str(config.manifest),
@@ -152,14 +162,34 @@ def _plan(
             chunk_size=config.execution.chunk_size,
             few_chunks=_shares_processes(config),
             skip_invalid=skip_invalid,
-            server=server.version if server is not None and config.engine == "orthanc" else None,
+            server=server if config.engine == "orthanc" else None,
         )
-        set_aside = make_plan(ledger, row_problems, options)
+        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
         progress.finish()
     except BaseException:
         ledger.close()
         raise
     return ledger, set_aside
+
+
+def _checked_plan(
+    ledger: Ledger, row_problems: list[Problem], options: PlanOptions, of_config: list[Problem]
+) -> list[Problem]:
+    """Make the plan; problems of the config come with those of the rows, and no row can be set aside for them."""
+    try:
+        set_aside = make_plan(ledger, row_problems, options)
+    except InvalidInput as error:
+        raise InvalidInput([*of_config, *error.problems]) from None
+    if of_config:
+        raise InvalidInput(of_config)
+    return set_aside
+
+
+def _server_problems(config: Config, server: ServerAbilities | None) -> list[Problem]:
+    """Return the options that the Orthanc which is the engine cannot do."""
+    if config.engine != "orthanc" or server is None:
+        return []
+    return [Problem(text, key=key) for key, text in check_settings_on_server(config.defaults.settings, server)]
 
 
 def _shares_processes(config: Config) -> bool:
@@ -169,17 +199,18 @@ def _shares_processes(config: Config) -> bool:
     return config.engine == "local" and execution.runner == "threads" and not said
 
 
-def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> Server:
+def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> ServerAbilities:
     """Bring what an Orthanc holds under the manifest's identifiers into the ledger."""
     with connect(url, config.orthanc) as client:
         server = source_server(config, client)
         ledger.set_meta("server_version", server.text)
+        abilities = read_abilities(client, server)
         progress.start("asking the Orthanc")
         names = [name for (name,) in ledger.select("SELECT orthanc_id FROM manifest_row WHERE verdict = ''")]
         found = _counted(resolve(client, names), progress)
         add_instances(ledger, found, accept_unstable=config.orthanc.accept_unstable)
         progress.finish()
-    return server
+    return abilities
 
 
 def _counted(instances: Iterator[SourceInstance], progress: Progress) -> Iterator[SourceInstance]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.client import OrthancClient
 from deidflow.tasks.orthanc.errors import ReadOnlyServer
 from deidflow.tasks.orthanc.server import Server, read_server
@@ -15,6 +16,7 @@ from deidflow.tasks.settings import credential_warning, load_credentials
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.config import Config, OrthancAccess
+    from deidflow.tasks.core.server_abilities import ServerAbilities
 
 
 def connect(url: str, access: OrthancAccess) -> OrthancClient:
@@ -47,15 +49,17 @@ def source_server(config: Config, client: OrthancClient) -> Server:
     return server
 
 
-def check_destination(config: Config) -> None:
-    """Ask the Orthanc that a config writes to, if any, whether it can be used.
+def check_destination(config: Config) -> ServerAbilities | None:
+    """Ask the Orthanc that a config writes to, if any, whether it can be used, and what it is.
 
     Raises:
         Unusable: It cannot, or writes nothing.
 
     """
     if config.destination is None or config.destination.orthanc is None:
-        return
+        return None
     with connect(config.destination.orthanc, config.orthanc) as client:
-        if read_server(client).read_only:
+        server = read_server(client)
+        if server.read_only:
             raise ReadOnlyServer
+        return read_abilities(client, server)

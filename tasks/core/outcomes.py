@@ -79,7 +79,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own.",
     ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; empty the destination or set "
     "destination.overwrite.",
-    ReasonCode.TRANSCODING_FAILED: "No installed codec could convert the pixel data; install the extra `codecs`.",
+    ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
+    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode.",
     ReasonCode.RESULT_MISSING: "The result vanished after it was written; `deidflow resume` writes it again.",
     ReasonCode.RESULT_DIFFERS: "The result was changed by something else; remove it, then `deidflow resume`.",
     ReasonCode.PIXEL_DATA_DIFFERS: "The pixel data of the result is not the source's; please report this.",

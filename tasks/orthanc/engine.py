@@ -27,9 +27,10 @@ from deidflow.tasks.orthanc.mapping import delete_instances, map_outputs, output
 from deidflow.tasks.orthanc.probe import probe
 from deidflow.tasks.orthanc.resources import still_there
 from deidflow.tasks.orthanc.restarted_jobs import copies_from_before
+from deidflow.tasks.orthanc.transcoding import not_converted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from deidflow.tasks.core.engine import Call, CallMemory, Chunk, Journal, PlannedInstance
     from deidflow.tasks.orthanc.client import OrthancClient
@@ -54,6 +55,7 @@ _RECENTLY_S: Final = 2.0
 what it leaves behind itself."""
 
 _TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
+_NOT_CONVERTED: Final = "the Orthanc could not convert it and kept the transfer syntax of the original"
 _GONE: Final = "the Orthanc does not hold the instance any more"
 
 
@@ -254,11 +256,14 @@ class OrthancEngine:
         found = map_outputs(self._client, job.outputs, _ids(call))
         if found.repeated:
             delete_instances(self._client, found.repeated)
+        kept = self._without_conversion(call, found.of)
         results = []
         probed: list[InstanceResult] = []
         for instance in call.instances:
             made = found.of.get(instance.orthanc_id)
-            if made is None and len(probed) < _MAX_PROBES:
+            if instance.orthanc_id in kept:
+                results.append(kept[instance.orthanc_id]._replace(id=instance.id))
+            elif made is None and len(probed) < _MAX_PROBES:
                 probed.append(self._failure(call, instance))
                 results.append(probed[-1])
             elif made is None:
@@ -267,6 +272,20 @@ class OrthancEngine:
             else:
                 results.append(_done(instance, made))
         return results
+
+    def _without_conversion(self, call: Call, made: Mapping[str, Result]) -> dict[str, InstanceResult]:
+        """Delete the results that kept another transfer syntax than was asked for; return why, by original."""
+        target = call.request.settings.transcode
+        if not target:
+            return {}
+        instance_of = {original: result.orthanc_ids[-1] for original, result in made.items()}
+        others = not_converted(self._client, instance_of.values(), target)
+        delete_instances(self._client, set(others) - set(_ids(call)))
+        return {
+            original: InstanceResult(0, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _NOT_CONVERTED)
+            for original, name in instance_of.items()
+            if name in others
+        }
 
     def _failure(self, call: Call, instance: PlannedInstance) -> InstanceResult:
         reason = probe(self._client, instance.orthanc_id, call.request.operation, self._body(call))
