@@ -19,7 +19,14 @@ from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, orthanc_id
 from deidflow.tasks.core.identity import new_parents, sop_instance_uids
 from deidflow.tasks.core.ledger import PLAN_INDEXES, ROW_INDEXES
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from deidflow.tasks.core.plan_checks import Finding, check_merges, check_patients, check_rows_against_source
+from deidflow.tasks.core.plan_checks import (
+    Finding,
+    check_identity_given_back,
+    check_merges,
+    check_patients,
+    check_persons,
+    check_rows_against_source,
+)
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation
@@ -55,7 +62,7 @@ class PlanOptions:
         manifest_name: For problems.
         key: Secret of generated identifiers.
         scope: Their scope.
-        allow_merge: Two source patients may get one PatientID.
+        allow_merge: Two source patients may get one PatientID, and two persons may share one.
         chunk_size: Instances per chunk, at least.
         few_chunks: Cut into 10 chunks, or chunks of 5,000 instances where that makes more; for the local engine, whose
             processes all chunks share.
@@ -99,6 +106,8 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
             check_patients(ledger, requests),
             _check_requests(ledger, requests, options.server),
         ]
+        if not options.allow_merge:
+            checks.append(check_persons(ledger))
         if options.server is not None:
             checks.append(check_patients_on_server(ledger, requests))
         for findings in checks:
@@ -106,7 +115,9 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         _assign(ledger)
         ledger.create_indexes(ROW_INDEXES)
         _compute_targets(ledger, requests, options)
-        found += _set_aside(ledger, list(check_merges(ledger, allow_merge=options.allow_merge)), options.manifest_name)
+        found += _set_aside(ledger, list(check_identity_given_back(ledger, requests)), options.manifest_name)
+        merges = list(check_merges(ledger, requests, allow_merge=options.allow_merge))
+        found += _set_aside(ledger, merges, options.manifest_name)
         found.sort(key=lambda problem: problem.line)
         if found and not options.skip_invalid:
             raise InvalidInput(found)

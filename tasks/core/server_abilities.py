@@ -67,10 +67,10 @@ def server_notes(server: ServerAbilities, settings: Settings, *, edits: bool) ->
         )
     if server.has_limit and server.storage_mode == "Reject":
         yield "MaximumStorageMode: the server takes nothing more when it is full; results that do not fit will fail"
-    elif server.has_limit:
+    elif server.has_limit and not edits:
         yield (
-            "MaximumStorageMode: when it is full the server deletes its oldest patients, originals and results of this "
-            "run among them"
+            "MaximumStorageMode: when the destination is full it deletes its oldest patients, results of this run "
+            "among them"
         )
     if server.ingest_transcoding is None or server.storage_mode is None:
         yield (

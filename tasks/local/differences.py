@@ -23,8 +23,8 @@ from deidflow.tasks.local.source_file import SourceFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deidflow.tasks.local.elements import Element
     from deidflow.tasks.local.rules import Rules
-    from deidflow.tasks.local.scanner import Element
 
     Found = dict[Path, tuple[str, int, bytes]]
 

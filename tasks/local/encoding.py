@@ -3,7 +3,8 @@
 Source: DICOM PS3.5 sections 7.1 (element structure), 7.5 (sequences) and annex A (transfer syntaxes), edition 2026c.
 
 Public names: ``Encoding``, ``IMPLICIT_LITTLE``, ``EXPLICIT_LITTLE``, ``EXPLICIT_BIG``, ``encoding_of``,
-``is_deflated``, ``is_uncompressed``, ``element_header``, ``SHORT_VRS``, ``LONG_VRS``, ``UNDEFINED``, and item tags.
+``is_deflated``, ``is_uncompressed``, ``stores_fragments``, ``element_header``, ``SHORT_VRS``, ``LONG_VRS``,
+``UNDEFINED``, item tags, and transfer syntaxes.
 """
 
 from __future__ import annotations
@@ -76,10 +77,18 @@ EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 
-# GE's private syntax differs from implicit little endian in the byte order of pixels only, which is not touched here.
-_IMPLICIT: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.113619.5.2"})
+GE_BIG_ENDIAN_PIXELS: Final = "1.2.840.113619.5.2"
+"""Differs from implicit little endian in the byte order of pixels only, which no edit touches."""
+
+_IMPLICIT: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, GE_BIG_ENDIAN_PIXELS})
 # JPIP referenced deflate and HTJ2K with JPIP referenced deflate (PS3.5 A.7 and A.12).
 _DEFLATED: Final = frozenset({DEFLATED, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+_JPIP: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 204, 205))
+"""Pixels stand on a server, not in the file (PS3.5 A.6, A.7, A.11, A.12)."""
+
+_ENCAPSULATED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.")
+"""JPEG, MPEG and their kin, RLE, deflated frames."""
+
 _UNCOMPRESSED: Final = frozenset({*_IMPLICIT, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED})
 
 
@@ -101,6 +110,11 @@ def is_deflated(transfer_syntax: str) -> bool:
 def is_uncompressed(transfer_syntax: str) -> bool:
     """Whether pixel data is native, not encapsulated."""
     return transfer_syntax in _UNCOMPRESSED
+
+
+def stores_fragments(transfer_syntax: str) -> bool:
+    """Whether pixel data is encapsulated for certain: not in a private syntax, which may have it either way."""
+    return transfer_syntax.startswith(_ENCAPSULATED) and transfer_syntax not in _JPIP
 
 
 @lru_cache(maxsize=4096)

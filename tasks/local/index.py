@@ -14,25 +14,31 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.identifiers import DicomIdentifiers
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.persons import Person
 from deidflow.tasks.core.source import ProblemCode, SourceInstance, SourceProblem
 from deidflow.tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
+    ISSUER_OF_PATIENT_ID,
+    PATIENT_BIRTH_DATE,
     PATIENT_ID,
+    PATIENT_NAME,
+    PATIENT_SEX,
     SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
     describe_tag,
 )
-from deidflow.tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from deidflow.tasks.local.character_sets import CharacterSet, character_set
+from deidflow.tasks.local.layout import NotDicomError
 from deidflow.tasks.local.shared_identifiers import SharedIdentifiers
-from deidflow.tasks.local.source_file import NotDicomError, SourceFile
+from deidflow.tasks.local.source_file import SourceFile
 from deidflow.tasks.local.splice import IMPLEMENTATION_CLASS_UID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from deidflow.tasks.local.scanner import Element
+    from deidflow.tasks.local.elements import Element
 
 HEADER_BYTES: Final = 8192
 """First read of each file; the identifiers of real objects lie within, others cost a second read."""
@@ -46,6 +52,9 @@ INVENTORY_TAGS: Final = (
 """What people recognise a patient, study, series or instance by; all stand before FrameOfReferenceUID."""
 
 _MAX_TEXT_BYTES: Final = 1024
+
+_PERSONAL: Final = (PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID)
+"""In the order of ``Person``."""
 
 MAX_IDENTIFIER_BYTES: Final = 0xFFFE
 """What the length field of their VRs holds; only in implicit VR, or as UN, an identifier can claim more."""
@@ -133,20 +142,26 @@ def _entry(
     if found is not None:
         return _instance(path, source, status, *found)
     elements: list[Element] = []
-    damaged = False
+    damaged = is_ordinary = False
     try:
         source.scan(FRAME_OF_REFERENCE_UID, elements)
+        is_ordinary = _identifies(source, elements)
+        if not is_ordinary:
+            # What is missing may stand out of order, even behind the pixel data.
+            elements.clear()
+            source.scan(elements=elements)
     except InstanceFailed:
         # What was read up to here may identify it; whether it can be edited shows when the engine reads it whole.
         damaged = True
     identifiers, frame_of_reference = identify(source, elements)
     if not all(identifiers[1:]):
         return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
+    person = _person(source, elements)
     if with_attributes:
-        return _instance(path, source, status, identifiers, frame_of_reference, _attributes(source, elements))
-    if not damaged:
-        shared.learn(source, elements, (identifiers, frame_of_reference))
-    return _instance(path, source, status, identifiers, frame_of_reference)
+        return _instance(path, source, status, identifiers, frame_of_reference, person, _attributes(source, elements))
+    if is_ordinary:
+        shared.learn(source, elements, (identifiers, frame_of_reference, person))
+    return _instance(path, source, status, identifiers, frame_of_reference, person)
 
 
 def _instance(
@@ -155,37 +170,52 @@ def _instance(
     status: os.stat_result,
     identifiers: DicomIdentifiers,
     frame_of_reference: str,
+    person: str,
     attributes: dict[str, str] | None = None,
 ) -> SourceInstance:
     is_result = _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID
     size, mtime_ns = status.st_size, status.st_mtime_ns
-    return SourceInstance(path, size, mtime_ns, identifiers, frame_of_reference, attributes or {}, is_result)
+    return SourceInstance(
+        path, size, mtime_ns, identifiers, frame_of_reference, attributes or {}, is_result, person=person
+    )
+
+
+def _identifies(source: SourceFile, elements: list[Element]) -> bool:
+    """Whether nothing that stands further behind can change the identifiers: the first element of a tag counts."""
+    found: dict[int, tuple[int, int]] = {}
+    for tag, _, _, value, end, sequence in elements:
+        if sequence is None and tag in _NEEDED:
+            found.setdefault(tag, (value, end))
+    if PATIENT_ID in found and SPECIFIC_CHARACTER_SET not in found:
+        patient_id = source.read(*found[PATIENT_ID])
+        if patient_id.isascii() and _ESCAPE not in patient_id:
+            found[SPECIFIC_CHARACTER_SET] = (0, 0)  # it would make no difference
+    return len(found) == len(_NEEDED)
 
 
 def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifiers, str]:
     """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent.
+
+    Of several elements with one tag the first counts, wherever it stands.
 
     Raises:
         InstanceFailed: One of them is too long to be an identifier.
 
     """
     found: dict[int, bytes] = {}
-    charset = DEFAULT
     padding = " "
     for tag, vr, _, value, end, sequence in elements:
-        if tag > FRAME_OF_REFERENCE_UID:
-            break  # where the index stops reading, so that both see the same
-        if tag == SPECIFIC_CHARACTER_SET:
-            charset = character_set(source.read(value, end))
-        elif tag in _IDENTIFYING and sequence is None:
-            if end - value > MAX_IDENTIFIER_BYTES:
-                if tag == FRAME_OF_REFERENCE_UID:
-                    continue  # no UID, and nothing depends on it
-                message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
-                raise InstanceFailed(ReasonCode.DAMAGED, message)
-            found[tag] = source.read(value, end)
-            if tag == PATIENT_ID and vr == "UN":
-                padding = ""  # bytes of no known meaning have no padding, neither for DCMTK
+        if tag not in _READ or tag in found or sequence is not None:
+            continue
+        if end - value > MAX_IDENTIFIER_BYTES:
+            if tag in _OPTIONAL:
+                continue  # no UID and no character set, and nothing depends on it
+            message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
+            raise InstanceFailed(ReasonCode.DAMAGED, message)
+        found[tag] = source.read(value, end)
+        if tag == PATIENT_ID and vr == "UN":
+            padding = ""  # bytes of no known meaning have no padding, neither for DCMTK
+    charset = character_set(found.get(SPECIFIC_CHARACTER_SET, b""))
     identifiers = DicomIdentifiers(
         _text(found.get(PATIENT_ID, b""), charset, padding),
         *(_uid(found.get(tag, b"")) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)),
@@ -193,9 +223,12 @@ def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifi
     return identifiers, _uid(found.get(FRAME_OF_REFERENCE_UID, b""))
 
 
-_IDENTIFYING: Final = frozenset(
-    {PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID}
+_NEEDED: Final = frozenset(
+    {SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID}
 )
+_READ: Final = _NEEDED | {FRAME_OF_REFERENCE_UID}
+_OPTIONAL: Final = frozenset({SPECIFIC_CHARACTER_SET, FRAME_OF_REFERENCE_UID})
+_ESCAPE: Final = 0x1B
 
 
 def _text(raw: bytes, charset: CharacterSet, padding: str) -> str:
@@ -208,16 +241,26 @@ def _uid(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("latin-1").replace(" ", "")
 
 
+def _person(source: SourceFile, elements: list[Element]) -> str:
+    """Return whose it says it is, see ``deidflow.tasks.core.persons``."""
+    found = _texts(source, elements, _PERSONAL)
+    return Person(*(found.get(tag, "") for tag in _PERSONAL)).to_text()
+
+
 def _attributes(source: SourceFile, elements: list[Element]) -> dict[str, str]:
-    attributes = {}
-    charset = DEFAULT
+    return {describe_tag(tag): text for tag, text in _texts(source, elements, INVENTORY_TAGS).items()}
+
+
+def _texts(source: SourceFile, elements: list[Element], wanted: Collection[int]) -> dict[int, str]:
+    """Return the texts of elements; of one that stands twice the first counts, wherever the character set stands."""
+    found: dict[int, tuple[str, bytes]] = {}
     for tag, vr, _, value, end, sequence in elements:
-        if tag == SPECIFIC_CHARACTER_SET:
-            charset = character_set(source.read(value, end))
-        elif tag in INVENTORY_TAGS and sequence is None and end - value <= _MAX_TEXT_BYTES:
-            text = charset.decode(source.read(value, end), is_person_name=vr == "PN")
-            attributes[describe_tag(tag)] = text.strip(" \0")
-    return attributes
+        is_wanted = tag in wanted or tag == SPECIFIC_CHARACTER_SET
+        if is_wanted and tag not in found and sequence is None and end - value <= _MAX_TEXT_BYTES:
+            found[tag] = vr, source.read(value, end)
+    _, terms = found.pop(SPECIFIC_CHARACTER_SET, ("", b""))
+    charset = character_set(terms)
+    return {tag: charset.decode(raw, is_person_name=vr == "PN").strip(" \0") for tag, (vr, raw) in found.items()}
 
 
 def _meta_text(source: SourceFile, wanted: int) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from deidflow.tasks.local.elements import Element
     from deidflow.tasks.local.encoding import Encoding
-    from deidflow.tasks.local.scanner import Element
 
 Part = bytes | tuple[int, int]
 """New bytes, or a span of the source's body by start and end."""

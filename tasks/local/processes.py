@@ -15,7 +15,9 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import spawn
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
-_PRELOADED: Final = ["__main__", "deidflow.tasks.local.worker", "deidflow.tasks.local.verifier"]
+_PRELOADED: Final = ["deidflow.tasks.local.worker", "deidflow.tasks.local.verifier"]
 
 _MAX_TEMPORARY_BYTES: Final = 70
 """Python adds 32 to it for a socket, whose name has at most 107 (``sun_path`` of Linux)."""
@@ -49,6 +51,36 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+class _Process(ForkServerProcess):
+    """Starts without the program's main module, which may be a script that does its work when it is imported."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (CPython's name; both are the hooks that its contexts use)
+        process_obj.name = f"{_NAME}{process_obj.name}"
+        return ForkServerProcess._Popen(process_obj)  # noqa: SLF001
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
+_NAME: Final = "deidflow-"
+_preparation_data: Final = spawn.get_preparation_data
+
+
+def _without_main(name: str) -> dict[str, Any]:
+    """Return what a new process is to know of its parent; for ours, not which script or module is ``__main__``."""
+    data = _preparation_data(name)
+    if name.startswith(_NAME):
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+    return data
+
+
+# There is no public way to leave it out; the processes of others are started as before.
+spawn.get_preparation_data = _without_main
 
 
 class _Pool(ProcessPoolExecutor):
@@ -88,7 +120,7 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         raise Unusable(
             f"{text}, too long for the sockets of worker processes; set it to a shorter one, as in TMPDIR=/tmp"
         )
-    context = multiprocessing.get_context("forkserver")
+    context = _Context()
     context.set_forkserver_preload(_PRELOADED)
     return _Pool(workers, mp_context=context, initializer=start, initargs=arguments)
 

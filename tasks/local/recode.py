@@ -32,7 +32,7 @@ from deidflow.tasks.local.values import choose_vr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deidflow.tasks.local.scanner import Element, Sequence
+    from deidflow.tasks.local.elements import Element, Sequence
     from deidflow.tasks.local.source_file import SourceFile
 
 _UNDEFINED_BYTES: Final = b"\xff\xff\xff\xff"

@@ -17,6 +17,7 @@ from deidflow.tasks.core.given_identifiers import GivenIdentifiers
 from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
 from deidflow.tasks.core.identity import new_identifiers
 from deidflow.tasks.core.locks import lock_folder
+from deidflow.tasks.core.original_uids import OriginalUids
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation, Request, parse_request
@@ -149,12 +150,14 @@ class BulkRoutes:
         pseudonyms = Pseudonyms(self._key, self._scope, options)
         given = GivenIdentifiers()
         plan: list[PlannedInstance] = []
+        named: set[str] = set()
         results: list[InstanceResult] = []
         seen: dict[DicomIdentifiers, int] = {}
         for number, name in enumerate(self._resolve(body.get("Resources"))):
             same = self._instances[name]
             first = min(same, key=lambda entry: entry.path)
             new = new_identifiers(first.identifiers, request, pseudonyms)
+            named.update((*first.identifiers[1:], first.frame_of_reference_uid))
             given.add(first.identifiers, first.frame_of_reference_uid, request, new)
             plan.append(PlannedInstance(number, first.path, first.size, first.mtime_ns, first.identifiers, new))
             seen[new] = seen.get(new, 0) + 1
@@ -176,6 +179,7 @@ class BulkRoutes:
             self._scope,
             self._hardening,
             given,
+            OriginalUids(named),
         )
         failed = {result.id for result in results}
         with lock_folder(self._destination, "the destination"):

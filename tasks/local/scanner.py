@@ -1,12 +1,13 @@
 """Find every data element of a dataset: tag, VR, where it starts, where its value lies, and what is nested in it.
 
 Nothing is decoded and nothing is guessed: a dataset that cannot be read to its end with certainty is refused with the
-reason and the offset. The loop over elements is the hottest code of the local engine, hence plain tuples and few calls.
+reason and the offset. What DCMTK reads although the standard has it otherwise is read as DCMTK does, and noted
+(``findings``). The loop over elements is the hottest code of the local engine, hence plain tuples and few calls.
 
 Source: DICOM PS3.5 section 7 (edition 2026c): 7.1.2 and 7.1.3 element structures, 7.5 sequences, A.4 encapsulation,
 6.2.2 note 2 (sequences sent as UN are implicit VR little endian).
 
-Public names: ``Element``, ``Item``, ``Sequence``, ``Scanner``, ``ScanError``, ``changed_tags``, ``MAX_DEPTH``.
+Public names: ``Scanner``, ``MAX_DEPTH``, ``MAX_ELEMENTS``.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from __future__ import annotations
 from struct import error as StructError  # noqa: N812 (an exception class with a lower-case name)
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.tags import describe_tag, dictionary_vr
+from deidflow.tasks.core.tags import PIXEL_DATA, describe_tag, dictionary_vr
+from deidflow.tasks.local.elements import ScanError, end_of_fragments, is_padding, shifted
 from deidflow.tasks.local.encoding import (
     DELIMITER_GROUP,
+    EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_DELIMITER,
@@ -28,32 +30,28 @@ from deidflow.tasks.local.encoding import (
     UNDEFINED,
     Encoding,
 )
+from deidflow.tasks.local.findings import Findings, Irregularity, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from deidflow.tasks.local.elements import Element, Item, Read
+
+MAX_ELEMENTS: Final = 1 << 20
+"""Elements and items of one file: each takes a few hundred bytes of memory, and as few as eight of the file, or none
+where it is deflated. Objects of ten thousand frames have fewer."""
 
 MAX_DEPTH: Final = 64
 """Sequences within sequences; real objects stay below 20, and pydicom and DCMTK overflow the stack soon after."""
 
-Item = tuple[int, int, int, int, list["Element"]]
-"""Start of the item, start and end of its content, end of the item with its delimiter, its elements."""
-
-Sequence = tuple[Encoding, list[Item]]
-"""How the items are written (implicit little endian inside UN, else as the dataset), and the items."""
-
-Element = tuple[int, str, int, int, int, "Sequence | None"]
-"""Tag, VR, start of the header, start of the value, end of the element with its delimiter, sequence or None."""
-
 _ENCAPSULATED: Final = frozenset({"OB", "OW", "OV", "OL", "OF", "OD"})
 """VRs whose value of undefined length is a list of fragments; the dictionary's ``OB or OW`` counts by its first."""
 
+_SMALLEST_ELEMENT: Final = 8
+_ITEM_BYTES: Final = b"\xfe\xff\x00\xe0"
+_MAX_TAIL_BYTES: Final = 1 << 20
+"""What may stand behind a dataset: some writers fill up a block of their disk."""
 
-class ScanError(InstanceFailed):
-    """The dataset cannot be read to its end with certainty."""
-
-    def __init__(self, text: str, offset: int, code: ReasonCode = ReasonCode.DAMAGED) -> None:
-        """Take what is wrong and at which byte of the file (of the inflated dataset, where it is deflated)."""
-        super().__init__(code, f"{text} at byte {offset}")
+_MAX_RETRIED: Final = 4
+"""So many times the bytes of the file may be read anew, in another encoding."""
 
 
 class _OutOfWindow(Exception):
@@ -67,14 +65,16 @@ class Scanner:
         data: The bytes at hand.
         base: Offset of their first byte in the file.
         file_end: Length of the file; elements may end behind the bytes at hand but not behind this.
-        stopped_at_tag: Whether the last scan ended at an element behind ``stop_after``.
+        stopped_at_tag: Whether the last scan ended at an element behind ``stop_after``, or where only padding follows.
+        findings: What is noted on the way.
 
     """
 
-    __slots__ = ("base", "data", "file_end", "read", "stopped_at_tag")
+    __slots__ = ("base", "data", "file_end", "findings", "read", "stopped_at_tag")
 
-    def __init__(self, data: bytes, base: int, file_end: int, read: Callable[[int, int], bytes]) -> None:
+    def __init__(self, data: bytes, base: int, file_end: int, read: Read, findings: Findings) -> None:
         """Take the bytes and a function that reads any other bytes of the file by start and end."""
+        self.findings = findings
         self.data = data
         self.base = base
         self.file_end = file_end
@@ -104,8 +104,10 @@ class Scanner:
             stop = self._elements(found, position, len(self.data), encoding, 0, stop_after=stop_after)
         except _OutOfWindow:
             stop = found[-1][4] if len(found) > known else position
+        while len(found) > known and not found[-1][0] and found[-1][3] == found[-1][4]:
+            del found[-1]  # zero bytes behind an implicit dataset, which read as empty elements
         if self.base:
-            elements += [_shifted(element, self.base) for element in found]
+            elements += [shifted(element, self.base) for element in found]
         return stop + self.base
 
     def _elements(
@@ -126,10 +128,15 @@ class Scanner:
         except StructError:
             self._need_more()
             where = elements[-1][4] if len(elements) > known else start
+            if not depth and self._only_padding_from(where):
+                return end
             raise self._error("the file ends inside an element", where) from None
         if complete and delimited:
             return position
         if complete:
+            if position + 8 == end and depth:  # an item of defined length that ends with a delimiter all the same
+                self.findings.note(self.base + position, Irregularity.DELIMITER)
+                return position
             raise self._error("a delimiter in the wrong place", position)
         if delimited:
             self._need_more()
@@ -139,7 +146,7 @@ class Scanner:
             raise self._error("an element is longer than the item that holds it", position)
         return position
 
-    def _loop(
+    def _loop(  # noqa: C901, PLR0912 (the hottest loop: a call per element would double its time)
         self, elements: list[Element], position: int, end: int, encoding: Encoding, depth: int, stop_after: int
     ) -> tuple[int, bool]:
         """Read element after element; return where that ended, and whether at an item's delimiter."""
@@ -149,7 +156,8 @@ class Scanner:
         unpack_implicit = encoding.tag_length.unpack_from
         short_vr = SHORT_VRS.get
         append = elements.append
-        while position < end:
+        counted, limit = self._account(elements, len(elements), position, end)
+        while position < limit:
             if explicit:
                 group, number, raw_vr, length = unpack_explicit(data, position)
                 tag: int = group << 16 | number
@@ -158,17 +166,21 @@ class Scanner:
                 plain = vr is not None
                 if vr is None:
                     if group == DELIMITER_GROUP:
-                        return self._delimiter(tag, position)
+                        return self._delimiter(tag, position, depth)
                     vr = LONG_VRS.get(raw_vr)
-                    if vr is None:
-                        raise self._error(f"unknown VR in {describe_tag(tag)}", position)
-                    length = encoding.long_length.unpack_from(data, value)[0]
-                    value += 4
+                    if vr is not None:
+                        length = encoding.long_length.unpack_from(data, value)[0]
+                        value += 4
+                    elif not tag and not depth and self._only_padding_from(position):
+                        return end, False
+                    else:
+                        value, length = self._of_unknown_vr(raw_vr, tag, position, length, encoding)
+                        vr, plain = "UN", True
             else:
                 group, number, length = unpack_implicit(data, position)
                 tag = group << 16 | number
                 if group == DELIMITER_GROUP:
-                    return self._delimiter(tag, position)
+                    return self._delimiter(tag, position, depth)
                 vr = dictionary_vr(tag) or "UN"
                 value = position + 8
                 plain = False
@@ -176,17 +188,60 @@ class Scanner:
                 self.stopped_at_tag = True
                 return position, False
             if not plain and (
-                vr == "SQ" or length == UNDEFINED or (vr == "UN" and length and dictionary_vr(tag) == "SQ")
+                vr == "SQ" or length == UNDEFINED or (vr == "UN" and length and self._may_be_items(tag, value))
             ):
+                self._account(elements, counted, position, end)
                 append(self._nested(tag, vr, position, value, length, end, encoding, depth))
                 position = elements[-1][4]
+                counted, limit = self._account(elements, len(elements) - 1, position, end)
                 continue
             stop: int = value + length
             if stop > end:
                 self._check_end(tag, position, stop, depth, end)
             append((tag, vr, position, value, stop, None))
             position = stop
+            if position >= limit:
+                counted, limit = self._account(elements, counted, position, end)
+        if position < end:
+            raise self._error(f"more than {MAX_ELEMENTS} elements", position)
+        self._account(elements, counted, position, end)
         return position, False
+
+    def _account(self, elements: list[Element], counted: int, position: int, end: int) -> tuple[int, int]:
+        """Count the elements behind the first ``counted`` ones; return their number, and how far there is room."""
+        self.findings.count += len(elements) - counted
+        return len(elements), min(end, position + _SMALLEST_ELEMENT * (MAX_ELEMENTS - self.findings.count))
+
+    def _may_be_items(self, tag: int, value: int) -> bool:
+        data = self.data
+        return data.startswith(_ITEM_BYTES, value) or value + 4 > len(data) or dictionary_vr(tag) == "SQ"
+
+    def _of_unknown_vr(
+        self, raw_vr: bytes, tag: int, position: int, length: int, encoding: Encoding
+    ) -> tuple[int, int]:
+        """Return where the value of an element starts whose VR is none, and its length, as DCMTK 3.6.7 reads it."""
+        where = self.base + position
+        value = position + 8
+        if raw_vr.isalpha() and raw_vr.isupper():
+            # A VR of a later edition has a 32-bit length (PS3.5 7.1.2, edition 2026c); pydicom 3.0 reads 16 bits.
+            length = encoding.long_length.unpack_from(self.data, value)[0]
+            value += 4
+            if length == UNDEFINED:
+                raise self._error(f"undefined length in {describe_tag(tag)} of an unknown VR", position)
+        elif raw_vr != b"\0\0" and not (raw_vr.isascii() and raw_vr.decode("ascii").isprintable()):
+            raise self._error(f"unknown VR in {describe_tag(tag)}", position)
+        self.findings.note(where, Irregularity.UNKNOWN_VR)
+        # pydicom takes such an element for one of implicit VR.
+        self.findings.doubt(where, encoding, Reading.AS_PYDICOM, Reading.IMPLICIT)
+        return value, length
+
+    def _only_padding_from(self, position: int) -> bool:
+        """Whether nothing but stray delimiters and then zero bytes follow to the end of the file."""
+        start = self.base + position
+        if self.file_end - start > _MAX_TAIL_BYTES or not is_padding(self.read(start, self.file_end)):
+            return False
+        self.stopped_at_tag = True
+        return True
 
     def _need_more(self) -> None:
         """Ask for other bytes when those at hand are not the last of the file."""
@@ -198,22 +253,77 @@ class Scanner:
     ) -> Element:
         """Read a sequence, a sequence sent as UN, or an encapsulated value."""
         if length == UNDEFINED and vr[:2] in _ENCAPSULATED:
-            return tag, vr, start, value, self._fragments(value, encoding), None
+            if tag != PIXEL_DATA:
+                # pydicom takes it for bytes, DCMTK for items or fragments (PS3.5 A.4 has it in pixel data only).
+                text = f"undefined length in {describe_tag(tag)} of VR {vr[:2]}"
+                raise ScanError(text, self.base + start, ReasonCode.AMBIGUOUS_ENCODING)
+            self.findings.has_fragments = True
+            return tag, vr, start, value, self._end_of_fragments(value, encoding), None
         if vr not in ("SQ", "UN"):
             raise self._error(f"undefined length in {describe_tag(tag)} of VR {vr}", start)
-        if depth >= MAX_DEPTH:
-            text = f"sequences are nested more than {MAX_DEPTH} deep"
-            raise ScanError(text, self.base + start, ReasonCode.NESTING_TOO_DEEP)
-        inner = IMPLICIT_LITTLE if vr == "UN" else encoding
-        if length == UNDEFINED:
-            items, stop = self._items(value, end, inner, depth, delimited=True)
-        else:
-            stop = value + length
+        stop = value + length
+        if length != UNDEFINED:
+            if vr == "UN" and self.read(self.base + value, self.base + value + 4) != _ITEM_BYTES:
+                return self._opaque(tag, vr, start, value, stop, end, encoding, depth)
             if stop > end:
                 self._check_end(tag, start, stop, depth, end)
                 raise _OutOfWindow
-            items, _ = self._items(value, stop, inner, depth, delimited=False)
-        return tag, vr, start, value, stop, (inner, items)
+        if depth >= MAX_DEPTH:
+            text = f"sequences are nested more than {MAX_DEPTH} deep"
+            raise ScanError(text, self.base + start, ReasonCode.NESTING_TOO_DEEP)
+        count = self.findings.count
+        try:
+            if vr == "UN":
+                return self._unknown(tag, start, value, length, end, depth)
+            if length == UNDEFINED:
+                items, stop = self._items(value, end, encoding, depth, delimited=True)
+            else:
+                items, _ = self._items(value, stop, encoding, depth, delimited=False)
+        except _OutOfWindow:
+            self.findings.count = count  # it is read again, from more bytes
+            raise
+        return tag, vr, start, value, stop, (encoding, items)
+
+    def _opaque(  # noqa: PLR0913, PLR0917 (the loop's state)
+        self, tag: int, vr: str, start: int, value: int, stop: int, end: int, encoding: Encoding, depth: int
+    ) -> Element:
+        """Return a value of unknown VR that is no sequence, whatever its tag says."""
+        if stop > end:
+            self._check_end(tag, start, stop, depth, end)
+        if encoding.explicit and dictionary_vr(tag) == "SQ":
+            self.findings.note(self.base + start, Irregularity.OPAQUE)
+        return tag, vr, start, value, stop, None
+
+    def _unknown(self, tag: int, start: int, value: int, length: int, end: int, depth: int) -> Element:
+        """Read a value of unknown VR that starts with an item: implicit VR, explicit VR, or none of both."""
+        findings, undefined = self.findings, length == UNDEFINED
+        stop = value + length
+        fault: ScanError | None = None
+        for inner in (IMPLICIT_LITTLE, EXPLICIT_LITTLE):
+            before = findings.copy()
+            try:
+                items, stop = self._items(value, end if undefined else stop, inner, depth, delimited=undefined)
+            except ScanError as error:
+                if error.code is not ReasonCode.DAMAGED:
+                    raise
+                fault = fault or error
+                findings.restore(before)
+                findings.retried += (end if undefined else stop) - value
+                if findings.retried > _MAX_RETRIED * self.file_end:
+                    raise
+                continue
+            is_read = undefined or dictionary_vr(tag) == "SQ"
+            if is_read and inner is EXPLICIT_LITTLE and items:
+                findings.note(self.base + start, Irregularity.EXPLICIT_ITEMS)
+            findings.doubt_items(
+                [(self.base + item[1], self.data[item[1] : item[2]][4:6]) for item in items], explicit=inner.explicit
+            )
+            return tag, "UN", start, value, stop, (inner, items)
+        if undefined:
+            assert fault is not None  # noqa: S101 (both failed)
+            raise fault
+        findings.note(self.base + start, Irregularity.OPAQUE)
+        return tag, "UN", start, value, value + length, None
 
     def _items(
         self, position: int, end: int, encoding: Encoding, depth: int, *, delimited: bool
@@ -223,20 +333,27 @@ class Scanner:
         while position < end or delimited:
             tag, length = self._item_header(position, end, encoding)
             content = position + 8
-            if tag == SEQUENCE_DELIMITER and delimited:
+            if tag == SEQUENCE_DELIMITER and (delimited or content == end):
+                if length or not delimited:
+                    self.findings.note(self.base + position, Irregularity.DELIMITER)
                 return items, content
             if tag != ITEM:
                 raise self._error("something else than an item in a sequence", position)
             elements: list[Element] = []
+            self.findings.count += 1
+            if self.findings.count > MAX_ELEMENTS:
+                raise self._error(f"more than {MAX_ELEMENTS} elements", position)
             if length == UNDEFINED:
                 stop = self._elements(elements, content, end, encoding, depth + 1, delimited=True)
                 item_end = stop + 8
+                if self.data[stop + 4 : item_end] != b"\0\0\0\0":
+                    self.findings.note(self.base + stop, Irregularity.DELIMITER)
             else:
-                item_end = stop = content + length
-                if stop > end:
-                    self._check_end(tag, position, stop, depth + 1, end)
+                item_end = content + length
+                if item_end > end:
+                    self._check_end(tag, position, item_end, depth + 1, end)
                     raise _OutOfWindow
-                self._elements(elements, content, stop, encoding, depth + 1)
+                stop = self._elements(elements, content, item_end, encoding, depth + 1)
             items.append((position, content, stop, item_end, elements))
             position = item_end
         return items, position
@@ -249,29 +366,18 @@ class Scanner:
         group, number, length = encoding.tag_length.unpack_from(self.data, position)
         return group << 16 | number, length
 
-    def _fragments(self, position: int, encoding: Encoding) -> int:
-        """Step over the fragments of an encapsulated value; return where its delimiter ends."""
-        data, unpack = self.data, encoding.tag_length.unpack_from
-        while True:
+    def _end_of_fragments(self, position: int, encoding: Encoding) -> int:
+        def header(start: int) -> bytes:
             # Fragments may lie far behind the bytes at hand; only their headers are read.
-            if 0 <= position <= len(data) - 8:
-                group, number, length = unpack(data, position)
-            else:
-                header = self.read(self.base + position, self.base + position + 8)
-                if len(header) < 8:  # noqa: PLR2004 (an item header)
-                    raise self._error("encapsulated data without its delimiter", position)
-                group, number, length = unpack(header, 0)
-            tag = group << 16 | number
-            position += 8
-            if tag == SEQUENCE_DELIMITER:
-                return position
-            if tag != ITEM or length == UNDEFINED:
-                raise self._error("something else than a fragment in encapsulated data", position - 8)
-            position += length
-            if self.base + position > self.file_end:
-                raise self._error("the file ends inside a fragment", position)
+            if 0 <= start <= len(self.data) - 8:
+                return self.data[start : start + 8]
+            return self.read(self.base + start, self.base + start + 8)
 
-    def _delimiter(self, tag: int, position: int) -> tuple[int, bool]:
+        return end_of_fragments(position, encoding, self.base, self.file_end, header)
+
+    def _delimiter(self, tag: int, position: int, depth: int) -> tuple[int, bool]:
+        if not depth and self._only_padding_from(position):
+            return len(self.data), False
         if tag == ITEM_DELIMITER:
             return position, True
         raise self._error("a delimiter in the wrong place", position)
@@ -288,25 +394,3 @@ class Scanner:
 
     def _error(self, text: str, position: int) -> ScanError:
         return ScanError(text, self.base + position)
-
-
-def changed_tags(old: list[Element], old_body: bytes, new: list[Element], new_body: bytes) -> set[int]:
-    """Return the tags whose bytes differ between two datasets with the same list of tags."""
-    return {
-        after[0]
-        for before, after in zip(old, new, strict=True)
-        if old_body[before[2] : before[4]] != new_body[after[2] : after[4]]
-    }
-
-
-def _shifted(element: Element, base: int) -> Element:
-    """Return an element with offsets in the file."""
-    tag, vr, start, value, end, sequence = element
-    if sequence is not None:
-        encoding, items = sequence
-        moved = [
-            (first + base, content + base, stop + base, last + base, [_shifted(inner, base) for inner in elements])
-            for first, content, stop, last, elements in items
-        ]
-        sequence = (encoding, moved)
-    return tag, vr, start + base, value + base, end + base, sequence

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.tags import (
     PATIENT_ID,
+    PATIENT_NAME,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
@@ -27,16 +28,18 @@ from deidflow.tasks.core.tags import (
     STUDY_INSTANCE_UID,
 )
 from deidflow.tasks.local.actions import Action
+from deidflow.tasks.local.elements import changed_tags
 from deidflow.tasks.local.encoding import SHORT_VRS
-from deidflow.tasks.local.scanner import Scanner, changed_tags
+from deidflow.tasks.local.findings import Findings
+from deidflow.tasks.local.scanner import Scanner
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.edits import Value
     from deidflow.tasks.local.editor import Context, Editor
+    from deidflow.tasks.local.elements import Element
     from deidflow.tasks.local.encoding import Encoding
     from deidflow.tasks.local.parts import Part
     from deidflow.tasks.local.rules import Rules
-    from deidflow.tasks.local.scanner import Element
     from deidflow.tasks.local.source_file import SourceFile
     from deidflow.tasks.local.subject import Subject
 
@@ -53,7 +56,7 @@ MAX_SHAPES: Final = 4
 """Different lists of elements within one series, such as a localizer among slices."""
 
 _IN_A_RUN: Final = frozenset(
-    {SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID}
+    {SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, PATIENT_NAME, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID}
 )
 """What an instance is identified and decoded by; a series in which they differ is not one."""
 
@@ -156,7 +159,7 @@ class SharedHeaders:
     def edit(self, source: SourceFile, editor: Editor, subject: Subject) -> Shared | None:
         """Edit an instance by what is remembered of its series; None when that does not fit it, or it is damaged."""
         shapes = self._series.get(_series_of(source, editor, subject))
-        if shapes is None:
+        if shapes is None or source.layout.doubts:
             return None
         for shape in shapes.values():
             if shape.template is not None:
@@ -170,7 +173,7 @@ class SharedHeaders:
 
     def learn(self, source: SourceFile, elements: list[Element], editor: Editor, subject: Subject) -> None:
         """Take note of an instance that was scanned and edited in full."""
-        if source.layout.deflated or self._rules.sets_character_set:
+        if source.layout.deflated or source.is_rewritten or self._rules.sets_character_set:
             return
         header = _header(elements, source)
         if header is None:
@@ -272,7 +275,7 @@ def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, cont
     raw = body[start : start + 6]
     if sequence is None and encoding.explicit and vr.encode() in SHORT_VRS and tag not in context.new_values:
         action = editor.top_action(tag, context)
-        if action in (None, Action.KEEP, Action.SET):
+        if action in (None, Action.KEEP, Action.SET) and vr not in editor.uid_vrs:
             return _Step(_KEEP, tag, raw)
         if action is Action.DROP:
             return _Step(_DROP, tag, raw)
@@ -298,6 +301,8 @@ def _apply(template: _Template, source: SourceFile, editor: Editor, subject: Sub
     """
     parts, position = _apply_steps(template, source, editor, subject)
     tail = source.scan(start=position)
+    if source.findings.irregular or source.findings.doubts or source.contradiction(tail):
+        raise _Differs
     last = template.last_tag
     for element in tail:
         if element[0] <= last or not element[0] & 0xFFFF:
@@ -348,9 +353,10 @@ def _scan_one(source: SourceFile, position: int, tag: int) -> Element:
     if position >= len(source.body):
         raise _Differs
     found: list[Element] = []
-    scanner = Scanner(source.body, 0, source.body_size, source.read)
+    scanner = Scanner(source.body, 0, source.body_size, source.read, Findings())
     scanner.top(found, position, source.layout.encoding, tag)
-    if len(found) != 1 or found[0][0] != tag or not scanner.stopped_at_tag:
+    is_regular = not scanner.findings.irregular and not scanner.findings.doubts
+    if len(found) != 1 or found[0][0] != tag or not scanner.stopped_at_tag or not is_regular:
         raise _Differs
     return found[0]
 

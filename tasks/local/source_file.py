@@ -5,7 +5,7 @@ never comes into memory; the writer copies it from file to file.
 
 Source: DICOM PS3.10 section 7.1 (file meta information), edition 2026c; PS3.5 A.5 (deflated).
 
-Public names: ``SourceFile``, ``Layout``, ``NotDicomError``.
+Public names: ``SourceFile``.
 """
 
 from __future__ import annotations
@@ -15,25 +15,18 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
-from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.tags import describe_tag, dictionary_vr
-from deidflow.tasks.local.encoding import (
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    LONG_VRS,
-    SHORT_VRS,
-    UNDEFINED,
-    Encoding,
-    encoding_of,
-    is_deflated,
-    is_uncompressed,
-)
-from deidflow.tasks.local.scanner import ScanError, Scanner
+from deidflow.tasks.core.tags import PIXEL_DATA
+from deidflow.tasks.local.elements import ScanError
+from deidflow.tasks.local.encoding import EXPLICIT_LITTLE, UNDEFINED, stores_fragments
+from deidflow.tasks.local.findings import Findings, Irregularity
+from deidflow.tasks.local.layout import HeadTooShortError, Layout, find_layout
+from deidflow.tasks.local.regular import regular_dataset
+from deidflow.tasks.local.scanner import Scanner
+from deidflow.tasks.local.second_reading import find_second_reading
 
 if TYPE_CHECKING:
-    from deidflow.tasks.local.scanner import Element
+    from deidflow.tasks.local.elements import Element
 
 WHOLE_BYTES: Final = 1 << 20
 """Files up to this size are read at once: one system call is cheaper than several."""
@@ -58,50 +51,7 @@ MAX_META_BYTES: Final = 64 << 20
 
 _INFLATED_PIECE_BYTES: Final = 1 << 20
 _DEFLATED_PIECE_BYTES: Final = 1 << 16
-_PREAMBLE_BYTES: Final = 128
-_MAGIC: Final = b"DICM"
 _META_GROUP: Final = 0x0002
-_TRANSFER_SYNTAX_UID: Final = 0x00020010
-_FIRST_GROUPS: Final = frozenset({0x0002, 0x0004, 0x0008})
-
-
-class NotDicomError(InstanceFailed):
-    """The file is not DICOM at all."""
-
-    def __init__(self) -> None:
-        """Take nothing: there is nothing to tell."""
-        super().__init__(ReasonCode.DAMAGED, "the file is not DICOM")
-
-
-class _HeadTooShort(Exception):
-    """The bytes at hand end inside the meta information."""
-
-
-@dataclass(slots=True)
-class Layout:
-    """Where the parts of a file lie.
-
-    Attributes:
-        meta_start: Where the first element of group 0002 stands: 132, or 0 without a preamble.
-        meta: The elements of group 0002; empty for a bare dataset.
-        dataset_start: Where the dataset starts in the file.
-        transfer_syntax: As the meta information says, "" when it does not.
-        encoding: Of the dataset's elements (after inflating).
-        deflated: Whether the dataset is one deflate stream.
-
-    """
-
-    meta_start: int
-    meta: list[Element]
-    dataset_start: int
-    transfer_syntax: str
-    encoding: Encoding
-    deflated: bool
-
-    @property
-    def is_compressed(self) -> bool:
-        """Whether the transfer syntax stores pixels as fragments."""
-        return bool(self.transfer_syntax) and not is_uncompressed(self.transfer_syntax)
 
 
 @dataclass(slots=True)
@@ -115,6 +65,8 @@ class SourceFile:
         body: What element offsets refer to: the file's own bytes, or the inflated dataset.
         body_size: Its length in bytes.
         fault: Why a deflated dataset could be inflated in part only; its first elements may still identify it.
+        findings: What the last scan noted.
+        is_rewritten: Whether the body is the dataset in regular form, in memory.
 
     """
 
@@ -125,6 +77,8 @@ class SourceFile:
     body: bytes = field(init=False)
     body_size: int = field(init=False)
     fault: ScanError | None = field(init=False)
+    findings: Findings = field(init=False, default_factory=Findings)
+    is_rewritten: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         """Find the layout.
@@ -144,8 +98,8 @@ class SourceFile:
     def _find_layout(self) -> Layout:
         while True:
             try:
-                return _layout(self.head, self.size)
-            except _HeadTooShort:
+                return find_layout(self.head, self.size)
+            except HeadTooShortError:
                 # Meta information longer than what was read first: private information, for example.
                 wanted = min(self.size, 4 * len(self.head), MAX_META_BYTES)
                 if self.descriptor < 0 or wanted <= len(self.head):
@@ -199,7 +153,7 @@ class SourceFile:
         """Read bytes of the body by offsets; fewer at its end."""
         if end <= len(self.body):
             return self.body[start:end]
-        if self.layout.deflated or self.descriptor < 0:
+        if self.layout.deflated or self.is_rewritten or self.descriptor < 0:
             return self.body[start:end]
         return _read(self.descriptor, start, max(0, end - start))
 
@@ -221,7 +175,8 @@ class SourceFile:
         if self.fault is not None and stop_after == UNDEFINED:
             raise self.fault
         encoding = self.layout.encoding
-        scanner = Scanner(self.body, 0, self.body_size, self.read)
+        self.findings = findings = Findings()
+        scanner = Scanner(self.body, 0, self.body_size, self.read, findings)
         position = scanner.top(elements, self.dataset_start if start < 0 else start, encoding, stop_after)
         window = WINDOW_BYTES
         while position < self.body_size and not scanner.stopped_at_tag:
@@ -229,18 +184,83 @@ class SourceFile:
                 text = "a sequence larger than 1 GiB"
                 raise ScanError(text, position, ReasonCode.UNSUPPORTED)
             data = self.read(position, min(self.body_size, position + window))
-            scanner = Scanner(data, position, self.body_size, self.read)
+            scanner = Scanner(data, position, self.body_size, self.read, findings)
             stop = scanner.top(elements, 0, encoding, stop_after)
             if stop == position:
                 window *= 2
             else:
                 position, window = stop, WINDOW_BYTES
+        if stop_after == UNDEFINED:
+            for element in elements:
+                if element[0] >> 16 == _META_GROUP:
+                    findings.note(element[2], Irregularity.META)
         return elements
+
+    def check(self, elements: list[Element]) -> None:
+        """Refuse a file that has another reading, or that contradicts itself.
+
+        Args:
+            elements: All elements of the dataset, as the last scan gave them.
+
+        Raises:
+            ScanError: Which of it, and where (ambiguous-encoding).
+
+        """
+        doubts = [*self.layout.doubts, *self.findings.doubts]
+        if doubts:
+            where = find_second_reading(doubts, self.body_size, self.read)
+            if where >= 0:
+                text = "the elements can be read in two ways"
+                raise ScanError(text, where, ReasonCode.AMBIGUOUS_ENCODING)
+        if text := self.contradiction(elements):
+            raise ScanError(text, self.dataset_start, ReasonCode.AMBIGUOUS_ENCODING)
+
+    def contradiction(self, elements: list[Element]) -> str:
+        """Return what the transfer syntax says that the dataset does not hold; "" for nothing (PS3.5 A.4)."""
+        layout = self.layout
+        if self.findings.has_fragments and not layout.is_compressed:
+            return "the transfer syntax is uncompressed, and the pixel data is encapsulated"
+        if not stores_fragments(layout.transfer_syntax):
+            return ""
+        if layout.encoding is not EXPLICIT_LITTLE:
+            return "the transfer syntax is compressed, and the dataset is not explicit VR little endian"
+        for tag, _, _, value, end, _ in elements:
+            if tag == PIXEL_DATA and end > value:
+                # Read from the length field: fragments end with a delimiter of their own.
+                is_native = self.read(value - 4, value) != b"\xff\xff\xff\xff"
+                return "the transfer syntax is compressed, and the pixel data is not encapsulated" if is_native else ""
+        return ""
+
+    def make_regular(self, elements: list[Element], *, drops_opaque: bool) -> list[Element]:
+        """Bring the dataset into regular form, in memory, where the scan found irregularities; the file stays as it is.
+
+        Args:
+            elements: All of them, as the last scan gave them; offsets are void afterwards.
+            drops_opaque: See ``regular_dataset``.
+
+        Returns:
+            All elements of the dataset, as it is now.
+
+        Raises:
+            ScanError: It is too large for that.
+
+        """
+        irregular = self.findings.irregular
+        if not irregular:
+            return elements
+        if self.body_size > MAX_INFLATED_BYTES:
+            text = f"an irregular dataset of more than {MAX_INFLATED_BYTES >> 20} MiB"
+            raise ScanError(text, min(irregular), ReasonCode.UNSUPPORTED)
+        encoding = self.layout.encoding
+        self.body = regular_dataset(elements, encoding, irregular, self.read, drops_opaque=drops_opaque)
+        self.body_size = len(self.body)
+        self.is_rewritten = True
+        return self.scan()
 
     @property
     def dataset_start(self) -> int:
         """Offset of the dataset in the body."""
-        return 0 if self.layout.deflated else self.layout.dataset_start
+        return 0 if self.layout.deflated or self.is_rewritten else self.layout.dataset_start
 
     def compressed_dataset(self) -> bytes:
         """Return the deflated dataset as it stands in the file."""
@@ -288,75 +308,3 @@ def _read(descriptor: int, start: int, length: int) -> bytes:
         pieces.append(data)
         got += len(data)
     return b"".join(pieces)
-
-
-def _layout(head: bytes, size: int) -> Layout:
-    """Tell the parts of a file with or without preamble and meta information."""
-    start = 0
-    if head[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _MAGIC:
-        start = _PREAMBLE_BYTES + 4
-    elif len(head) < 8 or _group(head, 0) not in _FIRST_GROUPS:  # noqa: PLR2004 (an element header)
-        raise NotDicomError
-    if len(head) - start < 8:  # noqa: PLR2004 (an element header)
-        text = "the file ends before its first element"
-        raise ScanError(text, len(head))
-    meta, dataset_start = _scan_meta(head, start)
-    if dataset_start + 8 > len(head) and len(head) < size:
-        raise _HeadTooShort
-    transfer_syntax = ""
-    for tag, _, _, value, end, _ in meta:
-        if tag == _TRANSFER_SYNTAX_UID:
-            transfer_syntax = head[value:end].decode("ascii", "replace").strip(" \0")
-    deflated = is_deflated(transfer_syntax)
-    encoding = encoding_of(transfer_syntax)
-    if not deflated:
-        encoding = _real_encoding(head[dataset_start : dataset_start + 8], encoding if transfer_syntax else None)
-    return Layout(start, meta, dataset_start, transfer_syntax, encoding, deflated)
-
-
-def _group(head: bytes, position: int) -> int:
-    group = int.from_bytes(head[position : position + 2], "little")
-    return group if group in _FIRST_GROUPS else int.from_bytes(head[position : position + 2], "big")
-
-
-def _scan_meta(head: bytes, start: int) -> tuple[list[Element], int]:
-    """Scan group 0002, always explicit little endian (PS3.10 7.1), by its tags: its own length is often wrong."""
-    meta: list[Element] = []
-    position = start
-    unpack = EXPLICIT_LITTLE.tag_vr_length.unpack_from
-    while position + 8 <= len(head):
-        group, number, raw_vr, length = unpack(head, position)
-        if group != _META_GROUP:
-            break
-        value = position + 8
-        vr = SHORT_VRS.get(raw_vr)
-        if vr is None:
-            vr = LONG_VRS.get(raw_vr)
-            if vr is None:
-                text = f"unknown VR in {describe_tag(group << 16 | number)}"
-                raise ScanError(text, position)
-            length = int.from_bytes(head[value : value + 4], "little")
-            value += 4
-        if value + length > len(head):
-            raise _HeadTooShort
-        meta.append((group << 16 | number, vr, position, value, value + length, None))
-        position = value + length
-    return meta, position
-
-
-def _real_encoding(first: bytes, declared: Encoding | None) -> Encoding:
-    """Tell the encoding by the first element where none is declared, or where it contradicts what is declared.
-
-    Some writers declare a compressed syntax and write implicit VR. Whatever is assumed, the scan to the end proves it.
-    """
-    has_vr = first[4:6] in SHORT_VRS or first[4:6] in LONG_VRS
-    if declared is not None and (has_vr == declared.explicit or len(first) < 8):  # noqa: PLR2004 (an element header)
-        return declared
-    little, big = int.from_bytes(first[:2], "little"), int.from_bytes(first[:2], "big")
-    if has_vr:
-        return EXPLICIT_BIG if big < little else EXPLICIT_LITTLE
-    if dictionary_vr(little << 16 | int.from_bytes(first[2:4], "little")) is None:
-        if declared is None:
-            raise NotDicomError
-        return declared
-    return IMPLICIT_LITTLE

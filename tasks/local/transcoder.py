@@ -23,6 +23,7 @@ from deidflow.tasks.local.character_sets import DEFAULT
 from deidflow.tasks.local.codecs import NATIVE, compress
 from deidflow.tasks.local.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
+    GE_BIG_ENDIAN_PIXELS,
     UNDEFINED,
     Encoding,
     element_header,
@@ -38,10 +39,11 @@ from deidflow.tasks.local.values import encode_element
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    from deidflow.tasks.local.scanner import Element
+    from deidflow.tasks.local.elements import Element
 
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
+_BITS_ALLOCATED: Final = 0x00280100
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002)
 _CHANGED_BY_CODECS: Final = (0x00280004, 0x00280006, 0x00280008)
 """PhotometricInterpretation, PlanarConfiguration, NumberOfFrames."""
@@ -81,11 +83,32 @@ def _transcoded(source: SourceFile, transfer_syntax: str) -> bytes:
     elements = source.scan()
     target = encoding_of(transfer_syntax)
     was_native, is_native = not source.layout.is_compressed, transfer_syntax in NATIVE
-    replaced: dict[int, bytes] = {}
+    replaced = _turned_pixels(source, elements, target)
     if any(element[0] == PIXEL_DATA for element in elements) and not (was_native and is_native):
-        plain = _written(source, elements, EXPLICIT_VR_LITTLE_ENDIAN, {}) if was_native else source.head
+        plain = source.head
+        if was_native:
+            turned = _turned_pixels(source, elements, encoding_of(EXPLICIT_VR_LITTLE_ENDIAN))
+            plain = _written(source, elements, EXPLICIT_VR_LITTLE_ENDIAN, turned)
         replaced = _converted_pixels(plain, None if is_native else transfer_syntax, target, was_native=was_native)
     return _written(source, elements, transfer_syntax, replaced)
+
+
+def _turned_pixels(source: SourceFile, elements: list[Element], target: Encoding) -> dict[int, bytes]:
+    """Return the pixel data of GE's syntax, whose pixels are big endian and nothing else, written for the target."""
+    if source.layout.transfer_syntax != GE_BIG_ENDIAN_PIXELS:
+        return {}
+    bits, turned = b"", {}
+    for tag, _, _, value, end, _ in elements:
+        if tag == _BITS_ALLOCATED:
+            bits = source.read(value, end)
+        elif tag == PIXEL_DATA:
+            data = source.read(value, end)
+            turned[tag] = element_header(tag, "OW", len(data), target) + (swapped(data, 2) if target.little else data)
+    if turned and bits != b"\x10\0":
+        # Whether bytes change their places within words is known for pixels of 16 bits alone.
+        message = "pixels of 16 bits alone can be converted from this transfer syntax"
+        raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, message)
+    return turned
 
 
 def _written(source: SourceFile, elements: list[Element], transfer_syntax: str, replaced: dict[int, bytes]) -> bytes:

@@ -8,17 +8,17 @@ Public names: ``not_converted``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.orthanc.answers import mapping, objects, resource_id, text
 from deidflow.tasks.orthanc.content import batched
-from deidflow.tasks.orthanc.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from deidflow.tasks.orthanc.client import OrthancClient
 
-_OK = 200
+_WHAT: Final = "metadata"
 
 
 def not_converted(client: OrthancClient, instance_ids: Iterable[str], transfer_syntax: str) -> dict[str, str]:
@@ -39,10 +39,8 @@ def not_converted(client: OrthancClient, instance_ids: Iterable[str], transfer_s
     others: dict[str, str] = {}
     for batch in batched(instance_ids):
         answer = client.post("tools/bulk-content", {"Resources": batch, "Metadata": True})
-        try:
-            found = {item["ID"]: item["Metadata"].get("TransferSyntax", "") for item in answer}
-        except (KeyError, TypeError, AttributeError):
-            text = "the list of resources is not what an Orthanc sends; does a proxy answer for it?"
-            raise ServerError(text, _OK) from None
-        others |= {name: str(syntax) for name, syntax in found.items() if syntax != transfer_syntax}
+        for item in objects(answer, _WHAT):
+            syntax = text(mapping(item.get("Metadata"), _WHAT).get("TransferSyntax", ""), _WHAT)
+            if syntax != transfer_syntax:
+                others[resource_id(item.get("ID"), _WHAT)] = syntax
     return others

@@ -132,7 +132,7 @@ def test_plan_tells_what_is_to_be_known(
         server.close()
 
     assert 0 == planned.code, planned.err
-    notes = [line for line in planned.out.splitlines() if line.startswith("note:")]
+    notes = [line for line in planned.out.splitlines() if line.startswith(("note:", "WARNING:"))]
     for text in texts:
         told = version >= (1, 12, 0) or text.startswith("PrivateCreator")
         assert told is any(text in note for note in notes), notes

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.identifiers import DicomIdentifiers
     from deidflow.tasks.core.pseudonyms import Pseudonyms as _Pseudonyms
-    from deidflow.tasks.local.scanner import Element
+    from deidflow.tasks.local.elements import Element
     from tests.fuzz.seeds import Seed
 
 

@@ -30,8 +30,8 @@ from tests.dicom_files import (
 from tests.local.edits import PACKAGE, all_files, modify
 
 if TYPE_CHECKING:
+    from deidflow.tasks.local.elements import Element as Scanned
     from deidflow.tasks.local.encoding import Encoding
-    from deidflow.tasks.local.scanner import Element as Scanned
 
 MARKERS: Final = (b"ZQXNAME", b"ZQXIDEN", b"ZQXBORN")
 """In PatientName, PatientID and PatientBirthDate, at any depth; nothing else holds such letters."""

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.tags import PATIENT_IDENTITY_REMOVED
-from deidflow.tasks.local.scanner import MAX_DEPTH, ScanError
-from deidflow.tasks.local.source_file import NotDicomError, SourceFile
+from deidflow.tasks.local.elements import ScanError
+from deidflow.tasks.local.layout import NotDicomError
+from deidflow.tasks.local.scanner import MAX_DEPTH
+from deidflow.tasks.local.source_file import SourceFile
 from tests.dicom_files import (
     BIG,
     DEFLATED,
@@ -120,10 +122,10 @@ START = len(file_bytes((), EXPLICIT))
     [
         (UIDS + b"\x28\0\x10\0US\2", "the file ends inside an element", len(UIDS)),
         (UIDS + b"\x28\0\x10\0US\4\0\0\0", "the file ends inside Rows", len(UIDS)),
-        (UIDS + b"\x28\0\x10\0U?\4\0\0\0\0\0", "unknown VR in Rows", len(UIDS)),
+        (UIDS + b"\x28\0\x10\0U\1\4\0\0\0\0\0", "unknown VR in Rows", len(UIDS)),
         (UIDS + b"\x28\0\x10\0OB\0\0\xff\xff\xff\x7f", "the file ends inside Rows", len(UIDS)),
         (UIDS + b"\x28\0\x10\0UT\0\0" + UNDEFINED, "undefined length in Rows of VR UT", len(UIDS)),
-        (UIDS + END_OF_ITEM, "a delimiter in the wrong place", len(UIDS)),
+        (UIDS + END_OF_ITEM + UIDS, "a delimiter in the wrong place", len(UIDS)),
         (b"\x08\0\x40\x11SQ\0\0" + UNDEFINED + ITEM + b"\0\0\0\0", "a sequence without its delimiter", 20),
         (
             b"\x08\0\x40\x11SQ\0\0" + UNDEFINED + ITEM + UNDEFINED + UIDS,

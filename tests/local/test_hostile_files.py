@@ -14,8 +14,8 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.source import ProblemCode, SourceProblem
 from deidflow.tasks.core.tags import TagSyntaxError, parse_path
 from deidflow.tasks.local.character_sets import character_set
+from deidflow.tasks.local.elements import ScanError
 from deidflow.tasks.local.index import read_index_entries
-from deidflow.tasks.local.scanner import ScanError
 from deidflow.tasks.local.source_file import SourceFile
 from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, elements, encode, file_bytes, instance
 from tests.local.edits import anonymize, anonymized

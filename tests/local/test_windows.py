@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from deidflow.tasks.local.scanner import Element as Found
+    from deidflow.tasks.local.elements import Element as Found
 
 META_BYTES = 420
 """More than the meta information of the generated files, less than most of the files."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from tests.jobs import DEMO_DATA, Job
+from tests.conftest import start_prefect_server
+from tests.jobs import DEMO_DATA, Job, read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,12 +52,12 @@ def _wait_for_runs(job: Job, count: int, seconds: float) -> list[dict[str, objec
     return list(_ended_runs(job))
 
 
-def _start(job: Job, *command: object) -> subprocess.Popen[bytes]:
+def _start(job: Job, *command: object, **variables: str) -> subprocess.Popen[bytes]:
     log = (job.root / "log.txt").open("wb")
     try:
         return subprocess.Popen(
             list(map(str, command)),
-            env=job.full_environment(),
+            env=job.full_environment() | variables,
             cwd=job.root,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -73,8 +76,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def test_serve_runs_twice_by_itself(scheduled: Job) -> None:
-    """Served with an interval of 5 s a config runs twice by itself, each run reconciled."""
+@pytest.mark.parametrize("strangers", [False, True], ids=["alone", "beside-files-of-our-names"])
+def test_serve_runs_twice_by_itself(scheduled: Job, strangers: bool) -> None:
+    """Served with an interval of 5 s a config runs twice by itself, each run reconciled, whatever lies beside it."""
+    if strangers:
+        for name in ("tasks.py", "flows/__init__.py", "uvicorn.py", "bulk_edit.py"):
+            path = scheduled.root / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("raise SystemExit('somebody else's file was imported')")
     process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
     try:
         runs = _wait_for_runs(scheduled, 2, 90)
@@ -89,7 +98,7 @@ def test_the_deployment_runs_with_a_process_worker(scheduled: Job) -> None:
     """The deployment of prefect.yaml, on a schedule of 5 s, is run twice by a process worker."""
     text = YAML(typ="safe").load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))
     (deployment,) = text["deployments"]
-    deployment["parameters"]["config"] = str(scheduled.root / "job.yaml")
+    deployment["parameters"]["config"] = "everyfive"
     deployment["schedules"] = [{"interval": 5}]
     with (scheduled.root / "prefect.yaml").open("w", encoding="utf-8") as stream:
         YAML(typ="safe").dump(text, stream)
@@ -99,7 +108,9 @@ def test_the_deployment_runs_with_a_process_worker(scheduled: Job) -> None:
         ["--no-prompt", "deploy", "--all"],
     ):
         subprocess.run([PREFECT, *command], env=environment, cwd=scheduled.root, check=True, capture_output=True)
-    process = _start(scheduled, PREFECT, "worker", "start", "--pool", "deidflow")
+    process = _start(
+        scheduled, PREFECT, "worker", "start", "--pool", "deidflow", DEIDFLOW_CONFIGS=str(scheduled.root / "job.yaml")
+    )
     try:
         runs = _wait_for_runs(scheduled, 2, 120)
     finally:
@@ -107,3 +118,142 @@ def test_the_deployment_runs_with_a_process_worker(scheduled: Job) -> None:
 
     assert len(runs) >= 2, (scheduled.root / "log.txt").read_text()
     assert all(run["reconciled"] for run in runs)
+
+
+def test_rows_that_are_not_done_are_no_crash(scheduled: Job) -> None:
+    """State Partial of type FAILED, and neither a traceback nor a word of an exception in Prefect's log."""
+    rows = read_csv(scheduled.manifest)
+    scheduled.write_manifest([*rows[:1], {**rows[1], "orthanc_id": "0" * 8 + ("-" + "0" * 8) * 4, "instances": ""}])
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"), PREFECT_LOGGING_LEVEL="INFO")
+    try:
+        runs = _wait_for_runs(scheduled, 1, 90)
+        states = _wait_for_states(scheduled, {"Partial"})
+    finally:
+        _stop(process)
+
+    said = (scheduled.root / "log.txt").read_text()
+    assert [1] == [run["exit_code"] for run in runs[:1]]
+    assert {("FAILED", "Partial")} == states, said
+    assert "some rows are not done" in said
+    for word in ("Traceback", "unexpected exception", "Crash"):
+        assert word not in said
+
+
+def test_an_invalid_manifest_is_no_crash(scheduled: Job) -> None:
+    """State Invalid of type FAILED, told in plain words."""
+    scheduled.manifest.write_text("orthanc_id\nnot-an-id\n")
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"), PREFECT_LOGGING_LEVEL="INFO")
+    try:
+        states = _wait_for_states(scheduled, {"Invalid"})
+    finally:
+        _stop(process)
+
+    said = (scheduled.root / "log.txt").read_text()
+    assert {("FAILED", "Invalid")} == states, said
+    assert "line 2, column orthanc_id" in said
+    assert "Traceback" not in said
+    assert "unexpected exception" not in said
+
+
+def test_who_reaches_the_api_chooses_no_config(scheduled: Job) -> None:
+    """Neither by its path, nor by another entrypoint or other steps in the deployment, nor by other parameters."""
+    evil = scheduled.root / "evil.yaml"
+    evil.write_bytes((scheduled.root / "job.yaml").read_bytes().replace(b"everyfive", b"evil"))
+    (scheduled.root / "evil.py").write_text(
+        f"import pathlib\nfrom prefect import flow\npathlib.Path({str(scheduled.root / 'taken')!r}).touch()\n"
+        "@flow\ndef bulk_edit(config=''): pass\n"
+    )
+    scheduled.write_config(**scheduled.config | {"schedule": {"interval": 86400}})
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+    try:
+        with httpx.Client(base_url=scheduled.environment["PREFECT_API_URL"], timeout=30) as api:
+            deployment = _deployment(api)
+            wrong = api.post(f"deployments/{deployment}/create_flow_run", json={"parameters": {"run_dir": "x"}})
+            assert 409 == wrong.status_code
+            change = {
+                "entrypoint": f"{scheduled.root / 'evil.py'}:bulk_edit",
+                "path": str(scheduled.root),
+                "pull_steps": [
+                    {"prefect.deployments.steps.run_shell_script": {"script": f"touch {scheduled.root / 'taken'}"}}
+                ],
+            }
+            api.patch(f"deployments/{deployment}", json=change)
+            states = []
+            for config in (str(evil), "evil"):
+                body = {"parameters": {"config": config}, "state": {"type": "SCHEDULED"}}
+                run = api.post(f"deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"]
+                states.append(_end_of(api, run))
+            run = api.post(f"deployments/{deployment}/create_flow_run", json={}).raise_for_status().json()["id"]
+            api.post(f"flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
+            _end_of(api, run)
+    finally:
+        _stop(process)
+
+    assert [("FAILED", "Invalid")] * 2 == [(state["type"], state["name"]) for state in states]
+    assert all("must be the name of a config that is served here: everyfive" in state["message"] for state in states)
+    assert not (scheduled.root / "taken").exists()
+    assert not scheduled.destination.exists()
+
+
+def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With the server down it says so and waits; when the server is there it serves."""
+    home = tmp_path_factory.mktemp("late") / "home"
+    home.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    scheduled.environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+    server = 0
+    try:
+        _wait_for_words(scheduled, f"127.0.0.1:{port}/api does not answer; waiting for it")
+        server = int(start_prefect_server(home, port).split()[0])
+        _wait_for_words(scheduled, "serving everyfive")
+        assert _wait_for_runs(scheduled, 1, 60)
+    finally:
+        _stop(process)
+        if server:
+            os.kill(server, signal.SIGTERM)
+
+    assert "Traceback" not in (scheduled.root / "log.txt").read_text()
+
+
+def _wait_for_words(job: Job, words: str) -> None:
+    deadline = time.monotonic() + 90
+    while words not in (said := (job.root / "log.txt").read_text()):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+
+
+def _wait_for_states(job: Job, names: set[str]) -> set[tuple[str, str]]:
+    """Wait until a run of the job's deployment has ended in a state of these names; return all the final states."""
+    deadline = time.monotonic() + 60
+    with httpx.Client(base_url=job.environment["PREFECT_API_URL"], timeout=30) as api:
+        while time.monotonic() < deadline:
+            body = {
+                "flow_runs": {"state": {"name": {"any_": sorted(names)}}, "deployment_id": {"any_": [_deployment(api)]}}
+            }
+            if found := api.post("flow_runs/filter", json=body).raise_for_status().json():
+                return {(run["state"]["type"], run["state"]["name"]) for run in found}
+            time.sleep(0.3)
+    return set()
+
+
+def _deployment(api: httpx.Client) -> str:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        body = {"deployments": {"name": {"any_": ["everyfive"]}}}
+        if found := api.post("deployments/filter", json=body).raise_for_status().json():
+            return str(found[0]["id"])
+        time.sleep(0.3)
+    pytest.fail("nothing is served")
+
+
+def _end_of(api: httpx.Client, run: str) -> dict[str, str]:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        state: dict[str, str] = api.get(f"flow_runs/{run}").raise_for_status().json()["state"]
+        if state["type"] in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED"):
+            return state
+        time.sleep(0.3)
+    pytest.fail("the run does not end")

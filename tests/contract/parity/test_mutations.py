@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deidflow.tasks.core.request import Operation, Request
+    from deidflow.tasks.local.elements import Item
     from deidflow.tasks.local.parts import Part
-    from deidflow.tasks.local.scanner import Item
     from tests.orthanc_server import OrthancServer
 
 Patch = pytest.MonkeyPatch
-FRAME_OF_REFERENCE_UID = 0x00200052
+REFERENCED_SOP_INSTANCE_UID = 0x00081155
 PRIVATE = 0x00091001
 
 
@@ -54,11 +54,10 @@ def wrong_padding(patch: Patch) -> None:
 
 
 def forget_a_uid_tag(patch: Patch) -> None:
-    """Leave FrameOfReferenceUID."""
+    """Leave ReferencedSOPInstanceUID."""
 
     def change(rules: Rules) -> None:
-        rules.top.pop(FRAME_OF_REFERENCE_UID, None)
-        rules.nested.pop(FRAME_OF_REFERENCE_UID, None)
+        rules.nested.pop(REFERENCED_SOP_INSTANCE_UID, None)
 
     _with_rules(patch, change)
 
