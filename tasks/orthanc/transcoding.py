@@ -40,7 +40,7 @@ def not_converted(client: OrthancClient, instance_ids: Iterable[str], transfer_s
     for batch in batched(instance_ids):
         answer = client.post("tools/bulk-content", {"Resources": batch, "Metadata": True})
         for item in objects(answer, _WHAT):
-            syntax = text(mapping(item.get("Metadata"), _WHAT).get("TransferSyntax", ""), _WHAT)
+            syntax = text(mapping(item.get("Metadata"), _WHAT), "TransferSyntax", _WHAT, "")
             if syntax != transfer_syntax:
-                others[resource_id(item.get("ID"), _WHAT)] = syntax
+                others[resource_id(item, "ID", _WHAT)] = syntax
     return others
