@@ -85,6 +85,8 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
     )[0]
     _print(f"to edit:          {counts[0]} instances, {counts[1]} series, {counts[2]} studies, {counts[3]} patients")
     _print(f"                  {(counts[5] or 0) / 1e6:,.1f} MB to {_destination(config)}")
+    for note in ledger.meta("notes") or ():
+        _print(f"note:             {note}")
     for reason, count in ledger.select(
         "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
     ):

@@ -89,8 +89,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "new run.",
     ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
     "resume`, or replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`.",
-    ReasonCode.TRANSCODING_FAILED: "No installed codec could convert the pixel data; install the extra `codecs`, then "
-    "`deidflow resume`.",
+    ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
+    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode.",
     ReasonCode.RESULT_MISSING: "The result vanished after it was written; put it back and `deidflow verify`, or let "
     "`deidflow resume` write it again.",
     ReasonCode.RESULT_DIFFERS: "Something else changed the result, which was removed; `deidflow resume` writes it "

@@ -151,7 +151,10 @@ def parse_tag(text: str) -> int:
     if tag is None:
         tag = _REPEATING.get(name)
     if tag is None:
-        message = "unknown tag; write the DICOM keyword in its exact case (PatientID) or the number (0010,0020)"
+        message = (
+            "unknown tag; write the DICOM keyword in its exact case (PatientID) or the number (0010,0020), as for "
+            "names of an Orthanc's own Dictionary"
+        )
         raise TagSyntaxError(message)
     return int(tag)
 

@@ -31,6 +31,7 @@ from deidflow.tasks.core.tags import (
 )
 from deidflow.tasks.local.actions import Action
 from deidflow.tasks.local.character_sets import character_set
+from deidflow.tasks.local.embedded_documents import with_document
 from deidflow.tasks.local.encoding import EXPLICIT_LITTLE
 from deidflow.tasks.local.profiles import load_profile
 from deidflow.tasks.local.values import encode_element
@@ -160,6 +161,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         hardening: Anonymize: also remove top-level curves and overlays, and map nested PatientName and PatientID.
 
     """
+    request = with_document(request)
     if request.operation is Operation.ANONYMIZE:
         rules = _compile_anonymize(request, hardening=hardening)
     else:

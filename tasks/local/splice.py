@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.tags import SOP_CLASS_UID
+from deidflow.tasks.local.character_sets import DEFAULT
 from deidflow.tasks.local.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -30,6 +31,7 @@ from deidflow.tasks.local.encoding import (
 )
 from deidflow.tasks.local.parts import parts_size
 from deidflow.tasks.local.subject import padded_uid
+from deidflow.tasks.local.values import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -194,10 +196,15 @@ def sop_class_of(source: SourceFile, elements: list[Element]) -> bytes | None:
 def _sop_class(source: SourceFile, own: bytes | None, rules: Rules) -> bytes:
     replaced = rules.values.get(SOP_CLASS_UID)
     if isinstance(replaced, str):
-        return padded_uid(replaced.replace(" ", ""))
+        return _new_uid(replaced)
     if own is not None:
         return padded_uid(own.decode("latin-1").strip(" \0"))
     return _meta_value(source, _MEDIA_STORAGE_SOP_CLASS_UID)
+
+
+def _new_uid(text: str) -> bytes:
+    """Return a value of Replace as the dataset gets it, written as text or as a data URI."""
+    return encode_value(SOP_CLASS_UID, "UI", text, DEFAULT, EXPLICIT_LITTLE)
 
 
 def _new_meta(source: SourceFile, own_class: bytes | None, rules: Rules, subject: Subject) -> bytes:

@@ -153,7 +153,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "syntaxes without a codec",
-        "are refused before any work (JPEG and JPEG-LS with the extra `codecs` alone); Orthanc writes them",
+        "are refused before any work (JPEG and JPEG 2000 with loss); Orthanc writes them",
         requests.without_codec,
     ),
     Accepted(
