@@ -13,8 +13,8 @@ from deidflow.tasks.local.encoding import MAX_SHORT_LENGTH
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.character_sets import CharacterSet
+    from deidflow.tasks.local.elements import Element
     from deidflow.tasks.local.rules import Rules
-    from deidflow.tasks.local.scanner import Element
     from deidflow.tasks.local.source_file import SourceFile
     from deidflow.tasks.local.subject import Subject
 
