@@ -13,6 +13,7 @@ from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.freeze import prepare
+from deidflow.tasks.orthanc.marks import added_names
 from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import check_run_id
@@ -74,6 +75,9 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
     others = "".join(f", {count} {verdict}" for verdict, count in sorted(rows.items()))
     if ledger.meta("server_version"):
         _print(f"server:           Orthanc {ledger.meta('server_version')}")
+    if ledger.meta("server_makes_room"):
+        text = "the server deletes its oldest patients when it is full (MaximumPatientCount, MaximumStorageSize)"
+        _print(f"WARNING:          {text}: sources and results may vanish while a run works")
     _print(f"rows:             {planned} planned{others}")
     counts = ledger.select(
         "SELECT count(*), count(DISTINCT s.series), count(DISTINCT s.study), count(DISTINCT s.patient),"
@@ -117,6 +121,8 @@ def _changes(request: Request, config: Config) -> str:
     else:
         level = request.level()
         parts = [f"identifiers new from {level} down"]
+    if config.engine == "orthanc":
+        parts += [f"{name} by deidflow" for name in added_names(request)]
     edits = request.edits
     identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
     if identifying and request.operation is Operation.ANONYMIZE:

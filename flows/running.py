@@ -22,6 +22,7 @@ from deidflow.tasks.core.verdict import Verdict, verdict
 from deidflow.tasks.deletion import deletion_is_due
 from deidflow.tasks.engines import locked_destination
 from deidflow.tasks.freeze import find_again, manifest_sha256, prepare, take_again
+from deidflow.tasks.leftovers import LEFTOVERS_FILE
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
@@ -249,6 +250,9 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
         print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
     damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
     print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
+    if (folder / LEFTOVERS_FILE).exists():
+        text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
+        print(f"{'left over?':<17}{text}")  # noqa: T201
     print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
 
 

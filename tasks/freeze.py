@@ -209,6 +209,7 @@ def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -
     with connect(url, config.orthanc) as client:
         server = source_server(config, client)
         ledger.set_meta("server_version", server.text)
+        ledger.set_meta("server_makes_room", server.makes_room)
         progress.start("asking the Orthanc")
         names = [name for (name,) in ledger.select("SELECT orthanc_id FROM manifest_row WHERE verdict = ''")]
         found = _counted(resolve(client, names), progress)

@@ -64,7 +64,8 @@ def _strict_identifiers(request: Request, here: str) -> Iterator[tuple[str, str]
     if level is Level.PATIENT and _PATIENT_ID not in edits.replace:
         yield "Level", f"Patient without Replace of PatientID {newer}"
     if level in (Level.STUDY, Level.SERIES) and _PATIENT_ID in edits.replace:
-        yield "Replace", f"of PatientID at level {level} {newer}"
+        remedy = "; use Level: Patient, which also gives new studies and series unless Keep names their UIDs"
+        yield "Replace", f"of PatientID at level {level} {newer}{remedy}"
     if level is Level.SERIES and Path((), STUDY_INSTANCE_UID) in edits.replace:
         yield "Replace", f"of StudyInstanceUID at level series {newer}"
     if level is Level.INSTANCE and Path((), SERIES_INSTANCE_UID) in edits.replace:

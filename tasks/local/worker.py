@@ -182,7 +182,10 @@ class Worker:
 
     def _open(self, instance: PlannedInstance) -> SourceFile:
         if self._settings.remote_source is not None:
-            return SourceFile.of_bytes(self._settings.remote_source.read(instance.orthanc_id))
+            try:
+                return SourceFile.of_bytes(self._settings.remote_source.read(instance.orthanc_id))
+            except InstanceFailed as problem:
+                raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
         path = os.path.join(self._settings.source, instance.path)  # noqa: PTH118 (bytes)
         return _open_unchanged(path, instance)
 

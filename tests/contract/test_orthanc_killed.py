@@ -239,7 +239,8 @@ def test_a_copy_that_the_job_does_not_list(
         victim = server.get("instances")[7]
 
         def leave_copy() -> None:
-            call = {"Resources": [victim], "DicomVersion": "2021b"}
+            own = json.loads(proxy.requests[-1].body)
+            call = {**own, "Resources": [victim], "Asynchronous": False}
             httpx.post(f"{server.url}/tools/bulk-anonymize", json=call).raise_for_status()
             server.running.kill()
             server.running.start()
