@@ -58,6 +58,7 @@ class ReasonCode(StrEnum):
     PIXEL_DATA_DIFFERS = "pixel-data-differs"
     REFERENCE_BROKEN = "reference-broken"
     IDENTIFIER_LEFT = "identifier-left"
+    UNSAFE_CONTENT = "unsafe-content"
     UNSTABLE = "unstable"
     SERVER_ERROR = "server-error"
     WORKER_DIED = "worker-died"
@@ -101,6 +102,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "removed; `deidflow resume` writes it again. If that fails in the same way, please report it.",
     ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element to "
     "Remove, and start a new run.",
+    ReasonCode.UNSAFE_CONTENT: "Bring the file into an uncompressed transfer syntax (dcmdjpeg, dcmdjpls or dcmdrle of "
+    "DCMTK) or take it out of the source, then start a new run.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",

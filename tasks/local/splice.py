@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.tags import SOP_CLASS_UID
@@ -29,7 +31,7 @@ from deidflow.tasks.local.encoding import (
     encoding_of,
     is_uncompressed,
 )
-from deidflow.tasks.local.parts import parts_size
+from deidflow.tasks.local.parts import MaskedSpan, parts_size
 from deidflow.tasks.local.subject import padded_uid
 from deidflow.tasks.local.values import encode_value
 
@@ -51,6 +53,11 @@ _MEDIA_STORAGE_SOP_CLASS_UID: Final = 0x00020002
 _MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _IMPLEMENTATION_CLASS_UID: Final = 0x00020012
+_GATHERED_BYTES: Final = 1 << 23
+_MASKED_BYTES: Final = 1 << 20
+"""A multiple of all widths of pixels."""
+
+_SHORTER: Final = "the source file became shorter while it was copied"
 _PREAMBLE: Final = bytes(128) + b"DICM"
 _TOO_LONG: Final = "SOPClassUID or TransferSyntaxUID is longer than any UID"
 
@@ -90,12 +97,23 @@ class Assembly:
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
+            elif isinstance(part, MaskedSpan):
+                yield from self._masked(part)
             elif part[1] <= at_hand:
                 yield body[part[0] : part[1]]
             elif part[1] - part[0] < _DIRECT_COPY_BYTES:
                 yield self.source.read(*part)
             else:
                 yield part
+
+    def _masked(self, span: MaskedSpan) -> Iterator[bytes]:
+        """Yield the bytes of a span piece by piece, its bits cleared."""
+        for start in range(span.start, span.end, _MASKED_BYTES):
+            stop = min(span.end, start + _MASKED_BYTES)
+            data = np.frombuffer(self.source.read(start, stop), "u1")
+            if len(data) < stop - start:
+                raise EOFError(_SHORTER)
+            yield (data & np.resize(np.frombuffer(span.mask, "u1"), len(data))).tobytes()
 
     def to_bytes(self) -> bytes:
         """Return the whole result (for files that fit into memory)."""
@@ -118,7 +136,7 @@ class Assembly:
             else:
                 gathered.append(piece)
                 size += len(piece)
-                if len(gathered) == _GATHERED_PARTS:
+                if len(gathered) == _GATHERED_PARTS or size > _GATHERED_BYTES:
                     _write_all(descriptor, gathered, size)
                     gathered, size = [], 0
         _write_all(descriptor, gathered, size)
@@ -138,8 +156,7 @@ def _copy(source: int, destination: int, start: int, end: int) -> None:
         # sendfile works between all file systems, copy_file_range does not.
         copied = os.sendfile(destination, source, start, min(end - start, _COPY_BYTES))
         if copied == 0:
-            message = "the source file became shorter while it was copied"
-            raise EOFError(message)
+            raise EOFError(_SHORTER)
         start += copied
 
 
