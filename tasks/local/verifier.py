@@ -200,7 +200,9 @@ class Verifier:
 
     def _open_source(self, instance: PlannedInstance) -> BinaryIO:
         if self._settings.remote_source is None:
-            return open(os.path.join(self._settings.source, instance.path), "rb")  # noqa: PTH118, PTH123 (bytes)
+            above, _, name = bytes(instance.path).rpartition(b"/")
+            with open_folder(self._settings.source, above) as folder:
+                return os.fdopen(open_plain_file(folder, name), "rb")
         try:
             return io.BytesIO(self._settings.remote_source.read(instance.orthanc_id))
         except InstanceFailed:
