@@ -138,15 +138,14 @@ def _read_entry(
 def _entry(
     path: bytes, source: SourceFile, status: os.stat_result, shared: SharedIdentifiers, *, with_attributes: bool
 ) -> SourceInstance | SourceProblem:
-    found = None if with_attributes else shared.recall(source)
-    if found is not None:
-        return _instance(path, source, status, *found)
+    recalled = None if with_attributes else shared.recall(source)
+    if recalled is not None:
+        return _instance(path, source, status, *recalled)
     elements: list[Element] = []
     damaged = is_ordinary = False
     try:
         source.scan(FRAME_OF_REFERENCE_UID, elements)
-        found = _find(elements)
-        is_ordinary = _is_complete(source, found)
+        is_ordinary = _is_complete(source, _find(elements))
         if not is_ordinary:
             # What is missing may stand out of order, even behind the pixel data.
             elements.clear()
@@ -154,7 +153,7 @@ def _entry(
     except InstanceFailed:
         # What was read up to here may identify it; whether it can be edited shows when the engine reads it whole.
         damaged = True
-    identifiers, frame_of_reference = _decode(source, found if is_ordinary else _find(elements))
+    identifiers, frame_of_reference = identify(source, elements)
     if not all(identifiers[1:]):
         return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
     person = _person(source, elements)
