@@ -11,6 +11,7 @@ from deidflow.tasks.core.errors import InvalidInput, Problem, printable
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.freeze import prepare
 from deidflow.tasks.orthanc.marks import added_names
 from deidflow.tasks.preflight import load_checked
@@ -84,6 +85,8 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
     )[0]
     _print(f"to edit:          {counts[0]} instances, {counts[1]} series, {counts[2]} studies, {counts[3]} patients")
     _print(f"                  {(counts[5] or 0) / 1e6:,.1f} MB to {_destination(config)}")
+    for note in ledger.meta("notes") or ():
+        _print(f"note:             {note}")
     for reason, count in ledger.select(
         "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
     ):
@@ -123,6 +126,13 @@ def _changes(request: Request, config: Config) -> str:
     if config.engine == "orthanc":
         parts += [f"{name} by deidflow" for name in added_names(request)]
     edits = request.edits
+    identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
+    if identifying and request.operation is Operation.ANONYMIZE:
+        names = " and ".join(sorted(describe_tag(tag) for tag in identifying))
+        claim = "PatientIdentityRemoved says NO" if config.engine == "local" else "the server says the opposite"
+        parts.append(f"PATIENTS REMAIN IDENTIFIED by {names} ({claim})")
+    if request.operation is Operation.MODIFY and config.engine == "local":
+        parts.append("digital signatures, which no longer fit, are removed")
     for name, paths in (("replace", edits.replace), ("remove", edits.remove), ("keep", edits.keep)):
         if paths:
             parts.append(f"{name} {', '.join(path.describe() for path in paths)}")

@@ -9,7 +9,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.environment import contain_own_server, prepare_prefect, refusal
+from deidflow.flows.environment import contain_own_server, prepare_prefect, prepare_temporary, refusal
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.chunks import reset_unfinished
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
@@ -72,6 +72,7 @@ def run_config(
     if run_id is not None:
         check_run_id(run_id)
     folder = config.report.runs_dir / (run_id or new_run_id(config.name))
+    prepare_temporary(folder.parent)
     require_own_folder(folder)
     with _interruptible(folder):
         if (folder / FILE_NAME).exists():
@@ -112,6 +113,7 @@ def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     """
     folder = folder.absolute()
     require_own_folder(folder)
+    prepare_temporary(folder.parent)
     if not (folder / FILE_NAME).exists():
         raise InvalidInput(no_run_folder(folder))
     with _interruptible(folder), lock_folder(folder, "the run"):

@@ -1,6 +1,6 @@
 """Connections to the Orthancs that a config names.
 
-Public names: ``connect``, ``source_server``, ``server_identity``, ``check_destination``.
+Public names: ``destination_abilities``, ``connect``, ``source_server``, ``server_identity``, ``check_destination``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.client import OrthancClient
 from deidflow.tasks.orthanc.errors import ReadOnlyServer
 from deidflow.tasks.orthanc.server import Server, read_server
@@ -17,6 +18,7 @@ from deidflow.tasks.settings import credential_warning, load_credentials
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.config import Config, OrthancAccess
+    from deidflow.tasks.core.server_abilities import ServerAbilities
 
 
 def connect(url: str, access: OrthancAccess, *, warn: bool = True) -> OrthancClient:
@@ -73,3 +75,16 @@ def check_destination(config: Config) -> None:
     with connect(config.destination.orthanc, config.orthanc) as client:
         if read_server(client).read_only:
             raise ReadOnlyServer
+
+
+def destination_abilities(config: Config) -> ServerAbilities | None:
+    """Ask the Orthanc that a config writes to what it is, None for a folder.
+
+    Raises:
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
+
+    """
+    if config.destination is None or config.destination.orthanc is None:
+        return None
+    with connect(config.destination.orthanc, config.orthanc, warn=False) as client:
+        return read_abilities(client, read_server(client))

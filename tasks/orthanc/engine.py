@@ -30,6 +30,7 @@ from deidflow.tasks.orthanc.probe import probe
 from deidflow.tasks.orthanc.resources import still_there
 from deidflow.tasks.orthanc.restarted_jobs import possible_copies
 from deidflow.tasks.orthanc.settlement import CANCEL_S, Settlement
+from deidflow.tasks.orthanc.transcoding import not_converted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -57,6 +58,7 @@ _BACK_S: Final = 15.0
 _PAUSE_S: Final = 0.5
 
 _TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
+_NOT_CONVERTED: Final = "the Orthanc could not convert it and kept the transfer syntax of the original"
 _GONE: Final = "the Orthanc does not hold the instance any more"
 
 
@@ -250,12 +252,16 @@ class OrthancEngine:
         found = map_outputs(self._client, job.outputs, _ids(call))
         if found.repeated:
             self._settlement.delete_own(call, found.repeated, is_listed=True)
-        left = self._names_left(call, found.of)
+        kept = self._without_conversion(call, found.of)
+        left = self._names_left(call, {name: made for name, made in found.of.items() if name not in kept})
         results = []
         probed: list[InstanceResult] = []
         for instance in call.instances:
             made = found.of.get(instance.orthanc_id)
-            if made is None and len(probed) < _MAX_PROBES:
+            if instance.orthanc_id in kept:
+                failed = InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _NOT_CONVERTED)
+                results.append(failed)
+            elif made is None and len(probed) < _MAX_PROBES:
                 probed.append(self._failure(call, instance))
                 results.append(probed[-1])
             elif made is None:
@@ -267,6 +273,16 @@ class OrthancEngine:
             else:
                 results.append(_done(instance, made))
         return results
+
+    def _without_conversion(self, call: Call, made: Mapping[str, Result]) -> set[str]:
+        """Take results out that kept another transfer syntax than was asked for; return their originals."""
+        target = call.request.settings.transcode
+        if not target:
+            return set()
+        original_of = {result.orthanc_ids[-1]: original for original, result in made.items()}
+        others = not_converted(self._client, original_of, target)
+        self._settlement.delete_own(call, others.keys() - set(_ids(call)), is_listed=True)
+        return {original_of[name] for name in others}
 
     def _names_left(self, call: Call, made: Mapping[str, Result]) -> dict[str, str]:
         """Take results out in which hardening left a name or ID; return which, by original."""
