@@ -13,11 +13,11 @@ from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.freeze import prepare
-from deidflow.tasks.orthanc.marks import added_names
 from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import check_run_id
 from deidflow.tasks.samples import sample_differences
+from deidflow.tasks.servers import names_added_for_servers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +124,7 @@ def _changes(request: Request, config: Config) -> str:
         level = request.level()
         parts = [f"identifiers new from {level} down"]
     if config.engine == "orthanc":
-        parts += [f"{name} by deidflow" for name in added_names(request)]
+        parts += [f"{name} by deidflow" for name in names_added_for_servers(request)]
     edits = request.edits
     identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
     if identifying and request.operation is Operation.ANONYMIZE:

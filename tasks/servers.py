@@ -1,6 +1,7 @@
 """Connections to the Orthancs that a config names.
 
-Public names: ``destination_abilities``, ``connect``, ``source_server``, ``server_identity``, ``check_destination``.
+Public names: ``destination_abilities``, ``connect``, ``source_server``, ``server_identity``, ``check_destination``,
+``names_added_for_servers``.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.client import OrthancClient
 from deidflow.tasks.orthanc.errors import ReadOnlyServer
+from deidflow.tasks.orthanc.marks import added_names
 from deidflow.tasks.orthanc.server import Server, read_server
 from deidflow.tasks.settings import credential_warning, load_credentials
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.config import Config, OrthancAccess
+    from deidflow.tasks.core.request import Request
     from deidflow.tasks.core.server_abilities import ServerAbilities
 
 
@@ -88,3 +91,8 @@ def destination_abilities(config: Config) -> ServerAbilities | None:
         return None
     with connect(config.destination.orthanc, config.orthanc, warn=False) as client:
         return read_abilities(client, read_server(client))
+
+
+def names_added_for_servers(request: Request) -> list[str]:
+    """Return what deidflow itself adds to a request to an Orthanc, each as ``replace`` and a keyword."""
+    return added_names(request)
