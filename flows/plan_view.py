@@ -11,6 +11,7 @@ from deidflow.tasks.core.errors import InvalidInput, Problem, printable
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.review import REVIEW_TEXTS, review_counts
 from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.freeze import prepare
 from deidflow.tasks.orthanc.marks import added_names
@@ -89,6 +90,8 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
         "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
     ):
         _print(f"will fail:        {count} instances, {reason}")
+    for code, count in review_counts(ledger, done=False).items():
+        _print(f"to look at:       {count} {code}: {REVIEW_TEXTS.get(code, '')}")
     for code, count in ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code"):
         _print(f"source problems:  {count} {code}")
 

@@ -23,6 +23,7 @@ from deidflow.tasks.core.planner import PlanOptions, make_plan
 from deidflow.tasks.core.pseudonyms import Key, new_key
 from deidflow.tasks.core.replan import adopt, needs_replan
 from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.emptied_content import mark_emptied_content
 from deidflow.tasks.local.index import read_index_entries
 from deidflow.tasks.orthanc.resources import resolve
 from deidflow.tasks.preflight import check_before_planning
@@ -190,6 +191,7 @@ def _plan(
             server=server.version if server is not None and config.engine == "orthanc" else None,
         )
         set_aside = make_plan(ledger, row_problems, options)
+        mark_emptied_content(ledger)
         progress.finish()
     except BaseException:
         ledger.close()
