@@ -45,6 +45,11 @@ class Sample(NamedTuple):
     problem: str
     show_values: bool
 
+    @property
+    def changed(self) -> int:
+        """How many of its elements do not stay as they are."""
+        return sum(row.rule != "kept" for row in self.rows)
+
     def lines(self) -> Iterator[str]:
         """Yield what to print."""
         if self.problem:
