@@ -120,7 +120,11 @@ ACCEPTED: Final = (
         "that name an object of the run are mapped, in kept sequences, too; Orthanc leaves them",
         conditions.object_of_the_run,
     ),
-    Accepted("lookup tables", "can be given as bytes, Orthanc refuses them", requests.lookup_table),
+    Accepted(
+        "lookup tables",
+        "can be given as bytes, Orthanc refuses them; since 1.13.0 palettes and overlays, too (OW, read as numbers)",
+        requests.lookup_table,
+    ),
     Accepted(
         "images and PDF documents",
         "in Replace are refused: Orthanc makes another object of them than the one that is edited",
