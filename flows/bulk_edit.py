@@ -57,7 +57,7 @@ _POLL_S: Final = 0.2
 _PATIENCE_S: Final = 3.0
 """For chunks that are at work when the run is stopped: Ctrl-C is to take less than 5 s in all."""
 
-_WATCH_S: Final = 2.0
+_WATCH_S: Final = 1.0
 """Between two questions whether a run was cancelled in Prefect."""
 
 

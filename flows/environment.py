@@ -10,6 +10,7 @@ Public names: ``prepare_prefect``, ``prepare_temporary``, ``contain_own_server``
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -78,6 +79,10 @@ def prepare_prefect(runs_dir: Path | None = None) -> None:
         text = f"Prefect's home {home} cannot be used: {os_error_text(error)}"
         raise Unusable(f"{text}; set {_HOME} to a folder that can be written") from None
     os.environ[_HOME] = home
+    try:
+        Path.home()
+    except RuntimeError:  # no HOME, and no entry for this user: Prefect's plug-ins ask for it nevertheless
+        os.environ["HOME"] = home
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
 
@@ -148,9 +153,11 @@ def contain_own_server() -> None:
     it. It ends with this process, however that dies. And it does not get the environment of this process, which holds
     the key and passwords. Prefect 3.8 and 3.9 have no public way to ask for any of it.
     """
-    if _settings().api.url is None:
+    if not _settings().api.url:
         server: Any = importlib.import_module("prefect.server.api.server").SubprocessASGIServer
         server._run_uvicorn_command = _start_server  # noqa: SLF001
+        # Events that such a server does not get any more in the end are nobody's loss, and their tracebacks no news.
+        logging.getLogger("prefect.events").setLevel(logging.CRITICAL)
 
 
 def _settings() -> Any:

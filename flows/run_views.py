@@ -9,6 +9,7 @@ import filecmp
 import tempfile
 from pathlib import Path
 
+from deidflow.flows.environment import prepare_temporary
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.locks import lock_folder
@@ -90,4 +91,5 @@ def _run_folder(folder: Path) -> Path:
     require_own_folder(folder)
     if not (folder / FILE_NAME).exists():
         raise InvalidInput(no_run_folder(folder))
+    prepare_temporary(folder.absolute().parent)
     return folder.absolute()

@@ -9,7 +9,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.environment import contain_own_server, prepare_prefect, refusal
+from deidflow.flows.environment import contain_own_server, prepare_prefect, prepare_temporary, refusal
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.chunks import reset_unfinished
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
@@ -22,6 +22,7 @@ from deidflow.tasks.core.verdict import Verdict, verdict
 from deidflow.tasks.deletion import deletion_is_due
 from deidflow.tasks.engines import locked_destination
 from deidflow.tasks.freeze import find_again, manifest_sha256, prepare, take_again
+from deidflow.tasks.leftovers import LEFTOVERS_FILE
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
@@ -71,6 +72,7 @@ def run_config(
     if run_id is not None:
         check_run_id(run_id)
     folder = config.report.runs_dir / (run_id or new_run_id(config.name))
+    prepare_temporary(folder.parent)
     require_own_folder(folder)
     with _interruptible(folder):
         if (folder / FILE_NAME).exists():
@@ -111,6 +113,7 @@ def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     """
     folder = folder.absolute()
     require_own_folder(folder)
+    prepare_temporary(folder.parent)
     if not (folder / FILE_NAME).exists():
         raise InvalidInput(no_run_folder(folder))
     with _interruptible(folder), lock_folder(folder, "the run"):
@@ -249,6 +252,9 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
         print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
     damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
     print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
+    if (folder / LEFTOVERS_FILE).exists():
+        text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
+        print(f"{'left over?':<17}{text}")  # noqa: T201
     print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
 
 

@@ -15,6 +15,7 @@ from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.engines import destination_folder, results_place
 from deidflow.tasks.local.store import relative_path
 from deidflow.tasks.orthanc.mapping import delete_instances
+from deidflow.tasks.own_results import proven_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +128,7 @@ class Findings:
             folder = str(destination_folder(self._run.config))
             names = [(one.instance.id, relative_path(one.instance.new)) for one, _ in wrong]
             return [number for number, name in names if _remove_file(folder, name)]
-        # On a server only what is known to be this run's: what its own job made, or wrote with these very bytes.
+        # On a server only what is known to be this run's: what carries its mark, or was written with these very bytes.
         made_there = self._run.config.engine == "orthanc"
         own = [
             one
@@ -137,6 +138,9 @@ class Findings:
         if not own:
             return []
         try:
+            if made_there:
+                proven = proven_results(self._run, place.client(), {one.instance.id: one.result_id for one in own})
+                own = [one for one in own if one.instance.id in proven]
             delete_instances(place.client(), [one.result_id for one in own])
         except DeidflowError:  # they stay, named
             return []

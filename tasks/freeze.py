@@ -22,18 +22,21 @@ from deidflow.tasks.core.plan_intake import add_instances, add_rows
 from deidflow.tasks.core.planner import PlanOptions, make_plan
 from deidflow.tasks.core.pseudonyms import Key, new_key
 from deidflow.tasks.core.replan import adopt, needs_replan
+from deidflow.tasks.core.server_abilities import server_notes
+from deidflow.tasks.core.server_checks import check_settings_on_server
 from deidflow.tasks.core.source import SourceInstance
 from deidflow.tasks.local.index import read_index_entries
+from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.resources import resolve
 from deidflow.tasks.preflight import check_before_planning
-from deidflow.tasks.servers import connect, source_server
+from deidflow.tasks.servers import connect, destination_abilities, source_server
 from deidflow.tasks.source import mark_ambiguous, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.config import Config
-    from deidflow.tasks.orthanc.server import Server
+    from deidflow.tasks.core.server_abilities import ServerAbilities
     from deidflow.tasks.progress import Progress
     from deidflow.tasks.run_folder import Run
 
@@ -171,6 +174,7 @@ def _plan(
         row_problems = add_rows(ledger, manifest)
         for (line,) in planned.select("SELECT line FROM manifest_row WHERE verdict = ''") if planned else ():
             ledger.execute("UPDATE manifest_row SET declared = NULL WHERE line = ?", (line,))
+        target = destination_abilities(config)
         server = None
         if config.source.orthanc is not None:
             server = _read_server(config, config.source.orthanc, ledger, progress)
@@ -178,6 +182,10 @@ def _plan(
             folder = str(config.source.folder)
             add_instances(ledger, read_source(folder, config.execution.workers, progress))
             mark_ambiguous(ledger, folder)
+        target = server if config.engine == "orthanc" else target
+        if target is not None:
+            notes = server_notes(target, config.defaults.settings, edits=config.engine == "orthanc")
+            ledger.set_meta("notes", list(notes))
         progress.start("planning")
         options = PlanOptions(
             manifest_name=str(config.manifest),
@@ -187,14 +195,34 @@ def _plan(
             chunk_size=config.execution.chunk_size,
             few_chunks=_shares_processes(config),
             skip_invalid=skip_invalid,
-            server=server.version if server is not None and config.engine == "orthanc" else None,
+            server=server if config.engine == "orthanc" else None,
         )
-        set_aside = make_plan(ledger, row_problems, options)
+        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
         progress.finish()
     except BaseException:
         ledger.close()
         raise
     return ledger, set_aside
+
+
+def _checked_plan(
+    ledger: Ledger, row_problems: list[Problem], options: PlanOptions, of_config: list[Problem]
+) -> list[Problem]:
+    """Make the plan; problems of the config come with those of the rows, and no row can be set aside for them."""
+    try:
+        set_aside = make_plan(ledger, row_problems, options)
+    except InvalidInput as error:
+        raise InvalidInput([*of_config, *error.problems]) from None
+    if of_config:
+        raise InvalidInput(of_config)
+    return set_aside
+
+
+def _server_problems(config: Config, server: ServerAbilities | None) -> list[Problem]:
+    """Return the options that the Orthanc which is the engine cannot do."""
+    if config.engine != "orthanc" or server is None:
+        return []
+    return [Problem(text, key=key) for key, text in check_settings_on_server(config.defaults.settings, server)]
 
 
 def _shares_processes(config: Config) -> bool:
@@ -204,17 +232,19 @@ def _shares_processes(config: Config) -> bool:
     return config.engine == "local" and execution.runner == "threads" and not said
 
 
-def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> Server:
+def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> ServerAbilities:
     """Bring what an Orthanc holds under the manifest's identifiers into the ledger."""
     with connect(url, config.orthanc) as client:
         server = source_server(config, client)
         ledger.set_meta("server_version", server.text)
+        abilities = read_abilities(client, server)
+        ledger.set_meta("server_makes_room", server.makes_room)
         progress.start("asking the Orthanc")
         names = [name for (name,) in ledger.select("SELECT orthanc_id FROM manifest_row WHERE verdict = ''")]
         found = _counted(resolve(client, names), progress)
         add_instances(ledger, found, accept_unstable=config.orthanc.accept_unstable)
         progress.finish()
-    return server
+    return abilities
 
 
 def _counted(instances: Iterator[SourceInstance], progress: Progress) -> Iterator[SourceInstance]:

@@ -9,16 +9,18 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.engine_options import options_without_effect
 from deidflow.tasks.core.errors import InvalidInput, Problem, TransientError, Unusable
 from deidflow.tasks.core.ledger import Ledger
 from deidflow.tasks.core.manifest import Manifest
 from deidflow.tasks.core.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.plan_intake import add_rows
-from deidflow.tasks.local.transcoder import can_write
+from deidflow.tasks.local.codecs import can_write, why_not
 from deidflow.tasks.servers import check_destination
 from deidflow.tasks.settings import InvalidConfig, check_files, load_config, load_credentials, load_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from deidflow.tasks.core.config import Config
@@ -78,14 +80,7 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
 
 
 def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | None]:
-    problems = check_files(config)
-    syntax = config.defaults.settings.transcode
-    if config.engine == "local" and syntax and not can_write(syntax):
-        text = (
-            "no installed codec writes this transfer syntax; uncompressed, deflated and RLE always work, for others "
-            "install the extra `codecs` or use engine orthanc"
-        )
-        problems.append(Problem(text, key="options.Transcode"))
+    problems = [*check_files(config), *_option_problems(config)]
     if config.execution.runner == "dask" and config.engine == "orthanc":
         problems.append(
             Problem("is for engine local; with engine orthanc the server does the work", key="execution.runner")
@@ -103,6 +98,15 @@ def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | 
     if with_rows:
         problems += _manifest_problems(config, with_rows=True)
     return problems, key
+
+
+def _option_problems(config: Config) -> Iterator[Problem]:
+    """Yield the options that the engine cannot do, or passes over."""
+    settings = config.defaults.settings
+    for name, text in options_without_effect(settings, on_server=config.engine == "orthanc"):
+        yield Problem(text, key=f"options.{name}")
+    if config.engine == "local" and settings.transcode and not can_write(settings.transcode):
+        yield Problem(why_not(settings.transcode), key="options.Transcode")
 
 
 def _manifest_problems(config: Config, *, with_rows: bool) -> list[Problem]:

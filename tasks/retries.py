@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 from prefect.tasks import exponential_backoff
 
-from deidflow.tasks.core.errors import DeidflowError, TransientError
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -23,7 +23,9 @@ _JITTER: Final = 0.5
 
 
 def failed(error: DeidflowError) -> State[Any]:
-    """Return the state of a task that failed; raised, an error would have its traceback logged by Prefect."""
+    """Return the state of a task that failed or was stopped; raised, an error would have its traceback logged."""
+    if isinstance(error, Interrupted):
+        return Cancelled(message=str(error))
     return Failed(name=_MAY_PASS if isinstance(error, TransientError) else "Failed", message=str(error))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from deidflow.tasks.core.identifiers import DicomIdentifiers
@@ -147,6 +147,9 @@ class Journal(Protocol):
 
     def forget(self, call: int) -> None:
         """Note that nothing of it is left on the server."""
+
+    def leave(self, call: int, names: Iterable[str]) -> None:
+        """Note results that may be the call's own, or somebody else's, so that a person looks at them."""
 
     def outputs(self, call: int) -> list[str]:
         """Return the Orthanc identifiers of results that are known and are to go."""

@@ -3,7 +3,7 @@
 Orthanc's identifier is the SHA-1 of the DICOM identifiers down to its level, joined by ``|`` (Orthanc Book, "Orthanc
 identifiers"; the same on 1.10.1, 1.12.7 and 1.13.0).
 
-Public names: ``Level``, ``DicomIdentifiers``, ``orthanc_id``, ``is_orthanc_id``.
+Public names: ``Level``, ``DicomIdentifiers``, ``orthanc_id``, ``is_orthanc_id``, ``dropped_byte``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,25 @@ def is_orthanc_id(text: str) -> bool:
     return _ORTHANC_ID.fullmatch(text) is not None
 
 
+_FIRST_NONCHARACTER: Final = 0xFDD0
+_DROPPED: Final = re.compile("[\ufdd0-\ufdef]{2}")
+
+
+def dropped_byte(byte: int) -> str:
+    """Return what stands in an identifier for a byte that the file's character set lacks.
+
+    An Orthanc drops such bytes, and makes one patient of those that differ in nothing else. Two of the 32 noncharacters
+    U+FDD0 to U+FDEF, which no text holds, keep them apart; Orthanc's own identifier is made without them.
+
+    >>> orthanc_id("M" + dropped_byte(0xFC) + "ller") == orthanc_id("Mller")
+    True
+    """
+    return chr(_FIRST_NONCHARACTER + (byte >> 4)) + chr(_FIRST_NONCHARACTER + 0x10 + (byte & 0xF))
+
+
 def _hash(joined: str) -> str:
+    if not joined.isascii():
+        joined = _DROPPED.sub("", joined)
     digest = sha1(joined.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
     return f"{digest[:8]}-{digest[8:16]}-{digest[16:24]}-{digest[24:32]}-{digest[32:]}"
 

@@ -58,6 +58,7 @@ class ReasonCode(StrEnum):
     PIXEL_DATA_DIFFERS = "pixel-data-differs"
     REFERENCE_BROKEN = "reference-broken"
     IDENTIFIER_LEFT = "identifier-left"
+    UNSAFE_CONTENT = "unsafe-content"
     UNSTABLE = "unstable"
     SERVER_ERROR = "server-error"
     WORKER_DIED = "worker-died"
@@ -89,8 +90,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "new run.",
     ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
     "resume`, or replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`.",
-    ReasonCode.TRANSCODING_FAILED: "No installed codec could convert the pixel data; install the extra `codecs`, then "
-    "`deidflow resume`.",
+    ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
+    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode.",
     ReasonCode.RESULT_MISSING: "The result vanished after it was written; put it back and `deidflow verify`, or let "
     "`deidflow resume` write it again.",
     ReasonCode.RESULT_DIFFERS: "Something else changed the result, which was removed; `deidflow resume` writes it "
@@ -101,6 +102,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "removed; `deidflow resume` writes it again. If that fails in the same way, please report it.",
     ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element to "
     "Remove, and start a new run.",
+    ReasonCode.UNSAFE_CONTENT: "Bring the file into an uncompressed transfer syntax (dcmdjpeg, dcmdjpls or dcmdrle of "
+    "DCMTK) or take it out of the source, then start a new run.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",

@@ -3,7 +3,7 @@
 Each check yields the lines it concerns with the column and a text; no cell and no identifier is named.
 
 Public names: ``Finding``, ``check_rows_against_source``, ``check_patients``, ``check_persons``, ``check_merges``,
-``PATIENT_MODULE``.
+``check_identity_given_back``, ``PATIENT_MODULE``.
 """
 
 from __future__ import annotations
@@ -146,6 +146,27 @@ def _patient_values(request: Request) -> dict[Path, object]:
 
 def _is_of_patient(path: Path) -> bool:
     return not path.is_nested and path.tag in PATIENT_MODULE
+
+
+def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
+    """Find rows to anonymize whose Replace gives a patient the original PatientID; needs the targets of all instances.
+
+    Who wants that says so with Keep.
+    """
+    path = Path((), PATIENT_ID)
+    rows = ledger.select(
+        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series JOIN target t"
+        " ON t.id = i.target JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.patient_id <> ''"
+        " AND t.patient_id = s.patient_id ORDER BY i.line",
+        (Operation.ANONYMIZE,),
+    )
+    for line, number in rows:
+        if path in requests.get(number).edits.replace:
+            text = (
+                f"the new {describe_tag(PATIENT_ID)} is the patient's original one, so nothing is de-identified; give "
+                f"another, or write Keep: [{describe_tag(PATIENT_ID)}] with Force: true when it is to stay"
+            )
+            yield Finding((line,), describe_tag(PATIENT_ID), text)
 
 
 def check_persons(ledger: Ledger) -> Iterator[Finding]:

@@ -44,6 +44,7 @@ def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[
         "instance_reasons": {str(code): count for code, count in verdict.instance_reasons.items()},
         "verified": {"checks": verdict.checks, "verified": verdict.verified, "not_verified": verdict.unverified},
         "source_problems": {"total": sum(verdict.source_problems.values()), **verdict.source_problems},
+        "possible_leftovers": len(ledger.meta("leftovers", {})),
         "chunks": ledger.scalar("SELECT count(*) FROM chunk"),
         "attempts": ledger.meta("attempts"),
         "engine": ledger.meta("engine"),

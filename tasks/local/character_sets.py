@@ -18,6 +18,7 @@ from pydicom.valuerep import PersonName
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.identifier_text import patient_id_text
 
 _ESCAPE: Final = 0x1B
 _PN_DELIMITERS: Final = {0x5E, 0x3D, 0x5C}
@@ -84,8 +85,12 @@ class CharacterSet:
             orders.append(self.codecs)
         return orders
 
+    def decode_patient_id(self, data: bytes) -> str:
+        """Decode a PatientID as an Orthanc does; it ends at a NUL, its padding stays (``identifier_text``)."""
+        return patient_id_text(self.terms, data.split(b"\0", 1)[0])
+
     def decode(self, data: bytes, *, is_person_name: bool = False) -> str:
-        """Decode text; bytes that the set does not know are dropped, as Orthanc does for identifiers."""
+        """Decode text; bytes that the set does not know are dropped."""
         if data.isascii() and _ESCAPE not in data:
             return data.decode("ascii")
         try:

@@ -138,14 +138,14 @@ def _read_entry(
 def _entry(
     path: bytes, source: SourceFile, status: os.stat_result, shared: SharedIdentifiers, *, with_attributes: bool
 ) -> SourceInstance | SourceProblem:
-    found = None if with_attributes else shared.recall(source)
-    if found is not None:
-        return _instance(path, source, status, *found)
+    recalled = None if with_attributes else shared.recall(source)
+    if recalled is not None:
+        return _instance(path, source, status, *recalled)
     elements: list[Element] = []
     damaged = is_ordinary = False
     try:
         source.scan(FRAME_OF_REFERENCE_UID, elements)
-        is_ordinary = _identifies(source, elements)
+        is_ordinary = _is_complete(source, _find(elements))
         if not is_ordinary:
             # What is missing may stand out of order, even behind the pixel data.
             elements.clear()
@@ -180,60 +180,62 @@ def _instance(
     )
 
 
-def _identifies(source: SourceFile, elements: list[Element]) -> bool:
-    """Whether nothing that stands further behind can change the identifiers: the first element of a tag counts."""
-    found: dict[int, tuple[int, int]] = {}
-    for tag, _, _, value, end, sequence in elements:
-        if sequence is None and tag in _NEEDED:
-            found.setdefault(tag, (value, end))
-    if PATIENT_ID in found and SPECIFIC_CHARACTER_SET not in found:
-        patient_id = source.read(*found[PATIENT_ID])
-        if patient_id.isascii() and _ESCAPE not in patient_id:
-            found[SPECIFIC_CHARACTER_SET] = (0, 0)  # it would make no difference
-    return len(found) == len(_NEEDED)
+def _find(elements: list[Element]) -> dict[int, Element]:
+    """Return the elements that identify, by tag: of several the first counts, wherever it stands."""
+    found: dict[int, Element] = {}
+    for element in elements:
+        tag = element[0]
+        if tag in _READ and tag not in found and element[5] is None:
+            found[tag] = element
+    return found
+
+
+def _is_complete(source: SourceFile, found: dict[int, Element]) -> bool:
+    """Whether nothing that stands further behind can change the identifiers."""
+    if not found.keys() >= _NEEDED:
+        return False
+    if SPECIFIC_CHARACTER_SET in found:
+        return True
+    patient_id = source.read(*found[PATIENT_ID][3:5])
+    return patient_id.isascii() and patient_id.replace(b" ", b"").replace(b"\0", b"").isalnum()
 
 
 def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifiers, str]:
     """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent.
 
-    Of several elements with one tag the first counts, wherever it stands.
-
     Raises:
         InstanceFailed: One of them is too long to be an identifier.
 
     """
-    found: dict[int, bytes] = {}
-    padding = " "
-    for tag, vr, _, value, end, sequence in elements:
-        if tag not in _READ or tag in found or sequence is not None:
-            continue
-        if end - value > MAX_IDENTIFIER_BYTES:
-            if tag in _OPTIONAL:
-                continue  # no UID and no character set, and nothing depends on it
+    return _decode(source, _find(elements))
+
+
+def _decode(source: SourceFile, found: dict[int, Element]) -> tuple[DicomIdentifiers, str]:
+    values: dict[int, bytes] = {}
+    for tag, (_, _, _, value, end, _) in found.items():
+        if end - value <= MAX_IDENTIFIER_BYTES:
+            values[tag] = source.read(value, end)
+        elif tag not in _OPTIONAL:  # on which nothing depends
             message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
             raise InstanceFailed(ReasonCode.DAMAGED, message)
-        found[tag] = source.read(value, end)
-        if tag == PATIENT_ID and vr == "UN":
-            padding = ""  # bytes of no known meaning have no padding, neither for DCMTK
-    charset = character_set(found.get(SPECIFIC_CHARACTER_SET, b""))
+    # Bytes of no known meaning have no padding, neither for DCMTK.
+    padding = "" if PATIENT_ID in found and found[PATIENT_ID][1] == "UN" else " "
+    charset = character_set(values.get(SPECIFIC_CHARACTER_SET, b""))
     identifiers = DicomIdentifiers(
-        _text(found.get(PATIENT_ID, b""), charset, padding),
-        *(_uid(found.get(tag, b"")) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)),
+        _text(values.get(PATIENT_ID, b""), charset, padding),
+        *(_uid(values.get(tag, b"")) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)),
     )
-    return identifiers, _uid(found.get(FRAME_OF_REFERENCE_UID, b""))
+    return identifiers, _uid(values.get(FRAME_OF_REFERENCE_UID, b""))
 
 
-_NEEDED: Final = frozenset(
-    {SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID}
-)
-_READ: Final = _NEEDED | {FRAME_OF_REFERENCE_UID}
+_NEEDED: Final = frozenset({PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
 _OPTIONAL: Final = frozenset({SPECIFIC_CHARACTER_SET, FRAME_OF_REFERENCE_UID})
-_ESCAPE: Final = 0x1B
+_READ: Final = _NEEDED | _OPTIONAL
 
 
 def _text(raw: bytes, charset: CharacterSet, padding: str) -> str:
-    # The value ends at an embedded NUL; trailing blanks are padding.
-    text = charset.decode(raw.split(b"\0", 1)[0])
+    # Trailing blanks are padding.
+    text = charset.decode_patient_id(raw)
     return text.rstrip(padding) if padding else text
 
 

@@ -139,7 +139,7 @@ def _scan_meta(head: bytes, start: int) -> tuple[list[Element], int]:
     An element that stands there again is passed over: the first meta information counts.
     """
     meta: list[Element] = []
-    known: set[int] = set()
+    last = -1
     position = start
     unpack = EXPLICIT_LITTLE.tag_vr_length.unpack_from
     while position + 8 <= len(head):
@@ -150,7 +150,7 @@ def _scan_meta(head: bytes, start: int) -> tuple[list[Element], int]:
         vr = SHORT_VRS.get(raw_vr)
         if vr is None:
             vr = LONG_VRS.get(raw_vr)
-            if vr is None and _TRANSFER_SYNTAX_UID in known:
+            if vr is None and last >= _TRANSFER_SYNTAX_UID:
                 break  # group 0002 again, inside a dataset of implicit VR
             if vr is None:
                 text = f"unknown VR in {describe_tag(group << 16 | number)}"
@@ -160,8 +160,9 @@ def _scan_meta(head: bytes, start: int) -> tuple[list[Element], int]:
         if value + length > len(head):
             raise HeadTooShortError
         tag = group << 16 | number
-        if tag not in known:
-            known.add(tag)
+        is_later = tag > last
+        if is_later or all(tag != known[0] for known in meta):
+            last = tag if is_later else last
             meta.append((tag, vr, position, value, value + length, None))
         position = value + length
     return meta, position

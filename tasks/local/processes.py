@@ -96,8 +96,12 @@ class _Pool(ProcessPoolExecutor):
         try:
             return super().submit(fn, *args, **kwargs)
         except OSError as error:
-            text = f"worker processes cannot be started: {os_error_text(error)}"
-            raise Unusable(f"{text}; they need memory, and a folder for temporary files (TMPDIR)") from None
+            raise _no_processes(error) from None
+
+
+def _no_processes(error: OSError) -> Unusable:
+    needs = "they need memory, a folder for temporary files (TMPDIR), and a /dev/shm that can be written"
+    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}")
 
 
 def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:
@@ -111,7 +115,7 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         arguments: Of start.
 
     Raises:
-        Unusable: The folder for temporary files has too long a name.
+        Unusable: The folder for temporary files has too long a name, or the system gives no semaphores.
 
     """
     folder = tempfile.gettempdir()
@@ -122,7 +126,10 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         )
     context = _Context()
     context.set_forkserver_preload(_PRELOADED)
-    return _Pool(workers, mp_context=context, initializer=start, initargs=arguments)
+    try:
+        return _Pool(workers, mp_context=context, initializer=start, initargs=arguments)
+    except OSError as error:  # no semaphore
+        raise _no_processes(error) from None
 
 
 def stop_pool(pool: ProcessPoolExecutor) -> None:

@@ -77,8 +77,8 @@ class SourceFile:
     body: bytes = field(init=False)
     body_size: int = field(init=False)
     fault: ScanError | None = field(init=False)
-    findings: Findings = field(init=False, default_factory=Findings)
-    is_rewritten: bool = field(init=False, default=False)
+    findings: Findings = field(init=False)
+    is_rewritten: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Find the layout.
@@ -90,7 +90,7 @@ class SourceFile:
         """
         self.layout = self._find_layout()
         self.body, self.body_size = self.head, self.size
-        self.fault = None
+        self.fault, self.is_rewritten = None, False
         if self.layout.deflated:
             self.body, self.fault = self._inflate()
             self.body_size = len(self.body)

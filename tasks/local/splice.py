@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.tags import SOP_CLASS_UID
+from deidflow.tasks.local.character_sets import DEFAULT
 from deidflow.tasks.local.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -28,8 +31,9 @@ from deidflow.tasks.local.encoding import (
     encoding_of,
     is_uncompressed,
 )
-from deidflow.tasks.local.parts import parts_size
+from deidflow.tasks.local.parts import MaskedSpan, parts_size
 from deidflow.tasks.local.subject import padded_uid
+from deidflow.tasks.local.values import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +53,11 @@ _MEDIA_STORAGE_SOP_CLASS_UID: Final = 0x00020002
 _MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _IMPLEMENTATION_CLASS_UID: Final = 0x00020012
+_GATHERED_BYTES: Final = 1 << 23
+_MASKED_BYTES: Final = 1 << 20
+"""A multiple of all widths of pixels."""
+
+_SHORTER: Final = "the source file became shorter while it was copied"
 _PREAMBLE: Final = bytes(128) + b"DICM"
 _TOO_LONG: Final = "SOPClassUID or TransferSyntaxUID is longer than any UID"
 
@@ -88,12 +97,23 @@ class Assembly:
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
+            elif isinstance(part, MaskedSpan):
+                yield from self._masked(part)
             elif part[1] <= at_hand:
                 yield body[part[0] : part[1]]
             elif part[1] - part[0] < _DIRECT_COPY_BYTES:
                 yield self.source.read(*part)
             else:
                 yield part
+
+    def _masked(self, span: MaskedSpan) -> Iterator[bytes]:
+        """Yield the bytes of a span piece by piece, its bits cleared."""
+        for start in range(span.start, span.end, _MASKED_BYTES):
+            stop = min(span.end, start + _MASKED_BYTES)
+            data = np.frombuffer(self.source.read(start, stop), "u1")
+            if len(data) < stop - start:
+                raise EOFError(_SHORTER)
+            yield (data & np.resize(np.frombuffer(span.mask, "u1"), len(data))).tobytes()
 
     def to_bytes(self) -> bytes:
         """Return the whole result (for files that fit into memory)."""
@@ -116,7 +136,7 @@ class Assembly:
             else:
                 gathered.append(piece)
                 size += len(piece)
-                if len(gathered) == _GATHERED_PARTS:
+                if len(gathered) == _GATHERED_PARTS or size > _GATHERED_BYTES:
                     _write_all(descriptor, gathered, size)
                     gathered, size = [], 0
         _write_all(descriptor, gathered, size)
@@ -136,8 +156,7 @@ def _copy(source: int, destination: int, start: int, end: int) -> None:
         # sendfile works between all file systems, copy_file_range does not.
         copied = os.sendfile(destination, source, start, min(end - start, _COPY_BYTES))
         if copied == 0:
-            message = "the source file became shorter while it was copied"
-            raise EOFError(message)
+            raise EOFError(_SHORTER)
         start += copied
 
 
@@ -194,10 +213,15 @@ def sop_class_of(source: SourceFile, elements: list[Element]) -> bytes | None:
 def _sop_class(source: SourceFile, own: bytes | None, rules: Rules) -> bytes:
     replaced = rules.values.get(SOP_CLASS_UID)
     if isinstance(replaced, str):
-        return padded_uid(replaced.replace(" ", ""))
+        return _new_uid(replaced)
     if own is not None:
         return padded_uid(own.decode("latin-1").strip(" \0"))
     return _meta_value(source, _MEDIA_STORAGE_SOP_CLASS_UID)
+
+
+def _new_uid(text: str) -> bytes:
+    """Return a value of Replace as the dataset gets it, written as text or as a data URI."""
+    return encode_value(SOP_CLASS_UID, "UI", text, DEFAULT, EXPLICIT_LITTLE)
 
 
 def _new_meta(source: SourceFile, own_class: bytes | None, rules: Rules, subject: Subject) -> bytes:

@@ -34,6 +34,7 @@ from deidflow.tasks.local.result_structure import check_structure, content_hash
 from deidflow.tasks.local.shared_identifiers import SharedIdentifiers
 from deidflow.tasks.local.store import relative_path
 from deidflow.tasks.local.uid_map import UidMap
+from deidflow.tasks.local.verified_pixels import check_pixels, hidden_bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -199,7 +200,9 @@ class Verifier:
 
     def _open_source(self, instance: PlannedInstance) -> BinaryIO:
         if self._settings.remote_source is None:
-            return open(os.path.join(self._settings.source, instance.path), "rb")  # noqa: PTH118, PTH123 (bytes)
+            above, _, name = bytes(instance.path).rpartition(b"/")
+            with open_folder(self._settings.source, above) as folder:
+                return os.fdopen(open_plain_file(folder, name), "rb")
         try:
             return io.BytesIO(self._settings.remote_source.read(instance.orthanc_id))
         except InstanceFailed:
@@ -220,7 +223,8 @@ class Verifier:
         if anonymized and self._settings.hardening:
             _check_nothing_left(request, source, result)
         if not _touches_pixels(request):
-            _check_pixels(source, source_file, result_file)
+            hidden = hidden_bits(source, request) if anonymized and self._settings.hardening else 0
+            check_pixels(source, source_file, result_file, hidden)
 
     def _compare_with_evidence(self, expected: Expected, result_file: BinaryIO) -> None:
         """Do what can be done when the source is gone, changed or not to be read."""
@@ -333,32 +337,6 @@ def _touches_pixels(request: Request) -> bool:
     return bool(request.settings.transcode) or any(
         path.tag >> 16 == _PIXEL_DATA_GROUP for path in (*request.edits.replace, *request.edits.remove)
     )
-
-
-def _check_pixels(source: Dataset, source_file: BinaryIO, result_file: BinaryIO) -> None:
-    """Compare from the pixel data on; when what stands behind it differs, the pixel data alone."""
-    if not _is_deflated(source) and _same_rest(source_file, result_file):
-        return
-    for file in (source_file, result_file):
-        file.seek(0)
-    before, after = dcmread(source_file, force=True), dcmread(result_file, force=True)
-    for keyword in _PIXEL_KEYWORDS:
-        old = before.get(keyword)
-        if old is not None and old != after.get(keyword):
-            raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
-
-
-def _is_deflated(dataset: Dataset) -> bool:
-    return bool(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID") == _DEFLATED)
-
-
-def _same_rest(first: BinaryIO, second: BinaryIO) -> bool:
-    while True:
-        one, other = first.read(_COMPARED_BYTES), second.read(_COMPARED_BYTES)
-        if one != other:
-            return False
-        if not one:
-            return True
 
 
 _verifier: Verifier | None = None

@@ -25,6 +25,7 @@ from deidflow.tasks.core.request import Operation, Request
 from deidflow.tasks.core.tags import PATIENT_NAME, Path
 from deidflow.tasks.local.editor import Editor
 from deidflow.tasks.local.index import identify
+from deidflow.tasks.local.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.processes import prepare_process
 from deidflow.tasks.local.rules import Rules, compile_rules
 from deidflow.tasks.local.shared_header import SharedHeaders
@@ -181,7 +182,10 @@ class Worker:
 
     def _open(self, instance: PlannedInstance) -> SourceFile:
         if self._settings.remote_source is not None:
-            return SourceFile.of_bytes(self._settings.remote_source.read(instance.orthanc_id))
+            try:
+                return SourceFile.of_bytes(self._settings.remote_source.read(instance.orthanc_id))
+            except InstanceFailed as problem:
+                raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
         path = os.path.join(self._settings.source, instance.path)  # noqa: PTH118 (bytes)
         return _open_unchanged(path, instance)
 
@@ -227,6 +231,8 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     elements = source.make_regular(elements, drops_opaque=rules.anonymizes)
     parts = editor.edit(elements, source.layout.encoding, source.body_size)
     headers.learn(source, elements, editor, subject)
+    if rules.drop_top_curves_and_overlays:
+        parts = without_overlay_bits(source, elements, parts, rules)
     return assemble(source, parts, sop_class_of(source, elements), rules, subject)
 
 

@@ -267,13 +267,13 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(demo_job: Job, what: s
     demo_job.write_manifest(demo_job.inventory()[:1])
     pipe = demo_job.root / "pipe"
     os.mkfifo(pipe, 0o600)
-    config = "job.yaml"
+    config = demo_job.root / "job.yaml"
     if what == "manifest":
         demo_job.write_config(manifest="pipe")
     elif what == "key_file":
         demo_job.write_config(pseudonyms={"key_file": "pipe"})
     else:
-        config = "pipe"
+        config = pipe
 
     done = demo_job.start("run", config).end(30)
 

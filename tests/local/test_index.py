@@ -14,7 +14,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.charset import decode_bytes
 
-from deidflow.tasks.core.identifiers import orthanc_id
+from deidflow.tasks.core.identifiers import dropped_byte, orthanc_id
 from deidflow.tasks.core.source import ProblemCode, SourceInstance, SourceProblem
 from deidflow.tasks.local.index import find_files, read_index_entries
 from tests.dicom_files import (
@@ -252,7 +252,11 @@ def test_order_is_fixed(tmp_path: Path) -> None:
         ("Люк ".encode("iso8859-5"), "ISO_IR 144", "Люк"),
         ("山田".encode("gb18030"), "GB18030", "山田"),
         (b"\x1b$B;3ED\x1b(B-1", "\\ISO 2022 IR 87", "山田-1"),
-        ("Jörg".encode("latin-1"), "NO SUCH SET", "Jörg"),
+        ("Jörg".encode("latin-1"), "NO SUCH SET", f"J{dropped_byte(0xF6)}rg"),
+        ("Jörg".encode("latin-1"), "ISO IR 100", f"J{dropped_byte(0xF6)}rg"),
+        ("Jörg".encode(), "iso_ir 192", "Jörg"),
+        ("Jörg".encode("latin-1"), "iso_ir 192", f"J{dropped_byte(0xF6)}rg"),
+        (b"J\x1b-A\xf6rg", "ISO 2022 IR 100\\ISO 2022 IR 144", "Jörg"),
     ],
 )
 def test_patient_id_as_orthanc_decodes_it(tmp_path: Path, raw: bytes, charset: str | None, expected: str) -> None:

@@ -8,15 +8,15 @@ import os
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import Server
 from tests.jobs import Job, files_of, instance_lines, read_csv
 from tests.orthanc_server import OrthancServer, installed
+from tests.prefect_api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,49 +29,10 @@ STOP_S = 20.0
 """What cancelling may take: Prefect's runner looks every three seconds whether the process has ended."""
 
 
-class Api:
-    """Prefect's API, as its user interface uses it."""
-
-    def __init__(self, job: Job) -> None:
-        """Take the address from a job's environment."""
-        self._client = httpx.Client(base_url=job.environment["PREFECT_API_URL"], timeout=30)
-
-    def close(self) -> None:
-        """Give back the connection."""
-        self._client.close()
-
-    def post(self, path: str, **body: Any) -> Any:
-        """Send a request."""
-        answer = self._client.post(path, json=body)
-        answer.raise_for_status()
-        return answer.json()
-
-    def runs(self, state: str) -> list[dict[str, Any]]:
-        """Return the flow runs in a type of state."""
-        return list(self.post("flow_runs/filter", flow_runs={"state": {"type": {"any_": [state]}}}))
-
-    def state(self, run: str) -> dict[str, Any]:
-        """Return the state of a flow run."""
-        answer = self._client.get(f"flow_runs/{run}")
-        return dict(answer.json()["state"])
-
-    def cancel(self, run: str) -> None:
-        """Do what the button Cancel does."""
-        self.post(f"flow_runs/{run}/set_state", state={"type": "CANCELLING"})
-
-    def wait_for_end(self, run: str) -> dict[str, Any]:
-        """Return the final state of a flow run."""
-        end = time.monotonic() + 60
-        while (state := self.state(run))["type"] not in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED"):
-            assert time.monotonic() < end, state
-            time.sleep(0.2)
-        return state
-
-
 @pytest.fixture
 def api(job: Job) -> Iterator[Api]:
     """The API of the suite's server."""
-    with contextlib.closing(Api(job)) as client:
+    with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as client:
         yield client
 
 
@@ -98,12 +59,7 @@ def serving(job: Job, api: Api) -> Iterator[str]:
     )
     log.close()
     try:
-        end = time.monotonic() + 90
-        while not (found := api.post("deployments/filter", deployments={"name": {"any_": [job.config["name"]]}})):
-            assert process.poll() is None, (job.root / "log.txt").read_text()
-            assert time.monotonic() < end
-            time.sleep(0.3)
-        yield found[0]["id"]
+        yield api.deployment(job.config["name"])
     finally:
         os.killpg(process.pid, signal.SIGINT)
         try:
@@ -140,7 +96,7 @@ def _assert_stopped(job: Job, run_dir: Path) -> None:
 def test_a_served_run_is_cancelled(served_job: Job, api: Api, moment: str) -> None:
     """Cancelled in the middle: state Cancelled, a report that says so, and `resume` finishes what is left."""
     with serving(served_job, api) as deployment:
-        run = api.post(f"deployments/{deployment}/create_flow_run")["id"]
+        run = api.start(deployment)
         if moment == "editing":
             _wait_for_results(served_job.destination, 100)
         else:
@@ -151,7 +107,7 @@ def test_a_served_run_is_cancelled(served_job: Job, api: Api, moment: str) -> No
         while not (run_dir / "summary.json").exists():
             assert time.monotonic() - cancelled_at < STOP_S
             time.sleep(0.1)
-        assert "CANCELLED" == api.wait_for_end(run)["type"]
+        assert "CANCELLED" == api.end_of(run)["type"]
 
     _assert_stopped(served_job, run_dir)
 
@@ -160,7 +116,7 @@ def test_a_run_of_the_command_is_cancelled(served_job: Job, api: Api) -> None:
     """The command notices that its run was cancelled in Prefect: exit code 130, with a report."""
     process = served_job.start("run", "job.yaml", "--run-id", "cancelled")
     _wait_for_results(served_job.destination, 100)
-    (run,) = (run for run in api.runs("RUNNING") if run["name"] == "cancelled")
+    (run,) = api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": ["cancelled"]})
     api.cancel(run["id"])
     done = process.end(STOP_S)
 
@@ -189,10 +145,10 @@ def test_a_served_run_on_an_orthanc_is_cancelled(job: Job, api: Api) -> None:
             schedule={"interval": 86400},
         )
         with serving(job, api) as deployment:
-            run = api.post(f"deployments/{deployment}/create_flow_run")["id"]
+            run = api.start(deployment)
             server.wait_for(420)
             api.cancel(run)
-            assert "CANCELLED" == api.wait_for_end(run)["type"]
+            assert "CANCELLED" == api.end_of(run)["type"]
             assert set() == {one["State"] for one in server.get("jobs?expand")} & {"Running", "Pending", "Paused"}
             (run_dir,) = (path for path in (job.root / "runs").iterdir() if path.is_dir())
             summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,12 +13,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import start_prefect_server
 from tests.jobs import DEMO_DATA, Job, read_csv
+from tests.prefect_api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,11 +81,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def test_serve_runs_twice_by_itself(scheduled: Job, strangers: bool) -> None:
     """Served with an interval of 5 s a config runs twice by itself, each run reconciled, whatever lies beside it."""
     if strangers:
-        for name in ("tasks.py", "flows/__init__.py", "uvicorn.py", "bulk_edit.py"):
+        for name in ("tasks.py", "flows/__init__.py", "bulk_edit.py"):
             path = scheduled.root / name
             path.parent.mkdir(exist_ok=True)
-            path.write_text("raise SystemExit('somebody else's file was imported')")
-    process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+            path.write_text("raise SystemExit('a file of somebody else was imported')")
+    process = _start(scheduled, PREFECT.with_name("deidflow"), "serve", "job.yaml")
     try:
         runs = _wait_for_runs(scheduled, 2, 90)
     finally:
@@ -127,7 +128,7 @@ def test_rows_that_are_not_done_are_no_crash(scheduled: Job) -> None:
     process = _start(scheduled, *scheduled.command("serve", "job.yaml"), PREFECT_LOGGING_LEVEL="INFO")
     try:
         runs = _wait_for_runs(scheduled, 1, 90)
-        states = _wait_for_states(scheduled, {"Partial"})
+        states = _wait_for_states(scheduled, "Partial")
     finally:
         _stop(process)
 
@@ -144,7 +145,7 @@ def test_an_invalid_manifest_is_no_crash(scheduled: Job) -> None:
     scheduled.manifest.write_text("orthanc_id\nnot-an-id\n")
     process = _start(scheduled, *scheduled.command("serve", "job.yaml"), PREFECT_LOGGING_LEVEL="INFO")
     try:
-        states = _wait_for_states(scheduled, {"Invalid"})
+        states = _wait_for_states(scheduled, "Invalid")
     finally:
         _stop(process)
 
@@ -166,26 +167,21 @@ def test_who_reaches_the_api_chooses_no_config(scheduled: Job) -> None:
     scheduled.write_config(**scheduled.config | {"schedule": {"interval": 86400}})
     process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
     try:
-        with httpx.Client(base_url=scheduled.environment["PREFECT_API_URL"], timeout=30) as api:
-            deployment = _deployment(api)
-            wrong = api.post(f"deployments/{deployment}/create_flow_run", json={"parameters": {"run_dir": "x"}})
-            assert 409 == wrong.status_code
+        with contextlib.closing(Api(scheduled.environment["PREFECT_API_URL"])) as api:
+            deployment = api.deployment("everyfive")
+            unknown = {"parameters": {"run_dir": "x"}}
+            assert 409 == api.ask("POST", f"deployments/{deployment}/create_flow_run", unknown).status_code
+            script = {"prefect.deployments.steps.run_shell_script": {"script": f"touch {scheduled.root / 'taken'}"}}
             change = {
                 "entrypoint": f"{scheduled.root / 'evil.py'}:bulk_edit",
                 "path": str(scheduled.root),
-                "pull_steps": [
-                    {"prefect.deployments.steps.run_shell_script": {"script": f"touch {scheduled.root / 'taken'}"}}
-                ],
+                "pull_steps": [script],
             }
-            api.patch(f"deployments/{deployment}", json=change)
-            states = []
-            for config in (str(evil), "evil"):
-                body = {"parameters": {"config": config}, "state": {"type": "SCHEDULED"}}
-                run = api.post(f"deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"]
-                states.append(_end_of(api, run))
-            run = api.post(f"deployments/{deployment}/create_flow_run", json={}).raise_for_status().json()["id"]
-            api.post(f"flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
-            _end_of(api, run)
+            api.ask("PATCH", f"deployments/{deployment}", change)
+            states = [api.end_of(api.start(deployment, config=config)) for config in (str(evil), "evil")]
+            cancelled = api.start(deployment)
+            api.cancel(cancelled)
+            api.end_of(cancelled)
     finally:
         _stop(process)
 
@@ -218,6 +214,27 @@ def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.Tem
     assert "Traceback" not in (scheduled.root / "log.txt").read_text()
 
 
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_a_server_that_refuses_the_login_is_told_as_such(
+    scheduled: Job, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Exit code 3, the address, and which variable is to be set."""
+    home = tmp_path_factory.mktemp("locked") / "home"
+    home.mkdir()
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "admin:secret")
+    server, port = start_prefect_server(home).split()
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING")
+    scheduled.environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    try:
+        done = scheduled.start(command, "job.yaml").end()
+    finally:
+        os.kill(int(server), signal.SIGTERM)
+
+    assert 3 == done.code, done.err
+    assert f"http://127.0.0.1:{port}/api refuses the login (401); set PREFECT_API_AUTH_STRING" in done.err
+    assert "Traceback" not in done.err
+
+
 def _wait_for_words(job: Job, words: str) -> None:
     deadline = time.monotonic() + 90
     while words not in (said := (job.root / "log.txt").read_text()):
@@ -225,35 +242,13 @@ def _wait_for_words(job: Job, words: str) -> None:
         time.sleep(0.2)
 
 
-def _wait_for_states(job: Job, names: set[str]) -> set[tuple[str, str]]:
-    """Wait until a run of the job's deployment has ended in a state of these names; return all the final states."""
-    deadline = time.monotonic() + 60
-    with httpx.Client(base_url=job.environment["PREFECT_API_URL"], timeout=30) as api:
+def _wait_for_states(job: Job, name: str) -> set[tuple[str, str]]:
+    """Wait until a run of the job's deployment has ended in a state of this name; return type and name of all such."""
+    deadline = time.monotonic() + 90
+    with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as api:
+        deployment = api.deployment("everyfive")
         while time.monotonic() < deadline:
-            body = {
-                "flow_runs": {"state": {"name": {"any_": sorted(names)}}, "deployment_id": {"any_": [_deployment(api)]}}
-            }
-            if found := api.post("flow_runs/filter", json=body).raise_for_status().json():
+            if found := api.runs(state={"name": {"any_": [name]}}, deployment_id={"any_": [deployment]}):
                 return {(run["state"]["type"], run["state"]["name"]) for run in found}
             time.sleep(0.3)
     return set()
-
-
-def _deployment(api: httpx.Client) -> str:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        body = {"deployments": {"name": {"any_": ["everyfive"]}}}
-        if found := api.post("deployments/filter", json=body).raise_for_status().json():
-            return str(found[0]["id"])
-        time.sleep(0.3)
-    pytest.fail("nothing is served")
-
-
-def _end_of(api: httpx.Client, run: str) -> dict[str, str]:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        state: dict[str, str] = api.get(f"flow_runs/{run}").raise_for_status().json()["state"]
-        if state["type"] in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED"):
-            return state
-        time.sleep(0.3)
-    pytest.fail("the run does not end")

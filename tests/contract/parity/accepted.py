@@ -44,7 +44,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "DeidentificationMethod",
-        "names deidflow, always with the profile; Orthanc 1.10.1 leaves it out when there are Replace, Keep or Remove",
+        "names deidflow beside earlier steps; Orthanc overwrites them, and 1.10.1 leaves it out when there are edits",
         conditions.deidentification_method,
     ),
     Accepted(
@@ -121,6 +121,16 @@ ACCEPTED: Final = (
         conditions.object_of_the_run,
     ),
     Accepted(
+        "PatientIdentityRemoved",
+        "says NO where the request keeps or gives back the original name or ID",
+        conditions.untrue_claim,
+    ),
+    Accepted(
+        "digital signatures",
+        "and trailing padding go, since no signature would fit; Orthanc leaves them in modify and under 2008",
+        conditions.signatures,
+    ),
+    Accepted(
         "lookup tables",
         "can be given as bytes, Orthanc refuses them; since 1.13.0 palettes and overlays, too (OW, read as numbers)",
         requests.lookup_table,
@@ -147,7 +157,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "syntaxes without a codec",
-        "are refused before any work (JPEG and JPEG-LS with the extra `codecs` alone); Orthanc writes them",
+        "are refused before any work (JPEG and JPEG 2000 with loss); Orthanc writes them",
         requests.without_codec,
     ),
     Accepted(

@@ -112,9 +112,8 @@ def lose_the_last_fragment(patch: Patch) -> None:
 
     def lose(self: editor.Editor, *args: Any) -> list[Part]:
         parts = edit(self, *args)
-        start, end = parts.pop()
-        assert isinstance(start, int)
-        assert isinstance(end, int)
+        last = parts.pop()
+        start, end = last[0], last[1]
         return [*parts, (start, end - 20), (end - 8, end)]
 
     patch.setattr(editor.Editor, "edit", lose)
