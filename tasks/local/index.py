@@ -130,9 +130,10 @@ def _read_entry(
 def _entry(
     path: bytes, source: SourceFile, status: os.stat_result, shared: SharedIdentifiers, *, with_attributes: bool
 ) -> SourceInstance | SourceProblem:
-    found = None if with_attributes else shared.recall(source)
-    if found is not None:
-        return _instance(path, source, status, *found)
+    known = None if with_attributes else shared.recall(source)
+    if known is not None:
+        return _instance(path, source, status, *known)
+    found: dict[int, Element] = {}
     elements: list[Element] = []
     damaged = is_ordinary = False
     try:
