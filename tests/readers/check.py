@@ -92,7 +92,9 @@ def _check_batch(part: tuple[int, range, bool]) -> Tally:
                     results[name] = (number, oddities)
                     if with_dcmdump:
                         Path(folder, name).write_bytes(result)
-                    tally.faults += [(number, reader, oddities) for reader in _readers_that_find_names(result)]
+                    tally.faults += [
+                        (number, reader, oddities) for reader in _readers_that_find_names(drawn.data, result)
+                    ]
                 for oddity in ("", *drawn.oddities):
                     tally.outcomes[oddity, outcome] += 1
         if with_dcmdump and results:
@@ -102,19 +104,27 @@ def _check_batch(part: tuple[int, range, bool]) -> Tally:
     return tally
 
 
-def _readers_that_find_names(result: bytes) -> Iterator[str]:
+def _shown_by_pydicom(data: bytes) -> str | None:
+    """Return all that pydicom shows of a file, None when it cannot read it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return str(dcmread(io.BytesIO(data), force=True))
+        except Exception:  # noqa: BLE001 (whatever pydicom says)
+            return None
+
+
+def _readers_that_find_names(source_data: bytes, result: bytes) -> Iterator[str]:
     with SourceFile.of_bytes(result) as source:
         raw = result + (source.body if source.layout.deflated else b"")
     if MARKER in raw or MARKER.decode().encode("utf-16-be")[1:] in raw:
         yield "raw bytes"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            text = str(dcmread(io.BytesIO(result), force=True))
-        except Exception:  # noqa: BLE001 (whatever pydicom says)
-            yield "pydicom cannot read it"
-            return
-    if MARKER.decode() in text:
+    text = _shown_by_pydicom(result)
+    if text is None:
+        # It cannot read the little endian items of a big endian file either (PS3.5 6.2.2 note 2).
+        if _shown_by_pydicom(source_data) is not None:
+            yield "pydicom, which reads the source and not the result"
+    elif MARKER.decode() in text:
         yield "pydicom"
 
 
