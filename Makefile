@@ -16,7 +16,7 @@ FUZZ_ARGS   ?= --count 200000 --seed 1
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
 LOCK_ARGS   ?=
 
-# Where a newer Orthanc lives: named, or put into a folder of its own on the first use (Debian, as root).
+# Where newer Orthancs live: named, or put each into a folder of its own on the first use (Debian, as root).
 ROOTS = DEIDFLOW_TEST_ORTHANC_ROOTS="$${DEIDFLOW_TEST_ORTHANC_ROOTS:-$$(tests/tools/install_orthanc.sh)}"
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
@@ -50,7 +50,7 @@ orthanc:
 			apt-get install -y -qq --no-install-recommends orthanc >/dev/null; \
 	else echo "NO ORTHANC: every test against a real server is skipped. Debian: apt-get install orthanc" >&2; fi
 
-test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1 and 1.12, and their rarer moments (10 minutes)
+test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1, 1.12.7 and 1.13.0, and Orthanc's own tests (20 minutes)
 	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
 test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
@@ -65,7 +65,7 @@ test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes 
 test-readers: $(STAMP)  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (5 minutes)
 	$(BIN)/python -m tests.readers $(READERS_ARGS)
 
-test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
+test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (15 minutes)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity
 
 lint: $(STAMP)  ## style, format and types; changes nothing

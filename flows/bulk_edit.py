@@ -1,28 +1,37 @@
 """The flow: load -> plan -> apply every chunk -> reconcile -> publish.
 
-What is done is in ``tasks``; here is only the order.
+What is done is in ``tasks``; here is only the order, and in which of Prefect's states a run ends.
 
 Public names: ``bulk_edit``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import threading
 import time
 from concurrent.futures import wait
+from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from prefect import flow
-from prefect.states import Completed, Failed
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.exceptions import CancelledRun, FailedRun
+from prefect.settings import get_current_settings
+from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from deidflow.flows.signals import stopping, was_pressed
+from deidflow.flows.environment import served_configs
+from deidflow.flows.signals import ending, stopping, was_stopped
 from deidflow.tasks.apply import apply
 from deidflow.tasks.chunks import give_up, instances_to_do, open_chunks
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.garbage import relax_collector
 from deidflow.tasks.engines import open_engine
-from deidflow.tasks.live import Live, going_live
+from deidflow.tasks.live import Live, going_live, handed_over
 from deidflow.tasks.load import load
 from deidflow.tasks.plan import plan
 from deidflow.tasks.progress import make_progress
@@ -32,25 +41,31 @@ from deidflow.tasks.reports import note_seconds
 from deidflow.tasks.retries import retrying
 from deidflow.tasks.run_folder import open_run
 from deidflow.tasks.safe_errors import safely
+from deidflow.tasks.served import find_served
 from deidflow.tasks.space import missing_space
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from prefect import Task
     from prefect.client.schemas.objects import State
     from prefect.futures import PrefectConcurrentFuture
 
     from deidflow.tasks.run_folder import Run
 
-_POLL_S = 0.2
-_PATIENCE_S = 3.0
+_POLL_S: Final = 0.2
+_PATIENCE_S: Final = 3.0
 """For chunks that are at work when the run is stopped: Ctrl-C is to take less than 5 s in all."""
+
+_WATCH_S: Final = 1.0
+"""Between two questions whether a run was cancelled in Prefect."""
 
 
 class _Threads(ThreadPoolTaskRunner[Any]):
     """Does not wait, when a run is stopped, for threads that sleep before they try a chunk again."""
 
     def __exit__(self, *details: object) -> None:
-        if was_pressed() and self._executor is not None:
+        if was_stopped() and self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
         super().__exit__(*details)
@@ -61,30 +76,56 @@ _THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=4)
 
 
 @flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
-def bulk_edit(config: str = "", run_dir: str = "") -> State[Any]:
-    """Do a whole job, or what is left of one.
+def bulk_edit(config: str = "") -> State[Any]:
+    """Do a whole job, or what is left of the one that the command hands over.
 
     Args:
-        config: Path of a config file, for a new run; a schedule gives this.
-        run_dir: Path of a run folder with a frozen plan; the command line gives this.
+        config: Of a deployment: the name of a config that it is served with. Called from Python: path of a config.
 
     Returns:
-        COMPLETED when everything is reconciled, else FAILED; made from the ledger, not from the task runs.
+        Made from the ledger, not from the task runs: Completed when everything is reconciled; Partial (of type FAILED)
+        when some rows are not done; Invalid and Unusable (FAILED) as the exit codes 2 and 3; Cancelled.
 
     """
     relax_collector()
+    deployed = _is_deployed()
+    if deployed:
+        _log_endings_without_traceback()
     try:
-        if bool(config) == bool(run_dir):
-            raise InvalidInput("give either config or run_dir")
-        with stopping() as stop:
-            run = safely(open_run)(Path(run_dir or plan(load(config))))
+        folder = handed_over() or Path(plan(load(_config_file(config, deployed=deployed))))
+        with stopping(for_good=deployed) as stop, _noticing_cancellation(stop):
+            run = safely(open_run)(folder)
             run.stop = stop
             try:
                 return safely(_work)(run)
             finally:
                 run.close()
+                if deployed and stop.is_set():
+                    ending(0)  # threads that sleep before another attempt are not waited for
     except DeidflowError as error:
-        return Failed(message=str(error))
+        return _ended_by(error, str(error))
+
+
+def _is_deployed() -> bool:
+    """Whether this run was made through Prefect's API, by somebody who gave its parameters."""
+    context = FlowRunContext.get()
+    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
+
+
+def _config_file(config: str, *, deployed: bool) -> str:
+    allowed = served_configs()
+    if deployed or allowed is not None:
+        return str(safely(find_served)(config, allowed))
+    if not config:
+        raise InvalidInput("give config: the path of a config file")
+    return config
+
+
+def _ended_by(error: DeidflowError, message: str) -> State[Any]:
+    """Return the state of a run that an error ended."""
+    if isinstance(error, Interrupted):
+        return Cancelled(message=message)
+    return Failed(name="Invalid" if isinstance(error, InvalidInput) else "Unusable", message=message)
 
 
 def _work(run: Run) -> State[Any]:
@@ -93,29 +134,76 @@ def _work(run: Run) -> State[Any]:
         live = Live(run, progress)
         with going_live(live) as name:
             try:
-                with open_engine(run) as live.engine:
+                with open_engine(run) as live.engine, _settling(live):
                     _apply_all(live, name)
                     if live.failure is None:
                         _reconcile(live, name)
             except DeidflowError as error:
                 live.failure = live.failure or error
-            except BaseException:
-                # A cancelled flow run: tasks look at the flag and end; what is done stays done.
-                run.stop.set()
-                raise
             finally:
                 live.engine = None
-            publish(name, return_state=True)
+                publish(name, return_state=True)
     if live.failure is not None:
         message = str(live.failure)
         if isinstance(live.failure, Unusable):
             message += missing_space(run, message)
         if not isinstance(live.failure, Interrupted):
             run.ledger.set_meta("unusable", message)
-        return Failed(message=message)
+        return _ended_by(live.failure, message)
     if live.verdict is not None and live.verdict.reconciled:
         return Completed(message="everything reconciled")
-    return Failed(message="some rows are not done; see the report")
+    return Failed(name="Partial", message="some rows are not done; see the report")
+
+
+@contextlib.contextmanager
+def _settling(live: Live) -> Iterator[None]:
+    """Let tasks that are at work come to their end before engine and ledger close, whatever ends the block."""
+    try:
+        yield
+    except BaseException:
+        live.run.stop.set()
+        _let_end(live)
+        raise
+
+
+@contextlib.contextmanager
+def _noticing_cancellation(stop: threading.Event) -> Iterator[None]:
+    """Set a flag when this run is cancelled in Prefect, by its UI or API; nobody else tells a run of the command."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or not get_current_settings().api.url:
+        yield  # the server is this process's own, and nobody knows of it
+        return
+    run_id = context.flow_run.id
+    ended = threading.Event()
+
+    def watch() -> None:
+        with get_client(sync_client=True) as client:
+            while not ended.wait(_WATCH_S):
+                # A server that is away for a while, or for good, is told by what needs it.
+                with contextlib.suppress(Exception):
+                    state = client.read_flow_run(run_id).state
+                    if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                        stop.set()
+                        return
+
+    threading.Thread(target=copy_context().run, args=(watch,), daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+class _WithoutTraceback(logging.Filter):
+    """Drops what Prefect logs of a run that has returned how it ended; its state is logged anyway."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], FailedRun | CancelledRun))
+
+
+def _log_endings_without_traceback() -> None:
+    """Keep Prefect from calling rows that are not done an unexpected exception, in this process of a deployment."""
+    for name in ("prefect.flow_runs", "prefect.engine"):
+        logging.getLogger(name).addFilter(_WithoutTraceback())
 
 
 def _apply_all(live: Live, name: str) -> None:
@@ -138,24 +226,25 @@ def _apply_all(live: Live, name: str) -> None:
 
 
 def _reconcile(live: Live, name: str) -> None:
-    """Read the results back."""
-    if not _wait(live, [_submitted(retrying(reconcile, live.run.config.execution), name)]):
-        live.failure = Interrupted("the run was stopped")
+    """Read the results back; a verification that was stopped proves nothing, however far it was."""
+    _wait(live, [_submitted(retrying(reconcile, live.run.config.execution), name)])
+    if live.run.stop.is_set():
+        live.failure = live.failure or Interrupted("the run was stopped")
 
 
 def _submitted(task: Task[..., Any], *arguments: object) -> PrefectConcurrentFuture[Any]:
     return cast("PrefectConcurrentFuture[Any]", task.submit(*arguments))
 
 
-def _wait(live: Live, futures: list[PrefectConcurrentFuture[Any]]) -> bool:
-    """Wait for all tasks, and return whether they ended.
-
-    Once the run is to stop, only those at work are waited for, not those that sleep before a retry.
-    """
+def _wait(live: Live, futures: list[PrefectConcurrentFuture[Any]]) -> None:
+    """Wait for all tasks; once the run is to stop, only for those at work, not those that sleep before a retry."""
     waiting = {future.wrapped_future for future in futures}
     while waiting and not live.run.stop.is_set():
         _, waiting = wait(waiting, timeout=_POLL_S)
+    _let_end(live)
+
+
+def _let_end(live: Live) -> None:
     end = time.monotonic() + _PATIENCE_S
     while live.at_work and time.monotonic() < end:
         time.sleep(_POLL_S)
-    return all(future.done() for future in waiting)

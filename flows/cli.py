@@ -16,9 +16,10 @@ import click
 from deidflow.flows import plan_view
 from deidflow.flows.environment import prepare_prefect
 from deidflow.flows.signals import EXIT_INTERRUPTED, ending, leave, take_over
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable, printable
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.safe_errors import frames
+from deidflow.tasks.settings import runs_dir_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,25 +119,37 @@ def inventory(source: str, output: Path, level: str, *, include_results: bool) -
     write_inventory_of(source, output, Level(level), include_results=include_results)
 
 
+_run_override = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change what may differ between attempts, such as source.folder and destination.folder (of the same content), "
+    "destination.overwrite, verify, execution.workers. May be repeated.",
+)
+
+
 @cli.command()
 @click.argument("run_dir", type=_FOLDER)
-def resume(run_dir: Path) -> None:
+@_run_override
+def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
     """Finish an interrupted or partly failed run; what is done is not done again."""
     take_over()
     from deidflow.flows.running import resume_run  # noqa: PLC0415 (imports Prefect)
 
-    code = resume_run(run_dir)
+    code = resume_run(run_dir, overrides)
     ending(code)
     sys.exit(code)
 
 
 @cli.command()
 @click.argument("run_dir", type=_FOLDER)
-def verify(run_dir: Path) -> None:
+@_run_override
+def verify(run_dir: Path, overrides: tuple[str, ...]) -> None:
     """Read the results of a run back and check them against the sources and the report."""
     from deidflow.flows.run_views import verify_run  # noqa: PLC0415 (imports pandas)
 
-    sys.exit(verify_run(run_dir))
+    sys.exit(verify_run(run_dir, overrides))
 
 
 @cli.command()
@@ -152,7 +165,7 @@ def report(run_dir: Path) -> None:
 @click.argument("configs", type=_FOLDER, nargs=-1, required=True)
 def serve(configs: tuple[Path, ...]) -> None:
     """Run each config on the schedule that it names, on a Prefect server, until stopped."""
-    prepare_prefect()
+    prepare_prefect(runs_dir_of(configs[0]))
     from deidflow.flows.serve import serve_configs  # noqa: PLC0415 (imports Prefect)
 
     serve_configs(configs)
@@ -203,4 +216,4 @@ def _explained(error: BaseException, code: int, *, debug: bool) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 (the user's terminal)
+    print(printable(text), file=sys.stderr)  # noqa: T201 (the user's terminal)

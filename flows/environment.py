@@ -1,16 +1,32 @@
-"""What Prefect must find in the environment before it is imported; a user's own settings win.
+"""What Prefect must find in the environment before it is imported, and what of its private interfaces is used.
 
-Public names: ``prepare_prefect``, ``stop_own_server``.
+A user's own settings win.
+
+Public names: ``prepare_prefect``, ``prepare_temporary``, ``contain_own_server``, ``stop_own_server``, ``refusal``,
+``served_configs``, ``serve_only``,
+``SERVED``.
 """
 
 from __future__ import annotations
 
-import contextlib
+import importlib
+import logging
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from deidflow.tasks.core.errors import Unusable, os_error_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SERVED: Final = "DEIDFLOW_CONFIGS"
+"""Environment variable with the paths of the configs that deployments may run: files, and folders of ``*.yaml``."""
+
+_HOME: Final = "PREFECT_HOME"
 _DEFAULTS: Final = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -20,16 +36,162 @@ _DEFAULTS: Final = {
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }
+_SERVER_VARIABLES: Final = (
+    "PREFECT_",
+    "DO_NOT_TRACK",
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "TZ",
+    "XDG_",
+    "VIRTUAL_ENV",
+)
+"""Beginnings of the names that Prefect's temporary server gets; keys and passwords have names of the user's choice."""
 
 
-def prepare_prefect() -> None:
-    """Set Prefect's home to the user's state folder, and quiet, private defaults."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    home = Path(os.environ.setdefault("PREFECT_HOME", str(state / "deidflow" / "prefect")))
-    with contextlib.suppress(OSError):  # Prefect says itself what is wrong with it
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+_REFUSED: Final = (401, 403)
+
+
+def prepare_prefect(runs_dir: Path | None = None) -> None:
+    """Give Prefect a home of its own, quiet and private defaults, and all programs a folder for temporary files.
+
+    Args:
+        runs_dir: Where a home is made when the user has none that can be written, as in a container; ``runs`` in the
+            current folder when left out.
+
+    Raises:
+        Unusable: No home can be made.
+
+    """
+    runs_dir = runs_dir or Path.cwd() / "runs"
+    prepare_temporary(runs_dir)
+    home = os.environ.get(_HOME)
+    if home is None:
+        home = next((str(folder) for folder in _state_folders() if _is_ours(folder)), None)
+        home = home or str(runs_dir / ".prefect")
+    try:
+        _make_private(Path(home))
+    except OSError as error:
+        text = f"Prefect's home {home} cannot be used: {os_error_text(error)}"
+        raise Unusable(f"{text}; set {_HOME} to a folder that can be written") from None
+    os.environ[_HOME] = home
+    try:
+        Path.home()
+    except RuntimeError:  # no HOME, and no entry for this user: Prefect's plug-ins ask for it nevertheless
+        os.environ["HOME"] = home
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def prepare_temporary(folder: Path) -> None:
+    """Have temporary files made in a folder where the system has no place for them, as on a read-only root.
+
+    Args:
+        folder: One that can be written, made when it is missing.
+
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        place = folder / ".temporary"
+        try:
+            _make_private(place)
+        except OSError as error:
+            text = f"no folder for temporary files: {place} cannot be used: {os_error_text(error)}"
+            raise Unusable(f"{text}; set TMPDIR to a folder that can be written") from None
+        os.environ["TMPDIR"] = tempfile.tempdir = str(place)
+
+
+def _state_folders() -> list[Path]:
+    """Return where the user's state may be kept, best first (XDG Base Directory Specification 0.8)."""
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return [Path(state) / "deidflow" / "prefect"]
+    home = os.environ.get("HOME")
+    return [Path(home) / ".local" / "state" / "deidflow" / "prefect"] if home else []
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is there or can be made, and can be written."""
+    try:
+        _make_private(folder)
+    except OSError:
+        return False
+    return True
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def serve_only(paths: Iterable[Path]) -> None:
+    """Let the deployments of this process and of those that it starts run these configs, and no others."""
+    os.environ[SERVED] = os.pathsep.join(str(path.absolute()) for path in paths)
+
+
+def served_configs() -> list[Path] | None:
+    """Return the configs that deployments may run, None when nobody has said."""
+    value = os.environ.get(SERVED)
+    if value is None:
+        return None
+    found: list[Path] = []
+    for name in filter(None, value.split(os.pathsep)):
+        path = Path(name)
+        found += sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
+    return found
+
+
+def contain_own_server() -> None:
+    """Change how Prefect starts a server for one process alone, where there is no other; imports Prefect.
+
+    The server gets a session of its own, so that Ctrl-C in a terminal does not end it before the run that reports to
+    it. It ends with this process, however that dies. And it does not get the environment of this process, which holds
+    the key and passwords. Prefect 3.8 and 3.9 have no public way to ask for any of it.
+    """
+    if not _settings().api.url:
+        server: Any = importlib.import_module("prefect.server.api.server").SubprocessASGIServer
+        server._run_uvicorn_command = _start_server  # noqa: SLF001
+        # Events that such a server does not get any more in the end are nobody's loss, and their tracebacks no news.
+        logging.getLogger("prefect.events").setLevel(logging.CRITICAL)
+
+
+def _settings() -> Any:
+    return importlib.import_module("prefect.settings").get_current_settings()
+
+
+def _start_server(server: Any) -> subprocess.Popen[bytes]:
+    """Take the place of ``SubprocessASGIServer._run_uvicorn_command``."""
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(_SERVER_VARIABLES)}
+    own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    arguments = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(server.port)]
+    # Our end of the pipe is never written to; the system closes it when this process ends.
+    theirs, _ = os.pipe()
+    try:
+        return subprocess.Popen(  # noqa: S603 (this Python, and no word of a user)
+            # -P: nothing is imported from the folder where the command was started
+            [sys.executable, "-P", "-m", "deidflow.flows.bound", "uvicorn", *arguments, "--log-level", "error"],
+            env={**inherited, **own, **_settings().to_environment_variables(exclude_unset=True)},
+            stdin=theirs,
+            start_new_session=True,
+        )
+    finally:
+        os.close(theirs)
+
+
+def refusal(error: BaseException | None) -> str:
+    """Say that a Prefect server does not let this process in, "" when an error is another one."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status not in _REFUSED:
+        return ""
+    return (
+        f"the Prefect server at {_settings().api.url} refuses the login ({status}); set PREFECT_API_AUTH_STRING "
+        "(USER:PASSWORD, of a server of your own) or PREFECT_API_KEY (Prefect Cloud) to what it asks for"
+    )
 
 
 def stop_own_server() -> None:

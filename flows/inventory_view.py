@@ -6,6 +6,7 @@ Public names: ``write_inventory_of``.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ def write_inventory_of(source: str, output: Path, level: Level, *, include_resul
 
     """
     problems: Counter[str] = Counter()
+    warnings: list[str] = []
     with make_progress() as progress:
         if source.startswith(("http://", "https://")):
             found: Iterator[SourceInstance | SourceProblem] = read_server_inventory(source, level, progress)
@@ -38,10 +40,12 @@ def write_inventory_of(source: str, output: Path, level: Level, *, include_resul
             found = read_source(source, os.cpu_count() or 1, progress, with_attributes=True)
         records = _instances(found, problems, include_results=include_results)
         try:
-            rows = write_inventory(records, level, output)
+            rows = write_inventory(records, level, output, warnings.append)
         except OSError as error:
             raise Unusable(f"{output} cannot be written: {os_error_text(error)}") from None
     print(f"{rows} rows written to {output}")  # noqa: T201
+    for text in warnings:
+        print(f"warning: {output}, {text}", file=sys.stderr)  # noqa: T201
     for code, count in sorted(problems.items()):
         print(f"{count} files not used: {code}")  # noqa: T201
 

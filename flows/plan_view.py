@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import InvalidInput, Problem, printable
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.freeze import prepare
+from deidflow.tasks.orthanc.marks import added_names
+from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import check_run_id
 from deidflow.tasks.samples import sample_differences
-from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +46,7 @@ def show_plan(  # noqa: PLR0913 (the command's options)
         InvalidInput: With every problem.
 
     """
-    config = load_config(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
+    config = load_checked(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
     if run_id is not None:
         check_run_id(run_id)
     if diff and config.engine == "orthanc":
@@ -73,6 +75,9 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
     others = "".join(f", {count} {verdict}" for verdict, count in sorted(rows.items()))
     if ledger.meta("server_version"):
         _print(f"server:           Orthanc {ledger.meta('server_version')}")
+    if ledger.meta("server_makes_room"):
+        text = "the server deletes its oldest patients when it is full (MaximumPatientCount, MaximumStorageSize)"
+        _print(f"WARNING:          {text}: sources and results may vanish while a run works")
     _print(f"rows:             {planned} planned{others}")
     counts = ledger.select(
         "SELECT count(*), count(DISTINCT s.series), count(DISTINCT s.study), count(DISTINCT s.patient),"
@@ -80,6 +85,8 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
     )[0]
     _print(f"to edit:          {counts[0]} instances, {counts[1]} series, {counts[2]} studies, {counts[3]} patients")
     _print(f"                  {(counts[5] or 0) / 1e6:,.1f} MB to {_destination(config)}")
+    for note in ledger.meta("notes") or ():
+        _print(f"note:             {note}")
     for reason, count in ledger.select(
         "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
     ):
@@ -116,7 +123,16 @@ def _changes(request: Request, config: Config) -> str:
     else:
         level = request.level()
         parts = [f"identifiers new from {level} down"]
+    if config.engine == "orthanc":
+        parts += [f"{name} by deidflow" for name in added_names(request)]
     edits = request.edits
+    identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
+    if identifying and request.operation is Operation.ANONYMIZE:
+        names = " and ".join(sorted(describe_tag(tag) for tag in identifying))
+        claim = "PatientIdentityRemoved says NO" if config.engine == "local" else "the server says the opposite"
+        parts.append(f"PATIENTS REMAIN IDENTIFIED by {names} ({claim})")
+    if request.operation is Operation.MODIFY and config.engine == "local":
+        parts.append("digital signatures, which no longer fit, are removed")
     for name, paths in (("replace", edits.replace), ("remove", edits.remove), ("keep", edits.keep)):
         if paths:
             parts.append(f"{name} {', '.join(path.describe() for path in paths)}")
@@ -140,4 +156,4 @@ def _show_chunks(ledger: Ledger) -> None:
 
 
 def _print(text: str) -> None:
-    print(text)  # noqa: T201 (the command's output)
+    print(printable(text))  # noqa: T201 (the command's output)

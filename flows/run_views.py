@@ -9,15 +9,16 @@ import filecmp
 import tempfile
 from pathlib import Path
 
+from deidflow.flows.environment import prepare_temporary
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.locks import lock_folder
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report_files import write_reports
-from deidflow.tasks.core.verdict import verdict
+from deidflow.tasks.core.verdict import not_compared, verdict
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.reports import publish_reports
-from deidflow.tasks.run_folder import SCRATCH_PREFIX, open_run
+from deidflow.tasks.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, require_own_folder
 from deidflow.tasks.verification import verify_results
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "failures.csv", "source_problems.csv")
@@ -37,23 +38,32 @@ def report_run(folder: Path) -> int:
     return result.exit_code
 
 
-def verify_run(folder: Path) -> int:
+def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     """Read all results of a run back; return 0 when they and the report are what they should be, else 1.
 
-    What is found to be wrong is noted in the ledger, so that ``resume`` mends it and ``report`` shows it.
+    What is found to be wrong is noted in the ledger and taken out of the destination, so that ``resume`` mends it and
+    ``report`` shows it; what is back and right is done again.
+
+    Args:
+        folder: Of the run.
+        overrides: ``KEY=VALUE`` of each ``--set``, see ``open_run``.
+
     """
     folder = _run_folder(folder)
     with lock_folder(folder, "the run"):
-        run = open_run(folder)
+        run = open_run(folder, overrides)
         try:
             stale = _stale_reports(run.ledger, folder) if run.ledger.meta("ended") is not None else []
             with make_progress() as progress:
-                failed = verify_results(run, progress, full=True)
+                failed = verify_results(run, progress, full=True, again=True)
             result = verdict(run.ledger)
+            unverified = not_compared(run.ledger)
         finally:
             run.close()
-    done = result.instances[Outcome.DONE]
+    done = result.instances[Outcome.DONE] - unverified
     print(f"results:  {done} as they should be, {failed} not")  # noqa: T201
+    if unverified:
+        print(f"          {unverified} not verified: their sources are not there as they were")  # noqa: T201
     for code, count in result.instance_reasons.items():
         print(f"          {count} {code}")  # noqa: T201
     print(f"report:   {'agrees with the ledger' if not stale else 'differs: ' + ', '.join(stale)}")  # noqa: T201
@@ -61,7 +71,7 @@ def verify_run(folder: Path) -> int:
         print(f"mend it:  deidflow resume {folder}")  # noqa: T201
     elif stale:
         print(f"mend it:  deidflow report {folder}")  # noqa: T201
-    return 1 if failed or stale or not result.reconciled else 0
+    return 1 if failed or stale or unverified or not result.reconciled else 0
 
 
 def _stale_reports(ledger: Ledger, folder: Path) -> list[str]:
@@ -78,6 +88,8 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _run_folder(folder: Path) -> Path:
+    require_own_folder(folder)
     if not (folder / FILE_NAME).exists():
-        raise InvalidInput(f"{folder}: no run folder; name the folder that `deidflow run` printed")
+        raise InvalidInput(no_run_folder(folder))
+    prepare_temporary(folder.absolute().parent)
     return folder.absolute()

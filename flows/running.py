@@ -9,18 +9,22 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.environment import prepare_prefect
+from deidflow.flows.environment import contain_own_server, prepare_prefect, prepare_temporary, refusal
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.chunks import reset_unfinished
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
 from deidflow.tasks.core.garbage import relax_collector
 from deidflow.tasks.core.ledger import FILE_NAME
 from deidflow.tasks.core.locks import lock_folder
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.plain_files import read_plain_file
 from deidflow.tasks.core.verdict import Verdict, verdict
 from deidflow.tasks.deletion import deletion_is_due
 from deidflow.tasks.engines import locked_destination
-from deidflow.tasks.freeze import find_again, manifest_sha256, prepare
+from deidflow.tasks.freeze import find_again, manifest_sha256, prepare, take_again
+from deidflow.tasks.leftovers import LEFTOVERS_FILE
+from deidflow.tasks.live import handing_over
+from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.reports import begin_again, is_complete, publish_reports
 from deidflow.tasks.run_folder import (
@@ -30,12 +34,14 @@ from deidflow.tasks.run_folder import (
     clear_leftovers,
     create_run,
     differences,
+    go_on_with,
     make_folder,
     new_run_id,
+    no_run_folder,
     open_run,
+    require_own_folder,
     run_identity,
 )
-from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +68,12 @@ def run_config(
 
     """
     relax_collector()
-    config = load_config(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
+    config = load_checked(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
     if run_id is not None:
         check_run_id(run_id)
     folder = config.report.runs_dir / (run_id or new_run_id(config.name))
+    prepare_temporary(folder.parent)
+    require_own_folder(folder)
     with _interruptible(folder):
         if (folder / FILE_NAME).exists():
             with lock_folder(folder, "the run"):
@@ -90,8 +98,12 @@ def run_config(
             return _work(folder)
 
 
-def resume_run(folder: Path) -> int:
+def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     """Finish a run; return the exit code.
+
+    Args:
+        folder: Of the run.
+        overrides: ``KEY=VALUE`` of each ``--set``, see ``open_run``.
 
     Raises:
         InvalidInput: It is no run folder.
@@ -100,10 +112,12 @@ def resume_run(folder: Path) -> int:
 
     """
     folder = folder.absolute()
+    require_own_folder(folder)
+    prepare_temporary(folder.parent)
     if not (folder / FILE_NAME).exists():
-        raise InvalidInput(f"{folder}: no run folder; name the folder that `deidflow run` printed")
+        raise InvalidInput(no_run_folder(folder))
     with _interruptible(folder), lock_folder(folder, "the run"):
-        return _resume(folder)
+        return _resume(folder, overrides)
 
 
 @contextlib.contextmanager
@@ -124,15 +138,20 @@ def _interruptible(folder: Path) -> Iterator[None]:
 def _run_again(config: Config, folder: Path) -> int:
     run = open_run(folder)
     try:
-        _require_same(run, run_identity(config, manifest_sha256(config), run.key.fingerprint))
-        run.ledger.set_meta("config", config.to_json())
+        identity = run_identity(config, manifest_sha256(config), run.key.fingerprint)
+        # Folders may have other names by now; go_on_with looks whether they hold the same.
+        for name, place in (("source", config.source), ("destination", config.destination)):
+            if place is not None and place.folder is not None and "folder" in (run.ledger.meta("identity")[name] or {}):
+                identity[name] = run.ledger.meta("identity")[name]
+        _require_same(run, identity)
+        go_on_with(run.ledger, run.config, config, folder)
     finally:
         run.close()
     return _resume(folder)
 
 
-def _resume(folder: Path) -> int:
-    run = open_run(folder)
+def _resume(folder: Path, overrides: tuple[str, ...] = ()) -> int:
+    run = open_run(folder, overrides)
     try:
         reported = verdict(run.ledger).reconciled and is_complete(run) and (folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
@@ -141,6 +160,7 @@ def _resume(folder: Path) -> int:
                 pass  # said before anything is changed
             begin_again(run)
             clear_leftovers(folder)
+            take_again(run)
             reset_unfinished(run.ledger)
             with make_progress() as progress:
                 find_again(run, progress)
@@ -153,17 +173,20 @@ def _resume(folder: Path) -> int:
 
 def _work(folder: Path) -> int:
     """Let the flow work on a frozen run; what became of it is read from the ledger, never from Prefect."""
-    prepare_prefect()
+    prepare_prefect(folder.parent)
     from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (takes seconds, and must find the environment prepared)
 
+    contain_own_server()
     state: Any = None
+    error: BaseException | None = None
     try:
-        state = bulk_edit(run_dir=str(folder), return_state=True)
-    except KeyboardInterrupt:
+        with handing_over(folder):
+            state = bulk_edit.with_options(flow_run_name=folder.name)(return_state=True)
+    except (KeyboardInterrupt, SystemExit):
         _report(folder)
         raise
-    except Exception:  # noqa: BLE001 (Prefect's own, such as RuntimeError without a server; its text may hold anything)
-        state = None
+    except BaseException as caught:  # noqa: BLE001 (Prefect's own; its signals are no Exception, its text may hold anything)
+        error = caught
     run = open_run(folder)
     try:
         unusable = run.ledger.meta("unusable")
@@ -172,23 +195,27 @@ def _work(folder: Path) -> int:
         result = verdict(run.ledger)
     finally:
         run.close()
-    if was_pressed() and not complete:
+    if (was_pressed() or _was_cancelled(state)) and not complete:
         if ended is None:
             _report(folder)
         raise KeyboardInterrupt
     if ended is None:
-        raise Unusable(f"{_reason(state)}; finish the run with: deidflow resume {folder}")
+        raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
     _print_verdict(result, folder)
     if not complete:
-        raise Unusable(f"{unusable or _reason(state)}; then finish the run with: deidflow resume {folder}")
+        raise Unusable(f"{unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
     return result.exit_code
 
 
-def _reason(state: Any) -> str:
+def _was_cancelled(state: Any) -> bool:
+    return state is not None and state.type.value == "CANCELLED"
+
+
+def _reason(state: Any, error: BaseException | None) -> str:
     """Say why a flow ended before its time: in its own words, or that Prefect ended it."""
     if state is not None and state.type.value == "FAILED" and state.message:
         return str(state.message)
-    return "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
+    return refusal(error) or "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
 
 
 def _report(folder: Path) -> None:
@@ -211,7 +238,7 @@ def _require_same(run: Run, current: dict[str, object]) -> None:
 def _kept_key(folder: Path) -> str | None:
     """Return the key of a run that was interrupted before its plan was stored."""
     try:
-        return (folder / KEY_FILE).read_text(encoding="ascii").strip()
+        return read_plain_file(folder / KEY_FILE)[0].decode("ascii", "replace").strip()
     except OSError:
         return None
 
@@ -221,9 +248,15 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
     for what, counts in (("rows", result.rows), ("instances", result.instances)):
         parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
         print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
-    print(f"{'source problems:':<17}{sum(result.source_problems.values())}")  # noqa: T201
+    if result.unverified:
+        print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
+    damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
+    print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
+    if (folder / LEFTOVERS_FILE).exists():
+        text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
+        print(f"{'left over?':<17}{text}")  # noqa: T201
     print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 (the user's terminal)
+    print(printable(text), file=sys.stderr)  # noqa: T201 (the user's terminal)

@@ -1,21 +1,26 @@
 """``serve``: run each config on its own schedule, on a Prefect server, until stopped.
 
-Public names: ``serve_configs``, ``deployment_of``.
+Public names: ``serve_configs``, ``deployment_of``, ``schedule_of``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from prefect import serve
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.exceptions import TerminationSignal
+from prefect.runner import Runner
 from prefect.schedules import Cron, Interval
 from prefect.settings import get_current_settings
 
 from deidflow.flows.bulk_edit import bulk_edit
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.flows.environment import refusal, serve_only
+from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable
 from deidflow.tasks.settings import load_config, load_key
 
 if TYPE_CHECKING:
@@ -30,33 +35,60 @@ NO_SERVER = (
     "schedules need a Prefect server that goes on when this command ends: start one with `prefect server start` and "
     "set PREFECT_API_URL=http://127.0.0.1:4200/api"
 )
+_ASK_AGAIN_S: Final = 5.0
+_SAY_AGAIN_S: Final = 60.0
 
 
 def serve_configs(paths: tuple[Path, ...]) -> None:
-    """Serve one deployment per config until stopped.
+    """Serve one deployment per config until stopped; a server that is away is waited for.
 
     Args:
         paths: Of configs with a schedule and a configured key.
 
     Raises:
         InvalidInput: A config is wrong, has no schedule or no key, two have one name, or there is no Prefect server.
+        Unusable: The server refuses the login.
 
     """
-    configs = [load_config(path) for path in paths]
-    problems = [problem for path, config in zip(paths, configs, strict=True) for problem in _check(path, config)]
-    names = [config.name for config in configs]
-    problems += [
-        Problem("another config on the command line has the same name", str(path), key="name")
-        for path, name in zip(paths, names, strict=True)
-        if names.count(name) > 1
-    ]
+    configs, problems = _checked(paths)
     if not get_current_settings().api.url:
         problems.append(Problem(NO_SERVER))
     if problems:
         raise InvalidInput(problems)
-    deployments = [deployment_of(path, config) for path, config in zip(paths, configs, strict=True)]
-    print(f"serving {', '.join(names)}; stop with Ctrl-C", file=sys.stderr)  # noqa: T201
-    serve(*deployments, print_starting_message=False)
+    serve_only(paths)
+    while True:
+        _wait_for_server()
+        try:
+            runner = Runner(name="deidflow", pause_on_shutdown=True)
+            for config in configs:
+                # With the flow itself, so that nothing is loaded from where the server says that it is.
+                runner.add_flow(bulk_edit, **_deployment(config))
+            print(f"serving {', '.join(config.name for config in configs)}; stop with Ctrl-C", file=sys.stderr)  # noqa: T201
+            asyncio.run(runner.start())
+        except (KeyboardInterrupt, TerminationSignal):
+            return
+        except Exception as error:  # noqa: BLE001 (of any library below)
+            if _trouble() is None:  # the server is there, so it was not its going that ended this
+                raise Unusable(f"Prefect ended the service: {type(error).__name__}") from None
+        else:
+            return
+
+
+def _checked(paths: tuple[Path, ...]) -> tuple[list[Config], list[Problem]]:
+    """Return the configs, and every problem of all of them."""
+    configs: list[Config] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            config = load_config(path)
+        except InvalidInput as error:
+            problems += error.problems
+            continue
+        problems += _check(path, config)
+        if any(config.name == other.name for other in configs):
+            problems.append(Problem("another config on the command line has the same name", str(path), key="name"))
+        configs.append(config)
+    return configs, problems
 
 
 def _check(path: Path, config: Config) -> list[Problem]:
@@ -65,21 +97,57 @@ def _check(path: Path, config: Config) -> list[Problem]:
         text = 'is needed by serve: {cron: "0 2 * * *"} or {interval: SECONDS}'
         problems.append(Problem(text, str(path), key="schedule"))
     if config.has_key:
-        load_key(config)
+        try:
+            load_key(config)
+        except InvalidInput as error:
+            problems += error.problems
     else:
         text = "serve needs a configured key, or each night's identifiers would differ: key_env or key_file"
         problems.append(Problem(text, str(path), key="pseudonyms"))
     return problems
 
 
+def _wait_for_server() -> None:
+    """Return once the Prefect server answers; say now and then that it does not.
+
+    Raises:
+        Unusable: It refuses the login, which does not pass by itself.
+
+    """
+    said: float | None = None
+    while (error := _trouble()) is not None:
+        if text := refusal(error):
+            raise Unusable(text)
+        if said is None or time.monotonic() - said >= _SAY_AGAIN_S:
+            said = time.monotonic()
+            url = get_current_settings().api.url
+            print(f"the Prefect server at {url} does not answer; waiting for it (Ctrl-C stops)", file=sys.stderr)  # noqa: T201
+        time.sleep(_ASK_AGAIN_S)
+
+
+def _trouble() -> Exception | None:
+    """Return what keeps the Prefect server from answering, None when it does."""
+    try:
+        with get_client(sync_client=True) as client:
+            client.api_version()
+    except Exception as error:  # noqa: BLE001 (of any library below)
+        return error
+    return None
+
+
 def deployment_of(path: Path, config: Config) -> RunnerDeployment:
     """Return the deployment of one config: its schedule, and never two runs of it at a time."""
-    return bulk_edit.to_deployment(  # type: ignore[return-value]
-        name=config.name,
-        parameters={"config": str(path.absolute())},
-        schedule=schedule_of(config),
-        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
-    )
+    del path  # a deployment knows names only
+    return bulk_edit.to_deployment(**_deployment(config))  # type: ignore[return-value]
+
+
+def _deployment(config: Config) -> dict[str, Any]:
+    return {
+        "name": config.name,
+        "parameters": {"config": config.name},
+        "schedule": schedule_of(config),
+        "concurrency_limit": ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+    }
 
 
 def schedule_of(config: Config) -> Schedule | None:

@@ -2,9 +2,12 @@
 
 Until a run works on its chunks the first one raises ``KeyboardInterrupt`` wherever the program is; from then on it sets
 the run's flag, and the flow comes to its end by itself, with its report. (Prefect would raise in the middle of it, and
-wait for tasks that sleep before they try again.)
+wait for tasks that sleep before they try again.) A flow that somebody else's process runs, such as a served one, does
+the same from the moment on that it works: there Prefect sends SIGTERM to cancel it, maybe more than once, and kills it
+when it has not ended after half a minute.
 
-Public names: ``take_over``, ``stopping``, ``was_pressed``, ``leave``, ``ending``, ``EXIT_INTERRUPTED``.
+Public names: ``take_over``, ``stopping``, ``was_pressed``, ``was_stopped``, ``leave``, ``ending``,
+``EXIT_INTERRUPTED``.
 """
 
 from __future__ import annotations
@@ -36,10 +39,16 @@ class _Presses:
         self.taken_over = False
         self.count = 0
         self.stop: threading.Event | None = None
+        self.last: threading.Event | None = None
         self.ending: int | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
+        if not self.taken_over:
+            self.count += 1
+            if self.stop is not None:
+                self.stop.set()
+            return
         if self.ending is not None:
             leave(self.ending)
         self.count += 1
@@ -83,24 +92,36 @@ def was_pressed() -> bool:
     return _presses.count > 0
 
 
+def was_stopped() -> bool:
+    """Whether the last run was told to stop, by a signal or otherwise."""
+    return _presses.last is not None and _presses.last.is_set()
+
+
 @contextlib.contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Give a flag that the first signal sets while the block lasts; without ``take_over`` nobody does."""
+def stopping(*, for_good: bool = False) -> Iterator[threading.Event]:
+    """Give a flag that the first signal sets while the block lasts; outside the main thread nobody does.
+
+    Args:
+        for_good: Whether no signal is to interrupt what comes after the block, either: this process ends with it.
+
+    """
     stop = threading.Event()
-    if not _presses.taken_over or threading.current_thread() is not threading.main_thread():
+    _presses.last = stop
+    if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     before = [signal.getsignal(number) for number in _SIGNALS]
     _presses.stop = stop
     _install()  # over Prefect's
-    if _presses.count:
+    if _presses.taken_over and _presses.count:
         stop.set()
     try:
         yield stop
     finally:
-        _presses.stop = None
-        for number, handler in zip(_SIGNALS, before, strict=True):
-            signal.signal(number, handler)
+        if not for_good:
+            _presses.stop = None
+            for number, handler in zip(_SIGNALS, before, strict=True):
+                signal.signal(number, handler)
 
 
 def _install() -> None:

@@ -34,7 +34,10 @@ def apply(run_dir: str, number: int) -> State[Any] | None:
         live run.
 
     """
-    live = live_run(run_dir)
+    try:
+        live = live_run(run_dir)
+    except Interrupted as error:
+        return failed(error)
     live.errors.pop(number, None)
     try:
         if live.run.stop.is_set():

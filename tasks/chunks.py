@@ -29,11 +29,14 @@ UPDATE instance SET outcome = '', reason = '' WHERE call = ? AND series IN (
         SELECT s.patient FROM instance i JOIN series s ON s.id = i.series WHERE i.call = ? AND i.outcome = ''))
 """
 
+_IN_DOUBT: Final = "the Orthanc may hold results of the call, which `deidflow resume` finds"
+
 # A result that is taken over as it is keeps what was noted when it was verified.
 _RECORD: Final = """
-UPDATE instance SET outcome = ?, reason = ?,
-    evidence = CASE WHEN ? <> '' AND new_orthanc_id = ? THEN evidence ELSE ? END
-WHERE id = ?
+UPDATE instance SET outcome = ?1, reason = ?2, verified = '', is_there = is_there OR ?1 = 'done',
+    evidence = CASE WHEN ?3 <> '' AND new_orthanc_id = ?3 THEN evidence ELSE ?4 END,
+    content = CASE WHEN ?5 <> '' THEN ?5 ELSE content END
+WHERE id = ?6
 """
 
 
@@ -79,10 +82,15 @@ def reset_unfinished(ledger: Ledger) -> None:
 def give_up(ledger: Ledger, number: int, error: DeidflowError) -> None:
     """Fail what is left of a chunk that no further attempt will be made at."""
     code = ReasonCode.SERVER_ERROR if isinstance(error, TransientError) else ReasonCode.INTERNAL_ERROR
-    ledger.execute(
-        "UPDATE instance SET outcome = ?, reason = ? WHERE chunk = ? AND outcome = ''",
-        (Outcome.FAILED, reason_text(code, str(error)), number),
-    )
+    in_doubt = "SELECT number FROM call WHERE state IN (?, ?)"
+    for condition, text in (
+        (f"call IN ({in_doubt})", f"{error}; {_IN_DOUBT}"),
+        (f"call IS NULL OR call NOT IN ({in_doubt})", str(error)),
+    ):
+        ledger.execute(
+            f"UPDATE instance SET outcome = ?, reason = ? WHERE chunk = ? AND outcome = '' AND ({condition})",  # noqa: S608
+            (Outcome.FAILED, reason_text(code, text), number, CallState.INTENDED, CallState.SENT),
+        )
 
 
 def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress) -> None:
@@ -104,7 +112,7 @@ def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress
             ledger.execute_many(
                 _RECORD,
                 [
-                    (result.outcome, result.reason, *[_found(result)] * 2, result.evidence, result.id)
+                    (result.outcome, result.reason, _found(result), result.evidence, result.content, result.id)
                     for result in results
                 ],
             )

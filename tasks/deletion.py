@@ -7,12 +7,13 @@ Public names: ``delete_sources``, ``deletion_is_due``.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.beneath import delete_plain_file, open_folder, open_plain_file
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.local.result_structure import content_hash
 from deidflow.tasks.orthanc.content import read_content
 from deidflow.tasks.orthanc.mapping import delete_instances
 from deidflow.tasks.servers import connect
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 _ENDED: Final = "deletion_ended"
 
-# Evidence is noted when a result was read back and found right: without it an interrupted run would delete too early.
+# A result that was not read back in full and found right is no reason to delete anything.
 _DONE_ROWS: Final = f"""
 SELECT m.line, m.request FROM manifest_row m WHERE m.verdict = ''
 AND EXISTS (SELECT 1 FROM instance i WHERE i.line = m.line)
-AND NOT EXISTS (SELECT 1 FROM instance i WHERE i.line = m.line AND (i.outcome <> '{Outcome.DONE}' OR i.evidence = ''))
+AND NOT EXISTS (
+    SELECT 1 FROM instance i WHERE i.line = m.line AND (i.outcome <> '{Outcome.DONE}' OR i.verified <> 'full'))
 ORDER BY m.line
 """  # noqa: S608 (constants only)
 
@@ -48,8 +50,9 @@ def deletion_is_due(run: Run) -> bool:
 def delete_sources(run: Run, progress: Progress) -> int:
     """Delete the planned instances of rows that are done in full and verified; of files also their identical copies.
 
-    What changed after the plan was frozen stays, and so do rows of a patient whom an Orthanc has to do again as a whole
-    since another row of the same call is not done: without their sources their results could not be made again.
+    What is deleted is what was read, byte for byte; anything else in its place stays. So do rows of a patient whom an
+    Orthanc has to do again as a whole since another row of the same call is not done: without their sources their
+    results could not be made again.
 
     Returns:
         How many instances' sources are gone by now.
@@ -81,46 +84,53 @@ def _may_go(run: Run, line: int, request: int) -> bool:
 
 
 def _delete_on_server(run: Run, url: str, lines: list[int]) -> int:
-    """Delete instances that are of the size that they were planned with, and no result of this run."""
+    """Delete instances whose stored file is the one that was planned, and that are no result of this run.
+
+    A later version under the same identifiers has another FileUuid, and stays.
+    """
     results = {name for (name,) in run.ledger.select("SELECT new_orthanc_id FROM instance WHERE new_orthanc_id <> ''")}
-    sizes: dict[str, int] = {
-        name: size
+    planned: dict[str, str] = {
+        name: content
         for line in lines
-        for name, size in run.ledger.select("SELECT orthanc_id, size FROM instance WHERE line = ?", (line,))
+        for name, content in run.ledger.select("SELECT orthanc_id, content FROM instance WHERE line = ?", (line,))
         if name not in results
     }
     with connect(url, run.config.orthanc) as client:
-        there = {one.id: one.size for one in read_content(client, sizes)}
-        delete_instances(client, [name for name, size in there.items() if size == sizes[name]])
-    return len(sizes) - sum(size != sizes[name] for name, size in there.items())
+        there = {one.id: one.file_uuid for one in read_content(client, planned)}
+        same = [name for name, content in there.items() if content and content == planned[name]]
+        delete_instances(client, same)
+    return len(planned) - (len(there) - len(same))
 
 
 def _delete_files(run: Run, lines: list[int], progress: Progress) -> int:
-    folder = os.fsencode(str(run.config.source.folder or ""))
+    """Delete files that hold what was read when their results were made; links are not followed."""
+    folder = str(run.config.source.folder or "")
+    if os.path.realpath(folder) != run.ledger.meta("source_folder"):
+        return 0  # a link in its place, or another folder: what is in it was not planned
     gone = 0
     for line in lines:
         if run.stop.is_set():
             break
-        for number, path, size, mtime_ns in run.ledger.select(
-            "SELECT id, path, size, mtime_ns FROM instance WHERE line = ?", (line,)
+        for number, path, size, content in run.ledger.select(
+            "SELECT id, path, size, content FROM instance WHERE line = ?", (line,)
         ):
-            gone += _delete(folder, path, size, mtime_ns)
+            gone += _delete(folder, bytes(path), size, content)
             for (copy,) in run.ledger.select("SELECT path FROM copy WHERE instance = ?", (number,)):
-                _delete(folder, copy, size, None)
+                _delete(folder, bytes(copy), size, content)
             progress.advance()
     return gone
 
 
-def _delete(folder: bytes, path: bytes, size: int, mtime_ns: int | None) -> bool:
-    """Delete a file that is what it was; return whether it is gone."""
-    full = os.path.join(folder, path)  # noqa: PTH118 (bytes)
+def _delete(folder: str, path: bytes, size: int, content: str) -> bool:
+    """Delete a file that holds what was read; return whether it is gone."""
+    above, _, name = path.rpartition(b"/")
     try:
-        status = os.lstat(full)
-        if status.st_size == size and mtime_ns in (None, status.st_mtime_ns):
-            os.unlink(full)  # noqa: PTH108 (bytes)
+        with open_folder(folder, above) as parent:
+            descriptor = open_plain_file(parent, name)
+            with os.fdopen(descriptor, "rb") as file:
+                same = bool(content) and os.fstat(descriptor).st_size == size and content_hash(file) == content
+                return same and delete_plain_file(parent, name, descriptor)
+    except FileNotFoundError:
+        return os.path.isdir(folder)  # noqa: PTH112 (not when the whole folder is away)
     except OSError:
-        pass
-    with contextlib.suppress(OSError):
-        os.lstat(full)
         return False
-    return True

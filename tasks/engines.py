@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.locks import lock_folder, lock_server
+from deidflow.tasks.core.original_uids import original_uids
 from deidflow.tasks.core.planner import given_identifiers
 from deidflow.tasks.exchange import OrthancPlace
-from deidflow.tasks.journal import LedgerJournal
+from deidflow.tasks.journal import LedgerJournal, run_nonce
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.store import clear_partial_results
 from deidflow.tasks.local.worker import WorkerSettings
 from deidflow.tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
-from deidflow.tasks.servers import connect, source_server
+from deidflow.tasks.replaced import Replaced
+from deidflow.tasks.servers import connect, server_identity, source_server
 from deidflow.tasks.settings import load_credentials
 
 if TYPE_CHECKING:
@@ -51,8 +53,14 @@ def open_engine(run: Run) -> Iterator[Engine]:
         return
     if run.config.destination is not None and run.config.destination.orthanc is not None:
         settings = _worker_settings(run, "")
-        with locked_destination(run.config), LocalEngine(settings, *_workers(run.config)) as local_engine:
-            yield local_engine
+        with locked_destination(run.config), connect(run.config.destination.orthanc, run.config.orthanc) as client:
+            replaced = Replaced(str(run.folder))
+            replaced.put_back(client)
+            try:
+                with LocalEngine(settings, *_workers(run.config)) as local_engine:
+                    yield local_engine
+            finally:
+                replaced.put_back_if_possible(client)
         return
     folder = destination_folder(run.config)
     try:
@@ -87,7 +95,7 @@ def locked_destination(config: Config) -> Iterator[None]:
     """
     server = config.source.orthanc if config.engine == "orthanc" else config.destination and config.destination.orthanc
     if server:
-        with lock_server(server):
+        with lock_server(server, server_identity(server, config.orthanc)):
             yield
     elif destination_folder(config).is_dir():
         with lock_folder(destination_folder(config), "the destination"):
@@ -114,16 +122,27 @@ def _worker_settings(run: Run, folder: str) -> WorkerSettings:
         scope=config.scope,
         hardening=config.hardening,
         given=given_identifiers(run.ledger),
+        originals=original_uids(run.ledger),
         remote_source=place_of(config, config.source.orthanc),
-        remote_destination=place_of(config, destination.orthanc if destination else None, overwrite=overwrite),
+        remote_destination=place_of(
+            config, destination.orthanc if destination else None, run_folder=str(run.folder) if overwrite else ""
+        ),
+        notes_content=not config.defaults.settings.keep_source,
     )
 
 
-def place_of(config: Config, url: str | None, *, overwrite: bool = False) -> OrthancPlace | None:
-    """Return an Orthanc as worker processes get it, None without an address."""
+def place_of(config: Config, url: str | None, *, run_folder: str = "") -> OrthancPlace | None:
+    """Return an Orthanc as worker processes get it, None without an address.
+
+    Args:
+        config: The effective one.
+        url: The address.
+        run_folder: Keeps what results replace; "" when nothing is to be replaced.
+
+    """
     if url is None:
         return None
-    return OrthancPlace(url, config.orthanc, load_credentials(config.orthanc), overwrite)
+    return OrthancPlace(url, config.orthanc, load_credentials(config.orthanc), run_folder)
 
 
 def results_place(config: Config) -> OrthancPlace | None:
@@ -142,7 +161,9 @@ def _orthanc_engine(run: Run) -> Iterator[Engine]:
         server = source_server(config, client)
         settings = OrthancEngineSettings(
             run_id=run.folder.name,
+            nonce=run_nonce(run.ledger),
             hardening=config.hardening,
+            reads_back=config.verify == "full",
             job_timeout_s=config.execution.job_timeout_seconds,
             parallel_jobs=config.orthanc.max_parallel_jobs,
         )

@@ -5,25 +5,28 @@ Public names: ``OrthancPlace``, ``OrthancStore``.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.config import OrthancAccess
-from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.orthanc.client import OrthancClient
 from deidflow.tasks.orthanc.errors import BadRequest, NotFound, RefusedCredentials
+from deidflow.tasks.replaced import Replaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deidflow.tasks.core.engine import PlannedInstance
 
-_ORIGIN = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
+_STORED: Final = "Success"
+_ORIGIN: Final = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,14 @@ class OrthancPlace:
         url: Its address.
         access: Which certificates are trusted.
         credentials: User name and password.
-        overwrite: Whether another object under a result's identifier is replaced.
+        run_folder: Where objects that results replace are kept until these stand there; "" when none is replaced.
 
     """
 
     url: str
     access: OrthancAccess
     credentials: tuple[str, str] | None
-    overwrite: bool = False
+    run_folder: str = ""
 
     def client(self) -> OrthancClient:
         """Return this process's client."""
@@ -58,7 +61,8 @@ class OrthancPlace:
 
     def store(self) -> OrthancStore:
         """Return a writer."""
-        return OrthancStore(self.client(), overwrite=self.overwrite)
+        replaced = Replaced(self.run_folder) if self.run_folder else None
+        return OrthancStore(self.client(), replaced)
 
 
 @lru_cache(maxsize=8)
@@ -83,10 +87,10 @@ class OrthancStore:
     or success after overwriting) tells nothing.
     """
 
-    def __init__(self, client: OrthancClient, *, overwrite: bool) -> None:
-        """Take a client."""
+    def __init__(self, client: OrthancClient, replaced: Replaced | None) -> None:
+        """Take a client, and what keeps replaced objects; None when nothing is to be replaced."""
         self._client = client
-        self._overwrite = overwrite
+        self._replaced = replaced
         self._may_note_origin = True
 
     def stage(self, data: bytes, instance: PlannedInstance, operation: Operation) -> _Staged:
@@ -100,22 +104,55 @@ class OrthancStore:
 
     def _publish_one(self, result: _Staged) -> InstanceFailed | None:
         present = self._present(result.new)
-        if present is not None and present != result.data:
-            if not self._overwrite:
-                text = "another object stands where the result belongs"
-                return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
-            self._client.delete(f"instances/{result.new}")
-            present = None
         if present is None:
-            try:
-                uploaded = self._client.upload(result.data)
-            except BadRequest as error:
-                return InstanceFailed(ReasonCode.UNSUPPORTED, f"the Orthanc refuses the result: {error}")
-            if uploaded.status != "Success" or uploaded.orthanc_ids[-1] != result.new:
-                text = "the Orthanc did not store the result under its identifiers"
-                return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
-        self._note_origin(result)
+            problem = self._upload(result)
+        elif present == result.data:
+            problem = None
+        elif self._replaced is None:
+            problem = InstanceFailed(ReasonCode.DESTINATION_CONFLICT, "another object stands where the result belongs")
+        else:
+            problem = self._replace(result, present, self._replaced)
+        if problem is None:
+            self._note_origin(result)
+        return problem
+
+    def _upload(self, result: _Staged) -> InstanceFailed | None:
+        try:
+            uploaded = self._client.upload(result.data)
+        except BadRequest as error:
+            return InstanceFailed(ReasonCode.UNSUPPORTED, f"the Orthanc refuses the result: {error}")
+        if uploaded.status != _STORED or uploaded.orthanc_ids[-1] != result.new:
+            text = "the Orthanc did not store the result under its identifiers"
+            return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
         return None
+
+    def _replace(self, result: _Staged, old: bytes, replaced: Replaced) -> InstanceFailed | None:
+        """Put a result where another object stands; that one is gone only when the result is there."""
+        replaced.keep(result.new, old)
+        try:
+            problem = self._upload(result)
+            if problem is not None and self._present(result.new) == old and problem.code is ReasonCode.RESULT_DIFFERS:
+                # OverwriteInstances is off (`AlreadyStored`).
+                self._client.delete(f"instances/{result.new}")
+                problem = self._upload(result)
+            if problem is None:
+                replaced.forget(result.new)
+                return None
+        except (TransientError, Unusable):
+            with contextlib.suppress(DeidflowError):
+                self._put_back(result.new, old, replaced)
+            raise
+        try:
+            self._put_back(result.new, old, replaced)
+        except (TransientError, BadRequest, NotFound):
+            text = "the object that stood there is kept in the run folder: `deidflow resume` puts it back"
+            return InstanceFailed(problem.code, f"{problem}; {text}")
+        return InstanceFailed(problem.code, f"{problem}; the object that stood there is back")
+
+    def _put_back(self, orthanc_id: str, old: bytes, replaced: Replaced) -> None:
+        if self._present(orthanc_id) is None:
+            self._client.upload(old)
+        replaced.forget(orthanc_id)
 
     def _note_origin(self, result: _Staged) -> None:
         """Say on the server what a result was made from, where the server lets a client do so.

@@ -1,37 +1,57 @@
 """From a config to a frozen plan: read the manifest, index the source, check both against each other. No Prefect.
 
-Public names: ``Prepared``, ``prepare``, ``find_again``, ``manifest_sha256``.
+Public names: ``Prepared``, ``prepare``, ``find_again``, ``take_again``, ``manifest_sha256``.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import time
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.identifiers import DicomIdentifiers
 from deidflow.tasks.core.ledger import Ledger
 from deidflow.tasks.core.manifest import Manifest
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.plan_intake import add_instances, add_rows
 from deidflow.tasks.core.planner import PlanOptions, make_plan
 from deidflow.tasks.core.pseudonyms import Key, new_key
 from deidflow.tasks.core.replan import adopt, needs_replan
-from deidflow.tasks.local.transcoder import can_write
+from deidflow.tasks.core.server_abilities import server_notes
+from deidflow.tasks.core.server_checks import check_settings_on_server
+from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.local.index import read_index_entries
+from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.resources import resolve
-from deidflow.tasks.servers import check_destination, connect, source_server
-from deidflow.tasks.settings import check_files, load_key
+from deidflow.tasks.preflight import check_before_planning
+from deidflow.tasks.servers import connect, destination_abilities, source_server
 from deidflow.tasks.source import mark_ambiguous, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.config import Config
-    from deidflow.tasks.core.source import SourceInstance
-    from deidflow.tasks.orthanc.server import Server
+    from deidflow.tasks.core.server_abilities import ServerAbilities
     from deidflow.tasks.progress import Progress
     from deidflow.tasks.run_folder import Run
+
+_FILE_CODES: Final = (
+    ReasonCode.DAMAGED,
+    ReasonCode.NESTING_TOO_DEEP,
+    ReasonCode.UNSUPPORTED,
+    ReasonCode.SOURCE_CHANGED,
+    ReasonCode.SOURCE_UNREADABLE,
+)
+_ABOUT_THEIR_FILES: Final = f"""
+SELECT i.id, i.path, i.size, i.mtime_ns, s.patient_id, s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid
+FROM instance i JOIN series s ON s.id = i.series
+WHERE i.outcome <> '{Outcome.DONE}' AND ({" OR ".join(f"i.reason LIKE '{code}:%'" for code in _FILE_CODES)})
+"""  # noqa: S608 (our own codes)
 
 
 @dataclass(slots=True)
@@ -62,24 +82,11 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
         key_text: The key of an existing run, for a config that names none.
 
     Raises:
-        InvalidInput: With every problem of files, options, manifest and plan.
+        InvalidInput: With every problem of files, key, options, manifest and destination; then of the plan.
+        Unusable: A server or the destination cannot be used.
 
     """
-    problems = check_files(config)
-    syntax = config.defaults.settings.transcode
-    if config.engine == "local" and syntax and not can_write(syntax):
-        text = (
-            "no installed codec writes this transfer syntax; uncompressed, deflated and RLE always work, for others "
-            "install the extra `codecs` or use engine orthanc"
-        )
-        problems.append(Problem(text, key="options.Transcode"))
-    if config.execution.runner == "dask" and config.engine == "orthanc":
-        problems.append(
-            Problem("is for engine local; with engine orthanc the server does the work", key="execution.runner")
-        )
-    if problems:
-        raise InvalidInput(problems)
-    key = load_key(config)
+    key = check_before_planning(config, skip_invalid=skip_invalid)
     new_key_text = None
     if key is None:
         new_key_text = key_text or new_key()
@@ -100,10 +107,30 @@ def find_again(run: Run, progress: Progress) -> int:
     if not needs_replan(run.ledger):
         return 0
     content = base64.b64decode(run.ledger.meta("manifest"))
-    fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True)
+    fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True, planned=run.ledger)
     with fresh:
         chunk_size = run.config.execution.chunk_size
         return adopt(run.ledger, fresh, chunk_size, on_server=run.config.engine == "orthanc")
+
+
+def take_again(run: Run) -> None:
+    """Take source files that could not be used before as they are now, where they hold the instance that was planned.
+
+    Called before what failed gets another try; a file that was fetched again is no other source for that.
+    """
+    folder = run.config.source.folder
+    if folder is None:
+        return
+    root = os.fsencode(str(folder))
+    for number, path, size, mtime_ns, *names in run.ledger.select(_ABOUT_THEIR_FILES):
+        (entry,) = read_index_entries(root, [bytes(path)])
+        if not isinstance(entry, SourceInstance) or entry.identifiers != DicomIdentifiers(*names):
+            continue
+        if (entry.size, entry.mtime_ns) != (size, mtime_ns):
+            run.ledger.execute(
+                "UPDATE instance SET size = ?, mtime_ns = ?, content = '' WHERE id = ?",
+                (entry.size, entry.mtime_ns, number),
+            )
 
 
 def manifest_sha256(config: Config) -> str:
@@ -118,15 +145,25 @@ def manifest_sha256(config: Config) -> str:
 
 def _manifest_bytes(config: Config) -> bytes:
     try:
-        return config.manifest.read_bytes()
+        return read_plain_file(config.manifest)[0]
     except OSError as error:
-        raise InvalidInput([Problem(f"cannot be read: {os_error_text(error)}", str(config.manifest))]) from None
+        raise InvalidInput([Problem(trouble_with(config.manifest, error), key="manifest")]) from None
 
 
 def _plan(
-    config: Config, content: bytes, key: Key, progress: Progress, *, skip_invalid: bool
+    config: Config,
+    content: bytes,
+    key: Key,
+    progress: Progress,
+    *,
+    skip_invalid: bool,
+    planned: Ledger | None = None,
 ) -> tuple[Ledger, list[Problem]]:
-    """Return a planned ledger, not stored anywhere, and the problems of rows that were set aside."""
+    """Return a planned ledger, not stored anywhere, and the problems of rows that were set aside.
+
+    Rows that stand in ``planned`` were held to their number of instances before, and may have got one that could not be
+    counted then.
+    """
     ledger = Ledger.prepare()
     try:
         progress.start("reading the manifest")
@@ -135,7 +172,9 @@ def _plan(
         ledger.set_meta("manifest_name", config.manifest.name)
         ledger.set_meta("manifest_sha256", manifest.sha256)
         row_problems = add_rows(ledger, manifest)
-        check_destination(config)
+        for (line,) in planned.select("SELECT line FROM manifest_row WHERE verdict = ''") if planned else ():
+            ledger.execute("UPDATE manifest_row SET declared = NULL WHERE line = ?", (line,))
+        target = destination_abilities(config)
         server = None
         if config.source.orthanc is not None:
             server = _read_server(config, config.source.orthanc, ledger, progress)
@@ -143,6 +182,10 @@ def _plan(
             folder = str(config.source.folder)
             add_instances(ledger, read_source(folder, config.execution.workers, progress))
             mark_ambiguous(ledger, folder)
+        target = server if config.engine == "orthanc" else target
+        if target is not None:
+            notes = server_notes(target, config.defaults.settings, edits=config.engine == "orthanc")
+            ledger.set_meta("notes", list(notes))
         progress.start("planning")
         options = PlanOptions(
             manifest_name=str(config.manifest),
@@ -152,14 +195,34 @@ def _plan(
             chunk_size=config.execution.chunk_size,
             few_chunks=_shares_processes(config),
             skip_invalid=skip_invalid,
-            server=server.version if server is not None and config.engine == "orthanc" else None,
+            server=server if config.engine == "orthanc" else None,
         )
-        set_aside = make_plan(ledger, row_problems, options)
+        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
         progress.finish()
     except BaseException:
         ledger.close()
         raise
     return ledger, set_aside
+
+
+def _checked_plan(
+    ledger: Ledger, row_problems: list[Problem], options: PlanOptions, of_config: list[Problem]
+) -> list[Problem]:
+    """Make the plan; problems of the config come with those of the rows, and no row can be set aside for them."""
+    try:
+        set_aside = make_plan(ledger, row_problems, options)
+    except InvalidInput as error:
+        raise InvalidInput([*of_config, *error.problems]) from None
+    if of_config:
+        raise InvalidInput(of_config)
+    return set_aside
+
+
+def _server_problems(config: Config, server: ServerAbilities | None) -> list[Problem]:
+    """Return the options that the Orthanc which is the engine cannot do."""
+    if config.engine != "orthanc" or server is None:
+        return []
+    return [Problem(text, key=key) for key, text in check_settings_on_server(config.defaults.settings, server)]
 
 
 def _shares_processes(config: Config) -> bool:
@@ -169,17 +232,19 @@ def _shares_processes(config: Config) -> bool:
     return config.engine == "local" and execution.runner == "threads" and not said
 
 
-def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> Server:
+def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> ServerAbilities:
     """Bring what an Orthanc holds under the manifest's identifiers into the ledger."""
     with connect(url, config.orthanc) as client:
         server = source_server(config, client)
         ledger.set_meta("server_version", server.text)
+        abilities = read_abilities(client, server)
+        ledger.set_meta("server_makes_room", server.makes_room)
         progress.start("asking the Orthanc")
         names = [name for (name,) in ledger.select("SELECT orthanc_id FROM manifest_row WHERE verdict = ''")]
         found = _counted(resolve(client, names), progress)
         add_instances(ledger, found, accept_unstable=config.orthanc.accept_unstable)
         progress.finish()
-    return server
+    return abilities
 
 
 def _counted(instances: Iterator[SourceInstance], progress: Progress) -> Iterator[SourceInstance]:

@@ -1,21 +1,36 @@
 """The memory of calls to an Orthanc, in the ledger: what was meant, what was sent, what the server answered.
 
-Public names: ``LedgerJournal``.
+Public names: ``LedgerJournal``, ``run_nonce``, ``LEFTOVERS``.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine import CallMemory, CallState
+from deidflow.tasks.orthanc.marks import new_nonce
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from deidflow.tasks.core.engine import PlannedInstance
     from deidflow.tasks.core.ledger import Ledger
+
+NONCE: Final = "mark_nonce"
+LEFTOVERS: Final = "leftovers"
+"""Results on the server by Orthanc's identifier, with the number of the call that may have made them."""
+
+
+def run_nonce(ledger: Ledger) -> str:
+    """Return what the marks of a run's results are made from; made when it is first needed, then always the same."""
+    with ledger.transaction():
+        nonce = ledger.meta(NONCE)
+        if not isinstance(nonce, str):
+            nonce = new_nonce()
+            ledger.set_meta(NONCE, nonce)
+        return nonce
 
 
 class LedgerJournal:
@@ -55,11 +70,19 @@ class LedgerJournal:
         """Note that nothing of it is left on the server."""
         with self._ledger.transaction():
             self._ledger.execute(
-                "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = ''"
+                "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = '',"
+                " is_there = 0, verified = ''"
                 " WHERE call = ? AND outcome = ''",
                 (call,),
             )
             self._set(call, CallState.PLANNED, None, "[]")
+
+    def leave(self, call: int, names: Iterable[str]) -> None:
+        """Note results that may be the call's own, or somebody else's."""
+        if found := set(names):
+            with self._ledger.transaction():
+                known: dict[str, int] = self._ledger.meta(LEFTOVERS, {})
+                self._ledger.set_meta(LEFTOVERS, known | dict.fromkeys(sorted(found), call))
 
     def outputs(self, call: int) -> list[str]:
         """Return the Orthanc identifiers of results that are known and are to go."""

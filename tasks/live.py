@@ -3,17 +3,24 @@
 Prefect stores parameters; so a task gets a run folder's path and a number, and finds the open ledger, the key and the
 engine here.
 
-Public names: ``Live``, ``live_run``, ``going_live``.
+The command hands the folder of a frozen run to the flow here, too, since a parameter of the flow could be given by
+whoever reaches Prefect's API.
+
+Public names: ``Live``, ``live_run``, ``going_live``, ``handing_over``, ``handed_over``.
 """
 
 from __future__ import annotations
 
 import contextlib
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.errors import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from deidflow.tasks.core.engine import Engine
     from deidflow.tasks.core.errors import DeidflowError
@@ -64,7 +71,28 @@ def live_run(name: str) -> Live:
     """Return a run of this process.
 
     Raises:
-        KeyError: It is not being worked on here.
+        Interrupted: It is no longer worked on: this task slept before another attempt when the run was stopped.
 
     """
-    return _live[name]
+    try:
+        return _live[name]
+    except KeyError:
+        raise Interrupted("the run was stopped") from None
+
+
+_handed_over: Final[ContextVar[Path | None]] = ContextVar("handed_over", default=None)
+
+
+@contextlib.contextmanager
+def handing_over(folder: Path) -> Iterator[None]:
+    """Have the flow that the block calls work on a run folder with a frozen plan."""
+    token = _handed_over.set(folder)
+    try:
+        yield
+    finally:
+        _handed_over.reset(token)
+
+
+def handed_over() -> Path | None:
+    """Return the run folder that the flow was called for, None when it was called for a config."""
+    return _handed_over.get()

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
+from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.preflight import load_checked
+from deidflow.tasks.retries import ended_by
 from deidflow.tasks.safe_errors import safely
-from deidflow.tasks.settings import load_config
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.config import Config
 
 
 @task(name="load", persist_result=False)
-@safely
 def load(config: str) -> Config:
     """Read and check a config file; see ``deidflow.tasks.settings.load_config``."""
-    return load_config(Path(config))
+    try:
+        return safely(load_checked)(Path(config))
+    except DeidflowError as error:
+        return ended_by(error)  # type: ignore[no-any-return]  # the caller gets the error raised

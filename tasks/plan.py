@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
+from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.freeze import prepare
 from deidflow.tasks.progress import make_progress
+from deidflow.tasks.retries import ended_by
 from deidflow.tasks.run_folder import create_run, new_run_id
 from deidflow.tasks.safe_errors import safely
 
@@ -19,9 +21,15 @@ if TYPE_CHECKING:
 
 
 @task(name="plan", persist_result=False)
-@safely
 def plan(config: Config) -> str:
     """Check manifest and source and freeze the plan; return the new run folder."""
+    try:
+        return safely(_plan)(config)
+    except DeidflowError as error:
+        return ended_by(error)  # type: ignore[no-any-return]  # the caller gets the error raised
+
+
+def _plan(config: Config) -> str:
     folder = config.report.runs_dir / new_run_id(config.name)
     with make_progress() as progress:
         prepared = prepare(config, progress)

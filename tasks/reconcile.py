@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
 
-from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.live import live_run
 from deidflow.tasks.reports import note_seconds
 from deidflow.tasks.retries import failed, may_pass
@@ -36,7 +36,10 @@ def reconcile(run_dir: str) -> State[Any] | None:
         As ``deidflow.tasks.apply.apply``; the error is left as the live run's failure.
 
     """
-    live = live_run(run_dir)
+    try:
+        live = live_run(run_dir)
+    except Interrupted as error:
+        return failed(error)
     wanted = live.run.config.verify
     if wanted == "none":
         return None

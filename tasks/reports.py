@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.report_files import write_reports
+from deidflow.tasks.leftovers import write_leftovers
 from deidflow.tasks.run_folder import now
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
         run.ledger.set_meta("ended", now())
     try:
         verdict = write_reports(run.ledger, run.folder)
+        write_leftovers(run)
     except OSError as error:
         message = (
             f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"

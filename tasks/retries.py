@@ -1,16 +1,16 @@
 """Which tasks Prefect tries again: those that failed by a fault that may pass. No other layer tries anything again.
 
-Public names: ``failed``, ``may_pass``, ``retrying``.
+Public names: ``failed``, ``ended_by``, ``may_pass``, ``retrying``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 from prefect.tasks import exponential_backoff
 
-from deidflow.tasks.core.errors import DeidflowError, TransientError
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -23,8 +23,15 @@ _JITTER: Final = 0.5
 
 
 def failed(error: DeidflowError) -> State[Any]:
-    """Return the state of a task that failed; raised, an error would have its traceback logged by Prefect."""
+    """Return the state of a task that failed or was stopped; raised, an error would have its traceback logged."""
+    if isinstance(error, Interrupted):
+        return Cancelled(message=str(error))
     return Failed(name=_MAY_PASS if isinstance(error, TransientError) else "Failed", message=str(error))
+
+
+def ended_by(error: DeidflowError) -> Any:
+    """Return the state of a task whose caller is to get an error raised, again without a traceback in the log."""
+    return Failed(data=error, message=str(error))
 
 
 def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:

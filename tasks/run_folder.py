@@ -1,12 +1,13 @@
 """The run folder: its name, its files, and whether a config still belongs to it.
 
-Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``make_folder``, ``create_run``, ``open_run``,
-``run_identity``, ``clear_leftovers``.
+Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``make_folder``, ``require_own_folder``, ``no_run_folder``,
+``create_run``, ``open_run``, ``run_identity``, ``go_on_with``, ``clear_leftovers``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import re
 import secrets
@@ -21,13 +22,16 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.config import Config
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
 from deidflow.tasks.core.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.plain_files import read_plain_file
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.private_files import replace_file, sync_folder
 from deidflow.tasks.core.pseudonyms import Key
 from deidflow.tasks.local.profiles import profile_sha256
+from deidflow.tasks.moved import override_run, relocated, renamed_places
 from deidflow.tasks.settings import load_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 KEY_FILE: Final = "pseudonym.key"
@@ -101,6 +105,8 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
     data = config.to_json()
     names = ("operation", "engine", "source", "destination", "options", "profile", "profile_options", "hardening")
     identity = {name: data[name] for name in names}
+    # What counts against the verdict is a matter of one attempt, too.
+    identity["source"] = {k: v for k, v in identity["source"].items() if k != "ignore_damaged"}
     if identity["destination"]:
         # Whether other objects are replaced is a matter of one attempt; where results go is not.
         identity["destination"] = {k: v for k, v in identity["destination"].items() if k != "overwrite"}
@@ -115,6 +121,38 @@ def differences(stored: dict[str, Any], current: dict[str, Any]) -> list[Problem
     """Name what differs between two identities."""
     text = "differs from the run's; start a new run, or restore it to resume this one"
     return [Problem(text, key=name) for name in current if stored.get(name) != current[name]]
+
+
+def no_run_folder(folder: Path) -> str:
+    """Say that there is no run where somebody looked for one."""
+    what = "holds no run" if folder.is_dir() else "not found"
+    return f"{what}: {folder}; name the folder that `deidflow run` printed"
+
+
+def require_own_folder(folder: Path) -> None:
+    """Refuse a run folder that is a link, or holds one: what it leads to is not the run's to read, write or lock.
+
+    Args:
+        folder: Of a run; it need not be there.
+
+    Raises:
+        InvalidInput: It is a link or something else than a folder, or holds a link.
+        Unusable: It cannot be looked into.
+
+    """
+    if folder.is_symlink():
+        raise InvalidInput(f"a run folder must be a folder of its own, not a link: {folder}")
+    try:
+        with os.scandir(folder) as entries:
+            links = [entry.name for entry in entries if entry.is_symlink()]
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise InvalidInput(f"must be a folder: {folder}") from None
+    except OSError as error:
+        raise Unusable(f"the run folder {folder} cannot be read: {os_error_text(error)}") from None
+    if links:
+        raise InvalidInput(f"a run folder must hold files of its own, not links: {folder / min(links)}")
 
 
 def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key_text: str | None) -> Run:
@@ -136,6 +174,8 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         "name": config.name,
         "engine": config.engine,
         "source_kind": "folder" if config.source.folder else "orthanc",
+        "source_folder": os.path.realpath(config.source.folder) if config.source.folder else None,
+        "run_folder": str(folder.absolute()),
         "config": config.to_json(),
         "identity": run_identity(config, prepared.meta("manifest_sha256"), key.fingerprint),
         "scope": config.scope,
@@ -164,9 +204,11 @@ def make_folder(folder: Path) -> None:
     """Make a run folder, readable for its owner only, and its parent, unless they are there.
 
     Raises:
+        InvalidInput: A link stands there.
         Unusable: They cannot be made.
 
     """
+    require_own_folder(folder)
     try:
         _make_runs_dir(folder.parent)
         with contextlib.suppress(FileExistsError):
@@ -204,23 +246,53 @@ def _make_runs_dir(folder: Path) -> None:
             stream.write("# Run folders re-identify people: they stay out of repositories.\n*\n")
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path, overrides: Iterable[str] = ()) -> Run:
     """Open a run by its folder alone.
 
+    Args:
+        folder: Of the run.
+        overrides: ``KEY=VALUE`` of each ``--set``, of the keys that may change; kept in the ledger.
+
     Raises:
-        InvalidInput: It is no run folder, or its key is missing.
+        InvalidInput: It is no run folder, its key is missing, or what is set makes another run of it.
         Unusable: Another process works on it.
 
     """
+    require_own_folder(folder)
     ledger = Ledger.open(folder / FILE_NAME)
     try:
-        config = Config.from_json(ledger.meta("config"))
+        stored = Config.from_json(ledger.meta("config"))
+        config = relocated(stored, ledger.meta("run_folder"), folder)
+        if overrides := tuple(overrides):
+            config = override_run(config, overrides)
+        if config != stored:
+            go_on_with(ledger, stored, config, folder)
         key = run_key(config, folder)
         _require_key(key, ledger.meta("key_fingerprint"))
         return Run(folder, ledger, config, key)
     except BaseException:
         ledger.close()
         raise
+
+
+def go_on_with(ledger: Ledger, was: Config, now: Config, folder: Path) -> None:
+    """Keep a config that the run goes on with; its folders may have other names, and hold the same.
+
+    Raises:
+        InvalidInput: They do not.
+
+    """
+    problems = renamed_places(ledger, was, now)
+    if problems:
+        raise InvalidInput(problems)
+    identity = ledger.meta("identity", {})
+    places = run_identity(now, "", "")
+    with ledger.transaction():
+        ledger.set_meta("config", now.to_json())
+        ledger.set_meta("identity", identity | {name: places[name] for name in ("source", "destination")})
+        ledger.set_meta("run_folder", str(folder.absolute()))
+        if was.source.folder != now.source.folder and now.source.folder is not None:
+            ledger.set_meta("source_folder", os.path.realpath(now.source.folder))
 
 
 def _require_key(key: Key, fingerprint: str) -> None:
@@ -240,6 +312,6 @@ def run_key(config: Config, folder: Path) -> Key:
     if configured is not None:
         return configured
     try:
-        return Key.parse((folder / KEY_FILE).read_text(encoding="ascii"))
+        return Key.parse(read_plain_file(folder / KEY_FILE)[0].decode("ascii"))
     except (OSError, ValueError):
         raise InvalidInput(f"{folder / KEY_FILE}: the key of this run is missing or damaged; restore it") from None

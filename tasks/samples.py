@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.errors import InstanceFailed, os_error_text
+from deidflow.tasks.core.original_uids import original_uids
 from deidflow.tasks.core.outcomes import ReasonCode, reason_text
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.planner import chunk_of, given_identifiers
@@ -64,7 +65,8 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
 
     """
     folder = os.fsencode(str(config.source.folder or ""))
-    settings = WorkerSettings(folder, "", False, key, config.scope, config.hardening, given_identifiers(ledger))
+    given, originals = given_identifiers(ledger), original_uids(ledger)
+    settings = WorkerSettings(folder, "", False, key, config.scope, config.hardening, given, originals)
     worker = Worker(settings)
     place = place_of(config, config.source.orthanc)
     for line, request, instance in _spread(ledger, count):

@@ -1,13 +1,16 @@
 """Connections to the Orthancs that a config names.
 
-Public names: ``connect``, ``source_server``, ``check_destination``.
+Public names: ``destination_abilities``, ``connect``, ``source_server``, ``server_identity``, ``check_destination``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.client import OrthancClient
 from deidflow.tasks.orthanc.errors import ReadOnlyServer
 from deidflow.tasks.orthanc.server import Server, read_server
@@ -15,10 +18,16 @@ from deidflow.tasks.settings import credential_warning, load_credentials
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.config import Config, OrthancAccess
+    from deidflow.tasks.core.server_abilities import ServerAbilities
 
 
-def connect(url: str, access: OrthancAccess) -> OrthancClient:
+def connect(url: str, access: OrthancAccess, *, warn: bool = True) -> OrthancClient:
     """Return a client for one address; nothing is sent yet.
+
+    Args:
+        url: The address.
+        access: The config's group ``orthanc``.
+        warn: Say on stderr what is unsafe about it; once is enough.
 
     Raises:
         InvalidInput: A variable with credentials is missing, or the CA file holds no certificates.
@@ -26,9 +35,9 @@ def connect(url: str, access: OrthancAccess) -> OrthancClient:
     """
     credentials = load_credentials(access)
     warning = credential_warning(url, credentials)
-    if warning:
+    if warn and warning:
         print(warning, file=sys.stderr)  # noqa: T201 (loud, and to the user)
-    if url.startswith("https:") and not access.verify_tls:
+    if warn and url.startswith("https:") and not access.verify_tls:
         text = "WARNING: orthanc.verify_tls is false: anybody on the way can pretend to be the Orthanc."
         print(text, file=sys.stderr)  # noqa: T201
     return OrthancClient(url, access, credentials, read_s=access.timeout_seconds)
@@ -47,6 +56,13 @@ def source_server(config: Config, client: OrthancClient) -> Server:
     return server
 
 
+def server_identity(url: str, access: OrthancAccess) -> str:
+    """Return what a server says it is, "" when it does not say, or cannot be asked: that is found out elsewhere."""
+    with contextlib.suppress(DeidflowError), connect(url, access, warn=False) as client:
+        return read_server(client).identity
+    return ""
+
+
 def check_destination(config: Config) -> None:
     """Ask the Orthanc that a config writes to, if any, whether it can be used.
 
@@ -59,3 +75,16 @@ def check_destination(config: Config) -> None:
     with connect(config.destination.orthanc, config.orthanc) as client:
         if read_server(client).read_only:
             raise ReadOnlyServer
+
+
+def destination_abilities(config: Config) -> ServerAbilities | None:
+    """Ask the Orthanc that a config writes to what it is, None for a folder.
+
+    Raises:
+        DeidflowError: See ``deidflow.tasks.orthanc.errors``.
+
+    """
+    if config.destination is None or config.destination.orthanc is None:
+        return None
+    with connect(config.destination.orthanc, config.orthanc, warn=False) as client:
+        return read_abilities(client, read_server(client))

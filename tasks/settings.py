@@ -1,6 +1,7 @@
 """Config files, ``--set`` and secrets: the only module that reads configuration files and environment variables.
 
-Public names: ``Config``, ``load_config``, ``check_files``, ``load_key``, ``load_credentials``, ``credential_warning``.
+Public names: ``Config``, ``InvalidConfig``, ``load_config``, ``check_files``, ``load_key``, ``load_credentials``,
+``credential_warning``, ``read_config_text``, ``runs_dir_of``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import stat
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,16 +20,27 @@ from pydantic import ValidationError
 from deidflow.tasks.core.config import Config, OrthancAccess
 from deidflow.tasks.core.config_checks import cross_check
 from deidflow.tasks.core.config_errors import describe
-from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
+from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.options import read_options
 from deidflow.tasks.core.overrides import apply_override
+from deidflow.tasks.core.plain_files import NotPlainError, read_plain_file, trouble_with
 from deidflow.tasks.core.pseudonyms import HOW_TO_MAKE_A_KEY, Key, KeyFormatError
 from deidflow.tasks.core.yaml_lines import YamlDocument, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Config", "check_files", "credential_warning", "load_config", "load_credentials", "load_key"]
+__all__ = [
+    "Config",
+    "InvalidConfig",
+    "check_files",
+    "credential_warning",
+    "load_config",
+    "load_credentials",
+    "load_key",
+    "read_config_text",
+    "runs_dir_of",
+]
 
 _PATH_KEYS: Final = (
     ("manifest",),
@@ -37,9 +50,21 @@ _PATH_KEYS: Final = (
     ("pseudonyms", "key_file"),
     ("orthanc", "ca_file"),
 )
-_NO_FILE: Final = "there is no such file, or it cannot be reached"
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
+
+
+class InvalidConfig(InvalidInput):
+    """A config that is wrong.
+
+    Attributes:
+        usable: What is left of it without the keys that are wrong, for finding what else is; never to be run.
+
+    """
+
+    def __init__(self, problems: Iterable[Problem], usable: Config | None) -> None:
+        super().__init__(problems)
+        self.usable = usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +106,7 @@ def load_config(
         InvalidInput: With every problem, each with file, line and key.
 
     """
-    document = read_yaml(_read_text(path), str(path))
+    document = read_yaml(read_config_text(path), str(path))
     data = document.data
     flags: dict[str, str] = {}
     problems: list[Problem] = []
@@ -107,15 +132,46 @@ def load_config(
     config, found = _check(data)
     problems += [origin.place(problem) for problem in found]
     if problems or config is None:
-        raise InvalidInput(sorted(problems, key=lambda problem: (problem.file != str(path), problem.line)))
+        problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
+        raise InvalidConfig(problems, _without(data, problems))
     return config
 
 
-def _read_text(path: Path) -> str:
+def _without(data: dict[str, Any], problems: list[Problem]) -> Config | None:
+    """Return a config without the keys that are wrong, None when too little is left."""
+    left = {"name": "unnamed", "source": {}} | deepcopy(data)
+    for problem in problems:
+        group: Any = left
+        *groups, last = problem.key.split(".")
+        for name in groups:
+            group = group.get(name) if isinstance(group, dict) else None
+        if isinstance(group, dict):
+            group.pop(last, None)
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return Config.model_validate({"name": "unnamed", "source": {}} | left)
+    except ValidationError:
+        return None
+
+
+def runs_dir_of(path: Path) -> Path:
+    """Return where a config has its run folders, or would have them if it could be read."""
+    try:
+        return load_config(path).report.runs_dir
+    except InvalidInput:
+        return path.absolute().parent / "runs"
+
+
+def read_config_text(path: Path) -> str:
+    """Read a config file.
+
+    Raises:
+        InvalidInput: It is not there, no plain file, or no UTF-8.
+
+    """
+    try:
+        return read_plain_file(path)[0].decode("utf-8-sig")
     except OSError as error:
-        raise InvalidInput([Problem(f"cannot be read: {os_error_text(error)}", str(path))]) from None
+        raise InvalidInput(trouble_with(path, error)) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InvalidInput([Problem("is not UTF-8; save it as UTF-8", str(path), line)]) from None
@@ -152,17 +208,27 @@ def check_files(config: Config) -> list[Problem]:
 
     Apart from ``load_config``, since a schedule may be served before tonight's manifest exists.
     """
+    checks = (
+        ("manifest", config.manifest, False, "; `deidflow inventory` makes one"),
+        ("source.folder", config.source.folder, True, ""),
+        ("orthanc.ca_file", config.orthanc.ca_file, False, ""),
+    )
     problems = []
-    # os.path, since pathlib raises where a folder on the way must not be looked into.
-    if not os.path.exists(config.manifest):  # noqa: PTH110
-        problems.append(Problem(f"{_NO_FILE}; `deidflow inventory` makes one", key="manifest"))
-    folder = config.source.folder
-    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112
-        problems.append(Problem("there is no such folder, or it cannot be reached", key="source.folder"))
-    ca_file = config.orthanc.ca_file
-    if ca_file is not None and not os.path.isfile(ca_file):  # noqa: PTH113
-        problems.append(Problem(_NO_FILE, key="orthanc.ca_file"))
+    for key, path, is_folder, remedy in checks:
+        if path is not None and (text := _missing(path, is_folder=is_folder)):
+            problems.append(Problem(text + remedy, key=key))
     return problems
+
+
+def _missing(path: Path, *, is_folder: bool) -> str:
+    """Say what is wrong with a path that is to be a plain file or a folder, "" when nothing is."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (as every system call here)
+    except OSError as error:
+        return trouble_with(path, error)
+    if is_folder:
+        return "" if stat.S_ISDIR(mode) else f"must be a folder: {path}"
+    return "" if stat.S_ISREG(mode) else trouble_with(path, NotPlainError())
 
 
 def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | None:
@@ -195,12 +261,9 @@ def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | 
 def _read_key_file(path: Path) -> str:
     key = "pseudonyms.key_file"
     try:
-        with path.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            data = stream.read(_MAX_KEY_FILE_BYTES)
+        data, mode = read_plain_file(path, _MAX_KEY_FILE_BYTES)
     except OSError as error:
-        text = f"cannot be read: {os_error_text(error)}; {HOW_TO_MAKE_A_KEY}"
-        raise InvalidInput([Problem(text, key=key)]) from None
+        raise InvalidInput([Problem(f"{trouble_with(path, error)}; {HOW_TO_MAKE_A_KEY}", key=key)]) from None
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidInput([Problem("others than its owner can use the file; give it mode 0600 (chmod 600)", key=key)])
     return data.decode("ascii", "replace")

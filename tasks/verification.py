@@ -14,22 +14,26 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.engine import InstanceResult
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from deidflow.tasks.core.planner import planned_instance
+from deidflow.tasks.core.original_uids import WELL_KNOWN
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.planner import given_identifiers, planned_instance
+from deidflow.tasks.core.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.engines import destination_folder, place_of, results_place
+from deidflow.tasks.findings import FOUND_BY_VERIFYING, Findings
 from deidflow.tasks.local.processes import make_pool, stop_pool, worker_died
-from deidflow.tasks.local.verifier import Expected, UidKind, VerifierSettings, start_verifier, verify_in_worker
+from deidflow.tasks.local.uid_map import UidKind
+from deidflow.tasks.local.verifier import Expected, VerifierSettings, start_verifier, verify_in_worker
 from deidflow.tasks.orthanc.resources import still_there
+from deidflow.tasks.places import Places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from concurrent.futures import Future
 
-    from deidflow.tasks.core.engine import InstanceResult
     from deidflow.tasks.core.errors import TransientError, Unusable
-    from deidflow.tasks.core.ledger import Ledger
     from deidflow.tasks.core.planner import Parents
     from deidflow.tasks.core.request import Request
     from deidflow.tasks.exchange import OrthancPlace
@@ -50,33 +54,69 @@ _MAX_POOLS: Final = 4
 
 _MAP_FILE: Final = "uid_map.tmp"
 
+_EXPECTED: Final = """
+SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id,
+    s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid,
+    t.series_instance_uid, i.new_sop_instance_uid
+FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target
+WHERE {} AND i.id > ? ORDER BY i.id LIMIT ?
+"""
 
-def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
-    """Verify every result that counts as done; what fails gets its outcome in the ledger.
+
+def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False) -> int:
+    """Verify results; what is found goes into the ledger, and a result that fails goes out of the destination.
 
     Args:
         run: Open.
         progress: Counts instances.
         full: Read every result back; otherwise only whether it is there with its identifiers.
+        again: Look at everything that was ever done: a result that is back and right is done again. Otherwise at what
+            counts as done and was not verified so far; where sources are to be deleted, at all that counts as done.
 
     Returns:
-        How many results failed.
+        How many results that counted as done failed.
 
     Raises:
-        Interrupted: The run is to stop.
+        Interrupted: The run is to stop; what was verified so far is noted.
         TransientError: A server that holds sources or results cannot be reached; nothing is said about the results.
-        Unusable: It cannot be used, or processes die of the results.
+        Unusable: It cannot be used, the source or the destination is not there, or processes die of the results.
 
     """
-    ledger = run.ledger
-    total = ledger.scalar("SELECT count(*) FROM instance WHERE outcome = ?", (Outcome.DONE,))
+    wanted = _wanted(run, full=full, again=again)
+    total = run.ledger.scalar(f"SELECT count(*) FROM instance i WHERE {wanted}")  # noqa: S608 (our own conditions)
     if not total:
         return 0
+    places = Places(run, full=full)
+    places.require()
     progress.start("verifying", total)
-    failed = 0
+    findings = Findings(run, places, "full" if full else "identifiers")
     remote = results_place(run.config)
-    if remote is not None and not full:
-        return _verify_presence(run, remote, progress)
+    try:
+        if remote is not None and not full:
+            _verify_presence(run, remote, wanted, findings, progress)
+        else:
+            _verify_content(run, wanted, findings, progress, full=full)
+    finally:
+        findings.write()
+    progress.finish()
+    return findings.failed
+
+
+def _wanted(run: Run, *, full: bool, again: bool) -> str:
+    """Return the condition for instances ``i`` that are to be verified."""
+    done = f"i.outcome = '{Outcome.DONE}'"
+    if again:
+        lost = " OR ".join(f"i.reason LIKE '{code}:%'" for code in FOUND_BY_VERIFYING)
+        return f"({done} OR (i.new_orthanc_id <> '' AND ({lost})))"
+    if not run.config.defaults.settings.keep_source:
+        return done
+    enough = "'full'" if full else "'full', 'identifiers'"
+    return f"{done} AND i.verified NOT IN ({enough})"
+
+
+def _verify_content(run: Run, wanted: str, findings: Findings, progress: Progress, *, full: bool) -> None:
+    """Read results back in processes of their own."""
+    remote = results_place(run.config)
     with _uid_map(run, full=full) as uid_map:
         settings = VerifierSettings(
             source=os.fsencode(str(run.config.source.folder or "")),
@@ -84,29 +124,30 @@ def verify_results(run: Run, progress: Progress, *, full: bool) -> int:
             full=full,
             hardening=run.config.hardening,
             uid_map=uid_map,
-            keeps_evidence=not run.config.defaults.settings.keep_source,
             remote_source=place_of(run.config, run.config.source.orthanc),
             remote_results=remote,
         )
-        works = _work(run, _BATCH if full else _QUICK_BATCH)
+        works = _work(run, wanted, _BATCH if full else _QUICK_BATCH)
         for _ in range(_MAX_POOLS):
             lost: list[Work] = []
-            failed += _verify_in_pool(run, settings, works, lost, progress)
+            _verify_in_pool(run, settings, works, lost, findings, progress)
             if not lost:
                 break
             works = chain(lost, works)
         else:
             raise worker_died()
-    progress.finish()
-    return failed
 
 
 def _verify_in_pool(
-    run: Run, settings: VerifierSettings, works: Iterator[Work], lost: list[Work], progress: Progress
-) -> int:
+    run: Run,
+    settings: VerifierSettings,
+    works: Iterator[Work],
+    lost: list[Work],
+    findings: Findings,
+    progress: Progress,
+) -> None:
     """Verify until all is done or a process dies; what is then not done is added to ``lost``."""
     workers = run.config.execution.workers
-    failed = 0
     waiting: dict[Future[list[InstanceResult] | TransientError | Unusable], Work] = {}
     pool = make_pool(workers, start_verifier, settings)
     try:
@@ -121,67 +162,64 @@ def _verify_in_pool(
                     outcome = future.result()
                     if isinstance(outcome, DeidflowError):
                         raise outcome
-                    failed += _record(run.ledger, outcome)
-                    progress.advance(sum(len(expected) for _, expected in waiting.pop(future)))
+                    expected = [one for _, group in waiting.pop(future) for one in group]
+                    findings.add(expected, outcome)
+                    progress.advance(len(expected))
     except BrokenProcessPool:
         lost += waiting.values()
     finally:
         stop_pool(pool)
-    return failed
 
 
-def _verify_presence(run: Run, place: OrthancPlace, progress: Progress) -> int:
+def _verify_presence(run: Run, place: OrthancPlace, wanted: str, findings: Findings, progress: Progress) -> None:
     """Ask an Orthanc for all results at once; their identifiers are what they are found by."""
-    failed = 0
     client = place.client()
-    text = reason_text(ReasonCode.RESULT_MISSING, "the result is not on the Orthanc")
-    last = 0
-    while rows := run.ledger.select(
-        "SELECT id, new_orthanc_id FROM instance WHERE outcome = ? AND id > ? ORDER BY id LIMIT ?",
-        (Outcome.DONE, last, _PRESENCE_BATCH),
-    ):
-        last = rows[-1][0]
-        there = still_there(client, [name for _, name in rows])
-        gone = [(Outcome.MISSING, text, number) for number, name in rows if name not in there]
-        run.ledger.execute_many("UPDATE instance SET outcome = ?, reason = ? WHERE id = ?", gone)
-        failed += len(gone)
-        progress.advance(len(rows))
-    progress.finish()
-    return failed
+    text = "the result is not on the Orthanc"
+    for work in _work(run, wanted, _PRESENCE_BATCH):
+        if run.stop.is_set():
+            raise Interrupted("the run was stopped")
+        expected = [one for _, group in work for one in group]
+        there = still_there(client, [one.result_id for one in expected])
+        results = []
+        for one in expected:
+            if one.result_id not in there:
+                results.append(InstanceResult(one.instance.id, Outcome.MISSING, ReasonCode.RESULT_MISSING, text))
+            elif not one.is_done:
+                results.append(InstanceResult(one.instance.id, Outcome.DONE))
+        findings.add(expected, results)
+        progress.advance(len(expected))
 
 
-def _record(ledger: Ledger, results: Sequence[InstanceResult]) -> int:
-    bad = [(result.outcome, result.reason, result.id) for result in results if result.outcome is not Outcome.DONE]
-    if bad:
-        ledger.execute_many("UPDATE instance SET outcome = ?, reason = ? WHERE id = ?", bad)
-    evidence = [(result.evidence, result.id) for result in results if result.evidence]
-    if evidence:
-        ledger.execute_many("UPDATE instance SET evidence = ? WHERE id = ?", evidence)
-    return len(bad)
-
-
-def _work(run: Run, size: int) -> Iterator[Work]:
+def _work(run: Run, wanted: str, size: int) -> Iterator[Work]:
     last = 0
     while True:
-        rows = run.ledger.select(
-            "SELECT m.request, i.evidence, i.new_orthanc_id, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id,"
-            " s.patient_id, s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, t.patient_id,"
-            " t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid FROM instance i"
-            " JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
-            " WHERE i.outcome = ? AND i.id > ? ORDER BY i.id LIMIT ?",
-            (Outcome.DONE, last, size),
-        )
+        rows = run.ledger.select(_EXPECTED.format(wanted), (last, size))
         if not rows:
             return
-        last = rows[-1][3]
+        last = rows[-1][4]
         parents: Parents = {}
         yield [
             (
                 run.requests.get(request),
-                [Expected(planned_instance(row[3:], parents), evidence=row[1], result_id=row[2]) for row in group],
+                [
+                    Expected(planned_instance(row[4:], parents), row[1], row[2], is_done=row[3] == Outcome.DONE)
+                    for row in group
+                ],
             )
             for request, group in groupby(rows, key=itemgetter(0))
         ]
+
+
+def _frames_of_reference(run: Run) -> Iterator[tuple[str, str, str]]:
+    """Yield what the map holds of frames of reference, which the ledger knows before and the key knows after."""
+    given, pseudonyms = given_identifiers(run.ledger).uids, Pseudonyms(run.key, run.config.scope)
+    for (original,) in run.ledger.select(
+        "SELECT DISTINCT s.frame_of_reference_uid FROM series s JOIN instance i ON i.series = s.id"
+        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.frame_of_reference_uid <> ''",
+        (Operation.ANONYMIZE,),
+    ):
+        if not original.startswith(WELL_KNOWN):
+            yield UidKind.ANY, original, given.get(original) or pseudonyms.uid(original)
 
 
 @contextlib.contextmanager
@@ -213,6 +251,7 @@ def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
             kinds = (UidKind.STUDY, UidKind.SERIES, UidKind.INSTANCE)
             if run.config.engine == "local":
                 kinds = (UidKind.ANY, UidKind.ANY, UidKind.ANY)
+                connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", _frames_of_reference(run))
             for row in rows:
                 pairs = zip(kinds, row[::2], row[1::2], strict=True)
                 connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", pairs)

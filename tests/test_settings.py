@@ -418,7 +418,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """A missing file, a folder and another encoding are no tracebacks."""
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("name: a\nmanifest: é.csv\n".encode("latin-1"))
-    for path, text in ((tmp_path / "no", "be read"), (tmp_path, "be read"), (latin, "line 2: is not")):
+    for path, text in ((tmp_path / "no", "^not found: "), (tmp_path, "plain file"), (latin, "line 2: is not")):
         with pytest.raises(InvalidInput, match=text):
             load_config(path)
 
@@ -467,7 +467,7 @@ def test_the_key_from_a_file(tmp_path: Path) -> None:
     """Relative to the config, and only for its owner's eyes."""
     config = load(tmp_path, pseudonyms={"key_file": "trial.key"})
     path = tmp_path / "jobs/trial.key"
-    with pytest.raises(InvalidInput, match="cannot be read"):
+    with pytest.raises(InvalidInput, match=f"not found: {path}"):
         load_key(config)
     path.write_text(f"{SECRET.hex()}\n")
     path.chmod(0o640)

@@ -45,6 +45,8 @@ class Source(_Group):
     """A folder of DICOM files, read recursively; engine local only."""
     orthanc: OrthancUrl | None = None
     """Address of an Orthanc."""
+    ignore_damaged: bool = False
+    """Whether files of the folder that are damaged before their identifiers do not count against the run."""
 
 
 class Destination(_Group):

@@ -23,30 +23,31 @@ if TYPE_CHECKING:
 # bare column `reason` from the entry that min() found.
 _GROUPS: Final = """
 CREATE TEMP TABLE crosswalk_group AS
-SELECT series, target, line, rank, min(orthanc_id) AS first, reason FROM planned GROUP BY series, target, line, rank
+SELECT series, target, line, rank, min(orthanc_id) AS first, reason, sum(is_there) AS is_there
+FROM planned GROUP BY series, target, line, rank
 """
 _PARENTS: Final = {
     Level.PATIENT: """
         SELECT s.patient, s.patient_id, coalesce(t.patient, ''), coalesce(t.patient_id, ''),
-            g.line, g.rank, g.first, g.reason
+            g.line, g.rank, g.first, g.reason, g.is_there
         FROM crosswalk_group g JOIN series s ON s.id = g.series LEFT JOIN target t ON t.id = g.target
         ORDER BY s.patient
     """,
     Level.STUDY: """
         SELECT s.study, s.study_instance_uid, coalesce(t.study, ''), coalesce(t.study_instance_uid, ''),
-            g.line, g.rank, g.first, g.reason
+            g.line, g.rank, g.first, g.reason, g.is_there
         FROM crosswalk_group g JOIN series s ON s.id = g.series LEFT JOIN target t ON t.id = g.target
         ORDER BY s.study
     """,
     Level.SERIES: """
         SELECT s.series, s.series_instance_uid, coalesce(t.series, ''), coalesce(t.series_instance_uid, ''),
-            g.line, g.rank, g.first, g.reason
+            g.line, g.rank, g.first, g.reason, g.is_there
         FROM crosswalk_group g JOIN series s ON s.id = g.series LEFT JOIN target t ON t.id = g.target
         ORDER BY s.series
     """,
 }
 _INSTANCES: Final = """
-SELECT orthanc_id, sop_instance_uid, new_orthanc_id, new_sop_instance_uid, rank, reason, line
+SELECT orthanc_id, sop_instance_uid, new_orthanc_id, new_sop_instance_uid, rank, reason, line, is_there
 FROM planned ORDER BY orthanc_id, id
 """
 
@@ -57,7 +58,7 @@ class CrosswalkLine(NamedTuple):
     Attributes:
         level: Of both objects.
         original_orthanc_id: Of the source.
-        new_orthanc_id: Of the result, "" while there is none.
+        new_orthanc_id: Of the result, "" while there is none; what exists is named, whatever its outcome.
         original_dicom_id: PatientID, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID.
         new_dicom_id: The same of the result, "" while there is none.
         outcome: The worst of its instances' in this run.
@@ -88,11 +89,11 @@ def crosswalk(ledger: Ledger) -> Iterator[CrosswalkLine]:
         for _, entries in groupby(ledger.stream(query), key=itemgetter(0)):
             yield from _parent_lines(level, [_Entry(*entry) for entry in entries])
     ledger.execute("DROP TABLE temp.crosswalk_group")
-    for original, uid, new, new_uid, rank, reason, line in ledger.stream(_INSTANCES):
-        if rank == DONE_RANK:
-            yield CrosswalkLine(Level.INSTANCE, original, new, uid, new_uid, SEVERITY[rank], "", str(line))
-        else:
-            yield CrosswalkLine(Level.INSTANCE, original, "", uid, "", SEVERITY[rank], reason, str(line))
+    for original, uid, new, new_uid, rank, reason, line, is_there in ledger.stream(_INSTANCES):
+        done = rank == DONE_RANK
+        names = (new, new_uid) if done or is_there else ("", "")
+        outcome = (SEVERITY[rank], "" if done else reason)
+        yield CrosswalkLine(Level.INSTANCE, original, names[0], uid, names[1], *outcome, str(line))
 
 
 class _Entry(NamedTuple):
@@ -106,6 +107,7 @@ class _Entry(NamedTuple):
     rank: int
     first: str
     reason: str
+    is_there: int
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ class _Pair:
     def add(self, entry: _Entry) -> None:
         """Add some of its instances."""
         self.new_dicom_id = self.new_dicom_id or entry.new_dicom_id
-        self.is_there = self.is_there or entry.rank == DONE_RANK
+        self.is_there = self.is_there or entry.rank == DONE_RANK or bool(entry.is_there)
         self.lines.add(entry.line)
         if entry.rank != DONE_RANK:
             self.worst = min(self.worst, (entry.rank, entry.first, entry.reason))

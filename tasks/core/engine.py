@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from deidflow.tasks.core.identifiers import DicomIdentifiers
@@ -72,9 +72,11 @@ class InstanceResult(NamedTuple):
         outcome: ``done``, ``failed``, ``missing`` or ``cancelled``.
         code: Why it is not done, None when it is.
         text: The reason for people, without patient data; "" for the code's own.
-        evidence: What ``verify`` needs when the source is deleted later: the SHA-256 of the pixel data in hex, or "".
+        evidence: The SHA-256 of the whole result in hex, where it is known; "" otherwise. It stands in for the source
+            when that is deleted, and tells later whether something else changed the result.
         new: Identifiers of the result, where they were not planned but found out.
         new_orthanc_ids: The same in Orthanc's form, as the server says.
+        content: The SHA-256 of the source file that it was made from, in hex, when that is to be deleted; else "".
 
     """
 
@@ -85,6 +87,7 @@ class InstanceResult(NamedTuple):
     evidence: str = ""
     new: DicomIdentifiers | None = None
     new_orthanc_ids: tuple[str, str, str, str] | None = None
+    content: str = ""
 
     @property
     def reason(self) -> str:
@@ -144,6 +147,9 @@ class Journal(Protocol):
 
     def forget(self, call: int) -> None:
         """Note that nothing of it is left on the server."""
+
+    def leave(self, call: int, names: Iterable[str]) -> None:
+        """Note results that may be the call's own, or somebody else's, so that a person looks at them."""
 
     def outputs(self, call: int) -> list[str]:
         """Return the Orthanc identifiers of results that are known and are to go."""

@@ -10,20 +10,26 @@
     └── Interrupted               stop now; ``deidflow resume`` goes on from here                      (exit 130)
 
 Public names: ``DeidflowError``, ``InvalidInput``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
-``Interrupted``, ``Problem``, ``os_error_text``.
+``Interrupted``, ``Problem``, ``printable``,
+``os_error_text``.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from deidflow.tasks.core.outcomes import ReasonCode
+
+
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters (C0, C1), other line ends, marks that turn the direction of text, halves of surrogate pairs."""
 
 
 class DeidflowError(Exception):
@@ -55,14 +61,15 @@ class Problem:
         >>> str(Problem("is a number from 1", file="trial.yaml", line=9, key="execution.workers"))
         'trial.yaml, line 9, key execution.workers: is a number from 1'
         """
-        where = [self.file] if self.file else []
+        where = [printable(self.file, lines=False)] if self.file else []
         if self.line:
             where.append(f"line {self.line}")
         if self.column:
-            where.append(f"{'column' if self.line else 'key'} {self.column}")
+            where.append(f"{'column' if self.line else 'key'} {printable(self.column, lines=False)}")
         if self.key:
-            where.append(f"key {self.key}")
-        return f"{', '.join(where)}: {self.text}" if where else self.text
+            where.append(f"key {printable(self.key, lines=False)}")
+        text = printable(self.text)
+        return f"{', '.join(where)}: {text}" if where else text
 
 
 class InvalidInput(DeidflowError):
@@ -110,6 +117,25 @@ class Unusable(DeidflowError):
 
 class Interrupted(DeidflowError):
     """Ctrl-C, SIGTERM or a cancelled flow run."""
+
+
+def printable(text: str, *, lines: bool = True) -> str:
+    r"""Write what would steer a terminal, or hide what stands there, as an escape.
+
+    Column names, tags, keys and paths come from files of others: one could clear the screen, or print a line of its
+    own.
+
+    Args:
+        text: To be printed.
+        lines: Whether line ends stay.
+
+    >>> printable("\x1b[2Jname\n")
+    '\\x1b[2Jname\n'
+    """
+    return _UNPRINTABLE.sub(
+        lambda found: found[0] if lines and found[0] == "\n" else found[0].encode("unicode_escape").decode("ascii"),
+        text,
+    )
 
 
 def os_error_text(error: OSError) -> str:

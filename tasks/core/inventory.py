@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.csv_tables import write_table
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.manifest_columns import INSTANCES, LEVEL, ORTHANC_ID
+from deidflow.tasks.core.persons import differing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +30,9 @@ ATTRIBUTES: Final[dict[Level, tuple[str, ...]]] = {
 }
 """Keywords that a record should carry, by the level that they describe."""
 
+_FIRST_LINE: Final = 2
+"""Behind the header."""
+
 _IDENTIFIERS: Final = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -39,11 +43,13 @@ class InventoryRecord:
     Attributes:
         identifiers: Decoded.
         attributes: Decoded values by DICOM keyword; those of ``ATTRIBUTES`` are used, each may be absent.
+        person: Whose it says it is, see ``deidflow.tasks.core.persons``.
 
     """
 
     identifiers: DicomIdentifiers
     attributes: Mapping[str, str]
+    person: str = ""
 
 
 @dataclass(slots=True)
@@ -55,6 +61,7 @@ class _Resource:
     studies: set[str] = field(default_factory=set)
     series: set[str] = field(default_factory=set)
     modalities: set[str] = field(default_factory=set)
+    persons: set[str] = field(default_factory=set)
     instances: int = 0
 
 
@@ -79,12 +86,23 @@ def inventory_columns(level: Level) -> tuple[str, ...]:
     return (ORTHANC_ID, LEVEL, INSTANCES, *described, *_COUNTED[level])
 
 
-def write_inventory(records: Iterable[InventoryRecord | SourceInstance], level: Level, destination: Path) -> int:
+def write_inventory(
+    records: Iterable[InventoryRecord | SourceInstance],
+    level: Level,
+    destination: Path,
+    warn: Callable[[str], None] | None = None,
+) -> int:
     """Write what a source holds to a CSV file that only its owner can read; an existing file is replaced.
 
     Rows are in the order of patient, study date and time, series and instance number, so that the same source gives the
     same file, in whatever order it is read. An instance that comes more than once counts once. Where instances of a row
     differ in a value, the lowest one that is not empty is shown.
+
+    Args:
+        records: In any order.
+        level: Of the rows.
+        destination: The file.
+        warn: Told in words about each PatientID that several persons share, with the lines of the file.
 
     Returns:
         How many rows there are.
@@ -94,7 +112,24 @@ def write_inventory(records: Iterable[InventoryRecord | SourceInstance], level: 
 
     """
     resources = sorted(_collect(records, level).items(), key=lambda item: (*_order(item[1]), item[0]))
-    return write_table(destination, inventory_columns(level), (_cells(level, *item) for item in resources))
+    rows = write_table(destination, inventory_columns(level), (_cells(level, *item) for item in resources))
+    if warn is not None:
+        for text in _shared_patient_ids([resource for _, resource in resources]):
+            warn(text)
+    return rows
+
+
+def _shared_patient_ids(resources: list[_Resource]) -> Iterator[str]:
+    """Say which lines share a PatientID and not the person; resources are in the order of the file."""
+    lines: dict[str, list[int]] = {}
+    for line, resource in enumerate(resources, _FIRST_LINE):
+        if resource.identifiers.patient_id:
+            lines.setdefault(resource.identifiers.patient_id, []).append(line)
+    for numbers in lines.values():
+        keywords = differing({text for line in numbers for text in resources[line - _FIRST_LINE].persons})
+        if keywords:
+            what = f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+            yield f"{what}: one PatientID, but {' and '.join(keywords)} differ: are these several persons?"
 
 
 def _collect(records: Iterable[InventoryRecord | SourceInstance], level: Level) -> dict[str, _Resource]:
@@ -107,6 +142,8 @@ def _collect(records: Iterable[InventoryRecord | SourceInstance], level: Level) 
         resource = resources.setdefault(orthanc_id, _Resource(identifiers))
         # Two files with one identifier may differ in what describes them: both are looked at, one is counted.
         _describe(resource, record.attributes, keywords)
+        if record.person:
+            resource.persons.add(record.person)
         digest = bytes.fromhex(identifiers.orthanc_id(Level.INSTANCE).replace("-", ""))
         if digest not in seen:
             seen.add(digest)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 FILE_NAME: Final = "ledger.db"
 
 _SCHEMA: Final = """
@@ -51,7 +51,8 @@ CREATE TABLE manifest_row (
     reason TEXT NOT NULL DEFAULT ''
 );
 
--- Series of the source, with the identifiers of all levels above the instance.
+-- Series of the source, with the identifiers of all levels above the instance, and whose they say they are (a JSON
+-- list, see tasks/core/persons.py). A series has several entries where its instances differ in these.
 CREATE TABLE series (
     id INTEGER PRIMARY KEY,
     patient_id TEXT NOT NULL,
@@ -61,7 +62,8 @@ CREATE TABLE series (
     patient TEXT NOT NULL,
     study TEXT NOT NULL,
     series TEXT NOT NULL,
-    UNIQUE (patient_id, study_instance_uid, series_instance_uid, frame_of_reference_uid)
+    person TEXT NOT NULL DEFAULT '',
+    UNIQUE (patient_id, study_instance_uid, series_instance_uid, frame_of_reference_uid, person)
 );
 
 -- What a series of the source becomes under one request.
@@ -77,6 +79,11 @@ CREATE TABLE target (
 );
 
 -- Instances of the source; after planning only those that a row names. outcome is '' while nothing is known.
+-- content: what was read of the source, so that nothing else is deleted in its place: the SHA-256 of its file, or the
+-- FileUuid that an Orthanc gives to what it stores; '' when no source is to be deleted.
+-- evidence: the SHA-256 of the result, as it was written or found right.
+-- verified: how the result as it is now was found right: '', 'identifiers' or 'full'.
+-- is_there: whether something that this run made stands in the destination, whatever its outcome.
 CREATE TABLE instance (
     id INTEGER PRIMARY KEY,
     series INTEGER NOT NULL REFERENCES series (id),
@@ -94,7 +101,10 @@ CREATE TABLE instance (
     outcome TEXT NOT NULL DEFAULT '',
     reason TEXT NOT NULL DEFAULT '',
     attempts INTEGER NOT NULL DEFAULT 0,
-    evidence TEXT NOT NULL DEFAULT ''
+    evidence TEXT NOT NULL DEFAULT '',
+    content TEXT NOT NULL DEFAULT '',
+    verified TEXT NOT NULL DEFAULT '',
+    is_there INTEGER NOT NULL DEFAULT 0
 );
 
 -- Further files of the source that hold the same instance, byte for byte.

@@ -2,7 +2,8 @@
 
 A lock is held by the process and ends with it, however that dies. That of a folder is on the folder itself and leaves
 no file behind; where a file system locks only what is open for writing (NFS), it is on a file in it that goes with the
-lock. That of an Orthanc is a small file of this machine: a run on another machine does not see it.
+lock. That of an Orthanc is a small file in a folder of this user: a run on another machine, or of another user, does
+not see it. Then both work, and neither touches what the other made.
 
 Public names: ``lock_folder``, ``lock_server``.
 """
@@ -13,8 +14,11 @@ import contextlib
 import errno
 import fcntl
 import os
+import socket
+import stat
 import tempfile
 from hashlib import sha256
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -61,25 +65,68 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def lock_server(url: str) -> Iterator[None]:
-    """Hold an Orthanc that results are written to for this process alone, among those of this machine.
+def lock_server(url: str, identity: str = "") -> Iterator[None]:
+    """Hold an Orthanc that results are written to for this process alone, among those of this user on this machine.
+
+    It is known by where it answers, so that ``localhost``, ``127.0.0.1`` and the machine's own name are one, and by
+    what it says it is, so that two addresses of one server are one.
 
     Args:
-        url: Its address; how it is spelled (case, a port that goes without saying, a slash at the end) plays no part.
+        url: Its address.
+        identity: ``DatabaseServerIdentifier`` of the server, "" when it has none (before 1.11.1).
 
     Raises:
-        Unusable: Another process holds it, or there is no place for locks.
+        Unusable: Another process holds it, or there is no safe place for locks.
 
     """
+    names = [*_addresses(url), *([f"identity {identity}"] if identity else [])]
+    folder = _lock_folder()
+    with contextlib.ExitStack() as held:
+        for name in sorted(sha256(name.encode()).hexdigest()[:16] for name in names):
+            held.enter_context(_held(folder / f"{name}.lock", "the Orthanc that is written to"))
+        yield
+
+
+def _addresses(url: str) -> list[str]:
+    """Return every place that an address leads to; all ways to this machine itself are one."""
     parts = urlsplit(url)
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
-    name = sha256(f"{parts.hostname}:{port}{parts.path.rstrip('/')}".encode()).hexdigest()[:16]
-    folder = _SYSTEM_LOCKS if os.access(_SYSTEM_LOCKS, os.W_OK) else Path(tempfile.gettempdir())
-    path = folder / f"deidflow-{name}.lock"
-    # Another user's file in a sticky folder may be opened but not created, even where it exists (fs.protected_regular).
-    flags = os.O_RDONLY | os.O_NOFOLLOW | (0 if path.exists() else os.O_CREAT)
-    with _held(path, flags, "the Orthanc that is written to"):
-        yield
+    host = parts.hostname or ""
+    try:
+        found = {str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except OSError:
+        found = {host}
+    hosts = {"this machine" if _is_loopback(name) else name for name in found}
+    return [f"{name} {port} {parts.path.rstrip('/')}" for name in hosts]
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _lock_folder() -> Path:
+    """Return this user's folder for locks, which nobody else can enter.
+
+    Raises:
+        Unusable: It cannot be made, or somebody else made it.
+
+    """
+    parent = _SYSTEM_LOCKS if os.access(_SYSTEM_LOCKS, os.W_OK) else Path(tempfile.gettempdir())
+    folder = parent / f"deidflow-{os.getuid()}"
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        status = folder.lstat()
+    except OSError as error:
+        message = f"the folder for locks {folder} cannot be made: {os_error_text(error)}; set TMPDIR to another one"
+        raise Unusable(message) from None
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        message = f"{folder} must be a folder of this user that nobody else can enter; remove it, or set TMPDIR"
+        raise Unusable(message)
+    return folder
 
 
 def _lock(descriptor: int, what: str) -> bool:
@@ -128,9 +175,9 @@ def _is(path: Path, descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def _held(path: Path, flags: int, what: str) -> Iterator[None]:
+def _held(path: Path, what: str) -> Iterator[None]:
     try:
-        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"{what} cannot be locked: {os_error_text(error)}"
         raise Unusable(message) from None

@@ -58,6 +58,7 @@ class ReasonCode(StrEnum):
     PIXEL_DATA_DIFFERS = "pixel-data-differs"
     REFERENCE_BROKEN = "reference-broken"
     IDENTIFIER_LEFT = "identifier-left"
+    UNSAFE_CONTENT = "unsafe-content"
     UNSTABLE = "unstable"
     SERVER_ERROR = "server-error"
     WORKER_DIED = "worker-died"
@@ -70,30 +71,46 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.NOT_FOUND: "Check the identifier with `deidflow inventory`; `deidflow resume` looks for it again.",
     ReasonCode.INVALID_ROW: "Correct the row in the manifest and start a new run.",
     ReasonCode.DAMAGED: "Fetch the file again from where it came from, then `deidflow resume`.",
-    ReasonCode.NESTING_TOO_DEEP: "The file nests sequences deeper than any real object does; have its origin checked.",
-    ReasonCode.UNSUPPORTED: "The file uses an encoding that the local engine does not edit; try `engine: orthanc`.",
-    ReasonCode.AMBIGUOUS_SOURCE: "Two different files claim to be the same instance; remove the wrong one.",
+    ReasonCode.NESTING_TOO_DEEP: "The file nests sequences deeper than any real object does; have its origin checked, "
+    "put a sound file in its place, then `deidflow resume`.",
+    ReasonCode.UNSUPPORTED: "The file uses an encoding that the local engine does not edit; convert it, then `deidflow "
+    "resume`, or try `engine: orthanc`.",
+    ReasonCode.AMBIGUOUS_SOURCE: "Two different files claim to be the same instance; remove the wrong one, then "
+    "`deidflow resume`.",
     ReasonCode.AMBIGUOUS_ENCODING: "Programs read the file in different ways; have the system it came from export it "
     "again, or leave its row out.",
-    ReasonCode.SOURCE_CHANGED: "The file changed after the plan was frozen; start a new run.",
+    ReasonCode.SOURCE_CHANGED: "The file changed after the plan was frozen; `deidflow resume` takes it as it is now, "
+    "if it holds the same instance. One that holds another, or is gone, has to be put back first.",
     ReasonCode.SOURCE_UNREADABLE: "Give the user of deidflow the right to read the file, then `deidflow resume`.",
-    ReasonCode.CHARACTER_SET: "The new value has characters that the file's SpecificCharacterSet lacks; use others.",
-    ReasonCode.BAD_VALUE: "The new value cannot be written with the element's value representation; correct it.",
-    ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own.",
-    ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; empty the destination or set "
-    "destination.overwrite.",
-    ReasonCode.TRANSCODING_FAILED: "No installed codec could convert the pixel data; install the extra `codecs`.",
-    ReasonCode.RESULT_MISSING: "The result vanished after it was written; `deidflow resume` writes it again.",
-    ReasonCode.RESULT_DIFFERS: "The result was changed by something else; remove it, then `deidflow resume`.",
-    ReasonCode.PIXEL_DATA_DIFFERS: "The pixel data of the result is not the source's; please report this.",
-    ReasonCode.REFERENCE_BROKEN: "A reference inside the result points to the wrong object; please report this.",
-    ReasonCode.IDENTIFIER_LEFT: "An original identifier is left in the result; add the element to Remove.",
+    ReasonCode.CHARACTER_SET: "The new value has characters that the file's SpecificCharacterSet lacks; use others, "
+    "and start a new run.",
+    ReasonCode.BAD_VALUE: "The new value cannot be written with the element's value representation; correct it, and "
+    "start a new run.",
+    ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and start a "
+    "new run.",
+    ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
+    "resume`, or replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`.",
+    ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
+    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode.",
+    ReasonCode.RESULT_MISSING: "The result vanished after it was written; put it back and `deidflow verify`, or let "
+    "`deidflow resume` write it again.",
+    ReasonCode.RESULT_DIFFERS: "Something else changed the result, which was removed; `deidflow resume` writes it "
+    "again. One that could not be removed is named in crosswalk.csv.",
+    ReasonCode.PIXEL_DATA_DIFFERS: "The pixel data of the result was not the source's, and the result was removed; "
+    "`deidflow resume` writes it again. If that fails in the same way, please report it.",
+    ReasonCode.REFERENCE_BROKEN: "A reference inside the result pointed to the wrong object, and the result was "
+    "removed; `deidflow resume` writes it again. If that fails in the same way, please report it.",
+    ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element to "
+    "Remove, and start a new run.",
+    ReasonCode.UNSAFE_CONTENT: "Bring the file into an uncompressed transfer syntax (dcmdjpeg, dcmdjpls or dcmdrle of "
+    "DCMTK) or take it out of the source, then start a new run.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",
     ReasonCode.DESTINATION_UNUSABLE: "Make room or give the right to write, then `deidflow resume`.",
     ReasonCode.INTERRUPTED: "`deidflow resume` goes on where the run stopped.",
-    ReasonCode.INTERNAL_ERROR: "A mistake in deidflow; please report it with the output of --debug.",
+    ReasonCode.INTERNAL_ERROR: "This is a bug in deidflow: please report it with the text that crosswalk.csv has for "
+    "it, which holds no patient data. `deidflow resume` tries the instance again, with a newer version, too.",
 }
 """What to do about each reason, for people."""
 

@@ -2,7 +2,8 @@
 
 Each check yields the lines it concerns with the column and a text; no cell and no identifier is named.
 
-Public names: ``Finding``, ``check_rows_against_source``, ``check_patients``, ``check_merges``, ``PATIENT_MODULE``.
+Public names: ``Finding``, ``check_rows_against_source``, ``check_patients``, ``check_persons``, ``check_merges``,
+``check_identity_given_back``, ``PATIENT_MODULE``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
+from deidflow.tasks.core.persons import differing
+from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.tags import PATIENT_ID, Path, describe_tag
 
 if TYPE_CHECKING:
@@ -145,7 +148,50 @@ def _is_of_patient(path: Path) -> bool:
     return not path.is_nested and path.tag in PATIENT_MODULE
 
 
-def check_merges(ledger: Ledger, *, allow_merge: bool) -> Iterator[Finding]:
+def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
+    """Find rows to anonymize whose Replace gives a patient the original PatientID; needs the targets of all instances.
+
+    Who wants that says so with Keep.
+    """
+    path = Path((), PATIENT_ID)
+    rows = ledger.select(
+        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series JOIN target t"
+        " ON t.id = i.target JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.patient_id <> ''"
+        " AND t.patient_id = s.patient_id ORDER BY i.line",
+        (Operation.ANONYMIZE,),
+    )
+    for line, number in rows:
+        if path in requests.get(number).edits.replace:
+            text = (
+                f"the new {describe_tag(PATIENT_ID)} is the patient's original one, so nothing is de-identified; give "
+                f"another, or write Keep: [{describe_tag(PATIENT_ID)}] with Force: true when it is to stay"
+            )
+            yield Finding((line,), describe_tag(PATIENT_ID), text)
+
+
+def check_persons(ledger: Ledger) -> Iterator[Finding]:
+    """Find PatientIDs that several persons share, who would become one; expects the table ``claim``."""
+    shared = ledger.select(
+        "SELECT s.patient_id FROM claim c JOIN instance i ON i.id = c.instance JOIN series s ON s.id = i.series"
+        " WHERE s.patient_id <> '' AND s.person <> '' GROUP BY s.patient_id HAVING count(DISTINCT s.person) > 1"
+        " ORDER BY min(c.line)"
+    )
+    for (patient_id,) in shared:
+        claims = ledger.select(
+            "SELECT DISTINCT c.line, s.person FROM claim c JOIN instance i ON i.id = c.instance"
+            " JOIN series s ON s.id = i.series WHERE s.patient_id = ? ORDER BY c.line",
+            (patient_id,),
+        )
+        keywords = differing({person for _, person in claims})
+        if keywords:
+            text = (
+                f"one PatientID, but {' and '.join(keywords)} differ: two persons would become one; correct the source,"
+                " or set pseudonyms.allow_merge when they are one person"
+            )
+            yield Finding(tuple(dict.fromkeys(line for line, _ in claims)), "", text)
+
+
+def check_merges(ledger: Ledger, requests: RequestCache, *, allow_merge: bool) -> Iterator[Finding]:
     """Find new PatientIDs that would join two patients of the source; needs the targets of all instances."""
     column = describe_tag(PATIENT_ID)
     lines_of = (
@@ -168,10 +214,16 @@ def check_merges(ledger: Ledger, *, allow_merge: bool) -> Iterator[Finding]:
             )
             yield Finding(lines, column, text)
     taken = ledger.select(
-        "SELECT DISTINCT i.line FROM instance i JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series"
+        " JOIN target t ON t.id = i.target JOIN manifest_row m ON m.line = i.line"
         " WHERE i.line IS NOT NULL AND t.patient_id <> s.patient_id AND t.patient_id <> ''"
         " AND t.patient_id IN (SELECT patient_id FROM series) ORDER BY i.line"
     )
-    for (line,) in taken:
+    for line, number in taken:
+        modifies = requests.get(number).operation is Operation.MODIFY
+        if modifies and allow_merge:  # a study that was filed under the wrong patient
+            continue
         text = f"the new {column} is the original one of another patient in the source; choose another"
+        if modifies:
+            text += ", or set pseudonyms.allow_merge to move the row to that patient"
         yield Finding((line,), column, text)

@@ -123,21 +123,21 @@ def add_instances(
                 problems.append((item.path, item.code))
                 continue
             identifiers = item.identifiers
-            name = (*identifiers[:3], item.frame_of_reference_uid)
+            name = (*identifiers[:3], item.frame_of_reference_uid, item.person)
             number = series_numbers.get(name)
             patient, study, series_id, instance = item.orthanc_ids or identifiers.orthanc_ids()
             unstable = not (item.stable or accept_unstable)
             if number is None:
                 number = series_numbers[name] = len(series_numbers) + 1
-                series.append((number, *name, patient, study, series_id))
+                series.append((number, *name[:4], patient, study, series_id, item.person))
             verdict = (Outcome.FAILED, reason_text(ReasonCode.UNSTABLE)) if unstable else ("", "")
-            facts = (identifiers.sop_instance_uid, instance, item.path, item.size, item.mtime_ns)
+            facts = (identifiers.sop_instance_uid, instance, item.path, item.size, item.mtime_ns, item.content)
             instances.append((number, *facts, *verdict))
         with ledger.transaction():
-            ledger.execute_many("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?)", series)
+            ledger.execute_many("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", series)
             ledger.execute_many(
-                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns, outcome, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns, content, outcome,"
+                " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 instances,
             )
             ledger.execute_many("INSERT INTO source_problem VALUES (?, ?)", problems)

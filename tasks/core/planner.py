@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.call_planner import cut_calls
 from deidflow.tasks.core.engine import Call, Chunk, PlannedInstance
+from deidflow.tasks.core.engine_options import check_request_on_local_engine
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.given_identifiers import GivenIdentifiers
 from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, orthanc_id
 from deidflow.tasks.core.identity import new_parents, sop_instance_uids
 from deidflow.tasks.core.ledger import PLAN_INDEXES, ROW_INDEXES
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
-from deidflow.tasks.core.plan_checks import Finding, check_merges, check_patients, check_rows_against_source
+from deidflow.tasks.core.plan_checks import (
+    Finding,
+    check_identity_given_back,
+    check_merges,
+    check_patients,
+    check_persons,
+    check_rows_against_source,
+)
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger import Ledger
     from deidflow.tasks.core.request import Request
+    from deidflow.tasks.core.server_abilities import ServerAbilities
 
 _MAX_CHUNKS: Final = 800
 """Prefect's server drops events above some 1,000 task runs per flow run."""
@@ -53,12 +62,12 @@ class PlanOptions:
         manifest_name: For problems.
         key: Secret of generated identifiers.
         scope: Their scope.
-        allow_merge: Two source patients may get one PatientID.
+        allow_merge: Two source patients may get one PatientID, and two persons may share one.
         chunk_size: Instances per chunk, at least.
         few_chunks: Cut into 10 chunks, or chunks of 5,000 instances where that makes more; for the local engine, whose
             processes all chunks share.
         skip_invalid: Rows with problems get the outcome ``invalid`` instead of stopping everything.
-        server: Version of the Orthanc that is the engine, None for the local engine.
+        server: The Orthanc that is the engine, None for the local engine.
 
     """
 
@@ -69,7 +78,7 @@ class PlanOptions:
     chunk_size: int = 500
     few_chunks: bool = False
     skip_invalid: bool = False
-    server: tuple[int, int, int] | None = None
+    server: ServerAbilities | None = None
 
 
 def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> list[Problem]:
@@ -92,15 +101,23 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     with ledger.transaction():
         _join_copies(ledger)
         _claim(ledger)
-        checks = [check_rows_against_source(ledger), check_patients(ledger, requests)]
+        checks = [
+            check_rows_against_source(ledger),
+            check_patients(ledger, requests),
+            _check_requests(ledger, requests, options.server),
+        ]
+        if not options.allow_merge:
+            checks.append(check_persons(ledger))
         if options.server is not None:
-            checks += [_check_requests(ledger, requests, options.server), check_patients_on_server(ledger, requests)]
+            checks.append(check_patients_on_server(ledger, requests))
         for findings in checks:
             found += _set_aside(ledger, list(findings), options.manifest_name)
         _assign(ledger)
         ledger.create_indexes(ROW_INDEXES)
         _compute_targets(ledger, requests, options)
-        found += _set_aside(ledger, list(check_merges(ledger, allow_merge=options.allow_merge)), options.manifest_name)
+        found += _set_aside(ledger, list(check_identity_given_back(ledger, requests)), options.manifest_name)
+        merges = list(check_merges(ledger, requests, allow_merge=options.allow_merge))
+        found += _set_aside(ledger, merges, options.manifest_name)
         found.sort(key=lambda problem: problem.line)
         if found and not options.skip_invalid:
             raise InvalidInput(found)
@@ -115,12 +132,14 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     return found
 
 
-def _check_requests(ledger: Ledger, requests: RequestCache, version: tuple[int, int, int]) -> Iterator[Finding]:
-    """Find rows whose request the server's version cannot do."""
+def _check_requests(ledger: Ledger, requests: RequestCache, server: ServerAbilities | None) -> Iterator[Finding]:
+    """Find rows whose request the engine cannot do: this server, or the local one."""
     for number, lines in ledger.select(
         "SELECT request, group_concat(line) FROM manifest_row WHERE verdict = '' GROUP BY request ORDER BY min(line)"
     ):
-        for option, text in check_request_on_server(requests.get(number), version):
+        request = requests.get(number)
+        found = check_request_on_server(request, server) if server else check_request_on_local_engine(request)
+        for option, text in found:
             yield Finding(tuple(sorted(map(int, lines.split(",")))), option, text)
 
 

@@ -39,6 +39,7 @@ _RANKS: Final = " ".join(f"WHEN '{outcome}' THEN {rank}" for rank, outcome in en
 _PLANNED_VIEW: Final = f"""
 CREATE TEMP VIEW IF NOT EXISTS planned AS
 SELECT id, line, series, chunk, target, orthanc_id, sop_instance_uid, new_orthanc_id, new_sop_instance_uid, attempts,
+    is_there, verified,
     CASE coalesce(nullif(outcome, ''), '{Outcome.CANCELLED}') {_RANKS} ELSE 0 END AS rank,
     CASE WHEN outcome = '{Outcome.DONE}' THEN '' WHEN outcome = '' THEN '{_INTERRUPTED}'
         WHEN reason = '' THEN '{_UNEXPLAINED}' ELSE reason END AS reason
@@ -57,7 +58,7 @@ _NEW_IDS: Final = """
 SELECT DISTINCT i.line, CASE r.level WHEN 'patient' THEN t.patient WHEN 'study' THEN t.study WHEN 'series' THEN t.series
     ELSE i.new_orthanc_id END AS new
 FROM instance i JOIN manifest_row r ON r.line = i.line LEFT JOIN target t ON t.id = i.target
-WHERE i.outcome = 'done' ORDER BY i.line, new
+WHERE i.outcome = 'done' OR i.is_there ORDER BY i.line, new
 """
 
 
@@ -73,7 +74,8 @@ class RowResult:
         outcome: The row's own, or the worst of its instances'.
         reason: ``<code>: <text>``, "" when done. When its instances have several reasons: that of the worst (the first
             by identifier), then how many are not done and why.
-        new_orthanc_ids: Results at the row's own level, sorted; empty until one instance is done.
+        new_orthanc_ids: Results at the row's own level, sorted; empty until one instance is done. What could not be
+            removed although it is not done is named, too.
         instances_expected: How many were planned; those done and those failed together.
         instances_done: How many are done.
         chunks: Keys of the chunks that they are in.

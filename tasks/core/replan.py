@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.call_planner import cut_calls
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.plan_intake import RequestCache
+from deidflow.tasks.core.source import ProblemCode
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.ledger import Ledger
 
 _MAY_BE_MENDED: Final = (f"{ReasonCode.AMBIGUOUS_SOURCE}%", f"{ReasonCode.UNSTABLE}%")
 _MAX_NEW_CHUNKS: Final = 100
-_SERIES: Final = "patient_id, study_instance_uid, series_instance_uid, frame_of_reference_uid, patient, study, series"
+_SERIES: Final = (
+    "patient_id, study_instance_uid, series_instance_uid, frame_of_reference_uid, patient, study, series, person"
+)
 _TARGET: Final = "patient_id, study_instance_uid, series_instance_uid, patient, study, series"
 
 
@@ -28,7 +31,8 @@ def needs_replan(ledger: Ledger) -> bool:
     instances = ledger.scalar(
         "SELECT count(*) FROM instance WHERE chunk IS NULL AND (reason LIKE ? OR reason LIKE ?)", _MAY_BE_MENDED
     )
-    return bool(rows or instances)
+    damaged = ledger.scalar("SELECT count(*) FROM source_problem WHERE code = ?", (ProblemCode.DAMAGED,))
+    return bool(rows or instances or damaged)
 
 
 def adopt(ledger: Ledger, fresh: Ledger, chunk_size: int, *, on_server: bool = False) -> int:
@@ -45,7 +49,7 @@ def adopt(ledger: Ledger, fresh: Ledger, chunk_size: int, *, on_server: bool = F
 
     """
     with ledger.transaction():
-        numbers = _adopt_rows(ledger, fresh) + _adopt_mended(ledger, fresh)
+        numbers = _adopt_rows(ledger, fresh) + _adopt_mended(ledger, fresh) + _adopt_fetched(ledger, fresh)
         if on_server:
             cut_calls(ledger, RequestCache(ledger), chunk_size, _MAX_NEW_CHUNKS)
             return len(numbers)
@@ -115,6 +119,20 @@ def _copy_entry(ledger: Ledger, fresh: Ledger, table: str, columns: str, number:
     ledger.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", values)  # noqa: S608
     names: list[Any] = [f"{column} = ?" for column in columns.split(", ")]
     return int(ledger.scalar(f"SELECT id FROM {table} WHERE {' AND '.join(names)}", values))  # noqa: S608
+
+
+def _adopt_fetched(ledger: Ledger, fresh: Ledger) -> list[int]:
+    """Take files that were damaged before their identifiers, and can be read now, for the rows that they belong to."""
+    numbers = []
+    for (path,) in ledger.select("SELECT path FROM source_problem WHERE code = ?", (ProblemCode.DAMAGED,)):
+        if fresh.scalar("SELECT count(*) FROM source_problem WHERE path = ? AND code = ?", (path, ProblemCode.DAMAGED)):
+            continue
+        for number, orthanc_id in fresh.select("SELECT id, orthanc_id FROM instance WHERE path = ?", (path,)):
+            if not ledger.scalar("SELECT count(*) FROM instance WHERE orthanc_id = ?", (orthanc_id,)):
+                adopted = _copy_instance(ledger, fresh, number)
+                numbers += [adopted] if adopted is not None else []
+        ledger.execute("DELETE FROM source_problem WHERE path = ? AND code = ?", (path, ProblemCode.DAMAGED))
+    return numbers
 
 
 def _adopt_mended(ledger: Ledger, fresh: Ledger) -> list[int]:

@@ -25,7 +25,7 @@ _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 
 OUTCOME_TEXTS: Final = {
-    Outcome.DONE: "the result is there and passed the checks that were asked for",
+    Outcome.DONE: "the result was written",
     Outcome.FAILED: "could not be edited or written, or did not pass its checks",
     Outcome.MISSING: "the engine reported success, but the result is not there",
     Outcome.CANCELLED: "the run stopped before it was reached",
@@ -74,7 +74,8 @@ def render_page(ledger: Ledger, verdict: Verdict, figures: Mapping[str, Any]) ->
         reasons=[_reason_line(verdict, code) for code in reasons],
         source_problems=sorted(verdict.source_problems.items(), key=lambda item: (-item[1], item[0])),
         source_problem_texts=SOURCE_PROBLEM_TEXTS,
-        work=_work(ledger),
+        work=_work(ledger, verdict),
+        damaged=verdict.damaged,
         versions=ledger.meta("versions", {}),
         host=ledger.meta("host") or "",
     )
@@ -84,7 +85,7 @@ def _reason_line(verdict: Verdict, code: ReasonCode) -> tuple[str, int, int, str
     return str(code), verdict.row_reasons.get(code, 0), verdict.instance_reasons.get(code, 0), REMEDIES[code]
 
 
-def _work(ledger: Ledger) -> dict[str, str]:
+def _work(ledger: Ledger, verdict: Verdict) -> dict[str, str]:
     """Return what was asked for, in words; of the options the names only, since values may belong to people."""
     config = ledger.meta("config", {})
     options = config.get("options") or {}
@@ -105,13 +106,22 @@ def _work(ledger: Ledger) -> dict[str, str]:
         "Kept": _names(options.get("Keep")),
         "Private tags": "kept" if options.get("KeepPrivateTags") else "",
         "Hardening": hardening if any(name == Operation.ANONYMIZE for name, _ in operations) else "",
-        "Checks": {"full": "every result was read back", "identifiers": "presence and identifiers", "none": "none"}.get(
-            str(config.get("verify")), ""
-        ),
+        "Checks": _checks(verdict),
         "Scope of pseudonyms": ledger.meta("scope") or "",
         "Fingerprint of the key": ledger.meta("key_fingerprint") or "",
     }
     return {name: text for name, text in work.items() if text}
+
+
+def _checks(verdict: Verdict) -> str:
+    """Say what was checked and how far that came, and no more."""
+    if verdict.checks == "none":
+        return "none: no result was read back"
+    asked = {"full": "every result read back in full", "identifiers": "presence and identifiers"}[verdict.checks]
+    done = verdict.instances[Outcome.DONE]
+    if verdict.unverified:
+        return f"{asked}; not verified: {_number(verdict.unverified)} of {_number(done)}"
+    return f"{asked}; verified: {_number(verdict.verified)} of {_number(done)}"
 
 
 def _dicom_version(options: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ NOT_OURS: Final = {
     "Resources": "deidflow sends the planned instances itself; name the resources in the manifest",
     "Synchronous": "deidflow decides itself how calls are made",
     "Asynchronous": "deidflow decides itself how calls are made",
+    "UserData": "deidflow marks its own jobs with it",
 }
 
 

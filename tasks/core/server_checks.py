@@ -2,7 +2,7 @@
 
 Source: reference 1.1, 2.1 and 10 (measured on 1.10.1, 1.12.7 and 1.13.0).
 
-Public names: ``check_request_on_server``, ``check_patients_on_server``.
+Public names: ``check_settings_on_server``, ``check_request_on_server``, ``check_patients_on_server``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.plan_checks import Finding
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.server_abilities import shown
+from deidflow.tasks.core.server_transcoding import check_transcoding
+from deidflow.tasks.core.server_values import check_values
 from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path
 
 if TYPE_CHECKING:
@@ -19,37 +22,42 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger import Ledger
     from deidflow.tasks.core.plan_intake import RequestCache
-    from deidflow.tasks.core.request import Request
-
-Version = tuple[int, int, int]
+    from deidflow.tasks.core.request import Request, Settings
+    from deidflow.tasks.core.server_abilities import ServerAbilities, Version
 
 _PROFILES: Final[dict[str, Version]] = {"2021b": (1, 9, 4), "2023b": (1, 12, 1)}
 _LEVEL_SINCE: Final[Version] = (1, 9, 7)
 _LOOSER_IDENTIFIERS_SINCE: Final[Version] = (1, 11, 3)
 _KEEP_LABELS_SINCE: Final[Version] = (1, 12, 3)
-_LOSSY_QUALITY_SINCE: Final[Version] = (1, 12, 7)
+_RECURSION_SINCE: Final[Version] = (1, 9, 5)
 
 _PATIENT_ID: Final = Path((), PATIENT_ID)
 _PATIENT_NAME: Final = Path((), PATIENT_NAME)
 
 
-def check_request_on_server(request: Request, version: Version) -> Iterator[tuple[str, str]]:
-    """Yield what a server of this version would refuse or ignore: the option to blame, and a text."""
-    settings = request.settings
-    here = ".".join(map(str, version))
+def check_settings_on_server(settings: Settings, server: ServerAbilities) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the options of all rows: the config's key, and a text."""
+    if settings.keep_labels and server.version < _KEEP_LABELS_SINCE:
+        text = f"needs Orthanc {shown(_KEEP_LABELS_SINCE)}; the server is {shown(server.version)}"
+        yield "options.KeepLabels", text
+    yield from check_transcoding(settings.transcode, server)
+
+
+def check_request_on_server(request: Request, server: ServerAbilities) -> Iterator[tuple[str, str]]:
+    """Yield what a server would refuse, ignore or do otherwise than asked: the option to blame, and a text."""
+    settings, version = request.settings, server.version
+    here = shown(version)
     needed = _PROFILES.get(settings.dicom_version)
     if request.operation is Operation.ANONYMIZE and needed and version < needed:
         known = [
             name for name, since in {"2008": (1, 9, 4), "2017c": (1, 9, 4), **_PROFILES}.items() if since <= version
         ]
         yield "DicomVersion", f"the server is Orthanc {here}, which has {', '.join(known)} only"
-    for used, since, name in (
-        (settings.level is not None, _LEVEL_SINCE, "Level"),
-        (settings.keep_labels, _KEEP_LABELS_SINCE, "KeepLabels"),
-        (bool(settings.lossy_quality), _LOSSY_QUALITY_SINCE, "LossyQuality"),
-    ):
-        if used and version < since:
-            yield name, f"needs Orthanc {'.'.join(map(str, since))}; the server is {here}"
+    if request.operation is Operation.ANONYMIZE and version < _RECURSION_SINCE:
+        yield "operation", f"anonymize inside sequences needs Orthanc {shown(_RECURSION_SINCE)}; the server is {here}"
+    if settings.level is not None and version < _LEVEL_SINCE:
+        yield "Level", f"needs Orthanc {shown(_LEVEL_SINCE)}; the server is {here}"
+    yield from check_values(request.edits, version)
     if version < _LOOSER_IDENTIFIERS_SINCE:
         yield from _strict_identifiers(request, here)
 
@@ -64,7 +72,8 @@ def _strict_identifiers(request: Request, here: str) -> Iterator[tuple[str, str]
     if level is Level.PATIENT and _PATIENT_ID not in edits.replace:
         yield "Level", f"Patient without Replace of PatientID {newer}"
     if level in (Level.STUDY, Level.SERIES) and _PATIENT_ID in edits.replace:
-        yield "Replace", f"of PatientID at level {level} {newer}"
+        remedy = "; use Level: Patient, which also gives new studies and series unless Keep names their UIDs"
+        yield "Replace", f"of PatientID at level {level} {newer}{remedy}"
     if level is Level.SERIES and Path((), STUDY_INSTANCE_UID) in edits.replace:
         yield "Replace", f"of StudyInstanceUID at level series {newer}"
     if level is Level.INSTANCE and Path((), SERIES_INSTANCE_UID) in edits.replace:

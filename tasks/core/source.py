@@ -50,6 +50,8 @@ class SourceInstance(NamedTuple):
         orthanc_ids: Of patient, study, series and instance as the server has them; None where they follow from the
             identifiers.
         stable: On an Orthanc whether the study has ceased to grow.
+        person: Whose it says it is, see ``deidflow.tasks.core.persons``; "" when nobody looked.
+        content: On an Orthanc the FileUuid of what is stored, which another version never has; "" for a file.
 
     """
 
@@ -62,3 +64,5 @@ class SourceInstance(NamedTuple):
     is_result: bool = False
     orthanc_ids: tuple[str, str, str, str] | None = None
     stable: bool = True
+    person: str = ""
+    content: str = ""

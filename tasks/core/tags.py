@@ -27,6 +27,9 @@ SOP_CLASS_UID: Final = 0x00080016
 SOP_INSTANCE_UID: Final = 0x00080018
 PATIENT_NAME: Final = 0x00100010
 PATIENT_ID: Final = 0x00100020
+PATIENT_BIRTH_DATE: Final = 0x00100030
+PATIENT_SEX: Final = 0x00100040
+ISSUER_OF_PATIENT_ID: Final = 0x00100021
 PATIENT_IDENTITY_REMOVED: Final = 0x00120062
 DEIDENTIFICATION_METHOD: Final = 0x00120063
 STUDY_INSTANCE_UID: Final = 0x0020000D
@@ -34,6 +37,9 @@ SERIES_INSTANCE_UID: Final = 0x0020000E
 FRAME_OF_REFERENCE_UID: Final = 0x00200052
 ENCAPSULATED_DOCUMENT: Final = 0x00420011
 PIXEL_DATA: Final = 0x7FE00010
+SIGNATURES: Final = (0x4FFE0001, 0xFFFAFFFA)
+"""MACParametersSequence and DigitalSignaturesSequence (PS3.3 section C.12.1.1.3)."""
+DATA_SET_TRAILING_PADDING: Final = 0xFFFCFFFC
 
 IDENTIFIERS: Final = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
 """The attributes that make up Orthanc's identifiers; naming one at top level needs ``Force``."""
@@ -145,7 +151,10 @@ def parse_tag(text: str) -> int:
     if tag is None:
         tag = _REPEATING.get(name)
     if tag is None:
-        message = "unknown tag; write the DICOM keyword in its exact case (PatientID) or the number (0010,0020)"
+        message = (
+            "unknown tag; write the DICOM keyword in its exact case (PatientID) or the number (0010,0020), as for "
+            "names of an Orthanc's own Dictionary"
+        )
         raise TagSyntaxError(message)
     return int(tag)
 

@@ -8,27 +8,38 @@ Public names: ``check_value``, ``check_path``.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import dictionary_VM
 
-from deidflow.tasks.core.tags import PIXEL_DATA, Path, describe_tag, dictionary_vr, is_private
+from deidflow.tasks.core.data_uris import IMAGES, OCTETS, parse_embedded, pdf_of
+from deidflow.tasks.core.tags import (
+    ENCAPSULATED_DOCUMENT,
+    PIXEL_DATA,
+    Path,
+    describe_tag,
+    dictionary_vr,
+    is_private,
+)
 from deidflow.tasks.core.value_formats import VALUE_FORMATS, Format
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from deidflow.tasks.core.edits import Value
 
-_ENCAPSULATED_DOCUMENT: Final = 0x00420011
-_OCTETS: Final = "data:application/octet-stream;base64,"
-_ANY_DATA_URI: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,")
-_UNIT_BYTES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_OCTETS: Final = f"data:{OCTETS};base64,"
 _VM: Final = re.compile(r"(\d+)(?:-(\d*n|\d+))?")
 _FILE_META_GROUP: Final = 0x0002
+_OVERLAY_DATA: Final = 0x60003000
+_ARRAYS: Final = frozenset({"OD", "OF", "OL", "OV"})
+"""VRs whose one value holds any number of numbers (PS3.5 section 6.4)."""
+
 _SHOWN_GOOD_OCTETS: Final = f"binary data is written as {_OCTETS}..."
+_SHOWN_GOOD_DOCUMENT: Final = "a document is written as data:application/pdf;base64,... and must be a PDF"
+_SHOWN_GOOD_PIXELS: Final = f"pixels are written as {_OCTETS}..., an image as data:image/png;base64,... or image/jpeg"
 
 
 class _Rule(NamedTuple):
@@ -57,12 +68,32 @@ def check_value(tag: int, value: Value) -> str | None:
         return _check_items(value)
     if not value:
         return None
+    if tag in _CONTENT_CHECKS:
+        return _CONTENT_CHECKS[tag](value)
     if value.startswith(_OCTETS):
         return _check_octets(tag, value)
-    if is_private(tag):
-        return None
-    rule = _rule(tag)
-    return None if rule is None else _check_text(tag, rule, value)
+    rule = None if is_private(tag) else _rule(tag)
+    return None if rule is None else _check_text(rule, value)
+
+
+def _check_document(value: str) -> str | None:
+    """Octets are no document: Orthanc writes them into PixelData (1.10.1 to 1.13.0)."""
+    embedded = parse_embedded(value)
+    # Models for 3D printing are taken by later Orthancs (1.12.7).
+    is_model = embedded is not None and embedded.mime.startswith("model/") and bool(embedded.content)
+    return None if is_model or pdf_of(value) else _SHOWN_GOOD_DOCUMENT
+
+
+def _check_pixels(value: str) -> str | None:
+    embedded = parse_embedded(value)
+    good = embedded is not None and embedded.content is not None and embedded.mime in (OCTETS, *IMAGES)
+    return None if good else _SHOWN_GOOD_PIXELS
+
+
+_CONTENT_CHECKS: Final[dict[int, Callable[[str], str | None]]] = {
+    ENCAPSULATED_DOCUMENT: _check_document,
+    PIXEL_DATA: _check_pixels,
+}
 
 
 def _check_items(items: tuple[tuple[tuple[int, Value], ...], ...]) -> str | None:
@@ -75,26 +106,30 @@ def _check_items(items: tuple[tuple[tuple[int, Value], ...], ...]) -> str | None
 
 
 def _check_octets(tag: int, value: str) -> str | None:
-    try:
-        size = len(base64.b64decode(value[len(_OCTETS) :], validate=True))
-    except (binascii.Error, ValueError):
+    embedded = parse_embedded(value)
+    if embedded is None or embedded.content is None:
         return f"the base64 of the data URI cannot be decoded; {_SHOWN_GOOD_OCTETS}"
-    unit = _UNIT_BYTES.get(dictionary_vr(tag) or "", 1)
-    return f"the decoded data must be a multiple of {unit} bytes" if size % unit else None
+    rule = None if is_private(tag) else _rule(tag)
+    if rule and rule.formats and not any(fmt.gaps for fmt in rule.formats) and not rule.vr.endswith("OW"):
+        # The routes read the bytes as text there, and none at all for tags (reference 2.4).
+        text = embedded.content.decode("latin-1")
+        problem = _check_text(rule, text) if text and rule.vr != "AT" else f"takes no bytes in VR {rule.vr}"
+        return problem and f"{problem}; write numbers and tags as text"
+    of_words = (dictionary_vr(tag) or "").removeprefix("US or ").removeprefix("SS or ") == "OW"
+    unit = 2 if of_words or tag & 0xFF00FFFF == _OVERLAY_DATA else 1
+    return f"the decoded data must be a multiple of {unit} bytes" if len(embedded.content) % unit else None
 
 
-def _check_text(tag: int, rule: _Rule, value: str) -> str | None:
+def _check_text(rule: _Rule, value: str) -> str | None:
     if not rule.formats:
-        # Orthanc re-encodes images and takes PDFs by their own MIME types for these two (reference 2.4).
-        embedded = tag in (PIXEL_DATA, _ENCAPSULATED_DOCUMENT) and _ANY_DATA_URI.match(value)
-        return None if embedded else f"does not fit VR {rule.vr}: {_SHOWN_GOOD_OCTETS}"
+        return f"does not fit VR {rule.vr}: {_SHOWN_GOOD_OCTETS}"
     if "\\" not in value or not rule.formats[0].multiple:
         count = 1
         fits = any(fmt.fits(value) for fmt in rule.formats)
     else:
         values = value.split("\\")
         count = len(values)
-        fits = any(all(not text or fmt.fits(text) for text in values) for fmt in rule.formats)
+        fits = any(all(fmt.fits(text) if text else fmt.gaps for text in values) for fmt in rule.formats)
     if not fits:
         good = " or ".join(fmt.good for fmt in rule.formats)
         return f"does not fit VR {rule.vr}: {good}"
@@ -116,7 +151,7 @@ def _rule(tag: int) -> _Rule | None:
     vrs = vr.split(" or ")
     formats = tuple(VALUE_FORMATS[name] for name in vrs if name in VALUE_FORMATS)
     vm = _VM.fullmatch(dictionary_VM(tag).split(" or ")[0])
-    if vm is None or not all(fmt.multiple for fmt in formats):
+    if vm is None or vr in _ARRAYS or not all(fmt.multiple for fmt in formats):
         return _Rule(vr, formats, 1, None)
     fewest = int(vm[1])
     most = fewest if vm[2] is None else None if vm[2].endswith("n") else int(vm[2])

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.tags import TagSyntaxError, parse_tag
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,9 +33,9 @@ _CS: Final = re.compile(r"[A-Z0-9 _]{1,16}")
 _AE: Final = re.compile(r"[ -\[\]-~]{1,16}")
 _IS: Final = re.compile(r" *[+-]?\d+ *", re.ASCII)
 _DS: Final = re.compile(r" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *", re.ASCII)
+_FLOAT: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _UI: Final = re.compile(r"\d+(\.\d+)*", re.ASCII)
 _UR: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+ *")
-_AT: Final = re.compile(r"[0-9A-Fa-f]{4},[0-9A-Fa-f]{4}")
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 
 _MAX_FLOAT32: Final = 3.4028235677973366e38
@@ -53,12 +55,14 @@ class Format:
         good: What a good value looks like.
         fits: Whether one value fits; never asked about an empty one.
         multiple: Whether a backslash separates values; in ST, LT and UT it is an ordinary character.
+        gaps: Whether one of several values may be empty; numbers of a fixed size may not.
 
     """
 
     good: str
     fits: Callable[[str], bool]
     multiple: bool = True
+    gaps: bool = True
 
 
 def _text(characters: int) -> Callable[[str], bool]:
@@ -113,6 +117,15 @@ def _fits_ui(text: str) -> bool:
     return len(text) <= _MAX_UI_CHARACTERS and _UI.fullmatch(text) is not None
 
 
+def _fits_at(text: str) -> bool:
+    """Whether the routes take it (reference 2.4; 1.10.1 to 1.13.0): a keyword or a number, without parentheses."""
+    try:
+        parse_tag(text)
+    except TagSyntaxError:
+        return False
+    return text == text.strip() and "(" not in text
+
+
 def _fits_ae(text: str) -> bool:
     return _AE.fullmatch(text) is not None and not text.isspace()
 
@@ -121,20 +134,20 @@ def _integer(low: int, high: int) -> Format:
     def fits(text: str) -> bool:
         return _INTEGER.fullmatch(text) is not None and low <= int(text) <= high
 
-    return Format(f"a whole number from {low} to {high}", fits)
+    return Format(f"a whole number from {low} to {high}", fits, gaps=False)
 
 
 def _float(largest: float) -> Format:
     def fits(text: str) -> bool:
-        return _DS.fullmatch(text) is not None and abs(float(text)) <= largest
+        return _FLOAT.fullmatch(text) is not None and abs(float(text)) <= largest
 
-    return Format("a number as in 0.5 or 1e-3", fits)
+    return Format("a number as in 0.5 or 1e-3", fits, gaps=False)
 
 
 VALUE_FORMATS: Final[dict[str, Format]] = {
     "AE": Format("up to 16 ASCII characters", _fits_ae),
     "AS": Format("an age of three digits and D, W, M or Y, as in 042Y", _pattern(_AS)),
-    "AT": Format("a tag as in 0010,0020", _pattern(_AT)),
+    "AT": Format("a tag as in 0010,0020 or PatientID, without parentheses", _fits_at, gaps=False),
     "CS": Format("up to 16 of the characters A-Z 0-9 _ and blank (capitals only)", _pattern(_CS)),
     "DA": Format("a date as in 20240131", _fits_da),
     "DS": Format("a decimal number of up to 16 characters, as in -0.5 or 1E3", _fits_ds),
@@ -144,6 +157,10 @@ VALUE_FORMATS: Final[dict[str, Format]] = {
     "IS": Format("a whole number of up to 12 characters, within 32 bits", _fits_is),
     "LO": Format("up to 64 characters, no line breaks", _text(64)),
     "LT": Format("up to 10240 characters", _paragraph(10240), multiple=False),
+    "OD": _float(sys.float_info.max),
+    "OF": _float(_MAX_FLOAT32),
+    "OL": _integer(0, 2**32 - 1),
+    "OV": _integer(0, 2**64 - 1),
     "PN": Format(
         "a name as in Family^Given^Middle^Prefix^Suffix; 64 characters and 5 components in each of up to 3 groups "
         "separated by =",
@@ -163,4 +180,5 @@ VALUE_FORMATS: Final[dict[str, Format]] = {
     "UT": Format("text", _paragraph(math.inf), multiple=False),
     "UV": _integer(0, 2**64 - 1),
 }
-"""All VRs whose values are written as text; the others need a data URI, SQ a list of items."""
+"""All VRs whose values are written as text, OD, OF, OL and OV as numbers among them, since no Orthanc takes their bytes
+(reference 2.4); OB, OW and UN need a data URI, SQ a list of items."""

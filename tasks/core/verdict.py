@@ -1,22 +1,26 @@
 """The verdict on a run: how many rows and instances have which outcome, and why.
 
-Public names: ``Verdict``, ``VerdictCounter``, ``verdict``.
+Public names: ``Verdict``, ``VerdictCounter``, ``verdict``, ``not_compared``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode
 from deidflow.tasks.core.reconciliation import DONE_RANK, most_frequent_first, prepare_views, reason_code, row_results
+from deidflow.tasks.core.source import ProblemCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from deidflow.tasks.core.ledger import Ledger
     from deidflow.tasks.core.reconciliation import RowResult
+
+_ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "none": ()}
+"""Which verifications are worth as much as the one that the config asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,9 @@ class Verdict:
         row_reasons: How many rows are not done, by the code of their reason.
         instance_reasons: The same for instances.
         source_problems: How many files of the source were not used, by code.
+        checks: What the config asks for: ``full``, ``identifiers`` or ``none``.
+        verified: How many of the instances that are done were found right by such a check, as they are now.
+        ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
 
     """
 
@@ -39,11 +46,24 @@ class Verdict:
     row_reasons: Mapping[ReasonCode, int]
     instance_reasons: Mapping[ReasonCode, int]
     source_problems: Mapping[str, int]
+    checks: str = "none"
+    verified: int = 0
+    ignores_damaged: bool = False
+
+    @property
+    def unverified(self) -> int:
+        """How many instances count as done, although nobody has found their results right yet; 0 without checks."""
+        return 0 if self.checks == "none" else self.instances[Outcome.DONE] - self.verified
+
+    @property
+    def damaged(self) -> int:
+        """How many damaged files, which might belong to a row, stand against the verdict."""
+        return 0 if self.ignores_damaged else self.source_problems.get(ProblemCode.DAMAGED, 0)
 
     @property
     def reconciled(self) -> bool:
-        """Whether every row and every instance is done."""
-        return all(
+        """Whether every row and every instance is done and verified, and no damaged file might be one more."""
+        return not (self.unverified or self.damaged) and all(
             count == 0
             for counts in (self.rows, self.instances)
             for outcome, count in counts.items()
@@ -85,6 +105,8 @@ class VerdictCounter:
             if rank != DONE_RANK:
                 reasons[reason_code(code)] += count
         problems = ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code")
+        config = ledger.meta("config") or {}
+        checks = str(config.get("verify", "none"))
         return Verdict(
             rows=_all_outcomes(self.rows),
             instances=_all_outcomes(instances),
@@ -92,6 +114,9 @@ class VerdictCounter:
             row_reasons=most_frequent_first(self.reasons),
             instance_reasons=most_frequent_first(reasons),
             source_problems=dict(problems),
+            checks=checks,
+            verified=_verified(ledger, checks),
+            ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
         )
 
 
@@ -101,6 +126,16 @@ def verdict(ledger: Ledger) -> Verdict:
     for _ in counter.count(row_results(ledger)):
         pass
     return counter.verdict(ledger)
+
+
+def not_compared(ledger: Ledger) -> int:
+    """Count the instances that are done and whose results were not compared with their sources in full."""
+    return int(ledger.scalar("SELECT count(*) FROM instance WHERE outcome = 'done' AND verified <> 'full'"))
+
+
+def _verified(ledger: Ledger, checks: str) -> int:
+    counts = ledger.select("SELECT verified, count(*) FROM planned WHERE rank = ? GROUP BY verified", (DONE_RANK,))
+    return sum(count for how, count in counts if how in _ENOUGH[checks])
 
 
 def _all_outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:

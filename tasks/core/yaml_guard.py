@@ -30,8 +30,23 @@ _NO_TEXT: Final = re.compile(r"[\0\ud800-\udfff]")
 _TOO_DEEP: Final = f"has groups more than {MAX_DEPTH} deep, or one inside itself"
 
 
+_PLAIN_TAGS: Final = frozenset(
+    {"!"} | {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")}
+)
+"""What a value may be said to be (YAML 1.2.2, 10.2, the JSON schema). Others are for programs: ``!!python/name``."""
+
+
 class UnreasonableYaml(ValueError):
-    """The text may be YAML and is no config; ``str(error)`` says why and repeats nothing of it."""
+    """The text may be YAML and is no config; ``str(error)`` says why and repeats nothing of it.
+
+    Attributes:
+        line: From 1, 0 when the whole text is meant.
+
+    """
+
+    def __init__(self, text: str, line: int = 0) -> None:
+        super().__init__(text)
+        self.line = line
 
 
 class _Open:
@@ -56,13 +71,14 @@ def check_yaml(text: str) -> None:
 
     Raises:
         UnreasonableYaml: Groups are nested too deep or hold themselves, a key is a group or a list, aliases make far
-            more of the text than stands there, or a value is no text.
+            more of the text than stands there, a value has a tag of a program, or is no text.
         YAMLError: It is no YAML.
 
     """
     open_: list[_Open] = []
     sizes: dict[str, int] = {}  # by anchor; those of groups and lists are more than 1
     for event in YAML(typ="rt", pure=True).parse(text):
+        _check_tag(event)
         if isinstance(event, CollectionStartEvent):
             if open_ and open_[-1].expects_key:
                 raise UnreasonableYaml("has a group or a list as a key; keys are text")
@@ -77,6 +93,14 @@ def check_yaml(text: str) -> None:
             if closed.anchor:
                 sizes[closed.anchor] = closed.nodes + 1
             _note(open_, closed.nodes)
+
+
+def _check_tag(event: Any) -> None:
+    tag = getattr(event, "tag", None)
+    if tag is not None and str(tag) not in _PLAIN_TAGS:
+        raise UnreasonableYaml(
+            "must be plain YAML: write the value without a tag (! and what follows it)", event.start_mark.line + 1
+        )
 
 
 def _size(event: Any, open_: list[_Open], sizes: dict[str, int]) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
@@ -59,7 +59,7 @@ def read_yaml(text: str, name: str) -> YamlDocument:
     try:
         loaded = _load(text)
     except UnreasonableYaml as error:
-        raise InvalidInput([Problem(str(error), name)]) from None
+        raise InvalidInput([Problem(str(error), name, error.line)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, str(mark.column + 1)) if mark else (0, "")
@@ -143,4 +143,6 @@ def _scalar(node: Any) -> Any:
     for kind in (str, int, float):
         if isinstance(node, kind):
             return kind(node)
+    if isinstance(node, TaggedScalar):  # !!str
+        return str(node.value)
     return node

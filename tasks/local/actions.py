@@ -19,6 +19,8 @@ class Action(Enum):
     """Keep the element with a value of zero length."""
     MAP_UID = "map-uid"
     """Replace each UID by the generated one of that original."""
+    MAP_ORIGINAL_UIDS = "map-original-uids"
+    """Replace those UIDs that name objects of the run; others stay."""
     MAP_PATIENT_ID = "map-patient-id"
     """Inside items: replace a PatientID by the new one of that patient."""
     MAP_PATIENT_NAME = "map-patient-name"

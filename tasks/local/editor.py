@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.tags import PATIENT_NAME, PIXEL_DATA, SPECIFIC_CHARACTER_SET, describe_tag
+from deidflow.tasks.core.tags import (
+    DEIDENTIFICATION_METHOD,
+    PATIENT_IDENTITY_REMOVED,
+    PATIENT_NAME,
+    PIXEL_DATA,
+    SPECIFIC_CHARACTER_SET,
+    describe_tag,
+)
 from deidflow.tasks.local.actions import Action
 from deidflow.tasks.local.character_sets import DEFAULT, CharacterSet, character_set
-from deidflow.tasks.local.encoding import ITEM, UNDEFINED, Encoding, element_header
+from deidflow.tasks.local.encoding import ITEM, MAX_SHORT_LENGTH, UNDEFINED, Encoding, element_header
 from deidflow.tasks.local.given_items import treated_items, values_of_paths
+from deidflow.tasks.local.identity import keeps_identity, with_earlier_methods
 from deidflow.tasks.local.parts import Output, parts_size
 from deidflow.tasks.local.rules import step_into
 from deidflow.tasks.local.values import NUMBER_VRS, choose_vr, encode_element, encode_value
@@ -34,7 +42,13 @@ if TYPE_CHECKING:
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""
 
+_UID_VRS = frozenset({"UI", "UN"})
+"""VRs whose values may be UIDs: what the file does not tell, and no dictionary, may be one, too."""
+
 _FIRST_CURVE = 0x50000000
+_MAX_UIDS_BYTES = 1 << 16
+"""Of a value in which UIDs are looked for; what is longer is none, in whatever VR it comes."""
+
 _UNCHANGED = (None, Action.KEEP, Action.SET)
 _ENTERED = (None, Action.KEEP, Action.SET, Action.MAP_UID)
 _UNDEFINED_BYTES = b"\xff\xff\xff\xff"
@@ -75,7 +89,7 @@ class Context(NamedTuple):
 class Editor:
     """Editor of one file's dataset."""
 
-    __slots__ = ("_old_charset", "_rules", "_source", "_subject", "changed")
+    __slots__ = ("_old_charset", "_rules", "_source", "_subject", "changed", "uid_vrs")
 
     def __init__(self, source: SourceFile, rules: Rules, subject: Subject) -> None:
         """Take the open source, the compiled request and the instance's identifiers."""
@@ -84,6 +98,7 @@ class Editor:
         self._subject = subject
         self.changed = subject.new_identifiers(rules.given_identifiers)
         self._old_charset: CharacterSet | None = None
+        self.uid_vrs = _UID_VRS if rules.anonymizes and subject.references.originals else frozenset[str]()
 
     def edit(self, elements: list[Element], encoding: Encoding, end: int) -> list[Part]:
         """Edit the top level and all that is below; return the parts of the result.
@@ -122,6 +137,8 @@ class Editor:
             if isinstance(items, tuple):
                 new_values[tag] = treated_items(tag, items, rules, self._subject, nodes)
         new_values.update(self.changed)
+        if rules.claims_identity_removed and keeps_identity(self._source, elements, rules, self._subject, charset):
+            new_values[PATIENT_IDENTITY_REMOVED] = "NO"
         if PIXEL_DATA in new_values and self._source.layout.is_compressed:
             message = "new PixelData cannot be put into a file whose pixels are compressed"
             raise InstanceFailed(ReasonCode.BAD_VALUE, message)
@@ -175,7 +192,7 @@ class Editor:
         actions: Mapping[int, Action],
     ) -> Output:
         charset, nodes, depth, shielded = place
-        rules, output = self._rules, Output()
+        rules, output, uid_vrs = self._rules, Output(), self.uid_vrs
         pending = [UNDEFINED, *sorted(new_values, reverse=True)]
         next_new = pending[-1]
         visits = rules.visits_items or bool(nodes) or self._old_charset is not None
@@ -183,14 +200,14 @@ class Editor:
         drops_private = not shielded and (rules.drop_private_nested if depth else rules.drop_private_top)
         run_start = run_end = 0
         for element in elements:
-            tag, _, start, _, end, sequence = element
+            tag, vr, start, _, end, sequence = element
             action = actions.get(tag)
             if action is None and simple and tag < next_new and tag & 0xFFFF and output.group < 0:
                 # Nearly all elements: not named by any rule. Those that stay become one span with their neighbours.
                 if tag & 0x10000:
                     if drops_private:
                         continue
-                elif sequence is None and tag < _FIRST_CURVE:
+                elif sequence is None and tag < _FIRST_CURVE and vr not in uid_vrs:
                     if start != run_end:
                         output.span(run_start, run_end)
                         run_start = start
@@ -213,19 +230,38 @@ class Editor:
                 if tag == next_new:
                     pending.pop()
                     next_new = pending[-1]
-                    output.parts.append(encode_element(tag, new_values[tag], charset, encoding))
+                    output.parts.append(self._replacement(element, new_values[tag], charset, encoding))
             elif action is Action.DROP:
                 continue
             elif sequence is not None and visits and action in _ENTERED:
                 below = _Place(charset, nodes, depth + 1, shielded or action is Action.KEEP)
                 self._sequence(output, element, encoding, below)
-            elif action in _UNCHANGED or (sequence is not None and action is Action.MAP_UID):
-                self._keep(output, element, charset)
             else:
-                self._apply(output, action, element, charset, encoding)
+                self._leaf(output, action, element, charset, encoding)
         output.span(run_start, run_end)
         source_end = elements[-1][4] if elements else 0
         return _finished(output, pending, new_values, source_end, charset, encoding)
+
+    def _replacement(self, element: Element, new: Value, charset: CharacterSet, encoding: Encoding) -> bytes:
+        """Return the new form of an element that is there; the mark of this step is added to those of earlier ones."""
+        tag, _, _, value, end, sequence = element
+        if tag == DEIDENTIFICATION_METHOD and new == self._rules.added_method and sequence is None:
+            joint = with_earlier_methods(self._source.read(value, min(end, value + MAX_SHORT_LENGTH)), new)
+            return element_header(tag, "LO", len(joint), encoding) + joint
+        return encode_element(tag, new, charset, encoding)
+
+    def _leaf(
+        self, output: Output, action: Action | None, element: Element, charset: CharacterSet, encoding: Encoding
+    ) -> None:
+        """Write an element that is not looked into."""
+        tag, vr, _, value, end, sequence = element
+        stays = action is None or (action is Action.KEEP and tag & 0x10000)
+        if stays and vr in self.uid_vrs and sequence is None and end - value <= _MAX_UIDS_BYTES:
+            action = Action.MAP_ORIGINAL_UIDS
+        if action in _UNCHANGED or (sequence is not None and action is Action.MAP_UID):
+            self._keep(output, element, charset)
+        else:
+            self._apply(output, action, element, charset, encoding)
 
     def _keep(self, output: Output, element: Element, charset: CharacterSet) -> None:
         """Leave an element as it is."""
@@ -251,7 +287,7 @@ class Editor:
     ) -> None:
         """Write an element that an action changes in its own place."""
         tag, vr, start, value, end, sequence = element
-        if vr == "UN" or sequence is not None:  # a name that someone wrote as a sequence, for example
+        if action is not Action.MAP_ORIGINAL_UIDS and (vr == "UN" or sequence is not None):  # a name sent as a sequence
             vr = choose_vr(tag)
         if action is Action.EMPTY:
             if value == end and vr == element[1]:
@@ -262,6 +298,8 @@ class Editor:
         raw = self._source.read(value, end)
         if action is Action.MAP_UID:
             new = self._subject.references.map_uid_value(raw)
+        elif action is Action.MAP_ORIGINAL_UIDS:
+            new = self._subject.references.map_originals(raw)
         elif action is Action.MAP_PATIENT_ID:
             original = (self._old_charset or charset).decode_patient_id(raw).rstrip(" ")
             new = encode_value(tag, vr, self._subject.map_patient_id(original), charset, encoding)
@@ -315,6 +353,8 @@ class Editor:
         charset, nodes = place.charset, place.nodes
         new_values = values_of_paths(nodes) if nodes else {}
         actions = self._rules.shielded if place.shielded else self._rules.nested
+        if not self._rules.anonymizes and not any(node.remove or node.replace for node in nodes):
+            actions = {}  # modify leaves an item alone in which no path ends
         above = self._old_charset
         declared = self._charset_of(elements)
         old_charset = declared or above or charset

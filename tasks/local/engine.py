@@ -6,6 +6,8 @@ Public names: ``LocalEngine``.
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
@@ -41,6 +43,8 @@ BATCH_BYTES: Final = 64 << 20
 
 _TRIES_ALONE: Final = 3
 _POLL_SECONDS: Final = 0.2
+_DRAIN_S: Final = 1.5
+"""For batches under way when a run is stopped; with all else Ctrl-C is to take less than 5 s."""
 
 
 class Pending(Protocol):
@@ -156,14 +160,13 @@ class LocalEngine:
 def _collect(futures: Sequence[Pending], record: Record, stopped: Stopped) -> None:
     """Record results batch by batch; when one fails for good, those that are under way still count."""
     failure: Exception | None = None
-    for future in futures:
+    for place, future in enumerate(futures):
         if failure is not None and future.cancel():
             continue
         try:
             outcome = _result(future, stopped)
         except Interrupted:
-            for waiting in futures:
-                waiting.cancel()
+            _record_ended([waiting for waiting in futures[place:] if not waiting.cancel()], record)
             raise
         except BrokenProcessPool as error:
             failure = failure or error
@@ -174,6 +177,18 @@ def _collect(futures: Sequence[Pending], record: Record, stopped: Stopped) -> No
             record(outcome)
     if failure is not None:
         raise failure
+
+
+def _record_ended(futures: Sequence[Pending], record: Record) -> None:
+    """Record the batches that were under way when the work was stopped: their results may stand where they belong."""
+    end = time.monotonic() + _DRAIN_S
+    for future in futures:
+        try:
+            outcome = future.result(timeout=max(0.0, end - time.monotonic()))
+        except (NotYet, BrokenProcessPool, CancelledError):
+            continue
+        if not isinstance(outcome, DeidflowError):
+            record(outcome)
 
 
 def _result(future: Pending, stopped: Stopped) -> list[InstanceResult] | DeidflowError:

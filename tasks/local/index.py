@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.identifiers import DicomIdentifiers
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.persons import Person
 from deidflow.tasks.core.source import ProblemCode, SourceInstance, SourceProblem
 from deidflow.tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
+    ISSUER_OF_PATIENT_ID,
+    PATIENT_BIRTH_DATE,
     PATIENT_ID,
+    PATIENT_NAME,
+    PATIENT_SEX,
     SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
@@ -31,7 +36,7 @@ from deidflow.tasks.local.source_file import SourceFile
 from deidflow.tasks.local.splice import IMPLEMENTATION_CLASS_UID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from deidflow.tasks.local.elements import Element
 
@@ -47,6 +52,9 @@ INVENTORY_TAGS: Final = (
 """What people recognise a patient, study, series or instance by; all stand before FrameOfReferenceUID."""
 
 _MAX_TEXT_BYTES: Final = 1024
+
+_PERSONAL: Final = (PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID)
+"""In the order of ``Person``."""
 
 MAX_IDENTIFIER_BYTES: Final = 0xFFFE
 """What the length field of their VRs holds; only in implicit VR, or as UN, an identifier can claim more."""
@@ -133,13 +141,11 @@ def _entry(
     known = None if with_attributes else shared.recall(source)
     if known is not None:
         return _instance(path, source, status, *known)
-    found: dict[int, Element] = {}
     elements: list[Element] = []
     damaged = is_ordinary = False
     try:
         source.scan(FRAME_OF_REFERENCE_UID, elements)
-        found = _find(elements)
-        is_ordinary = _is_complete(source, found)
+        is_ordinary = _is_complete(source, _find(elements))
         if not is_ordinary:
             # What is missing may stand out of order, even behind the pixel data.
             elements.clear()
@@ -147,14 +153,15 @@ def _entry(
     except InstanceFailed:
         # What was read up to here may identify it; whether it can be edited shows when the engine reads it whole.
         damaged = True
-    identifiers, frame_of_reference = _decode(source, found if is_ordinary else _find(elements))
+    identifiers, frame_of_reference = identify(source, elements)
     if not all(identifiers[1:]):
         return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
+    person = _person(source, elements)
     if with_attributes:
-        return _instance(path, source, status, identifiers, frame_of_reference, _attributes(source, elements))
+        return _instance(path, source, status, identifiers, frame_of_reference, person, _attributes(source, elements))
     if is_ordinary:
-        shared.learn(source, elements, (identifiers, frame_of_reference))
-    return _instance(path, source, status, identifiers, frame_of_reference)
+        shared.learn(source, elements, (identifiers, frame_of_reference, person))
+    return _instance(path, source, status, identifiers, frame_of_reference, person)
 
 
 def _instance(
@@ -163,11 +170,14 @@ def _instance(
     status: os.stat_result,
     identifiers: DicomIdentifiers,
     frame_of_reference: str,
+    person: str,
     attributes: dict[str, str] | None = None,
 ) -> SourceInstance:
     is_result = _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID
     size, mtime_ns = status.st_size, status.st_mtime_ns
-    return SourceInstance(path, size, mtime_ns, identifiers, frame_of_reference, attributes or {}, is_result)
+    return SourceInstance(
+        path, size, mtime_ns, identifiers, frame_of_reference, attributes or {}, is_result, person=person
+    )
 
 
 def _find(elements: list[Element]) -> dict[int, Element]:
@@ -233,20 +243,26 @@ def _uid(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("latin-1").replace(" ", "")
 
 
+def _person(source: SourceFile, elements: list[Element]) -> str:
+    """Return whose it says it is, see ``deidflow.tasks.core.persons``."""
+    found = _texts(source, elements, _PERSONAL)
+    return Person(*(found.get(tag, "") for tag in _PERSONAL)).to_text()
+
+
 def _attributes(source: SourceFile, elements: list[Element]) -> dict[str, str]:
+    return {describe_tag(tag): text for tag, text in _texts(source, elements, INVENTORY_TAGS).items()}
+
+
+def _texts(source: SourceFile, elements: list[Element], wanted: Collection[int]) -> dict[int, str]:
+    """Return the texts of elements; of one that stands twice the first counts, wherever the character set stands."""
     found: dict[int, tuple[str, bytes]] = {}
     for tag, vr, _, value, end, sequence in elements:
-        if tag in _SHOWN and sequence is None and end - value <= _MAX_TEXT_BYTES:
-            found.setdefault(tag, (vr, source.read(value, end)))
+        is_wanted = tag in wanted or tag == SPECIFIC_CHARACTER_SET
+        if is_wanted and tag not in found and sequence is None and end - value <= _MAX_TEXT_BYTES:
+            found[tag] = vr, source.read(value, end)
     _, terms = found.pop(SPECIFIC_CHARACTER_SET, ("", b""))
     charset = character_set(terms)
-    return {
-        describe_tag(tag): charset.decode(raw, is_person_name=vr == "PN").strip(" \0")
-        for tag, (vr, raw) in found.items()
-    }
-
-
-_SHOWN: Final = frozenset({*INVENTORY_TAGS, SPECIFIC_CHARACTER_SET})
+    return {tag: charset.decode(raw, is_person_name=vr == "PN").strip(" \0") for tag, (vr, raw) in found.items()}
 
 
 def _meta_text(source: SourceFile, wanted: int) -> str:

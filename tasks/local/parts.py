@@ -1,17 +1,33 @@
 """An edited dataset as spans of its source and new bytes.
 
-Public names: ``Part``, ``Output``, ``parts_size``.
+Public names: ``Part``, ``MaskedSpan``, ``Output``, ``parts_size``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.elements import Element
     from deidflow.tasks.local.encoding import Encoding
 
-Part = bytes | tuple[int, int]
+
+class MaskedSpan(NamedTuple):
+    """A span of the source's body of which some bits are cleared.
+
+    Attributes:
+        start: In the body.
+        end: Likewise.
+        mask: Of the bits that stay, for the first bytes and repeated for all others.
+
+    """
+
+    start: int
+    end: int
+    mask: bytes
+
+
+Part = bytes | tuple[int, int] | MaskedSpan
 """New bytes, or a span of the source's body by start and end."""
 
 

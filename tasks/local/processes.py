@@ -15,7 +15,9 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import spawn
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
-_PRELOADED: Final = ["__main__", "deidflow.tasks.local.worker", "deidflow.tasks.local.verifier"]
+_PRELOADED: Final = ["deidflow.tasks.local.worker", "deidflow.tasks.local.verifier"]
 
 _MAX_TEMPORARY_BYTES: Final = 70
 """Python adds 32 to it for a socket, whose name has at most 107 (``sun_path`` of Linux)."""
@@ -51,6 +53,36 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+class _Process(ForkServerProcess):
+    """Starts without the program's main module, which may be a script that does its work when it is imported."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (CPython's name; both are the hooks that its contexts use)
+        process_obj.name = f"{_NAME}{process_obj.name}"
+        return ForkServerProcess._Popen(process_obj)  # noqa: SLF001
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
+_NAME: Final = "deidflow-"
+_preparation_data: Final = spawn.get_preparation_data
+
+
+def _without_main(name: str) -> dict[str, Any]:
+    """Return what a new process is to know of its parent; for ours, not which script or module is ``__main__``."""
+    data = _preparation_data(name)
+    if name.startswith(_NAME):
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+    return data
+
+
+# There is no public way to leave it out; the processes of others are started as before.
+spawn.get_preparation_data = _without_main
+
+
 class _Pool(ProcessPoolExecutor):
     """Starts its processes with the first piece of work, and says in plain words why it cannot."""
 
@@ -64,8 +96,12 @@ class _Pool(ProcessPoolExecutor):
         try:
             return super().submit(fn, *args, **kwargs)
         except OSError as error:
-            text = f"worker processes cannot be started: {os_error_text(error)}"
-            raise Unusable(f"{text}; they need memory, and a folder for temporary files (TMPDIR)") from None
+            raise _no_processes(error) from None
+
+
+def _no_processes(error: OSError) -> Unusable:
+    needs = "they need memory, a folder for temporary files (TMPDIR), and a /dev/shm that can be written"
+    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}")
 
 
 def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:
@@ -79,7 +115,7 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         arguments: Of start.
 
     Raises:
-        Unusable: The folder for temporary files has too long a name.
+        Unusable: The folder for temporary files has too long a name, or the system gives no semaphores.
 
     """
     folder = tempfile.gettempdir()
@@ -88,9 +124,12 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         raise Unusable(
             f"{text}, too long for the sockets of worker processes; set it to a shorter one, as in TMPDIR=/tmp"
         )
-    context = multiprocessing.get_context("forkserver")
+    context = _Context()
     context.set_forkserver_preload(_PRELOADED)
-    return _Pool(workers, mp_context=context, initializer=start, initargs=arguments)
+    try:
+        return _Pool(workers, mp_context=context, initializer=start, initargs=arguments)
+    except OSError as error:  # no semaphore
+        raise _no_processes(error) from None
 
 
 def stop_pool(pool: ProcessPoolExecutor) -> None:

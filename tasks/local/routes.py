@@ -17,19 +17,23 @@ from deidflow.tasks.core.given_identifiers import GivenIdentifiers
 from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
 from deidflow.tasks.core.identity import new_identifiers
 from deidflow.tasks.core.locks import lock_folder
+from deidflow.tasks.core.original_uids import OriginalUids
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation, Request, parse_request
 from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.local.codecs import can_write, why_not
 from deidflow.tasks.local.copies import are_equal
 from deidflow.tasks.local.index import find_files, read_index_entries
 from deidflow.tasks.local.store import clear_partial_results
-from deidflow.tasks.local.transcoder import can_write
 from deidflow.tasks.local.worker import Worker, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+_OF_THE_JOB = ("Synchronous", "Asynchronous", "UserData")
+"""Members that say how an Orthanc runs its job and change no result; here every call waits for its end."""
 
 _PLURAL = {Level.PATIENT: "patients", Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 
@@ -102,6 +106,11 @@ class BulkRoutes:
     def call(self, operation: Operation, body: Mapping[str, Any]) -> dict[str, Any]:
         """Edit the instances that ``Resources`` names and answer as Orthanc does.
 
+        Args:
+            operation: Which route.
+            body: Its own request. What tells an Orthanc how to run the job is read and changes nothing: ``Priority``,
+                ``Synchronous``, ``Asynchronous`` (the answer is the synchronous one) and ``UserData``.
+
         Returns:
             ``Description, FailedInstancesCount, InstancesCount, IsAnonymization, Resources``; the latter each
             ``{ID, Path, Type}``, in the order Instance, Series, Study, Patient and by ID.
@@ -141,12 +150,14 @@ class BulkRoutes:
         pseudonyms = Pseudonyms(self._key, self._scope, options)
         given = GivenIdentifiers()
         plan: list[PlannedInstance] = []
+        named: set[str] = set()
         results: list[InstanceResult] = []
         seen: dict[DicomIdentifiers, int] = {}
         for number, name in enumerate(self._resolve(body.get("Resources"))):
             same = self._instances[name]
             first = min(same, key=lambda entry: entry.path)
             new = new_identifiers(first.identifiers, request, pseudonyms)
+            named.update((*first.identifiers[1:], first.frame_of_reference_uid))
             given.add(first.identifiers, first.frame_of_reference_uid, request, new)
             plan.append(PlannedInstance(number, first.path, first.size, first.mtime_ns, first.identifiers, new))
             seen[new] = seen.get(new, 0) + 1
@@ -168,6 +179,7 @@ class BulkRoutes:
             self._scope,
             self._hardening,
             given,
+            OriginalUids(named),
         )
         failed = {result.id for result in results}
         with lock_folder(self._destination, "the destination"):
@@ -176,13 +188,18 @@ class BulkRoutes:
         return plan, sorted(results)
 
     def _parse(self, operation: Operation, body: Mapping[str, Any]) -> Request:
-        request = parse_request(operation, {key: value for key, value in body.items() if key != "Resources"})
+        passed_over = ("Resources", *_OF_THE_JOB)
+        request = parse_request(operation, {key: value for key, value in body.items() if key not in passed_over})
         settings = request.settings
-        problems = []
+        problems = [
+            Problem("must be true or false", key=key)
+            for key in ("Synchronous", "Asynchronous")
+            if not isinstance(body.get(key, False), bool)
+        ]
         if operation is Operation.ANONYMIZE and not settings.dicom_version:
             problems.append(Problem("is needed: the default differs between Orthanc's versions", key="DicomVersion"))
         if "Transcode" in body and not can_write(settings.transcode):
-            problems.append(Problem("no installed codec writes this transfer syntax", key="Transcode"))
+            problems.append(Problem(why_not(settings.transcode), key="Transcode"))
         if not settings.keep_source:
             problems.append(Problem("only `deidflow run` deletes sources, after verifying", key="KeepSource"))
         if problems:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.tags import (
+    DATA_SET_TRAILING_PADDING,
     DEIDENTIFICATION_METHOD,
     FRAME_OF_REFERENCE_UID,
     IDENTIFIERS,
@@ -21,6 +22,7 @@ from deidflow.tasks.core.tags import (
     PATIENT_IDENTITY_REMOVED,
     PATIENT_NAME,
     SERIES_INSTANCE_UID,
+    SIGNATURES,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
@@ -29,6 +31,7 @@ from deidflow.tasks.core.tags import (
 )
 from deidflow.tasks.local.actions import Action
 from deidflow.tasks.local.character_sets import character_set
+from deidflow.tasks.local.embedded_documents import with_document
 from deidflow.tasks.local.encoding import EXPLICIT_LITTLE
 from deidflow.tasks.local.profiles import load_profile
 from deidflow.tasks.local.values import encode_element
@@ -85,7 +88,7 @@ class Rules:
     Attributes:
         request: What was compiled.
         top: Actions at top level.
-        nested: Actions inside items; empty for modify.
+        nested: Actions inside items; for modify inside those in which a path ends.
         shielded: Actions inside items of a kept sequence: what hardening does.
         values: New values of the top-level elements with the action SET, but for the identifiers and the PatientName,
             which differ from instance to instance.
@@ -99,6 +102,8 @@ class Rules:
         paths: The nested paths of the request, or None.
         problem: A value that no file takes; Orthanc fails each instance, also where the value would not be written.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
+        added_method: What DeidentificationMethod gets beside the values of earlier steps; "" when the request names it.
+        claims_identity_removed: Whether PatientIdentityRemoved is for the engine to say.
 
     """
 
@@ -117,6 +122,8 @@ class Rules:
     paths: PathNode | None = None
     problem: InstanceFailed | None = None
     sets_character_set: bool = False
+    added_method: str = ""
+    claims_identity_removed: bool = False
 
     @property
     def anonymizes(self) -> bool:
@@ -154,10 +161,15 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         hardening: Anonymize: also remove top-level curves and overlays, and map nested PatientName and PatientID.
 
     """
+    request = with_document(request)
     if request.operation is Operation.ANONYMIZE:
         rules = _compile_anonymize(request, hardening=hardening)
     else:
-        rules = Rules(request, {}, drop_private_top=request.settings.remove_private_tags)
+        # A signature does not fit an object that was changed (PS3.15 section 6.2, edition 2026c).
+        signatures = dict.fromkeys(SIGNATURES, Action.DROP)
+        rules = Rules(
+            request, dict(signatures), dict(signatures), drop_private_top=request.settings.remove_private_tags
+        )
     edits = request.edits
     for path in edits.remove:
         if not path.is_nested:
@@ -183,14 +195,27 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
     rules.given_sequences = tuple(tag for tag, value in rules.values.items() if value and isinstance(value, tuple))
     rules.paths = _compile_paths(request)
     rules.problem = _problem_of_values(request)
+    method = rules.values.get(DEIDENTIFICATION_METHOD)
+    if rules.anonymizes and not _names(request, DEIDENTIFICATION_METHOD) and isinstance(method, str):
+        rules.added_method = method
+    rules.claims_identity_removed = rules.anonymizes and not _names(request, PATIENT_IDENTITY_REMOVED)
     rules.sets_character_set = rules.top.get(SPECIFIC_CHARACTER_SET) in (Action.SET, Action.DROP)
     return rules
+
+
+def _names(request: Request, tag: int) -> bool:
+    path = Path((), tag)
+    return path in request.edits.replace or path in request.edits.remove or path in request.edits.keep
 
 
 def _compile_anonymize(request: Request, *, hardening: bool) -> Rules:
     profile = load_profile(request.settings.dicom_version)
     keeps_private = request.settings.keep_private_tags
     top, nested = dict(profile.top), dict(profile.nested)
+    shielded: dict[int, Action] = {}
+    if hardening:
+        for actions in (top, nested, shielded):
+            actions.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), Action.DROP))
     named = {path.tag for path in (*request.edits.replace, *request.edits.keep) if not path.is_nested}
     for tag in named:
         # Orthanc takes a tag that the user names out of the recursive rules. References must stay true, though: nested
@@ -201,7 +226,6 @@ def _compile_anonymize(request: Request, *, hardening: bool) -> Rules:
         top[tag] = Action.SET
         nested.pop(tag, None)
     nested.pop(PATIENT_ID, None)
-    shielded: dict[int, Action] = {}
     if hardening:
         shielded[PATIENT_ID] = nested[PATIENT_ID] = Action.MAP_PATIENT_ID
         if Path((), PATIENT_NAME) not in request.edits.keep:

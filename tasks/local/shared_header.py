@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.tags import (
     PATIENT_ID,
+    PATIENT_NAME,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
@@ -48,6 +49,10 @@ MAX_HEADER_BYTES: Final = 1 << 16
 MAX_ELEMENT_BYTES: Final = 1 << 14
 """Nor is a long element, nor what stands behind it."""
 
+_FIRST_OVERLAY: Final = 0x60000000
+_OVERLAY_BITS: Final = frozenset({0x60000100, 0x60000102})
+"""Overlays that may lie in the pixels; what becomes of these is not for this module."""
+
 MAX_SERIES: Final = 16
 """Series whose headers are remembered at a time; a worker meets them one after the other."""
 
@@ -55,7 +60,7 @@ MAX_SHAPES: Final = 4
 """Different lists of elements within one series, such as a localizer among slices."""
 
 _IN_A_RUN: Final = frozenset(
-    {SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID}
+    {SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, PATIENT_NAME, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID}
 )
 """What an instance is identified and decoded by; a series in which they differ is not one."""
 
@@ -216,7 +221,7 @@ def _header(elements: list[Element], source: SourceFile) -> list[Element] | None
     last = -1
     for element in elements[:-1]:
         tag, _, start, _, end, _ = element
-        if end > at_hand or end - start > MAX_ELEMENT_BYTES:
+        if end > at_hand or end - start > MAX_ELEMENT_BYTES or tag >= _FIRST_OVERLAY:
             break
         if tag <= last or not tag & 0xFFFF:
             return None  # out of order, or the length of a group, which encloses what follows
@@ -274,7 +279,7 @@ def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, cont
     raw = body[start : start + 6]
     if sequence is None and encoding.explicit and vr.encode() in SHORT_VRS and tag not in context.new_values:
         action = editor.top_action(tag, context)
-        if action in (None, Action.KEEP, Action.SET):
+        if action in (None, Action.KEEP, Action.SET) and vr not in editor.uid_vrs:
             return _Step(_KEEP, tag, raw)
         if action is Action.DROP:
             return _Step(_DROP, tag, raw)
@@ -304,7 +309,7 @@ def _apply(template: _Template, source: SourceFile, editor: Editor, subject: Sub
         raise _Differs
     last = template.last_tag
     for element in tail:
-        if element[0] <= last or not element[0] & 0xFFFF:
+        if element[0] <= last or not element[0] & 0xFFFF or element[0] & 0xFF00FFFF in _OVERLAY_BITS:
             raise _Differs
         last = element[0]
     parts += editor.edit_some(tail, source.layout.encoding, template.context, template.tail_values)

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
+    ISSUER_OF_PATIENT_ID,
+    PATIENT_BIRTH_DATE,
     PATIENT_ID,
+    PATIENT_NAME,
+    PATIENT_SEX,
     SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
@@ -28,8 +32,14 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.encoding import Encoding
     from deidflow.tasks.local.source_file import SourceFile
 
+    Found = tuple[DicomIdentifiers, str, str]
+    """Identifiers, FrameOfReferenceUID, and whose it says it is."""
+
 _IN_A_RUN: Final = frozenset(
-    {SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, FRAME_OF_REFERENCE_UID}
+    {
+        *(SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, FRAME_OF_REFERENCE_UID),
+        *(PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID),
+    }
 )
 _TAG_AND_VR_BYTES: Final = 6
 _HEADER_BYTES: Final = 8
@@ -53,17 +63,17 @@ class SharedIdentifiers:
         self._gaps: set[int] = set()
         self._steps: list[_Step] = []
         self._encoding: Encoding | None = None
-        self._found: tuple[DicomIdentifiers, str] | None = None
+        self._found: Found | None = None
 
-    def recall(self, source: SourceFile) -> tuple[DicomIdentifiers, str] | None:
-        """Return the identifiers and FrameOfReferenceUID of a file like those before; None for any other file."""
+    def recall(self, source: SourceFile) -> Found | None:
+        """Return what was found of a file like those before, with its own SOPInstanceUID; None for any other file."""
         if not self._steps or self._found is None or source.layout.deflated:
             return None
         text = self._sop_instance_uid(source) if source.layout.encoding is self._encoding else ""
         if not text or "\0" in text or " " in text:
             return None
-        identifiers, frame_of_reference = self._found
-        return identifiers._replace(sop_instance_uid=text), frame_of_reference
+        identifiers, frame_of_reference, person = self._found
+        return identifiers._replace(sop_instance_uid=text), frame_of_reference, person
 
     def _sop_instance_uid(self, source: SourceFile) -> str:
         """Walk through the file; return its SOPInstanceUID, "" when it is not like those before."""
@@ -85,7 +95,7 @@ class SharedIdentifiers:
         # Another element that identifies could follow, which those before did not have.
         return "" if group << 16 | number <= FRAME_OF_REFERENCE_UID else uid.rstrip(b"\0").decode("latin-1")
 
-    def learn(self, source: SourceFile, elements: list[Element], found: tuple[DicomIdentifiers, str]) -> None:
+    def learn(self, source: SourceFile, elements: list[Element], found: Found) -> None:
         """Take note of a file that was scanned up to FrameOfReferenceUID."""
         tags = [element[0] for element in elements]
         known = [element[0] for element in self._elements]

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.tags import SOP_CLASS_UID
+from deidflow.tasks.local.character_sets import DEFAULT
 from deidflow.tasks.local.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -28,8 +31,9 @@ from deidflow.tasks.local.encoding import (
     encoding_of,
     is_uncompressed,
 )
-from deidflow.tasks.local.parts import parts_size
+from deidflow.tasks.local.parts import MaskedSpan, parts_size
 from deidflow.tasks.local.subject import padded_uid
+from deidflow.tasks.local.values import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +53,13 @@ _MEDIA_STORAGE_SOP_CLASS_UID: Final = 0x00020002
 _MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _IMPLEMENTATION_CLASS_UID: Final = 0x00020012
+_GATHERED_BYTES: Final = 1 << 23
+_MASKED_BYTES: Final = 1 << 20
+"""A multiple of all widths of pixels."""
+
+_SHORTER: Final = "the source file became shorter while it was copied"
 _PREAMBLE: Final = bytes(128) + b"DICM"
+_TOO_LONG: Final = "SOPClassUID or TransferSyntaxUID is longer than any UID"
 
 _DIRECT_COPY_BYTES: Final = 1 << 17
 """Spans from this size on are copied by the kernel, from file to file, when they are not in memory anyway."""
@@ -87,12 +97,23 @@ class Assembly:
         for part in self.parts:
             if isinstance(part, bytes):
                 yield part
+            elif isinstance(part, MaskedSpan):
+                yield from self._masked(part)
             elif part[1] <= at_hand:
                 yield body[part[0] : part[1]]
             elif part[1] - part[0] < _DIRECT_COPY_BYTES:
                 yield self.source.read(*part)
             else:
                 yield part
+
+    def _masked(self, span: MaskedSpan) -> Iterator[bytes]:
+        """Yield the bytes of a span piece by piece, its bits cleared."""
+        for start in range(span.start, span.end, _MASKED_BYTES):
+            stop = min(span.end, start + _MASKED_BYTES)
+            data = np.frombuffer(self.source.read(start, stop), "u1")
+            if len(data) < stop - start:
+                raise EOFError(_SHORTER)
+            yield (data & np.resize(np.frombuffer(span.mask, "u1"), len(data))).tobytes()
 
     def to_bytes(self) -> bytes:
         """Return the whole result (for files that fit into memory)."""
@@ -115,7 +136,7 @@ class Assembly:
             else:
                 gathered.append(piece)
                 size += len(piece)
-                if len(gathered) == _GATHERED_PARTS:
+                if len(gathered) == _GATHERED_PARTS or size > _GATHERED_BYTES:
                     _write_all(descriptor, gathered, size)
                     gathered, size = [], 0
         _write_all(descriptor, gathered, size)
@@ -135,8 +156,7 @@ def _copy(source: int, destination: int, start: int, end: int) -> None:
         # sendfile works between all file systems, copy_file_range does not.
         copied = os.sendfile(destination, source, start, min(end - start, _COPY_BYTES))
         if copied == 0:
-            message = "the source file became shorter while it was copied"
-            raise EOFError(message)
+            raise EOFError(_SHORTER)
         start += copied
 
 
@@ -157,7 +177,7 @@ def assemble(
 
     """
     layout = source.layout
-    prefix = _new_meta(source, sop_class, rules, subject) if rules.anonymizes else _mended_meta(source, rules, subject)
+    prefix = (_new_meta if rules.anonymizes else _true_meta)(source, sop_class, rules, subject)
     if layout.deflated:
         if parts == [(0, source.body_size)] and not (rules.anonymizes or source.is_rewritten):
             compressed = source.compressed_dataset()
@@ -193,23 +213,32 @@ def sop_class_of(source: SourceFile, elements: list[Element]) -> bytes | None:
 def _sop_class(source: SourceFile, own: bytes | None, rules: Rules) -> bytes:
     replaced = rules.values.get(SOP_CLASS_UID)
     if isinstance(replaced, str):
-        return padded_uid(replaced.replace(" ", ""))
+        return _new_uid(replaced)
     if own is not None:
         return padded_uid(own.decode("latin-1").strip(" \0"))
     return _meta_value(source, _MEDIA_STORAGE_SOP_CLASS_UID)
 
 
+def _new_uid(text: str) -> bytes:
+    """Return a value of Replace as the dataset gets it, written as text or as a data URI."""
+    return encode_value(SOP_CLASS_UID, "UI", text, DEFAULT, EXPLICIT_LITTLE)
+
+
 def _new_meta(source: SourceFile, own_class: bytes | None, rules: Rules, subject: Subject) -> bytes:
     """Return an empty preamble and the file meta information that PS3.10 requires, with deidflow as implementation."""
     sop_class = _sop_class(source, own_class, rules)
+    try:
+        return required_meta(sop_class, padded_uid(subject.new.sop_instance_uid), _syntax(source))
+    except OverflowError:
+        raise InstanceFailed(ReasonCode.DAMAGED, _TOO_LONG) from None
+
+
+def _syntax(source: SourceFile) -> str:
+    """Return the transfer syntax that the dataset really has, whatever the meta information says."""
     syntax = source.layout.transfer_syntax
     if not syntax or (is_uncompressed(syntax) and encoding_of(syntax) is not source.layout.encoding):
-        syntax = _syntax_of(source.layout.encoding)
-    try:
-        return required_meta(sop_class, padded_uid(subject.new.sop_instance_uid), syntax)
-    except OverflowError:
-        message = "SOPClassUID or TransferSyntaxUID is longer than any UID"
-        raise InstanceFailed(ReasonCode.DAMAGED, message) from None
+        return _syntax_of(source.layout.encoding)
+    return syntax
 
 
 def required_meta(sop_class: bytes, sop_instance: bytes, syntax: str) -> bytes:
@@ -242,40 +271,54 @@ def _uid_element(tag: int, value: bytes) -> bytes:
     return element_header(tag, "UI", len(value), EXPLICIT_LITTLE) + value
 
 
-def _mended_meta(source: SourceFile, rules: Rules, subject: Subject) -> bytes:
-    """Return what stands before the dataset, with the UIDs that follow it."""
-    new_values = {}
-    if subject.original.sop_instance_uid != subject.new.sop_instance_uid:
-        new_values[_MEDIA_STORAGE_SOP_INSTANCE_UID] = padded_uid(subject.new.sop_instance_uid)
-    replaced_class = rules.values.get(SOP_CLASS_UID)
-    if isinstance(replaced_class, str) and SOP_CLASS_UID in rules.top:
-        new_values[_MEDIA_STORAGE_SOP_CLASS_UID] = padded_uid(replaced_class.replace(" ", ""))
-    return meta_with(source, new_values)
+def _true_meta(source: SourceFile, own_class: bytes | None, rules: Rules, subject: Subject) -> bytes:
+    """Return what stands before an edited copy: the source's preamble and meta information, made whole and true."""
+    required = {
+        _VERSION: b"\0\1",
+        _MEDIA_STORAGE_SOP_CLASS_UID: _sop_class(source, own_class, rules),
+        _MEDIA_STORAGE_SOP_INSTANCE_UID: padded_uid(subject.new.sop_instance_uid),
+        _TRANSFER_SYNTAX_UID: padded_uid(_syntax(source)),
+        _IMPLEMENTATION_CLASS_UID: padded_uid(IMPLEMENTATION_CLASS_UID),
+    }
+    # Whatever version and writer the source names are true as they stand.
+    named = {tag for tag, *_ in source.layout.meta if tag in (_VERSION, _IMPLEMENTATION_CLASS_UID)}
+    return meta_with(source, {tag: value for tag, value in required.items() if value and tag not in named})
 
 
-def meta_with(source: SourceFile, new_values: Mapping[int, bytes]) -> bytes:
-    """Return what stands before the dataset with other values, and the group's length mended.
+def meta_with(source: SourceFile, values: Mapping[int, bytes]) -> bytes:
+    """Return what stands before the dataset with other values, as a Part 10 file has it.
+
+    A file without preamble gets an empty one. Elements that say the same already, and all others, stay as they are; of
+    one that stands twice the first counts. The group's length is always there and right.
 
     Args:
         source: The open file.
-        new_values: By tag, padded; what the meta information lacks is not added.
+        values: By tag, padded; what the meta information lacks is added in the order of tags.
+
+    Raises:
+        InstanceFailed: A value is longer than any UID.
 
     """
     layout = source.layout
-    pieces = [source.head[: layout.meta_start]]
-    group_length_at, group_start = -1, 0
+    pieces: dict[int, bytes] = {}
     for tag, vr, start, value, end, _ in layout.meta:
-        if tag == _GROUP_LENGTH and end - value == 4:  # noqa: PLR2004 (a 32-bit length)
-            pieces.append(source.head[start:value])
-            group_length_at, group_start = len(pieces), end
-            pieces.append(source.head[value:end])
-        elif tag in new_values:
-            new = new_values[tag]
-            pieces.append(element_header(tag, vr, len(new), EXPLICIT_LITTLE) + new)
+        new = values.get(tag)
+        if tag == _GROUP_LENGTH or tag in pieces:
+            continue
+        if new is None or source.head[value:end].strip(b" \0") == new.strip(b" \0"):
+            pieces[tag] = source.head[start:end]
         else:
-            pieces.append(source.head[start:end])
-    if group_length_at >= 0:
-        size = sum(len(piece) for piece in pieces[group_length_at + 1 :])
-        if size != layout.dataset_start - group_start:
-            pieces[group_length_at] = size.to_bytes(4, "little")
-    return b"".join(pieces)
+            pieces[tag] = _meta_element(tag, vr, new)
+    for tag, new in values.items():
+        if tag not in pieces:
+            pieces[tag] = _meta_element(tag, "OB" if tag == _VERSION else "UI", new)
+    group = b"".join(pieces[tag] for tag in sorted(pieces))
+    length = element_header(_GROUP_LENGTH, "UL", 4, EXPLICIT_LITTLE) + len(group).to_bytes(4, "little")
+    return (source.head[: layout.meta_start] or _PREAMBLE) + length + group
+
+
+def _meta_element(tag: int, vr: str, value: bytes) -> bytes:
+    try:
+        return element_header(tag, vr, len(value), EXPLICIT_LITTLE) + value
+    except OverflowError:
+        raise InstanceFailed(ReasonCode.DAMAGED, _TOO_LONG) from None

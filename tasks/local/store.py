@@ -2,7 +2,7 @@
 
 A result's name follows from its identifiers alone: ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``,
 each written so that it is safe on any file system. A batch is written to a partial folder, made durable, and then
-linked to its final names.
+linked to its final names. Links in the destination are not followed: a patient's folder that is one takes no result.
 
 Public names: ``FolderStore``, ``StagedResult``, ``relative_path``.
 """
@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import filecmp
 import os
 import re
 import shutil
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from urllib.parse import quote
 
+from deidflow.tasks.core.beneath import NotPlainFileError, open_folder, open_plain_file
 from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
 from deidflow.tasks.core.outcomes import ReasonCode
 
@@ -33,6 +33,7 @@ _MAX_NAME_BYTES: Final = 200
 _SAFE_AS_IT_IS: Final = re.compile(r"[\w^-](?:[\w^ .-]{0,198}[\w^-])?", re.ASCII)
 """Nearly all identifiers, told in a fraction of the time that quoting takes."""
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_COMPARED_BYTES: Final = 1 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -132,7 +133,8 @@ class FolderStore:
             return []
         try:
             self._flush()
-            verdicts = [self._publish_one(result) for result in staged]
+            with _OpenFolder(self._folder) as folders:
+                verdicts = [self._publish_one(result, folders) for result in staged]
             self._flush()
         except OSError as error:
             message = f"the destination cannot be written: {os_error_text(error)}"
@@ -149,35 +151,93 @@ class FolderStore:
         finally:
             os.close(descriptor)
 
-    def _publish_one(self, result: StagedResult) -> InstanceFailed | None:
+    def _publish_one(self, result: StagedResult, folders: _OpenFolder) -> InstanceFailed | None:
+        above, _, name = result.final[len(self._folder) + 1 :].rpartition("/")
         try:
+            folder = folders.descriptor(above)
             try:
-                os.link(result.partial, result.final)
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(result.final), exist_ok=True)  # noqa: PTH103, PTH120 (the hot path is text)
-                os.link(result.partial, result.final)
-        except FileExistsError:
-            return self._resolve_conflict(result)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            if os.path.lexists(result.final):
-                return self._resolve_conflict(result)
-            os.rename(result.partial, result.final)  # noqa: PTH104
-            return None
+                os.link(result.partial, name, dst_dir_fd=folder)
+            except FileExistsError:
+                return self._resolve_conflict(result, folder, name)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                if _is_there(folder, name):
+                    return self._resolve_conflict(result, folder, name)
+                os.rename(result.partial, name, dst_dir_fd=folder)
+                return None
+        except NotPlainFileError:
+            os.unlink(result.partial)  # noqa: PTH108
+            text = "a link, or something else that is no folder, stands on the way to where the result belongs"
+            return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
         os.unlink(result.partial)  # noqa: PTH108
         return None
 
-    def _resolve_conflict(self, result: StagedResult) -> InstanceFailed | None:
-        same = os.path.isfile(result.final) and filecmp.cmp(result.partial, result.final, shallow=False)  # noqa: PTH113
+    def _resolve_conflict(self, result: StagedResult, folder: int, name: str) -> InstanceFailed | None:
+        try:
+            same = _same_content(result.partial, open_plain_file(folder, name.encode()))
+        except NotPlainFileError:
+            os.unlink(result.partial)  # noqa: PTH108
+            text = "a link, or something else that is no plain file, stands where the result belongs"
+            return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
+        except OSError:  # a folder, or a file that may not be read
+            same = False
         if not same and self._overwrite:
-            os.replace(result.partial, result.final)  # noqa: PTH105
+            os.replace(result.partial, name, dst_dir_fd=folder)
             return None
         os.unlink(result.partial)  # noqa: PTH108
         if same:
             return None
         text = "another object stands where the result belongs"
         return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
+
+
+class _OpenFolder:
+    """The folder that results go to, reached without following links, and kept open for the next one of the batch."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._path: str | None = None
+        self._open = contextlib.ExitStack()
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def descriptor(self, path: str) -> int:
+        """Return the descriptor of a folder below the root, made when it is missing.
+
+        Raises:
+            NotPlainFileError: A link or a file stands on the way.
+
+        """
+        if path != self._path:
+            self._open.close()
+            self._path = None
+            self._descriptor = self._open.enter_context(open_folder(self._root, path.encode(), make=True))
+            self._path = path
+        return self._descriptor
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _same_content(partial: str, descriptor: int) -> bool:
+    with open(partial, "rb") as one, os.fdopen(descriptor, "rb") as other:  # noqa: PTH123 (the hot path is text)
+        if os.fstat(one.fileno()).st_size != os.fstat(descriptor).st_size:
+            return False
+        while data := one.read(_COMPARED_BYTES):
+            if data != other.read(_COMPARED_BYTES):
+                return False
+        return True
 
 
 def clear_partial_results(folder: str) -> None:

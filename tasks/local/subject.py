@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.original_uids import OriginalUids
 from deidflow.tasks.core.tags import IDENTIFIERS
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ class References:
         pseudonyms: Generator for all that is not given.
         uids: New UIDs of originals that a request keeps or replaces.
         patient_ids: New PatientIDs of patients to which a request gives one.
+        originals: UIDs of the run's objects before, which are mapped wherever they stand.
 
     """
 
     pseudonyms: Pseudonyms
     uids: Mapping[str, str] = field(default_factory=dict)
     patient_ids: Mapping[str, str] = field(default_factory=dict)
+    originals: OriginalUids = field(default_factory=OriginalUids)
     _cache: dict[bytes, bytes] = field(default_factory=dict)
 
     def map_uid_value(self, raw: bytes) -> bytes:
@@ -49,6 +52,23 @@ class References:
             if len(raw) <= _MAX_CACHED_BYTES:
                 self._cache[raw] = mapped
         return mapped
+
+    def map_originals(self, raw: bytes) -> bytes:
+        """Map those UIDs of a value that name objects of the run; return the same bytes where there are none.
+
+        Args:
+            raw: The value of an element of VR UI, or of one whose VR nobody knows.
+
+        """
+        if not raw[:1].isdigit() and b"\\" not in raw:
+            return raw
+        uids = raw.decode("latin-1").replace(" ", "").rstrip("\0").split("\\")
+        known = [uid.rstrip("\0") in self.originals for uid in uids]
+        if not any(known):
+            return raw
+        return padded_uid(
+            "\\".join(self._map_uid(uid) if is_known else uid for uid, is_known in zip(uids, known, strict=True))
+        )
 
     def _map_uid(self, uid: str) -> str:
         uid = uid.rstrip("\0")

@@ -3,7 +3,7 @@
 Elements are written anew byte by byte (``recode``). pydicom and its codecs see the pixels alone, since they would
 normalise everything else: escape sequences in text, padding, unknown VRs.
 
-Public names: ``transcode``, ``can_write``.
+Public names: ``transcode``.
 """
 
 from __future__ import annotations
@@ -15,19 +15,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from pydicom import dcmread
-from pydicom.pixels.encoders.base import get_encoder
-from pydicom.uid import JPEG2000, UID
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
 from deidflow.tasks.local.character_sets import DEFAULT
+from deidflow.tasks.local.codecs import NATIVE, compress
 from deidflow.tasks.local.encoding import (
-    DEFLATED,
-    EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     GE_BIG_ENDIAN_PIXELS,
-    IMPLICIT_VR_LITTLE_ENDIAN,
     UNDEFINED,
     Encoding,
     element_header,
@@ -45,7 +41,6 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.local.elements import Element
 
-_NATIVE: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED})
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _BITS_ALLOCATED: Final = 0x00280100
@@ -59,19 +54,6 @@ _READ_BY_CODECS: Final = [
     *_OFFSET_TABLES,
     PIXEL_DATA,
 ]
-
-
-def can_write(transfer_syntax: str) -> bool:
-    """Whether a transfer syntax can be written here: uncompressed, deflated, or by an installed encoder.
-
-    Not JPEG 2000 with loss, whose encoder wants a compression ratio that no argument of Orthanc's gives.
-    """
-    if transfer_syntax in _NATIVE:
-        return True
-    try:
-        return transfer_syntax != JPEG2000 and bool(get_encoder(UID(transfer_syntax)).is_available)
-    except NotImplementedError:
-        return False
 
 
 def transcode(data: bytes, transfer_syntax: str) -> bytes:
@@ -100,7 +82,7 @@ def transcode(data: bytes, transfer_syntax: str) -> bytes:
 def _transcoded(source: SourceFile, transfer_syntax: str) -> bytes:
     elements = source.scan()
     target = encoding_of(transfer_syntax)
-    was_native, is_native = not source.layout.is_compressed, transfer_syntax in _NATIVE
+    was_native, is_native = not source.layout.is_compressed, transfer_syntax in NATIVE
     replaced = _turned_pixels(source, elements, target)
     if any(element[0] == PIXEL_DATA for element in elements) and not (was_native and is_native):
         plain = source.head
@@ -146,7 +128,7 @@ def _converted_pixels(data: bytes, compress_to: str | None, target: Encoding, *,
                 del dataset[tag]
     if compress_to:
         _interleave(dataset)
-        dataset.compress(UID(compress_to), generate_instance_uid=False)
+        compress(dataset, compress_to)
     replaced = dict.fromkeys(_OFFSET_TABLES, b"")
     for tag, value in before.items():
         if tag in dataset and dataset[tag].value != value:

@@ -12,6 +12,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.data_uris import pdf_of
 from deidflow.tasks.core.edits import decode_data_uri
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
@@ -80,8 +81,12 @@ def encode_value(tag: int, vr: str, text: str, charset: CharacterSet, encoding: 
             return _numbers(text, binary, vr, encoding)
         if vr == "AT":
             return b"".join(_tag_value(part, encoding) for part in _values(text))
-        if tag in (PIXEL_DATA, ENCAPSULATED_DOCUMENT):
-            _check_bulk(tag, text, binary)
+        if tag == ENCAPSULATED_DOCUMENT and _EMBEDDED.match(text):
+            return _padded(_document(text), vr)
+        if tag == PIXEL_DATA and binary is None:
+            raise ValueError  # noqa: TRY301 (text; or an image, which engine local does not decode)
+        if vr == "OW" and binary is None and (dictionary_vr(tag) or "").startswith("US or "):
+            return _numbers(text, None, "US", encoding)
         if vr == "OW":
             return _words(tag, text.encode("utf-8") if binary is None else binary, encoding)
     except (ValueError, OverflowError, struct.error):
@@ -96,10 +101,12 @@ def encode_value(tag: int, vr: str, text: str, charset: CharacterSet, encoding: 
     return _padded(data, vr)
 
 
-def _check_bulk(tag: int, text: str, binary: bytes | None) -> None:
-    """Refuse what Orthanc makes pixels (an image) or another object (a PDF) of, and pixels as text."""
-    if (tag == PIXEL_DATA and binary is None) or (tag == ENCAPSULATED_DOCUMENT and _EMBEDDED.match(text)):
+def _document(text: str) -> bytes:
+    """Return the PDF of a data URI; of anything else Orthanc makes another object, or refuses it."""
+    document = pdf_of(text)
+    if document is None:
         raise ValueError
+    return document
 
 
 def _padded(data: bytes, vr: str) -> bytes:

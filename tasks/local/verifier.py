@@ -1,43 +1,40 @@
 """Read results back and compare them with their sources, by pydicom: nothing of the code that wrote them is used.
 
-Public names: ``Expected``, ``VerifierSettings``, ``start_verifier``, ``verify_in_worker``, ``UidMap``,
-``UidKind``.
+Public names: ``Expected``, ``VerifierSettings``, ``start_verifier``, ``verify_in_worker``.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import sqlite3
-import stat
+import re
 import warnings
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import lru_cache
-from hashlib import sha256
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
+from deidflow.tasks.core.beneath import NotPlainFileError, open_folder, open_plain_file
 from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
-from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable
+from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request import Operation, Request
 from deidflow.tasks.core.tags import (
     PATIENT_ID,
     PATIENT_NAME,
-    SERIES_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
     Path,
     describe_tag,
 )
 from deidflow.tasks.local.index import read_index_entries
 from deidflow.tasks.local.jpip import inflatable
 from deidflow.tasks.local.processes import prepare_process
+from deidflow.tasks.local.result_structure import check_structure, content_hash
 from deidflow.tasks.local.shared_identifiers import SharedIdentifiers
 from deidflow.tasks.local.store import relative_path
+from deidflow.tasks.local.uid_map import UidMap
+from deidflow.tasks.local.verified_pixels import check_pixels, hidden_bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,8 +63,6 @@ class VerifierSettings:
         uid_map: SQLite file of original and new UIDs of the run; "" when nothing was anonymized.
         remote_source: Read from instead of the source folder.
         remote_results: Read from instead of the destination folder.
-        keeps_evidence: Whether the sources are to be deleted, so that a hash of the pixel data stands in for them.
-
     """
 
     source: bytes
@@ -75,7 +70,6 @@ class VerifierSettings:
     full: bool
     hardening: bool
     uid_map: str = ""
-    keeps_evidence: bool = False
     remote_source: Reader | None = None
     remote_results: Reader | None = None
 
@@ -85,45 +79,27 @@ class Expected(NamedTuple):
 
     Attributes:
         instance: What it was made from.
-        evidence: The hash of its pixel data, for when the source is gone.
+        evidence: The SHA-256 of the result as it was written or found right before, "" when it never was.
         result_id: Its Orthanc identifier.
+        is_done: Whether it counts as done now; another one that is found right is done again.
 
     """
 
     instance: PlannedInstance
     evidence: str = ""
     result_id: str = ""
+    is_done: bool = True
 
 
-class UidKind(StrEnum):
-    """What a UID names, for Orthanc, which maps equal UIDs of different kinds to different ones (reference 3.3)."""
-
-    ANY = ""
-    """The local engine makes no difference."""
-    STUDY = "study"
-    SERIES = "series"
-    INSTANCE = "instance"
-    """SOPInstanceUID and every other mapped UID."""
-
-
+_OUTCOMES: Final = {ReasonCode.RESULT_MISSING: Outcome.MISSING, ReasonCode.SOURCE_CHANGED: Outcome.DONE}
+_BY_THE_SOURCE: Final = frozenset(
+    {ReasonCode.PIXEL_DATA_DIFFERS, ReasonCode.REFERENCE_BROKEN, ReasonCode.RESULT_DIFFERS}
+)
+"""What a source that was changed since may be to blame for."""
 _IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
 _LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
-_KINDS: Final = {STUDY_INSTANCE_UID: UidKind.STUDY, SERIES_INSTANCE_UID: UidKind.SERIES}
-
-
-class UidMap:
-    """New UIDs of the run by kind and original, in a file that several processes read."""
-
-    def __init__(self, path: str) -> None:
-        """Open the file read-only."""
-        self._connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
-        self.get = lru_cache(maxsize=65536)(self._get)
-
-    def _get(self, tag: int, original: str) -> str | None:
-        kinds = ("", _KINDS.get(tag, UidKind.INSTANCE))
-        query = "SELECT new FROM uid WHERE kind IN (?, ?) AND original = ?"
-        row = self._connection.execute(query, (*kinds, original)).fetchone()
-        return row[0] if row else None
+_MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
+_UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 
 
 class Verifier:
@@ -134,12 +110,15 @@ class Verifier:
         self._settings = settings
         self._uids = UidMap(settings.uid_map) if settings.uid_map else None
         self._shared = SharedIdentifiers()
+        self._found = ""
 
     def verify(self, work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
         """Verify results.
 
         Returns:
-            Those with something to note: what is wrong with one is its outcome, and there may be evidence to keep.
+            Those with something to note: what is wrong with one is its outcome, and there may be evidence to keep. One
+            that could not be compared, since its source is not there, is done with the code ``source-changed``. The
+            evidence of a failed one is the hash of what stands there now.
 
         Raises:
             TransientError: A server cannot be reached, which says nothing about a result.
@@ -150,63 +129,91 @@ class Verifier:
         for request, expected in work:
             for one in expected:
                 number = one.instance.id
+                self._found = ""
                 try:
-                    if evidence := self._verify(request, one):
-                        results.append(InstanceResult(number, Outcome.DONE, evidence=evidence))
+                    self._verify(request, one)
+                    if self._found != one.evidence or not one.is_done:
+                        results.append(InstanceResult(number, Outcome.DONE, evidence=self._found))
                 except InstanceFailed as problem:
-                    gone = problem.code is ReasonCode.RESULT_MISSING
-                    outcome = Outcome.MISSING if gone else Outcome.FAILED
-                    results.append(InstanceResult(number, outcome, problem.code, str(problem)))
+                    outcome = _OUTCOMES.get(problem.code, Outcome.FAILED)
+                    results.append(InstanceResult(number, outcome, problem.code, str(problem), self._found))
                 except (TransientError, Unusable):
                     raise
                 except Exception as error:  # noqa: BLE001 (a result that cannot be read; the text may hold values)
                     text = f"the result cannot be read back ({type(error).__name__})"
-                    results.append(InstanceResult(number, Outcome.FAILED, ReasonCode.RESULT_DIFFERS, text))
+                    failed = (Outcome.FAILED, ReasonCode.RESULT_DIFFERS, text, self._found)
+                    results.append(InstanceResult(number, *failed))
         return results
 
-    def _verify(self, request: Request, expected: Expected) -> str:
+    def _verify(self, request: Request, expected: Expected) -> None:
         if self._settings.remote_results is not None:
-            return self._verify_remote(request, expected, self._settings.remote_results)
+            result_file: BinaryIO = io.BytesIO(self._settings.remote_results.read(expected.result_id))
+        else:
+            result_file = self._open_result(expected.instance)
+        with result_file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if self._settings.full:
+                self._compare_with_what_is_left(request, expected, result_file)
+                return
         new = expected.instance.new
-        path = relative_path(new).encode()
         destination = os.fsencode(self._settings.destination)
-        result = os.path.join(destination, path)  # noqa: PTH118 (bytes)
-        if not self._settings.full:
-            (entry,) = read_index_entries(destination, [path], shared=self._shared)
-            if getattr(entry, "identifiers", None) != new:
-                _check_is_there(result)
-                raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
-            return ""
-        _check_is_there(result)
-        with open(result, "rb") as result_file, warnings.catch_warnings():  # noqa: PTH123 (bytes)
-            warnings.simplefilter("ignore")
-            return self._compare_with_what_is_left(request, expected, result_file)
+        (entry,) = read_index_entries(destination, [relative_path(new).encode()], shared=self._shared)
+        if getattr(entry, "identifiers", None) != new:
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
 
-    def _verify_remote(self, request: Request, expected: Expected, results: Reader) -> str:
-        result_file = io.BytesIO(results.read(expected.result_id))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return self._compare_with_what_is_left(request, expected, result_file)
-
-    def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> str:
-        """Compare with the source, or with what was noted of it before it was deleted."""
-        result_file = inflatable(result_file)
+    def _open_result(self, instance: PlannedInstance) -> BinaryIO:
+        above, _, name = relative_path(instance.new).encode().rpartition(b"/")
         try:
-            source_file = self._open_source(expected)
-        except (FileNotFoundError, InstanceFailed):
-            if not expected.evidence:
-                text = "the source is not there any more, so that the result cannot be compared with it"
-                raise InstanceFailed(ReasonCode.SOURCE_CHANGED, text) from None
-            return self._compare_with_evidence(request, expected, result_file)
-        with source_file:
-            return self._compare(request, expected, inflatable(source_file), result_file)
+            with open_folder(self._settings.destination, above) as folder:
+                return os.fdopen(open_plain_file(folder, name), "rb")
+        except NotPlainFileError:
+            text = "a link or something else that is no plain file stands where the result belongs, or on the way to it"
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text) from None
+        except FileNotFoundError:
+            raise InstanceFailed(ReasonCode.RESULT_MISSING, "the result is not in the destination") from None
+        except OSError as error:
+            text = f"the result cannot be read: {os_error_text(error)}"
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text) from None
 
-    def _open_source(self, expected: Expected) -> BinaryIO:
-        if self._settings.remote_source is not None:
-            return io.BytesIO(self._settings.remote_source.read(expected.instance.orthanc_id))
-        return open(os.path.join(self._settings.source, expected.instance.path), "rb")  # noqa: PTH118, PTH123 (bytes)
+    def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> None:
+        """Compare with the source, or with what was noted of the result before the source was changed or deleted."""
+        self._found = content_hash(result_file)
+        as_planned = False
+        try:
+            with self._open_source(expected.instance) as source_file:
+                as_planned = _is_as_planned(source_file, expected.instance)
+                result_file.seek(0)
+                self._compare(request, expected, inflatable(source_file), inflatable(result_file))
+                check_structure(result_file, source_file)
+        except InstanceFailed as problem:
+            if problem.code not in _BY_THE_SOURCE or as_planned:
+                raise
+            self._compare_with_evidence(expected, result_file)
+        except (TransientError, Unusable):
+            raise
+        except Exception as error:
+            if as_planned and not isinstance(error, OSError):
+                raise
+            self._compare_with_evidence(expected, result_file)
+        else:
+            self._check_evidence(expected)
 
-    def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> str:
+    def _open_source(self, instance: PlannedInstance) -> BinaryIO:
+        if self._settings.remote_source is None:
+            above, _, name = bytes(instance.path).rpartition(b"/")
+            with open_folder(self._settings.source, above) as folder:
+                return os.fdopen(open_plain_file(folder, name), "rb")
+        try:
+            return io.BytesIO(self._settings.remote_source.read(instance.orthanc_id))
+        except InstanceFailed:
+            raise FileNotFoundError from None
+
+    def _check_evidence(self, expected: Expected) -> None:
+        if expected.evidence and self._found != expected.evidence:
+            text = "the result is not what this run wrote, byte for byte"
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
+
+    def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> None:
         source = dcmread(source_file, force=True, stop_before_pixels=True)
         result = dcmread(result_file, force=True, stop_before_pixels=True)
         _check_identifiers(result, expected.instance)
@@ -216,18 +223,17 @@ class Verifier:
         if anonymized and self._settings.hardening:
             _check_nothing_left(request, source, result)
         if not _touches_pixels(request):
-            _check_pixels(source, source_file, result_file)
-        return self._evidence(result, result_file)
+            hidden = hidden_bits(source, request) if anonymized and self._settings.hardening else 0
+            check_pixels(source, source_file, result_file, hidden)
 
-    def _evidence(self, result: Dataset, result_file: BinaryIO) -> str:
-        return _pixel_hash(result, result_file) if self._settings.keeps_evidence else ""
-
-    def _compare_with_evidence(self, request: Request, expected: Expected, result_file: BinaryIO) -> str:
-        result = dcmread(result_file, force=True, stop_before_pixels=True)
-        _check_identifiers(result, expected.instance)
-        if not _touches_pixels(request) and _pixel_hash(result, result_file) != expected.evidence:
-            raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not what it was after the run")
-        return expected.evidence
+    def _compare_with_evidence(self, expected: Expected, result_file: BinaryIO) -> None:
+        """Do what can be done when the source is gone, changed or not to be read."""
+        result_file.seek(0)
+        _check_identifiers(dcmread(result_file, force=True, stop_before_pixels=True), expected.instance)
+        if not expected.evidence:
+            text = "the source is not there as it was, so that the result cannot be compared with it"
+            raise InstanceFailed(ReasonCode.SOURCE_CHANGED, text)
+        self._check_evidence(expected)
 
     def _check_references(self, request: Request, source: Dataset, result: Dataset) -> None:
         """Every UID of the source that names something in this run must name what that became."""
@@ -241,18 +247,21 @@ class Verifier:
             # A list that became shorter, as Orthanc's do, lost what it named last.
             for before, after in zip_longest(old, new, fillvalue=""):
                 expected = self._uids.get(path[-1], before)
-                if expected is not None and after not in (expected, before):
-                    text = f"{describe_tag(path[-1])} names another object than in the source"
-                    raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
+                if expected is None or after == expected:
+                    continue
+                if after == before:
+                    text = f"{describe_tag(path[-1])} still names an original object of the run"
+                    raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
+                text = f"{describe_tag(path[-1])} names another object than in the source"
+                raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
 
 
-def _check_is_there(path: bytes) -> None:
-    try:
-        is_file = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (bytes)
-    except OSError:
-        is_file = False
-    if not is_file:
-        raise InstanceFailed(ReasonCode.RESULT_MISSING, "the result is not in the destination")
+def _is_as_planned(source_file: BinaryIO, instance: PlannedInstance) -> bool:
+    """Whether the source is what was edited, as far as size and time tell; an Orthanc changes no instance in place."""
+    if isinstance(source_file, io.BytesIO):
+        return True
+    status = os.fstat(source_file.fileno())
+    return (status.st_size, status.st_mtime_ns) == (instance.size, instance.mtime_ns)
 
 
 def _walk(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], DataElement]]:
@@ -268,7 +277,7 @@ def _walk(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[tuple
         if element.VR == "SQ":
             for number, item in enumerate(element.value or ()):
                 yield from _walk(item, (*path, number))
-        elif element.VR == "UI" or tag in _IDENTITY:
+        elif element.VR in _MAY_BE_UIDS or tag in _IDENTITY:
             yield path, element
 
 
@@ -281,11 +290,13 @@ def _vr(dataset: Dataset, tag: BaseTag) -> str:
 
 
 def _uids(dataset: Dataset) -> Iterator[tuple[tuple[int, ...], list[str]]]:
-    """Yield each UID element with its path and values."""
+    """Yield each UID element with its path and values; also what nobody knows the VR of and looks like UIDs."""
     for path, element in _walk(dataset):
         if element.VR == "UI" and element.value:
             values = [element.value] if isinstance(element.value, str) else element.value
             yield path, [str(value) for value in values]
+        elif element.VR == "UN" and isinstance(element.value, bytes) and _UIDS.fullmatch(element.value):
+            yield path, [text.strip(" \0") for text in element.value.decode("ascii").split("\\")]
 
 
 def _check_identifiers(result: Dataset, instance: PlannedInstance) -> None:
@@ -326,45 +337,6 @@ def _touches_pixels(request: Request) -> bool:
     return bool(request.settings.transcode) or any(
         path.tag >> 16 == _PIXEL_DATA_GROUP for path in (*request.edits.replace, *request.edits.remove)
     )
-
-
-def _check_pixels(source: Dataset, source_file: BinaryIO, result_file: BinaryIO) -> None:
-    """Compare from the pixel data on; when what stands behind it differs, the pixel data alone."""
-    if not _is_deflated(source) and _same_rest(source_file, result_file):
-        return
-    for file in (source_file, result_file):
-        file.seek(0)
-    before, after = dcmread(source_file, force=True), dcmread(result_file, force=True)
-    for keyword in _PIXEL_KEYWORDS:
-        old = before.get(keyword)
-        if old is not None and old != after.get(keyword):
-            raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
-
-
-def _is_deflated(dataset: Dataset) -> bool:
-    return bool(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID") == _DEFLATED)
-
-
-def _same_rest(first: BinaryIO, second: BinaryIO) -> bool:
-    while True:
-        one, other = first.read(_COMPARED_BYTES), second.read(_COMPARED_BYTES)
-        if one != other:
-            return False
-        if not one:
-            return True
-
-
-def _pixel_hash(result: Dataset, result_file: BinaryIO) -> str:
-    if _is_deflated(result):
-        result_file.seek(0)
-        full = dcmread(result_file, force=True)
-        return sha256(b"".join(full.get(keyword) or b"" for keyword in _PIXEL_KEYWORDS)).hexdigest()
-    result_file.seek(0)
-    dcmread(result_file, force=True, stop_before_pixels=True)
-    digest = sha256()
-    while data := result_file.read(_COMPARED_BYTES):
-        digest.update(data)
-    return digest.hexdigest()
 
 
 _verifier: Verifier | None = None

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from hashlib import sha256
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
 from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
 from deidflow.tasks.core.given_identifiers import GivenIdentifiers
 from deidflow.tasks.core.identity import new_patient_name
+from deidflow.tasks.core.original_uids import OriginalUids
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation, Request
 from deidflow.tasks.core.tags import PATIENT_NAME, Path
 from deidflow.tasks.local.editor import Editor
 from deidflow.tasks.local.index import identify
+from deidflow.tasks.local.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.processes import prepare_process
 from deidflow.tasks.local.rules import Rules, compile_rules
 from deidflow.tasks.local.shared_header import SharedHeaders
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.places import Reader, RemotePlace
 
 _COMPILED_REQUESTS: Final = 1024
+_HASHED_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,10 @@ class WorkerSettings:
         scope: Their scope.
         hardening: See ``compile_rules``.
         given: Kept and replaced identifiers of the whole run.
+        originals: UIDs of all objects of the run before.
         remote_source: Read from instead of the source folder.
         remote_destination: Written to instead of the destination folder.
+        notes_content: Whether the sources are to be deleted, so that what was read of each is noted.
 
     """
 
@@ -63,8 +70,10 @@ class WorkerSettings:
     scope: str
     hardening: bool
     given: GivenIdentifiers = field(default_factory=GivenIdentifiers)
+    originals: OriginalUids = field(default_factory=OriginalUids)
     remote_source: Reader | None = None
     remote_destination: RemotePlace | None = None
+    notes_content: bool = False
 
 
 class Compiled(NamedTuple):
@@ -120,7 +129,7 @@ class Worker:
             if references is None:
                 given = self._settings.given
                 pseudonyms = Pseudonyms(self._settings.key, self._settings.scope, options)
-                references = References(pseudonyms, given.uids, given.patient_ids)
+                references = References(pseudonyms, given.uids, given.patient_ids, self._settings.originals)
                 self._references[options] = references
             rules = compile_rules(request, hardening=self._settings.hardening)
             compiled = Compiled(rules, references, SharedHeaders(rules))
@@ -136,7 +145,7 @@ class Worker:
         """
         results: list[InstanceResult] = []
         staged: list[Any] = []
-        numbers: list[int] = []
+        done: list[InstanceResult] = []
         for request, instances in work:
             compiled = self.compile(request)
             for instance in instances:
@@ -144,20 +153,22 @@ class Worker:
                 if isinstance(outcome, InstanceFailed):
                     results.append(_failed(instance.id, outcome))
                 else:
-                    staged.append(outcome)
-                    numbers.append(instance.id)
+                    staged.append(outcome[0])
+                    done.append(outcome[1])
         store = self._remote_store or self._folder_store
-        for number, problem in zip(numbers, store.publish(staged), strict=True):
-            results.append(_failed(number, problem) if problem else InstanceResult(number, Outcome.DONE))
+        for result, problem in zip(done, store.publish(staged), strict=True):
+            results.append(_failed(result.id, problem) if problem else result)
         return results
 
-    def _stage(self, instance: PlannedInstance, compiled: Compiled) -> Any | InstanceFailed:
+    def _stage(self, instance: PlannedInstance, compiled: Compiled) -> tuple[Any, InstanceResult] | InstanceFailed:
+        """Write a result to where it is not yet visible; return it, and what is to be noted once it is."""
         try:
             with self._open(instance) as source:
                 assembly = edit_source(source, instance, compiled)
-                staged = self._write(assembly, instance, compiled.rules.request)
+                staged, evidence = self._write(assembly, instance, compiled.rules.request)
+                content = _content(source) if self._settings.notes_content else ""
                 _check_unchanged(source, instance)
-                return staged
+                return staged, InstanceResult(instance.id, Outcome.DONE, evidence=evidence, content=content)
         except InstanceFailed as problem:
             return problem
         except FileNotFoundError:
@@ -167,26 +178,31 @@ class Worker:
         except DeidflowError:
             raise
         except Exception as error:  # noqa: BLE001 (one instance never stops the others; the text may hold patient data)
-            return InstanceFailed(ReasonCode.INTERNAL_ERROR, f"{type(error).__name__} while editing")
+            return InstanceFailed(ReasonCode.INTERNAL_ERROR, f"{type(error).__name__} {_where(error)}")
 
     def _open(self, instance: PlannedInstance) -> SourceFile:
         if self._settings.remote_source is not None:
-            return SourceFile.of_bytes(self._settings.remote_source.read(instance.orthanc_id))
+            try:
+                return SourceFile.of_bytes(self._settings.remote_source.read(instance.orthanc_id))
+            except InstanceFailed as problem:
+                raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
         path = os.path.join(self._settings.source, instance.path)  # noqa: PTH118 (bytes)
         return _open_unchanged(path, instance)
 
-    def _write(self, assembly: Assembly, instance: PlannedInstance, request: Request) -> Any:
+    def _write(self, assembly: Assembly, instance: PlannedInstance, request: Request) -> tuple[Any, str]:
+        """Stage a result; return it, and its hash where it is in memory anyway."""
         syntax = request.settings.transcode
         data = None
         if syntax and syntax != assembly.source.layout.transfer_syntax:
             data = transcode(assembly.to_bytes(), syntax)
         if self._remote_store is not None:
-            return self._remote_store.stage(data or assembly.to_bytes(), instance, request.operation)
+            whole = data or assembly.to_bytes()
+            return self._remote_store.stage(whole, instance, request.operation), sha256(whole).hexdigest()
         try:
             if data is not None:
                 content = data
-                return self._folder_store.stage(lambda descriptor: _write_bytes(descriptor, content), instance.new)
-            return self._folder_store.stage(assembly.write, instance.new)
+                return self._folder_store.stage(lambda descriptor: _write_bytes(descriptor, content), instance.new), ""
+            return self._folder_store.stage(assembly.write, instance.new), ""
         except EOFError:
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file became shorter while it was read") from None
         except OSError as error:
@@ -215,6 +231,8 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     elements = source.make_regular(elements, drops_opaque=rules.anonymizes)
     parts = editor.edit(elements, source.layout.encoding, source.body_size)
     headers.learn(source, elements, editor, subject)
+    if rules.drop_top_curves_and_overlays:
+        parts = without_overlay_bits(source, elements, parts, rules)
     return assemble(source, parts, sop_class_of(source, elements), rules, subject)
 
 
@@ -234,6 +252,25 @@ def _check_unchanged(source: SourceFile, instance: PlannedInstance) -> None:
     status = os.fstat(source.descriptor)
     if status.st_size != instance.size or status.st_mtime_ns != instance.mtime_ns:
         raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file changed after the plan was frozen")
+
+
+def _content(source: SourceFile) -> str:
+    """Return the SHA-256 of a source as it was read; "" for one on a server, which names its content itself."""
+    if source.descriptor < 0:
+        return ""
+    digest, position = sha256(), 0
+    while data := os.pread(source.descriptor, _HASHED_BYTES, position):
+        digest.update(data)
+        position += len(data)
+    return digest.hexdigest()
+
+
+def _where(error: Exception) -> str:
+    """Return the place in deidflow that an error came from, for a report of it; never its text."""
+    own = [frame for frame, _ in walk_tb(error.__traceback__) if "deidflow" in frame.f_globals.get("__name__", "")]
+    if not own:
+        return "while editing"
+    return f"in {own[-1].f_globals['__name__'].rpartition('.')[2]}.{own[-1].f_code.co_name}"
 
 
 def _write_bytes(descriptor: int, data: bytes) -> None:

@@ -8,17 +8,17 @@ Public names: ``Changes``.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from deidflow.tasks.orthanc.answers import mapping, objects, resource_id, whole
 from deidflow.tasks.orthanc.client import BATCH
-from deidflow.tasks.orthanc.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.orthanc.client import OrthancClient
 
-_OK: Final = 200
+_WHAT: Final = "changes"
 
 
 class Changes:
@@ -45,6 +45,20 @@ class Changes:
             return newest
         return _number(self._client.get("changes", last=""))
 
+    def reaches_back(self, since: int) -> bool:
+        """Whether the list still holds the change of that number, so that what came after it is there, too.
+
+        False also when only its resource is gone, since that takes its changes along; then nobody knows.
+
+        Raises:
+            DeidflowError: See ``deidflow.tasks.orthanc.errors``.
+
+        """
+        if since < 1:
+            return False
+        answer = self._client.get("changes", since=since - 1, limit=1)
+        return any(entry.get("Seq") == since for entry in _entries(answer))
+
     def new_instances(self, since: int) -> Iterator[str]:
         """Yield the instances that the server took in after a change, in that order; 1,000 changes a request.
 
@@ -57,18 +71,20 @@ class Changes:
             asked = time.monotonic()
             answer = self._client.get("changes", since=since, limit=BATCH)
             last = _number(answer)
-            changes = answer.get("Changes", [])
+            changes = _entries(answer)
             # An empty page has the number that was asked for, or 0; without progress there is nothing more.
             done = answer.get("Done") is True or not changes or last <= since
             since = max(last, since)
             if done:
                 self._seen = (since, asked)
-            yield from (str(entry["ID"]) for entry in changes if entry.get("ChangeType") == "NewInstance")
+            yield from (
+                resource_id(entry, "ID", _WHAT) for entry in changes if entry.get("ChangeType") == "NewInstance"
+            )
 
 
 def _number(answer: object) -> int:
-    value = answer.get("Last") if isinstance(answer, dict) else None
-    if not isinstance(value, int):
-        text = "the answer about changes is not what an Orthanc sends; does a proxy answer for it?"
-        raise ServerError(text, _OK)
-    return value
+    return whole(mapping(answer, _WHAT), "Last", _WHAT)
+
+
+def _entries(answer: object) -> list[dict[str, Any]]:
+    return objects(mapping(answer, _WHAT).get("Changes", []), _WHAT)

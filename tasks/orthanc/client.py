@@ -1,4 +1,4 @@
-"""HTTP to one Orthanc: credentials, certificates, time-outs, errors. It retries nothing.
+"""HTTP to one Orthanc: credentials, certificates, limits in time and bytes, errors. It retries nothing.
 
 Routes and bodies: Orthanc's REST API, 1.9.4 to 1.13.0. Neither proxies nor passwords are taken from the environment.
 
@@ -8,13 +8,14 @@ Public names: ``OrthancClient``, ``Access``, ``Uploaded``, ``BATCH``.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections import Counter
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 import httpx
 
+from deidflow.tasks.orthanc.answers import NO_JSON, parse_json, resource_id, strange, text
+from deidflow.tasks.orthanc.deadlines import bound_in_time, in_time
 from deidflow.tasks.orthanc.errors import ServerError, error_of
 from deidflow.tasks.orthanc.transport import hide_identifiers, tls_context, translated
 
@@ -28,7 +29,20 @@ BATCH: Final = 1000
 CONNECT_S: Final = 10.0
 READ_S: Final = 60.0
 MAX_CONNECTIONS: Final = 16
+
+MAX_JSON_BYTES: Final = 128 << 20
+"""Of an answer, decoded. The largest are lists of jobs, some 100 bytes for each instance of the last ten of them."""
+
+MAX_FILE_BYTES: Final = 4 << 30
+"""Of a DICOM file; one is held in memory as a whole, so that a larger one could not be edited here."""
+
+_MAX_CONTENT_BYTES: Final = 1 << 16
 _MAX_ERROR_BYTES: Final = 1 << 16
+_CODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
+"""Of a body, one of them: a server may squeeze 64 GB into 64 kB by two."""
+
+_PIECE_BYTES: Final = 1 << 16
+_UPLOAD: Final = "an upload"
 _POLL_KIND: Final = "GET jobs/{id}"
 
 
@@ -91,6 +105,7 @@ class OrthancClient:
         """
         self._http = httpx.Client(
             base_url=url,
+            headers={"Accept-Encoding": "gzip"},
             auth=httpx.BasicAuth(*credentials) if credentials else None,
             verify=tls_context(access.ca_file, verify=access.verify_tls) if url.startswith("https:") else False,
             timeout=httpx.Timeout(read_s, connect=connect_s),
@@ -99,6 +114,9 @@ class OrthancClient:
             trust_env=False,
             transport=transport,
         )
+        self._read_s = read_s
+        if transport is None:
+            bound_in_time(self._http)
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
 
@@ -156,6 +174,16 @@ class OrthancClient:
         """Delete a resource."""
         self._json("DELETE", path)
 
+    def content(self, path: str) -> bytes:
+        """Return the short body of a GET as it is, the value of one element for example.
+
+        Raises:
+            ServerError: It has more than 64 KiB; others as of every method here.
+
+        """
+        with self.stream("GET", path, limit=_MAX_CONTENT_BYTES) as pieces:
+            return b"".join(pieces)
+
     def download(self, instance_id: str, target: IO[bytes]) -> int:
         """Write the DICOM file of an instance to a stream, never holding more than a piece of it.
 
@@ -164,7 +192,7 @@ class OrthancClient:
 
         """
         size = 0
-        with self.stream("GET", f"instances/{instance_id}/file") as pieces:
+        with self.stream("GET", f"instances/{instance_id}/file", limit=MAX_FILE_BYTES) as pieces:
             for piece in pieces:
                 target.write(piece)
                 size += len(piece)
@@ -178,65 +206,88 @@ class OrthancClient:
 
         """
         answer = self._json("POST", "instances", content=content, headers={"Content-Type": "application/dicom"})
-        try:
-            names = tuple(str(answer[key]) for key in ("ParentPatient", "ParentStudy", "ParentSeries", "ID"))
-            patient, study, series, instance = names
-            return Uploaded((patient, study, series, instance), str(answer["Status"]))
-        except (KeyError, TypeError):
-            text = "the Orthanc's answer to an upload lacks the identifiers; is the file a ZIP archive?"
-            raise ServerError(text, httpx.codes.OK) from None
+        if not isinstance(answer, dict):  # a list for a ZIP archive
+            raise strange(_UPLOAD)
+        patient, study, series, instance = (
+            resource_id(answer, key, _UPLOAD) for key in ("ParentPatient", "ParentStudy", "ParentSeries", "ID")
+        )
+        return Uploaded((patient, study, series, instance), text(answer, "Status", _UPLOAD))
 
     @contextlib.contextmanager
-    def stream(self, method: str, path: str, body: object = None) -> Iterator[Iterator[bytes]]:
-        """Send JSON or nothing; give the answer's body in pieces."""
-        with translated():
-            request = self._http.build_request(method, path, json=body) if body is not None else None
-            response = self._send(request or self._http.build_request(method, path), stream=True)
-            try:
-                if not response.is_success:
-                    raise error_of(response.status_code, response.headers, _read_error(response))
-                yield response.iter_bytes()
-            finally:
-                response.close()
+    def stream(
+        self, method: str, path: str, body: object = None, *, limit: int = MAX_FILE_BYTES
+    ) -> Iterator[Iterator[bytes]]:
+        """Send JSON or nothing; give the answer's body in pieces.
+
+        Args:
+            method: ``GET`` or ``POST``.
+            path: Without a slash at its beginning.
+            body: What JSON can hold; None sends nothing.
+            limit: Bytes that the answer may have, decoded; with more it is a ``ServerError``.
+
+        """
+        with translated(), contextlib.ExitStack() as stack:
+            stack.enter_context(in_time(self._read_s))
+            build = self._http.build_request
+            response = self._send(build(method, path) if body is None else build(method, path, json=body))
+            stack.callback(response.close)
+            if not response.is_success:
+                raise error_of(response.status_code, response.headers, _read_error(response))
+            yield _bounded(response, limit)
 
     def _json(self, method: str, path: str, **parts: Any) -> Any:
         timeout = parts.pop("timeout", httpx.USE_CLIENT_DEFAULT)
-        with translated():
+        longest_s = timeout.read if isinstance(timeout, httpx.Timeout) else self._read_s
+        with translated(), contextlib.ExitStack() as stack:
             request = self._http.build_request(method, path, timeout=timeout, **parts)
-            response = self._send(request, stream=False)
-        if not response.is_success:
-            raise error_of(response.status_code, response.headers, _parse(response.content))
-        if not response.content.strip():
+            stack.enter_context(in_time(longest_s))
+            response = self._send(request)
+            stack.callback(response.close)
+            if not response.is_success:
+                raise error_of(response.status_code, response.headers, _read_error(response))
+            content = b"".join(_bounded(response, MAX_JSON_BYTES))
+        if not content.strip():
             return None
-        body = _parse(response.content)
-        if body is _NO_JSON:
-            text = "the answer is not what an Orthanc sends; does a proxy answer for it?"
-            raise ServerError(text, response.status_code)
+        body = parse_json(content)
+        if body is NO_JSON:
+            message = "the answer is not what an Orthanc sends; does a proxy answer for it?"
+            raise ServerError(message, response.status_code)
         return body
 
-    def _send(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
+    def _send(self, request: httpx.Request) -> httpx.Response:
         base = self._http.base_url.path
         kind = f"{request.method} {hide_identifiers(request.url.path.removeprefix(base).strip('/'))}"
         with self._lock:
             self.counts[kind] += 1
-        return self._http.send(request, stream=stream)
+        return self._http.send(request, stream=True)
 
 
-_NO_JSON: Final = object()
+def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:
+    """Yield a body in pieces.
 
+    Raises:
+        ServerError: It has more bytes than the limit, or is packed in more ways than one.
 
-def _parse(content: bytes) -> object:
-    try:
-        return json.loads(content)
-    except ValueError:  # UnicodeDecodeError is one
-        return _NO_JSON
+    """
+    if response.headers.get("content-encoding", "").strip().lower() not in _CODINGS:
+        message = "the answer is packed in a way that an Orthanc does not use; does a proxy answer for it?"
+        raise ServerError(message, httpx.codes.OK)
+    size = 0
+    for piece in response.iter_bytes(_PIECE_BYTES):
+        size += len(piece)
+        if size > limit:
+            message = f"the answer has more than {limit:,} bytes, which no Orthanc sends; what answers there?"
+            raise ServerError(message, httpx.codes.OK)
+        yield piece
 
 
 def _read_error(response: httpx.Response) -> object:
     """Read what an error says, which may be a proxy's long page."""
+    if response.headers.get("content-encoding", "").strip().lower() not in _CODINGS:
+        return NO_JSON
     content = b""
-    for piece in response.iter_bytes():
+    for piece in response.iter_bytes(_PIECE_BYTES):
         content += piece
         if len(content) > _MAX_ERROR_BYTES:
             break
-    return _parse(content)
+    return parse_json(content)

@@ -3,7 +3,7 @@
 Verified on 1.10.1 and 1.12.7: unknown IDs are left out of the answer without a word, an ID given twice comes once;
 with ``Level`` every ID stands for its ancestor or its descendants of that level, each of which comes once.
 
-Public names: ``Resource``, ``read_content``, ``batched``.
+Public names: ``Resource``, ``read_content``, ``parse_resource``, ``batched``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.orthanc.answers import objects, resource_id, resource_ids, strange, text, texts, whole
 from deidflow.tasks.orthanc.client import BATCH
-from deidflow.tasks.orthanc.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,8 @@ _ID_TAGS: Final = {
 }
 _PARENTS: Final = {Level.STUDY: "ParentPatient", Level.SERIES: "ParentStudy", Level.INSTANCE: "ParentSeries"}
 _CHILDREN: Final = {Level.PATIENT: "Studies", Level.STUDY: "Series", Level.SERIES: "Instances"}
-_OK: Final = 200
+_WHAT: Final = "resources"
+_LEVELS: Final = frozenset(Level)
 
 
 class Resource(NamedTuple):
@@ -47,6 +48,7 @@ class Resource(NamedTuple):
         origins: From which resource an edit on the server made it (``AnonymizedFrom``, ``ModifiedFrom``).
         is_stable: Whether it has ceased to grow; True for instances.
         size: Of an instance's file in bytes, else 0.
+        file_uuid: Of an instance the name of its file in the server's storage; a later version has another one.
         sop_class_uid: Of an instance when metadata was asked for, else "".
 
     """
@@ -62,6 +64,7 @@ class Resource(NamedTuple):
     is_stable: bool
     size: int
     sop_class_uid: str
+    file_uuid: str = ""
 
 
 def batched(values: Iterable[_T], size: int = BATCH) -> Iterator[list[_T]]:
@@ -89,27 +92,32 @@ def read_content(
         if level is not None:
             body["Level"] = level.value.capitalize()
         answer = client.post("tools/bulk-content", body)
-        try:
-            resources = [_resource(item) for item in answer]
-        except (KeyError, TypeError, ValueError, AttributeError):
-            text = "the list of resources is not what an Orthanc sends; does a proxy answer for it?"
-            raise ServerError(text, _OK) from None
-        yield from resources
+        yield from [parse_resource(item) for item in objects(answer, _WHAT)]
 
 
-def _resource(item: dict[str, Any]) -> Resource:
-    level = Level(item["Type"].lower())
-    tags = item["MainDicomTags"]
+def parse_resource(item: dict[str, Any]) -> Resource:
+    """Read one resource as ``/tools/bulk-content`` and expanded lists show it.
+
+    Raises:
+        ServerError: It is not what Orthanc sends.
+
+    """
+    kind = text(item, "Type", _WHAT).lower()
+    if kind not in _LEVELS or "MainDicomTags" not in item:
+        raise strange(_WHAT)
+    level = Level(kind)
+    tags = texts(item, "MainDicomTags", _WHAT)
     return Resource(
-        id=item["ID"],
+        id=resource_id(item, "ID", _WHAT),
         level=level,
-        parent=item[_PARENTS[level]] if level in _PARENTS else "",
-        children=tuple(item[_CHILDREN[level]]) if level in _CHILDREN else (),
+        parent=resource_id(item, _PARENTS[level], _WHAT) if level in _PARENTS else "",
+        children=tuple(resource_ids(item.get(_CHILDREN[level]), _WHAT)) if level in _CHILDREN else (),
         dicom_id=tags.get(_ID_TAGS[level], ""),
         tags=tags,
-        patient_tags=item.get("PatientMainDicomTags", {}),
-        origins=tuple(item[key] for key in ("AnonymizedFrom", "ModifiedFrom") if key in item),
-        is_stable=item.get("IsStable", True),
-        size=int(item.get("FileSize", 0)),
-        sop_class_uid=item.get("Metadata", {}).get("SopClassUid", ""),
+        patient_tags=texts(item, "PatientMainDicomTags", _WHAT),
+        origins=tuple(text(item, key, _WHAT) for key in ("AnonymizedFrom", "ModifiedFrom") if key in item),
+        is_stable=item.get("IsStable", True) is not False,
+        size=whole(item, "FileSize", _WHAT, 0),
+        sop_class_uid=texts(item, "Metadata", _WHAT).get("SopClassUid", ""),
+        file_uuid=text(item, "FileUuid", _WHAT, ""),
     )

@@ -18,42 +18,47 @@ from deidflow.tasks.core.engine import CallState, InstanceResult
 from deidflow.tasks.core.errors import Interrupted, TransientError
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.request import Operation
 from deidflow.tasks.orthanc.changes import Changes
+from deidflow.tasks.orthanc.deep_names import results_with_names
 from deidflow.tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
 from deidflow.tasks.orthanc.hardening import hardened_body
-from deidflow.tasks.orthanc.jobs import Job, JobState, cancel, read_job, submit, wait
-from deidflow.tasks.orthanc.lost_jobs import find_jobs
-from deidflow.tasks.orthanc.mapping import delete_instances, map_outputs, outputs_since
+from deidflow.tasks.orthanc.jobs import JobState, cancel, submit, wait
+from deidflow.tasks.orthanc.mapping import map_outputs
+from deidflow.tasks.orthanc.marks import marked_body
 from deidflow.tasks.orthanc.probe import probe
 from deidflow.tasks.orthanc.resources import still_there
-from deidflow.tasks.orthanc.restarted_jobs import copies_from_before
+from deidflow.tasks.orthanc.restarted_jobs import possible_copies
+from deidflow.tasks.orthanc.settlement import CANCEL_S, Settlement
+from deidflow.tasks.orthanc.transcoding import not_converted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from deidflow.tasks.core.engine import Call, CallMemory, Chunk, Journal, PlannedInstance
+    from deidflow.tasks.core.engine import Call, Chunk, Journal, PlannedInstance
     from deidflow.tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.jobs import Job
     from deidflow.tasks.orthanc.mapping import Result
     from deidflow.tasks.orthanc.server import Server
 
     Record = Callable[[Sequence[InstanceResult]], None]
     Stopped = Callable[[], bool]
 
-_CANCEL_S: Final = 60.0
 _MAX_PROBES: Final = 50
-_LOST_JOB_S: Final = 60.0
 
 _PACE_MARGIN: Final = 1.15
 """A poll that comes a moment too early costs half a second, one that comes late only itself."""
 
-_GRACE_S: Final = 1.0
-"""A server may still be reading a request whose connection broke; its job appears a moment later."""
-
 _RECENTLY_S: Final = 2.0
-"""How old the last known change may be when a call goes out: what others made since of its originals is not told from
-what it leaves behind itself."""
+"""How old the last known change may be when a call goes out: the older, the more results of others are looked at."""
+
+_BACK_S: Final = 15.0
+"""How long a server that went while a call was in doubt is waited for: it may be started again."""
+
+_PAUSE_S: Final = 0.5
 
 _TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
+_NOT_CONVERTED: Final = "the Orthanc could not convert it and kept the transfer syntax of the original"
 _GONE: Final = "the Orthanc does not hold the instance any more"
 
 
@@ -63,14 +68,18 @@ class OrthancEngineSettings:
 
     Attributes:
         run_id: Recognises the run's jobs on servers that keep ``UserData``.
+        nonce: What the marks of the run's results are made from.
         hardening: Anonymize: also remove overlays, curves, and nested names and IDs.
+        reads_back: Whether each result is read back in full afterwards.
         job_timeout_s: How long a job may take.
         parallel_jobs: Jobs at a time.
 
     """
 
     run_id: str
+    nonce: str
     hardening: bool
+    reads_back: bool
     job_timeout_s: float
     parallel_jobs: int
 
@@ -87,6 +96,7 @@ class OrthancEngine:
         self._server = server
         self._journal = journal
         self._settings = settings
+        self._settlement = Settlement(client, server, journal, settings.run_id, settings.nonce, self._fails)
         self._slots = threading.Semaphore(settings.parallel_jobs)
         self._seconds_per_instance = 0.0  # of the last job: with a patient per call most jobs are short
 
@@ -100,7 +110,33 @@ class OrthancEngine:
             if stopped():
                 raise Interrupted("the run was stopped")
             with self._slots:
-                self._apply_call(call, record, stopped)
+                try:
+                    self._apply_call(call, record, stopped)
+                except TransientError:
+                    if not self._taken_up(call, record, stopped):
+                        raise
+
+    def _taken_up(self, call: Call, record: Record, stopped: Stopped) -> bool:
+        """Settle a call in doubt before it is left to the next attempt, which there may not be; wait for the server.
+
+        Returns:
+            Whether its job had ended well, and its results are recorded.
+
+        """
+        end = time.monotonic() + _BACK_S
+        while self._journal.recall(call.number).state in (CallState.INTENDED, CallState.SENT):
+            try:
+                job = self._settlement.settle(call)
+            except TransientError:
+                if stopped() or time.monotonic() >= end:
+                    return False
+                time.sleep(_PAUSE_S)
+                continue
+            if job is not None:
+                sent = self._reduced(call, self._journal.recall(call.number).sent, record)
+                self._record(sent, self._results(sent, job), record)
+            return job is not None
+        return False
 
     def _apply_call(self, call: Call, record: Record, stopped: Stopped) -> None:
         memory = self._journal.recall(call.number)
@@ -108,7 +144,7 @@ class OrthancEngine:
             call = self._without_irreplaceable(call, record)
             if not call.instances:
                 return
-        job = self._settle(call)
+        job = self._settlement.settle(call)
         if job is None:
             call = self._reduced(call, still_there(self._client, _ids(call)), record)
         else:
@@ -117,64 +153,12 @@ class OrthancEngine:
             return
         ended = job or self._send_and_wait(call, stopped)
         results = self._refused(call, ended) if isinstance(ended, BadRequest) else self._results(call, ended)
+        self._record(call, results, record)
+
+    def _record(self, call: Call, results: Sequence[InstanceResult], record: Record) -> None:
         with self._journal.together():
             record(results)
             self._journal.ended(call.number)
-
-    def _user_data(self, call: Call) -> dict[str, Any] | None:
-        if not self._server.has_user_data:
-            return None
-        return {"deidflow-run": self._settings.run_id, "deidflow-call": call.number}
-
-    def _settle(self, call: Call) -> Job | None:
-        """Find out what became of an earlier request before anything is sent again.
-
-        Returns:
-            The job to take the results of, when one ended well; None when the call has to be sent, and nothing of an
-            earlier attempt is left.
-
-        """
-        memory = self._journal.recall(call.number)
-        if memory.state in (CallState.PLANNED, CallState.ENDED):
-            return None
-        # Of a call that ended the ledger knows every output; changes since then may be another run's.
-        leftovers = set(self._journal.outputs(call.number))
-        if memory.state is not CallState.REDO:
-            job = self._stop_job(call, memory)
-            made = set(self._outputs_of(memory))
-            # See restarted_jobs: a job that ended well need not list all that it made.
-            if job is not None and job.state is JobState.SUCCESS and made == set(job.output_instances):
-                return job
-            leftovers |= made
-        delete_instances(self._client, leftovers - set(_ids(call)) - set(memory.sent))
-        self._journal.forget(call.number)
-        return None
-
-    def _stop_job(self, call: Call, memory: CallMemory) -> Job | None:
-        """Stop whatever job a request became; return it when it is known by its ID and had ended by itself."""
-        if memory.state is CallState.SENT:
-            try:
-                job = read_job(self._client, memory.job)
-            except NotFound:
-                return None
-            if job.state.is_final:
-                return job
-            cancel(self._client, memory.job, _CANCEL_S)
-            return None
-        lost = self._lost_jobs(call, memory)
-        if not lost:
-            time.sleep(_GRACE_S)
-            lost = self._lost_jobs(call, memory)
-        for job in lost:
-            cancel(self._client, job.id, _CANCEL_S)
-        return None
-
-    def _lost_jobs(self, call: Call, memory: CallMemory) -> list[Job]:
-        operation, data = call.request.operation, self._user_data(call)
-        return find_jobs(self._client, operation, memory.sent, user_data=data, deadline_s=_LOST_JOB_S)
-
-    def _outputs_of(self, memory: CallMemory) -> Collection[str]:
-        return () if memory.since is None else outputs_since(self._client, memory.since, memory.sent)
 
     def _reduced(self, call: Call, there: Collection[str], record: Record) -> Call:
         """Fail the instances that left the server since the plan was frozen, or before the call was sent."""
@@ -208,7 +192,14 @@ class OrthancEngine:
         return call._replace(instances=others)
 
     def _body(self, call: Call) -> dict[str, Any]:
-        return hardened_body(call.request) if self._settings.hardening else call.request.body()
+        body = hardened_body(call.request) if self._settings.hardening else call.request.body()
+        if self._server.checks_patients and call.request.level() is Level.STUDY:
+            # Regenerates the same identifiers, and takes instances whatever else their patient has (1.11.3 on).
+            body["Level"] = "Patient"
+        return marked_body(body, call.request, self._settlement.mark(call), self._server.text)
+
+    def _fails(self, call: Call, instance_id: str) -> bool:
+        return probe(self._client, instance_id, call.request.operation, self._body(call)) is not None
 
     def _send_and_wait(self, call: Call, stopped: Stopped) -> Job | BadRequest:
         """Send the call and wait for its job, or return why the server refuses its arguments for good."""
@@ -216,9 +207,8 @@ class OrthancEngine:
         since = self._changes.newest(within_s=_RECENTLY_S)
         self._journal.intend(call.number, since, call.instances)
         try:
-            job_id = submit(
-                self._client, call.request.operation, self._body(call), ids, user_data=self._user_data(call)
-            )
+            data = self._settlement.user_data(call)
+            job_id = submit(self._client, call.request.operation, self._body(call), ids, user_data=data)
         except BadRequest as error:
             self._journal.forget(call.number)
             return error
@@ -230,20 +220,28 @@ class OrthancEngine:
         try:
             job = wait(self._client, job_id, self._settings.job_timeout_s, stopped, expected_s=expected_s)
         except (Interrupted, DeadlineExceeded, JobFailed):
-            cancel(self._client, job_id, _CANCEL_S)
-            self._settle(call)
+            cancel(self._client, job_id, CANCEL_S)
+            self._settlement.settle(call)
             raise
         except NotFound:
-            raise TransientError("the Orthanc has forgotten the job") from None
+            return self._settled(call, "the Orthanc has forgotten the job")
         if job.state is not JobState.SUCCESS:
-            self._settle(call)
+            self._settlement.settle(call)
             raise job.failure or JobFailed(job.error_code)
         if len(job.output_instances) != len(ids):
-            if self._settle(call) is None:
-                raise TransientError("the Orthanc was started again while the job ran")
-        elif copies := copies_from_before(self._client, self._changes, since, job, ids):
-            delete_instances(self._client, copies)
+            job = self._settled(call, "the Orthanc was started again while the job ran")
+        else:
+            studies = {instance.original.orthanc_id(Level.STUDY) for instance in call.instances}
+            copies = possible_copies(self._client, self._changes, since, job, ids, studies)
+            self._settlement.delete_own(call, copies, is_listed=False)
         self._seconds_per_instance = job.runtime_s / len(ids)
+        return job
+
+    def _settled(self, call: Call, why_not: str) -> Job:
+        """Return the job whose results can be taken, or raise so that the call is sent again."""
+        job = self._settlement.settle(call)
+        if job is None:
+            raise TransientError(why_not)
         return job
 
     def _refused(self, call: Call, error: BadRequest) -> list[InstanceResult]:
@@ -253,20 +251,47 @@ class OrthancEngine:
         """Say what became of each instance; what the server counts is not believed."""
         found = map_outputs(self._client, job.outputs, _ids(call))
         if found.repeated:
-            delete_instances(self._client, found.repeated)
+            self._settlement.delete_own(call, found.repeated, is_listed=True)
+        kept = self._without_conversion(call, found.of)
+        left = self._names_left(call, {name: made for name, made in found.of.items() if name not in kept})
         results = []
         probed: list[InstanceResult] = []
         for instance in call.instances:
             made = found.of.get(instance.orthanc_id)
-            if made is None and len(probed) < _MAX_PROBES:
+            if instance.orthanc_id in kept:
+                failed = InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _NOT_CONVERTED)
+                results.append(failed)
+            elif made is None and len(probed) < _MAX_PROBES:
                 probed.append(self._failure(call, instance))
                 results.append(probed[-1])
             elif made is None:
                 # So many fail for one reason; asking for each would cost a request each.
                 results.append(probed[0]._replace(id=instance.id))
+            elif keyword := left.get(instance.orthanc_id):
+                text = f"the original {keyword} is left in the result; add its path to Remove"
+                results.append(InstanceResult(instance.id, Outcome.FAILED, ReasonCode.IDENTIFIER_LEFT, text))
             else:
                 results.append(_done(instance, made))
         return results
+
+    def _without_conversion(self, call: Call, made: Mapping[str, Result]) -> set[str]:
+        """Take results out that kept another transfer syntax than was asked for; return their originals."""
+        target = call.request.settings.transcode
+        if not target:
+            return set()
+        original_of = {result.orthanc_ids[-1]: original for original, result in made.items()}
+        others = not_converted(self._client, original_of, target)
+        self._settlement.delete_own(call, others.keys() - set(_ids(call)), is_listed=True)
+        return {original_of[name] for name in others}
+
+    def _names_left(self, call: Call, made: Mapping[str, Result]) -> dict[str, str]:
+        """Take results out in which hardening left a name or ID; return which, by original."""
+        settings = self._settings
+        if settings.reads_back or not settings.hardening or call.request.operation is not Operation.ANONYMIZE:
+            return {}
+        left = results_with_names(self._client, made, call.request)
+        self._settlement.delete_own(call, [made[original].orthanc_ids[-1] for original in left], is_listed=True)
+        return left
 
     def _failure(self, call: Call, instance: PlannedInstance) -> InstanceResult:
         reason = probe(self._client, instance.orthanc_id, call.request.operation, self._body(call))

@@ -245,10 +245,10 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read ``Retry-After``: seconds or a date (RFC 9110, section 10.2.3)."""
     text = next((value.strip() for name, value in headers.items() if name.lower() == "retry-after"), "")
-    if text.isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return max(0.0, (when - datetime.now(UTC)).total_seconds()) if when.tzinfo else None

@@ -20,8 +20,19 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.errors import Interrupted
+from deidflow.tasks.orthanc.answers import (
+    fraction,
+    job_identifier,
+    mapping,
+    objects,
+    resource_id,
+    resource_ids,
+    strange,
+    text,
+    whole,
+)
 from deidflow.tasks.orthanc.changes import Changes
-from deidflow.tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound, ServerError
+from deidflow.tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -42,7 +53,10 @@ _NAP_S: Final = 0.1
 _QUIET_S: Final = 2.0
 """No change for so long: a paused job's threads have ended."""
 
-_OK: Final = 200
+_WHAT: Final = "a job"
+
+MODIFICATION: Final = "ResourceModification"
+"""Type of the jobs of the bulk routes, and of those of one patient, study or series."""
 
 
 class JobState(StrEnum):
@@ -59,6 +73,9 @@ class JobState(StrEnum):
     def is_final(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self in (JobState.SUCCESS, JobState.FAILURE)
+
+
+_STATES: Final = frozenset(JobState)
 
 
 class Job(NamedTuple):
@@ -134,9 +151,7 @@ def submit(
     if user_data is not None:
         call["UserData"] = dict(user_data)
     answer = client.post(f"tools/bulk-{operation}", call)
-    if not isinstance(answer, dict) or not isinstance(answer.get("ID"), str):
-        raise _strange()
-    return str(answer["ID"])
+    return job_identifier(mapping(answer, _WHAT), "ID", _WHAT)
 
 
 def read_job(client: OrthancClient, job_id: str) -> Job:
@@ -267,29 +282,27 @@ def parse_job(item: Any) -> Job:
         ServerError: It is not what Orthanc sends.
 
     """
-    try:
-        content = item["Content"]
-        outputs: dict[str, list[str]] = {}
-        for resource in content.get("Resources", ()):
-            outputs.setdefault(resource["Type"], []).append(resource["ID"])
-        given = content.get("ParentResources")
-        return Job(
-            id=item["ID"],
-            state=JobState(item["State"]),
-            type=item["Type"],
-            error_code=int(item["ErrorCode"]),
-            error_details=str(item.get("ErrorDetails", "")),
-            is_anonymization=content.get("IsAnonymization") is True,
-            instances=content.get("InstancesCount"),
-            outputs={level: tuple(ids) for level, ids in outputs.items()},
-            given=None if given is None else frozenset(given),
-            user_data=item.get("UserData"),
-            progress=int(item.get("Progress", 0)),
-            runtime_s=float(item.get("EffectiveRuntime", 0.0)),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise _strange() from None
-
-
-def _strange() -> ServerError:
-    return ServerError("the answer about a job is not what an Orthanc sends; does a proxy answer for it?", _OK)
+    found = mapping(item, _WHAT)
+    content = mapping(found.get("Content", {}), _WHAT)
+    outputs: dict[str, list[str]] = {}
+    is_bulk = text(found, "Type", _WHAT) == MODIFICATION
+    for resource in objects(content.get("Resources", []), _WHAT) if is_bulk else ():
+        outputs.setdefault(text(resource, "Type", _WHAT), []).append(resource_id(resource, "ID", _WHAT))
+    given = content.get("ParentResources") if is_bulk else None
+    state = text(found, "State", _WHAT)
+    if state not in _STATES:
+        raise strange(_WHAT)
+    return Job(
+        id=job_identifier(found, "ID", _WHAT),
+        state=JobState(state),
+        type=found["Type"],
+        error_code=whole(found, "ErrorCode", _WHAT),
+        error_details=text(found, "ErrorDetails", _WHAT, ""),
+        is_anonymization=content.get("IsAnonymization") is True,
+        instances=whole(content, "InstancesCount", _WHAT) if is_bulk and "InstancesCount" in content else None,
+        outputs={level: tuple(ids) for level, ids in outputs.items()},
+        given=None if given is None else frozenset(resource_ids(given, _WHAT)),
+        user_data=found.get("UserData"),
+        progress=min(max(whole(found, "Progress", _WHAT, 0), 0), 100),
+        runtime_s=max(fraction(found, "EffectiveRuntime", _WHAT, 0.0), 0.0),
+    )

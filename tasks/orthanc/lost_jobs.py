@@ -2,7 +2,7 @@
 
 Source: ``/jobs?expand``; ``ParentResources`` since 1.11.3, ``UserData`` since 1.12.9.
 
-Public names: ``find_jobs``, ``all_jobs``.
+Public names: ``find_jobs``, ``wait_for_possible_jobs``.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.orthanc.answers import objects
 from deidflow.tasks.orthanc.content import read_content
-from deidflow.tasks.orthanc.errors import DeadlineExceeded, NotFound, ServerError
-from deidflow.tasks.orthanc.jobs import MIN_POLL_S, Job, parse_job, read_job
+from deidflow.tasks.orthanc.errors import DeadlineExceeded, NotFound
+from deidflow.tasks.orthanc.jobs import MIN_POLL_S, MODIFICATION, Job, parse_job, read_job
+from deidflow.tasks.orthanc.marks import find_marked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from deidflow.tasks.orthanc.client import OrthancClient
 
-_TYPE: Final = "ResourceModification"
-_OK: Final = 200
+_LOOKED_AT: Final = 10
+"""Outputs of a job that are looked at: they all have the mark, or none."""
 
 
 def find_jobs(
@@ -29,20 +31,22 @@ def find_jobs(
     operation: Operation,
     instance_ids: Collection[str],
     *,
+    mark: str | None = None,
     user_data: Mapping[str, Any] | None = None,
     deadline_s: float = 60.0,
 ) -> list[Job]:
     """Find the jobs that a request led to whose answer was lost.
 
-    By ``UserData`` or the resources given where the server tells them. Where it does not (before 1.11.3), by the number
-    of instances and what the outputs were made from; a job without outputs is watched until it has some or has ended,
-    and one that ended without any does not count.
+    A job is one of them when it has the request's ``UserData``, or, on servers before 1.12.9, when its outputs carry
+    the request's mark; what it was given proves nothing, since others may edit the same instances. A job without
+    outputs is watched until it has some or has ended.
 
     Args:
         client: The server.
         operation: Of the request.
         instance_ids: Of the request.
-        user_data: Of the request.
+        mark: Of the request; None when it has none, so that only ``UserData`` proves anything.
+        user_data: Of the request; None where the server does not keep it.
         deadline_s: Seconds to watch jobs that have no outputs yet.
 
     Raises:
@@ -50,36 +54,53 @@ def find_jobs(
         DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
-    wanted = frozenset(instance_ids)
     end = time.monotonic() + deadline_s
     found = []
-    for job in all_jobs(client):
-        if job.is_anonymization != (operation is Operation.ANONYMIZE) or job.instances not in (None, len(wanted)):
-            continue
-        if user_data is not None and job.user_data is not None:
+    for job in _possible_jobs(client, operation, frozenset(instance_ids)):
+        if user_data is not None:  # the server keeps it, so that a job without it is somebody else's
             if job.user_data == user_data:
                 found.append(job)
-        elif job.given is not None:
-            if job.given == wanted:
-                found.append(job)
-        else:
+        elif mark is not None:
             watched = _watch(client, job, end)
-            if watched is not None and _made_from(client, watched, wanted):
+            if watched is not None and find_marked(client, watched.output_instances[:_LOOKED_AT], mark).own:
                 found.append(watched)
     return found
 
 
-def all_jobs(client: OrthancClient) -> Iterator[Job]:
-    """Read every bulk job, modification or anonymization that the server still knows (``GET /jobs?expand``).
+def wait_for_possible_jobs(
+    client: OrthancClient, operation: Operation, instance_ids: Collection[str], *, deadline_s: float = 60.0
+) -> None:
+    """Wait until no job is at work that may be the one of a request without a mark: it may be somebody else's.
 
     Raises:
+        DeadlineExceeded: One is.
         DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
-    answer = client.get("jobs", expand="")
-    if not isinstance(answer, list):
-        raise ServerError("the list of jobs is not what an Orthanc sends; does a proxy answer for it?", _OK)
-    return (job for job in map(parse_job, answer) if job.type == _TYPE)
+    end = time.monotonic() + deadline_s
+    wanted = frozenset(instance_ids)
+    for job in _possible_jobs(client, operation, wanted):
+        watched = _watch(client, job, end)
+        if watched is None or not (job.given is not None or _made_from(client, watched, wanted)):
+            continue
+        while not watched.state.is_final:
+            if time.monotonic() >= end:
+                message = "a job on the Orthanc may be the one whose answer was lost, and still runs; try again later"
+                raise DeadlineExceeded(message)
+            time.sleep(MIN_POLL_S)
+            try:
+                watched = read_job(client, watched.id)
+            except NotFound:
+                break
+
+
+def _possible_jobs(client: OrthancClient, operation: Operation, wanted: frozenset[str]) -> Iterator[Job]:
+    """Yield the jobs of the right kind that were given what a request named, or as many where the server is silent."""
+    for job in [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]:
+        if job.type != MODIFICATION or job.is_anonymization != (operation is Operation.ANONYMIZE):
+            continue
+        if job.instances in (None, len(wanted)) and (job.given is None or job.given == wanted):
+            yield job
 
 
 def _watch(client: OrthancClient, job: Job, end: float) -> Job | None:
@@ -98,5 +119,5 @@ def _watch(client: OrthancClient, job: Job, end: float) -> Job | None:
 
 def _made_from(client: OrthancClient, job: Job, wanted: frozenset[str]) -> bool:
     """Whether a job's first outputs were made from the instances of a request."""
-    outputs = read_content(client, job.output_instances[:10])
+    outputs = read_content(client, job.output_instances[:_LOOKED_AT])
     return any(not wanted.isdisjoint(output.origins) for output in outputs)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.inventory import ATTRIBUTES
 from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.orthanc.answers import resource_ids
 from deidflow.tasks.orthanc.content import batched, read_content
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def inventory(client: OrthancClient, level: Level = Level.STUDY) -> Iterator[Sou
         DeidflowError: See ``deidflow.tasks.orthanc.errors``.
 
     """
-    for batch in batched(client.get("studies"), _STUDIES_AT_ONCE):
+    for batch in batched(resource_ids(client.get("studies"), "studies"), _STUDIES_AT_ONCE):
         yield from _resolve_batch(client, batch, level, set())
 
 
@@ -130,6 +131,7 @@ def _source_instance(
         is_result=bool(instance.origins),
         orthanc_ids=(study.parent, study.id, series.id, instance.id),
         stable=study.is_stable,
+        content=instance.file_uuid,
     )
 
 

@@ -4,9 +4,10 @@
 (``SaveJobs``; some 0.1 s after it was made). Since the calls are permissive it then ends in Success, seen with 359 to
 400 outputs for 400 instances, and nothing in it tells that anything happened: ``CreationTime`` is the same, and
 ``EffectiveRuntime`` goes on through the time when there was no server. The copies that it made before are on the server
-and in no job. They came before the first output that the job lists.
+and in no job. They came before the first output that the job lists; so may have what others made of the same originals
+meanwhile, and only the mark of the call tells the two apart.
 
-Public names: ``copies_from_before``.
+Public names: ``possible_copies``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.orthanc.content import read_content
-from deidflow.tasks.orthanc.lost_jobs import all_jobs
+from deidflow.tasks.orthanc.own_results import results_by_study
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,13 +28,18 @@ _START_S: Final = 0.03
 """No server is back sooner: on a fast machine, with an empty index, Orthanc answers after 0.035 s."""
 
 
-def copies_from_before(
-    client: OrthancClient, changes: Changes, since: int, job: Job, instance_ids: Collection[str]
+def possible_copies(
+    client: OrthancClient,
+    changes: Changes,
+    since: int,
+    job: Job,
+    instance_ids: Collection[str],
+    studies: Collection[str],
 ) -> list[str]:
-    """Find the results of a job's first life, when it ended well in its second.
+    """Find what may be results of a job's first life, when it ended well in its second.
 
-    One request as a rule, none for a job that was too short; two when other jobs wrote at the same time. Results that
-    another job lists are its own and not returned.
+    One request as a rule, none for a job that was too short; two when others wrote at the same time. When the list of
+    changes lacks outputs of the job, somebody cleared it, and the results of its originals are looked for by study.
 
     Args:
         client: The server.
@@ -41,9 +47,10 @@ def copies_from_before(
         since: A change before the job was made.
         job: In state Success.
         instance_ids: What it was given.
+        studies: Of these.
 
     Returns:
-        Instances made from those of the job which may be deleted.
+        Instances made from those of the job, and not listed by it: its own copies, or somebody else's results.
 
     Raises:
         DeidflowError: See ``deidflow.tasks.orthanc.errors``.
@@ -53,11 +60,12 @@ def copies_from_before(
         return []
     outputs, originals = frozenset(job.output_instances), frozenset(instance_ids)
     before: set[str] = set()
+    seen: set[str] = set()
     for name in changes.new_instances(since):
         if name in outputs:
-            break
-        if name not in originals:
+            seen.add(name)
+        elif name not in originals and not seen:
             before.add(name)
-    if before:
-        before.difference_update(*(other.output_instances for other in all_jobs(client)))
+    if len(seen) < len(outputs):
+        return [name for name in results_by_study(client, originals, studies) if name not in outputs]
     return [item.id for item in read_content(client, before) if not originals.isdisjoint(item.origins)]

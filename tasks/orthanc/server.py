@@ -1,7 +1,8 @@
 """What an Orthanc is able to do, by its version and its own word.
 
 Source: ``GET /system`` (all versions; ``ReadOnly`` since 1.12.5, ``OverwriteInstances`` since 1.11.0,
-``OverwriteInstancesMode`` since 1.13.0) and the release notes.
+``OverwriteInstancesMode`` since 1.13.0, ``DatabaseServerIdentifier`` and the limits of the storage on 1.12.7, not on
+1.10.1) and the release notes.
 
 Public names: ``Server``, ``read_server``, ``MINIMUM``.
 """
@@ -34,6 +35,8 @@ class Server:
         text: The version as it tells it.
         read_only: It writes nothing.
         overwrites: Whether it replaces an instance that it holds already; None when it does not say (before 1.11.0).
+        makes_room: Whether it deletes its oldest patients when it is full; None when it does not say (1.10.1).
+        identity: ``DatabaseServerIdentifier`` (1.11.1 on), else "".
 
     """
 
@@ -41,6 +44,13 @@ class Server:
     text: str
     read_only: bool = False
     overwrites: bool | None = None
+    makes_room: bool | None = None
+    identity: str = ""
+
+    @property
+    def checks_patients(self) -> bool:
+        """Whether modify at level Study wants study IDs and values that agree with the patient's other studies."""
+        return self.version >= (1, 11, 3)
 
     @property
     def has_user_data(self) -> bool:
@@ -66,14 +76,19 @@ def read_server(client: OrthancClient) -> Server:
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("Version"), str):
         raise WrongAddress("what answers there is no Orthanc; check address and port")
-    text = answer["Version"]
-    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", text)
+    numbers = re.match(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", answer["Version"])
     version = (int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else _NEWEST
     if version < MINIMUM:
         message = f"the Orthanc is too old ({_shown(version)}); bulk editing needs {_shown(MINIMUM)} or later"
         raise WrongAddress(message)
+    identity = answer.get("DatabaseServerIdentifier")
     return Server(
-        version, _shown(version) if numbers else "mainline", answer.get("ReadOnly") is True, _overwrites(answer)
+        version,
+        _shown(version) if numbers else "mainline",
+        answer.get("ReadOnly") is True,
+        _overwrites(answer),
+        _makes_room(answer),
+        identity if isinstance(identity, str) else "",
     )
 
 
@@ -83,6 +98,14 @@ def _overwrites(answer: dict[str, Any]) -> bool | None:
         return mode != "Never"
     value = answer.get("OverwriteInstances")
     return value if isinstance(value, bool) else None
+
+
+def _makes_room(answer: dict[str, Any]) -> bool | None:
+    """Whether patients are deleted when the server is full (``MaximumStorageMode`` Recycle, the only way before)."""
+    limits = [answer[key] for key in ("MaximumPatientCount", "MaximumStorageSize") if key in answer]
+    if not limits:
+        return None
+    return any(limits) and answer.get("MaximumStorageMode", "Recycle") != "Reject"
 
 
 def _shown(version: Version) -> str:

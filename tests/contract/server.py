@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SETTINGS: Final = {"StableAge": 1, "SaveJobs": True}
 """Of the servers here: a study is stable after a second, jobs survive a restart."""
 
-PATIENTLY_S: Final = 60.0
-"""A server that takes longer does not come to it any more."""
+PATIENTLY_S: Final = 120.0
+"""Longer than anything takes on a busy machine, where a command alone needs half a minute to start."""
 
 
 class Server:

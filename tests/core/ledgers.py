@@ -158,7 +158,7 @@ def _add_instance(ledger: Ledger, line: int, instance: Instance, chunk: int, num
     original, new = instance.identifiers, instance.new_identifiers
     series = numbers.setdefault(original[:3], len(numbers) + 1)
     ledger.execute(
-        "INSERT OR IGNORE INTO series VALUES (?, ?, ?, ?, '', ?, ?, ?)",
+        "INSERT OR IGNORE INTO series VALUES (?, ?, ?, ?, '', ?, ?, ?, '')",
         (series, *original[:3], *original.orthanc_ids()[:3]),
     )
     target = None
@@ -169,10 +169,11 @@ def _add_instance(ledger: Ledger, line: int, instance: Instance, chunk: int, num
         )
     known = instance.new is not None
     ledger.execute(
-        "INSERT INTO instance VALUES (NULL, ?, ?, ?, x'', 0, 0, ?, ?, NULL, ?, ?, ?, ?, ?, ?, '')",
+        "INSERT INTO instance VALUES (NULL, ?, ?, ?, x'', 0, 0, ?, ?, NULL, ?, ?, ?, ?, ?, ?, '', '', ?, ?)",
         (
             *(series, instance.name, instance.orthanc_id, line, chunk, target),
             *(new.sop_instance_uid if known else "", instance.new_orthanc_id if known else ""),
             *(instance.outcome, instance.reason, instance.attempts),
+            *("full" if instance.outcome == "done" else "", instance.outcome == "done"),
         ),
     )

@@ -6,12 +6,13 @@ import errno
 import fcntl
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from deidflow.tasks.core import locks
 from deidflow.tasks.core.errors import Unusable
-from deidflow.tasks.core.locks import LOCK_FILE, lock_folder
+from deidflow.tasks.core.locks import LOCK_FILE, lock_folder, lock_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +54,51 @@ def test_an_error_gives_the_folder_back(tmp_path: Path) -> None:
         pass
 
     assert not (tmp_path / LOCK_FILE).exists()
+
+
+URL: Final = "http://127.0.0.1:18042"
+
+
+@pytest.mark.parametrize(
+    ("other", "identity"),
+    [
+        ("http://localhost:18042/", ""),
+        ("http://LOCALHOST:18042", ""),
+        ("http://[::1]:18042", ""),
+        ("http://127.0.0.2:18042", "other"),
+        ("https://192.0.2.1:443/orthanc", "the same"),
+    ],
+)
+def test_a_server_is_held_once_whatever_it_is_called(other: str, identity: str) -> None:
+    """By where it answers, and by what it says it is."""
+    with (
+        lock_server(URL, "the same"),
+        pytest.raises(Unusable, match="in use by another deidflow run"),
+        lock_server(other, identity),
+    ):
+        pytest.fail("held twice")
+    with lock_server(other, identity):
+        pass
+
+
+def test_two_servers_are_two_locks() -> None:
+    """Another port, another path behind a proxy, another machine."""
+    with (
+        lock_server(URL, "one"),
+        lock_server("http://127.0.0.1:18043", "two"),
+        lock_server(f"{URL}/other"),
+        lock_server("http://192.0.2.1:18042"),
+    ):
+        pass
+
+
+def test_nobody_else_can_hold_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder and file are the user's alone; a folder that others can enter is refused."""
+    monkeypatch.setattr(locks, "_SYSTEM_LOCKS", tmp_path)
+    with lock_server(URL):
+        (folder,) = tmp_path.iterdir()
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        assert (0o700, {0o600}) == (stat.S_IMODE(folder.stat().st_mode), modes)
+    folder.chmod(0o755)
+    with pytest.raises(Unusable, match="nobody else can enter"), lock_server(URL):
+        pytest.fail("held where others can hold it, too")

@@ -287,7 +287,7 @@ def test_large_cells_are_read() -> None:
     """Base64 may be long."""
     cell = "data:application/octet-stream;base64," + "AAAA" * 100_000
 
-    assert row_problems(f'orthanc_id,Replace.EncapsulatedDocument\n{ID},"{cell}"\n') == []
+    assert row_problems(f'orthanc_id,Replace.PixelData\n{ID},"{cell}"\n') == []
 
 
 @given(st.lists(st.text(max_size=8), min_size=6, max_size=6))

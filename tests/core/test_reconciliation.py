@@ -211,7 +211,7 @@ def test_frames_of_reference_do_not_split_a_series() -> None:
     with make_ledger([Row([Instance("1"), Instance("2")])]) as ledger:
         ledger.execute(
             "INSERT INTO series SELECT 99, patient_id, study_instance_uid, series_instance_uid, '5', patient, study,"
-            " series FROM series"
+            " series, '' FROM series"
         )
         ledger.execute("UPDATE instance SET series = 99 WHERE sop_instance_uid = '2'")
 

@@ -45,3 +45,39 @@ def test_ordinary_anchors_are_read() -> None:
     document = read_yaml("a: &x {k: 1}\nb: *x\nc: {<<: *x, l: 2}\nd: &x [1]\ne: *x", "trial.yaml")
 
     assert {"a": {"k": 1}, "b": {"k": 1}, "c": {"k": 1, "l": 2}, "d": [1], "e": [1]} == document.data
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!python/object/apply:os.system [x]",
+        "!!python/name:os.system",
+        "!!python/tuple [1]",
+        "!!binary aGk=",
+        "!!set {a}",
+        "!!timestamp 2026-01-01",
+        "!mine x",
+        "!mine {a: 1}",
+        "[1, !mine x]",
+    ],
+)
+def test_tags_for_programs_are_refused_with_their_line(value: str) -> None:
+    """A config is plain data: whatever else a tag promises is a problem of its line, and nothing is built."""
+    with pytest.raises(InvalidInput) as caught:
+        read_yaml(f"a: 1\nb:\n  c: {value}\n", "trial.yaml")
+    with pytest.raises(ValueError, match="the value is no YAML"):
+        read_yaml_value(value)
+
+    (problem,) = caught.value.problems
+    assert ("trial.yaml", 3) == (problem.file, problem.line)
+    assert "must be plain YAML" in problem.text
+
+
+def test_tags_of_plain_yaml_are_read() -> None:
+    """Text, numbers, booleans, nothing, groups and lists may be called what they are."""
+    text = "a: !!str 1\nb: !!int 2\nc: !!bool true\nd: !!map {x: !!seq [1]}\ne: ! f\ng: !!str x"
+
+    document = read_yaml(text, "trial.yaml")
+
+    assert {"a": "1", "b": 2, "c": True, "d": {"x": [1]}, "e": "f", "g": "x"} == document.data
+    assert all(type(value) in (str, int, bool, dict) for value in document.data.values())

@@ -1,15 +1,22 @@
 """The real command under injury: how it is taken up again, and what is noted about it.
 
-Public names: ``Verdict``, ``again``.
+Public names: ``Verdict``, ``again``, ``cancel``, ``untrue``, ``CANCELLED``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tests.prefect_api import Api
 
 if TYPE_CHECKING:
     from tests.jobs import Job
+
+
+CANCELLED: Final = "cancelled in Prefect"
 
 
 class AnyMoment(Protocol):
@@ -52,3 +59,27 @@ def again(job: Job, run_id: str) -> tuple[object, ...]:
     if (run_dir / "ledger.db").exists():
         return "resume", run_dir
     return "run", "job.yaml", "--run-id", run_id
+
+
+def cancel(job: Job, run_id: str) -> None:
+    """Do what the button Cancel of Prefect does to a run, unless it has not begun there or has ended."""
+    with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as api:
+        for run in api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": [run_id]}):
+            api.cancel(run["id"])
+
+
+def untrue(job: Job, run_id: str, code: int) -> list[str]:
+    """Name what the summary of a run says that its exit code, or the summary itself, says otherwise."""
+    path = job.root / "runs" / run_id / "summary.json"
+    if code not in (0, 1, 130) or not path.exists():
+        return []
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    done, verified = summary["instances"]["done"], summary["verified"]
+    found = []
+    if verified["checks"] != "none" and verified["verified"] + verified["not_verified"] != done:
+        found.append(f"{done} done, but verified: {verified}")
+    if summary["reconciled"] and verified["not_verified"]:
+        found.append(f"reconciled, but verified: {verified}")
+    if code in (0, 1) and (code == 0) != summary["reconciled"]:
+        found.append(f"exit code {code}, but reconciled: {summary['reconciled']}")
+    return [f"summary.json is not true: {text}" for text in found]

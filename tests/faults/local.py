@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.generate import Shape as Corpus
 from benchmarks.generate import generate
+from tests.faults.command import CANCELLED
 from tests.faults.injector import FOREVER, Action, Area, Call, Harm, Profile, Who
 from tests.jobs import DEMO_DATA, read_csv
 
@@ -130,6 +131,7 @@ INJURIES: Final[tuple[tuple[str, int, Harm | None], ...]] = (
     ("clock jumps", 12, Harm(Action.SHIFT_CLOCK, 0)),
     ("source file changes", 8, Harm(Action.SIGNAL_FLOW, signal.SIGSTOP, areas=(Area.RUNS,), calls=(Call.LINK,))),
     ("source file vanishes", 8, Harm(Action.SIGNAL_FLOW, signal.SIGSTOP, areas=(Area.RUNS,), calls=(Call.LINK,))),
+    (CANCELLED, 20, Harm(Action.SIGNAL_FLOW, signal.SIGSTOP, calls=_CHANGES)),
     ("kill -9 Prefect server", 4, Harm(Action.KILL_OTHER, calls=_CHANGES)),
 )
 _SECONDS: Final = (-86_400 * 400, -86_400, -7200, -30, 30, 7200, 86_400, 86_400 * 400)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.conftest import start_prefect_server
-from tests.faults.command import Verdict, again
+from tests.faults.command import CANCELLED, Verdict, again, cancel, untrue
 from tests.faults.injector import Injector, Profile, library
 from tests.faults.local import SHAPES, Moment, Shape, draw
 from tests.faults.state import State, difference, difference_but_one, state_of
@@ -168,20 +168,20 @@ class Runner:
         assert moment.harm is not None
         harm = replace(moment.harm, other=self.victim.process)
         with Injector(job.root, job.root, harm) as injector:
-            done = job.start("run", "job.yaml", "--run-id", RUN_ID, variables=injector.environment).end()
+            done = job.start("run", "job.yaml", "--run-id", _run_id(moment), variables=injector.environment).end()
             verdict.struck = injector.struck > 0
         self._note(verdict, done)
         if verdict.struck:
             # Nobody is there: that is said, and nothing is lost by it.
             self.victim.process = 0
-            self._note(verdict, job(*again(job, RUN_ID)))
+            self._note(verdict, job(*again(job, _run_id(moment))))
             self.victim.start()
 
     def _injure(self, job: Job, moment: Moment, calm: Calm, verdict: Verdict) -> None:
         harm = moment.harm
         with Injector(job.root, job.root, harm) as injector:
             process = job.start(
-                "run", "job.yaml", "--run-id", RUN_ID, variables=injector.environment, alone=harm is None
+                "run", "job.yaml", "--run-id", _run_id(moment), variables=injector.environment, alone=harm is None
             )
             if harm is None:
                 time.sleep(calm.seconds * moment.seconds)
@@ -192,6 +192,9 @@ class Runner:
                 sent = _watch(process, injector)
                 if moment.injury.startswith("source file") and injector.struck:
                     _change_source(job, moment)
+                    process.send_signal(signal.SIGCONT)
+                elif moment.injury == CANCELLED and injector.struck:
+                    cancel(job, _run_id(moment))
                     process.send_signal(signal.SIGCONT)
                 elif moment.signals > 1 and injector.struck:
                     time.sleep(_SECOND_SIGNAL_S)
@@ -210,9 +213,12 @@ class Runner:
                 verdict.problems.append(f"does not say how to go on: {done.err[-300:]}")
             if stopped_s > 2 * STOP_S:
                 verdict.problems.append(f"took {stopped_s:.1f} s to stop")
+        if verdict.struck and moment.injury == CANCELLED and done.code not in (130, calm.code):
+            verdict.problems.append(f"exit code {done.code} when cancelled: {done.err[-300:]}")
+        verdict.problems += untrue(job, _run_id(moment), done.code)
         if moment.again is not None:
             with Injector(job.root, job.root, moment.again) as injector:
-                self._note(verdict, job.start(*again(job, RUN_ID), variables=injector.environment).end())
+                self._note(verdict, job.start(*again(job, _run_id(moment)), variables=injector.environment).end())
 
     def _finish(self, job: Job, moment: Moment, calm: Calm, verdict: Verdict) -> None:
         """Resume undisturbed until it ends, twice at least if it is not all done."""
@@ -221,7 +227,7 @@ class Runner:
             code = 1
         done = Finished(-1, "", "")
         for _ in range(_MAX_RESUMES):
-            done = job(*again(job, RUN_ID))
+            done = job(*again(job, _run_id(moment)))
             self._note(verdict, done)
             if done.code in _ENDED:
                 break
@@ -230,7 +236,7 @@ class Runner:
                 f"ends with exit code {done.code} instead of {code}: {done.out[-300:]} {done.err[-300:]}"
             )
             return
-        state = state_of(job, RUN_ID)
+        state = state_of(job, _run_id(moment))
         if code != calm.code:
             verdict.problems += difference_but_one(expected, state)
         else:
@@ -246,6 +252,11 @@ class Runner:
         verdict.problems += [f"says {text!r}: {done.err[-3000:]}" for text in _UNKIND if text in said]
         if done.code not in (_KILLED, 0, 1, 2, 3, 130) and not _too_early(verdict, done):
             verdict.problems.append(f"exit code {done.code}: {done.err[-600:]}")
+
+
+def _run_id(moment: Moment) -> str:
+    """Return the name of a moment's run; one that is to be cancelled is found by it among those of other moments."""
+    return f"{RUN_ID}-{moment.seed}-{threading.get_ident()}" if moment.injury == CANCELLED else RUN_ID
 
 
 def _too_early(verdict: Verdict, done: Finished) -> bool:

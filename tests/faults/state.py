@@ -17,8 +17,8 @@ from tests.jobs import files_of, read_csv
 if TYPE_CHECKING:
     from tests.jobs import Job
 
-_TIMES: Final = {"attempts", "started", "ended", "seconds", "seconds_by_step", "instances_per_second"}
-"""Keys of summary.json that tell the time, or how often a run was tried."""
+_TIMES: Final = {"run_id", "attempts", "started", "ended", "seconds", "seconds_by_step", "instances_per_second"}
+"""Keys of summary.json that tell the time, how often a run was tried, or its name."""
 
 _TABLES: Final = ("crosswalk.csv", "failures.csv", "source_problems.csv")
 
@@ -40,7 +40,7 @@ def state_of(job: Job, run_id: str) -> State:
             if path.is_file()
         },
         "files of the run folder": sorted(path.name for path in run_dir.iterdir()),
-        "runs": sorted(path.name for path in run_dir.parent.iterdir()),
+        "runs": sorted(path.name for path in run_dir.parent.iterdir() if path != run_dir),
         "reconciliation.csv": [row | {"attempts": ""} for row in read_csv(run_dir / "reconciliation.csv")],
         # The sockets of Python's own worker processes hold nothing.
         "temporary files": [path.name for path in (job.root / "tmp").iterdir() if not path.name.startswith("pymp-")],

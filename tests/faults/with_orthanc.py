@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
-from tests.faults.command import Verdict, again
+from tests.faults.command import CANCELLED, Verdict, again, cancel, untrue
 from tests.jobs import COMMAND_S, Finished, Job, Running, files_of, read_csv
 from tests.orthanc_proxy import Answer, Cut, Hang, OrthancProxy, Reset, Run
 from tests.orthanc_server import OrthancServer
@@ -36,7 +36,11 @@ COUNT: Final = 160
 PATIENTS: Final = 4
 _DOWN_S: Final = 1.0
 _HANG_S: Final = 3.0
+_NOTICED_S: Final = 1.5
+"""A run asks every second whether it is cancelled; the Orthanc may be silent for two."""
+
 _MAX_RESUMES: Final = 6
+_STOPS: Final = ("Ctrl-C", "SIGTERM", CANCELLED)
 _ENDED: Final = (0, 1)
 _UNKIND: Final = ("Traceback", "mistake in deidflow", "please report it")
 
@@ -57,6 +61,7 @@ INJURIES: Final = {
     "503 with Retry-After": 4,
     "429 with Retry-After": 3,
     "hang": 4,
+    CANCELLED: 8,
 }
 
 
@@ -129,7 +134,7 @@ class OrthancRunner:
                     seen = len(proxy.requests)
                     done = job("run", "job.yaml", "--run-id", RUN_ID)
                     assert done.code == 0, done.err
-                    self._calm[shape] = _Calm(_state(job, server, shape), len(proxy.requests) - seen)
+                    self._calm[shape] = _Calm(_state(job, server, shape, RUN_ID), len(proxy.requests) - seen)
             return self._calm[shape]
 
     @contextlib.contextmanager
@@ -172,14 +177,14 @@ class OrthancRunner:
                 self._injure(job, server, proxy, moment, verdict)
                 done = Finished(-1, "", "")
                 for _ in range(_MAX_RESUMES):
-                    done = job(*again(job, RUN_ID))
+                    done = job(*again(job, _run_id(moment)))
                     _note(verdict, done.code, done.err)
                     if done.code == 0:
                         break
                 if done.code:
                     verdict.problems.append(f"ends with exit code {done.code}: {done.out[-300:]} {done.err[-300:]}")
                 else:
-                    state = _state(job, server, moment.shape)
+                    state = _state(job, server, moment.shape, _run_id(moment))
                     verdict.problems += [
                         f"{name}: {str(calm.state[name])[:300]} {str(state[name])[:300]}"
                         for name in state
@@ -213,19 +218,24 @@ class OrthancRunner:
             return act
 
         revive: list[threading.Thread] = []
-        fault = self._fault(moment, server, proxy, send, revive)
+
+        def cancel_it() -> None:
+            cancel(job, _run_id(moment))
+            time.sleep(_NOTICED_S)
+
+        fault = self._fault(moment, server, proxy, send, revive, cancel_it)
         rule = proxy.add(fault, is_it, times=moment.times)
-        process.append(job.start("run", "job.yaml", "--run-id", RUN_ID))
+        process.append(job.start("run", "job.yaml", "--run-id", _run_id(moment)))
         known.set()
         struck_at = _watch(process[0], rule)
         if moment.injury == "hang" and rule.hits:
             time.sleep(_HANG_S)
             rule.release()
         done = process[0].end()
-        if rule.hits and moment.injury in ("Ctrl-C", "SIGTERM"):
+        if rule.hits and moment.injury in _STOPS:
             verdict.stopped_s = time.monotonic() - struck_at
-            if done.code not in (130, 0):
-                verdict.problems.append(f"exit code {done.code} after a signal: {done.err[-300:]}")
+            verdict.problems += _stopped_badly(done, server)
+        verdict.problems += untrue(job, _run_id(moment), done.code)
         for thread in revive:
             thread.join()
         proxy.clear()
@@ -241,6 +251,7 @@ class OrthancRunner:
         proxy: OrthancProxy,
         send: Callable[[int], Callable[[], None]],
         revive: list[threading.Thread],
+        cancel_it: Callable[[], None],
     ) -> Fault:
         """Return what happens."""
 
@@ -277,8 +288,16 @@ class OrthancRunner:
             "503 with Retry-After": Answer(503, {"Retry-After": "1"}),
             "429 with Retry-After": Answer(429, {"Retry-After": "1"}),
             "hang": Hang(),
+            CANCELLED: Run(cancel_it, before=moment.before),
         }
         return faults[moment.injury]
+
+
+def _stopped_badly(done: Finished, server: Server) -> list[str]:
+    """Name what is wrong with how a command ended that was told to stop."""
+    found = [] if done.code in (130, 0) else [f"exit code {done.code} after a signal: {done.err[-300:]}"]
+    going_on = {one["State"] for one in server.get("jobs?expand")} & {"Running", "Pending", "Paused"}
+    return [*found, f"a job was left on the Orthanc: {going_on}"] if going_on else found
 
 
 def _watch(process: Running, rule: Rule) -> float:
@@ -296,9 +315,14 @@ def _note(verdict: Verdict, code: int, said: str) -> None:
         verdict.problems.append(f"exit code {code}: {said[-600:]}")
 
 
-def _state(job: Job, server: Server, shape: str) -> dict[str, Any]:
+def _run_id(moment: OrthancMoment) -> str:
+    """Return a name that no other moment's run has, by which Prefect finds it."""
+    return f"{RUN_ID}-{moment.seed}-{threading.get_ident()}"
+
+
+def _state(job: Job, server: Server, shape: str, run_id: str) -> dict[str, Any]:
     """Return all that must be equal; on engine orthanc without the identifiers that it generates."""
-    run_dir = job.root / "runs" / RUN_ID
+    run_dir = job.root / "runs" / run_id
     rows = read_csv(run_dir / "reconciliation.csv")
     lines = read_csv(run_dir / "crosswalk.csv")
     generated = {"new_orthanc_id", "new_dicom_id", "attempts"} if shape == "engine orthanc" else {"attempts"}

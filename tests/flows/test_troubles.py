@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pydicom
+import pytest
 
 from tests.jobs import DEMO_DATA, files_of, read_csv
 
@@ -207,15 +208,116 @@ def test_sources_are_deleted_only_when_done(demo_job: Job) -> None:
     assert 0 == verified.code, verified.out + verified.err
 
 
-def test_a_destination_that_cannot_be_written_stops_the_run(demo_job: Job) -> None:
-    """A destination below a file: exit code 3, a plain message, and resume finishes when it is mended."""
+def test_a_destination_that_is_a_file_stops_the_run_before_it_begins(demo_job: Job) -> None:
+    """Exit code 3 and the path, from `plan` as well; nothing is made, and the run begins when it is mended."""
     demo_job.write_manifest(demo_job.inventory()[:2])
     demo_job.destination.write_text("in the way")
 
+    plan = demo_job("plan", "job.yaml")
     first = demo_job("run", "job.yaml", "--run-id", "blocked")
+    made = (demo_job.root / "runs").exists()
     demo_job.destination.unlink()
-    second = demo_job("resume", demo_job.root / "runs" / "blocked")
+    second = demo_job("run", "job.yaml", "--run-id", "blocked")
 
-    assert (3, 0) == (first.code, second.code), first.err + second.err
-    assert "Traceback" not in first.err
-    assert os.fspath(demo_job.destination) in first.err
+    assert (3, 3, False, 0) == (plan.code, first.code, made, second.code), first.err + second.err
+    for done in (plan, first):
+        assert "Traceback" not in done.err
+        assert f"must be a folder: {demo_job.destination}" in done.err
+
+
+def test_config_key_manifest_and_destination_are_told_at_once(demo_job: Job) -> None:
+    """Each of them is wrong by itself: every one of the messages, exit code 2, nothing is made."""
+    rows = demo_job.inventory()[:2]
+    demo_job.write_manifest([*rows, {"orthanc_id": "not-an-id"}])
+    demo_job.destination.write_text("in the way")
+    demo_job.write_config(execution={"workers": 0}, colour="red", pseudonyms={"key_file": "no.key"})
+
+    for command in (("run", "job.yaml", "--run-id", "wrong"), ("plan", "job.yaml")):
+        done = demo_job(*command)
+
+        assert 2 == done.code, done.err
+        for part in (
+            "key execution.workers",
+            "key colour",
+            f"not found: {demo_job.root / 'no.key'}",
+            "line 4, column orthanc_id",
+            f"must be a folder: {demo_job.destination}",
+            "5 problems found",
+        ):
+            assert part in done.err, done.err
+        assert not (demo_job.root / "runs").exists()
+
+
+def test_a_sound_config_whose_surroundings_are_not(demo_job: Job) -> None:
+    """Key, manifest and destination are told together, too, when the config itself is right."""
+    demo_job.write_manifest([*demo_job.inventory()[:2], {"orthanc_id": "not-an-id"}])
+    demo_job.destination.write_text("in the way")
+    demo_job.write_config(pseudonyms={"key_env": "TEST_NO_SUCH_KEY"})
+
+    done = demo_job("run", "job.yaml", "--run-id", "wrong")
+
+    assert 2 == done.code, done.err
+    for part in ("TEST_NO_SUCH_KEY", "line 4, column orthanc_id", "must be a folder", "3 problems found"):
+        assert part in done.err, done.err
+
+
+@pytest.mark.parametrize("what", ["manifest", "key_file", "config"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(demo_job: Job, what: str) -> None:
+    """Nobody writes to it, and nobody waits for that."""
+    demo_job.write_manifest(demo_job.inventory()[:1])
+    pipe = demo_job.root / "pipe"
+    os.mkfifo(pipe, 0o600)
+    config = demo_job.root / "job.yaml"
+    if what == "manifest":
+        demo_job.write_config(manifest="pipe")
+    elif what == "key_file":
+        demo_job.write_config(pseudonyms={"key_file": "pipe"})
+    else:
+        config = pipe
+
+    done = demo_job.start("run", config).end(30)
+
+    assert 2 == done.code, done.err
+    assert f"must be a plain file, not a folder, pipe or device: {pipe}" in done.err
+
+
+@pytest.mark.parametrize("command", ["run", "resume", "verify", "report"])
+@pytest.mark.parametrize("link", ["folder", "file"])
+def test_links_in_the_place_of_a_run_folder_are_refused(demo_job: Job, command: str, link: str) -> None:
+    """Neither the folder itself nor a file in it is a link; what one leads to stays as it was, with its rights."""
+    demo_job.write_manifest(demo_job.inventory()[:1])
+    target = demo_job.root / "elsewhere"
+    target.mkdir(mode=0o755)
+    (target / "ledger.sqlite").write_bytes(b"not yours")
+    target.chmod(0o755)
+    run_dir = demo_job.root / "runs" / "linked"
+    run_dir.parent.mkdir()
+    if link == "folder":
+        run_dir.symlink_to(target)
+    else:
+        run_dir.mkdir()
+        (run_dir / "report.html").symlink_to(target / "ledger.sqlite")
+
+    arguments = ("job.yaml", "--run-id", "linked") if command == "run" else (run_dir,)
+    done = demo_job(command, *arguments)
+
+    assert 2 == done.code, done.err
+    assert f"not link{'s' * (link == 'file')}" in done.err.replace("not a link", "not link")
+    assert str(run_dir) in done.err
+    assert 0o755 == target.stat().st_mode & 0o777
+    assert {"ledger.sqlite": b"not yours"} == files_of(target)
+
+
+def test_what_is_printed_cannot_steer_a_terminal(demo_job: Job) -> None:
+    """Escape sequences in column names, tags and keys are printed as text."""
+    rows = demo_job.inventory()[:1]
+    demo_job.write_manifest([{**rows[0], "Replace.No\x1b[2JTag": "x", "Remove": "Al\x1b]0;title\x07so"}])
+    column = demo_job("plan", "job.yaml")
+    demo_job.write_config(**{"col\x1b[31mour": 1})
+    key = demo_job("plan", "job.yaml")
+    argument = demo_job("plan", "job.yaml", "--set", "col\x1b[31mour=1")
+
+    for done in (column, key, argument):
+        assert 2 == done.code, done.err
+        assert "\\x1b[" in done.err
+        assert set() == {character for character in done.err + done.out if ord(character) < 32} - {"\n"}

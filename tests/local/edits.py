@@ -17,6 +17,7 @@ from pydicom import Dataset, dcmread
 from deidflow.tasks.core.engine import PlannedInstance
 from deidflow.tasks.core.given_identifiers import GivenIdentifiers
 from deidflow.tasks.core.identity import new_identifiers
+from deidflow.tasks.core.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation, Request, parse_request
 from deidflow.tasks.local.index import identify
@@ -65,12 +66,13 @@ class Edit:
     def compiled(self, source: SourceFile) -> Compiled:
         """Return the request, ready for a run of this file and the others."""
         given = GivenIdentifiers()
+        named: set[str] = set()
         for data in self.others:
             with SourceFile.of_bytes(data) as other:
-                self._note(given, other)
-        self._note(given, source)
+                self._note(given, named, other)
+        self._note(given, named, source)
         rules = compile_rules(self.request, hardening=self.hardening)
-        references = References(self._pseudonyms(), given.uids, given.patient_ids)
+        references = References(self._pseudonyms(), given.uids, given.patient_ids, OriginalUids(named))
         return Compiled(rules, references, SharedHeaders(rules))
 
     def apply(self, source: SourceFile) -> bytes:
@@ -82,8 +84,9 @@ class Edit:
         with SourceFile.of_bytes(data) as source:
             return self.apply(source)
 
-    def _note(self, given: GivenIdentifiers, source: SourceFile) -> None:
+    def _note(self, given: GivenIdentifiers, named: set[str], source: SourceFile) -> None:
         original, frame = identify(source, source.scan())
+        named.update((*original[1:], frame))
         given.add(original, frame, self.request, self.plan(source).new)
 
     def _pseudonyms(self) -> Pseudonyms:

@@ -229,3 +229,60 @@ def test_binary_values_by_data_uri() -> None:
     assert b"\1\2\3\4" == after.PixelData
     assert b"\1\2\3\0" == after[0x00091001].value
     assert b"\2\1\4\3" == modified(instance(syntax=BIG), {"Replace": {"PixelData": long_uri}}).PixelData
+
+
+def octets(data: bytes, mime: str = "application/octet-stream") -> str:
+    """Return a data URI."""
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
+
+
+@pytest.mark.parametrize("edit", [modified, anonymized])
+@pytest.mark.parametrize("mime", ["application/pdf", "APPLICATION/PDF"])
+def test_pdf_makes_an_encapsulated_pdf(edit: Any, mime: str) -> None:
+    """The document is written as bytes, and class, MIME type and kind of conversion go with it."""
+    body: dict[str, Any] = {"Replace": {"EncapsulatedDocument": octets(b"%PDF-1.7 odd", mime)}}
+    after = edit(instance(Modality="DOC"), body)
+
+    assert b"%PDF-1.7 odd" == after.EncapsulatedDocument.rstrip(b"\0")
+    assert (PDF_CLASS, PDF_CLASS) == (after.SOPClassUID, after.file_meta.MediaStorageSOPClassUID)
+    assert ("application/pdf", "WSD") == (after.MIMETypeOfEncapsulatedDocument, after.ConversionType)
+
+
+def test_own_words_beside_a_pdf() -> None:
+    """What the request names itself is written, kept or removed as it says."""
+    body = {
+        "Replace": {"EncapsulatedDocument": octets(b"%PDF-", "application/pdf"), "ConversionType": "DV"},
+        "Remove": ["MIMETypeOfEncapsulatedDocument"],
+    }
+    after = modified(instance(MIMETypeOfEncapsulatedDocument="x/y"), body)
+
+    assert ("DV", False) == (after.ConversionType, "MIMETypeOfEncapsulatedDocument" in after)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [octets(b"no PDF", "application/pdf"), octets(b"%PDF-"), octets(b"%PDF-", "image/png"), octets(b"x", "a/b")],
+)
+def test_other_contents_are_no_document(value: str) -> None:
+    """Orthanc refuses them, or makes pixels of them; here the instance fails."""
+    assert ReasonCode.BAD_VALUE is refusal(instance(), EncapsulatedDocument=value)
+
+
+@pytest.mark.parametrize("given", ["1.2.840.10008.5.1.4.1.1.7", octets(b"1.2.840.10008.5.1.4.1.1.7")])
+@pytest.mark.parametrize("edit", [modified, anonymized])
+def test_class_in_the_file_meta(edit: Any, given: str) -> None:
+    """A new SOPClassUID is that of the file meta information, however it was written in the request."""
+    after = edit(instance(), {"Replace": {"SOPClassUID": given}})
+
+    expected = "1.2.840.10008.5.1.4.1.1.7"
+    assert (expected, expected) == (after.SOPClassUID, after.file_meta.MediaStorageSOPClassUID)
+
+
+def test_lookup_tables_as_numbers() -> None:
+    """A table that may be US or OW takes numbers, which no Orthanc does, or the bytes of its words."""
+    for value in ("5\\770\\65535", octets(b"\5\0\2\3\xff\xff")):
+        after = modified(instance(), {"Replace": {"LUTData": value}})
+        assert ("OW", b"\5\0\2\3\xff\xff") == (after["LUTData"].VR, after["LUTData"].value)

@@ -15,7 +15,7 @@ import deidflow.tasks.local
 from deidflow.tasks.core.request import DICOM_VERSIONS
 from deidflow.tasks.core.tags import IDENTIFIERS, dictionary_vr
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, instance, private_block
-from tests.local.edits import PSEUDONYMS, anonymize, anonymized, read
+from tests.local.edits import PSEUDONYMS, anonymize, anonymized, modified, read
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -112,14 +112,82 @@ def test_attributes_that_are_not_listed_stay(version: str) -> None:
 
 @pytest.mark.parametrize("version", DICOM_VERSIONS)
 def test_marks_of_deidentification(version: str) -> None:
-    """Every result says that it was de-identified and by what, over whatever the source said."""
+    """Every result says that it was de-identified and by what; the methods of earlier steps stay, once each."""
     after = anonymized(
         instance(PatientIdentityRemoved="NO", DeidentificationMethod="by hand"),
         {"DicomVersion": version, "Replace": {"StudyDescription": "Trial 7"}},
     )
 
     assert "YES" == after.PatientIdentityRemoved
-    assert f"deidflow - PS 3.15-{version} Table E.1-1 Basic Profile" == after.DeidentificationMethod
+    own = f"deidflow - PS 3.15-{version} Table E.1-1 Basic Profile"
+    assert ["by hand", own] == list(after.DeidentificationMethod)
+    for earlier, expected in (
+        ("", own),
+        (f"{own} ", own),
+        (f"{own}\\by hand", [own, "by hand"]),
+        ("a\\b", ["a", "b", own]),
+    ):
+        again = anonymized(instance(DeidentificationMethod=earlier), {"DicomVersion": version})
+        assert expected == again.DeidentificationMethod
+
+
+@pytest.mark.parametrize(
+    ("body", "claim"),
+    [
+        ({}, "YES"),
+        ({"Keep": ["PatientID"]}, "NO"),
+        ({"Keep": ["PatientName"]}, "NO"),
+        ({"Replace": {"PatientID": "P-1"}}, "NO"),
+        ({"Replace": {"PatientName": "Doe^Jane"}}, "NO"),
+        ({"Replace": {"PatientName": "Doe^Jane^^ "}}, "NO"),
+        ({"Replace": {"PatientName": "Doe^John", "PatientID": "P-2"}}, "YES"),
+        ({"Replace": {"PatientIdentityRemoved": "YES"}, "Keep": ["PatientID"]}, "YES"),
+        ({"Remove": ["PatientName"]}, "YES"),
+    ],
+    ids=str,
+)
+def test_the_claim_is_true(body: dict[str, Any], claim: str) -> None:
+    """PatientIdentityRemoved does not say YES where the request brings the original name or ID into the result."""
+    assert claim == anonymized(instance(PatientIdentityRemoved="YES"), body).PatientIdentityRemoved
+
+
+def test_nobody_without_name_and_id_is_identified() -> None:
+    """Empty identifiers that are kept identify nobody."""
+    data = instance(PatientID="", PatientName="")
+
+    assert "YES" == anonymized(data, {"Keep": ["PatientName"]}).PatientIdentityRemoved
+
+
+SIGNATURE = Element(0xFFFAFFFA, "SQ", (Item((Element(0x04000115, "OB", b"CERTIFICATE OF DR DOE"),)),))
+MAC_PARAMETERS = Element(0x4FFE0001, "SQ", (Item((Element(0x04000015, "CS", b"SHA256"),)),))
+PADDING = Element(0xFFFCFFFC, "OB", b"PADDING OF DR DOE ")
+
+
+@pytest.mark.parametrize("version", DICOM_VERSIONS)
+@pytest.mark.parametrize("body", [{}, {"Keep": ["0054,0220"]}], ids=str)
+def test_nothing_of_a_signer_is_left(version: str, body: dict[str, Any]) -> None:
+    """Anonymize removes digital signatures and trailing padding at every depth, from kept sequences, too."""
+    inside = Element(KEPT_SEQUENCE, "SQ", (Item((MAC_PARAMETERS, PADDING, SIGNATURE)),))
+    kept = Element(0x00540220, "SQ", (Item((MAC_PARAMETERS, PADDING, SIGNATURE)),))
+    result = anonymize({**body, "DicomVersion": version})(instance(inside, kept, MAC_PARAMETERS, PADDING, SIGNATURE))
+
+    assert b"OF DR DOE" not in result
+    assert b"SHA256" not in result
+
+
+def test_modify_removes_signatures_that_no_longer_fit() -> None:
+    """The object's signature goes with any edit, an item's with an edit of that item; others and named ones stay."""
+    one = Element(0x00081140, "SQ", (Item((MAC_PARAMETERS, SIGNATURE)),))
+    other = Element(0x00082112, "SQ", (Item((MAC_PARAMETERS, SIGNATURE)),))
+    data = instance(one, other, MAC_PARAMETERS, SIGNATURE)
+    after = modified(data, {"Replace": {"ReferencedImageSequence[*].ReferencedSOPInstanceUID": "1.2.3"}})
+
+    tags = {0x4FFE0001, 0xFFFAFFFA}
+    assert not tags & {int(tag) for tag in after.keys()}  # noqa: SIM118 (a Dataset iterates over elements)
+    assert not tags & {int(tag) for tag in after.ReferencedImageSequence[0].keys()}  # noqa: SIM118
+    assert tags == {int(tag) for tag in after.SourceImageSequence[0].keys()}  # noqa: SIM118
+    kept = modified(data, {"Keep": ["DigitalSignaturesSequence", "MACParametersSequence"]})
+    assert tags <= {int(tag) for tag in kept.keys()}  # noqa: SIM118
 
 
 def test_given_marks_win() -> None:

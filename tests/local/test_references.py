@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deidflow.tasks.core.pseudonyms import Pseudonyms
-from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, instance
+from tests.dicom_files import DEFLATED, UNCOMPRESSED, Element, Item, Syntax, instance, private_block
 from tests.local.edits import KEY, PSEUDONYMS, anonymize, anonymized, modified, read
 
 IMAGE: dict[str, Any] = {"SOPInstanceUID": "1.2.3.1.1.1", "FrameOfReferenceUID": "1.2.3.9"}
@@ -185,3 +185,63 @@ def test_an_edited_copy_is_another_object() -> None:
     assert one == again
     assert 3 == len({one, other, PSEUDONYMS.uid("1.2.3.1.1.1")})
     assert one != Pseudonyms(KEY, "other scope").uid("1.2.3.1.1.1")
+
+
+EVERYWHERE = (0x00200242, 0x00081167, 0x00209312, 0x00209313, 0x0070031B, 0x00880140)
+"""Elements of VR UI that may name objects of a run: in and outside of table E.1-1, of all its editions."""
+
+
+@pytest.mark.parametrize("version", ["2008", "2017c", "2021b", "2023b"])
+@pytest.mark.parametrize("syntax", UNCOMPRESSED, ids=lambda syntax: syntax.uid)
+def test_every_uid_of_the_run_is_mapped(version: str, syntax: Syntax) -> None:
+    """Whatever element of VR UI names an object of the run names what became of it, at any depth and in any list."""
+    originals = ("1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1", "1.2.3.9")
+    for original in originals:
+        value = f"{original}\\1.2.840.10008.1.4.1.1\\{original}".encode()
+        value += b"\0" * (len(value) % 2)
+        mapped = [PSEUDONYMS.uid(original), "1.2.840.10008.1.4.1.1", PSEUDONYMS.uid(original)]
+        for tag in EVERYWHERE:
+            named = Element(tag, "UI", value)
+            nested = Element(0x00081140, "SQ", (Item((Element(0x00081199, "SQ", (Item((named,)),)),)),))
+            body = {"DicomVersion": version, "Keep": ["ReferencedImageSequence"]}
+            after = anonymized(instance(named, nested, FrameOfReferenceUID="1.2.3.9", syntax=syntax), body)
+            in_items = after.ReferencedImageSequence[0].ReferencedSOPSequence[0]
+
+            for dataset in (after, in_items):
+                if tag in dataset and dataset[tag].value and len(dataset[tag].value) > 1:
+                    found = list(dataset[tag].value)
+                    assert found[::2] == mapped[::2], (tag, original)
+
+
+def test_uids_of_strangers_follow_the_profile() -> None:
+    """A UID that names nothing in the run is left where the profile lists no such element, and so is the standard's."""
+    for value in (b"1.2.3.77", b"1.2.840.10008.1.4.1.1\0", b""):
+        after = anonymized(instance(Element(0x00200242, "UI", value)))
+
+        assert value.rstrip(b"\0").decode() == after[0x00200242].value
+
+
+@pytest.mark.parametrize("vr", ["UI", "UN"])
+@pytest.mark.parametrize("syntax", UNCOMPRESSED, ids=lambda syntax: syntax.uid)
+def test_uids_in_private_elements_are_mapped(vr: str, syntax: Syntax) -> None:
+    """Private elements that are kept, and those in private sequences, name what the objects of the run became."""
+    value = b"1.2.3.1.1.1\0"
+    uid = Element(0x00091001, vr, value)
+    inside = Element(0x00091002, "SQ", (Item((Element(0x00090010, "LO", b"TEST BLOCK"), uid)),), undefined=True)
+    result = anonymize({"KeepPrivateTags": True})(instance(*private_block(0x0009, uid, inside), syntax=syntax))
+    after = read(result)
+
+    new = PSEUDONYMS.uid("1.2.3.1.1.1")
+    value = after[0x00091001].value
+    assert new == (value if isinstance(value, str) else value.decode().rstrip("\0"))
+    if syntax is not DEFLATED:
+        assert b"1.2.3.1.1.1\0" not in result
+
+
+def test_text_that_is_no_uid_stays() -> None:
+    """Private elements without a known VR are looked at, and kept byte for byte where they hold no UID of the run."""
+    for value in (b"1.2.3.1.1.1 and more", b"\x01\x02\x03\x04", b"1.2.3.1.1.12", b"9" * 200000, b"\\\\", b"1\\"):
+        uid = Element(0x00091001, "UN", value)
+        result = anonymize({"KeepPrivateTags": True})(instance(*private_block(0x0009, uid)))
+
+        assert value == read(result)[0x00091001].value

@@ -276,3 +276,24 @@ def test_transcode(routes: BulkRoutes, tmp_path: Path) -> None:
 
     syntaxes = {read(data).file_meta.TransferSyntaxUID for data in contents(tmp_path / "results").values()}
     assert {"1.2.840.10008.1.2"} == syntaxes
+
+
+def test_members_of_the_job(routes: BulkRoutes) -> None:
+    """What tells an Orthanc how to run its job is part of the request and changes no result."""
+    plain = routes.bulk_modify({"Resources": UNRELATED})
+    told = {"Synchronous": False, "Asynchronous": True, "Priority": -3, "UserData": {"any": ["thing"]}}
+
+    assert plain == routes.bulk_modify({"Resources": UNRELATED, **told})
+    for member in ("Synchronous", "Asynchronous"):
+        with pytest.raises(InvalidInput) as caught:
+            routes.bulk_modify({"Resources": UNRELATED, member: "yes"})
+        assert [member] == [problem.key for problem in caught.value.problems]
+
+
+def test_jpeg_lossless_and_what_no_codec_writes(routes: BulkRoutes) -> None:
+    """A target of the extra `codecs` works; one that loses pixels is refused with those that are written."""
+    routes.bulk_modify({"Resources": UNRELATED, "Transcode": "1.2.840.10008.1.2.4.70"})
+    with pytest.raises(InvalidInput) as caught:
+        routes.bulk_modify({"Resources": UNRELATED, "Transcode": "1.2.840.10008.1.2.4.50"})
+
+    assert ".70" in caught.value.problems[0].text

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import sys
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import JPEG2000, JPEG2000Lossless
+from pydicom.uid import (
+    JPEG2000,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.codecs import can_write, why_not
 from deidflow.tasks.local.source_file import SourceFile
-from deidflow.tasks.local.transcoder import can_write, transcode
+from deidflow.tasks.local.transcoder import transcode
 from tests.dicom_files import (
     BIG,
     DEFLATED,
@@ -28,6 +42,9 @@ from tests.dicom_files import (
     instance,
 )
 from tests.local.edits import PACKAGE, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPE = (7, 5)
 PIXELS = np.arange(35, dtype=np.uint16).reshape(SHAPE) * 1873
@@ -170,12 +187,112 @@ def test_what_can_be_written() -> None:
     assert not can_write("not a uid")
 
 
-@pytest.mark.skipif(not can_write(JPEG2000Lossless), reason="needs the extra codecs")
-def test_lossless_codec() -> None:
-    """JPEG 2000 lossless gives the same pixels."""
-    data = (PACKAGE / "test_files" / "CT_small.dcm").read_bytes()
+LOSSLESS = [JPEG2000Lossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless]
 
-    assert np.array_equal(pixels(data), pixels(transcode(data, JPEG2000Lossless)))
+
+def grey(stored: int, *, signed: bool, frames: int = 1, overlay: bool = False) -> bytes:
+    """Return an image of noise over all stored bits, with one of the unused bits set where they hold an overlay."""
+    bits = 8 if stored <= 8 else 16
+    random = np.random.default_rng(stored)
+    low, high = (-(1 << stored - 1), 1 << stored - 1) if signed else (0, 1 << stored)
+    values = random.integers(low, high, (frames, 40, 36)).astype(f"<u{bits // 8}")
+    if overlay:
+        values[:, 3:5, 2] ^= 1 << bits - 1
+    return instance(
+        Element(0x7FE00010, "OW", values.tobytes()),
+        syntax=EXPLICIT,
+        NumberOfFrames=str(frames),
+        Rows=40,
+        Columns=36,
+        BitsAllocated=bits,
+        BitsStored=stored,
+        HighBit=stored - 1,
+        PixelRepresentation=int(signed),
+        SamplesPerPixel=1,
+        PhotometricInterpretation="MONOCHROME2",
+    )
+
+
+def words(data: bytes) -> bytes:
+    """Return the whole words of a result's pixels, the unused bits with them."""
+    dataset = dcmread(io.BytesIO(transcode(data, EXPLICIT.uid)))
+    return bytes(dataset.PixelData)
+
+
+@pytest.mark.skipif(not all(map(can_write, LOSSLESS)), reason="needs the extra codecs")
+@pytest.mark.parametrize("target", LOSSLESS, ids=lambda uid: uid.rpartition(".")[2])
+@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("stored", [8, 10, 12, 16])
+def test_lossless_codecs(target: str, stored: int, signed: bool) -> None:
+    """Every lossless target gives the same words back, frame by frame, and says what it is."""
+    data = grey(stored, signed=signed, frames=3)
+    result = transcode(data, target)
+
+    assert target == dcmread(io.BytesIO(result)).file_meta.TransferSyntaxUID
+    assert np.array_equal(pixels(data), pixels(result))
+    assert words(data) == words(result)
+    assert result == transcode(data, target)
+
+
+@pytest.mark.skipif(not all(map(can_write, LOSSLESS)), reason="needs the extra codecs")
+@pytest.mark.parametrize("target", LOSSLESS, ids=lambda uid: uid.rpartition(".")[2])
+def test_colours_in_lossless_codecs(target: str) -> None:
+    """RGB stays RGB, not converted to other colours and back."""
+    colours = np.random.default_rng(5).integers(0, 256, (2, 40, 34, 3)).astype("u1")
+    data = instance(
+        Element(0x7FE00010, "OB", colours.tobytes()),
+        syntax=EXPLICIT,
+        NumberOfFrames="2",
+        Rows=40,
+        Columns=34,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelRepresentation=0,
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+        PhotometricInterpretation="RGB",
+    )
+    result = transcode(data, target)
+
+    assert np.array_equal(colours, pixels(result))
+    assert "RGB" == dcmread(io.BytesIO(result)).PhotometricInterpretation
+
+
+@pytest.mark.skipif(not all(map(can_write, LOSSLESS)), reason="needs the extra codecs")
+@pytest.mark.skipif(not shutil.which("dcmdjpeg"), reason="needs DCMTK's tools (Debian: apt-get install dcmtk)")
+@pytest.mark.parametrize(("stored", "signed"), [(8, False), (12, False), (16, False), (12, True), (16, True)])
+def test_others_read_lossless_results(tmp_path: Path, stored: int, signed: bool) -> None:
+    """DCMTK decodes the result to the same words; of JPEG with what stands in bits that no pixel uses."""
+    cases = [
+        (JPEGLosslessSV1, "dcmdjpeg", False),
+        (JPEGLosslessSV1, "dcmdjpeg", True),
+        (JPEGLossless, "dcmdjpeg", True),
+        (JPEGLSLossless, "dcmdjpls", False),
+    ]
+    for target, tool, overlay in cases:
+        if signed and tool == "dcmdjpls":
+            continue  # it leaves the sign of 12 bits to who reads them
+        data = grey(stored, signed=signed, overlay=overlay)
+        (tmp_path / "in").write_bytes(transcode(data, target))
+        subprocess.run([tool, tmp_path / "in", tmp_path / "out"], check=True, capture_output=True)
+
+        assert bytes(dcmread(io.BytesIO(data)).PixelData) == bytes(dcmread(tmp_path / "out").PixelData), target
+
+
+@pytest.mark.parametrize("target", [JPEGBaseline8Bit, JPEGExtended12Bit, JPEG2000, "1.2.840.10008.1.2.4.201"])
+def test_what_no_codec_writes(target: str) -> None:
+    """Targets that lose pixels, or that no codec writes, are refused with the list of those that are written."""
+    assert not can_write(target)
+    assert all(name in why_not(target) for name in (".57", ".70", ".80", ".81", ".90", "RLE", "engine: orthanc"))
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the codecs the message names the extra that brings them."""
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+
+    assert not can_write(JPEGLosslessSV1)
+    assert "deidflow[codecs]" in why_not(JPEGLosslessSV1)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,10 @@ REFUSED = {
 
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 ACCEPTED_AT_LEAST = 157
-UNTOUCHED = {"Keep": ["SOPInstanceUID"], "Force": True}
+UNTOUCHED: dict[str, Any] = {
+    "Keep": ["SOPInstanceUID", "MACParametersSequence", "DigitalSignaturesSequence"],
+    "Force": True,
+}
 """Modify at level instance, and the instance's own UID stays: nothing is left to change."""
 
 
@@ -69,12 +72,35 @@ def test_all_but_the_named_are_accepted() -> None:
 
 @pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.name)
 def test_edit_of_nothing_gives_the_identical_file(path: Path) -> None:
-    """With every identifier kept the result is the source, also where a path makes the editor look into all items."""
+    """With every identifier kept the result is the source, also where a path makes the editor look into all items.
+
+    Meta information that is missing, incomplete or untrue is mended; the dataset is the source's in any case.
+    """
     data = path.read_bytes()
     everywhere = {"Remove": [f"{sequence}[*].0011,10fe" for sequence in sequences_of(path)], **UNTOUCHED}
 
-    assert data == modify(UNTOUCHED)(data)
-    assert data == modify(everywhere)(data)
+    for body in (UNTOUCHED, everywhere):
+        result = modify(body)(data)
+        assert is_true_part_10(result)
+        if is_true_part_10(data):
+            assert data == result
+        else:
+            assert data[dataset_start(data) :] == result[dataset_start(result) :]
+
+
+def is_true_part_10(data: bytes) -> bool:
+    """Whether preamble and all that PS3.10 section 7.1 requires of the meta information are there and true."""
+    dataset = read(data)
+    meta, start = dataset.file_meta, dataset_start(data)
+    required = ("FileMetaInformationVersion", "TransferSyntaxUID", "ImplementationClassUID")
+    return (
+        data[128:132] == b"DICM"
+        and all(keyword in meta for keyword in required)
+        and meta.get("FileMetaInformationGroupLength") == start - 144
+        and dataset.get("SOPClassUID", meta.get("MediaStorageSOPClassUID")) == meta.get("MediaStorageSOPClassUID")
+        and meta.get("MediaStorageSOPInstanceUID") == dataset.SOPInstanceUID
+        and [element.tag for element in meta] == sorted(element.tag for element in meta)
+    )
 
 
 def sequences_of(path: Path) -> list[str]:
@@ -90,7 +116,12 @@ def test_empty_modify_changes_the_instance_uid_alone(path: Path) -> None:
     new = read(result).SOPInstanceUID
 
     assert new.startswith("2.25.")
-    assert with_new_instance_uid(data, new) == without_deflation(result)
+    assert is_true_part_10(result)
+    expected, inflated = with_new_instance_uid(data, new), without_deflation(result)
+    if is_true_part_10(data):
+        assert expected == inflated
+    else:
+        assert expected[dataset_start(expected) :] == inflated[dataset_start(inflated) :]
 
 
 def without_deflation(data: bytes) -> bytes:
@@ -186,7 +217,10 @@ def even(uid: str) -> int:
 @given(files())
 def test_generated_edit_of_nothing(file: File) -> None:
     """Whatever a dataset is made of, an edit of nothing gives the identical file."""
-    looking_everywhere = {"Remove": [f"{tag}[*].0011,10fe" for tag in top_sequences(file)], **UNTOUCHED}
+    looking_everywhere = {
+        **UNTOUCHED,
+        "Keep": [*UNTOUCHED["Keep"], *(f"{tag}[*].0011,10fe" for tag in top_sequences(file))],
+    }
 
     assert file.data == modify(UNTOUCHED)(file.data)
     assert file.data == modify(looking_everywhere)(file.data)
@@ -336,9 +370,38 @@ def test_preamble_and_optional_meta_stay_in_modify() -> None:
     assert after.SOPInstanceUID == after.file_meta.MediaStorageSOPInstanceUID
 
 
-def test_file_without_meta_information_stays_without() -> None:
-    """A bare dataset is edited as such by modify."""
-    dataset = instance(syntax=IMPLICIT)[dataset_start(instance(syntax=IMPLICIT)) :]
-    result = modify({"Keep": ["SOPInstanceUID"], "Force": True, "Replace": {"PatientName": "New^Name"}})(dataset)
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG], ids=lambda syntax: syntax.uid)
+def test_bare_dataset_becomes_a_part_10_file(syntax: Syntax) -> None:
+    """A bare dataset is edited by modify byte for byte, and gets the meta information of its real syntax."""
+    dataset = instance(syntax=syntax)[dataset_start(instance(syntax=syntax)) :]
+    result = modify({**UNTOUCHED, "Replace": {"PatientName": "New^Name"}})(dataset)
 
-    assert dataset.replace(b"Doe^Jane", b"New^Name") == result
+    assert is_true_part_10(result)
+    assert syntax.uid == read(result).file_meta.TransferSyntaxUID
+    assert dataset.replace(b"Doe^Jane", b"New^Name") == result[dataset_start(result) :]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"MediaStorageSOPInstanceUID": "1.2.3.99"},
+        {"MediaStorageSOPClassUID": "1.2.840.10008.5.1.4.1.1.7"},
+        {"MediaStorageSOPInstanceUID": None, "MediaStorageSOPClassUID": None},
+        {"FileMetaInformationVersion": None, "ImplementationClassUID": None},
+        {"TransferSyntaxUID": IMPLICIT.uid},
+        {"TransferSyntaxUID": None},
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("preamble", [bytes(128), None], ids=["preamble", "no preamble"])
+def test_untrue_meta_information_becomes_true(meta: dict[str, Any], preamble: bytes | None) -> None:
+    """Whatever the source's meta information claims or lacks, the result's is that of its dataset."""
+    more = {"SourceApplicationEntityTitle": "SCANNER1"}
+    for body in (UNTOUCHED, {}):
+        result = modify(body)(instance(preamble=preamble, meta={**meta, **more}))
+
+        assert is_true_part_10(result)
+        assert (EXPLICIT.uid, "SCANNER1") == (
+            read(result).file_meta.TransferSyntaxUID,
+            read(result).file_meta.SourceApplicationEntityTitle,
+        )

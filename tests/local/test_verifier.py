@@ -354,25 +354,30 @@ def test_what_the_user_keeps_is_not_left(tmp_path: Path) -> None:
 
 
 def test_evidence_stands_in_for_a_deleted_source(tmp_path: Path) -> None:
-    """The hash taken before a source is deleted proves the pixels afterwards, deflated ones, too."""
+    """The hash taken when a result was found right proves it afterwards, be its source deleted, cut off or barred."""
     for number, syntax in enumerate((EXPLICIT, DEFLATED, JPEG)):
         root = tmp_path / str(number)
         root.mkdir()
         write_pair(root / "source", syntax)
         done = run(root / "source")
-        evidence = done.verify(keeps_evidence=True)["image"].evidence
+        evidence = done.verify()["image"].evidence
         assert 64 == len(evidence)
-        assert "" == done.verify()["image"].evidence
         done.plan = [one for one in done.plan if one.path == b"image"]
+        assert "" == done.verify(evidence=evidence)["image"].evidence  # nothing new to note
+        source = done.source / "image"
+        source.write_bytes(source.read_bytes()[:-30])
+        assert (Outcome.DONE, None) == damages(done.verify(evidence=evidence)["image"])
+        assert (Outcome.DONE, ReasonCode.SOURCE_CHANGED) == damages(done.verify()["image"])
         shutil.rmtree(done.source)
 
+        assert (Outcome.DONE, ReasonCode.SOURCE_CHANGED) == damages(done.verify()["image"])
         assert (Outcome.DONE, None) == damages(done.verify(evidence=evidence)["image"])
         other = "0" * 64
-        assert (Outcome.FAILED, ReasonCode.PIXEL_DATA_DIFFERS) == damages(done.verify(evidence=other)["image"])
+        assert (Outcome.FAILED, ReasonCode.RESULT_DIFFERS) == damages(done.verify(evidence=other)["image"])
         if syntax is EXPLICIT:
             flip(done.result("image"), done.result("image").stat().st_size - 40)
             found = damages(done.verify(evidence=evidence)["image"])
-            assert (Outcome.FAILED, ReasonCode.PIXEL_DATA_DIFFERS) == found
+            assert (Outcome.FAILED, ReasonCode.RESULT_DIFFERS) == found
 
 
 def test_reasons_hold_no_patient_data(finished: Finished) -> None:

@@ -283,7 +283,7 @@ def test_changes_come_in_pages(access: Access) -> None:
             page = [{"Seq": seq, "ID": names[seq], "ChangeType": kinds.get(seq, "NewInstance")} for seq in seqs]
             return httpx.Response(200, json={"Changes": page, "Done": False, "Last": seqs[-1] if seqs else since})
         asked = httpx.Response(200, content=request.content).json()["Resources"]
-        base = {"Type": "Instance", "MainDicomTags": {}, "ParentSeries": "x", "AnonymizedFrom": names[1]}
+        base = {"Type": "Instance", "MainDicomTags": {}, "ParentSeries": UNKNOWN, "AnonymizedFrom": names[1]}
         return httpx.Response(200, json=[{"ID": name, **base} for name in asked])
 
     with answering(access, handler) as client:

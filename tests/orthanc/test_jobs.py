@@ -14,7 +14,7 @@ from deidflow.tasks.core.request import Operation
 from deidflow.tasks.orthanc.changes import Changes
 from deidflow.tasks.orthanc.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
 from deidflow.tasks.orthanc.jobs import JobState, cancel, read_job, submit, wait
-from deidflow.tasks.orthanc.lost_jobs import find_jobs
+from deidflow.tasks.orthanc.lost_jobs import find_jobs, wait_for_possible_jobs
 from deidflow.tasks.orthanc.mapping import delete_instances, map_outputs, outputs_since
 from deidflow.tasks.orthanc.probe import probe
 from deidflow.tasks.orthanc.resources import resolve, still_there
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ANONYMIZE = {"DicomVersion": "2021b"}
 PATIENTLY_S = 30.0
+MARK = "2.25.123"
 
 
 @pytest.mark.parametrize(
@@ -171,14 +172,31 @@ def test_waiting_ends_at_the_deadline_and_when_stopped(client: OrthancClient) ->
 
 
 def test_lost_job_is_found(client: OrthancClient) -> None:
-    """A job whose identifier was never received is found by what it was made from, and no other job is."""
+    """A job whose identifier was never received is found by the mark of its outputs; another's of the same is not."""
     ids, others = (ids_of(store(client, instances=3)) for _ in range(2))
-    wait(client, submit(client, Operation.ANONYMIZE, ANONYMIZE, others), PATIENTLY_S)
-    job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
+    marked = {**ANONYMIZE, "Replace": {"0008,0014": MARK}}
+    for resources in (ids, others):
+        wait(client, submit(client, Operation.ANONYMIZE, ANONYMIZE, resources), PATIENTLY_S)
+    job_id = submit(client, Operation.ANONYMIZE, marked, ids)
 
-    assert [job_id] == [job.id for job in find_jobs(client, Operation.ANONYMIZE, ids)]
-    assert [] == find_jobs(client, Operation.MODIFY, ids)
-    assert [] == find_jobs(client, Operation.ANONYMIZE, ids[:2])
+    assert [job_id] == [job.id for job in find_jobs(client, Operation.ANONYMIZE, ids, mark=MARK)]
+    assert [] == find_jobs(client, Operation.ANONYMIZE, ids, mark=f"{MARK}1")
+    assert [] == find_jobs(client, Operation.ANONYMIZE, ids)
+    assert [] == find_jobs(client, Operation.MODIFY, ids, mark=MARK)
+    assert [] == find_jobs(client, Operation.ANONYMIZE, ids[:2], mark=MARK)
+    wait_for_possible_jobs(client, Operation.ANONYMIZE, ids)
+
+
+def test_a_possible_job_is_waited_for(client: OrthancClient) -> None:
+    """Without a mark nobody knows whose job it is: it is not cancelled, and nothing is sent beside it."""
+    ids = ids_of(store(client, instances=60))
+    job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
+    client.post(f"jobs/{job_id}/pause")
+
+    with pytest.raises(DeadlineExceeded, match="try again later"):
+        wait_for_possible_jobs(client, Operation.ANONYMIZE, ids, deadline_s=0.6)
+    client.post(f"jobs/{job_id}/resume")
+    assert 60 == len(wait(client, job_id, PATIENTLY_S).output_instances)
 
 
 def test_results_are_told_from_originals_by_the_inventory(client: OrthancClient) -> None:

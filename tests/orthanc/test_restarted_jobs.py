@@ -13,7 +13,7 @@ from deidflow.tasks.orthanc.client import OrthancClient
 from deidflow.tasks.orthanc.errors import NotFound
 from deidflow.tasks.orthanc.jobs import JobState, submit, wait
 from deidflow.tasks.orthanc.mapping import outputs_since
-from deidflow.tasks.orthanc.restarted_jobs import copies_from_before
+from deidflow.tasks.orthanc.restarted_jobs import possible_copies
 from tests.orthanc.conftest import SETTINGS
 from tests.orthanc.shelf import ids_of, store
 from tests.orthanc_server import BINARY, OrthancServer, installed
@@ -31,9 +31,6 @@ LEFT: Final = 20
 """Copies, at least, that the killed server has made."""
 
 TRIES: Final = 5
-
-JOBS_HISTORY: Final = 10
-"""Finished jobs that an Orthanc knows."""
 
 
 def _anonymized(client: OrthancClient, ids: list[str]) -> Job:
@@ -70,32 +67,25 @@ def test_killed_in_the_middle(access: Access) -> None:
                     pytest.skip(f"Orthanc {server.version} does not run jobs again")
                 left = outputs_since(client, since, ids).keys() - set(job.output_instances)
                 assert len(left) >= LEFT
-                assert left == set(copies_from_before(client, Changes(client), since, job, ids))
+                assert left == set(possible_copies(client, Changes(client), since, job, ids, []))
                 return
     pytest.fail(f"no job was saved in {TRIES} tries")
 
 
-def test_what_no_job_lists(client: OrthancClient) -> None:
-    """A copy of an original of the job, whose own job the server has forgotten; not one of another original."""
-    ids, others = (ids_of(store(client, instances=count)) for count in (COUNT, JOBS_HISTORY))
+def test_what_the_job_does_not_list(client: OrthancClient) -> None:
+    """Results of its originals from before, whoever made them, also when the list of changes is lost; not of others."""
+    uploads, others = store(client, instances=COUNT), ids_of(store(client))
+    ids = ids_of(uploads)
     since = Changes(client).newest()
     (copy,) = _anonymized(client, ids[3:4]).output_instances
-    for other in others:
-        _anonymized(client, [other])
+    _anonymized(client, others)
     job = _anonymized(client, ids)
     client.counts.clear()
 
-    assert [copy] == copies_from_before(client, Changes(client), since, job, ids)
-    assert 3 == client.requests
-
-
-def test_what_another_job_lists(client: OrthancClient) -> None:
-    """Somebody else's results of the same originals are theirs."""
-    ids = ids_of(store(client, instances=COUNT))
-    since = Changes(client).newest()
-    _anonymized(client, ids)
-
-    assert [] == copies_from_before(client, Changes(client), since, _anonymized(client, ids), ids)
+    assert [copy] == possible_copies(client, Changes(client), since, job, ids, [])
+    assert 2 == client.requests
+    client.delete("changes")
+    assert [copy] == possible_copies(client, Changes(client), since, job, ids, ids_of(uploads, depth=1))
 
 
 def test_undisturbed_job(client: OrthancClient) -> None:
@@ -105,6 +95,6 @@ def test_undisturbed_job(client: OrthancClient) -> None:
     job = _anonymized(client, ids)
     client.counts.clear()
 
-    assert [] == copies_from_before(client, Changes(client), since, job, ids)
-    assert [] == copies_from_before(client, Changes(client), since, job._replace(runtime_s=0.02), ids)
+    assert [] == possible_copies(client, Changes(client), since, job, ids, [])
+    assert [] == possible_copies(client, Changes(client), since, job._replace(runtime_s=0.02), ids, [])
     assert 1 == client.requests

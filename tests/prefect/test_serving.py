@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
-from tests.jobs import DEMO_DATA, Job
+from tests.conftest import start_prefect_server
+from tests.jobs import DEMO_DATA, Job, read_csv
+from tests.prefect_api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,12 +53,12 @@ def _wait_for_runs(job: Job, count: int, seconds: float) -> list[dict[str, objec
     return list(_ended_runs(job))
 
 
-def _start(job: Job, *command: object) -> subprocess.Popen[bytes]:
+def _start(job: Job, *command: object, **variables: str) -> subprocess.Popen[bytes]:
     log = (job.root / "log.txt").open("wb")
     try:
         return subprocess.Popen(
             list(map(str, command)),
-            env=job.full_environment(),
+            env=job.full_environment() | variables,
             cwd=job.root,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -73,9 +77,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def test_serve_runs_twice_by_itself(scheduled: Job) -> None:
-    """Served with an interval of 5 s a config runs twice by itself, each run reconciled."""
-    process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+@pytest.mark.parametrize("strangers", [False, True], ids=["alone", "beside-files-of-our-names"])
+def test_serve_runs_twice_by_itself(scheduled: Job, strangers: bool) -> None:
+    """Served with an interval of 5 s a config runs twice by itself, each run reconciled, whatever lies beside it."""
+    if strangers:
+        for name in ("tasks.py", "flows/__init__.py", "bulk_edit.py"):
+            path = scheduled.root / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("raise SystemExit('a file of somebody else was imported')")
+    process = _start(scheduled, PREFECT.with_name("deidflow"), "serve", "job.yaml")
     try:
         runs = _wait_for_runs(scheduled, 2, 90)
     finally:
@@ -89,7 +99,7 @@ def test_the_deployment_runs_with_a_process_worker(scheduled: Job) -> None:
     """The deployment of prefect.yaml, on a schedule of 5 s, is run twice by a process worker."""
     text = YAML(typ="safe").load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))
     (deployment,) = text["deployments"]
-    deployment["parameters"]["config"] = str(scheduled.root / "job.yaml")
+    deployment["parameters"]["config"] = "everyfive"
     deployment["schedules"] = [{"interval": 5}]
     with (scheduled.root / "prefect.yaml").open("w", encoding="utf-8") as stream:
         YAML(typ="safe").dump(text, stream)
@@ -99,7 +109,9 @@ def test_the_deployment_runs_with_a_process_worker(scheduled: Job) -> None:
         ["--no-prompt", "deploy", "--all"],
     ):
         subprocess.run([PREFECT, *command], env=environment, cwd=scheduled.root, check=True, capture_output=True)
-    process = _start(scheduled, PREFECT, "worker", "start", "--pool", "deidflow")
+    process = _start(
+        scheduled, PREFECT, "worker", "start", "--pool", "deidflow", DEIDFLOW_CONFIGS=str(scheduled.root / "job.yaml")
+    )
     try:
         runs = _wait_for_runs(scheduled, 2, 120)
     finally:
@@ -107,3 +119,136 @@ def test_the_deployment_runs_with_a_process_worker(scheduled: Job) -> None:
 
     assert len(runs) >= 2, (scheduled.root / "log.txt").read_text()
     assert all(run["reconciled"] for run in runs)
+
+
+def test_rows_that_are_not_done_are_no_crash(scheduled: Job) -> None:
+    """State Partial of type FAILED, and neither a traceback nor a word of an exception in Prefect's log."""
+    rows = read_csv(scheduled.manifest)
+    scheduled.write_manifest([*rows[:1], {**rows[1], "orthanc_id": "0" * 8 + ("-" + "0" * 8) * 4, "instances": ""}])
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"), PREFECT_LOGGING_LEVEL="INFO")
+    try:
+        runs = _wait_for_runs(scheduled, 1, 90)
+        states = _wait_for_states(scheduled, "Partial")
+    finally:
+        _stop(process)
+
+    said = (scheduled.root / "log.txt").read_text()
+    assert [1] == [run["exit_code"] for run in runs[:1]]
+    assert {("FAILED", "Partial")} == states, said
+    assert "some rows are not done" in said
+    for word in ("Traceback", "unexpected exception", "Crash"):
+        assert word not in said
+
+
+def test_an_invalid_manifest_is_no_crash(scheduled: Job) -> None:
+    """State Invalid of type FAILED, told in plain words."""
+    scheduled.manifest.write_text("orthanc_id\nnot-an-id\n")
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"), PREFECT_LOGGING_LEVEL="INFO")
+    try:
+        states = _wait_for_states(scheduled, "Invalid")
+    finally:
+        _stop(process)
+
+    said = (scheduled.root / "log.txt").read_text()
+    assert {("FAILED", "Invalid")} == states, said
+    assert "line 2, column orthanc_id" in said
+    assert "Traceback" not in said
+    assert "unexpected exception" not in said
+
+
+def test_who_reaches_the_api_chooses_no_config(scheduled: Job) -> None:
+    """Neither by its path, nor by another entrypoint or other steps in the deployment, nor by other parameters."""
+    evil = scheduled.root / "evil.yaml"
+    evil.write_bytes((scheduled.root / "job.yaml").read_bytes().replace(b"everyfive", b"evil"))
+    (scheduled.root / "evil.py").write_text(
+        f"import pathlib\nfrom prefect import flow\npathlib.Path({str(scheduled.root / 'taken')!r}).touch()\n"
+        "@flow\ndef bulk_edit(config=''): pass\n"
+    )
+    scheduled.write_config(**scheduled.config | {"schedule": {"interval": 86400}})
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+    try:
+        with contextlib.closing(Api(scheduled.environment["PREFECT_API_URL"])) as api:
+            deployment = api.deployment("everyfive")
+            unknown = {"parameters": {"run_dir": "x"}}
+            assert 409 == api.ask("POST", f"deployments/{deployment}/create_flow_run", unknown).status_code
+            script = {"prefect.deployments.steps.run_shell_script": {"script": f"touch {scheduled.root / 'taken'}"}}
+            change = {
+                "entrypoint": f"{scheduled.root / 'evil.py'}:bulk_edit",
+                "path": str(scheduled.root),
+                "pull_steps": [script],
+            }
+            api.ask("PATCH", f"deployments/{deployment}", change)
+            states = [api.end_of(api.start(deployment, config=config)) for config in (str(evil), "evil")]
+            cancelled = api.start(deployment)
+            api.cancel(cancelled)
+            api.end_of(cancelled)
+    finally:
+        _stop(process)
+
+    assert [("FAILED", "Invalid")] * 2 == [(state["type"], state["name"]) for state in states]
+    assert all("must be the name of a config that is served here: everyfive" in state["message"] for state in states)
+    assert not (scheduled.root / "taken").exists()
+    assert not scheduled.destination.exists()
+
+
+def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With the server down it says so and waits; when the server is there it serves."""
+    home = tmp_path_factory.mktemp("late") / "home"
+    home.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    scheduled.environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+    server = 0
+    try:
+        _wait_for_words(scheduled, f"127.0.0.1:{port}/api does not answer; waiting for it")
+        server = int(start_prefect_server(home, port).split()[0])
+        _wait_for_words(scheduled, "serving everyfive")
+        assert _wait_for_runs(scheduled, 1, 60)
+    finally:
+        _stop(process)
+        if server:
+            os.kill(server, signal.SIGTERM)
+
+    assert "Traceback" not in (scheduled.root / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_a_server_that_refuses_the_login_is_told_as_such(
+    scheduled: Job, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Exit code 3, the address, and which variable is to be set."""
+    home = tmp_path_factory.mktemp("locked") / "home"
+    home.mkdir()
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "admin:secret")
+    server, port = start_prefect_server(home).split()
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING")
+    scheduled.environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    try:
+        done = scheduled.start(command, "job.yaml").end()
+    finally:
+        os.kill(int(server), signal.SIGTERM)
+
+    assert 3 == done.code, done.err
+    assert f"http://127.0.0.1:{port}/api refuses the login (401); set PREFECT_API_AUTH_STRING" in done.err
+    assert "Traceback" not in done.err
+
+
+def _wait_for_words(job: Job, words: str) -> None:
+    deadline = time.monotonic() + 90
+    while words not in (said := (job.root / "log.txt").read_text()):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+
+
+def _wait_for_states(job: Job, name: str) -> set[tuple[str, str]]:
+    """Wait until a run of the job's deployment has ended in a state of this name; return type and name of all such."""
+    deadline = time.monotonic() + 90
+    with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as api:
+        deployment = api.deployment("everyfive")
+        while time.monotonic() < deadline:
+            if found := api.runs(state={"name": {"any_": [name]}}, deployment_id={"any_": [deployment]}):
+                return {(run["state"]["type"], run["state"]["name"]) for run in found}
+            time.sleep(0.3)
+    return set()

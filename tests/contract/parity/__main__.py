@@ -158,7 +158,7 @@ def main() -> int:
     started = time.monotonic()
     roots = [None, *extra_roots()]
     if len(roots) == 1:
-        sys.stderr.write("\nONLY ONE VERSION: 1.12.x is not compared, docs/parity.md stays as it is.\n\n")
+        sys.stderr.write("\nONLY ONE VERSION: 1.12 and 1.13 are not compared, docs/parity.md stays as it is.\n\n")
     runs: list[Run] = []
     with ProcessPoolExecutor(min(len(roots), os.cpu_count() or 1)) as pool:
         for found in pool.map(compare_version, roots, [number] * len(roots)):

@@ -44,7 +44,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "DeidentificationMethod",
-        "names deidflow, always with the profile; Orthanc 1.10.1 leaves it out when there are Replace, Keep or Remove",
+        "names deidflow beside earlier steps; Orthanc overwrites them, and 1.10.1 leaves it out when there are edits",
         conditions.deidentification_method,
     ),
     Accepted(
@@ -64,7 +64,6 @@ ACCEPTED: Final = (
         encoding.group_length_in_given_items,
     ),
     Accepted("encapsulated OW", "untouched PixelData keeps its VR, DCMTK writes OB", encoding.encapsulated_vr),
-    Accepted("file meta of modify", "what the source lacks is not added by modify", encoding.meta_of_modify),
     Accepted(
         "elements sent as UN",
         "are treated by their tag; Orthanc leaves their values, identifiers among them, as they are",
@@ -82,7 +81,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "SOP class in the meta information",
-        "modify leaves what contradicts the dataset; without a readable SOPClassUID DCMTK writes one of its own",
+        "is the source's where the dataset has no readable SOPClassUID; DCMTK writes one of its own",
         encoding.meta_of_dataset,
     ),
     Accepted(
@@ -116,6 +115,21 @@ ACCEPTED: Final = (
         "follow them, so that they stay true; Orthanc gives them another UID or leaves the original (reference 3.3)",
         conditions.named_reference,
     ),
+    Accepted(
+        "references outside the profile",
+        "that name an object of the run are mapped, in kept sequences, too; Orthanc leaves them",
+        conditions.object_of_the_run,
+    ),
+    Accepted(
+        "PatientIdentityRemoved",
+        "says NO where the request keeps or gives back the original name or ID",
+        conditions.untrue_claim,
+    ),
+    Accepted(
+        "digital signatures",
+        "and trailing padding go, since no signature would fit; Orthanc leaves them in modify and under 2008",
+        conditions.signatures,
+    ),
     Accepted("lookup tables", "can be given as bytes, Orthanc refuses them", requests.lookup_table),
     Accepted(
         "images and PDF documents",
@@ -139,7 +153,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "syntaxes without a codec",
-        "are refused before any work (JPEG and JPEG-LS with the extra `codecs` alone); Orthanc writes them",
+        "are refused before any work (JPEG and JPEG 2000 with loss); Orthanc writes them",
         requests.without_codec,
     ),
     Accepted(

@@ -199,6 +199,10 @@ def _padding_files() -> Iterator[tuple[str, bytes]]:
         "UID is not one": {"x00200052UI": "abc"},
         "no SOPClassUID": {"x00080016UI": None},
         "PatientID of another VR": {"x00100020SH": "P6", "x00100020LO": None},
+        "digital signatures": {
+            "x4FFE0001SQ": [{(0x04000015, "CS"): "SHA256"}],
+            "xFFFAFFFASQ": [{(0x04000105, "DT"): "20200131"}],
+        },
         "own DeidentificationMethod": {"x00120062CS": "YES", "x00120063LO": "by hand"},
     }
     for name, changes in cases.items():

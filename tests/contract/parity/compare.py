@@ -28,6 +28,7 @@ from tests.contract.parity.differences import (
     Step,
     decoded,
 )
+from tests.contract.parity.facts import is_anonymize, text_of
 from tests.contract.parity.pixels import LOSSY_JPEG, TOLERANCE, is_same_image
 from tests.contract.parity.reader import Dataset, DicomFile, Element, read_file, read_items
 
@@ -224,6 +225,7 @@ def compare(case: Case, deck: Deck, sent: list[str], theirs: Outcome, ours: Outc
     result = Comparison()
     walk = _Walk(result, transcodes=bool(case.body.get("Transcode")))
     case.given = _given(case, deck, sent)
+    case.originals = _originals(deck, sent) if is_anonymize(case) else set()
     if theirs.refused or ours.refused:
         result.pairs = len(sent)
         if not (ours.refused or ours.files):
@@ -264,6 +266,13 @@ def _compare_resources(walk: _Walk, deck: Deck, theirs: Outcome, ours: Outcome) 
     other = any(found.tag == PATIENT_ID or found.kind in _OTHER_FILES for found in walk.result.differences)
     if counts[0] != counts[1] and not other:
         walk.report("answer", detail=f"Resources: {dict(counts[0])}, {dict(counts[1])}")
+
+
+def _originals(deck: Deck, sent: list[str]) -> set[bytes]:
+    """Return the UIDs of everything that is sent."""
+    datasets = [read_file(deck.files[name]).dataset for name in sent]
+    found = (dataset.get(tag) for dataset in datasets for tag in REFERENCED_UIDS)
+    return {text_of(element).encode("latin-1") for element in found if element is not None}
 
 
 def _given(case: Case, deck: Deck, sent: list[str]) -> set[bytes]:

@@ -8,7 +8,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.tags import DEIDENTIFICATION_METHOD, PATIENT_ID, PATIENT_NAME, SPECIFIC_CHARACTER_SET
+from deidflow.tasks.core.tags import (
+    DATA_SET_TRAILING_PADDING,
+    DEIDENTIFICATION_METHOD,
+    PATIENT_ID,
+    PATIENT_IDENTITY_REMOVED,
+    PATIENT_NAME,
+    SIGNATURES,
+    SPECIFIC_CHARACTER_SET,
+)
 from deidflow.tasks.local.rules import REFERENCED_UIDS
 from deidflow.tasks.local.subject import padded_uid
 from tests.contract.parity.differences import ORTHANC_UID, OUR_PATIENT_ID, OUR_UID, decoded
@@ -37,7 +45,8 @@ def deidentification_method(case: Case, found: Difference) -> bool:
     if not is_anonymize(case) or found.tag != DEIDENTIFICATION_METHOD or found.where:
         return False
     version = case.body.get("DicomVersion")
-    if text_of(found.ours) != f"deidflow - PS 3.15-{version} Table E.1-1 Basic Profile":
+    own = f"deidflow - PS 3.15-{version} Table E.1-1 Basic Profile"
+    if text_of(found.ours) not in (own, f"{text_of(found.source)}\\{own}"):
         return False
     return (
         found.theirs is None
@@ -89,6 +98,39 @@ def named_reference(case: Case, found: Difference) -> bool:
         return True
     other = ORTHANC_UID.fullmatch(theirs.value) is not None or theirs.value.startswith(b"data:")
     return bool(named) and ours.value in case.given and other
+
+
+def object_of_the_run(case: Case, found: Difference) -> bool:
+    """UIDs that name objects of the run, in elements that Orthanc leaves."""
+    source, theirs, ours = found.source, found.theirs, found.ours
+    if found.kind != "value" or source is None or theirs is None or ours is None or ours.vr not in ("UI", "UN", ""):
+        return False
+    if text_of(theirs) != text_of(source):
+        return False
+    old, new = (element.value.replace(b" ", b"").rstrip(b"\0").split(b"\\") for element in (source, ours))
+    return len(old) == len(new) and all(
+        (OUR_UID.fullmatch(after) is not None or padded_uid(after.decode("latin-1")) in case.given)
+        if before in case.originals
+        else before == after
+        for before, after in zip(old, new, strict=True)
+    )
+
+
+def untrue_claim(case: Case, found: Difference) -> bool:
+    """PatientIdentityRemoved of a patient whose name or ID the request keeps or gives back."""
+    if found.tag != PATIENT_IDENTITY_REMOVED or found.where or found.files is None or text_of(found.ours) != "NO":
+        return False
+    source, _, ours = found.files
+    return is_anonymize(case) and any(
+        text_of(source.dataset.get(tag)) and text_of(source.dataset.get(tag)) == text_of(ours.dataset.get(tag))
+        for tag in (PATIENT_NAME, PATIENT_ID)
+    )
+
+
+def signatures(case: Case, found: Difference) -> bool:
+    """Digital signatures of an object that was changed, under profiles that do not list them, too."""
+    listed = found.tag in SIGNATURES or (found.tag == DATA_SET_TRAILING_PADDING and is_anonymize(case))
+    return found.kind == "missing" and listed and found.ours is None
 
 
 def hardening(case: Case, found: Difference) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.tags import PIXEL_DATA, dictionary_vr, is_computed
-from tests.contract.parity.facts import is_anonymize, text_of, texts_of
+from tests.contract.parity.facts import text_of, texts_of
 from tests.contract.parity.pixels import can_decode, is_same_image
 from tests.contract.parity.reader import dataset_at, read_file, read_items
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.contract.parity.differences import Case, Difference
     from tests.contract.parity.reader import Dataset
 
-_META_ADDED_BY_ORTHANC: Final = frozenset({0x00020002, 0x00020003, 0x00020010})
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 _NATIVE: Final = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", _BIG_ENDIAN, "1.2.840.10008.1.2.1.99"})
@@ -56,13 +55,6 @@ def encapsulated_vr(case: Case, found: Difference) -> bool:
     return ours.undefined and theirs.value == ours.value and ours.vr == source.vr and theirs.vr == "OB"
 
 
-def meta_of_modify(case: Case, found: Difference) -> bool:
-    """File meta information that the source lacks."""
-    if found.kind != "meta" or is_anonymize(case) or found.ours is not None or found.source is not None:
-        return False
-    return found.tag in _META_ADDED_BY_ORTHANC
-
-
 def unknown_vr(case: Case, found: Difference) -> bool:
     """Public elements with VR UN: Orthanc leaves them, the engine goes by the tag."""
     source, theirs = found.source, found.theirs
@@ -94,12 +86,6 @@ def meta_of_dataset(case: Case, found: Difference) -> bool:
     before, after = source.dataset.get(tag), ours.dataset.get(tag)
     if before is not None and before.vr == "UN" and text_of(found.ours) == text_of(after):
         return True
-    if not is_anonymize(case):
-        kept = text_of(found.ours) == text_of(found.source)
-        if after is None:
-            return kept
-        unknown = before is not None and before.vr == "UN"
-        return kept and text_of(before) == text_of(after) and (text_of(found.source) != text_of(before) or unknown)
     if tag != 0x00080016 or (after is not None and after.vr != "UN" and after.value):
         return False
     return text_of(found.ours) == (text_of(after) or text_of(found.source) or text_of(before))

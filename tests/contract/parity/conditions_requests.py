@@ -20,7 +20,7 @@ from deidflow.tasks.core.tags import (
     dictionary_vr,
     parse_path,
 )
-from deidflow.tasks.local.transcoder import can_write
+from deidflow.tasks.local.codecs import can_write
 from deidflow.tasks.local.values import choose_vr
 from tests.contract.parity.facts import NUMBER_VRS, at_top, is_anonymize, replaced_texts, texts_of
 from tests.contract.parity.reader import read_file

@@ -38,6 +38,7 @@ class Case:
         hardening: Whether the engine hardens.
         version: Of the server.
         given: UIDs that the request keeps or gives, padded; filled by ``compare``.
+        originals: UIDs of studies, series, instances and frames of reference before; likewise.
 
     """
 
@@ -46,6 +47,7 @@ class Case:
     hardening: bool = False
     version: str = "1.10.1"
     given: set[bytes] = field(default_factory=set)
+    originals: set[bytes] = field(default_factory=set)
 
     @cached_property
     def request(self) -> Request | None:

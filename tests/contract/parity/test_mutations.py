@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.orthanc_server import OrthancServer
 
 Patch = pytest.MonkeyPatch
-FRAME_OF_REFERENCE_UID = 0x00200052
+REFERENCED_SOP_INSTANCE_UID = 0x00081155
 PRIVATE = 0x00091001
 
 
@@ -54,11 +54,10 @@ def wrong_padding(patch: Patch) -> None:
 
 
 def forget_a_uid_tag(patch: Patch) -> None:
-    """Leave FrameOfReferenceUID."""
+    """Leave ReferencedSOPInstanceUID."""
 
     def change(rules: Rules) -> None:
-        rules.top.pop(FRAME_OF_REFERENCE_UID, None)
-        rules.nested.pop(FRAME_OF_REFERENCE_UID, None)
+        rules.nested.pop(REFERENCED_SOP_INSTANCE_UID, None)
 
     _with_rules(patch, change)
 
@@ -113,9 +112,8 @@ def lose_the_last_fragment(patch: Patch) -> None:
 
     def lose(self: editor.Editor, *args: Any) -> list[Part]:
         parts = edit(self, *args)
-        start, end = parts.pop()
-        assert isinstance(start, int)
-        assert isinstance(end, int)
+        last = parts.pop()
+        start, end = last[0], last[1]
         return [*parts, (start, end - 20), (end - 8, end)]
 
     patch.setattr(editor.Editor, "edit", lose)

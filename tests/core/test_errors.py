@@ -1,0 +1,28 @@
+"""Problems as they are printed."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deidflow.tasks.core.errors import Problem, printable
+
+
+@given(st.text(st.characters()))
+def test_nothing_that_is_printed_steers_a_terminal(text: str) -> None:
+    """No control character, no mark of direction and no half of a surrogate pair is left; the rest is as it was."""
+    shown = printable(text)
+
+    assert set() == {c for c in shown if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")} - {"\n"}
+    assert set() == set(shown) & set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    assert shown == printable(shown)
+    if text.isprintable():
+        assert text == shown
+
+
+@given(st.text(st.characters(), min_size=1), st.text(st.characters(), min_size=1), st.text(st.characters(), min_size=1))
+def test_a_problem_is_one_line(file: str, column: str, key: str) -> None:
+    """A name cannot begin a line of its own."""
+    assert 1 == len(str(Problem("must be at least 1", file, 3, column, key)).splitlines())

@@ -1,0 +1,96 @@
+"""Prefect's temporary server, for a command without another: it holds no secret, and goes when the command goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.generate import Shape, generate
+from tests.jobs import KEY
+
+if TYPE_CHECKING:
+    from tests.jobs import Job, Running
+
+pytestmark = pytest.mark.timeout(170)
+
+PASSWORD = "ZQXPASSWORD"
+GONE_S = 20.0
+STOP_S = 8.0
+"""Ctrl-C takes less than 5 s; here beside other tests."""
+
+
+def _alone(job: Job, run_id: str) -> Running:
+    """Start a run that has no Prefect server but its own, as the leader of a process group."""
+    job.environment = {"PREFECT_HOME": str(job.root / "home"), "PREFECT_API_URL": ""}
+    return job.start("run", "job.yaml", "--run-id", run_id, variables={"ORTHANC_PASSWORD": PASSWORD}, alone=True)
+
+
+def _server_of(job: Job) -> Path:
+    """Wait for the temporary server of a job; return its folder in /proc."""
+    home = f"PREFECT_HOME={job.root / 'home'}".encode()
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if b"prefect.server.api.server" in (process / "cmdline").read_bytes():
+                    environment = (process / "environ").read_bytes()
+                    if home in environment.split(b"\0"):
+                        return process
+            except OSError:
+                continue
+        time.sleep(0.1)
+    pytest.fail("no temporary server was started")
+
+
+def _runs(process: Path) -> bool:
+    try:
+        return b"prefect.server.api.server" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_kill_9_leaves_no_server_behind(demo_job: Job) -> None:
+    """Its environment holds neither key nor password, and soon after the command is killed it is gone."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    process = _alone(demo_job, "killed")
+    server = _server_of(demo_job)
+    environment = (server / "environ").read_bytes()
+    process.kill()
+    killed_at = time.monotonic()
+    while _runs(server) and time.monotonic() - killed_at < GONE_S:
+        time.sleep(0.1)
+
+    assert not _runs(server)
+    assert b"PREFECT_HOME=" in environment
+    assert KEY.encode() not in environment
+    assert PASSWORD.encode() not in environment
+
+
+def test_ctrl_c_in_a_terminal(job: Job) -> None:
+    """A terminal sends it to every process of the command: exit code 130 within seconds, a report, no traceback."""
+    generate(job.source, 2000, 8 << 10, shape=Shape(patients=20))
+    job.write_config()
+    job.write_manifest(job.inventory())
+    process = _alone(job, "stopped")
+    server = _server_of(job)
+    end = time.monotonic() + 90
+    while sum(1 for _ in job.destination.rglob("*.dcm")) < 100:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    stopped_at = time.monotonic()
+    os.killpg(process.process.pid, signal.SIGINT)
+    done = process.end(60)
+
+    assert 130 == done.code, done.err
+    assert time.monotonic() - stopped_at < STOP_S
+    assert "deidflow resume" in done.err
+    assert "Traceback" not in done.err
+    assert (job.root / "runs" / "stopped" / "summary.json").exists()
+    while _runs(server) and time.monotonic() - stopped_at < GONE_S:
+        time.sleep(0.1)
+    assert not _runs(server)

@@ -1,0 +1,47 @@
+"""A script of somebody else's that calls the library runs once, however it is written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.jobs import files_of
+
+if TYPE_CHECKING:
+    from tests.jobs import Job
+
+SCRIPT = """
+print("the script runs", flush=True)
+from deidflow.flows.bulk_edit import bulk_edit
+
+state = bulk_edit("job.yaml", return_state=True)
+print(state.name)
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "standard input"])
+def test_without_a_main_guard(demo_job: Job, way: str) -> None:
+    """Worker processes do not run it again."""
+    demo_job.write_manifest(demo_job.inventory()[:3])
+    script = demo_job.root / "pipeline.py"
+    script.write_text(SCRIPT)
+
+    done = subprocess.run(
+        [sys.executable, script] if way == "file" else [sys.executable],
+        env=demo_job.full_environment(),
+        cwd=demo_job.root,
+        input=None if way == "file" else SCRIPT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert ["the script runs", "Completed"] == done.stdout.splitlines()
+    (summary,) = (demo_job.root / "runs").glob("*/summary.json")
+    assert json.loads(summary.read_text(encoding="utf-8"))["reconciled"]
+    assert files_of(demo_job.destination)

@@ -1,0 +1,85 @@
+"""The steps of a run one by one, with the real planner, engine, verifier and ledger, and without Prefect.
+
+Public names: ``Steps``.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from deidflow.tasks.chunks import apply_chunk, open_chunks
+from deidflow.tasks.core.report_files import write_reports
+from deidflow.tasks.deletion import delete_sources
+from deidflow.tasks.engines import open_engine
+from deidflow.tasks.freeze import prepare
+from deidflow.tasks.progress import make_progress
+from deidflow.tasks.run_folder import Run, create_run
+from deidflow.tasks.settings import load_config
+from deidflow.tasks.verification import verify_results
+from tests.jobs import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from deidflow.tasks.core.verdict import Verdict
+
+
+@dataclass
+class Steps:
+    """A run of the local engine on ``root/source``, whose results go to ``root/results``."""
+
+    root: Path
+    run: Run = field(init=False)
+
+    def plan(self, rows: Sequence[str], **changes: Any) -> None:
+        """Freeze the plan of some Orthanc identifiers.
+
+        Raises:
+            InvalidInput: With what is wrong.
+
+        """
+        (self.root / "pseudonym.key").touch(0o600)
+        (self.root / "pseudonym.key").write_text(KEY)
+        config = {
+            "name": "steps",
+            "manifest": "manifest.csv",
+            "operation": "anonymize",
+            "source": {"folder": "source"},
+            "destination": {"folder": "results"},
+            "options": {"DicomVersion": "2023b"},
+            "pseudonyms": {"key_file": "pseudonym.key"},
+            "execution": {"workers": 1},
+        }
+        with (self.root / "job.yaml").open("w") as stream:
+            YAML(typ="safe").dump(config | changes, stream)
+        with (self.root / "manifest.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows([["orthanc_id"], *([row] for row in rows)])
+        loaded = load_config(self.root / "job.yaml")
+        with make_progress(quiet=True) as progress:
+            prepared = prepare(loaded, progress)
+        self.run = create_run(prepared.ledger, loaded, prepared.key, self.root / "runs" / "r", None)
+
+    def edit(self) -> None:
+        """Edit what is to be done."""
+        with make_progress(quiet=True) as progress, open_engine(self.run) as engine:
+            for number in open_chunks(self.run.ledger):
+                apply_chunk(self.run, number, engine, progress)
+
+    def verify(self, *, again: bool = False) -> int:
+        """Read the results back; return how many are wrong."""
+        with make_progress(quiet=True) as progress:
+            return verify_results(self.run, progress, full=True, again=again)
+
+    def delete(self) -> int:
+        """Delete the sources; return how many instances' sources are gone."""
+        with make_progress(quiet=True) as progress:
+            return delete_sources(self.run, progress)
+
+    def report(self) -> Verdict:
+        """Write the report."""
+        return write_reports(self.run.ledger, self.run.folder)
