@@ -11,6 +11,7 @@ PYTHON ?= python3.11 python3
 PYTEST_ARGS ?= -n 4 --dist worksteal
 BENCH_ARGS  ?=
 FAULTS_ARGS ?= --seed 11 --local 300 --orthanc 60
+READERS_ARGS ?= --count 20000 --seed 1
 FUZZ_ARGS   ?= --count 200000 --seed 1
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
 LOCK_ARGS   ?=
@@ -23,7 +24,7 @@ test-parity: SUITES = trixie
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc compiler test-orthanc-versions test-prefect test-faults test-fuzz test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test orthanc compiler test-orthanc-versions test-prefect test-faults test-fuzz test-readers test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -63,6 +64,9 @@ test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine,
 
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+test-readers: $(STAMP)  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (5 minutes)
+	$(BIN)/python -m tests.readers $(READERS_ARGS)
 
 test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity

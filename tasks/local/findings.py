@@ -41,6 +41,9 @@ class Reading(Enum):
     """Explicit VR; elements whose VR is no two capitals have a 16-bit length, unknown capitals one of 32."""
     IMPLICIT = auto()
     """Implicit VR throughout."""
+    SWITCHED = auto()
+    """pydicom takes the whole dataset or item for explicit VR, since its first length spells a VR: a wrong reading for
+    certain, also of any result, whatever it comes to."""
 
 
 class Doubt(NamedTuple):
@@ -98,7 +101,7 @@ class Findings:
             if explicit:
                 self.doubts[Doubt(start, little=True, reading=Reading.IMPLICIT)] = None
             elif spells_vr(raw_vr):
-                self.doubts[Doubt(start, little=True, reading=Reading.AS_PYDICOM)] = None
+                self.doubts[Doubt(start, little=True, reading=Reading.SWITCHED)] = None
 
     def copy(self) -> tuple[int, int, bool, int]:
         """Return what ``restore`` needs."""

@@ -4,7 +4,7 @@ Orthanc 1.10.1 takes the first term of SpecificCharacterSet that is not empty, i
 does not know is ASCII. With several terms escape sequences are dropped, and the rest is read in the first one's set.
 Bytes that the set lacks are dropped, so that different PatientIDs can get one Orthanc ID. Here each such byte stands as
 two characters that no text has (Unicode 15, 23.7: noncharacters), which ``core.identifiers`` passes over: the Orthanc
-IDs are the server's, and the patients stay two. Source: seen on a real server (tests/contract/test_patient_ids.py).
+IDs are the server's, and the patients stay two. Source: seen on a real server, see docs/decisions/0011.
 
 Public names: ``patient_id_text``.
 """

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _PREAMBLE_BYTES: Final = 128
 _MAGIC: Final = b"DICM"
 _META_GROUP: Final = 0x0002
+_GROUP_LENGTH: Final = 0x00020000
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _FIRST_GROUPS: Final = frozenset({0x0002, 0x0004, 0x0008})
 
@@ -121,7 +122,7 @@ def _doubts(start: int, first: bytes, declared: Encoding | None, real: Encoding)
     """Return how pydicom, which looks at the first element, or DCMTK, which trusts what is declared, may read it."""
     found = []
     if not real.explicit and spells_vr(first[4:6]):
-        found.append(Doubt(start, little=True, reading=Reading.AS_PYDICOM))
+        found.append(Doubt(start, little=True, reading=Reading.SWITCHED))
     if declared is not None and declared is not real:
         reading = Reading.AS_DCMTK if declared.explicit else Reading.IMPLICIT
         found.append(Doubt(start, little=declared.little, reading=reading))
@@ -136,10 +137,11 @@ def _group(head: bytes, position: int) -> int:
 def _scan_meta(head: bytes, start: int) -> tuple[list[Element], int]:
     """Scan group 0002, always explicit little endian (PS3.10 7.1), by its tags: its own length is often wrong.
 
-    An element that stands there again is passed over: the first meta information counts.
+    An element that stands there again, or behind a length that is right, is passed over: the first meta information
+    counts.
     """
     meta: list[Element] = []
-    last = -1
+    last, end_by_length, is_over = -1, -1, False
     position = start
     unpack = EXPLICIT_LITTLE.tag_vr_length.unpack_from
     while position + 8 <= len(head):
@@ -161,7 +163,10 @@ def _scan_meta(head: bytes, start: int) -> tuple[list[Element], int]:
             raise HeadTooShortError
         tag = group << 16 | number
         is_later = tag > last
-        if is_later or all(tag != known[0] for known in meta):
+        is_over = is_over or (position == end_by_length and last >= _TRANSFER_SYNTAX_UID)
+        if tag == _GROUP_LENGTH and not meta and length == 4:  # noqa: PLR2004 (a 32-bit number)
+            end_by_length = value + 4 + int.from_bytes(head[value : value + 4], "little")
+        if not is_over and (is_later or all(tag != known[0] for known in meta)):
             last = tag if is_later else last
             meta.append((tag, vr, position, value, value + length, None))
         position = value + length

@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.tags import dictionary_vr
 from deidflow.tasks.local.encoding import (
     ITEM,
     ITEM_DELIMITER,
@@ -47,8 +48,8 @@ def regular_dataset(
         encoding: Of the dataset.
         irregular: What is irregular, by offset.
         read: Reads bytes of the source by start and end.
-        drops_opaque: Whether values that cannot be read as the sequences they are named go: nobody knows what they
-            hold.
+        drops_opaque: Whether values go of which nobody knows what they hold: no sequences although they are named so or
+            begin so, or of unknown tag and VR.
 
     """
     return b"".join(_Writer(irregular, read, drops_opaque=drops_opaque).dataset(elements, encoding))
@@ -93,6 +94,8 @@ class _Writer:
         if found is Irregularity.META or (found is Irregularity.OPAQUE and self._drops_opaque):
             return []
         if found is Irregularity.UNKNOWN_VR:
+            if self._drops_opaque and dictionary_vr(tag) is None:
+                return []  # neither its tag nor its VR tells what it holds
             return [element_header(tag, "UN", end - value, encoding), self._read(value, end)]
         if sequence is None:
             return [self._read(start, end)]

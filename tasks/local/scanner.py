@@ -47,9 +47,10 @@ _ENCAPSULATED: Final = frozenset({"OB", "OW", "OV", "OL", "OF", "OD"})
 
 _SMALLEST_ELEMENT: Final = 8
 _ITEM_BYTES: Final = b"\xfe\xff\x00\xe0"
+_BIG_ITEM_BYTES: Final = b"\xff\xfe\xe0\x00"
 _MAX_TAIL_BYTES: Final = 1 << 20
 """What may stand behind a dataset: some writers fill up a block of their disk."""
-
+_MAX_IRREGULAR: Final = 10_000
 _MAX_RETRIED: Final = 4
 """So many times the bytes of the file may be read anew, in another encoding."""
 
@@ -214,22 +215,24 @@ class Scanner:
 
     def _may_be_items(self, tag: int, value: int) -> bool:
         data = self.data
-        return data.startswith(_ITEM_BYTES, value) or value + 4 > len(data) or dictionary_vr(tag) == "SQ"
+        starts = (_ITEM_BYTES, _BIG_ITEM_BYTES)
+        return data.startswith(starts, value) or value + 4 > len(data) or dictionary_vr(tag) == "SQ"
 
     def _of_unknown_vr(
         self, raw_vr: bytes, tag: int, position: int, length: int, encoding: Encoding
     ) -> tuple[int, int]:
         """Return where the value of an element starts whose VR is none, and its length, as DCMTK 3.6.7 reads it."""
-        where = self.base + position
-        value = position + 8
+        where, value = self.base + position, position + 8
         if raw_vr.isalpha() and raw_vr.isupper():
             # A VR of a later edition has a 32-bit length (PS3.5 7.1.2, edition 2026c); pydicom 3.0 reads 16 bits.
             length = encoding.long_length.unpack_from(self.data, value)[0]
             value += 4
             if length == UNDEFINED:
                 raise self._error(f"undefined length in {describe_tag(tag)} of an unknown VR", position)
-        elif raw_vr != b"\0\0" and not (raw_vr.isascii() and raw_vr.decode("ascii").isprintable()):
+        elif not tag or (raw_vr != b"\0\0" and not (raw_vr.isascii() and raw_vr.decode("ascii").isprintable())):
             raise self._error(f"unknown VR in {describe_tag(tag)}", position)
+        if len(self.findings.irregular) >= _MAX_IRREGULAR:
+            raise self._error(f"more than {_MAX_IRREGULAR} elements of unknown VR", position)
         self.findings.note(where, Irregularity.UNKNOWN_VR)
         # pydicom takes such an element for one of implicit VR.
         self.findings.doubt(where, encoding, Reading.AS_PYDICOM, Reading.IMPLICIT)
@@ -290,7 +293,8 @@ class Scanner:
         """Return a value of unknown VR that is no sequence, whatever its tag says."""
         if stop > end:
             self._check_end(tag, start, stop, depth, end)
-        if encoding.explicit and dictionary_vr(tag) == "SQ":
+        is_item = self.read(self.base + value, self.base + value + 4) == _BIG_ITEM_BYTES
+        if encoding.explicit and (dictionary_vr(tag) == "SQ" or is_item):
             self.findings.note(self.base + start, Irregularity.OPAQUE)
         return tag, vr, start, value, stop, None
 

@@ -18,12 +18,13 @@ from deidflow.tasks.local.encoding import DELIMITER_GROUP, LONG_VRS, SHORT_VRS, 
 from deidflow.tasks.local.findings import Doubt, Reading, spells_vr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from deidflow.tasks.local.elements import Read
 
-_MAX_STEPS: Final = 20_000
-_MAX_DOUBTS: Final = 1000
+_MAX_STEPS: Final = 50_000
+"""In all readings of a file together; what takes longer counts as a reading."""
+
 _LOOKED_AT_BYTES: Final = 64
 _LARGEST_HEADER: Final = 12
 _TEXT_VRS: Final = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())  # noqa: SIM905
@@ -48,16 +49,17 @@ def find_second_reading(doubts: Iterable[Doubt], end: int, read: Read) -> int:
         read: Reads bytes by start and end.
 
     """
-    for number, doubt in enumerate(doubts):
-        if number >= _MAX_DOUBTS or _finds_text(doubt, end, read):
+    steps = iter(range(_MAX_STEPS))
+    for doubt in doubts:
+        if doubt.reading is Reading.SWITCHED or _finds_text(doubt, end, read, steps):
             return doubt.start
     return -1
 
 
-def _finds_text(doubt: Doubt, end: int, read: Read) -> bool:
+def _finds_text(doubt: Doubt, end: int, read: Read, steps: Iterator[int]) -> bool:
     order = "little" if doubt.little else "big"
     position, is_first = doubt.start, True
-    for _ in range(_MAX_STEPS):
+    for _ in steps:
         header = read(position, position + _LARGEST_HEADER)
         if len(header) < _LARGEST_HEADER - 4:
             return False

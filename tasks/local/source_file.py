@@ -49,6 +49,9 @@ MAX_INFLATED_RATIO: Final = 64
 MAX_META_BYTES: Final = 64 << 20
 """Real meta information has less than 1 KiB, and some private information; what claims more is not read into memory."""
 
+_MAX_REWRITES: Final = 8
+"""Each one uncovers at most one level of sequences whose VR was none."""
+
 _INFLATED_PIECE_BYTES: Final = 1 << 20
 _DEFLATED_PIECE_BYTES: Final = 1 << 16
 _META_GROUP: Final = 0x0002
@@ -206,7 +209,7 @@ class SourceFile:
             ScanError: Which of it, and where (ambiguous-encoding).
 
         """
-        doubts = [*self.layout.doubts, *self.findings.doubts]
+        doubts = [*(() if self.is_rewritten else self.layout.doubts), *self.findings.doubts]
         if doubts:
             where = find_second_reading(doubts, self.body_size, self.read)
             if where >= 0:
@@ -242,20 +245,25 @@ class SourceFile:
             All elements of the dataset, as it is now.
 
         Raises:
-            ScanError: It is too large for that.
+            ScanError: It is too large for that, or can be read in two ways.
 
         """
-        irregular = self.findings.irregular
-        if not irregular:
-            return elements
-        if self.body_size > MAX_INFLATED_BYTES:
-            text = f"an irregular dataset of more than {MAX_INFLATED_BYTES >> 20} MiB"
-            raise ScanError(text, min(irregular), ReasonCode.UNSUPPORTED)
-        encoding = self.layout.encoding
-        self.body = regular_dataset(elements, encoding, irregular, self.read, drops_opaque=drops_opaque)
-        self.body_size = len(self.body)
-        self.is_rewritten = True
-        return self.scan()
+        for _ in range(_MAX_REWRITES):
+            opaque = set() if drops_opaque else {Irregularity.OPAQUE}
+            irregular = {start: kind for start, kind in self.findings.irregular.items() if kind not in opaque}
+            if not irregular:
+                return elements
+            if self.body_size > MAX_INFLATED_BYTES:
+                text = f"an irregular dataset of more than {MAX_INFLATED_BYTES >> 20} MiB"
+                raise ScanError(text, min(irregular), ReasonCode.UNSUPPORTED)
+            encoding = self.layout.encoding
+            body = regular_dataset(elements, encoding, irregular, self.read, drops_opaque=drops_opaque)
+            self.body, self.body_size, self.is_rewritten = body, len(body), True
+            # What has become UN may be a sequence, which is read now.
+            elements = self.scan()
+            self.check(elements)
+        text = "the dataset stays irregular"
+        raise ScanError(text, 0, ReasonCode.AMBIGUOUS_ENCODING)
 
     @property
     def dataset_start(self) -> int:
