@@ -116,6 +116,11 @@ ACCEPTED: Final = (
         conditions.named_reference,
     ),
     Accepted(
+        "private sequences that are not marked",
+        "(UN or implicit VR, defined length) are edited as the sequences that they are; Orthanc leaves their bytes",
+        conditions.unmarked_private_sequence,
+    ),
+    Accepted(
         "references outside the profile",
         "that name an object of the run are mapped, in kept sequences, too; Orthanc leaves them",
         conditions.object_of_the_run,

@@ -133,6 +133,13 @@ def signatures(case: Case, found: Difference) -> bool:
     return found.kind == "missing" and listed and found.ours is None
 
 
+def unmarked_private_sequence(case: Case, found: Difference) -> bool:
+    """What stands in a private value that is written as a sequence and not marked as one."""
+    source = found.source
+    is_one = source is not None and source.value[:4] in (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+    return any(tag & 0x10000 for tag, _ in found.where) or (bool(found.tag & 0x10000) and is_one)
+
+
 def hardening(case: Case, found: Difference) -> bool:
     """What hardening removes and maps."""
     theirs, ours, source, files = found.theirs, found.ours, found.source, found.files
