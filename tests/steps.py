@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from deidflow.tasks.chunks import apply_chunk, open_chunks
+from deidflow.tasks.chunks import apply_chunk, open_chunks, reset_unfinished
 from deidflow.tasks.core.report_files import write_reports
 from deidflow.tasks.deletion import delete_sources
 from deidflow.tasks.engines import open_engine
-from deidflow.tasks.freeze import prepare
+from deidflow.tasks.freeze import find_again, prepare, take_again
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import Run, create_run
 from deidflow.tasks.settings import load_config
@@ -79,6 +79,15 @@ class Steps:
         """Delete the sources; return how many instances' sources are gone."""
         with make_progress(quiet=True) as progress:
             return delete_sources(self.run, progress)
+
+    def resume(self) -> None:
+        """Do what the command does of that name, up to the report."""
+        take_again(self.run)
+        reset_unfinished(self.run.ledger)
+        with make_progress(quiet=True) as progress:
+            find_again(self.run, progress)
+        self.edit()
+        self.verify()
 
     def report(self) -> Verdict:
         """Write the report."""
