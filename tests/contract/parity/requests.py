@@ -237,7 +237,7 @@ def transcode_cases(versions: tuple[str, ...]) -> list[tuple[Operation, Body]]:
         for version, target in zip(versions, (EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED), strict=False)
     ]
     cases += [(MODIFY, {"Transcode": target, **edits}) for target in (IMPLICIT, BIG_ENDIAN)]
-    return [*cases, (MODIFY, {"Transcode": "1.2.840.10008.1.2.4.70"})]
+    return [*cases, (MODIFY, {"Transcode": "1.2.840.10008.1.2.4.50"})]
 
 
 def text_cases() -> list[tuple[Operation, Body]]:
