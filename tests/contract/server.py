@@ -66,6 +66,11 @@ class Server:
         content = self._http.get(f"instances/{instance}/file").raise_for_status().content
         return pydicom.dcmread(io.BytesIO(content))
 
+    def element(self, instance: str, tag: str) -> bytes:
+        """Return the value of an element (``gggg-eeee``), b"" when there is none."""
+        answer = self._http.get(f"instances/{instance}/content/{tag}")
+        return answer.content if answer.is_success else b""
+
     def wait_for(self, instances: int) -> None:
         """Wait until the server holds so many."""
         deadline = time.monotonic() + PATIENTLY_S
