@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.contract.upstream.case import Case, Fault, Side, value_at
-from tests.contract.upstream.cases_edits import JPEG_LOSSLESS, NO_ENCODER
+from tests.contract.upstream.cases_edits import JPEG_LOSSLESS
 from tests.contract.upstream.cases_levels import LOOSER, STUDY
 from tests.contract.upstream.checks import all_of, became, empty, gone, joined, kept, renewed
 from tests.contract.upstream.material import ROOT, brainix, image, one, with_private
@@ -193,7 +193,6 @@ _INGESTED = tuple(
         resources=(("patient", 0),) if operation == "modify" else (("study", 0),),
         settings=_INGEST,
         elsewhere="a setting of servers",
-        local=NO_ENCODER if asked else "",
         faults=tuple(Fault(side, _UNLINKED, before=LOOSER) for side in (Side.ROUTE, Side.ORTHANC) if asked),
     )
     for operation in ("modify", "anonymize")

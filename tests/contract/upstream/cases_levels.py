@@ -30,15 +30,9 @@ PATIENT: Final = ("patient", 0)
 MERGE: Final = {"pseudonyms": {"key_env": "TEST_DEIDFLOW_KEY", "allow_merge": True}}
 
 
-STUDY_TAGS: Final = (
-    Fault(Side.ORTHANC, "at level Study attributes of the patient cannot be replaced from Orthanc 1.11.3 on", LOOSER),
-)
-"""The server answers 404 to the instances' identifiers, which engine orthanc sends."""
-
-
-def in_place_faults(since: tuple[int, ...] = (), before: tuple[int, ...] = (99,)) -> tuple[Fault, ...]:
-    """Return that both engines do what they must refuse, an Orthanc of some versions."""
-    return (Fault(Side.ORTHANC, OVERWRITES, since, before), Fault(Side.LOCAL, OVERWRITES))
+def in_place_faults(since: tuple[int, ...] = ()) -> tuple[Fault, ...]:
+    """Return that both engines do what they must refuse, an Orthanc since a version."""
+    return (Fault(Side.ORTHANC, OVERWRITES, since), Fault(Side.LOCAL, OVERWRITES))
 
 
 def _half_a_study() -> list[Dataset]:
@@ -89,7 +83,6 @@ _CASING = tuple(
         check=all_of(became("PatientID", "5YP0E"), kept(*STUDY), left(1 if keep else 0)),
         resources=((level, 0),),
         since=LOOSER if level == "study" else (),
-        faults=STUDY_TAGS if level == "study" and keep else (),
         refused="" if keep else KEEPS_SOP,
     )
     for level in ("patient", "study")
@@ -133,7 +126,7 @@ _EDITED_SEX = tuple(
         options={**edit, **KEEP_ALL},
         check=kept("PatientID", *STUDY),
         refused=IN_PLACE,
-        faults=in_place_faults(before=LOOSER if "Replace" in edit else (99,)),
+        faults=in_place_faults(),
     )
     for state, edit in (("missing", {"Remove": ["PatientSex"]}), ("empty", {"Replace": {"PatientSex": ""}}))
 )
@@ -196,7 +189,6 @@ _RECONSTRUCTION = tuple(
         check=all_of(check, kept("StudyInstanceUID"), renewed("SOPInstanceUID")),
         resources=((level, 0),),
         since=LOOSER if level == "series" or "PatientID" in edits else (),
-        faults=STUDY_TAGS if "PatientName" in edits else (),
     )
     for level, edits, check, what in _STUDY_MODULE
 )
@@ -281,7 +273,6 @@ _RENAMES = (
             resources=(("study", 2),),
             options={"Replace": given, "Keep": kept_too, "Force": True, "KeepSource": False},
             since=LOOSER if "PatientID" in given else (),
-            faults=() if "PatientID" in given else STUDY_TAGS,
         )
         for what, given, kept_too in (
             ("name", {"PatientName": "Test Knee", "StudyDescription": "Knee study"}, ["StudyInstanceUID"]),
@@ -312,7 +303,6 @@ CASES: Final = (
         files=brainix,
         options={"Replace": {"PatientName": "Jodogne"}},
         check=all_of(became("PatientName", "Jodogne"), kept("PatientID"), renewed(*STUDY), joined(*STUDY), left(4)),
-        faults=STUDY_TAGS,
     ),
     *_CASING,
     *_EDITED_SEX,

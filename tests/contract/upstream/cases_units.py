@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.contract.upstream.case import Case, Fault, Side, value_at
-from tests.contract.upstream.cases_edits import JPEG_LOSSLESS, NO_CREATOR, NO_ENCODER
+from tests.contract.upstream.cases_edits import JPEG_LOSSLESS, NO_CREATOR
 from tests.contract.upstream.cases_levels import STUDY
 from tests.contract.upstream.checks import all_of, became, gone, joined, kept, renewed
 from tests.contract.upstream.material import ROOT, brainix, image, item, one, two_patients, with_private
@@ -284,7 +284,7 @@ _UNITS = (
         check=all_of(became("Rows", "1"), became("Columns", "1")),
         resources=_INSTANCE,
         route="instance",
-        refused="an image makes another object of the one that is edited",
+        local="an image makes another object of the one that is edited",
     ),
     *_SPELLINGS,
     *_PATHS,
@@ -380,7 +380,6 @@ _BOOK = (
         ),
         resources=_INSTANCE,
         route="instance",
-        local=NO_ENCODER,
     ),
     Case(
         test=_PAGE,
@@ -420,7 +419,7 @@ _BOOK = (
         check=became("7001,1001", "HELLO"),
         resources=_INSTANCE,
         route="instance",
-        faults=(Fault(Side.LOCAL, NO_CREATOR),),
+        local=NO_CREATOR,
         settings={"Dictionary": {"7001,1001": ["CS", "MyPrivateTag", 1, 1, "MyCreator"]}},
     ),
     Case(
