@@ -16,7 +16,10 @@ FUZZ_ARGS   ?= --count 200000 --seed 1
 LOCK_ARGS   ?=
 
 # Where newer Orthancs live: named, or put each into a folder of its own on the first use (Debian, as root).
-ROOTS = DEIDFLOW_TEST_ORTHANC_ROOTS="$${DEIDFLOW_TEST_ORTHANC_ROOTS:-$$(tests/tools/install_orthanc.sh)}"
+ROOTS = DEIDFLOW_TEST_ORTHANC_ROOTS="$${DEIDFLOW_TEST_ORTHANC_ROOTS:-$$(tests/tools/install_orthanc.sh $(SUITES))}"
+SUITES ?= trixie sid
+# The comparison leaves 1.13.0 out: there a permissive job never ends that meets what it cannot convert (docs/orthanc.md).
+test-parity: SUITES = trixie
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
@@ -61,7 +64,7 @@ test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine,
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (15 minutes)
+test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity
 
 lint: $(STAMP)  ## style, format and types; changes nothing

@@ -11,15 +11,17 @@ from deidflow.tasks.core.errors import InvalidInput, Problem, printable
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.plan_intake import RequestCache
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.review import REVIEW_TEXTS, review_counts
 from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.freeze import prepare
-from deidflow.tasks.orthanc.marks import added_names
+from deidflow.tasks.own_results import additions
 from deidflow.tasks.preflight import load_checked
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import check_run_id
-from deidflow.tasks.samples import sample_differences
+from deidflow.tasks.samples import Sample, sample_differences
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from deidflow.tasks.core.config import Config
@@ -63,10 +65,21 @@ def show_plan(  # noqa: PLR0913 (the command's options)
         if prepared.new_key_text:
             _print("\nno key is configured: the run would make its own, and identifiers of other runs would not match")
         if diff:
-            for sample in sample_differences(ledger, config, prepared.key, diff, show_values=show_values):
-                _print(f"\nsample, line {sample.line} of the manifest")
-                for line in sample.lines():
-                    _print(f"  {line}")
+            _show_samples(sample_differences(ledger, config, prepared.key, diff, show_values=show_values))
+
+
+def _show_samples(samples: Iterator[Sample]) -> None:
+    """Print each sample element by element, and at the end, where the eye is, what the samples were."""
+    overview = []
+    for number, sample in enumerate(samples, 1):
+        _print(f"\nsample {number}: line {sample.line} of the manifest")
+        for line in sample.lines():
+            _print(f"  {line}")
+        result = sample.problem or f"{sample.changed} of {len(sample.rows)} elements change"
+        overview.append(f"  sample, line {sample.line}: {result}")
+    _print("\nshown above:")
+    for line in overview:
+        _print(line)
 
 
 def _show_totals(ledger: Ledger, config: Config) -> None:
@@ -91,6 +104,8 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
         "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
     ):
         _print(f"will fail:        {count} instances, {reason}")
+    for code, count in review_counts(ledger, done=False).items():
+        _print(f"to look at:       {count} {code}: {REVIEW_TEXTS.get(code, '')}")
     for code, count in ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code"):
         _print(f"source problems:  {count} {code}")
 
@@ -124,7 +139,7 @@ def _changes(request: Request, config: Config) -> str:
         level = request.level()
         parts = [f"identifiers new from {level} down"]
     if config.engine == "orthanc":
-        parts += [f"{name} by deidflow" for name in added_names(request)]
+        parts += [f"{name} by deidflow" for name in additions(request)]
     edits = request.edits
     identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
     if identifying and request.operation is Operation.ANONYMIZE:

@@ -252,6 +252,8 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
         print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
     damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
     print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
+    for code, count in result.review.items():
+        print(f"{'to look at:':<17}{count} {code} (see review.csv)")  # noqa: T201
     if (folder / LEFTOVERS_FILE).exists():
         text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
         print(f"{'left over?':<17}{text}")  # noqa: T201

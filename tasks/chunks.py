@@ -35,7 +35,8 @@ _IN_DOUBT: Final = "the Orthanc may hold results of the call, which `deidflow re
 _RECORD: Final = """
 UPDATE instance SET outcome = ?1, reason = ?2, verified = '', is_there = is_there OR ?1 = 'done',
     evidence = CASE WHEN ?3 <> '' AND new_orthanc_id = ?3 THEN evidence ELSE ?4 END,
-    content = CASE WHEN ?5 <> '' THEN ?5 ELSE content END
+    content = CASE WHEN ?5 <> '' THEN ?5 ELSE content END,
+    review = CASE WHEN ?7 = '' OR instr(review, ?7) THEN review WHEN review = '' THEN ?7 ELSE review || ';' || ?7 END
 WHERE id = ?6
 """
 
@@ -112,7 +113,10 @@ def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress
             ledger.execute_many(
                 _RECORD,
                 [
-                    (result.outcome, result.reason, _found(result), result.evidence, result.content, result.id)
+                    (
+                        *(result.outcome, result.reason, _found(result)),
+                        *(result.evidence, result.content, result.id, result.review),
+                    )
                     for result in results
                 ],
             )

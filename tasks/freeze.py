@@ -25,6 +25,7 @@ from deidflow.tasks.core.replan import adopt, needs_replan
 from deidflow.tasks.core.server_abilities import server_notes
 from deidflow.tasks.core.server_checks import check_settings_on_server
 from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.emptied_content import mark_emptied_content
 from deidflow.tasks.local.index import read_index_entries
 from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.resources import resolve
@@ -198,6 +199,7 @@ def _plan(
             server=server if config.engine == "orthanc" else None,
         )
         set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
+        mark_emptied_content(ledger)
         progress.finish()
     except BaseException:
         ledger.close()

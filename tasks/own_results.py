@@ -1,6 +1,6 @@
 """Which results of engine orthanc may be deleted: those that are proven to be the run's own.
 
-Public names: ``proven_results``.
+Public names: ``proven_results``, ``additions``.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.journal import run_nonce
-from deidflow.tasks.orthanc.marks import find_marked, mark_of
+from deidflow.tasks.orthanc.marks import added_names, find_marked, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from deidflow.tasks.core.request import Request
     from deidflow.tasks.orthanc.client import OrthancClient
     from deidflow.tasks.run_folder import Run
 
@@ -49,3 +50,8 @@ def proven_results(run: Run, client: OrthancClient, results: Mapping[int, str]) 
             own = find_marked(client, [results[number] for number in numbers], mark).own
             found.update(number for number in numbers if results[number] in own)
     return found
+
+
+def additions(request: Request) -> list[str]:
+    """Return what deidflow itself adds to a request to an Orthanc, each as ``replace`` and a keyword."""
+    return added_names(request)

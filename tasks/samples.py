@@ -45,6 +45,11 @@ class Sample(NamedTuple):
     problem: str
     show_values: bool
 
+    @property
+    def changed(self) -> int:
+        """How many of its elements do not stay as they are."""
+        return sum(row.rule != "kept" for row in self.rows)
+
     def lines(self) -> Iterator[str]:
         """Yield what to print."""
         if self.problem:
@@ -89,17 +94,21 @@ def _open(folder: bytes, place: OrthancPlace | None, instance: PlannedInstance) 
 
 
 def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:
-    """Take instances of different rows first, spread evenly."""
-    lines = [
-        line for (line,) in ledger.select("SELECT DISTINCT line FROM instance WHERE chunk IS NOT NULL ORDER BY line")
-    ]
-    step = max(1, len(lines) // count)
-    wanted = lines[::step][:count]
+    """Take instances of different kinds (SOP classes, then requests, rows and series) first, spread over the plan."""
+    chosen = ledger.select(
+        "WITH ranked AS (SELECT i.id, i.line, i.chunk, i.orthanc_id, row_number() OVER (PARTITION BY i.sop_class_uid,"
+        " m.request, i.line, i.series ORDER BY i.orthanc_id) AS of_series, row_number() OVER (PARTITION BY"
+        " i.sop_class_uid ORDER BY i.line, i.orthanc_id) AS of_kind, row_number() OVER (PARTITION BY i.line ORDER BY"
+        " i.orthanc_id) AS of_row FROM instance i JOIN manifest_row m ON m.line = i.line WHERE i.chunk IS NOT NULL),"
+        " spread AS (SELECT *, row_number() OVER (PARTITION BY of_kind = 1, of_row = 1, of_series = 1"
+        " ORDER BY line, orthanc_id) - 1 AS place, count(*) OVER (PARTITION BY of_kind = 1, of_row = 1, of_series = 1)"
+        " AS alike FROM ranked)"
+        " SELECT id, line, chunk FROM spread ORDER BY of_kind > 1, of_row > 1, of_series > 1,"
+        " place % max(1, alike / ?1) > 0, line, orthanc_id LIMIT ?1",
+        (count,),
+    )
     requests = RequestCache(ledger)
-    for line in wanted:
-        number, chunk = ledger.select(
-            "SELECT id, chunk FROM instance WHERE line = ? AND chunk IS NOT NULL ORDER BY orthanc_id LIMIT 1", (line,)
-        )[0]
+    for number, line, chunk in sorted(chosen, key=lambda row: (row[1], row[0])):
         for request, instances, _ in chunk_of(ledger, requests, chunk).calls:
             for instance in instances:
                 if instance.id == number:

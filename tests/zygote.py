@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any, Self
 
 _POLL_S = 0.01
+_START_S = 100.0
+"""Prefect is imported before the first command is forked, which takes a busy machine more than half a minute."""
 _PROJECT = Path(__file__).parents[1]
 
 
@@ -81,7 +83,8 @@ class Zygote:
         )
         self._lock = threading.Lock()
         self._running: dict[int, Forked] = {}
-        self._started: list[Forked] = []
+        self._started: dict[int, Forked] = {}
+        self._requests = 0
         self._answered = threading.Condition()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -106,7 +109,7 @@ class Zygote:
 
     def start(self, arguments: list[str], environment: dict[str, str], folder: Path, said: tuple[Path, Path]) -> Forked:
         """Start the command in a folder; what it prints goes into two files."""
-        request = {
+        request: dict[str, Any] = {
             "arguments": arguments,
             "environment": environment | self._own,
             "folder": str(folder),
@@ -114,25 +117,28 @@ class Zygote:
         }
         assert self._process.stdin is not None
         with self._lock, self._answered:
+            self._requests += 1
+            number = request["number"] = self._requests
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-            while not self._started:
-                if not self._answered.wait(30):
+            # By number: after one that came too late, each answer would else be taken for that of the next request.
+            while number not in self._started:
+                if not self._answered.wait(_START_S):
                     raise TimeoutError
-            return self._started.pop()
+            return self._started.pop(number)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            pid, code = (int(word) if word != "-" else None for word in line.split())
-            assert pid is not None
+            kind, pid, number = (word if word.isalpha() else int(word) for word in line.split())
+            assert isinstance(pid, int)
+            assert isinstance(number, int)
             with self._answered:
-                if code is None:
-                    self._running[pid] = Forked(pid)
-                    self._started.append(self._running[pid])
+                if kind == "began":
+                    self._running[pid] = self._started[number] = Forked(pid)
                     self._answered.notify_all()
                 else:
-                    self._running.pop(pid).end(code)
+                    self._running.pop(pid).end(number)
 
 
 def _serve() -> None:
@@ -155,16 +161,17 @@ def _serve() -> None:
                 break
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
+                request = json.loads(line)
                 pid = os.fork()
                 if not pid:
-                    _become(json.loads(line))
+                    _become(request)
                 children.add(pid)
-                os.write(1, f"{pid} -\n".encode())
+                os.write(1, f"began {pid} {request['number']}\n".encode())
         for pid in list(children):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 children.remove(pid)
-                os.write(1, f"{pid} {os.waitstatus_to_exitcode(status)}\n".encode())
+                os.write(1, f"ended {pid} {os.waitstatus_to_exitcode(status)}\n".encode())
     for pid in children:
         os.kill(pid, signal.SIGKILL)
 

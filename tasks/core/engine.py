@@ -77,6 +77,7 @@ class InstanceResult(NamedTuple):
         new: Identifiers of the result, where they were not planned but found out.
         new_orthanc_ids: The same in Orthanc's form, as the server says.
         content: The SHA-256 of the source file that it was made from, in hex, when that is to be deleted; else "".
+        review: A code of ``deidflow.tasks.core.review`` that only reading it whole could tell, or "".
 
     """
 
@@ -88,6 +89,7 @@ class InstanceResult(NamedTuple):
     new: DicomIdentifiers | None = None
     new_orthanc_ids: tuple[str, str, str, str] | None = None
     content: str = ""
+    review: str = ""
 
     @property
     def reason(self) -> str:

@@ -84,6 +84,7 @@ CREATE TABLE target (
 -- evidence: the SHA-256 of the result, as it was written or found right.
 -- verified: how the result as it is now was found right: '', 'identifiers' or 'full'.
 -- is_there: whether something that this run made stands in the destination, whatever its outcome.
+-- review: codes of tasks/core/review.py, joined by semicolons.
 CREATE TABLE instance (
     id INTEGER PRIMARY KEY,
     series INTEGER NOT NULL REFERENCES series (id),
@@ -104,7 +105,9 @@ CREATE TABLE instance (
     evidence TEXT NOT NULL DEFAULT '',
     content TEXT NOT NULL DEFAULT '',
     verified TEXT NOT NULL DEFAULT '',
-    is_there INTEGER NOT NULL DEFAULT 0
+    is_there INTEGER NOT NULL DEFAULT 0,
+    sop_class_uid TEXT NOT NULL DEFAULT '',
+    review TEXT NOT NULL DEFAULT ''
 );
 
 -- Further files of the source that hold the same instance, byte for byte.

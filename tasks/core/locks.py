@@ -114,14 +114,14 @@ def _lock_folder() -> Path:
         Unusable: It cannot be made, or somebody else made it.
 
     """
-    parent = _SYSTEM_LOCKS if os.access(_SYSTEM_LOCKS, os.W_OK) else Path(tempfile.gettempdir())
-    folder = parent / f"deidflow-{os.getuid()}"
     try:
+        parent = _SYSTEM_LOCKS if os.access(_SYSTEM_LOCKS, os.W_OK) else Path(tempfile.gettempdir())
+        folder = parent / f"deidflow-{os.getuid()}"
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         status = folder.lstat()
     except OSError as error:
-        message = f"the folder for locks {folder} cannot be made: {os_error_text(error)}; set TMPDIR to another one"
+        message = f"a folder for locks cannot be made: {os_error_text(error)}; set TMPDIR to one that can be written"
         raise Unusable(message) from None
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         message = f"{folder} must be a folder of this user that nobody else can enter; remove it, or set TMPDIR"

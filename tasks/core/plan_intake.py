@@ -132,12 +132,12 @@ def add_instances(
                 series.append((number, *name[:4], patient, study, series_id, item.person))
             verdict = (Outcome.FAILED, reason_text(ReasonCode.UNSTABLE)) if unstable else ("", "")
             facts = (identifiers.sop_instance_uid, instance, item.path, item.size, item.mtime_ns, item.content)
-            instances.append((number, *facts, *verdict))
+            instances.append((number, *facts, item.sop_class_uid, item.review, *verdict))
         with ledger.transaction():
             ledger.execute_many("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", series)
             ledger.execute_many(
-                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns, content, outcome,"
-                " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns, content,"
+                " sop_class_uid, review, outcome, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 instances,
             )
             ledger.execute_many("INSERT INTO source_problem VALUES (?, ?)", problems)

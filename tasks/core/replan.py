@@ -82,7 +82,7 @@ def _copy_instance(ledger: Ledger, fresh: Ledger, number: int) -> int | None:
     """Copy one instance; return its number here when it is to be done."""
     ((series, target, *values),) = fresh.select(
         "SELECT series, target, sop_instance_uid, orthanc_id, path, size, mtime_ns, line, new_sop_instance_uid,"
-        " new_orthanc_id, outcome, reason FROM instance WHERE id = ?",
+        " new_orthanc_id, outcome, reason, sop_class_uid, review FROM instance WHERE id = ?",
         (number,),
     )
     series_here, target_here = (
@@ -96,10 +96,11 @@ def _copy_instance(ledger: Ledger, fresh: Ledger, number: int) -> int | None:
         and ledger.scalar("SELECT count(*) FROM instance WHERE new_orthanc_id = ?", (new_orthanc_id,))
     ):
         reason = f"{ReasonCode.IDENTIFIER_COLLISION}: another instance of this run has the same new identifiers"
-        values[8:] = [Outcome.FAILED, reason]
+        values[8:10] = [Outcome.FAILED, reason]
     ledger.execute(
         "INSERT INTO instance (series, target, sop_instance_uid, orthanc_id, path, size, mtime_ns, line,"
-        " new_sop_instance_uid, new_orthanc_id, outcome, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " new_sop_instance_uid, new_orthanc_id, outcome, reason, sop_class_uid, review)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (series_here, target_here, *values),
     )
     adopted = int(ledger.scalar("SELECT last_insert_rowid()"))

@@ -18,6 +18,7 @@ from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.private_files import replace_file
 from deidflow.tasks.core.reconciliation import row_results
 from deidflow.tasks.core.report_page import render_page
+from deidflow.tasks.core.review import REVIEW_COLUMNS, review_lines
 from deidflow.tasks.core.run_summary import provenance, summary
 from deidflow.tasks.core.verdict import Verdict, VerdictCounter, verdict
 
@@ -34,6 +35,7 @@ RECONCILIATION: Final = "reconciliation.csv"
 CROSSWALK: Final = "crosswalk.csv"
 FAILURES: Final = "failures.csv"
 SOURCE_PROBLEMS: Final = "source_problems.csv"
+REVIEW: Final = "review.csv"
 SUMMARY: Final = "summary.json"
 PROVENANCE: Final = "provenance.json"
 PAGE: Final = "report.html"
@@ -64,6 +66,10 @@ def write_reports(ledger: Ledger, run_dir: Path) -> Verdict:
         write_records(run_dir / FAILURES, failure_records(ledger))
     else:
         (run_dir / FAILURES).unlink(missing_ok=True)
+    if result.review:
+        write_table(run_dir / REVIEW, REVIEW_COLUMNS, review_lines(ledger))
+    else:
+        (run_dir / REVIEW).unlink(missing_ok=True)
     if result.source_problems:
         write_table(run_dir / SOURCE_PROBLEMS, ("path", "code"), _source_problems(ledger))
     else:

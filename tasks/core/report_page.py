@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.review import REVIEW_TEXTS
 from deidflow.tasks.core.source import ProblemCode
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def render_page(ledger: Ledger, verdict: Verdict, figures: Mapping[str, Any]) ->
         reasons=[_reason_line(verdict, code) for code in reasons],
         source_problems=sorted(verdict.source_problems.items(), key=lambda item: (-item[1], item[0])),
         source_problem_texts=SOURCE_PROBLEM_TEXTS,
+        review=sorted(verdict.review.items(), key=lambda item: (-item[1], item[0])),
+        review_texts=REVIEW_TEXTS,
         work=_work(ledger, verdict),
         damaged=verdict.damaged,
         versions=ledger.meta("versions", {}),

@@ -43,6 +43,7 @@ def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[
         "row_reasons": {str(code): count for code, count in verdict.row_reasons.items()},
         "instance_reasons": {str(code): count for code, count in verdict.instance_reasons.items()},
         "verified": {"checks": verdict.checks, "verified": verdict.verified, "not_verified": verdict.unverified},
+        "review": {"total": sum(verdict.review.values()), **verdict.review},
         "source_problems": {"total": sum(verdict.source_problems.values()), **verdict.source_problems},
         "possible_leftovers": len(ledger.meta("leftovers", {})),
         "chunks": ledger.scalar("SELECT count(*) FROM chunk"),

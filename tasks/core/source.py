@@ -51,6 +51,8 @@ class SourceInstance(NamedTuple):
             identifiers.
         stable: On an Orthanc whether the study has ceased to grow.
         person: Whose it says it is, see ``deidflow.tasks.core.persons``; "" when nobody looked.
+        sop_class_uid: "" when absent, or on an Orthanc when nobody asked.
+        review: Why a person should look at it, see ``deidflow.tasks.core.review``; "" for no reason.
         content: On an Orthanc the FileUuid of what is stored, which another version never has; "" for a file.
 
     """
@@ -65,4 +67,6 @@ class SourceInstance(NamedTuple):
     orthanc_ids: tuple[str, str, str, str] | None = None
     stable: bool = True
     person: str = ""
+    sop_class_uid: str = ""
+    review: str = ""
     content: str = ""

@@ -23,6 +23,8 @@ from pydicom.datadict import (  # type: ignore[attr-defined]  # the repeaters ar
 )
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
+IMAGE_TYPE: Final = 0x00080008
+BURNED_IN_ANNOTATION: Final = 0x00280301
 SOP_CLASS_UID: Final = 0x00080016
 SOP_INSTANCE_UID: Final = 0x00080018
 PATIENT_NAME: Final = 0x00100010

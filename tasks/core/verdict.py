@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode
 from deidflow.tasks.core.reconciliation import DONE_RANK, most_frequent_first, prepare_views, reason_code, row_results
+from deidflow.tasks.core.review import review_counts
 from deidflow.tasks.core.source import ProblemCode
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Verdict:
         row_reasons: How many rows are not done, by the code of their reason.
         instance_reasons: The same for instances.
         source_problems: How many files of the source were not used, by code.
+        review: How many results a person should look at before they are given away, by code.
         checks: What the config asks for: ``full``, ``identifiers`` or ``none``.
         verified: How many of the instances that are done were found right by such a check, as they are now.
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
@@ -49,6 +51,7 @@ class Verdict:
     checks: str = "none"
     verified: int = 0
     ignores_damaged: bool = False
+    review: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def unverified(self) -> int:
@@ -114,6 +117,7 @@ class VerdictCounter:
             row_reasons=most_frequent_first(self.reasons),
             instance_reasons=most_frequent_first(reasons),
             source_problems=dict(problems),
+            review=review_counts(ledger, done=True),
             checks=checks,
             verified=_verified(ledger, checks),
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),

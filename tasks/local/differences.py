@@ -156,6 +156,8 @@ def _named_by_request(path: Path, rules: Rules) -> str:
     for name, paths in (("Keep", edits.keep), ("Replace", edits.replace), ("Remove", edits.remove)):
         if any(_matches(known, path) for known in paths):
             return name
+        if name == "Replace" and any(_matches(known, above) for above in _above(path) for known in paths):
+            return name
     if any(not known.is_nested and known.tag == path.tag for known in edits.remove) and rules.anonymizes:
         return "Remove (at every depth)"
     return ""

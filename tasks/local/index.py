@@ -15,15 +15,18 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.identifiers import DicomIdentifiers
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.persons import Person
+from deidflow.tasks.core.review import ReviewCode, may_show_text
 from deidflow.tasks.core.source import ProblemCode, SourceInstance, SourceProblem
 from deidflow.tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
+    IMAGE_TYPE,
     ISSUER_OF_PATIENT_ID,
     PATIENT_BIRTH_DATE,
     PATIENT_ID,
     PATIENT_NAME,
     PATIENT_SEX,
     SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from deidflow.tasks.local.elements import Element
+    from deidflow.tasks.local.shared_identifiers import Found
 
 HEADER_BYTES: Final = 8192
 """First read of each file; the identifiers of real objects lie within, others cost a second read."""
@@ -140,7 +144,7 @@ def _entry(
 ) -> SourceInstance | SourceProblem:
     recalled = None if with_attributes else shared.recall(source)
     if recalled is not None:
-        return _instance(path, source, status, *recalled)
+        return _instance(path, source, status, recalled)
     elements: list[Element] = []
     damaged = is_ordinary = False
     try:
@@ -156,27 +160,61 @@ def _entry(
     identifiers, frame_of_reference = identify(source, elements)
     if not all(identifiers[1:]):
         return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
-    person = _person(source, elements)
+    found = (identifiers, frame_of_reference, _person(source, elements), *_kind(source, elements))
     if with_attributes:
-        return _instance(path, source, status, identifiers, frame_of_reference, person, _attributes(source, elements))
+        attributes = _attributes(source, elements)
+        return _instance(path, source, status, found, attributes)
     if is_ordinary:
-        shared.learn(source, elements, (identifiers, frame_of_reference, person))
-    return _instance(path, source, status, identifiers, frame_of_reference, person)
+        shared.learn(source, elements, found)
+    return _instance(path, source, status, found)
 
 
 def _instance(
     path: bytes,
     source: SourceFile,
     status: os.stat_result,
-    identifiers: DicomIdentifiers,
-    frame_of_reference: str,
-    person: str,
+    found: Found,
     attributes: dict[str, str] | None = None,
 ) -> SourceInstance:
+    identifiers, frame_of_reference, person, sop_class_uid, review = found
     is_result = _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID
     size, mtime_ns = status.st_size, status.st_mtime_ns
+    if not review and _says_burned_in(source):
+        review = ReviewCode.BURNED_IN_TEXT
     return SourceInstance(
-        path, size, mtime_ns, identifiers, frame_of_reference, attributes or {}, is_result, person=person
+        path,
+        size,
+        mtime_ns,
+        identifiers,
+        frame_of_reference,
+        attributes or {},
+        is_result,
+        person=person,
+        sop_class_uid=sop_class_uid,
+        review=review,
+    )
+
+
+def _kind(source: SourceFile, elements: list[Element]) -> tuple[str, str]:
+    """Return SOPClassUID, and the code of review that goes with an object of this kind."""
+    found = _texts(source, elements, (SOP_CLASS_UID, IMAGE_TYPE))
+    sop_class_uid = found.get(SOP_CLASS_UID, "")
+    risk = may_show_text(sop_class_uid, found.get(IMAGE_TYPE, ""))
+    return sop_class_uid, ReviewCode.BURNED_IN_TEXT if risk else ""
+
+
+def _says_burned_in(source: SourceFile) -> bool:
+    """Whether BurnedInAnnotation is YES, as far as the bytes at hand tell; the engine, which reads all, knows it."""
+    little, big = b"\x28\x00\x01\x03", b"\x00\x28\x03\x01"
+    data = source.body[:HEADER_BYTES]
+    return any(
+        start + middle + b"YES" in data
+        for start, middle in (
+            (little, b"CS\x04\x00"),
+            (little, b"CS\x03\x00"),
+            (little, b"\x04\x00\x00\x00"),
+            (big, b"CS\x00\x04"),
+        )
     )
 
 

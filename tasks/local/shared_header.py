@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.tags import (
+    BURNED_IN_ANNOTATION,
     PATIENT_ID,
     PATIENT_NAME,
     SERIES_INSTANCE_UID,
@@ -32,6 +33,7 @@ from deidflow.tasks.local.elements import changed_tags
 from deidflow.tasks.local.encoding import SHORT_VRS
 from deidflow.tasks.local.findings import Findings
 from deidflow.tasks.local.scanner import Scanner
+from deidflow.tasks.local.splice import says_burned_in
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.edits import Value
@@ -60,7 +62,15 @@ MAX_SHAPES: Final = 4
 """Different lists of elements within one series, such as a localizer among slices."""
 
 _IN_A_RUN: Final = frozenset(
-    {SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, PATIENT_NAME, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID}
+    {
+        BURNED_IN_ANNOTATION,
+        SPECIFIC_CHARACTER_SET,
+        SOP_CLASS_UID,
+        PATIENT_NAME,
+        PATIENT_ID,
+        STUDY_INSTANCE_UID,
+        SERIES_INSTANCE_UID,
+    }
 )
 """What an instance is identified and decoded by; a series in which they differ is not one."""
 
@@ -105,11 +115,13 @@ class Shared(NamedTuple):
     Attributes:
         parts: Of the edited dataset.
         sop_class: Value of SOPClassUID as it stands in the dataset, None where it has none.
+        burned_in: Whether BurnedInAnnotation is YES.
 
     """
 
     parts: list[Part]
     sop_class: bytes | None
+    burned_in: bool
 
 
 class _Template(NamedTuple):
@@ -121,6 +133,7 @@ class _Template(NamedTuple):
         context: What editing knows about the whole dataset.
         tail_values: New elements behind the steps.
         sop_class: See ``Shared``.
+        burned_in: Likewise, as far as the steps go.
 
     """
 
@@ -129,6 +142,7 @@ class _Template(NamedTuple):
     context: Context
     tail_values: dict[int, Value]
     sop_class: bytes | None
+    burned_in: bool
 
 
 class _Shape:
@@ -270,7 +284,7 @@ def _template(
     end_run()
     tail_values = {tag: value for tag, value in context.new_values.items() if tag > last}
     sop_class = next((body[element[3] : element[4]] for element in header if element[0] == SOP_CLASS_UID), None)
-    return _Template(steps, last, context, tail_values, sop_class)
+    return _Template(steps, last, context, tail_values, sop_class, says_burned_in(source, header))
 
 
 def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, context: Context) -> _Step:
@@ -313,7 +327,7 @@ def _apply(template: _Template, source: SourceFile, editor: Editor, subject: Sub
             raise _Differs
         last = element[0]
     parts += editor.edit_some(tail, source.layout.encoding, template.context, template.tail_values)
-    return Shared(parts, template.sop_class)
+    return Shared(parts, template.sop_class, template.burned_in or says_burned_in(source, tail))
 
 
 def _apply_steps(template: _Template, source: SourceFile, editor: Editor, subject: Subject) -> tuple[list[Part], int]:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.tags import (
     FRAME_OF_REFERENCE_UID,
+    IMAGE_TYPE,
     ISSUER_OF_PATIENT_ID,
     PATIENT_BIRTH_DATE,
     PATIENT_ID,
     PATIENT_NAME,
     PATIENT_SEX,
     SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
@@ -32,13 +34,13 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.encoding import Encoding
     from deidflow.tasks.local.source_file import SourceFile
 
-    Found = tuple[DicomIdentifiers, str, str]
-    """Identifiers, FrameOfReferenceUID, and whose it says it is."""
+    Found = tuple[DicomIdentifiers, str, str, str, str]
+    """Identifiers, FrameOfReferenceUID, whose it says it is, SOPClassUID, and why a person should look at it."""
 
 _IN_A_RUN: Final = frozenset(
     {
         *(SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, FRAME_OF_REFERENCE_UID),
-        *(PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID),
+        *(PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID, SOP_CLASS_UID, IMAGE_TYPE),
     }
 )
 _TAG_AND_VR_BYTES: Final = 6
@@ -72,8 +74,7 @@ class SharedIdentifiers:
         text = self._sop_instance_uid(source) if source.layout.encoding is self._encoding else ""
         if not text or "\0" in text or " " in text:
             return None
-        identifiers, frame_of_reference, person = self._found
-        return identifiers._replace(sop_instance_uid=text), frame_of_reference, person
+        return (self._found[0]._replace(sop_instance_uid=text), *self._found[1:])
 
     def _sop_instance_uid(self, source: SourceFile) -> str:
         """Walk through the file; return its SOPInstanceUID, "" when it is not like those before."""

@@ -2,8 +2,8 @@
 
 Source: DICOM PS3.10 section 7.1 (edition 2026c).
 
-Public names: ``Assembly``, ``assemble``, ``sop_class_of``, ``required_meta``, ``meta_with``, ``deflate``,
-``IMPLEMENTATION_CLASS_UID``.
+Public names: ``Assembly``, ``assemble``, ``sop_class_of``, ``says_burned_in``, ``required_meta``, ``meta_with``,
+``deflate``, ``IMPLEMENTATION_CLASS_UID``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.tags import SOP_CLASS_UID
+from deidflow.tasks.core.tags import BURNED_IN_ANNOTATION, SOP_CLASS_UID
 from deidflow.tasks.local.character_sets import DEFAULT
 from deidflow.tasks.local.encoding import (
     EXPLICIT_BIG,
@@ -77,12 +77,14 @@ class Assembly:
         source: The open source, whose body the spans refer to.
         prefix: New bytes before the dataset: preamble and file meta information.
         parts: The dataset.
+        burned_in: Whether the source says that text is burned into its pixels.
 
     """
 
     source: SourceFile
     prefix: bytes
     parts: list[Part]
+    burned_in: bool = False
 
     @property
     def size(self) -> int:
@@ -200,6 +202,15 @@ def _meta_value(source: SourceFile, wanted: int) -> bytes:
         if tag == wanted:
             return source.head[value:end]
     return b""
+
+
+def says_burned_in(source: SourceFile, elements: list[Element]) -> bool:
+    """Whether BurnedInAnnotation is YES in a dataset (PS3.3 section C.7.6.1.1.5)."""
+    return any(
+        source.read(value, min(end, value + 4)).strip(b" \0").upper() == b"YES"
+        for tag, _, _, value, end, _ in elements
+        if tag == BURNED_IN_ANNOTATION
+    )
 
 
 def sop_class_of(source: SourceFile, elements: list[Element]) -> bytes | None:

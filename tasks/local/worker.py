@@ -22,6 +22,7 @@ from deidflow.tasks.core.original_uids import OriginalUids
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request import Operation, Request
+from deidflow.tasks.core.review import ReviewCode
 from deidflow.tasks.core.tags import PATIENT_NAME, Path
 from deidflow.tasks.local.editor import Editor
 from deidflow.tasks.local.index import identify
@@ -30,7 +31,7 @@ from deidflow.tasks.local.processes import prepare_process
 from deidflow.tasks.local.rules import Rules, compile_rules
 from deidflow.tasks.local.shared_header import SharedHeaders
 from deidflow.tasks.local.source_file import SourceFile
-from deidflow.tasks.local.splice import Assembly, assemble, sop_class_of
+from deidflow.tasks.local.splice import Assembly, assemble, says_burned_in, sop_class_of
 from deidflow.tasks.local.store import FolderStore
 from deidflow.tasks.local.subject import References, Subject
 from deidflow.tasks.local.transcoder import transcode
@@ -168,7 +169,9 @@ class Worker:
                 staged, evidence = self._write(assembly, instance, compiled.rules.request)
                 content = _content(source) if self._settings.notes_content else ""
                 _check_unchanged(source, instance)
-                return staged, InstanceResult(instance.id, Outcome.DONE, evidence=evidence, content=content)
+                review = ReviewCode.BURNED_IN_TEXT if assembly.burned_in and compiled.rules.anonymizes else ""
+                result = InstanceResult(instance.id, Outcome.DONE, evidence=evidence, content=content, review=review)
+                return staged, result
         except InstanceFailed as problem:
             return problem
         except FileNotFoundError:
@@ -222,7 +225,9 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     editor = Editor(source, rules, subject)
     shared = headers.edit(source, editor, subject)
     if shared is not None:
-        return assemble(source, shared.parts, shared.sop_class, rules, subject)
+        assembly = assemble(source, shared.parts, shared.sop_class, rules, subject)
+        assembly.burned_in = shared.burned_in
+        return assembly
     elements = source.scan()
     identifiers, _ = identify(source, elements)
     if identifiers != instance.original:
@@ -233,7 +238,9 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     headers.learn(source, elements, editor, subject)
     if rules.drop_top_curves_and_overlays:
         parts = without_overlay_bits(source, elements, parts, rules)
-    return assemble(source, parts, sop_class_of(source, elements), rules, subject)
+    assembly = assemble(source, parts, sop_class_of(source, elements), rules, subject)
+    assembly.burned_in = says_burned_in(source, elements)
+    return assembly
 
 
 def _open_unchanged(path: bytes, instance: PlannedInstance) -> SourceFile:

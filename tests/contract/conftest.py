@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.server import SETTINGS, Server
-from tests.orthanc_server import BINARY, OrthancServer, extra_roots, installed
+from tests.contract.server import SETTINGS, Server, require_orthanc
+from tests.orthanc_server import OrthancServer, extra_roots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ logging.getLogger("pydicom").setLevel(logging.ERROR)
 @pytest.fixture(scope="session")
 def orthanc() -> Iterator[OrthancServer]:
     """Start the system's Orthanc; skip loudly when there is none."""
-    _skip_without_orthanc()
+    require_orthanc()
     with OrthancServer() as server:
         yield server
 
@@ -35,7 +35,7 @@ def orthanc_root(request: pytest.FixtureRequest) -> Path | None:
     """Where the Orthanc of a test is installed: None is this system, others are of `make test-orthanc-versions`."""
     root: Path | None = request.param
     if root is None:
-        _skip_without_orthanc()
+        require_orthanc()
     return root
 
 
@@ -46,8 +46,3 @@ def server(orthanc_root: Path | None) -> Iterator[Server]:
         made = Server(running)
         yield made
         made.close()
-
-
-def _skip_without_orthanc() -> None:
-    if not installed():
-        pytest.skip(f"NO ORTHANC at {BINARY}: nothing was tried on a real server (Debian: apt-get install orthanc)")

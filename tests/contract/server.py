@@ -1,6 +1,6 @@
 """A real Orthanc in the hands of a test of whole runs.
 
-Public names: ``Server``, ``write``, ``report_of``, ``SETTINGS``, ``PATIENTLY_S``.
+Public names: ``Server``, ``write``, ``report_of``, ``require_orthanc``, ``SETTINGS``, ``PATIENTLY_S``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pydicom
 import pytest
 
 from tests.jobs import read_csv
+from tests.orthanc_server import BINARY, installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,12 @@ SETTINGS: Final = {"StableAge": 1, "SaveJobs": True}
 
 PATIENTLY_S: Final = 120.0
 """Longer than anything takes on a busy machine, where a command alone needs half a minute to start."""
+
+
+def require_orthanc() -> None:
+    """Skip loudly where this system has no Orthanc."""
+    if not installed():
+        pytest.skip(f"NO ORTHANC at {BINARY}: nothing was tried on a real server (Debian: apt-get install orthanc)")
 
 
 class Server:

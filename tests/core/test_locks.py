@@ -59,6 +59,14 @@ def test_an_error_gives_the_folder_back(tmp_path: Path) -> None:
 URL: Final = "http://127.0.0.1:18042"
 
 
+@pytest.fixture
+def system_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for locks of this test alone: others run at the same time."""
+    monkeypatch.setattr(locks, "_SYSTEM_LOCKS", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("system_locks")
 @pytest.mark.parametrize(
     ("other", "identity"),
     [
@@ -81,6 +89,7 @@ def test_a_server_is_held_once_whatever_it_is_called(other: str, identity: str) 
         pass
 
 
+@pytest.mark.usefixtures("system_locks")
 def test_two_servers_are_two_locks() -> None:
     """Another port, another path behind a proxy, another machine."""
     with (
@@ -92,11 +101,10 @@ def test_two_servers_are_two_locks() -> None:
         pass
 
 
-def test_nobody_else_can_hold_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_else_can_hold_a_lock(system_locks: Path) -> None:
     """Its folder and file are the user's alone; a folder that others can enter is refused."""
-    monkeypatch.setattr(locks, "_SYSTEM_LOCKS", tmp_path)
     with lock_server(URL):
-        (folder,) = tmp_path.iterdir()
+        (folder,) = system_locks.iterdir()
         modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
         assert (0o700, {0o600}) == (stat.S_IMODE(folder.stat().st_mode), modes)
     folder.chmod(0o755)

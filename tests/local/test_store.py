@@ -151,9 +151,8 @@ def test_something_else_under_the_name(folder: Path) -> None:
 def test_without_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a file system without hard links results are renamed into place, with the same promises."""
 
-    def refuse(_: str, final: str) -> None:
-        # The kernel looks for the folder first.
-        raise OSError(errno.EPERM if Path(final).parent.is_dir() else errno.ENOENT, "no links here")
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
 
     monkeypatch.setattr(os, "link", refuse)
     store = FolderStore(str(folder), overwrite=False)
@@ -162,6 +161,44 @@ def test_without_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(store.publish([put(store, b"new")])[0], InstanceFailed)
     assert {NAME: b"old"} == visible(folder)
     assert [] == partial(folder)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_a_link_takes_no_result(folder: Path, tmp_path: Path, depth: int, overwrite: bool) -> None:
+    """Where a folder on the way is a link, nothing is written outside, and the neighbours are."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link = folder.joinpath(*NAME.split("/")[: depth + 1])
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(outside)
+    other = NEW._replace(patient_id="P-2")
+    store = FolderStore(str(folder), overwrite=overwrite)
+    problem, none = store.publish([put(store, b"one"), put(store, b"two", other)])
+
+    assert problem is not None
+    assert (ReasonCode.DESTINATION_CONFLICT, None) == (problem.code, none)
+    assert [] == list(outside.iterdir())
+    assert [] == partial(folder)
+
+
+@pytest.mark.parametrize("kind", ["link to the same bytes", "link to nothing", "pipe"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_no_plain_file_in_the_place_of_a_result(folder: Path, tmp_path: Path, kind: str, overwrite: bool) -> None:
+    """It is a conflict at once, neither read nor replaced."""
+    place = folder / NAME
+    place.parent.mkdir(parents=True)
+    (tmp_path / "same").write_bytes(b"one")
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(tmp_path / ("same" if "same" in kind else "nothing"))
+    store = FolderStore(str(folder), overwrite=overwrite)
+    (problem,) = store.publish([put(store, b"one")])
+
+    assert problem is not None
+    assert ReasonCode.DESTINATION_CONFLICT == problem.code
+    assert not place.is_file() or place.is_symlink()
 
 
 def test_series_folder_that_vanishes(folder: Path) -> None:
@@ -236,7 +273,7 @@ def test_full_destination(tmp_path: Path) -> None:
         subprocess.run(["/bin/umount", str(mount)], check=True)
 
 
-@pytest.mark.parametrize("call", ["link", "makedirs"])
+@pytest.mark.parametrize("call", ["link", "mkdir"])
 def test_destination_that_cannot_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """Whatever the system says, the run stops with its words and without a file's name."""
 

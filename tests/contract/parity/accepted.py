@@ -130,7 +130,11 @@ ACCEPTED: Final = (
         "and trailing padding go, since no signature would fit; Orthanc leaves them in modify and under 2008",
         conditions.signatures,
     ),
-    Accepted("lookup tables", "can be given as bytes, Orthanc refuses them", requests.lookup_table),
+    Accepted(
+        "lookup tables",
+        "can be given as bytes, Orthanc refuses them; since 1.13.0 palettes and overlays, too (OW, read as numbers)",
+        requests.lookup_table,
+    ),
     Accepted(
         "images and PDF documents",
         "in Replace are refused: Orthanc makes another object of them than the one that is edited",

@@ -100,11 +100,14 @@ def patient_of_study(case: Case, found: Difference) -> bool:
 
 
 def lookup_table(case: Case, found: Difference) -> bool:
-    """A lookup table given as bytes."""
+    """A lookup table given as bytes; since 1.13.0 any element with VR OW but pixels and waveforms, read as numbers."""
     if case.request is None or found.kind != "only-ours":
         return False
+    refused = {"US or OW", "US or SS or OW"}
+    if case.version not in {"1.10.1", "1.12.7"}:
+        refused |= {"OW", "OB or OW"}
     return any(
-        (dictionary_vr(tag) or "") in ("US or OW", "US or SS or OW") and text.startswith("data:")
+        (dictionary_vr(tag) or "") in refused and text.startswith("data:")
         for tag, text in texts_of(case.request.edits.replace.items())
     )
 
