@@ -58,7 +58,7 @@ class Key:
         """Read a key written in hex or base64.
 
         Raises:
-            KeyFormatError: It is neither, shorter than 32 bytes, or one byte over and over.
+            KeyFormatError: It is neither, shorter than 32 bytes, or nothing but zeros.
 
         """
         stripped = "".join(text.split())
@@ -67,8 +67,8 @@ class Key:
                 secret = decode(stripped)
             except ValueError:
                 continue
-            if len(set(secret)) == 1:
-                message = f"the key must be random bytes, not one byte over and over; {HOW_TO_MAKE_A_KEY}"
+            if not any(secret):  # what reading from the wrong device gives
+                message = f"the key must be random bytes, not zeros; {HOW_TO_MAKE_A_KEY}"
                 raise KeyFormatError(message)
             return cls(secret)
         message = f"the key is neither hex nor base64; {HOW_TO_MAKE_A_KEY}"
