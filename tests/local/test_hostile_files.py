@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -107,3 +108,14 @@ def test_a_link_in_the_place_of_a_file(tmp_path: Path) -> None:
     assert SourceProblem(b"file", ProblemCode.UNREADABLE) == entry
     with pytest.raises(OSError, match="symbolic links"):
         SourceFile.open(tmp_path / "source" / "file")
+
+
+def test_millions_of_elements_before_the_identifiers(tmp_path: Path) -> None:
+    """A file of some 35 kB that inflates to three million empty elements is damaged, before it fills the memory."""
+    empty = struct.pack("<HH2sH", 0x0008, 0x0001, b"LO", 0) * 3_000_000
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    bomb = file_bytes((), DEFLATED)[:-2] + deflater.compress(empty) + deflater.flush()
+    (tmp_path / "bomb").write_bytes(bomb)
+    assert len(bomb) < 50_000
+
+    assert [SourceProblem(b"bomb", ProblemCode.DAMAGED)] == read_index_entries(os.fsencode(tmp_path), [b"bomb"])
