@@ -59,7 +59,7 @@ def test_a_row_overrules_the_config() -> None:
 def test_set_on_the_command_line() -> None:
     """What stands between the quotation marks is the creator's, an equals sign among it."""
     data: dict[str, Any] = {"options": {"Replace": {CSA: "old"}}}
-    apply_override(data, f'options.Replace.{CSA.replace(",", " ,", 1).replace(" ,", ",")}=a=b')
+    apply_override(data, f"options.Replace.{CSA.replace(',', ' ,', 1).replace(' ,', ',')}=a=b")
     apply_override(data, 'options.Replace.0029,"X=1",10=c')
 
     assert {"options": {"Replace": {CSA: "a=b", '0029,"X=1",10': "c"}}} == data
