@@ -20,6 +20,7 @@ from deidflow.tasks.core.beneath import NotPlainFileError, open_folder, open_pla
 from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.private_tags import creator_of, in_block
 from deidflow.tasks.core.request import Operation, Request
 from deidflow.tasks.core.tags import (
     PATIENT_ID,
@@ -242,10 +243,12 @@ class Verifier:
         """Every UID of the source that names something in this run must name what that became."""
         assert self._uids is not None  # noqa: S101 (the caller's condition)
         named = {path.tag for path in request.edits.paths()}
+        # Whichever block a creator has: the request changes these elements on purpose.
+        private = {in_block(tag, 0x10) for tag in named if creator_of(tag)}
         found = dict(_uids(result))
         for path, old in _uids(source):
             new = found.get(path)
-            if new is None or path[-1] in named or any(step in named for step in path[:-2:2]):
+            if new is None or any(tag in named or in_block(tag, 0x10) in private for tag in path[::2]):
                 continue
             # A list that became shorter, as Orthanc's do, lost what it named last.
             for before, after in zip_longest(old, new, fillvalue=""):
