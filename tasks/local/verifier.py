@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
-from deidflow.tasks.core.beneath import NotPlainFileError, open_folder, open_plain_file
+from deidflow.tasks.core.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.plain_files import NotPlainError
 from deidflow.tasks.core.private_tags import creator_of, in_block
 from deidflow.tasks.core.request import Operation, Request
 from deidflow.tasks.core.tags import (
@@ -168,7 +169,7 @@ class Verifier:
         try:
             with open_folder(self._settings.destination, above) as folder:
                 return os.fdopen(open_plain_file(folder, name), "rb")
-        except NotPlainFileError:
+        except NotPlainError:
             text = "a link or something else that is no plain file stands where the result belongs, or on the way to it"
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text) from None
         except FileNotFoundError:
