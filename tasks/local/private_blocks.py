@@ -1,7 +1,8 @@
 """Where the private elements that a request names by their creator stand in one dataset.
 
 Each dataset, every item among them, hands out its own blocks (PS3.5 section 7.8.1, edition 2026c), so the request's
-names are turned into plain tags dataset by dataset. Where no block belongs to the creator nothing is named.
+names are turned into plain tags dataset by dataset. Where no block belongs to the creator nothing is named, and where
+a plain number surely means another creator's element it is not kept.
 
 Public names: ``private_blocks``, ``with_plain_tags``.
 """
@@ -10,7 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.private_tags import creator_element, creator_of, in_block
+from pydicom.datadict import private_dictionary_VR
+
+from deidflow.tasks.core.private_tags import creator_element, creator_of, in_block, is_private_number
 from deidflow.tasks.local.path_nodes import PathNode
 
 if TYPE_CHECKING:
@@ -74,6 +77,8 @@ def with_plain_tags(
 def _read_here(node: PathNode, blocks: Blocks, present: frozenset[int]) -> PathNode:
     here = PathNode()
     for tag in node.keep:
+        if is_private_number(tag) and not _is_meant(tag, blocks):
+            continue
         found = [place for place in _places(tag, blocks) if place in present or not creator_of(tag)]
         here.keep.update(found)
         if creator_of(tag):
@@ -90,6 +95,27 @@ def _read_here(node: PathNode, blocks: Blocks, present: frozenset[int]) -> PathN
         for place in _places(tag, blocks):
             here.children.setdefault(place, []).extend(branches)
     return here
+
+
+def _is_meant(tag: int, blocks: Blocks) -> bool:
+    """Whether a private element may be the one that a plain number means, as far as the file tells.
+
+    Blocks move from file to file. Where the block belongs to a creator of whom nobody knows such an element, and
+    another creator of the group is known for it, the number was taken from a file in which that one had the block.
+    """
+    group = tag >> 16
+    owner = next((creator for (of, creator), found in blocks.items() if of == group and tag >> 8 & 0xFF in found), "")
+    others = (creator for of, creator in blocks if of == group and creator != owner)
+    return _is_known(tag, owner) or not any(_is_known(tag, creator) for creator in others)
+
+
+def _is_known(tag: int, creator: str) -> bool:
+    """Whether pydicom's private dictionary has an element of a creator, in whichever block it is there."""
+    try:
+        private_dictionary_VR(tag, creator)
+    except KeyError:
+        return False
+    return True
 
 
 def _places(tag: int, blocks: Blocks) -> list[int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.core.private_tags import creator_of, in_block
+from deidflow.tasks.core.private_tags import creator_of, in_block, is_private_number
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.tags import (
     DATA_SET_TRAILING_PADDING,
@@ -76,7 +76,7 @@ class Rules:
         paths: The nested paths of the request, and those at top level that name a creator; or None.
         problem: A value that no file takes; Orthanc fails each instance, also where the value would not be written.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
-        names_creators: Whether a path names a private element by its creator, so that each dataset is asked.
+        names_creators: Whether a path depends on the private creators of a dataset, so that each one is asked.
         everywhere: Anonymize: elements named by creator that are removed at every depth, as plain tags are.
         added_method: What DeidentificationMethod gets beside the values of earlier steps; "" when the request names it.
         claims_identity_removed: Whether PatientIdentityRemoved is for the engine to say.
@@ -178,7 +178,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         rules.values.pop(tag, None)
     rules.given_sequences = tuple(tag for tag, value in rules.values.items() if value and isinstance(value, tuple))
     rules.paths = _compile_paths(request)
-    _name_creators(rules)
+    _name_creators(rules, doubts_numbers=hardening and rules.anonymizes and rules.drop_private_top)
     rules.problem = _problem_of_values(request)
     method = rules.values.get(DEIDENTIFICATION_METHOD)
     if rules.anonymizes and not _names(request, DEIDENTIFICATION_METHOD) and isinstance(method, str):
@@ -188,12 +188,25 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
     return rules
 
 
-def _name_creators(rules: Rules) -> None:
+def _name_creators(rules: Rules, *, doubts_numbers: bool) -> None:
     edits = rules.request.edits
     rules.names_creators = any(path.names_creator for path in edits.paths())
     at_any_depth = {path.tag for path in edits.remove if not path.is_nested and path.names_creator}
     if rules.anonymizes and at_any_depth:
         rules.everywhere = (PathNode(remove=at_any_depth),)
+    if doubts_numbers:
+        _doubt_numbers(rules)
+
+
+def _doubt_numbers(rules: Rules) -> None:
+    """Have each dataset asked whether a private element that is kept by its number is the one that was meant."""
+    numbers = {path.tag for path in rules.request.edits.keep if not path.is_nested and is_private_number(path.tag)}
+    if numbers:
+        for tag in numbers:
+            del rules.top[tag]
+        rules.paths = rules.paths or PathNode()
+        rules.paths.keep |= numbers
+        rules.names_creators = True
 
 
 def _is_plain_top(path: Path) -> bool:

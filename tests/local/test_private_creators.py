@@ -195,3 +195,21 @@ def test_syntax_is_the_explicit_one() -> None:
     data = instance(Element(0x00290010, "LO", padded(CSA)), csa, syntax=EXPLICIT)
 
     assert b")\0\x10\x10OB\0\0\x08\0\0\0SV10\4\3\2\1" in anonymize({"Keep": [CSA_10]})(data)
+
+
+@pytest.mark.parametrize(
+    ("creators", "kept"),
+    [
+        ({0x10: CSA}, {0x00291010: f"{CSA}/10"}),
+        ({0x10: "ACME PATIENT DATA"}, {0x00291010: "ACME PATIENT DATA/10"}),
+        ({0x10: "ACME PATIENT DATA", 0x11: CSA}, {}),
+        ({0x10: CSA, 0x11: "ACME PATIENT DATA"}, {0x00291010: f"{CSA}/10"}),
+    ],
+)
+def test_a_plain_number_is_not_kept_where_it_surely_means_another_creator(
+    creators: dict[int, str], kept: dict[int, str]
+) -> None:
+    """The block is a stranger's, and the creator that is known for the element has another block: nothing is kept."""
+    after = private(anonymized(instance(*group_0029(creators)), {"Keep": ["0029,1010"]}))
+
+    assert kept == after
