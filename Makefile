@@ -25,7 +25,7 @@ test-parity: SUITES = trixie
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc compiler test-orthanc-versions test-prefect test-faults test-stops test-fuzz test-readers test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test orthanc compiler test-orthanc-versions test-prefect test-faults test-stops test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -71,6 +71,9 @@ test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes 
 
 test-readers: $(STAMP)  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (5 minutes)
 	$(BIN)/python -m tests.readers $(READERS_ARGS)
+
+test-corpus: $(STAMP) orthanc  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
+	$(BIN)/python -m tests.corpus $(FOLDER)
 
 test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity
