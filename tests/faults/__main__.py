@@ -91,7 +91,9 @@ def _run(options: argparse.Namespace, environment: dict[str, str]) -> int:
 
             if number:
                 return _only("orthanc", on_servers(int(number)))
-            counts = ", ".join(f"{name} {servers.calm(name).requests} requests" for name in ENGINES)
+            counts = ", ".join(
+                f"{name} {servers.calm(name).requests} requests" for name in ENGINES[: 1 if options.stops else None]
+            )
             print(f"undisturbed runs: {counts}", flush=True)
             failed |= _many("orthanc", options.orthanc, options.jobs, first, on_servers)
     return failed
