@@ -52,6 +52,10 @@ class Server:
         """Return the JSON of a GET."""
         return self._http.get(path).raise_for_status().json()
 
+    def delete(self, path: str) -> None:
+        """Send a DELETE."""
+        self._http.delete(path).raise_for_status()
+
     def upload(self, folder: Path) -> list[str]:
         """Upload every file of a folder; return the instances' identifiers."""
         names = []
