@@ -12,6 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.multival import MultiValue
 
 from deidflow.tasks.core.data_uris import OCTETS, PDF, parse_embedded
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request import Request
 
 _PIXEL_DATA_GROUP: Final = 0x7FE0
+_OF_THE_SERVER: Final = frozenset({*IDENTIFIERS, 0x00120062, 0x00120063})
+"""What an anonymization writes, whatever Remove says: identifiers, PatientIdentityRemoved, DeidentificationMethod."""
 _TEXTS: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations that SpecificCharacterSet applies to (PS3.5 section 6.1.2.3, edition 2026c)."""
 _WHOLE_TEXTS: Final = frozenset({"LT", "ST", "UT", "UR"})
@@ -67,7 +70,7 @@ def check_given_values(request: Request, result: Dataset) -> None:
         for dataset in _datasets(result, path):
             _check(dataset, path.tag, value, in_full=True, modifies=request.operation is Operation.MODIFY)
     for path in edits.remove:
-        if path in kept or path in edits.replace or path.tag in IDENTIFIERS or not _is_compared(path.tag):
+        if path in kept or path in edits.replace or path.tag in _OF_THE_SERVER or not _is_compared(path.tag):
             continue
         if any(path.tag in dataset for dataset in _datasets(result, path)):
             text = f"{describe_tag(path.tag)} is left in the result, although it was to be removed"
@@ -126,14 +129,17 @@ def _has_bytes(dataset: Dataset, tag: int, content: bytes | None) -> bool:
 def _has_value(dataset: Dataset, tag: int, given: str, *, in_full: bool) -> bool:
     if tag not in dataset or dataset[tag].is_empty:
         return not in_full or not given.strip(_PADDING)
-    element = dataset[tag]
-    if element.VR == "UN" or element.VR in _STRINGS:
-        if not in_full and element.VR not in _TEXTS:
+    vr, value = dataset[tag].VR, dataset[tag].value
+    if vr == "UN" and dictionary_has_tag(tag):
+        # What is too long for its VR, or what the source had as UN. Of other elements nobody knows what the bytes mean.
+        vr = dictionary_VR(tag)
+    if vr in _STRINGS:
+        if not in_full and vr not in _TEXTS:
             return True
-        wanted, found = (_parts(text, element.VR) for text in (given, _shown(dataset, tag)))
-        return wanted == found or (element.VR in ("DS", "IS") and _as_numbers(wanted) == _as_numbers(found))
-    if element.VR in _BITS or element.VR in _FLOATS:
-        return not in_full or _same_numbers(element.VR, given, element.value)
+        wanted, found = (_parts(text, vr) for text in (given, _shown(dataset, tag)))
+        return wanted == found or (vr in ("DS", "IS") and _as_numbers(wanted) == _as_numbers(found))
+    if vr in _BITS or vr in _FLOATS:
+        return not in_full or _same_numbers(vr, given, value)
     return True
 
 
