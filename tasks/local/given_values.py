@@ -18,6 +18,7 @@ from pydicom.multival import MultiValue
 from deidflow.tasks.core.data_uris import OCTETS, PDF, parse_embedded
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.private_tags import creator_of
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.tags import IDENTIFIERS, Path, describe_tag
 
@@ -65,12 +66,18 @@ def check_given_values(request: Request, result: Dataset) -> None:
     edits = request.edits
     kept = {path for path in edits.keep if not path.is_nested}
     for path, value in edits.replace.items():
-        if path in kept or not _is_compared(path.tag):
+        if path in kept or path.names_creator or not _is_compared(path.tag):
             continue
         for dataset in _datasets(result, path):
             _check(dataset, path.tag, value, in_full=True, modifies=request.operation is Operation.MODIFY)
     for path in edits.remove:
-        if path in kept or path in edits.replace or path.tag in _OF_THE_SERVER or not _is_compared(path.tag):
+        if (
+            path in kept
+            or path in edits.replace
+            or path.names_creator
+            or path.tag in _OF_THE_SERVER
+            or not _is_compared(path.tag)
+        ):
             continue
         if any(path.tag in dataset for dataset in _datasets(result, path)):
             text = f"{describe_tag(path.tag)} is left in the result, although it was to be removed"
@@ -105,7 +112,8 @@ def _check(dataset: Dataset, tag: int, value: Value, *, in_full: bool, modifies:
             return
         for item, elements in zip(items, value, strict=True):
             for inner, given in elements:
-                _check(item, inner, given, in_full=in_full and modifies, modifies=modifies)
+                if not creator_of(inner):
+                    _check(item, inner, given, in_full=in_full and modifies, modifies=modifies)
         return
     embedded = parse_embedded(value)
     if embedded is not None and embedded.mime in (OCTETS, PDF):

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
-from deidflow.tasks.core.beneath import NotPlainFileError, open_folder, open_plain_file
+from deidflow.tasks.core.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.plain_files import NotPlainError
+from deidflow.tasks.core.private_tags import creator_of, in_block
 from deidflow.tasks.core.request import Operation, Request
 from deidflow.tasks.core.tags import (
     PATIENT_ID,
@@ -38,7 +40,7 @@ from deidflow.tasks.local.uid_map import UidMap
 from deidflow.tasks.local.verified_pixels import check_pixels, hidden_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from pydicom import DataElement, Dataset
     from pydicom.tag import BaseTag
@@ -99,6 +101,7 @@ _BY_THE_SOURCE: Final = frozenset(
     {ReasonCode.PIXEL_DATA_DIFFERS, ReasonCode.REFERENCE_BROKEN, ReasonCode.RESULT_DIFFERS}
 )
 """What a source that was changed since may be to blame for."""
+_IDENTIFIERS: Final = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
 _LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
 _MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
@@ -169,7 +172,7 @@ class Verifier:
         try:
             with open_folder(self._settings.destination, above) as folder:
                 return os.fdopen(open_plain_file(folder, name), "rb")
-        except NotPlainFileError:
+        except NotPlainError:
             text = "a link or something else that is no plain file stands where the result belongs, or on the way to it"
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text) from None
         except FileNotFoundError:
@@ -219,7 +222,7 @@ class Verifier:
     def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> None:
         source = dcmread(source_file, force=True, stop_before_pixels=True)
         result = dcmread(result_file, force=True, stop_before_pixels=True)
-        _check_identifiers(result, expected.instance)
+        _check_identifiers(result, expected.instance, _same_bytes(source, result))
         if self._settings.given_values:
             check_given_values(request, result)
         anonymized = request.operation is Operation.ANONYMIZE
@@ -234,20 +237,24 @@ class Verifier:
     def _compare_with_evidence(self, expected: Expected, result_file: BinaryIO) -> None:
         """Do what can be done when the source is gone, changed or not to be read."""
         result_file.seek(0)
-        _check_identifiers(dcmread(result_file, force=True, stop_before_pixels=True), expected.instance)
+        result = dcmread(result_file, force=True, stop_before_pixels=True)
         if not expected.evidence:
+            _check_identifiers(result, expected.instance)
             text = "the source is not there as it was, so that the result cannot be compared with it"
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, text)
         self._check_evidence(expected)
+        _check_identifiers(result, expected.instance, frozenset(_IDENTIFIERS))
 
     def _check_references(self, request: Request, source: Dataset, result: Dataset) -> None:
         """Every UID of the source that names something in this run must name what that became."""
         assert self._uids is not None  # noqa: S101 (the caller's condition)
         named = {path.tag for path in request.edits.paths()}
+        # Whichever block a creator has: the request changes these elements on purpose.
+        private = {in_block(tag, 0x10) for tag in named if creator_of(tag)}
         found = dict(_uids(result))
         for path, old in _uids(source):
             new = found.get(path)
-            if new is None or path[-1] in named or any(step in named for step in path[:-2:2]):
+            if new is None or any(tag in named or in_block(tag, 0x10) in private for tag in path[::2]):
                 continue
             # A list that became shorter, as Orthanc's do, lost what it named last.
             for before, after in zip_longest(old, new, fillvalue=""):
@@ -304,16 +311,41 @@ def _uids(dataset: Dataset) -> Iterator[tuple[tuple[int, ...], list[str]]]:
             yield path, [text.strip(" \0") for text in element.value.decode("ascii").split("\\")]
 
 
-def _check_identifiers(result: Dataset, instance: PlannedInstance) -> None:
-    keywords = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-    for keyword, wanted in zip(keywords, instance.new, strict=True):
+def _same_bytes(source: Dataset, result: Dataset) -> frozenset[str]:
+    """Return the identifiers, by keyword, that are in the result as they are in the source; nothing is decoded."""
+    return frozenset(
+        keyword
+        for keyword in _IDENTIFIERS
+        if keyword in result and keyword in source and _raw(source, keyword) == _raw(result, keyword)
+    )
+
+
+def _raw(dataset: Dataset, keyword: str) -> Any:
+    return dataset.get_item(keyword).value
+
+
+def _check_identifiers(result: Dataset, instance: PlannedInstance, same: Collection[str] = ()) -> None:
+    """Compare with the planned identifiers.
+
+    One that was to stay and has the bytes of the source stays what it was, however pydicom reads it: text behind a NUL,
+    bytes that the character set lacks, several values in a UID.
+
+    Args:
+        result: As pydicom reads it.
+        instance: What was planned.
+        same: The identifiers that are known to have the source's bytes.
+
+    """
+    for keyword, before, wanted in zip(_IDENTIFIERS, instance.original, instance.new, strict=True):
+        if before == wanted and keyword in same:
+            continue
         element = result.get(keyword)
         value = "" if element is None else _joined(element)
         # A PatientID sent as UN keeps the blank of its padding, which pydicom drops.
         if value.replace("\0", "").rstrip(" ") != wanted.rstrip(" "):
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, f"{keyword} of the result is not the planned one")
     in_meta = getattr(result, "file_meta", {}).get("MediaStorageSOPInstanceUID")
-    if in_meta and str(in_meta) != instance.new.sop_instance_uid:
+    if in_meta and _joined(in_meta) != instance.new.sop_instance_uid:
         text = "MediaStorageSOPInstanceUID of the result is not its SOPInstanceUID"
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
 

@@ -169,7 +169,9 @@ def _add_instance(ledger: Ledger, line: int, instance: Instance, chunk: int, num
         )
     known = instance.new is not None
     ledger.execute(
-        "INSERT INTO instance VALUES (NULL, ?, ?, ?, x'', 0, 0, ?, ?, NULL, ?, ?, ?, ?, ?, ?, '', '', ?, ?)",
+        "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns, line, chunk, target,"
+        " new_sop_instance_uid, new_orthanc_id, outcome, reason, attempts, verified, is_there)"
+        " VALUES (?, ?, ?, x'', 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(series, instance.name, instance.orthanc_id, line, chunk, target),
             *(new.sop_instance_uid if known else "", instance.new_orthanc_id if known else ""),

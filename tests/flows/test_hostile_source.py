@@ -84,15 +84,9 @@ def _no_files(source: Path, outside: Path) -> dict[str, str]:
     return expected
 
 
-@pytest.mark.parametrize(
-    ("options", "texts_that_fail"),
-    [
-        ({"DicomVersion": "2023b"}, ()),
-        # A kept NUL in a PatientID and kept backslashes in a UID read otherwise with pydicom, so that they fail.
-        ({"Keep": ["SOPInstanceUID"], "Force": True}, ("a\0b", "a\\..\\..\\b")),
-    ],
-)
-def test_hostile_identifiers_and_names(job: Job, options: dict[str, object], texts_that_fail: tuple[str, ...]) -> None:
+# Kept, a NUL in a PatientID and backslashes in a UID are read by pydicom in its own way, and stay what they are.
+@pytest.mark.parametrize("options", [{"DicomVersion": "2023b"}, {"Keep": ["SOPInstanceUID"], "Force": True}])
+def test_hostile_identifiers_and_names(job: Job, options: dict[str, object]) -> None:
     """New identifiers or kept ones: every result lies four levels below the destination, every oddity is reported."""
     job.source.mkdir()
     count = _hostile_instances(job.source)
@@ -105,9 +99,9 @@ def test_hostile_identifiers_and_names(job: Job, options: dict[str, object], tex
 
     done = job("run", "job.yaml", "--run-id", "hostile")
 
-    assert int(bool(texts_that_fail)) == done.code, done.out + done.err
+    assert 0 == done.code, done.out + done.err
     rows = read_csv(job.root / "runs" / "hostile" / "reconciliation.csv")
-    assert ["result-differs"] * len(texts_that_fail) == [row["reason"].split(":")[0] for row in rows if row["reason"]]
+    assert ["done"] * count == [row["outcome"] for row in rows]
     results = files_of(job.destination)
     assert count == len(results)
     assert {3} == {name.count("/") for name in results}

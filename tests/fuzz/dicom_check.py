@@ -1,8 +1,9 @@
 """What must hold for one damaged DICOM file: read by the index, scanned, edited; refused by name, or a sound result.
 
 The witnesses of a result: it scans to its end and names the new identifiers, pydicom reads it wherever it reads the
-source, memory of a series and small windows change nothing, an edit that asks for nothing gives the source's bytes,
-and no marker of a patient is left where the profile promises to treat it.
+source, memory of a series and small windows change nothing, an edit that asks for nothing gives the source's bytes
+wherever they are regular (decision 0010) and its meta information is whole and true, and no marker of a patient is
+left where the profile promises to treat it.
 
 Public names: ``Fault``, ``check_dicom``, ``timer``.
 """
@@ -25,6 +26,8 @@ from deidflow.tasks.core.identity import new_identifiers
 from deidflow.tasks.core.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.local.encoding import encoding_of, is_uncompressed
+from deidflow.tasks.local.findings import Irregularity
 from deidflow.tasks.local.index import identify, read_index_entries
 from deidflow.tasks.local.rules import compile_rules
 from deidflow.tasks.local.shared_header import SharedHeaders
@@ -235,8 +238,8 @@ def _check_result(data: bytes, result: bytes, number: int, instance: PlannedInst
         Fault: One of them speaks against it.
 
     """
-    if number == NOTHING and result != data and not _is_deflated(result):
-        raise Fault("an edit that asks for nothing changed the file")
+    if number == NOTHING and result != data:
+        _check_nothing_changed(data, result, instance)
     try:
         with SourceFile.of_bytes(result) as source:
             found = source.scan()
@@ -252,9 +255,71 @@ def _check_result(data: bytes, result: bytes, number: int, instance: PlannedInst
         _check_with_pydicom(data, result, instance.original, hardened=number == 0)
 
 
-def _is_deflated(data: bytes) -> bool:
-    with SourceFile.of_bytes(data) as source:
-        return source.layout.deflated
+def _check_nothing_changed(data: bytes, result: bytes, instance: PlannedInstance) -> None:
+    """Check what an edit that asks for nothing may change: meta information that is not true, irregular elements.
+
+    Raises:
+        Fault: It changed anything else, or would change its own result again.
+
+    """
+    with SourceFile.of_bytes(data) as source, SourceFile.of_bytes(result) as edited:
+        old, new = source.scan(), edited.scan()
+        irregular = _irregular(source)
+        if _irregular(edited):
+            raise Fault("the result is irregular")
+        if not irregular and _dataset(source) != _dataset(edited):
+            raise Fault("an edit that asks for nothing changed a regular dataset")
+        written = iter([edited.read(element[2], element[4]) for element in new])
+        for _, _, start, _, end, _ in old:
+            # All of them in their order: each search goes on behind the last one.
+            if not any(start <= offset < end for offset in irregular) and source.read(start, end) not in written:
+                raise Fault("an edit that asks for nothing changed a regular element")
+        if not _is_true_meta(edited, new):
+            raise Fault("the meta information of the result is not whole or not true")
+        if not irregular and _is_true_meta(source, old) and not source.layout.deflated:
+            raise Fault("an edit that asks for nothing changed a regular file")
+    with SourceFile.of_bytes(result) as edited:
+        if edit_source(edited, instance, _prepared(NOTHING).compiled).to_bytes() != result:
+            raise Fault("an edit that asks for nothing changed its own result")
+
+
+def _irregular(source: SourceFile) -> list[int]:
+    """Return the offsets of what is written anew by an edit that keeps what nobody can read."""
+    return [start for start, kind in source.findings.irregular.items() if kind is not Irregularity.OPAQUE]
+
+
+def _dataset(source: SourceFile) -> bytes:
+    return source.body if source.layout.deflated else source.compressed_dataset()
+
+
+def _is_true_meta(source: SourceFile, elements: list[Element]) -> bool:
+    """Whether a file has a preamble and meta information with all that PS3.10 requires, once each, and all of it true.
+
+    An implementation class and a version of the source's are as true as any (PS3.10 7.1, edition 2026c).
+    """
+    layout, head = source.layout, source.head
+    meta = {tag: head[value:end] for tag, _, _, value, end, _ in layout.meta}
+    ends = [element[4] for element in layout.meta]
+    gapless = [element[2] for element in layout.meta] == [layout.meta_start, *ends[:-1]]
+    own: dict[int, bytes] = {}
+    for tag, _, _, value, end, _ in elements:
+        own.setdefault(tag, source.read(value, end))
+    syntax = meta.get(0x00020010, b"").strip(b" \0").decode("ascii", "replace")
+    return (
+        layout.meta_start > 0
+        and gapless
+        and list(meta) == sorted(meta)
+        and ends[-1:] == [layout.dataset_start]
+        and meta.keys() >= {0x00020000, 0x00020001, 0x00020003, 0x00020010, 0x00020012}
+        and int.from_bytes(meta[0x00020000], "little") == layout.dataset_start - layout.meta[0][4]
+        and _uid_of(meta[0x00020003]) == _uid_of(own.get(0x00080018, b""))
+        and _uid_of(own.get(0x00080016, b"")) in ("", _uid_of(meta.get(0x00020002, b"")))
+        and (not is_uncompressed(syntax) or encoding_of(syntax) is layout.encoding)
+    )
+
+
+def _uid_of(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("latin-1").replace(" ", "")
 
 
 @lru_cache(maxsize=1)

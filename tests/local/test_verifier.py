@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -231,6 +232,38 @@ def test_other_identifiers(finished: Finished, full: bool, number: int) -> None:
 
     finished.damage("image", change)
     assert (Outcome.FAILED, ReasonCode.RESULT_DIFFERS) == damages(finished.verify(full=full)["image"])
+
+
+@pytest.mark.parametrize("source_is_there", [True, False], ids=["with the source", "by evidence"])
+@pytest.mark.parametrize(
+    ("terms", "patient_id"),
+    [
+        (b"ISO_IR 100", b"P-1\0more"),
+        (b"ISO_IR 192", b"M\xfcller"),
+        (b"ISO_IR 6", b"M\xfcller"),
+        (b"ISO 2022 IR 87", b"\x1b$B\xff\xff\x1b(B"),
+        (b"ISO_IR 100", b"A\\B "),
+    ],
+)
+def test_kept_identifiers_that_readers_decode_otherwise(
+    tmp_path: Path, terms: bytes, patient_id: bytes, source_is_there: bool
+) -> None:
+    """An identifier that keeps the bytes of its source is what it was; other bytes are found although both are odd."""
+    (tmp_path / "source").mkdir()
+    own = Element(0x00100020, "LO", patient_id), Element(0x00080005, "CS", terms)
+    image = tmp_path / "source" / "image"
+    image.write_bytes(instance(*own, PatientID=None, SpecificCharacterSet=None))
+    finished = run(tmp_path / "source", {"Keep": ["SOPInstanceUID"], "Force": True}, Operation.MODIFY)
+    assert Outcome.DONE is finished.verify()["image"].outcome
+    result = finished.result("image")
+    evidence = sha256(result.read_bytes()).hexdigest()
+    if not source_is_there:
+        image.unlink()
+
+    assert Outcome.DONE is finished.verify(evidence=evidence)["image"].outcome
+    other = bytes([patient_id[0] ^ 1]) + patient_id[1:]
+    result.write_bytes(result.read_bytes().replace(patient_id, other))
+    assert ReasonCode.RESULT_DIFFERS is finished.verify(evidence=evidence)["image"].code
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["full", "identifiers"])

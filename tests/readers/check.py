@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.local.edits import Edit
 
 _BATCH: Final = 250
+_SOP_INSTANCE_UID: Final = "(0008,0018)"
 
 
 @dataclass
@@ -121,8 +122,9 @@ def _readers_that_find_names(source_data: bytes, result: bytes) -> Iterator[str]
         yield "raw bytes"
     text = _shown_by_pydicom(result)
     if text is None:
-        # It cannot read the little endian items of a big endian file either (PS3.5 6.2.2 note 2).
-        if _shown_by_pydicom(source_data) is not None:
+        # It cannot read the little endian items of a big endian file either (PS3.5 6.2.2 note 2); and what it takes for
+        # something without a SOPInstanceUID, such as one in another byte order, it did not read.
+        if _SOP_INSTANCE_UID in (_shown_by_pydicom(source_data) or ""):
             yield "pydicom, which reads the source and not the result"
     elif MARKER.decode() in text:
         yield "pydicom"

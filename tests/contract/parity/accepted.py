@@ -137,7 +137,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "lookup tables",
-        "can be given as bytes, Orthanc refuses them; since 1.13.0 palettes and overlays, too (OW, read as numbers)",
+        "can be given as bytes or numbers, Orthanc refuses them; bytes since 1.13.0 for palettes and overlays, too",
         requests.lookup_table,
     ),
     Accepted(

@@ -21,6 +21,7 @@ from deidflow.tasks.local.rules import REFERENCED_UIDS
 from deidflow.tasks.local.subject import padded_uid
 from tests.contract.parity.differences import ORTHANC_UID, OUR_PATIENT_ID, OUR_UID, decoded
 from tests.contract.parity.facts import at_top, declared_charset, is_anonymize, text_of, texts_of
+from tests.contract.parity.reader import dataset_at
 
 if TYPE_CHECKING:
     from tests.contract.parity.differences import Case, Difference
@@ -134,10 +135,23 @@ def signatures(case: Case, found: Difference) -> bool:
 
 
 def unmarked_private_sequence(case: Case, found: Difference) -> bool:
-    """What stands in a private value that is written as a sequence and not marked as one."""
-    source = found.source
-    is_one = source is not None and source.value[:4] in (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-    return any(tag & 0x10000 for tag, _ in found.where) or (bool(found.tag & 0x10000) and is_one)
+    """A private value of UN or implicit VR and defined length that holds items, which Orthanc leaves byte for byte."""
+    outermost = next((depth for depth, (tag, _) in enumerate(found.where) if tag & 0x10000), -1)
+    tag, source, theirs = found.tag, found.source, found.theirs
+    if outermost >= 0:
+        tag, above = found.where[outermost][0], found.where[:outermost]
+        if found.files is None:
+            return False
+        source, theirs = (dataset_at(file, above).get(tag) for file in found.files[:2])
+    return (
+        bool(tag & 0x10000)
+        and source is not None
+        and theirs is not None
+        and source.vr in ("UN", "")
+        and not source.undefined
+        and source.value[:4] in (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+        and theirs.value == source.value
+    )
 
 
 def hardening(case: Case, found: Difference) -> bool:

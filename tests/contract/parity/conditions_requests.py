@@ -38,6 +38,7 @@ _MEMBERS: Final = frozenset(
 """Reference 1.1."""
 
 _SELECTOR_UN_VALUE: Final = 0x0072006D
+_NUMBERS: Final = re.compile(r"-?[0-9]+(?:\\-?[0-9]+)*", re.ASCII)
 _NEWER_VRS: Final = frozenset({"OV", "SV", "UV"})
 
 
@@ -100,15 +101,16 @@ def patient_of_study(case: Case, found: Difference) -> bool:
 
 
 def lookup_table(case: Case, found: Difference) -> bool:
-    """A lookup table given as bytes; since 1.13.0 any element with VR OW but pixels and waveforms, read as numbers."""
+    """A lookup table given as bytes or numbers; bytes since 1.13.0 in any OW but pixels and waveforms."""
     if case.request is None or found.kind != "only-ours":
         return False
-    refused = {"US or OW", "US or SS or OW"}
-    if case.version not in {"1.10.1", "1.12.7"}:
-        refused |= {"OW", "OB or OW"}
+    tables, words = {"US or OW", "US or SS or OW"}, {"OW", "OB or OW"}
+    newer = case.version not in {"1.10.1", "1.12.7"}
+    pairs = [(dictionary_vr(tag) or "", text) for tag, text in texts_of(case.request.edits.replace.items())]
     return any(
-        (dictionary_vr(tag) or "") in refused and text.startswith("data:")
-        for tag, text in texts_of(case.request.edits.replace.items())
+        (vr in tables and (text.startswith("data:") or _NUMBERS.fullmatch(text)))
+        or (newer and vr in words and text.startswith("data:"))
+        for vr, text in pairs
     )
 
 

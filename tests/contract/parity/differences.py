@@ -94,7 +94,8 @@ class Difference:
 
     def __str__(self) -> str:
         """Name the place and what stands there."""
-        path = ".".join([*(f"{describe_tag(tag)}[{index}]" for tag, index in self.where), describe_tag(self.tag)])
+        element = [describe_tag(self.tag)] if self.tag else []
+        path = ".".join([*(f"{describe_tag(tag)}[{index}]" for tag, index in self.where), *element])
         shown = [f"{side}={_show(element)}" for side, element in self._sides() if element or side != "source"]
         return f"{self.kind} {path} {' '.join(shown)} {self.detail} ({self.name})"
 
