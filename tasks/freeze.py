@@ -25,7 +25,7 @@ from deidflow.tasks.emptied_content import mark_emptied_content
 from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.resources import resolve
 from deidflow.tasks.preflight import check_before_planning
-from deidflow.tasks.servers import connect, destination_abilities, source_server
+from deidflow.tasks.servers import connect, destination_abilities, source_server, writes_to_source
 from deidflow.tasks.source import mark_ambiguous, read_source
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def _plan(
             few_chunks=_shares_processes(config),
             skip_invalid=skip_invalid,
             server=server if config.engine == "orthanc" else None,
+            writes_to_source=writes_to_source(config),
         )
         set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
         mark_emptied_content(ledger)

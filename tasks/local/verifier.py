@@ -29,6 +29,7 @@ from deidflow.tasks.core.tags import (
     Path,
     describe_tag,
 )
+from deidflow.tasks.local.given_values import check_given_values
 from deidflow.tasks.local.index import read_index_entries
 from deidflow.tasks.local.jpip import inflatable
 from deidflow.tasks.local.processes import prepare_process
@@ -62,6 +63,7 @@ class VerifierSettings:
         destination: The destination folder.
         full: Read every result; otherwise only whether it is there with its identifiers.
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
+        given_values: Whether what Replace and Remove ask for is looked up, since a server wrote the results.
         uid_map: SQLite file of original and new UIDs of the run; "" when nothing was anonymized.
         remote_source: Read from instead of the source folder.
         remote_results: Read from instead of the destination folder.
@@ -71,6 +73,7 @@ class VerifierSettings:
     destination: str
     full: bool
     hardening: bool
+    given_values: bool = False
     uid_map: str = ""
     remote_source: Reader | None = None
     remote_results: Reader | None = None
@@ -220,6 +223,8 @@ class Verifier:
         source = dcmread(source_file, force=True, stop_before_pixels=True)
         result = dcmread(result_file, force=True, stop_before_pixels=True)
         _check_identifiers(result, expected.instance, _same_bytes(source, result))
+        if self._settings.given_values:
+            check_given_values(request, result)
         anonymized = request.operation is Operation.ANONYMIZE
         if anonymized and self._uids is not None:
             self._check_references(request, source, result)
