@@ -11,6 +11,7 @@ PYTHON ?= python3.11 python3
 PYTEST_ARGS ?= -n 4 --dist worksteal
 BENCH_ARGS  ?=
 FAULTS_ARGS ?= --seed 11 --local 300 --orthanc 60
+STOPS_ARGS  ?= --seed 1 --local 30 --orthanc 30
 READERS_ARGS ?= --count 20000 --seed 1
 FUZZ_ARGS   ?= --count 200000 --seed 1
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
@@ -24,7 +25,7 @@ test-parity: SUITES = trixie
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc compiler test-orthanc-versions test-prefect test-faults test-fuzz test-readers test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test orthanc compiler test-orthanc-versions test-prefect test-faults test-stops test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -62,11 +63,17 @@ test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker
 test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
+test-stops: $(STAMP) orthanc compiler  ## runs stopped at 30 moments from the first edit to the report's last file, on each engine (8 minutes)
+	$(BIN)/python -m tests.faults --stops $(STOPS_ARGS)
+
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 test-readers: $(STAMP)  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (5 minutes)
 	$(BIN)/python -m tests.readers $(READERS_ARGS)
+
+test-corpus: $(STAMP) orthanc  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
+	$(BIN)/python -m tests.corpus $(FOLDER)
 
 test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def main() -> None:
     """Run the command; Ctrl-C while it is still being loaded is answered in plain words, too."""
-    try:
-        from deidflow.flows.cli import main as run  # noqa: PLC0415 (takes a moment, in which Ctrl-C may come)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; nothing was changed\n")
-        sys.stderr.flush()
-        # Python forgets no Ctrl-C that struck inside an exec(), as in dataclasses: sys.exit would end by the signal.
-        os._exit(130)
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # else it is to be ignored, as in the background of a script
+        signal.signal(signal.SIGINT, _leave)
+    from deidflow.flows.cli import main as run  # noqa: PLC0415 (takes a moment, in which Ctrl-C may come)
+
+    signal.signal(signal.SIGINT, before)
     run()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once: an exception would be lost where an import is at work in the callback of a weak reference."""
+    del number, frame
+    os.write(2, b"interrupted; nothing was changed\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":

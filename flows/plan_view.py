@@ -128,6 +128,14 @@ def _show_requests(ledger: Ledger, config: Config) -> None:
         _print(f"  {request.operation} for {rows} rows, {instances} instances: {_changes(request, config)}")
     if len(used) > _SHOWN_CHUNKS:
         _print(f"  ... and {len(used) - _SHOWN_CHUNKS} more")
+    numbers = dict.fromkeys(
+        path.describe() for number, _, _ in used for path in requests.get(number).edits.private_numbers()
+    )
+    if numbers:
+        named = ", ".join(list(numbers)[:_SHOWN_CHUNKS])
+        more = f" and {len(numbers) - _SHOWN_CHUNKS} more" if len(numbers) > _SHOWN_CHUNKS else ""
+        remedy = ' with engine: local name the creator, as in 0029,"SIEMENS CSA HEADER",10'
+        _print(f"WARNING:          {named}{more}: the number may belong to another creator in another file;{remedy}")
 
 
 def _changes(request: Request, config: Config) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import filecmp
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from deidflow.flows.environment import prepare_temporary
 from deidflow.tasks.core.errors import InvalidInput
@@ -22,6 +23,10 @@ from deidflow.tasks.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, r
 from deidflow.tasks.verification import verify_results
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "failures.csv", "source_problems.csv")
+
+_HOW_TO_MEND: Final = (
+    "put back what is gone; in a destination folder deidflow resume makes anew what came from a file that has changed"
+)
 
 
 def report_run(folder: Path) -> int:
@@ -63,7 +68,7 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     done = result.instances[Outcome.DONE] - unverified
     print(f"results:  {done} as they should be, {failed} not")  # noqa: T201
     if unverified:
-        print(f"          {unverified} not verified: their sources are not there as they were")  # noqa: T201
+        print(f"          {unverified} not verified: their sources are not there as they were; {_HOW_TO_MEND}")  # noqa: T201
     for code, count in result.instance_reasons.items():
         print(f"          {count} {code}")  # noqa: T201
     print(f"report:   {'agrees with the ledger' if not stale else 'differs: ' + ', '.join(stale)}")  # noqa: T201

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deidflow.flows.environment import contain_own_server, prepare_prefect, prepare_temporary, refusal
 from deidflow.flows.signals import was_pressed
+from deidflow.tasks.changed_sources import take_again
 from deidflow.tasks.chunks import reset_unfinished
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
 from deidflow.tasks.core.garbage import relax_collector
@@ -21,7 +22,7 @@ from deidflow.tasks.core.plain_files import read_plain_file
 from deidflow.tasks.core.verdict import Verdict, verdict
 from deidflow.tasks.deletion import deletion_is_due
 from deidflow.tasks.engines import locked_destination
-from deidflow.tasks.freeze import find_again, manifest_sha256, prepare, take_again
+from deidflow.tasks.freeze import find_again, manifest_sha256, prepare
 from deidflow.tasks.leftovers import LEFTOVERS_FILE
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.preflight import load_checked

@@ -1,10 +1,11 @@
 """Ctrl-C and SIGTERM on the command line: once stops cleanly, twice at once.
 
-Until a run works on its chunks the first one raises ``KeyboardInterrupt`` wherever the program is; from then on it sets
-the run's flag, and the flow comes to its end by itself, with its report. (Prefect would raise in the middle of it, and
-wait for tasks that sleep before they try again.) A flow that somebody else's process runs, such as a served one, does
-the same from the moment on that it works: there Prefect sends SIGTERM to cancel it, maybe more than once, and kills it
-when it has not ended after half a minute.
+Until a run works on its chunks the first one raises ``KeyboardInterrupt`` wherever the program is (a moment later where
+that is a place out of which Python raises nothing, such as ``__del__``); from then on it sets the run's flag, and the
+flow comes to its end by itself, with its report. (Prefect would raise in the middle of it, and wait for tasks that
+sleep before they try again.) A flow that somebody else's process runs, such as a served one, does the same from the
+moment on that it works: there Prefect sends SIGTERM to cancel it, maybe more than once, and kills it when it has not
+ended after half a minute.
 
 Public names: ``take_over``, ``stopping``, ``was_pressed``, ``was_stopped``, ``leave``, ``ending``,
 ``EXIT_INTERRUPTED``.
@@ -30,6 +31,7 @@ _PATIENCE_S: Final = 10.0
 """For threads that send to a Prefect server what it has not yet got."""
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_LATER_S: Final = 0.01
 
 
 class _Presses:
@@ -41,6 +43,7 @@ class _Presses:
         self.stop: threading.Event | None = None
         self.last: threading.Event | None = None
         self.ending: int | None = None
+        self.lost = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -51,6 +54,11 @@ class _Presses:
             return
         if self.ending is not None:
             leave(self.ending)
+        if self.lost:  # it has been counted, and nobody pressed again
+            self.lost = False
+            if self.stop is None:
+                raise KeyboardInterrupt
+            return
         self.count += 1
         if self.count > 1:
             # Not print: the first signal may have come in the middle of one. Workers end with this process.
@@ -69,6 +77,21 @@ def take_over() -> None:
     """Answer both signals from now on, as the module says."""
     _presses.taken_over = True
     _install()
+    sys.unraisablehook = _raise_later
+
+
+def _raise_later(lost: sys.UnraisableHookArgs) -> None:
+    """Raise an interruption anew that came while a finalizer or the callback of a weak reference was at work.
+
+    Python prints and drops what these raise, and the run would go on.
+    """
+    if not isinstance(lost.exc_value, KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
+        sys.__unraisablehook__(lost)
+        return
+    _presses.lost = True
+    again = threading.Timer(_LATER_S, signal.pthread_kill, [threading.get_ident(), signal.SIGINT])
+    again.daemon = True
+    again.start()
 
 
 def leave(code: int) -> NoReturn:

@@ -1,6 +1,6 @@
 """What verifying found, brought into the ledger; a result that is wrong is taken out of the destination.
 
-Public names: ``Findings``, ``FOUND_BY_VERIFYING``.
+Public names: ``Findings``, ``FOUND_BY_VERIFYING``, ``remove_result``.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.beneath import NotPlainFileError, open_folder
+from deidflow.tasks.core.beneath import open_folder
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.plain_files import NotPlainError
 from deidflow.tasks.engines import destination_folder, results_place
 from deidflow.tasks.local.store import relative_path
 from deidflow.tasks.orthanc.mapping import delete_instances
@@ -127,7 +128,7 @@ class Findings:
         if place is None:
             folder = str(destination_folder(self._run.config))
             names = [(one.instance.id, relative_path(one.instance.new)) for one, _ in wrong]
-            return [number for number, name in names if _remove_file(folder, name)]
+            return [number for number, name in names if remove_result(folder, name)]
         # On a server only what is known to be this run's: what carries its mark, or was written with these very bytes.
         made_there = self._run.config.engine == "orthanc"
         own = [
@@ -147,8 +148,8 @@ class Findings:
         return [one.instance.id for one in own]
 
 
-def _remove_file(folder: str, name: str) -> bool:
-    """Remove a result, or a link in its place; return whether nothing stands there any more."""
+def remove_result(folder: str, name: str) -> bool:
+    """Remove a result, or a link in its place, from a destination; return whether nothing stands there any more."""
     above, _, last = name.encode().rpartition(b"/")
     try:
         with open_folder(folder, above) as descriptor:
@@ -159,7 +160,7 @@ def _remove_file(folder: str, name: str) -> bool:
             return False
     except FileNotFoundError:
         return True
-    except NotPlainFileError:  # behind a link, where nothing of this run is
+    except NotPlainError:  # behind a link, where nothing of this run is
         return True
     except OSError:
         return False

@@ -1,22 +1,19 @@
 """From a config to a frozen plan: read the manifest, index the source, check both against each other. No Prefect.
 
-Public names: ``Prepared``, ``prepare``, ``find_again``, ``take_again``, ``manifest_sha256``.
+Public names: ``Prepared``, ``prepare``, ``find_again``, ``manifest_sha256``.
 """
 
 from __future__ import annotations
 
 import base64
-import os
 import time
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.core.identifiers import DicomIdentifiers
 from deidflow.tasks.core.ledger import Ledger
 from deidflow.tasks.core.manifest import Manifest
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.plan_intake import add_instances, add_rows
 from deidflow.tasks.core.planner import PlanOptions, make_plan
@@ -24,13 +21,11 @@ from deidflow.tasks.core.pseudonyms import Key, new_key
 from deidflow.tasks.core.replan import adopt, needs_replan
 from deidflow.tasks.core.server_abilities import server_notes
 from deidflow.tasks.core.server_checks import check_settings_on_server
-from deidflow.tasks.core.source import SourceInstance
 from deidflow.tasks.emptied_content import mark_emptied_content
-from deidflow.tasks.local.index import read_index_entries
 from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.resources import resolve
 from deidflow.tasks.preflight import check_before_planning
-from deidflow.tasks.servers import connect, destination_abilities, source_server
+from deidflow.tasks.servers import connect, destination_abilities, source_server, writes_to_source
 from deidflow.tasks.source import mark_ambiguous, read_source
 
 if TYPE_CHECKING:
@@ -38,21 +33,9 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.config import Config
     from deidflow.tasks.core.server_abilities import ServerAbilities
+    from deidflow.tasks.core.source import SourceInstance
     from deidflow.tasks.progress import Progress
     from deidflow.tasks.run_folder import Run
-
-_FILE_CODES: Final = (
-    ReasonCode.DAMAGED,
-    ReasonCode.NESTING_TOO_DEEP,
-    ReasonCode.UNSUPPORTED,
-    ReasonCode.SOURCE_CHANGED,
-    ReasonCode.SOURCE_UNREADABLE,
-)
-_ABOUT_THEIR_FILES: Final = f"""
-SELECT i.id, i.path, i.size, i.mtime_ns, s.patient_id, s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid
-FROM instance i JOIN series s ON s.id = i.series
-WHERE i.outcome <> '{Outcome.DONE}' AND ({" OR ".join(f"i.reason LIKE '{code}:%'" for code in _FILE_CODES)})
-"""  # noqa: S608 (our own codes)
 
 
 @dataclass(slots=True)
@@ -112,26 +95,6 @@ def find_again(run: Run, progress: Progress) -> int:
     with fresh:
         chunk_size = run.config.execution.chunk_size
         return adopt(run.ledger, fresh, chunk_size, on_server=run.config.engine == "orthanc")
-
-
-def take_again(run: Run) -> None:
-    """Take source files that could not be used before as they are now, where they hold the instance that was planned.
-
-    Called before what failed gets another try; a file that was fetched again is no other source for that.
-    """
-    folder = run.config.source.folder
-    if folder is None:
-        return
-    root = os.fsencode(str(folder))
-    for number, path, size, mtime_ns, *names in run.ledger.select(_ABOUT_THEIR_FILES):
-        (entry,) = read_index_entries(root, [bytes(path)])
-        if not isinstance(entry, SourceInstance) or entry.identifiers != DicomIdentifiers(*names):
-            continue
-        if (entry.size, entry.mtime_ns) != (size, mtime_ns):
-            run.ledger.execute(
-                "UPDATE instance SET size = ?, mtime_ns = ?, content = '' WHERE id = ?",
-                (entry.size, entry.mtime_ns, number),
-            )
 
 
 def manifest_sha256(config: Config) -> str:
@@ -197,6 +160,7 @@ def _plan(
             few_chunks=_shares_processes(config),
             skip_invalid=skip_invalid,
             server=server if config.engine == "orthanc" else None,
+            writes_to_source=writes_to_source(config),
         )
         set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
         mark_emptied_content(ledger)

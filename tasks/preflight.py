@@ -9,7 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.engine_options import options_without_effect
+from deidflow.tasks.core.engine_options import names_by_creator, options_without_effect
 from deidflow.tasks.core.errors import InvalidInput, Problem, TransientError, Unusable
 from deidflow.tasks.core.ledger import Ledger
 from deidflow.tasks.core.manifest import Manifest
@@ -105,6 +105,9 @@ def _option_problems(config: Config) -> Iterator[Problem]:
     settings = config.defaults.settings
     for name, text in options_without_effect(settings, on_server=config.engine == "orthanc"):
         yield Problem(text, key=f"options.{name}")
+    if config.engine == "orthanc":
+        for name, text in names_by_creator(config.defaults.edits):
+            yield Problem(text, key=f"options.{name}")
     if config.engine == "local" and settings.transcode and not can_write(settings.transcode):
         yield Problem(why_not(settings.transcode), key="options.Transcode")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from prefect import task
 from prefect.states import Failed
 
-from deidflow.tasks.core.errors import DeidflowError
-from deidflow.tasks.deletion import delete_sources
+from deidflow.tasks.core.errors import DeidflowError, Interrupted
+from deidflow.tasks.deletion import delete_sources, deletion_is_due
 from deidflow.tasks.live import live_run
 from deidflow.tasks.reports import note_complete, publish_reports
 from deidflow.tasks.safe_errors import safely
@@ -33,7 +33,9 @@ def publish(run_dir: str) -> State[Any] | None:
         live.verdict = safely(publish_reports)(live.run, live.progress)
         if live.failure is None and safely(delete_sources)(live.run, live.progress):
             live.verdict = safely(publish_reports)(live.run, live.progress)
-        if live.failure is None and not live.run.stop.is_set():
+        if live.failure is None and live.run.stop.is_set() and deletion_is_due(live.run):
+            live.failure = Interrupted("the run was stopped")
+        if live.failure is None:  # told to stop or not: nothing is left to do
             safely(note_complete)(live.run)
     except DeidflowError as error:
         live.failure = live.failure or error

@@ -1,6 +1,7 @@
 """Connections to the Orthancs that a config names.
 
-Public names: ``destination_abilities``, ``connect``, ``source_server``, ``server_identity``, ``check_destination``.
+Public names: ``destination_abilities``, ``connect``, ``source_server``, ``server_identity``, ``check_destination``,
+``writes_to_source``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.core.locks import server_names
 from deidflow.tasks.orthanc.abilities import read_abilities
 from deidflow.tasks.orthanc.client import OrthancClient
 from deidflow.tasks.orthanc.errors import ReadOnlyServer
@@ -88,3 +90,21 @@ def destination_abilities(config: Config) -> ServerAbilities | None:
         return None
     with connect(config.destination.orthanc, config.orthanc, warn=False) as client:
         return read_abilities(client, read_server(client))
+
+
+def writes_to_source(config: Config) -> bool:
+    """Whether results go to the Orthanc that the originals are on, whatever the two addresses are.
+
+    Before 1.11.1 servers do not tell who they are: then they are one where their addresses lead to one place.
+    """
+    if config.source.orthanc is None:
+        return False
+    if config.engine == "orthanc":
+        return True
+    if config.destination is None or config.destination.orthanc is None:
+        return False
+    source, destination = (
+        server_names(url, server_identity(url, config.orthanc))
+        for url in (config.source.orthanc, config.destination.orthanc)
+    )
+    return not source.isdisjoint(destination)

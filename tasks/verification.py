@@ -123,6 +123,7 @@ def _verify_content(run: Run, wanted: str, findings: Findings, progress: Progres
             destination="" if remote is not None else str(destination_folder(run.config)),
             full=full,
             hardening=run.config.hardening,
+            given_values=run.config.engine == "orthanc",
             uid_map=uid_map,
             remote_source=place_of(run.config, run.config.source.orthanc),
             remote_results=remote,

@@ -1,7 +1,7 @@
 """The real command on real files.
 
-Public names: ``Job``, ``Running``, ``Finished``, ``COMMAND_S``, ``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``,
-``instance_lines``.
+Public names: ``Job``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``DEMO_DATA``, ``KEY``, ``read_csv``,
+``files_of``, ``instance_lines``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 COMMAND_S = 150.0
 """A command that takes longer hangs. Prefect's client asks a server that is lost again for a minute."""
+
+STOP_S = 15.0
+"""What a command may take that was told to stop: 5 s on a free machine, more on one with other work for all its cores.
+What used to go wrong took half a minute and more."""
 
 DEMO_DATA = Path(__file__).parents[1] / "configs" / "demo-data"
 KEY = "00112233445566778899aabbccddeeff" * 2

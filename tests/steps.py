@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from deidflow.tasks.changed_sources import take_again
 from deidflow.tasks.chunks import apply_chunk, open_chunks, reset_unfinished
 from deidflow.tasks.core.report_files import write_reports
 from deidflow.tasks.deletion import delete_sources
 from deidflow.tasks.engines import open_engine
-from deidflow.tasks.freeze import find_again, prepare, take_again
+from deidflow.tasks.freeze import find_again, prepare
 from deidflow.tasks.progress import make_progress
 from deidflow.tasks.run_folder import Run, create_run
 from deidflow.tasks.settings import load_config

@@ -3,7 +3,7 @@
 The folder itself may be named by a link; below it every step is taken from the folder that was opened before, and a
 link on the way, or in the place of the file, is refused (POSIX openat with O_NOFOLLOW).
 
-Public names: ``open_folder``, ``open_plain_file``, ``delete_plain_file``, ``NotPlainFileError``.
+Public names: ``open_folder``, ``open_plain_file``, ``delete_plain_file``.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.plain_files import NotPlainError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STEP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO would wait for a writer
 _LINKS: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
-
-
-class NotPlainFileError(OSError):
-    """A link, pipe, socket or device stands in the place of the file, or a link on the way to it."""
 
 
 @contextlib.contextmanager
@@ -37,7 +35,7 @@ def open_folder(root: str | bytes, path: bytes = b"", *, make: bool = False) -> 
 
     Raises:
         FileNotFoundError: It is not there.
-        NotPlainFileError: On the way stands a link, or something that is no folder.
+        NotPlainError: On the way stands a link, or something that is no folder.
         OSError: It cannot be opened or made.
 
     """
@@ -54,7 +52,7 @@ def open_folder(root: str | bytes, path: bytes = b"", *, make: bool = False) -> 
 
 def _step(descriptor: int, name: bytes, *, make: bool) -> int:
     if name in (b"", b".", b".."):
-        raise NotPlainFileError(errno.ELOOP, "a step that leads out of the folder")
+        raise NotPlainError
     try:
         return os.open(name, _STEP, dir_fd=descriptor)
     except FileNotFoundError:
@@ -72,7 +70,7 @@ def open_plain_file(folder: int, name: bytes) -> int:
 
     Raises:
         FileNotFoundError: It is not there, or a folder is.
-        NotPlainFileError: A link, pipe, socket or device is.
+        NotPlainError: A link, pipe, socket or device is.
         OSError: It cannot be opened.
 
     """
@@ -86,7 +84,7 @@ def open_plain_file(folder: int, name: bytes) -> int:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise FileNotFoundError(errno.ENOENT, "a folder, no file")
-    raise NotPlainFileError(errno.ELOOP, "no plain file")
+    raise NotPlainError
 
 
 def delete_plain_file(folder: int, name: bytes, descriptor: int) -> bool:
@@ -115,5 +113,5 @@ def delete_plain_file(folder: int, name: bytes, descriptor: int) -> bool:
 
 def _plain_error(error: OSError) -> OSError:
     if error.errno in _LINKS:
-        return NotPlainFileError(error.errno, "no plain file or folder")
+        return NotPlainError()
     return error

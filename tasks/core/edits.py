@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.private_tags import is_private_number
 from deidflow.tasks.core.tags import Path, TagSyntaxError, describe_tag, dictionary_vr, parse_path, parse_tag
 
 if TYPE_CHECKING:
@@ -51,6 +52,14 @@ class Edits:
         yield from self.replace
         yield from self.remove
         yield from self.keep
+
+    def private_numbers(self) -> list[Path]:
+        """Return the paths with a private element in plain numbers, which another creator may own in another file."""
+        return [
+            path
+            for path in dict.fromkeys(self.paths())
+            if any(is_private_number(tag) for tag in (path.tag, *(parent for parent, _ in path.parents)))
+        ]
 
     def normalized(self) -> Edits:
         """Return the same edits with each tag in one list only, in ascending order.

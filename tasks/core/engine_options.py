@@ -1,6 +1,6 @@
 """Options that an engine does not read: refused, so that nobody takes them for done.
 
-Public names: ``options_without_effect``, ``check_request_on_local_engine``.
+Public names: ``options_without_effect``, ``check_request_on_local_engine``, ``names_by_creator``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from deidflow.tasks.core.tags import ENCAPSULATED_DOCUMENT, PIXEL_DATA, Path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deidflow.tasks.core.edits import Edits
     from deidflow.tasks.core.request import Request, Settings
 
 _LOCAL: Final = (
@@ -39,6 +40,18 @@ def options_without_effect(settings: Settings, *, on_server: bool) -> Iterator[t
     for field, name, what in _LOCAL:
         if getattr(settings, field):
             yield name, f"has no effect with engine: local: it {what}; leave it out"
+
+
+def names_by_creator(edits: Edits) -> Iterator[tuple[str, str]]:
+    """Yield the entries that no Orthanc reads, since they name a private creator: the member, and what is wrong."""
+    for member, paths in (("Replace", edits.replace), ("Remove", edits.remove), ("Keep", edits.keep)):
+        for path in paths:
+            if path.names_creator:
+                text = (
+                    f"{path.describe()} names a private creator, which no Orthanc reads; use engine: local with "
+                    "source.orthanc and destination.orthanc, or the plain number"
+                )
+                yield member, text
 
 
 def check_request_on_local_engine(request: Request) -> Iterator[tuple[str, str]]:

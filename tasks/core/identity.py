@@ -2,8 +2,8 @@
 
 Knowing them before anything is written lets the planner find collisions, and lets chunks be cut anywhere.
 
-Public names: ``new_identifiers``, ``new_parents``, ``sop_instance_uids``, ``new_patient_name``, ``as_stored_text``,
-``as_stored_uid``.
+Public names: ``new_identifiers``, ``fixed_identifiers``, ``new_parents``, ``sop_instance_uids``, ``new_patient_name``,
+``as_stored_text``, ``as_stored_uid``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PATIENT_NAME_PREFIX: Final = "Anonymized^"
 _NAME_CHARACTERS: Final = 8
+_UPPERMOST_FIRST: Final = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
 _PATHS: Final = {tag: Path((), tag) for tag in IDENTIFIERS}
 
 
@@ -63,6 +64,26 @@ def new_identifiers(original: DicomIdentifiers, request: Request, pseudonyms: Ps
     """
     parents = new_parents(*original[:3], request, pseudonyms)
     return DicomIdentifiers(*parents, sop_instance_uids(request, pseudonyms)(original.sop_instance_uid))
+
+
+def fixed_identifiers(original: DicomIdentifiers, request: Request) -> DicomIdentifiers | None:
+    """Return the identifiers of the result of one instance where the request fixes all four, None where it does not.
+
+    They are the same by whichever engine, since nothing of them is generated.
+
+    Args:
+        original: As decoded from the source.
+        request: The effective options of the row.
+
+    """
+    levels = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
+    found = [
+        _given(tag, level, value, request) for tag, level, value in zip(_UPPERMOST_FIRST, levels, original, strict=True)
+    ]
+    if found[0] is None and request.operation is Operation.MODIFY:
+        found[0] = original.patient_id
+    fixed = [value for value in found if value is not None]
+    return DicomIdentifiers(*fixed) if len(fixed) == len(found) else None
 
 
 def new_parents(

@@ -5,7 +5,7 @@ no file behind; where a file system locks only what is open for writing (NFS), i
 lock. That of an Orthanc is a small file in a folder of this user: a run on another machine, or of another user, does
 not see it. Then both work, and neither touches what the other made.
 
-Public names: ``lock_folder``, ``lock_server``.
+Public names: ``lock_folder``, ``lock_server``, ``server_names``.
 """
 
 from __future__ import annotations
@@ -79,12 +79,22 @@ def lock_server(url: str, identity: str = "") -> Iterator[None]:
         Unusable: Another process holds it, or there is no safe place for locks.
 
     """
-    names = [*_addresses(url), *([f"identity {identity}"] if identity else [])]
     folder = _lock_folder()
     with contextlib.ExitStack() as held:
-        for name in sorted(sha256(name.encode()).hexdigest()[:16] for name in names):
+        for name in sorted(sha256(name.encode()).hexdigest()[:16] for name in server_names(url, identity)):
             held.enter_context(_held(folder / f"{name}.lock", "the Orthanc that is written to"))
         yield
+
+
+def server_names(url: str, identity: str = "") -> frozenset[str]:
+    """Return what a server is known by: two that have one of these in common are one.
+
+    Args:
+        url: Its address.
+        identity: ``DatabaseServerIdentifier`` of the server, "" when it has none (before 1.11.1).
+
+    """
+    return frozenset([*_addresses(url), *([f"identity {identity}"] if identity else [])])
 
 
 def _addresses(url: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from deidflow.tasks.core.private_tags import split_outside_quotes
 from deidflow.tasks.core.tags import TagSyntaxError, parse_path
 from deidflow.tasks.core.yaml_lines import read_yaml_value
 
@@ -27,7 +28,8 @@ def apply_override(data: dict[str, Any], text: str) -> str:
         ValueError: There is no ``=``, or the value is no YAML; the message does not repeat the value.
 
     """
-    key, separator, value = text.partition("=")
+    key, *values = split_outside_quotes(text, "=") if text.startswith(_REPLACE) else text.split("=", 1)
+    separator, value = bool(values), text[len(key) + 1 :]
     key = key.strip()
     if not separator or not key:
         raise ValueError("is written --set KEY=VALUE, as in --set execution.chunk_size=50")

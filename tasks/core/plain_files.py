@@ -1,5 +1,7 @@
 """Reading files that are to be plain ones: a pipe would be waited for, a device never ends.
 
+Those that the user names by their path, links followed; files of a source or destination are opened in ``beneath``.
+
 Public names: ``read_plain_file``, ``NotPlainError``, ``trouble_with``.
 """
 
@@ -19,7 +21,7 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
 
 
 class NotPlainError(OSError):
-    """There is something at this path, and it is no plain file."""
+    """There is something at this path, or on the way to it, that is neither a plain file nor a folder to go through."""
 
     def __init__(self) -> None:
         super().__init__(errno.EINVAL, "must be a plain file, not a folder, pipe or device")

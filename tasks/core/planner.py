@@ -17,6 +17,7 @@ from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.given_identifiers import GivenIdentifiers
 from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, orthanc_id
 from deidflow.tasks.core.identity import new_parents, sop_instance_uids
+from deidflow.tasks.core.in_place import check_in_place
 from deidflow.tasks.core.ledger import PLAN_INDEXES, ROW_INDEXES
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from deidflow.tasks.core.plan_checks import (
@@ -68,6 +69,7 @@ class PlanOptions:
             processes all chunks share.
         skip_invalid: Rows with problems get the outcome ``invalid`` instead of stopping everything.
         server: The Orthanc that is the engine, None for the local engine.
+        writes_to_source: Whether results go to the server that the originals are on, by whatever engine.
 
     """
 
@@ -79,6 +81,7 @@ class PlanOptions:
     few_chunks: bool = False
     skip_invalid: bool = False
     server: ServerAbilities | None = None
+    writes_to_source: bool = False
 
 
 def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> list[Problem]:
@@ -116,6 +119,8 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         ledger.create_indexes(ROW_INDEXES)
         _compute_targets(ledger, requests, options)
         found += _set_aside(ledger, list(check_identity_given_back(ledger, requests)), options.manifest_name)
+        if options.writes_to_source:
+            found += _set_aside(ledger, list(check_in_place(ledger)), options.manifest_name)
         merges = list(check_merges(ledger, requests, allow_merge=options.allow_merge))
         found += _set_aside(ledger, merges, options.manifest_name)
         found.sort(key=lambda problem: problem.line)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.edits import Edits, ValueFormError, merge, parse_path_list, parse_value
 from deidflow.tasks.core.manifest_columns import KEEP, OPERATION, REMOVE, Columns, EditColumn
+from deidflow.tasks.core.private_tags import split_outside_quotes
 from deidflow.tasks.core.request import Operation, Request, Settings, request_faults
 from deidflow.tasks.core.tags import Path, TagSyntaxError, describe_tag, dictionary_vr
 from deidflow.tasks.core.templates import EmptyCell, Template, parse_template
@@ -92,7 +93,7 @@ class _OwnEdits:
     def read_list(self, cell: str, header: str) -> tuple[Path, ...]:
         """Read a cell of the column Remove or Keep."""
         paths: dict[Path, None] = {}
-        for number, (text, parsed) in enumerate(parse_path_list(cell.split(";")), 1):
+        for number, (text, parsed) in enumerate(parse_path_list(split_outside_quotes(cell, ";")), 1):
             if not text.strip():
                 continue
             problem = str(parsed) if isinstance(parsed, TagSyntaxError) else check_path(parsed)

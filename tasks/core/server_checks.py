@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.engine_options import names_by_creator
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.plan_checks import Finding
 from deidflow.tasks.core.request import Operation
@@ -47,6 +48,7 @@ def check_request_on_server(request: Request, server: ServerAbilities) -> Iterat
     """Yield what a server would refuse, ignore or do otherwise than asked: the option to blame, and a text."""
     settings, version = request.settings, server.version
     here = shown(version)
+    yield from names_by_creator(request.edits)
     needed = _PROFILES.get(settings.dicom_version)
     if request.operation is Operation.ANONYMIZE and needed and version < needed:
         known = [

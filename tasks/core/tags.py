@@ -2,7 +2,7 @@
 
 Orthanc (1.9.4 on, ``DicomPath::Parse``) takes a keyword in its exact case, ``gggg,eeee``, ``gggg-eeee`` or
 ``ggggeeee``, the last three also in parentheses, and steps into sequences with ``Sequence[0].Tag`` and
-``Sequence[*].Tag``.
+``Sequence[*].Tag``. The local engine also takes private elements by their creator, see ``private_tags``.
 
 Public names: ``Path``, ``parse_tag``, ``parse_path``, ``format_tag``, ``describe_tag``, ``dictionary_vr``,
 ``is_private``, ``is_computed``, ``TagSyntaxError``, and the tags of the identifiers.
@@ -20,6 +20,14 @@ from pydicom.datadict import (  # type: ignore[attr-defined]  # the repeaters ar
     dictionary_VR,
     keyword_for_tag,
     tag_for_keyword,
+)
+
+from deidflow.tasks.core.private_tags import (
+    PrivateSyntaxError,
+    creator_of,
+    format_private,
+    parse_private,
+    split_outside_quotes,
 )
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
@@ -53,7 +61,7 @@ _REPEATING: Final = {
 """Keywords of repeating groups (overlays, curves) mean the first group, as for Orthanc: OverlayData is 6000,3000."""
 
 _MAX_INDEX_DIGITS: Final = 9
-_STEP = re.compile(r"(?P<tag>[^\[\]]+)(?:\[(?P<index>[^\[\]]*)\])?")
+_STEP = re.compile(r'(?P<tag>(?:[^\[\]"]|"[^"]*")+)(?:\[(?P<index>[^\[\]]*)\])?')
 """One step without blanks around it; blanks inside are taken off later, since matching them takes time without end."""
 
 
@@ -67,7 +75,7 @@ class Path:
 
     Attributes:
         parents: The sequences on the way, outermost first, each with the item's index from 0, or -1 for ``[*]``.
-        tag: The element itself, as a number (0x00100010).
+        tag: The element itself, as a number (0x00100010); one named by its creator as ``private_tags`` has it.
 
     """
 
@@ -84,6 +92,11 @@ class Path:
         """Whether the element stands inside a sequence item."""
         return bool(self.parents)
 
+    @property
+    def names_creator(self) -> bool:
+        """Whether a step is a private element named by its creator, so that each dataset tells its own number."""
+        return any(creator_of(tag) for tag in (self.tag, *(parent for parent, _ in self.parents)))
+
     def describe(self) -> str:
         """Return the text with keywords where the dictionary has them, for people."""
         steps = [f"{describe_tag(tag)}[{'*' if index < 0 else index}]" for tag, index in self.parents]
@@ -96,12 +109,14 @@ def format_tag(tag: int) -> str:
     >>> format_tag(0x0010_0020)
     '0010,0020'
     """
+    if creator_of(tag):
+        return format_private(tag)
     return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
 
 
 def describe_tag(tag: int) -> str:
     """Return the keyword, or ``gggg,eeee`` for tags that the dictionary lacks."""
-    return keyword_for_tag(tag) or format_tag(tag)
+    return format_private(tag) if creator_of(tag) else keyword_for_tag(tag) or format_tag(tag)
 
 
 def is_private(tag: int) -> bool:
@@ -166,7 +181,8 @@ def parse_path(text: str) -> Path:
     """Read a tag or a path into sequences.
 
     Args:
-        text: ``PatientID``, ``RequestAttributesSequence[*].ScheduledProcedureStepID``, ``0008,1032[0].0008,0100``.
+        text: ``PatientID``, ``RequestAttributesSequence[*].ScheduledProcedureStepID``, ``0008,1032[0].0008,0100``,
+            ``0029,"SIEMENS CSA HEADER",10``.
 
     Returns:
         The path; equal for all spellings of the same element.
@@ -175,13 +191,13 @@ def parse_path(text: str) -> Path:
         TagSyntaxError: A step is no tag, a sequence has no index, or the last element has one.
 
     """
-    steps = [_STEP.fullmatch(step.strip()) for step in text.split(".")]
+    steps = [_STEP.fullmatch(step.strip()) for step in split_outside_quotes(text, ".")]
     parsed: list[tuple[int, int | None]] = []
     for step in steps:
         if step is None:
             message = "bad path; it looks like SequenceKeyword[0].Keyword or SequenceKeyword[*].Keyword"
             raise TagSyntaxError(message)
-        parsed.append((parse_tag(step["tag"]), _parse_index(step["index"])))
+        parsed.append((_parse_step(step["tag"]), _parse_index(step["index"])))
     *parents, (tag, last_index) = parsed
     if last_index is not None:
         message = "the last element of a path has no index: an item itself cannot be named"
@@ -193,6 +209,14 @@ def parse_path(text: str) -> Path:
             raise TagSyntaxError(message)
         checked.append((parent, index))
     return Path(tuple(checked), tag)
+
+
+def _parse_step(text: str) -> int:
+    try:
+        private = parse_private(text)
+    except PrivateSyntaxError as error:
+        raise TagSyntaxError(str(error)) from None
+    return parse_tag(text) if private is None else private
 
 
 def _parse_index(text: str | None) -> int | None:

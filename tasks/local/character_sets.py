@@ -3,7 +3,7 @@
 Orthanc (1.10.1 to 1.13.0) drops characters that the set lacks; here they are an error of the instance.
 Source: DICOM PS3.3 C.12.1.1.2 (defined terms), PS3.5 section 6.1 (edition 2026c); codecs by pydicom.
 
-Public names: ``CharacterSet``, ``character_set``, ``DEFAULT``.
+Public names: ``CharacterSet``, ``character_set``, ``given_character_set``, ``DEFAULT``.
 """
 
 from __future__ import annotations
@@ -137,3 +137,8 @@ def _character_set(raw: bytes) -> CharacterSet:
 
 
 DEFAULT: Final = _character_set(b"")
+
+
+def given_character_set(value: object) -> CharacterSet:
+    """Return what a new value of SpecificCharacterSet declares; items declare nothing."""
+    return character_set(value.encode("ascii", "replace") if isinstance(value, str) else b"")

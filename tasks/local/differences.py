@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from deidflow.tasks.core.private_tags import creator_element, is_private_number, private_tag
 from deidflow.tasks.core.tags import (
     DEIDENTIFICATION_METHOD,
     IDENTIFIERS,
     PATIENT_ID,
     PATIENT_IDENTITY_REMOVED,
     PATIENT_NAME,
+    SPECIFIC_CHARACTER_SET,
     Path,
     describe_tag,
     format_tag,
 )
 from deidflow.tasks.local.actions import Action
+from deidflow.tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from deidflow.tasks.local.private_blocks import private_blocks
 from deidflow.tasks.local.source_file import SourceFile
 
 if TYPE_CHECKING:
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.elements import Element
     from deidflow.tasks.local.rules import Rules
 
-    Found = dict[Path, tuple[str, int, bytes]]
+    Found = dict[Path, tuple[str, int, bytes, Path]]
+    """VR, length, first bytes, and the path with private elements by their creators."""
 
 _SHOWN_BYTES = 40
 
@@ -77,20 +82,20 @@ def differences(source: SourceFile, result: bytes, rules: Rules) -> list[Differe
         rules: What edited it.
 
     """
-    before: Found = dict(_walk(source, source.scan(), ()))
+    before: Found = dict(_walk(source, source.scan(), Path((), 0), Path((), 0), DEFAULT))
     with SourceFile.of_bytes(result) as edited:
-        after: Found = dict(_walk(edited, edited.scan(), ()))
+        after: Found = dict(_walk(edited, edited.scan(), Path((), 0), Path((), 0), DEFAULT))
     rows = []
     for path in sorted(before.keys() | after.keys(), key=_order):
         old, new = before.get(path), after.get(path)
         if new is None and any(above not in after for above in _above(path)):
             continue  # gone with the sequence that held it, which has its own line
-        vr = (old or new or ("", 0, b""))[0]
+        vr, _, _, spelled = old or new or ("", 0, b"", path)
         rows.append(
             Difference(
                 path,
                 vr,
-                _rule(path, old, new, rules),
+                _rule(path, spelled, old, new, rules),
                 old[1] if old else None,
                 new[1] if new else None,
                 _shown(old),
@@ -101,13 +106,26 @@ def differences(source: SourceFile, result: bytes, rules: Rules) -> list[Differe
 
 
 def _walk(
-    source: SourceFile, elements: list[Element], parents: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[Path, tuple[str, int, bytes]]]:
+    source: SourceFile, elements: list[Element], above: Path, spelled_above: Path, charset: CharacterSet
+) -> Iterator[tuple[Path, tuple[str, int, bytes, Path]]]:
+    for tag, _, _, value, end, _ in elements:
+        if tag == SPECIFIC_CHARACTER_SET:
+            charset = character_set(source.read(value, end))
+    creators = {
+        group << 16 | block: creator
+        for (group, creator), blocks in private_blocks(elements, source.read, charset).items()
+        for block in blocks
+    }
     for tag, vr, _, value, end, sequence in elements:
-        yield Path(parents, tag), (vr, end - value, source.read(value, min(end, value + _SHOWN_BYTES)))
+        creator = creators.get(creator_element(tag), "") if is_private_number(tag) else ""
+        name = private_tag(tag, creator) if creator else tag
+        spelled = Path(spelled_above.parents, name)
+        yield Path(above.parents, tag), (vr, end - value, source.read(value, min(end, value + _SHOWN_BYTES)), spelled)
         if sequence is not None:
             for index, item in enumerate(sequence[1]):
-                yield from _walk(source, item[4], (*parents, (tag, index)))
+                inside = Path((*above.parents, (tag, index)), 0)
+                spelled_inside = Path((*spelled_above.parents, (name, index)), 0)
+                yield from _walk(source, item[4], inside, spelled_inside, charset)
 
 
 def _order(path: Path) -> tuple[int, ...]:
@@ -119,7 +137,7 @@ def _above(path: Path) -> Iterator[Path]:
         yield Path(path.parents[:count], tag)
 
 
-def _shown(found: tuple[str, int, bytes] | None) -> str:
+def _shown(found: tuple[str, int, bytes, Path] | None) -> str:
     if found is None:
         return ""
     text = found[2].decode("latin-1").rstrip(" \0")
@@ -127,16 +145,16 @@ def _shown(found: tuple[str, int, bytes] | None) -> str:
 
 
 def _rule(  # noqa: PLR0911 (a decision list)
-    path: Path, old: object, new: object, rules: Rules
+    path: Path, spelled: Path, old: object, new: object, rules: Rules
 ) -> str:
-    named = _named_by_request(path, rules)
+    named = _named_by_request(path, spelled, rules)
     if named:
         return named
     actions = rules.nested if path.is_nested else rules.top
     action = actions.get(path.tag)
     if action is None:
         action = rules.default_action(path.tag, nested=path.is_nested)
-        if action is Action.DROP:
+        if action is Action.DROP and new is None:
             return "private elements" if path.tag & 0x10000 else "hardening: curves and overlays"
     if path.tag in (PATIENT_IDENTITY_REMOVED, DEIDENTIFICATION_METHOD) and not path.is_nested and rules.anonymizes:
         return "mark of de-identification"
@@ -151,22 +169,26 @@ def _rule(  # noqa: PLR0911 (a decision list)
     return "length mended"
 
 
-def _named_by_request(path: Path, rules: Rules) -> str:
+def _named_by_request(path: Path, spelled: Path, rules: Rules) -> str:
     edits = rules.request.edits
     for name, paths in (("Keep", edits.keep), ("Replace", edits.replace), ("Remove", edits.remove)):
-        if any(_matches(known, path) for known in paths):
+        if any(_matches(known, path, spelled) for known in paths):
             return name
-        if name == "Replace" and any(_matches(known, above) for above in _above(path) for known in paths):
+        above = zip(_above(path), _above(spelled), strict=True) if name == "Replace" else ()
+        if any(_matches(known, *one) for one in above for known in paths):
             return name
-    if any(not known.is_nested and known.tag == path.tag for known in edits.remove) and rules.anonymizes:
+    tags = (path.tag, spelled.tag)
+    if any(not known.is_nested and known.tag in tags for known in edits.remove) and rules.anonymizes:
         return "Remove (at every depth)"
     return ""
 
 
-def _matches(known: Path, path: Path) -> bool:
-    if known.tag != path.tag or len(known.parents) != len(path.parents):
+def _matches(known: Path, path: Path, spelled: Path) -> bool:
+    if known.tag not in (path.tag, spelled.tag) or len(known.parents) != len(path.parents):
         return False
     return all(
-        tag == here and index in (-1, number)
-        for (tag, index), (here, number) in zip(known.parents, path.parents, strict=True)
+        tag in (here, spelled_here) and index in (-1, number)
+        for (tag, index), (here, number), (spelled_here, _) in zip(
+            known.parents, path.parents, spelled.parents, strict=True
+        )
     )

@@ -21,12 +21,12 @@ from deidflow.tasks.core.tags import (
     describe_tag,
 )
 from deidflow.tasks.local.actions import Action
-from deidflow.tasks.local.character_sets import DEFAULT, CharacterSet, character_set
+from deidflow.tasks.local.character_sets import DEFAULT, CharacterSet, character_set, given_character_set
 from deidflow.tasks.local.encoding import ITEM, MAX_SHORT_LENGTH, UNDEFINED, Encoding, element_header
 from deidflow.tasks.local.given_items import treated_items, values_of_paths
 from deidflow.tasks.local.identity import keeps_identity, with_earlier_methods
 from deidflow.tasks.local.parts import Output, parts_size
-from deidflow.tasks.local.rules import step_into
+from deidflow.tasks.local.path_nodes import step_into
 from deidflow.tasks.local.values import NUMBER_VRS, choose_vr, encode_element, encode_value
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.edits import Value
     from deidflow.tasks.local.elements import Element, Item
     from deidflow.tasks.local.parts import Part
-    from deidflow.tasks.local.rules import PathNode, Rules
+    from deidflow.tasks.local.path_nodes import PathNode
+    from deidflow.tasks.local.rules import Rules
     from deidflow.tasks.local.source_file import SourceFile
     from deidflow.tasks.local.subject import Subject
 
@@ -129,13 +130,16 @@ class Editor:
         charset = self._charset_of(elements) or DEFAULT
         if rules.sets_character_set:
             self._old_charset = charset
-            charset = _given_charset(rules.values.get(SPECIFIC_CHARACTER_SET, ""))
-        nodes = (rules.paths,) if rules.paths else ()
+            charset = given_character_set(rules.values.get(SPECIFIC_CHARACTER_SET, ""))
+        paths = (rules.paths,) if rules.paths else ()
+        nodes = rules.read_paths(paths, elements, self._source.read, self._old_charset or charset)
         new_values: dict[int, Value] = dict(rules.values)
         for tag in rules.given_sequences:
             items = rules.values[tag]
             if isinstance(items, tuple):
                 new_values[tag] = treated_items(tag, items, rules, self._subject, nodes)
+        for node in nodes:
+            new_values.update(node.replace)  # at top level only what is named by a private creator
         new_values.update(self.changed)
         if rules.claims_identity_removed and keeps_identity(self._source, elements, rules, self._subject, charset):
             new_values[PATIENT_IDENTITY_REMOVED] = "NO"
@@ -333,8 +337,10 @@ class Editor:
         encoding, items = sequence
         written = Output()
         for index, item in enumerate(items):
-            inside = place._replace(nodes=step_into(place.nodes, tag, index)) if place.nodes else place
-            self._item(written, item, encoding, inside)
+            nodes = step_into(place.nodes, tag, index) if place.nodes else ()
+            if not place.shielded:
+                nodes += self._rules.everywhere
+            self._item(written, item, encoding, place._replace(nodes=nodes))
         items_end = items[-1][3] if items else value
         if written.parts == [(value, items_end)] or not items:
             output.span(start, end)
@@ -350,20 +356,21 @@ class Editor:
     def _item(self, written: Output, item: Item, encoding: Encoding, place: _Place) -> None:
         """Write an item, its length mended where it is defined."""
         start, content, stop, end, elements = item
-        charset, nodes = place.charset, place.nodes
+        charset, above = place.charset, self._old_charset
+        declared = self._charset_of(elements)
+        old_charset = declared or above or charset
+        nodes = self._rules.read_paths(place.nodes, elements, self._source.read, old_charset)
         new_values = values_of_paths(nodes) if nodes else {}
         actions = self._rules.shielded if place.shielded else self._rules.nested
         if not self._rules.anonymizes and not any(node.remove or node.replace for node in nodes):
             actions = {}  # modify leaves an item alone in which no path ends
-        above = self._old_charset
-        declared = self._charset_of(elements)
-        old_charset = declared or above or charset
         if SPECIFIC_CHARACTER_SET in new_values:
-            charset = _given_charset(new_values[SPECIFIC_CHARACTER_SET])
+            charset = given_character_set(new_values[SPECIFIC_CHARACTER_SET])
         elif not any(SPECIFIC_CHARACTER_SET in node.remove for node in nodes):
             charset = declared or charset
         self._old_charset = old_charset if old_charset != charset else None
-        inner = self._dataset(elements, encoding, place._replace(charset=charset), new_values, actions).parts
+        place = place._replace(charset=charset, nodes=nodes)
+        inner = self._dataset(elements, encoding, place, new_values, actions).parts
         self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):
             written.span(start, end)
@@ -390,7 +397,3 @@ def _finished(
     if output.group >= 0:
         output.close_group(source_end, encoding)
     return output
-
-
-def _given_charset(value: Value) -> CharacterSet:
-    return character_set(value.encode("ascii", "replace") if isinstance(value, str) else b"")

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.tags import dictionary_vr
 from deidflow.tasks.local.actions import Action
-from deidflow.tasks.local.rules import step_into
+from deidflow.tasks.local.path_nodes import step_into
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.edits import Item, Value
-    from deidflow.tasks.local.rules import PathNode, Rules
+    from deidflow.tasks.local.path_nodes import PathNode
+    from deidflow.tasks.local.rules import Rules
     from deidflow.tasks.local.subject import Subject
 
 

@@ -3,7 +3,7 @@
 What Orthanc does is in reference 2.2 (order), 3.1 to 3.3 (anonymization); where deidflow decides otherwise (PatientName
 and PatientID, hardening, references to kept and replaced UIDs) see ``docs/parity.md``.
 
-Public names: ``Rules``, ``compile_rules``, ``PathNode``, ``step_into``.
+Public names: ``Rules``, ``compile_rules``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.private_tags import creator_of, in_block, is_private_number
 from deidflow.tasks.core.request import Operation
 from deidflow.tasks.core.tags import (
     DATA_SET_TRAILING_PADDING,
@@ -33,12 +34,18 @@ from deidflow.tasks.local.actions import Action
 from deidflow.tasks.local.character_sets import character_set
 from deidflow.tasks.local.embedded_documents import with_document
 from deidflow.tasks.local.encoding import EXPLICIT_LITTLE
+from deidflow.tasks.local.path_nodes import PathNode
+from deidflow.tasks.local.private_blocks import with_plain_tags
 from deidflow.tasks.local.profiles import load_profile
 from deidflow.tasks.local.values import encode_element
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from deidflow.tasks.core.edits import Value
     from deidflow.tasks.core.request import Request
+    from deidflow.tasks.local.character_sets import CharacterSet
+    from deidflow.tasks.local.elements import Element, Read
 
 REFERENCED_UIDS: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID})
 """UIDs whose kept or replaced values are known to the whole run, so that references to them follow."""
@@ -46,39 +53,6 @@ REFERENCED_UIDS: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP
 _FIRST_CURVE_GROUP: Final = 0x5000
 _FIRST_OVERLAY_GROUP: Final = 0x6000
 _OVERLAY_ELEMENTS: Final = frozenset({0x3000, 0x4000})
-
-
-@dataclass(slots=True)
-class PathNode:
-    """One step of the paths that a request names, merged into a tree.
-
-    Attributes:
-        children: By sequence tag: item index (-1 for all) and the node inside.
-        keep: Elements to protect here.
-        remove: Elements to drop here.
-        replace: Elements to write here, also when they are absent.
-
-    """
-
-    children: dict[int, list[tuple[int, PathNode]]] = field(default_factory=dict)
-    keep: set[int] = field(default_factory=set)
-    remove: set[int] = field(default_factory=set)
-    replace: dict[int, Value] = field(default_factory=dict)
-
-    def step(self, parents: tuple[tuple[int, int], ...]) -> PathNode:
-        """Return the node at the end of the steps, making what is missing."""
-        node = self
-        for tag, index in parents:
-            branches = node.children.setdefault(tag, [])
-            for known, child in branches:
-                if known == index:
-                    node = child
-                    break
-            else:
-                child = PathNode()
-                branches.append((index, child))
-                node = child
-        return node
 
 
 @dataclass(slots=True)
@@ -99,9 +73,11 @@ class Rules:
         visits_items: Whether items are looked into even where no path leads.
         given_identifiers: Identifiers in Replace: written even where they are absent or equal already.
         given_sequences: Sequences in Replace with items, which are treated like those of the file.
-        paths: The nested paths of the request, or None.
+        paths: The nested paths of the request, and those at top level that name a creator; or None.
         problem: A value that no file takes; Orthanc fails each instance, also where the value would not be written.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
+        names_creators: Whether a path depends on the private creators of a dataset, so that each one is asked.
+        everywhere: Anonymize: elements named by creator that are removed at every depth, as plain tags are.
         added_method: What DeidentificationMethod gets beside the values of earlier steps; "" when the request names it.
         claims_identity_removed: Whether PatientIdentityRemoved is for the engine to say.
 
@@ -122,6 +98,8 @@ class Rules:
     paths: PathNode | None = None
     problem: InstanceFailed | None = None
     sets_character_set: bool = False
+    names_creators: bool = False
+    everywhere: tuple[PathNode, ...] = ()
     added_method: str = ""
     claims_identity_removed: bool = False
 
@@ -129,6 +107,12 @@ class Rules:
     def anonymizes(self) -> bool:
         """Whether the request is a de-identification."""
         return self.request.operation is Operation.ANONYMIZE
+
+    def read_paths(
+        self, nodes: tuple[PathNode, ...], elements: Collection[Element], read: Read, charset: CharacterSet
+    ) -> tuple[PathNode, ...]:
+        """Return paths as they read in one dataset, whose private blocks are its own; see ``with_plain_tags``."""
+        return with_plain_tags(nodes, elements, read, charset) if self.names_creators and nodes else nodes
 
     def default_action(self, tag: int, *, nested: bool, shielded: bool = False) -> Action | None:
         """Return what happens to an element that no table names: private ones, curves and overlays."""
@@ -172,7 +156,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         )
     edits = request.edits
     for path in edits.remove:
-        if not path.is_nested:
+        if _is_plain_top(path):
             rules.top[path.tag] = Action.DROP
             rules.values.pop(path.tag, None)
             if rules.anonymizes:
@@ -180,11 +164,11 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
             if path.tag in rules.shielded:
                 rules.shielded[path.tag] = Action.DROP
     for path, value in edits.replace.items():
-        if not path.is_nested and not is_computed(path.tag):
+        if _is_plain_top(path) and not is_computed(path.tag):
             rules.top[path.tag] = Action.SET
             rules.values[path.tag] = value
     for path in edits.keep:
-        if not path.is_nested:
+        if _is_plain_top(path):
             rules.top[path.tag] = Action.KEEP
             rules.values.pop(path.tag, None)
     rules.given_identifiers = tuple(tag for tag in IDENTIFIERS if tag in rules.values)
@@ -194,6 +178,7 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
         rules.values.pop(tag, None)
     rules.given_sequences = tuple(tag for tag, value in rules.values.items() if value and isinstance(value, tuple))
     rules.paths = _compile_paths(request)
+    _name_creators(rules, doubts_numbers=hardening and rules.anonymizes and rules.drop_private_top)
     rules.problem = _problem_of_values(request)
     method = rules.values.get(DEIDENTIFICATION_METHOD)
     if rules.anonymizes and not _names(request, DEIDENTIFICATION_METHOD) and isinstance(method, str):
@@ -201,6 +186,32 @@ def compile_rules(request: Request, *, hardening: bool) -> Rules:
     rules.claims_identity_removed = rules.anonymizes and not _names(request, PATIENT_IDENTITY_REMOVED)
     rules.sets_character_set = rules.top.get(SPECIFIC_CHARACTER_SET) in (Action.SET, Action.DROP)
     return rules
+
+
+def _name_creators(rules: Rules, *, doubts_numbers: bool) -> None:
+    edits = rules.request.edits
+    rules.names_creators = any(path.names_creator for path in edits.paths())
+    at_any_depth = {path.tag for path in edits.remove if not path.is_nested and path.names_creator}
+    if rules.anonymizes and at_any_depth:
+        rules.everywhere = (PathNode(remove=at_any_depth),)
+    if doubts_numbers:
+        _doubt_numbers(rules)
+
+
+def _doubt_numbers(rules: Rules) -> None:
+    """Have each dataset asked whether a private element that is kept by its number is the one that was meant."""
+    numbers = {path.tag for path in rules.request.edits.keep if not path.is_nested and is_private_number(path.tag)}
+    if numbers:
+        for tag in numbers:
+            del rules.top[tag]
+        rules.paths = rules.paths or PathNode()
+        rules.paths.keep |= numbers
+        rules.names_creators = True
+
+
+def _is_plain_top(path: Path) -> bool:
+    """Whether an element's action at top level is the same in every file."""
+    return not path.is_nested and not path.names_creator
 
 
 def _names(request: Request, tag: int) -> bool:
@@ -252,28 +263,24 @@ def _compile_anonymize(request: Request, *, hardening: bool) -> Rules:
 def _compile_paths(request: Request) -> PathNode | None:
     root = PathNode()
     for path in request.edits.keep:
-        if path.is_nested:
+        if not _is_plain_top(path):
             root.step(path.parents).keep.add(path.tag)
     for path in request.edits.remove:
-        if path.is_nested:
+        if not _is_plain_top(path):
             root.step(path.parents).remove.add(path.tag)
     for path, value in request.edits.replace.items():
-        if path.is_nested and not is_computed(path.tag):
+        if not _is_plain_top(path) and not is_computed(path.tag):
             root.step(path.parents).replace[path.tag] = value
-    return root if root.children else None
+    return None if root == PathNode() else root
 
 
 def _problem_of_values(request: Request) -> InstanceFailed | None:
     charset = character_set(b"ISO_IR 192")
     for path, value in request.edits.replace.items():
-        if (path.is_nested or isinstance(value, tuple)) and not is_computed(path.tag):
+        if (not _is_plain_top(path) or isinstance(value, tuple)) and not is_computed(path.tag):
+            tag = in_block(path.tag, 0x10) if creator_of(path.tag) else path.tag
             try:
-                encode_element(path.tag, value, charset, EXPLICIT_LITTLE)
+                encode_element(tag, value, charset, EXPLICIT_LITTLE)
             except InstanceFailed as problem:
                 return problem
     return None
-
-
-def step_into(nodes: tuple[PathNode, ...], tag: int, index: int) -> tuple[PathNode, ...]:
-    """Return the nodes of the paths that lead into one item of a sequence."""
-    return tuple(child for node in nodes for known, child in node.children.get(tag, ()) if known in (-1, index))

@@ -193,6 +193,8 @@ class SharedHeaders:
         """Take note of an instance that was scanned and edited in full."""
         if source.layout.deflated or source.is_rewritten or self._rules.sets_character_set:
             return
+        if self._rules.names_creators:  # what a path means depends on elements that may lie anywhere
+            return
         header = _header(elements, source)
         if header is None:
             return

@@ -19,9 +19,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from urllib.parse import quote
 
-from deidflow.tasks.core.beneath import NotPlainFileError, open_folder, open_plain_file
+from deidflow.tasks.core.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.plain_files import NotPlainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -166,7 +167,7 @@ class FolderStore:
                     return self._resolve_conflict(result, folder, name)
                 os.rename(result.partial, name, dst_dir_fd=folder)
                 return None
-        except NotPlainFileError:
+        except NotPlainError:
             os.unlink(result.partial)  # noqa: PTH108
             text = "a link, or something else that is no folder, stands on the way to where the result belongs"
             return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
@@ -176,7 +177,7 @@ class FolderStore:
     def _resolve_conflict(self, result: StagedResult, folder: int, name: str) -> InstanceFailed | None:
         try:
             same = _same_content(result.partial, open_plain_file(folder, name.encode()))
-        except NotPlainFileError:
+        except NotPlainError:
             os.unlink(result.partial)  # noqa: PTH108
             text = "a link, or something else that is no plain file, stands where the result belongs"
             return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
@@ -211,7 +212,7 @@ class _OpenFolder:
         """Return the descriptor of a folder below the root, made when it is missing.
 
         Raises:
-            NotPlainFileError: A link or a file stands on the way.
+            NotPlainError: A link or a file stands on the way.
 
         """
         if path != self._path:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
-from deidflow.tasks.core.beneath import NotPlainFileError, open_folder, open_plain_file
+from deidflow.tasks.core.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.plain_files import NotPlainError
+from deidflow.tasks.core.private_tags import creator_of, in_block
 from deidflow.tasks.core.request import Operation, Request
 from deidflow.tasks.core.tags import (
     PATIENT_ID,
@@ -27,6 +29,7 @@ from deidflow.tasks.core.tags import (
     Path,
     describe_tag,
 )
+from deidflow.tasks.local.given_values import check_given_values
 from deidflow.tasks.local.index import read_index_entries
 from deidflow.tasks.local.jpip import inflatable
 from deidflow.tasks.local.processes import prepare_process
@@ -60,6 +63,7 @@ class VerifierSettings:
         destination: The destination folder.
         full: Read every result; otherwise only whether it is there with its identifiers.
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
+        given_values: Whether what Replace and Remove ask for is looked up, since a server wrote the results.
         uid_map: SQLite file of original and new UIDs of the run; "" when nothing was anonymized.
         remote_source: Read from instead of the source folder.
         remote_results: Read from instead of the destination folder.
@@ -69,6 +73,7 @@ class VerifierSettings:
     destination: str
     full: bool
     hardening: bool
+    given_values: bool = False
     uid_map: str = ""
     remote_source: Reader | None = None
     remote_results: Reader | None = None
@@ -167,7 +172,7 @@ class Verifier:
         try:
             with open_folder(self._settings.destination, above) as folder:
                 return os.fdopen(open_plain_file(folder, name), "rb")
-        except NotPlainFileError:
+        except NotPlainError:
             text = "a link or something else that is no plain file stands where the result belongs, or on the way to it"
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text) from None
         except FileNotFoundError:
@@ -218,6 +223,8 @@ class Verifier:
         source = dcmread(source_file, force=True, stop_before_pixels=True)
         result = dcmread(result_file, force=True, stop_before_pixels=True)
         _check_identifiers(result, expected.instance, _same_bytes(source, result))
+        if self._settings.given_values:
+            check_given_values(request, result)
         anonymized = request.operation is Operation.ANONYMIZE
         if anonymized and self._uids is not None:
             self._check_references(request, source, result)
@@ -242,10 +249,12 @@ class Verifier:
         """Every UID of the source that names something in this run must name what that became."""
         assert self._uids is not None  # noqa: S101 (the caller's condition)
         named = {path.tag for path in request.edits.paths()}
+        # Whichever block a creator has: the request changes these elements on purpose.
+        private = {in_block(tag, 0x10) for tag in named if creator_of(tag)}
         found = dict(_uids(result))
         for path, old in _uids(source):
             new = found.get(path)
-            if new is None or path[-1] in named or any(step in named for step in path[:-2:2]):
+            if new is None or any(tag in named or in_block(tag, 0x10) in private for tag in path[::2]):
                 continue
             # A list that became shorter, as Orthanc's do, lost what it named last.
             for before, after in zip_longest(old, new, fillvalue=""):

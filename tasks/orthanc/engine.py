@@ -30,6 +30,7 @@ from deidflow.tasks.orthanc.probe import probe
 from deidflow.tasks.orthanc.resources import still_there
 from deidflow.tasks.orthanc.restarted_jobs import possible_copies
 from deidflow.tasks.orthanc.settlement import CANCEL_S, Settlement
+from deidflow.tasks.orthanc.taken_places import taken_places
 from deidflow.tasks.orthanc.transcoding import not_converted
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class OrthancEngine:
         job = self._settlement.settle(call)
         if job is None:
             call = self._reduced(call, still_there(self._client, _ids(call)), record)
+            call = self._without_taken(call, record)
         else:
             call = self._reduced(call, memory.sent, record)
         if not call.instances:
@@ -167,6 +169,14 @@ class OrthancEngine:
         if gone:
             record([InstanceResult(one.id, Outcome.FAILED, ReasonCode.SOURCE_CHANGED, _GONE) for one in gone])
         return call._replace(instances=[instance for instance in call.instances if instance.orthanc_id in held])
+
+    def _without_taken(self, call: Call, record: Record) -> Call:
+        """Fail the instances whose results would take the place of objects that are not this call's."""
+        taken = taken_places(self._client, call)
+        text = "another object stands where the result belongs"
+        conflict = (Outcome.FAILED, ReasonCode.DESTINATION_CONFLICT, text)
+        record([InstanceResult(one.id, *conflict) for one in call.instances if one.orthanc_id in taken])
+        return call._replace(instances=[one for one in call.instances if one.orthanc_id not in taken])
 
     def _without_irreplaceable(self, call: Call, record: Record) -> Call:
         """Keep results whose originals are gone, and which could not be made again, with all of their patients."""

@@ -52,6 +52,14 @@ class Server:
         """Return the JSON of a GET."""
         return self._http.get(path).raise_for_status().json()
 
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Return the JSON that a POST is answered with."""
+        return self._http.post(path, json=body).raise_for_status().json()
+
+    def delete(self, path: str) -> None:
+        """Delete a resource."""
+        self._http.delete(path).raise_for_status()
+
     def upload(self, folder: Path) -> list[str]:
         """Upload every file of a folder; return the instances' identifiers."""
         names = []

@@ -200,3 +200,38 @@ def test_what_could_lose_the_only_copy_is_refused(job: Job, case: str) -> None:
     assert "KeepSource" in done.err
     assert "Traceback" not in done.err
     assert not (job.root / "runs").exists()
+
+
+@pytest.mark.parametrize("moment", ["before the edit", "before the verification", "before the deletion"])
+def test_a_corrected_upload_stays(job: Job, server: Server, tmp_path: Path, moment: str) -> None:
+    """One original is uploaded again with other content under its UIDs: it is never deleted, the others are."""
+    _fill(job, server, tmp_path / "made", 4, Shape(patients=1, studies_per_patient=1, series_per_study=1))
+    path = next(path for path in sorted((tmp_path / "made").rglob("*")) if path.is_file())
+    corrected = pydicom.dcmread(path)
+    corrected.ImageComments = "corrected"
+    (tmp_path / "corrected").mkdir()
+    corrected.save_as(tmp_path / "corrected" / "1")
+    originals, files = _held(server), Counter[str]()
+
+    def is_now(request: Request, _: Response | None) -> bool:
+        files["read"] += request.path.endswith("/file")
+        if moment == "before the edit":
+            return request.path == "/tools/bulk-anonymize"
+        if moment == "before the verification":
+            return request.path.endswith("/file")
+        return request.path == "/tools/bulk-content" and files["read"] >= 2 * len(originals)
+
+    with OrthancProxy(server.url) as proxy:
+        rule = proxy.add(Run(lambda: server.upload(tmp_path / "corrected"), before=True), is_now)
+        write(job, server, source={"orthanc": proxy.url}, options=DELETING)
+        done = job("run", "job.yaml", "--run-id", "corrected")
+    assert rule.hits
+
+    assert done.code in (0, 1), done.err
+    made = _crosswalk(job, "corrected")
+    left = originals & _held(server)
+    (name,) = (one for one in left if b"corrected" in server.element(one, "0020-4000"))
+    assert set(made.values()) <= _held(server)
+    assert originals - left <= set(made)
+    if moment == "before the deletion":
+        assert {name} == left

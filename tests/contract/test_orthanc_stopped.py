@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import PATIENTLY_S, write
+from tests.jobs import STOP_S
 
 if TYPE_CHECKING:
     from tests.contract.server import Server
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 COUNT: Final = 400
-STOP_S: Final = 5.0
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def filled(job: Job, server: Server) -> Server:
 
 
 def test_ctrl_c_cancels_the_job(job: Job, filled: Server) -> None:
-    """Exit code 130 within 5 s, no job goes on, and `resume` leaves every instance done once."""
+    """Exit code 130 within seconds, no job goes on, and `resume` leaves every instance done once."""
     process = job.start("run", "job.yaml", "--run-id", "stopped")
     filled.wait_for(COUNT + 20)
     stopped_at = time.monotonic()

@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("--orthanc", type=int, default=60, help="the same with a real Orthanc")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--injury", default="", help="this injury only")
+    parser.add_argument("--stops", action="store_true", help="stop runs that work, between first edit and last report")
     parser.add_argument("--only", default="", metavar="ENGINE:NUMBER", help="repeat one moment, as the table names it")
     options = parser.parse_args()
     # What runs in the background of a script ignores Ctrl-C, and so would all that it starts.
@@ -68,7 +69,8 @@ def _run(options: argparse.Namespace, environment: dict[str, str]) -> int:
         with Runner(environment) as runner:
 
             def on_folders(seed: int) -> Verdict:
-                return runner.run(runner.draw(seed, options.injury))
+                drawn = runner.draw_stop(seed) if options.stops else runner.draw(seed, options.injury)
+                return runner.run(drawn)
 
             if number:
                 return _only("local", on_folders(int(number)))
@@ -84,11 +86,14 @@ def _run(options: argparse.Namespace, environment: dict[str, str]) -> int:
         with OrthancRunner(environment) as servers:
 
             def on_servers(seed: int) -> Verdict:
-                return servers.run(servers.draw(seed, options.injury))
+                drawn = servers.draw_stop(seed) if options.stops else servers.draw(seed, options.injury)
+                return servers.run(drawn)
 
             if number:
                 return _only("orthanc", on_servers(int(number)))
-            counts = ", ".join(f"{name} {servers.calm(name).requests} requests" for name in ENGINES)
+            counts = ", ".join(
+                f"{name} {servers.calm(name).requests} requests" for name in ENGINES[: 1 if options.stops else None]
+            )
             print(f"undisturbed runs: {counts}", flush=True)
             failed |= _many("orthanc", options.orthanc, options.jobs, first, on_servers)
     return failed
@@ -151,7 +156,7 @@ def _table(engine: str, verdicts: list[Verdict], seconds: float) -> int:
     print(f"{'all':<34}{len(verdicts):>7}{len(struck):>8}{sum(not one.problems for one in struck):>8}")
     print(f"{seconds / 60:.1f} minutes")
     for one in bad:
-        print(f"repeat it: python -m tests.faults --only {engine}:{one.moment.seed}")
+        print(f"repeat it with the same other options: --only {engine}:{one.moment.seed}")
     return _FAILED if bad else 0
 
 

@@ -1,6 +1,7 @@
 """Moments on the local engine: which injury strikes when, and what a run must be afterwards.
 
-Public names: ``Moment``, ``Shape``, ``SHAPES``, ``draw``.
+Public names: ``Moment``, ``Shape``, ``SHAPES``, ``SOURCE_CHANGES``, ``EDITED_SOURCE_CHANGES``, ``STOPS``,
+``draw``, ``draw_stop``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _LAST_SHARE: Final = 0.98
 """Of the calls of an undisturbed run: the number of calls differs a little from run to run."""
 
 _WIDE: Final = 600
+SOURCE_CHANGES: Final = "source file changes"
+EDITED_SOURCE_CHANGES: Final = "source file changes, edited"
 NOBODY: Final = "-".join(["12345678"] * 5)
 
 
@@ -129,10 +132,22 @@ INJURIES: Final[tuple[tuple[str, int, Harm | None], ...]] = (
     ("EIO on read, source", 8, Harm(Action.FAIL, errno.EIO, (Call.READ,), (Area.SOURCE,))),
     ("EIO on read, elsewhere", 8, Harm(Action.FAIL, errno.EIO, (Call.READ,), _WRITTEN)),
     ("clock jumps", 12, Harm(Action.SHIFT_CLOCK, 0)),
-    ("source file changes", 8, Harm(Action.SIGNAL_FLOW, signal.SIGSTOP, areas=(Area.RUNS,), calls=(Call.LINK,))),
+    (SOURCE_CHANGES, 8, Harm(Action.SIGNAL_FLOW, signal.SIGSTOP, areas=(Area.RUNS,), calls=(Call.LINK,))),
+    (EDITED_SOURCE_CHANGES, 8, Harm(Action.SIGNAL_FLOW, signal.SIGSTOP, areas=(Area.RESULTS,), calls=(Call.LINK,))),
     ("source file vanishes", 8, Harm(Action.SIGNAL_FLOW, signal.SIGSTOP, areas=(Area.RUNS,), calls=(Call.LINK,))),
     (CANCELLED, 20, Harm(Action.SIGNAL_FLOW, signal.SIGSTOP, calls=_CHANGES)),
     ("kill -9 Prefect server", 4, Harm(Action.KILL_OTHER, calls=_CHANGES)),
+)
+STOPS: Final = ("SIGTERM", "kill -9 flow", CANCELLED)
+_HARM_OF_STOP: Final = {
+    "SIGTERM": Harm(Action.SIGNAL_FLOW, signal.SIGTERM),
+    "kill -9 flow": _KILL_FLOW,
+    CANCELLED: Harm(Action.SIGNAL_FLOW, signal.SIGSTOP),
+}
+_FROM_EDITING_ON: Final = (
+    # While results are written and read back; when a file of the report gets its name, after .gitignore and the ledger.
+    (4, tuple(Call), (Area.RESULTS,), 1),
+    (1, (Call.LINK,), (Area.RUNS,), 3),
 )
 _SECONDS: Final = (-86_400 * 400, -86_400, -7200, -30, 30, 7200, 86_400, 86_400 * 400)
 
@@ -151,9 +166,11 @@ def draw(seed: int, profiles: Mapping[Shape, Profile], only: str = "") -> Moment
     ((name, _, harm),) = dice.choices(known, [weight for _, weight, _ in known])
     (shape,) = dice.choices(tuple(profiles), [_SHAPE_WEIGHTS[one] for one in profiles])
     if name.startswith("source file"):
-        # The plan is frozen when the ledger gets its name, after .gitignore.
+        # The plan is frozen when the ledger gets its name, after .gitignore; all is edited with the last result.
         assert harm is not None
-        return Moment(seed, "plain", name, replace(harm, first=2, after=True), file=dice.random())
+        edited = name == EDITED_SOURCE_CHANGES
+        first = _count(harm, profiles["plain"]) if edited else 2
+        return Moment(seed, "plain", name, replace(harm, first=first, after=True), file=dice.random())
     if name == "kill -9 Prefect server":
         shape = "plain"
     if harm is not None:
@@ -167,12 +184,28 @@ def draw(seed: int, profiles: Mapping[Shape, Profile], only: str = "") -> Moment
     return Moment(seed, shape, name, harm, again, dice.random(), signals)
 
 
+def draw_stop(seed: int, profiles: Mapping[Shape, Profile]) -> Moment:
+    """Return a moment between the first edit and the last file of the report; three in a row have all ``STOPS``."""
+    dice = random.Random(f"local stop {seed}")  # noqa: S311 (chooses moments)
+    injury = STOPS[seed % len(STOPS)]
+    (shape,) = dice.choices(tuple(profiles), [_SHAPE_WEIGHTS[one] for one in profiles])
+    ((_, calls, areas, first),) = dice.choices(_FROM_EDITING_ON, [one[0] for one in _FROM_EDITING_ON])
+    harm = replace(_HARM_OF_STOP[injury], calls=calls, areas=areas)
+    number = dice.randint(first, max(first, int(_count(harm, profiles[shape]) * _LAST_SHARE)))
+    return Moment(seed, shape, injury, replace(harm, first=number, after=dice.random() < 0.5))
+
+
 def _placed(dice: random.Random, harm: Harm, profile: Profile) -> Harm:
     """Choose one of the calls that count."""
-    total = sum(
+    total = _count(harm, profile)
+    after = harm.action in (Action.SIGNAL_FLOW, Action.SIGNAL_SELF, Action.KILL_OTHER) and dice.random() < 0.5
+    return replace(harm, first=dice.randint(1, max(1, int(total * _LAST_SHARE))), after=after)
+
+
+def _count(harm: Harm, profile: Profile) -> int:
+    """Return how many of an undisturbed run's calls count."""
+    return sum(
         number
         for (call, area, who), number in profile.items()
         if call in harm.calls and area in harm.areas and who in harm.who
     )
-    after = harm.action in (Action.SIGNAL_FLOW, Action.SIGNAL_SELF, Action.KILL_OTHER) and dice.random() < 0.5
-    return replace(harm, first=dice.randint(1, max(1, int(total * _LAST_SHARE))), after=after)

@@ -20,7 +20,7 @@ from typing import Final, Self
 from tests.conftest import start_prefect_server
 from tests.faults.command import CANCELLED, Verdict, again, cancel, untrue
 from tests.faults.injector import Injector, Profile, library
-from tests.faults.local import SHAPES, Moment, Shape, draw
+from tests.faults.local import EDITED_SOURCE_CHANGES, SHAPES, SOURCE_CHANGES, Moment, Shape, draw, draw_stop
 from tests.faults.state import State, difference, difference_but_one, state_of
 from tests.jobs import COMMAND_S, Finished, Job, Running
 from tests.memory import IN_MEMORY
@@ -143,6 +143,10 @@ class Runner:
         """Return the moment of a seed."""
         return draw(seed, self.profiles(), only)
 
+    def draw_stop(self, seed: int) -> Moment:
+        """Return a moment at which a run that works is stopped."""
+        return draw_stop(seed, self.profiles())
+
     def run(self, moment: Moment) -> Verdict:
         """Injure a run, finish it, compare it."""
         calm = self.calm(moment.shape)
@@ -223,7 +227,10 @@ class Runner:
     def _finish(self, job: Job, moment: Moment, calm: Calm, verdict: Verdict) -> None:
         """Resume undisturbed until it ends, twice at least if it is not all done."""
         expected, code = calm.state, calm.code
-        if moment.injury.startswith("source file") and verdict.struck:
+        if verdict.struck and moment.injury in (SOURCE_CHANGES, EDITED_SOURCE_CHANGES):
+            verdict.problems += _not_told(job, moment, calm, verdict.codes[0])
+            expected = self._as_it_is_now(job, moment, calm)
+        elif verdict.struck and moment.injury.startswith("source file"):
             code = 1
         done = Finished(-1, "", "")
         for _ in range(_MAX_RESUMES):
@@ -244,6 +251,17 @@ class Runner:
                 expected, state = _without_chunks(expected), _without_chunks(state)
             verdict.problems += difference(expected, state)
 
+    def _as_it_is_now(self, job: Job, moment: Moment, calm: Calm) -> State:
+        """Return what an undisturbed run makes of the source as a job has it now."""
+        fresh = self._job(calm.folder, f"{job.root.name}-fresh")
+        shutil.rmtree(fresh.source)
+        shutil.copytree(job.source, fresh.source)
+        done = fresh("run", "job.yaml", "--run-id", _run_id(moment))
+        assert done.code == calm.code, done.err
+        state = state_of(fresh, _run_id(moment))
+        shutil.rmtree(fresh.root)
+        return state
+
     def _note(self, verdict: Verdict, done: Finished) -> None:
         verdict.codes.append(done.code)
         said = done.err + done.out
@@ -252,6 +270,16 @@ class Runner:
         verdict.problems += [f"says {text!r}: {done.err[-3000:]}" for text in _UNKIND if text in said]
         if done.code not in (_KILLED, 0, 1, 2, 3, 130) and not _too_early(verdict, done):
             verdict.problems.append(f"exit code {done.code}: {done.err[-600:]}")
+
+
+def _not_told(job: Job, moment: Moment, calm: Calm, code: int) -> list[str]:
+    """Name what a run does not say, whose source changed before or after that was edited."""
+    found = [] if code == 1 else [f"exit code {code}, though a source changed"]
+    state = state_of(job, _run_id(moment))
+    if moment.injury == SOURCE_CHANGES:
+        return found + difference_but_one(calm.state, state)
+    verified = state["summary.json"]["verified"]
+    return found if verified["not_verified"] == 1 else [*found, f"one result cannot be verified: {verified}"]
 
 
 def _run_id(moment: Moment) -> str:

@@ -31,6 +31,7 @@ INJURIES = (
     "EIO on read, source",
     "clock jumps",
     "source file changes",
+    "source file changes, edited",
     "cancelled in Prefect",
 )
 MOST_DRAWS = 5

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
 from tests.faults.command import CANCELLED, Verdict, again, cancel, untrue
+from tests.faults.local import STOPS
 from tests.jobs import COMMAND_S, Finished, Job, Running, files_of, read_csv
 from tests.orthanc_proxy import Answer, Cut, Hang, OrthancProxy, Reset, Run
 from tests.orthanc_server import OrthancServer
@@ -76,6 +77,7 @@ class OrthancMoment:
         request: Which request to the Orthanc is struck, from 1 on.
         before: Whether the Orthanc has not seen it yet.
         times: How many requests in a row.
+        colleague: Whether somebody else anonymizes one of the studies before the run is taken up again.
 
     """
 
@@ -85,12 +87,14 @@ class OrthancMoment:
     request: int
     before: bool
     times: int = 1
+    colleague: bool = False
 
 
 @dataclass
 class _Calm:
     state: dict[str, Any]
     requests: int
+    edits_from: int
 
 
 class OrthancRunner:
@@ -125,6 +129,14 @@ class OrthancRunner:
         times = dice.choice((1, 1, 2, 3)) if injury[0] in "45" or "cut" in injury or "reset" in injury else 1
         return OrthancMoment(seed, shape, only or injury, request, before=dice.random() < 0.4, times=times)
 
+    def draw_stop(self, seed: int) -> OrthancMoment:
+        """Return a moment between the first edit and the last request; three in a row have all ``STOPS``."""
+        dice = random.Random(f"orthanc stop {seed}")  # noqa: S311 (chooses moments)
+        calm = self.calm(ENGINES[0])
+        request = dice.randint(calm.edits_from, calm.requests)
+        injury = STOPS[seed % len(STOPS)]
+        return OrthancMoment(seed, ENGINES[0], injury, request, before=dice.random() < 0.4, colleague=True)
+
     def calm(self, shape: str) -> _Calm:
         """Return the undisturbed run of a shape."""
         with self._lock:
@@ -134,7 +146,9 @@ class OrthancRunner:
                     seen = len(proxy.requests)
                     done = job("run", "job.yaml", "--run-id", RUN_ID)
                     assert done.code == 0, done.err
-                    self._calm[shape] = _Calm(_state(job, server, shape, RUN_ID), len(proxy.requests) - seen)
+                    requests = [one.path for one in proxy.requests[seen:]]
+                    edits_from = next((n for n, path in enumerate(requests, 1) if "/tools/bulk-" in path), 1)
+                    self._calm[shape] = _Calm(_state(job, server, shape, RUN_ID), len(requests), edits_from)
             return self._calm[shape]
 
     @contextlib.contextmanager
@@ -175,6 +189,7 @@ class OrthancRunner:
         try:
             with self._served(Job(root, self._environment, self._zygote), moment.shape) as (job, server, proxy):
                 self._injure(job, server, proxy, moment, verdict)
+                foreign = _anonymize_as_a_colleague(server) if moment.colleague else set()
                 done = Finished(-1, "", "")
                 for _ in range(_MAX_RESUMES):
                     done = job(*again(job, _run_id(moment)))
@@ -184,6 +199,7 @@ class OrthancRunner:
                 if done.code:
                     verdict.problems.append(f"ends with exit code {done.code}: {done.out[-300:]} {done.err[-300:]}")
                 else:
+                    verdict.problems += _left_or_touched(server, foreign)
                     state = _state(job, server, moment.shape, _run_id(moment))
                     verdict.problems += [
                         f"{name}: {str(calm.state[name])[:300]} {str(state[name])[:300]}"
@@ -293,11 +309,31 @@ class OrthancRunner:
         return faults[moment.injury]
 
 
+def _anonymize_as_a_colleague(server: Server) -> set[str]:
+    """Anonymize an original study in the way of Orthanc Explorer; return the instances that this made."""
+    study = min(one["ID"] for one in server.get("studies?expand") if "AnonymizedFrom" not in one)
+    made = server.post(f"studies/{study}/anonymize", {})["ID"]
+    return {one["ID"] for one in server.get(f"studies/{made}/instances")}
+
+
+def _left_or_touched(server: Server, foreign: set[str]) -> list[str]:
+    """Name jobs that were left, and results of somebody else that are gone; take the others away."""
+    missing = foreign - set(server.get("instances"))
+    for name in foreign - missing:
+        server.delete(f"instances/{name}")
+    found = [f"{len(missing)} of a colleague's {len(foreign)} results are gone"] if missing else []
+    return [*found, *_jobs_left(server)]
+
+
+def _jobs_left(server: Server) -> list[str]:
+    going_on = {one["State"] for one in server.get("jobs?expand")} & {"Running", "Pending", "Paused"}
+    return [f"a job was left on the Orthanc: {going_on}"] if going_on else []
+
+
 def _stopped_badly(done: Finished, server: Server) -> list[str]:
     """Name what is wrong with how a command ended that was told to stop."""
     found = [] if done.code in (130, 0) else [f"exit code {done.code} after a signal: {done.err[-300:]}"]
-    going_on = {one["State"] for one in server.get("jobs?expand")} & {"Running", "Pending", "Paused"}
-    return [*found, f"a job was left on the Orthanc: {going_on}"] if going_on else found
+    return [*found, *_jobs_left(server)]
 
 
 def _watch(process: Running, rule: Rule) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.jobs import KEY
+from tests.jobs import KEY, STOP_S
 
 if TYPE_CHECKING:
     from tests.jobs import Job, Running
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(170)
 
 PASSWORD = "ZQXPASSWORD"
-GONE_S = 20.0
-STOP_S = 8.0
-"""Ctrl-C takes less than 5 s; here beside other tests."""
+GONE_S = 40.0
 
 
 def _alone(job: Job, run_id: str) -> Running:
@@ -73,7 +71,7 @@ def test_kill_9_leaves_no_server_behind(demo_job: Job) -> None:
 
 def test_ctrl_c_in_a_terminal(job: Job) -> None:
     """A terminal sends it to every process of the command: exit code 130 within seconds, a report, no traceback."""
-    generate(job.source, 2000, 8 << 10, shape=Shape(patients=20))
+    generate(job.source, 1000, 8 << 10, shape=Shape(patients=20))
     job.write_config()
     job.write_manifest(job.inventory())
     process = _alone(job, "stopped")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import start_prefect_server
+from tests.containers import contained, why_not
 from tests.jobs import DEMO_DATA, Job, read_csv
 from tests.prefect_api import Api
 
@@ -93,6 +96,29 @@ def test_serve_runs_twice_by_itself(scheduled: Job, strangers: bool) -> None:
 
     assert len(runs) >= 2, (scheduled.root / "log.txt").read_text()
     assert all(run["reconciled"] for run in runs)
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_serve_in_a_container(prefect_environment: dict[str, str]) -> None:
+    """A user without a name or a home, a read-only root, one folder to write to: a scheduled run, then `verify`."""
+    with tempfile.TemporaryDirectory(prefix="s") as name:  # short enough for the sockets of worker processes
+        job = Job(Path(name), prefect_environment)
+        shutil.copytree(DEMO_DATA / "MR", job.source)
+        job.write_config(name="contained", schedule={"interval": 5})
+        job.write_manifest(job.inventory())
+        variables = {"PREFECT_API_URL": job.environment["PREFECT_API_URL"], "TEST_DEIDFLOW_KEY": job.key}
+        process = _start(job, *contained(job.root, job.command("serve", "job.yaml"), variables))
+        try:
+            runs = _wait_for_runs(job, 1, 90)
+        finally:
+            _stop(process)
+        assert runs, (job.root / "log.txt").read_text()
+        assert runs[0]["reconciled"]
+        run_dir = next((job.root / "runs").glob("*/summary.json")).parent
+        command = contained(job.root, job.command("verify", run_dir), variables)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+        assert 0 == done.returncode, done.stderr
 
 
 def test_the_deployment_runs_with_a_process_worker(scheduled: Job) -> None:

@@ -127,6 +127,7 @@ class Case:
         config: More of deidflow's config.
         control: Other options for the bare route, where deidflow's own rules want others.
         refused: Why both engines refuse what the route does ("" if they do not).
+        server: Why engine orthanc refuses it ("" if it does not).
         local: Why the local engine refuses it ("" if it does not).
         elsewhere: Why it is not asked of the local engine ("" if it is).
         settings: More of the server's configuration; such a case has a server of its own.
@@ -148,6 +149,7 @@ class Case:
     config: Mapping[str, Any] = field(default_factory=dict)
     control: Mapping[str, Any] | None = None
     refused: str = ""
+    server: str = ""
     local: str = ""
     elsewhere: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -163,7 +165,8 @@ class Case:
         """Whether this side must refuse it."""
         if self.check is None or (side is not Side.LOCAL and version < self.since):
             return True
-        return side is not Side.ROUTE and bool(self.refused or (side is Side.LOCAL and self.local))
+        alone = {Side.ROUTE: "", Side.ORTHANC: self.server, Side.LOCAL: self.local}[side]
+        return bool(alone or (side is not Side.ROUTE and self.refused))
 
     def is_asked(self, side: Side, version: Version) -> bool:
         """Whether it says anything about this side."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydicom.uid import UID
 
 from tests.contract.upstream.case import Case
-from tests.contract.upstream.cases_levels import IN_PLACE, KEEP_ALL, STUDY, in_place_faults
+from tests.contract.upstream.cases_levels import IN_PLACE, KEEP_ALL, STUDY
 from tests.contract.upstream.checks import all_of, became, gone, joined, kept, left, renewed
 from tests.contract.upstream.material import ROOT, image, item, one, two_patients, with_private
 
@@ -383,8 +383,7 @@ CASES: Final = (
         files=one,
         options={"Replace": {"PatientName": "modified"}, **KEEP_ALL},
         check=all_of(became("PatientName", "modified"), kept(*STUDY)),
-        refused=IN_PLACE,
-        faults=in_place_faults(),
+        server=IN_PLACE,
     ),
     Case(
         test="test_modify_with_labels",
@@ -393,8 +392,8 @@ CASES: Final = (
         files=one,
         options={"Replace": {"PatientName": "modified"}, **KEEP_ALL, "KeepLabels": True},
         check=all_of(became("PatientName", "modified"), kept(*STUDY)),
-        refused=IN_PLACE,
-        faults=(in_place_faults((1, 12, 3))[0],),
+        server=IN_PLACE,
+        local="KeepLabels, an option that it would pass over",
     ),
 )
 

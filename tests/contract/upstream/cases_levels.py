@@ -21,18 +21,11 @@ LOOSER: Final = (1, 11, 3)
 """Since then identifiers above the level of a request can be replaced, and attributes of patients are compared."""
 
 IN_PLACE: Final = "a result would stand in the place of its original"
-OVERWRITES: Final = "an edit in place is not refused: its results take the places of the originals"
-"""A fault of deidflow on both engines."""
 KEEPS_SOP: Final = "the originals are never deleted where a result could have its original's SOPInstanceUID"
 STUDY: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 KEEP_ALL: Final = {"Keep": list(STUDY), "Force": True}
 PATIENT: Final = ("patient", 0)
 MERGE: Final = {"pseudonyms": {"key_env": "TEST_DEIDFLOW_KEY", "allow_merge": True}}
-
-
-def in_place_faults(since: tuple[int, ...] = ()) -> tuple[Fault, ...]:
-    """Return that both engines do what they must refuse, an Orthanc since a version."""
-    return (Fault(Side.ORTHANC, OVERWRITES, since), Fault(Side.LOCAL, OVERWRITES))
 
 
 def _half_a_study() -> list[Dataset]:
@@ -125,8 +118,7 @@ _EDITED_SEX = tuple(
         files=one,
         options={**edit, **KEEP_ALL},
         check=kept("PatientID", *STUDY),
-        refused=IN_PLACE,
-        faults=in_place_faults(),
+        server=IN_PLACE,
     )
     for state, edit in (("missing", {"Remove": ["PatientSex"]}), ("empty", {"Replace": {"PatientSex": ""}}))
 )
@@ -243,8 +235,7 @@ _RENAMES = (
         all_of(_shown("patient", "PatientName", "TOTO"), kept(*STUDY)),
         resources=(PATIENT,),
         options={**_NAME, "Keep": list(STUDY)},
-        refused=IN_PLACE,
-        faults=in_place_faults(LOOSER),
+        server=IN_PLACE,
     ),
     *(
         _rename(

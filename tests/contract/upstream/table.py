@@ -85,11 +85,12 @@ def _faults(side: Side) -> list[str]:
 
 
 def _reasons() -> list[str]:
-    both, local, elsewhere = (
-        sorted({getattr(case, kind) for case in CASES} - {""}) for kind in ("refused", "local", "elsewhere")
+    both, server, local, elsewhere = (
+        sorted({getattr(case, kind) for case in CASES} - {""}) for kind in ("refused", "server", "local", "elsewhere")
     )
     return [
         *(f"* both engines refuse by deidflow's own rules: {reason}" for reason in both),
+        *(f"* engine orthanc refuses by deidflow's own rules: {reason}" for reason in server),
         *(f"* engine local refuses: {reason}" for reason in local),
         *(f"* not asked of engine local: {reason}" for reason in elsewhere),
     ]

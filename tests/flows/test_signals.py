@@ -1,0 +1,47 @@
+"""An interruption is answered wherever it strikes the command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_STRUCK = """
+import signal, time, weakref
+from deidflow.flows.signals import take_over
+
+class Thing:
+    pass
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.{signal})
+
+def referred():
+    thing = Thing()
+    return thing, weakref.ref(thing, lambda _: signal.raise_signal(signal.{signal}))
+
+take_over()
+try:
+    {place}
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted once")
+    time.sleep(0.1)  # nothing strikes again
+"""
+_PLACES = {
+    "code": "signal.raise_signal(signal.{signal})",
+    "finalizer": "Finalized()",
+    "weak-reference": "thing, reference = referred(); del thing",
+}
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("place", _PLACES.values(), ids=_PLACES.keys())
+def test_an_interruption_is_not_lost(place: str, number: str) -> None:
+    """One signal interrupts the main program once, also where Python drops what is raised, and prints nothing."""
+    code = _STRUCK.replace("{place}", place).replace("{signal}", number)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+
+    assert (0, "interrupted once\n", "") == (done.returncode, done.stdout, done.stderr)
