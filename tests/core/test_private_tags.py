@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,9 @@ from deidflow.tasks.core.server_abilities import ServerAbilities
 from deidflow.tasks.core.server_checks import check_request_on_server
 from deidflow.tasks.core.tags import TagSyntaxError, parse_path
 from tests.core.manifests import defaults, rows, some_id, written
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CSA = '0029,"SIEMENS CSA HEADER",10'
 ODD = '0019,"A; B.C [1] ""x"", y",02'
@@ -40,7 +43,7 @@ def test_cells_and_columns_of_a_manifest(separator: str) -> None:
     assert {parse_path(CSA), parse_path(ODD)} == set(second.edits.remove)
 
 
-def _lines(records: list[tuple[str, ...]], separator: str) -> str:
+def _lines(records: Sequence[Sequence[str]], separator: str) -> str:
     quoted = [['"{}"'.format(cell.replace('"', '""')) for cell in record] for record in records]
     return "\n".join(separator.join(record) for record in quoted)
 
