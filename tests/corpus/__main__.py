@@ -52,9 +52,9 @@ def main() -> int:
     lines = [
         "# Real files: what an Orthanc takes, the local engine takes",
         "",
-        f"Written by `make test-corpus`, with Orthanc {version}. Each file is anonymized and modified; Orthanc IDs must",
-        "be equal, and each result must be read by pydicom and dcmdump, and decode to the same pixels, where its source",
-        "is and does.",
+        f"Written by `make test-corpus`, with Orthanc {version}. Each file is anonymized and modified; Orthanc IDs",
+        "must be equal, and each result must be read by pydicom and dcmdump, and decode to the same pixels, where its",
+        "source is and does.",
         "",
         "| files | count |",
         "| --- | --- |",
@@ -65,7 +65,7 @@ def main() -> int:
         "",
         "| reason | files |",
         "| --- | --- |",
-        *(f"| {reason} | {count} |" for reason, count in refused.most_common()),
+        *(f"| {reason} | {count} |" for reason, count in refused.most_common() or [("none", 0)]),
     ]
     given.table.write_text("\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines[7:]))  # noqa: T201
