@@ -137,7 +137,7 @@ def run_batch(seed: int, numbers: range, note: Callable[[int], None] = lambda _:
 
 
 def _peak_bytes() -> int:
-    """Return the largest resident memory of this program; what the system's usual count has of its parent is left out."""
+    """Return the largest resident memory of this program; that of its parent does not count."""
     status = Path("/proc/self/status").read_text("ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
