@@ -38,7 +38,7 @@ from deidflow.tasks.progress import make_progress
 from deidflow.tasks.publish import publish
 from deidflow.tasks.reconcile import reconcile
 from deidflow.tasks.reports import note_seconds
-from deidflow.tasks.retries import retrying
+from deidflow.tasks.retries import raised, retrying
 from deidflow.tasks.run_folder import open_run
 from deidflow.tasks.safe_errors import safely
 from deidflow.tasks.served import find_served
@@ -92,7 +92,7 @@ def bulk_edit(config: str = "") -> State[Any]:
     if deployed:
         _log_endings_without_traceback()
     try:
-        folder = handed_over() or Path(plan(load(_config_file(config, deployed=deployed))))
+        folder = handed_over() or Path(raised(plan(raised(load(_config_file(config, deployed=deployed))))))
         with stopping(for_good=deployed) as stop, _noticing_cancellation(stop):
             run = safely(open_run)(folder)
             run.stop = stop

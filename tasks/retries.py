@@ -1,12 +1,13 @@
 """Which tasks Prefect tries again: those that failed by a fault that may pass. No other layer tries anything again.
 
-Public names: ``failed``, ``ended_by``, ``may_pass``, ``retrying``.
+Public names: ``failed``, ``ended_by``, ``raised``, ``may_pass``, ``retrying``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Failed
 from prefect.tasks import exponential_backoff
 
@@ -14,10 +15,11 @@ from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientErro
 
 if TYPE_CHECKING:
     from prefect import Task
-    from prefect.client.schemas.objects import State, TaskRun
+    from prefect.client.schemas.objects import TaskRun
 
     from deidflow.tasks.core.config import Execution
 
+_T = TypeVar("_T")
 _MAY_PASS: Final = "MayPass"  # noqa: S105 (a state's name)
 _JITTER: Final = 0.5
 
@@ -32,6 +34,19 @@ def failed(error: DeidflowError) -> State[Any]:
 def ended_by(error: DeidflowError) -> Any:
     """Return the state of a task whose caller is to get an error raised, again without a traceback in the log."""
     return Failed(data=error, message=str(error))
+
+
+def raised(value: _T) -> _T:
+    """Return what a task returned, or raise what it was ``ended_by``: Prefect hands its caller the state as a value.
+
+    Raises:
+        DeidflowError: The task's error.
+
+    """
+    error = value.result(raise_on_failure=False) if isinstance(value, State) else None
+    if isinstance(error, DeidflowError):
+        raise error
+    return value
 
 
 def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
