@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.beneath import delete_plain_file, open_folder, open_plain_file
 from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.plain_files import NotPlainError
 from deidflow.tasks.local.result_structure import content_hash
 from deidflow.tasks.orthanc.content import read_content
 from deidflow.tasks.orthanc.mapping import delete_instances
@@ -66,9 +67,13 @@ def delete_sources(run: Run, progress: Progress) -> int:
     lines = [line for line, request in run.ledger.select(_DONE_ROWS) if _may_go(run, line, request)]
     progress.start("deleting sources")
     url = run.config.source.orthanc
-    gone = _delete_files(run, lines, progress) if url is None else _delete_on_server(run, url, lines)
+    barred = False
+    if url is None:
+        gone, barred = _delete_files(run, lines, progress)
+    else:
+        gone = _delete_on_server(run, url, lines)
     progress.finish()
-    if run.stop.is_set():
+    if run.stop.is_set() or barred:  # `resume` goes on
         return gone
     with run.ledger.transaction():
         run.ledger.set_meta("sources_deleted", gone)
@@ -102,27 +107,35 @@ def _delete_on_server(run: Run, url: str, lines: list[int]) -> int:
     return len(planned) - (len(there) - len(same))
 
 
-def _delete_files(run: Run, lines: list[int], progress: Progress) -> int:
-    """Delete files that hold what was read when their results were made; links are not followed."""
+def _delete_files(run: Run, lines: list[int], progress: Progress) -> tuple[int, bool]:
+    """Delete files that hold what was read when their results were made; links are not followed.
+
+    Returns:
+        How many instances' files are gone, and whether the system kept one from being looked at or deleted.
+
+    """
     folder = str(run.config.source.folder or "")
     if os.path.realpath(folder) != run.ledger.meta("source_folder"):
-        return 0  # a link in its place, or another folder: what is in it was not planned
+        return 0, False  # a link in its place, or another folder: what is in it was not planned
     gone = 0
+    barred = False
     for line in lines:
         if run.stop.is_set():
             break
         for number, path, size, content in run.ledger.select(
             "SELECT id, path, size, content FROM instance WHERE line = ?", (line,)
         ):
-            gone += _delete(folder, bytes(path), size, content)
-            for (copy,) in run.ledger.select("SELECT path FROM copy WHERE instance = ?", (number,)):
-                _delete(folder, bytes(copy), size, content)
+            gone_here = _delete(folder, bytes(path), size, content)
+            gone += gone_here is True
+            copies = run.ledger.select("SELECT path FROM copy WHERE instance = ?", (number,))
+            ends = [gone_here, *(_delete(folder, bytes(copy), size, content) for (copy,) in copies)]
+            barred = barred or None in ends
             progress.advance()
-    return gone
+    return gone, barred
 
 
-def _delete(folder: str, path: bytes, size: int, content: str) -> bool:
-    """Delete a file that holds what was read; return whether it is gone."""
+def _delete(folder: str, path: bytes, size: int, content: str) -> bool | None:
+    """Delete a file that holds what was read; return whether it is gone, None when the system let nobody look."""
     above, _, name = path.rpartition(b"/")
     try:
         with open_folder(folder, above) as parent:
@@ -132,5 +145,7 @@ def _delete(folder: str, path: bytes, size: int, content: str) -> bool:
                 return same and delete_plain_file(parent, name, descriptor)
     except FileNotFoundError:
         return os.path.isdir(folder)  # noqa: PTH112 (not when the whole folder is away)
-    except OSError:
+    except NotPlainError:
         return False
+    except OSError:
+        return None

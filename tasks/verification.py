@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine import InstanceResult
-from deidflow.tasks.core.errors import DeidflowError, Interrupted
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, Unusable
 from deidflow.tasks.core.original_uids import WELL_KNOWN
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.planner import given_identifiers, planned_instance
@@ -32,8 +32,9 @@ from deidflow.tasks.places import Places
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
+    from pathlib import Path
 
-    from deidflow.tasks.core.errors import TransientError, Unusable
+    from deidflow.tasks.core.errors import TransientError
     from deidflow.tasks.core.planner import Parents
     from deidflow.tasks.core.request import Request
     from deidflow.tasks.exchange import OrthancPlace
@@ -236,6 +237,14 @@ def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
+        _fill_map(run, path)
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _fill_map(run: Run, path: Path) -> None:
+    try:
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(
@@ -256,6 +265,6 @@ def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
             for row in rows:
                 pairs = zip(kinds, row[::2], row[1::2], strict=True)
                 connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", pairs)
-        yield str(path)
-    finally:
-        path.unlink(missing_ok=True)
+    except sqlite3.DatabaseError:
+        message = f"the run folder {run.folder} cannot be read or written: is the disk full, broken, or not writable?"
+        raise Unusable(message) from None
