@@ -25,7 +25,7 @@ test-parity: SUITES = trixie
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc compiler test-orthanc-versions test-prefect test-faults test-stops test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -35,7 +35,7 @@ demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-out
 	$(BIN)/deidflow inventory configs/demo-data -o demo-output/inventory.csv
 	$(BIN)/deidflow run configs/demo.yaml
 
-test: $(STAMP) orthanc compiler  ## the tests
+test: $(STAMP) orthanc dcmtk compiler  ## the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # The fault tests compile a small library that makes system calls fail.
@@ -45,6 +45,14 @@ compiler:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null; \
 	else echo "NO C COMPILER: no faults are injected. Debian: apt-get install gcc libc6-dev" >&2; fi
+
+# DCMTK's dcmdump is the second reader of what the engine writes.
+dcmtk:
+	@command -v dcmdump >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's package dcmtk, the second reader of results"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends dcmtk >/dev/null; \
+	else echo "NO DCMTK: pydicom alone reads the results. Debian: apt-get install dcmtk" >&2; fi
 
 # The contract tests want a real Orthanc. RUNLEVEL=1 keeps Debian from starting it as a service.
 orthanc:
@@ -69,10 +77,10 @@ test-stops: $(STAMP) orthanc compiler  ## runs stopped at 30 moments from the fi
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-test-readers: $(STAMP)  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (5 minutes)
+test-readers: $(STAMP) dcmtk  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (5 minutes)
 	$(BIN)/python -m tests.readers $(READERS_ARGS)
 
-test-corpus: $(STAMP) orthanc  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
+test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
 	$(BIN)/python -m tests.corpus $(FOLDER)
 
 test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
