@@ -28,14 +28,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.generate import KINDS, Shape, generate, parse_size
-from deidflow.tasks.core.engine import Call, Chunk, PlannedInstance
-from deidflow.tasks.core.identity import new_identifiers
+from deidflow.tasks.core.engine.protocol import Call, Chunk, PlannedInstance
+from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request import Operation, parse_request
-from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.engine import LocalEngine
-from deidflow.tasks.local.index import find_files, read_index_entries
+from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.worker import WorkerSettings
 
 KEY = Key(bytes(range(32)))

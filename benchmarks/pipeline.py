@@ -28,8 +28,8 @@ from benchmarks.engine import KEY, SCOPE, plan_of, run_engine
 from benchmarks.generate import Shape, generate, parse_size
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.worker import WorkerSettings
-from deidflow.tasks.progress import Progress
-from deidflow.tasks.source import read_source
+from deidflow.tasks.steps.access.sources import read_source
+from deidflow.tasks.steps.run.progress import Progress
 
 CONFIG = """\
 name: benchmark

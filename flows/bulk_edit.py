@@ -24,25 +24,25 @@ from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from deidflow.flows.environment import served_configs
+from deidflow.flows.prefect_environment import served_configs
 from deidflow.flows.signals import ending, stopping, was_stopped
 from deidflow.tasks.apply import apply
-from deidflow.tasks.chunks import give_up, instances_to_do, open_chunks
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
-from deidflow.tasks.core.garbage import relax_collector
-from deidflow.tasks.engines import open_engine
+from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.live import Live, going_live, handed_over
 from deidflow.tasks.load import load
 from deidflow.tasks.plan import plan
-from deidflow.tasks.progress import make_progress
 from deidflow.tasks.publish import publish
-from deidflow.tasks.reconcile import reconcile
-from deidflow.tasks.reports import note_seconds
 from deidflow.tasks.retries import raised, retrying
-from deidflow.tasks.run_folder import open_run
-from deidflow.tasks.safe_errors import safely
-from deidflow.tasks.served import find_served
-from deidflow.tasks.space import missing_space
+from deidflow.tasks.steps.access.engines import open_engine
+from deidflow.tasks.steps.apply import give_up, instances_to_do, open_chunks
+from deidflow.tasks.steps.publish import note_seconds
+from deidflow.tasks.steps.run.disk_space import missing_space
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run_folder import open_run
+from deidflow.tasks.steps.run.safe_errors import safely
+from deidflow.tasks.steps.run.served import find_served
+from deidflow.tasks.verify import reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
     from prefect.futures import PrefectConcurrentFuture
 
-    from deidflow.tasks.run_folder import Run
+    from deidflow.tasks.steps.run.run_folder import Run
 
 _POLL_S: Final = 0.2
 _PATIENCE_S: Final = 3.0

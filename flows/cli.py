@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deidflow.flows import plan_view
-from deidflow.flows.environment import prepare_prefect
+from deidflow.flows import command_plan as plan_view
+from deidflow.flows.prefect_environment import prepare_prefect
 from deidflow.flows.signals import EXIT_INTERRUPTED, ending, leave, take_over
+from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable, printable
-from deidflow.tasks.core.identifiers import Level
-from deidflow.tasks.safe_errors import frames
-from deidflow.tasks.settings import runs_dir_of
+from deidflow.tasks.steps.run.safe_errors import frames
+from deidflow.tasks.steps.run.settings import runs_dir_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
     Results go to the config's destination, the report to <runs-dir>/<run-id>/.
     """
     take_over()
-    from deidflow.flows.running import run_config  # noqa: PLC0415 (imports Prefect)
+    from deidflow.flows.command_run import run_config  # noqa: PLC0415 (imports Prefect)
 
     code = run_config(config, overrides, manifest=manifest, **options)
     ending(code)
@@ -114,7 +114,7 @@ def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **opti
 @click.option("--include-results", is_flag=True, help="List results of earlier runs, too.")
 def inventory(source: str, output: Path, level: str, *, include_results: bool) -> None:
     """List what a folder or an Orthanc (http://...) holds, as a manifest to fill in."""
-    from deidflow.flows.inventory_view import write_inventory_of  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.command_inventory import write_inventory_of  # noqa: PLC0415 (imports pandas)
 
     write_inventory_of(source, output, Level(level), include_results=include_results)
 
@@ -135,7 +135,7 @@ _run_override = click.option(
 def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
     """Finish an interrupted or partly failed run; what is done is not done again."""
     take_over()
-    from deidflow.flows.running import resume_run  # noqa: PLC0415 (imports Prefect)
+    from deidflow.flows.command_run import resume_run  # noqa: PLC0415 (imports Prefect)
 
     code = resume_run(run_dir, overrides)
     ending(code)
@@ -147,7 +147,7 @@ def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
 @_run_override
 def verify(run_dir: Path, overrides: tuple[str, ...]) -> None:
     """Read the results of a run back and check them against the sources and the report."""
-    from deidflow.flows.run_views import verify_run  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.command_verify_report import verify_run  # noqa: PLC0415 (imports pandas)
 
     sys.exit(verify_run(run_dir, overrides))
 
@@ -156,7 +156,7 @@ def verify(run_dir: Path, overrides: tuple[str, ...]) -> None:
 @click.argument("run_dir", type=_FOLDER)
 def report(run_dir: Path) -> None:
     """Write the report files of a run again, from its ledger."""
-    from deidflow.flows.run_views import report_run  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.command_verify_report import report_run  # noqa: PLC0415 (imports pandas)
 
     sys.exit(report_run(run_dir))
 

@@ -19,9 +19,9 @@ from prefect.schedules import Cron, Interval
 from prefect.settings import get_current_settings
 
 from deidflow.flows.bulk_edit import bulk_edit
-from deidflow.flows.environment import refusal, serve_only
+from deidflow.flows.prefect_environment import refusal, serve_only
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable
-from deidflow.tasks.settings import load_config, load_key
+from deidflow.tasks.steps.run.settings import load_config, load_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Schedule
 
-    from deidflow.tasks.core.config import Config
+    from deidflow.tasks.core.config.config import Config
 
 NO_SERVER = (
     "schedules need a Prefect server that goes on when this command ends: start one with `prefect server start` and "

@@ -20,7 +20,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from deidflow.flows.environment import stop_own_server
+from deidflow.flows.prefect_environment import stop_own_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

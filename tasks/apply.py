@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
 
-from deidflow.tasks.chunks import apply_chunk
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
 from deidflow.tasks.live import live_run
 from deidflow.tasks.retries import failed, may_pass
-from deidflow.tasks.safe_errors import safely
+from deidflow.tasks.steps.apply import apply_chunk
+from deidflow.tasks.steps.run.safe_errors import safely
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State

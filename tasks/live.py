@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from deidflow.tasks.core.engine import Engine
+    from deidflow.tasks.core.engine.protocol import Engine
     from deidflow.tasks.core.errors import DeidflowError
-    from deidflow.tasks.core.verdict import Verdict
-    from deidflow.tasks.progress import Progress
-    from deidflow.tasks.run_folder import Run
+    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.steps.run.progress import Progress
+    from deidflow.tasks.steps.run.run_folder import Run
 
 
 @dataclass(slots=True)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from prefect import task
 
 from deidflow.tasks.core.errors import DeidflowError
-from deidflow.tasks.freeze import prepare
-from deidflow.tasks.progress import make_progress
 from deidflow.tasks.retries import ended_by
-from deidflow.tasks.run_folder import create_run, new_run_id
-from deidflow.tasks.safe_errors import safely
+from deidflow.tasks.steps.plan import prepare
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run_folder import create_run, new_run_id
+from deidflow.tasks.steps.run.safe_errors import safely
 
 if TYPE_CHECKING:
-    from deidflow.tasks.core.config import Config
+    from deidflow.tasks.core.config.config import Config
 
 
 @task(name="plan", persist_result=False)

@@ -11,10 +11,10 @@ from prefect import task
 from prefect.states import Failed
 
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
-from deidflow.tasks.deletion import delete_sources, deletion_is_due
 from deidflow.tasks.live import live_run
-from deidflow.tasks.reports import note_complete, publish_reports
-from deidflow.tasks.safe_errors import safely
+from deidflow.tasks.steps.delete_sources import delete_sources, deletion_is_due
+from deidflow.tasks.steps.publish import note_complete, publish_reports
+from deidflow.tasks.steps.run.safe_errors import safely
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.schemas.objects import TaskRun
 
-    from deidflow.tasks.core.config import Execution
+    from deidflow.tasks.core.config.config import Execution
 
 _T = TypeVar("_T")
 _MAY_PASS: Final = "MayPass"  # noqa: S105 (a state's name)

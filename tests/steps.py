@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from deidflow.tasks.changed_sources import take_again
-from deidflow.tasks.chunks import apply_chunk, open_chunks, reset_unfinished
-from deidflow.tasks.core.report_files import write_reports
-from deidflow.tasks.deletion import delete_sources
-from deidflow.tasks.engines import open_engine
-from deidflow.tasks.freeze import find_again, prepare
-from deidflow.tasks.progress import make_progress
-from deidflow.tasks.run_folder import Run, create_run
-from deidflow.tasks.settings import load_config
-from deidflow.tasks.verification import verify_results
+from deidflow.tasks.core.report.files import write_reports
+from deidflow.tasks.steps.access.engines import open_engine
+from deidflow.tasks.steps.apply import apply_chunk, open_chunks, reset_unfinished
+from deidflow.tasks.steps.changed_sources import take_again
+from deidflow.tasks.steps.delete_sources import delete_sources
+from deidflow.tasks.steps.plan import find_again, prepare
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run_folder import Run, create_run
+from deidflow.tasks.steps.run.settings import load_config
+from deidflow.tasks.steps.verify import verify_results
 from tests.jobs import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from deidflow.tasks.core.verdict import Verdict
+    from deidflow.tasks.core.report.totals import Verdict
 
 
 @dataclass

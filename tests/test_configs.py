@@ -9,13 +9,13 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from deidflow.tasks.core.config import Config
-from deidflow.tasks.core.crosswalk import COLUMNS
-from deidflow.tasks.core.manifest import Manifest
-from deidflow.tasks.core.manifest_columns import MANIFEST_COLUMNS, REPORT_COLUMNS
-from deidflow.tasks.core.options import OPTION_KEYS
+from deidflow.tasks.core.config.config import Config
+from deidflow.tasks.core.config.options import OPTION_KEYS
+from deidflow.tasks.core.manifest.columns import MANIFEST_COLUMNS, REPORT_COLUMNS
+from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
-from deidflow.tasks.settings import load_config
+from deidflow.tasks.core.report.crosswalk import COLUMNS
+from deidflow.tasks.steps.run.settings import load_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 README = (CONFIGS / "README.md").read_text()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deidflow.flows.environment import SERVED, serve_only, served_configs
+from deidflow.flows.prefect_environment import SERVED, serve_only, served_configs
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.served import find_served
+from deidflow.tasks.steps.run.served import find_served
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.core.pseudonyms import Key
-from deidflow.tasks.core.request import Operation, parse_request
-from deidflow.tasks.settings import Config, check_files, credential_warning, load_config, load_credentials, load_key
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+from deidflow.tasks.core.request.request import Operation, parse_request
+from deidflow.tasks.steps.run.settings import (
+    Config,
+    check_files,
+    credential_warning,
+    load_config,
+    load_credentials,
+    load_key,
+)
 
 SECRET = bytes(range(32))
 

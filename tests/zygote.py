@@ -143,12 +143,12 @@ class Zygote:
 
 def _serve() -> None:
     """Fork a command for every line of standard input; say which processes began and ended."""
-    from deidflow.flows.environment import prepare_prefect
+    from deidflow.flows.prefect_environment import prepare_prefect
 
     prepare_prefect()
     import deidflow.flows.bulk_edit
     import deidflow.flows.cli
-    import deidflow.flows.running  # noqa: F401 (to be there when it is asked for)
+    import deidflow.flows.command_run  # noqa: F401 (to be there when it is asked for)
 
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)

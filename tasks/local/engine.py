@@ -13,19 +13,19 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from deidflow.tasks.core.engine import InstanceResult
+from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.local.cluster import ClusterPool
-from deidflow.tasks.local.processes import make_pool, stop_pool
+from deidflow.tasks.core.processes.pool import make_pool, stop_pool
+from deidflow.tasks.local.dask_cluster import ClusterPool
 from deidflow.tasks.local.worker import edit_in_worker, start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import ProcessPoolExecutor
 
-    from deidflow.tasks.core.engine import Chunk, PlannedInstance
-    from deidflow.tasks.core.request import Request
+    from deidflow.tasks.core.engine.protocol import Chunk, PlannedInstance
+    from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.local.worker import WorkerSettings
 
     Work = tuple[Request, PlannedInstance]
@@ -58,7 +58,7 @@ class Pending(Protocol):
 
 
 class LocalEngine:
-    """Engine of one run; see ``deidflow.tasks.core.engine.Engine``."""
+    """Engine of one run; see ``deidflow.tasks.core.engine.protocol.Engine``."""
 
     def __init__(self, settings: WorkerSettings, workers: int, dask_address: str | None = None) -> None:
         """Take what is the same for the run.

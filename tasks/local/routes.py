@@ -11,21 +11,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level, is_orthanc_id
+from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
+from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.errors import InstanceFailed, InvalidInput, Problem
-from deidflow.tasks.core.given_identifiers import GivenIdentifiers
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
-from deidflow.tasks.core.identity import new_identifiers
-from deidflow.tasks.core.locks import lock_folder
-from deidflow.tasks.core.original_uids import OriginalUids
+from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request import Operation, Request, parse_request
-from deidflow.tasks.core.source import SourceInstance
-from deidflow.tasks.local.codecs import can_write, why_not
-from deidflow.tasks.local.copies import are_equal
-from deidflow.tasks.local.index import find_files, read_index_entries
-from deidflow.tasks.local.store import clear_partial_results
+from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
+from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
+from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request.request import Operation, Request, parse_request
+from deidflow.tasks.local.folder.copies import are_equal
+from deidflow.tasks.local.folder.index import find_files, read_index_entries
+from deidflow.tasks.local.folder.store import clear_partial_results
+from deidflow.tasks.local.transcoding.codecs import can_write, why_not
 from deidflow.tasks.local.worker import Worker, WorkerSettings
 
 if TYPE_CHECKING:

@@ -14,32 +14,32 @@ from hashlib import sha256
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+from deidflow.tasks.core.dicom.tags import PATIENT_NAME, Path
+from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
 from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
-from deidflow.tasks.core.given_identifiers import GivenIdentifiers
-from deidflow.tasks.core.identity import new_patient_name
-from deidflow.tasks.core.original_uids import OriginalUids
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request import Operation, Request
-from deidflow.tasks.core.review import ReviewCode
-from deidflow.tasks.core.tags import PATIENT_NAME, Path
-from deidflow.tasks.local.editor import Editor
-from deidflow.tasks.local.index import identify
-from deidflow.tasks.local.overlay_bits import without_overlay_bits
-from deidflow.tasks.local.processes import prepare_process
-from deidflow.tasks.local.rules import Rules, compile_rules
-from deidflow.tasks.local.shared_header import SharedHeaders
-from deidflow.tasks.local.source_file import SourceFile
-from deidflow.tasks.local.splice import Assembly, assemble, says_burned_in, sop_class_of
-from deidflow.tasks.local.store import FolderStore
-from deidflow.tasks.local.subject import References, Subject
-from deidflow.tasks.local.transcoder import transcode
+from deidflow.tasks.core.processes.pool import prepare_process
+from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
+from deidflow.tasks.core.pseudonyms.new_identifiers import new_patient_name
+from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.report.review import ReviewCode
+from deidflow.tasks.core.request.request import Operation, Request
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.instance import Editor
+from deidflow.tasks.local.editing.overlay_bits import without_overlay_bits
+from deidflow.tasks.local.editing.references import References, Subject
+from deidflow.tasks.local.editing.rules import Rules, compile_rules
+from deidflow.tasks.local.editing.shared_header import SharedHeaders
+from deidflow.tasks.local.editing.splice import Assembly, assemble, says_burned_in, sop_class_of
+from deidflow.tasks.local.folder.index import identify
+from deidflow.tasks.local.folder.store import FolderStore
+from deidflow.tasks.local.transcoding.transcoder import transcode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deidflow.tasks.local.places import Reader, RemotePlace
+    from deidflow.tasks.core.engine.stores import Reader, RemotePlace
 
 _COMPILED_REQUESTS: Final = 1024
 _HASHED_BYTES: Final = 1 << 20

@@ -14,33 +14,33 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from deidflow.tasks.core.engine import CallState, InstanceResult
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.engine.protocol import CallState, InstanceResult
 from deidflow.tasks.core.errors import Interrupted, TransientError
-from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.orthanc.changes import Changes
-from deidflow.tasks.orthanc.deep_names import results_with_names
-from deidflow.tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.orthanc.connection.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
 from deidflow.tasks.orthanc.hardening import hardened_body
-from deidflow.tasks.orthanc.jobs import JobState, cancel, submit, wait
-from deidflow.tasks.orthanc.mapping import map_outputs
-from deidflow.tasks.orthanc.marks import marked_body
-from deidflow.tasks.orthanc.probe import probe
-from deidflow.tasks.orthanc.resources import still_there
-from deidflow.tasks.orthanc.restarted_jobs import possible_copies
-from deidflow.tasks.orthanc.settlement import CANCEL_S, Settlement
-from deidflow.tasks.orthanc.taken_places import taken_places
-from deidflow.tasks.orthanc.transcoding import not_converted
+from deidflow.tasks.orthanc.jobs.failure_probe import probe
+from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, submit, wait
+from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_copies
+from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S, Settlement
+from deidflow.tasks.orthanc.jobs.transcoded import not_converted
+from deidflow.tasks.orthanc.resources.changes import Changes
+from deidflow.tasks.orthanc.resources.deep_names import results_with_names
+from deidflow.tasks.orthanc.resources.marks import marked_body
+from deidflow.tasks.orthanc.resources.resources import still_there
+from deidflow.tasks.orthanc.resources.results import map_outputs
+from deidflow.tasks.orthanc.resources.taken_places import taken_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from deidflow.tasks.core.engine import Call, Chunk, Journal, PlannedInstance
-    from deidflow.tasks.orthanc.client import OrthancClient
-    from deidflow.tasks.orthanc.jobs import Job
-    from deidflow.tasks.orthanc.mapping import Result
-    from deidflow.tasks.orthanc.server import Server
+    from deidflow.tasks.core.engine.protocol import Call, Chunk, Journal, PlannedInstance
+    from deidflow.tasks.orthanc.connection.client import OrthancClient
+    from deidflow.tasks.orthanc.jobs.jobs import Job
+    from deidflow.tasks.orthanc.resources.results import Result
+    from deidflow.tasks.orthanc.resources.server import Server
 
     Record = Callable[[Sequence[InstanceResult]], None]
     Stopped = Callable[[], bool]
@@ -86,7 +86,7 @@ class OrthancEngineSettings:
 
 
 class OrthancEngine:
-    """Engine of one run; see ``deidflow.tasks.core.engine.Engine``."""
+    """Engine of one run; see ``deidflow.tasks.core.engine.protocol.Engine``."""
 
     def __init__(
         self, client: OrthancClient, server: Server, journal: Journal, settings: OrthancEngineSettings

@@ -22,13 +22,13 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.core.tags import PATIENT_ID, PATIENT_NAME, Path, dictionary_vr
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, dictionary_vr
+from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from deidflow.tasks.core.request import Request
+    from deidflow.tasks.core.request.request import Request
 
 _TABLE: Final = "kept_sequences.csv"
 _ALL_ITEMS: Final = -1

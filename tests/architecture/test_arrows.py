@@ -29,8 +29,8 @@ ARROWS: Final = {
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
     f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "reconcile", "publish", "retries")
 }
-# deidflow.flows.environment sets Prefect's settings before Prefect is imported.
-ENVIRONMENT_MODULES: Final = {"deidflow.tasks.settings", "deidflow.flows.environment"}
+# deidflow.flows.prefect_environment sets Prefect's settings before Prefect is imported.
+ENVIRONMENT_MODULES: Final = {"deidflow.tasks.steps.run.settings", "deidflow.flows.prefect_environment"}
 MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 60
 

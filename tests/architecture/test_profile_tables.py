@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom.datadict import dictionary_keyword
 
-PROFILES = Path(__file__).parents[2] / "tasks" / "local" / "profiles"
+PROFILES = Path(__file__).parents[2] / "tasks" / "local" / "deidentification" / "profiles"
 COLUMNS = ["tag", "keyword", "action", "nested_action", "vr", "standard_rule", "basis"]
 ACTIONS = {"remove", "clear", "replace-uid", "replace", "keep"}
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from deidflow.tasks.core.engine_options import check_request_on_local_engine
+from deidflow.tasks.core.dicom.tags import parse_tag
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.core.request import Operation, parse_request
-from deidflow.tasks.core.server_values import check_values
-from deidflow.tasks.core.tags import parse_tag
-from deidflow.tasks.core.value_checks import check_value
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.core.plan.server_values import check_values
+from deidflow.tasks.core.request.engine_options import check_request_on_local_engine
+from deidflow.tasks.core.request.request import Operation, parse_request
+from deidflow.tasks.core.request.value_checks import check_value
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from tests.dicom_files import instance
 from tests.local.edits import modify
 from tests.orthanc_server import OrthancServer

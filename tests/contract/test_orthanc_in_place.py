@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from tests.contract.server import Server, write
 from tests.dicom_files import instance
 from tests.jobs import Job, instance_lines, read_csv

@@ -9,11 +9,11 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from deidflow.tasks.core.csv_cells import guard_cell
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.ledger import Ledger
-from deidflow.tasks.core.manifest_columns import ORTHANC_ID
-from deidflow.tasks.core.manifest_dialect import ManifestText
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.files.csv_cells import guard_cell
+from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.manifest.columns import ORTHANC_ID
+from deidflow.tasks.core.manifest.csv_text import ManifestText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ import io
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
-from deidflow.tasks.core.csv_cells import guard_cell
-from deidflow.tasks.core.manifest import Defaults, Manifest, ManifestRow
-from deidflow.tasks.core.options import read_options
-from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.config.options import read_options
+from deidflow.tasks.core.files.csv_cells import guard_cell
+from deidflow.tasks.core.manifest.manifest import Defaults, Manifest, ManifestRow
+from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.ledger import Ledger
-from deidflow.tasks.core.plan_intake import RequestCache, add_instances, add_rows
-from deidflow.tasks.core.planner import PlanOptions, chunk_of, make_plan
-from deidflow.tasks.core.pseudonyms import Key
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.core.source import SourceInstance
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.engine.sources import SourceInstance
+from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.plan.intake import RequestCache, add_instances, add_rows
+from deidflow.tasks.core.plan.planner import PlanOptions, chunk_of, make_plan
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+from deidflow.tasks.core.request.request import Operation
 from tests.core.manifests import defaults, manifest
 
 if TYPE_CHECKING:

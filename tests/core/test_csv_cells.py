@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.csv_cells import guard_cell, unguard_cell
+from deidflow.tasks.core.files.csv_cells import guard_cell, unguard_cell
 
 CELLS = st.text() | st.from_regex(r"'*[=+\-@\t\r']*.*")
 

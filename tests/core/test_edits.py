@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.edits import Edits, ValueFormError, merge, parse_value, value_to_json
-from deidflow.tasks.core.tags import Path, TagSyntaxError
+from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError
+from deidflow.tasks.core.request.edits import Edits, ValueFormError, merge, parse_value, value_to_json
 
 PATIENT_ID = Path((), 0x00100020)
 STUDY_DATE = Path((), 0x00080020)

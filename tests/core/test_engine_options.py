@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from deidflow.tasks.core.engine_options import options_without_effect
-from deidflow.tasks.core.request import Operation, Request, Settings, parse_request
-from deidflow.tasks.core.server_abilities import ServerAbilities, server_notes
-from deidflow.tasks.core.server_checks import check_request_on_server, check_settings_on_server
+from deidflow.tasks.core.plan.server_abilities import ServerAbilities, server_notes
+from deidflow.tasks.core.plan.server_checks import check_request_on_server, check_settings_on_server
+from deidflow.tasks.core.request.engine_options import options_without_effect
+from deidflow.tasks.core.request.request import Operation, Request, Settings, parse_request
 
 EVERYTHING = Settings(private_creator="ACME", keep_labels=True, lossy_quality=50, priority=-1, permissive=True)
 NEWEST = ServerAbilities((1, 13, 0), frozenset(), "", "Recycle")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id, orthanc_id
-from deidflow.tasks.core.identity import new_identifiers, new_patient_name
-from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request import Operation, parse_request
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level, is_orthanc_id, orthanc_id
+from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers, new_patient_name
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request.request import Operation, parse_request
 
 ORIGINAL = DicomIdentifiers("4MR1", "1.2.3", "1.2.3.4", "1.2.3.4.5")
 KEYED = Pseudonyms(Key(bytes(range(32))), "trial")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.inventory import ATTRIBUTES, InventoryRecord, inventory_columns, write_inventory
-from deidflow.tasks.core.manifest import Manifest
-from deidflow.tasks.core.manifest_columns import parse_header
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.manifest.columns import parse_header
+from deidflow.tasks.core.manifest.inventory import ATTRIBUTES, InventoryRecord, inventory_columns, write_inventory
+from deidflow.tasks.core.manifest.manifest import Manifest
 from tests.core.manifests import defaults
 
 

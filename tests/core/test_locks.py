@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from deidflow.tasks.core import locks
 from deidflow.tasks.core.errors import Unusable
-from deidflow.tasks.core.locks import LOCK_FILE, lock_folder, lock_server
+from deidflow.tasks.core.files import locks
+from deidflow.tasks.core.files.locks import LOCK_FILE, lock_folder, lock_server
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.identifiers import Level
-from deidflow.tasks.core.request import Operation, Request, parse_request
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.request.request import Operation, Request, parse_request
 from tests.core.manifests import defaults, manifest, rows, some_id, written
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_an_overruled_template_needs_no_cell() -> None:
 
 def test_rows_can_be_read_again_from_a_file(tmp_path: Path) -> None:
     """Nothing is held open or used up; the file's own name serves when no other is given."""
-    from deidflow.tasks.core.manifest import Manifest  # noqa: PLC0415 (the helper opens bytes)
+    from deidflow.tasks.core.manifest.manifest import Manifest  # noqa: PLC0415 (the helper opens bytes)
 
     path = tmp_path / "cohort.csv"
     path.write_text(f"orthanc_id,instances\n{ID},12\n")

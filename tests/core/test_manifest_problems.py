@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.manifest import Defaults, Manifest
-from deidflow.tasks.core.manifest_columns import REPORT_COLUMNS
-from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
+from deidflow.tasks.core.manifest.manifest import Defaults, Manifest
+from deidflow.tasks.core.request.request import Operation
 from tests.core.manifests import defaults, manifest, rows, some_id
 
 if TYPE_CHECKING:

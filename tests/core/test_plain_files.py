@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deidflow.tasks.core.plain_files import NotPlainError, read_plain_file, trouble_with
+from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
 
 
 def test_a_plain_file_is_read(tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deidflow.tasks.core.edits import Edits
+from deidflow.tasks.core.config.options import read_options
+from deidflow.tasks.core.config.overrides import apply_override
+from deidflow.tasks.core.dicom.tags import TagSyntaxError, parse_path
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.options import read_options
-from deidflow.tasks.core.overrides import apply_override
-from deidflow.tasks.core.request import Operation, parse_request
-from deidflow.tasks.core.server_abilities import ServerAbilities
-from deidflow.tasks.core.server_checks import check_request_on_server
-from deidflow.tasks.core.tags import TagSyntaxError, parse_path
+from deidflow.tasks.core.plan.server_abilities import ServerAbilities
+from deidflow.tasks.core.plan.server_checks import check_request_on_server
+from deidflow.tasks.core.request.edits import Edits
+from deidflow.tasks.core.request.request import Operation, parse_request
 from tests.core.manifests import defaults, rows, some_id, written
 
 if TYPE_CHECKING:

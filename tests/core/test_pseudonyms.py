@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.pseudonyms import Key, KeyFormatError, Pseudonyms, new_key
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, KeyFormatError, Pseudonyms, new_key
 
 SECRET = bytes(range(32))
 KEY = Key(SECRET)

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.crosswalk import CrosswalkLine, crosswalk
-from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode, worst
-from deidflow.tasks.core.reconciliation import RowResult, reason_code, row_results
-from deidflow.tasks.core.verdict import verdict
+from deidflow.tasks.core.report.crosswalk import CrosswalkLine, crosswalk
+from deidflow.tasks.core.report.reconciliation import RowResult, reason_code, row_results
+from deidflow.tasks.core.report.totals import verdict
 from tests.core.ledgers import Instance, Row, make_ledger
 
 if TYPE_CHECKING:
-    from deidflow.tasks.core.ledger import Ledger
+    from deidflow.tasks.core.ledger.ledger import Ledger
 
 DAMAGED = "damaged: truncated at byte 12"
 CONFLICT = "destination-conflict: other bytes stand there"

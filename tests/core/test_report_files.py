@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.identifiers import Level
-from deidflow.tasks.core.manifest import Manifest
-from deidflow.tasks.core.manifest_columns import REPORT_COLUMNS
+from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
+from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.report_files import write_reports
-from deidflow.tasks.core.report_page import OUTCOME_TEXTS, SOURCE_PROBLEM_TEXTS, _duration
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.core.source import ProblemCode
+from deidflow.tasks.core.report.files import write_reports
+from deidflow.tasks.core.report.page import OUTCOME_TEXTS, SOURCE_PROBLEM_TEXTS, _duration
+from deidflow.tasks.core.request.request import Operation
 from tests.core.ledgers import META, Instance, Row, make_ledger, manifest_bytes
 from tests.core.manifests import defaults
 

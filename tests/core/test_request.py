@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.identifiers import Level
-from deidflow.tasks.core.request import DICOM_VERSIONS, Operation, Request, check_request, parse_request
+from deidflow.tasks.core.request.request import DICOM_VERSIONS, Operation, Request, check_request, parse_request
 
 
 def modify(**body: Any) -> Request:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.tags import (
+from deidflow.tasks.core.dicom.tags import (
     Path,
     TagSyntaxError,
     describe_tag,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.edits import parse_value
-from deidflow.tasks.core.templates import EmptyCell, TemplateError, parse_template
+from deidflow.tasks.core.request.edits import parse_value
+from deidflow.tasks.core.request.templates import EmptyCell, TemplateError, parse_template
 
 CELLS = {"subject": "007", "site code": "B {x}", "blank": " ", "empty": ""}
 

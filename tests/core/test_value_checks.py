@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR
 
-from deidflow.tasks.core.edits import parse_value
-from deidflow.tasks.core.tags import parse_path, parse_tag
-from deidflow.tasks.core.value_checks import check_path, check_value
-from deidflow.tasks.core.value_formats import VALUE_FORMATS
+from deidflow.tasks.core.dicom.tags import parse_path, parse_tag
+from deidflow.tasks.core.dicom.value_representations import VALUE_FORMATS
+from deidflow.tasks.core.request.edits import parse_value
+from deidflow.tasks.core.request.value_checks import check_path, check_value
 
 OCTETS = "data:application/octet-stream;base64,"
 

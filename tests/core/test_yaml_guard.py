@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from deidflow.tasks.core.config.yaml import read_yaml, read_yaml_value
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.yaml_lines import read_yaml, read_yaml_value
 
 
 def _bomb(levels: int, width: int) -> str:

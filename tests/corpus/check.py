@@ -16,8 +16,8 @@ import httpx
 from pydicom import Dataset, dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.local.index import identify
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.folder.index import identify
 from tests.local.edits import Edit, anonymize, modify
 
 if TYPE_CHECKING:

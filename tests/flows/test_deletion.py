@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from tests.dicom_files import Element, instance
 from tests.jobs import files_of
 from tests.steps import Steps

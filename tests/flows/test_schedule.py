@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule
 
 from deidflow.flows.serve import deployment_of, schedule_of
-from deidflow.tasks.settings import load_config
+from deidflow.tasks.steps.run.settings import load_config
 
 if TYPE_CHECKING:
     from pathlib import Path

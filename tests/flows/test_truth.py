@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.outcomes import Outcome
 from tests.dicom_files import Element, Item, instance
 from tests.jobs import files_of, instance_lines

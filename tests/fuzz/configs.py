@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.config import Config
+from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.settings import check_files, load_config
+from deidflow.tasks.steps.run.settings import check_files, load_config
 from tests.fuzz.dicom_check import Fault, timer
 
 if TYPE_CHECKING:

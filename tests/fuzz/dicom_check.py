@@ -20,19 +20,19 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unittest import mock
 
-from deidflow.tasks.core.engine import PlannedInstance
+from deidflow.tasks.core.engine.protocol import PlannedInstance
+from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.core.identity import new_identifiers
-from deidflow.tasks.core.pseudonyms import Pseudonyms
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.core.source import SourceInstance
-from deidflow.tasks.local.encoding import encoding_of, is_uncompressed
-from deidflow.tasks.local.findings import Irregularity
-from deidflow.tasks.local.index import identify, read_index_entries
-from deidflow.tasks.local.rules import compile_rules
-from deidflow.tasks.local.shared_header import SharedHeaders
-from deidflow.tasks.local.source_file import SourceFile
-from deidflow.tasks.local.subject import References
+from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
+from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.local.dicom_file.encoding import encoding_of, is_uncompressed
+from deidflow.tasks.local.dicom_file.findings import Irregularity
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.references import References
+from deidflow.tasks.local.editing.rules import compile_rules
+from deidflow.tasks.local.editing.shared_header import SharedHeaders
+from deidflow.tasks.local.folder.index import identify, read_index_entries
 from deidflow.tasks.local.worker import Compiled, edit_source
 from tests.fuzz.seeds import MARKERS
 from tests.local.edits import KEY, SCOPE, Edit, anonymize, modify, read
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from deidflow.tasks.core.identifiers import DicomIdentifiers
-    from deidflow.tasks.core.pseudonyms import Pseudonyms as _Pseudonyms
-    from deidflow.tasks.local.elements import Element
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms as _Pseudonyms
+    from deidflow.tasks.local.dicom_file.elements import Element
     from tests.fuzz.seeds import Seed
 
 
@@ -192,8 +192,8 @@ def _edit(path: Path, instance: PlannedInstance, compiled: Compiled) -> _Result:
 
 def _with_small_windows(path: Path, instance: PlannedInstance, compiled: Compiled) -> _Result:
     with (
-        mock.patch("deidflow.tasks.local.source_file.WHOLE_BYTES", 0),
-        mock.patch("deidflow.tasks.local.source_file.WINDOW_BYTES", 700),
+        mock.patch("deidflow.tasks.local.dicom_file.source_file.WHOLE_BYTES", 0),
+        mock.patch("deidflow.tasks.local.dicom_file.source_file.WINDOW_BYTES", 700),
         timer.running(),
     ):
         return _edit(path, instance, compiled._replace(headers=SharedHeaders(compiled.rules)))

@@ -9,7 +9,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.encoding import LONG_VRS, SHORT_VRS
+from deidflow.tasks.local.dicom_file.encoding import LONG_VRS, SHORT_VRS
 from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, elements, encode, file_bytes
 from tests.fuzz.seeds import ITEM_HEADER, UNDEFINED, seeds
 

@@ -11,8 +11,8 @@ from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.manifest import Manifest
-from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.manifest.manifest import Manifest
+from deidflow.tasks.core.request.request import Operation
 from tests.core.manifests import defaults, some_id
 from tests.fuzz.dicom_check import Fault, timer
 

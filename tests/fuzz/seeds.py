@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.local.encoding import LONG_VRS
-from deidflow.tasks.local.index import identify
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file.encoding import LONG_VRS
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.folder.index import identify
 from tests.dicom_files import (
     BIG,
     DEFLATED,
@@ -30,8 +30,8 @@ from tests.dicom_files import (
 from tests.local.edits import PACKAGE, all_files, modify
 
 if TYPE_CHECKING:
-    from deidflow.tasks.local.elements import Element as Scanned
-    from deidflow.tasks.local.encoding import Encoding
+    from deidflow.tasks.local.dicom_file.elements import Element as Scanned
+    from deidflow.tasks.local.dicom_file.encoding import Encoding
 
 MARKERS: Final = (b"ZQXNAME", b"ZQXIDEN", b"ZQXBORN")
 """In PatientName, PatientID and PatientBirthDate, at any depth; nothing else holds such letters."""

@@ -14,9 +14,9 @@ from deidflow.tasks.local.worker import edit_in_worker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+    from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
     from deidflow.tasks.core.errors import DeidflowError
-    from deidflow.tasks.core.request import Request
+    from deidflow.tasks.core.request.request import Request
 
 POISON: Final = b"0007"
 """Name of the file whose mere sight kills, as one does that makes a codec crash or fills the memory."""

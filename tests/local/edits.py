@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 import pydicom.data
 from pydicom import Dataset, dcmread
 
-from deidflow.tasks.core.engine import PlannedInstance
-from deidflow.tasks.core.given_identifiers import GivenIdentifiers
-from deidflow.tasks.core.identity import new_identifiers
-from deidflow.tasks.core.original_uids import OriginalUids
-from deidflow.tasks.core.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request import Operation, Request, parse_request
-from deidflow.tasks.local.index import identify
-from deidflow.tasks.local.rules import compile_rules
-from deidflow.tasks.local.shared_header import SharedHeaders
-from deidflow.tasks.local.source_file import SourceFile
-from deidflow.tasks.local.subject import References
+from deidflow.tasks.core.engine.protocol import PlannedInstance
+from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
+from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
+from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request.request import Operation, Request, parse_request
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.references import References
+from deidflow.tasks.local.editing.rules import compile_rules
+from deidflow.tasks.local.editing.shared_header import SharedHeaders
+from deidflow.tasks.local.folder.index import identify
 from deidflow.tasks.local.worker import Compiled, edit_source
 
 if TYPE_CHECKING:

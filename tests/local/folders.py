@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.engine import PlannedInstance
-from deidflow.tasks.core.given_identifiers import GivenIdentifiers
-from deidflow.tasks.core.identity import new_identifiers
-from deidflow.tasks.core.pseudonyms import Pseudonyms
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.core.source import SourceInstance
-from deidflow.tasks.local.index import find_files, read_index_entries
-from deidflow.tasks.local.store import PARTIAL_FOLDER
+from deidflow.tasks.core.engine.protocol import PlannedInstance
+from deidflow.tasks.core.engine.sources import SourceInstance
+from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
+from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
+from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.local.folder.index import find_files, read_index_entries
+from deidflow.tasks.local.folder.store import PARTIAL_FOLDER
 from deidflow.tasks.local.worker import WorkerSettings
 from tests.dicom_files import Element, instance
 from tests.local.edits import KEY, SCOPE
@@ -23,7 +23,7 @@ from tests.local.edits import KEY, SCOPE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deidflow.tasks.core.request import Request
+    from deidflow.tasks.core.request.request import Request
 
 
 def write_instances(folder: Path, count: int, *, pixels: int = 200) -> None:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deidflow.tasks.core.dicom.tags import PATIENT_IDENTITY_REMOVED
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.tags import PATIENT_IDENTITY_REMOVED
-from deidflow.tasks.local.elements import ScanError
-from deidflow.tasks.local.layout import NotDicomError
-from deidflow.tasks.local.scanner import MAX_DEPTH
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file.elements import ScanError
+from deidflow.tasks.local.dicom_file.layout import NotDicomError
+from deidflow.tasks.local.dicom_file.scanner import MAX_DEPTH
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from tests.dicom_files import (
     BIG,
     DEFLATED,
@@ -204,7 +204,7 @@ def test_deflated_dataset_that_is_cut_off_or_no_stream() -> None:
 
 def test_deflated_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file that inflates beyond the limit is refused before it fills the memory."""
-    monkeypatch.setattr("deidflow.tasks.local.source_file.MAX_INFLATED_BYTES", 1 << 16)
+    monkeypatch.setattr("deidflow.tasks.local.dicom_file.source_file.MAX_INFLATED_BYTES", 1 << 16)
     zeros = Element(0x7FE00010, "OB", bytes(1 << 17))
     code, _ = scan_error(instance(zeros, syntax=DEFLATED))
 
@@ -213,9 +213,9 @@ def test_deflated_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sequence_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A sequence that claims more than real ones have is not read into memory."""
-    monkeypatch.setattr("deidflow.tasks.local.source_file.WHOLE_BYTES", 0)
-    monkeypatch.setattr("deidflow.tasks.local.source_file.WINDOW_BYTES", 1024)
-    monkeypatch.setattr("deidflow.tasks.local.source_file.MAX_WINDOW_BYTES", 4096)
+    monkeypatch.setattr("deidflow.tasks.local.dicom_file.source_file.WHOLE_BYTES", 0)
+    monkeypatch.setattr("deidflow.tasks.local.dicom_file.source_file.WINDOW_BYTES", 1024)
+    monkeypatch.setattr("deidflow.tasks.local.dicom_file.source_file.MAX_WINDOW_BYTES", 4096)
     path = tmp_path / "large.dcm"
     path.write_bytes(instance(Element(0x00081140, "SQ", (Item((Element(0x00204000, "LT", bytes(20_000)),)),))))
     with SourceFile.open(path) as source, pytest.raises(ScanError) as caught:

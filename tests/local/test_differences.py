@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from deidflow.tasks.core.tags import describe_tag
-from deidflow.tasks.local.differences import Difference, differences
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.core.dicom.tags import describe_tag
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.differences import Difference, differences
 from tests.dicom_files import Element, Item, instance, private_block
 from tests.local.edits import Edit, anonymize, modify
 

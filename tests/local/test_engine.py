@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deidflow.tasks.core.engine import Call, Chunk
+from deidflow.tasks.core.engine.protocol import Call, Chunk
 from deidflow.tasks.core.errors import Interrupted, Unusable
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.request import Operation, parse_request
+from deidflow.tasks.core.processes.pool import make_pool
+from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local import engine as engine_module
 from deidflow.tasks.local.engine import LocalEngine
-from deidflow.tasks.local.processes import make_pool
 from deidflow.tasks.local.worker import Worker
 from tests.dicom_files import Element, instance
 from tests.local.deaths import POISON, edit_or_die
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+    from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
 
 ANONYMIZE = parse_request(Operation.ANONYMIZE, {"DicomVersion": "2023b"})
 MODIFY = parse_request(Operation.MODIFY, {"Replace": {"SeriesDescription": "HELLO"}})
@@ -280,7 +280,7 @@ def test_source_that_changes_while_it_is_read(alone: Path, monkeypatch: pytest.M
         os.write(descriptor, assembly.to_bytes())
         os.utime(alone / "0000", ns=(1, 1))
 
-    monkeypatch.setattr("deidflow.tasks.local.splice.Assembly.write", write_meanwhile)
+    monkeypatch.setattr("deidflow.tasks.local.editing.splice.Assembly.write", write_meanwhile)
     assert {1: (Outcome.FAILED, ReasonCode.SOURCE_CHANGED)} == edit(alone, plan[:1])
     assert {} == contents(alone.parent / "results")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deidflow.tasks.local.splice import IMPLEMENTATION_CLASS_UID
+from deidflow.tasks.local.editing.splice import IMPLEMENTATION_CLASS_UID
 from tests.dicom_files import (
     BIG,
     CT_STORAGE,

@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.request import Operation, parse_request
-from deidflow.tasks.local.given_values import check_given_values
+from deidflow.tasks.core.request.request import Operation, parse_request
+from deidflow.tasks.verification.given_values import check_given_values
 
 ITEM = {"CodeValue": "1", "CodeMeaning": "Fußgelenk"}
 BODY: dict[str, Any] = {

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from deidflow.tasks.core.identifiers import DicomIdentifiers
-from deidflow.tasks.core.request import DICOM_VERSIONS
-from deidflow.tasks.local.editor import Editor
-from deidflow.tasks.local.encoding import EXPLICIT_LITTLE
-from deidflow.tasks.local.source_file import SourceFile
-from deidflow.tasks.local.splice import Assembly
-from deidflow.tasks.local.subject import References, Subject
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.request.request import DICOM_VERSIONS
+from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.instance import Editor
+from deidflow.tasks.local.editing.references import References, Subject
+from deidflow.tasks.local.editing.splice import Assembly
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, elements, instance
 from tests.local.edits import PSEUDONYMS, anonymize, anonymized, modified, read
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.tasks.core.dicom.tags import TagSyntaxError, parse_path
+from deidflow.tasks.core.engine.sources import ProblemCode, SourceProblem
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.source import ProblemCode, SourceProblem
-from deidflow.tasks.core.tags import TagSyntaxError, parse_path
-from deidflow.tasks.local.character_sets import character_set
-from deidflow.tasks.local.elements import ScanError
-from deidflow.tasks.local.index import read_index_entries
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file.character_sets import character_set
+from deidflow.tasks.local.dicom_file.elements import ScanError
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.folder.index import read_index_entries
 from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, elements, encode, file_bytes, instance
 from tests.local.edits import anonymize, anonymized
 

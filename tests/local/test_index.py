@@ -14,9 +14,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.charset import decode_bytes
 
-from deidflow.tasks.core.identifiers import dropped_byte, orthanc_id
-from deidflow.tasks.core.source import ProblemCode, SourceInstance, SourceProblem
-from deidflow.tasks.local.index import find_files, read_index_entries
+from deidflow.tasks.core.dicom.identifiers import dropped_byte, orthanc_id
+from deidflow.tasks.core.engine.sources import ProblemCode, SourceInstance, SourceProblem
+from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from tests.dicom_files import (
     BIG,
     DEFLATED,

@@ -11,9 +11,9 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local import scanner
-from deidflow.tasks.local.index import identify
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file import scanner
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.folder.index import identify
 from tests.dicom_files import (
     BIG,
     DEFLATED,
@@ -251,7 +251,7 @@ def test_pixels_of_ge_are_turned_when_converted() -> None:
 
 def anonymized_to(data: bytes, transfer_syntax: str) -> bytes:
     """Return the pixel data of a file that is converted."""
-    from deidflow.tasks.local.transcoder import transcode  # noqa: PLC0415 (numpy and codecs, for one test)
+    from deidflow.tasks.local.transcoding.transcoder import transcode  # noqa: PLC0415 (numpy and codecs, for one test)
 
     pixels: bytes = read(transcode(data, transfer_syntax)).PixelData
     return pixels

@@ -10,7 +10,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from tests.dicom_files import BIG, EXPLICIT, IMPLICIT, Element, Item, Syntax, instance
 from tests.local.edits import anonymized, modified, modify
 

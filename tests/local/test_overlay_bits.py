@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.source_file import SourceFile
-from deidflow.tasks.local.verified_pixels import check_pixels, hidden_bits
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.verification.pixels import check_pixels, hidden_bits
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, RLE, UNCOMPRESSED, Element, Syntax, instance
 from tests.dicom_files import encapsulated as fragments
 from tests.local.edits import anonymize, modify, read

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.request import Operation, parse_request
-from deidflow.tasks.core.tags import Path, parse_path
-from deidflow.tasks.local.differences import differences
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.core.dicom.tags import Path, parse_path
+from deidflow.tasks.core.request.request import Operation, parse_request
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.differences import differences
 from deidflow.tasks.local.worker import edit_source
 from tests.dicom_files import EXPLICIT, UNCOMPRESSED, Element, Item, Syntax, instance
 from tests.local.edits import Edit, anonymize, anonymized, modified, read

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from pydicom import dcmread
 
-import deidflow.tasks.local
-from deidflow.tasks.core.request import DICOM_VERSIONS
-from deidflow.tasks.core.tags import IDENTIFIERS, dictionary_vr
+import deidflow.tasks.local.deidentification
+from deidflow.tasks.core.dicom.tags import IDENTIFIERS, dictionary_vr
+from deidflow.tasks.core.request.request import DICOM_VERSIONS
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, instance, private_block
 from tests.local.edits import PSEUDONYMS, anonymize, anonymized, modified, read
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-PROFILES: Final = Path(deidflow.tasks.local.__file__).parent / "profiles"
+PROFILES: Final = Path(deidflow.tasks.local.deidentification.__file__).parent / "profiles"
 KEPT_SEQUENCE: Final = 0x00081115
 """ReferencedSeriesSequence, which every profile keeps."""
 

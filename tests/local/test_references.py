@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deidflow.tasks.core.pseudonyms import Pseudonyms
+from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from tests.dicom_files import DEFLATED, UNCOMPRESSED, Element, Item, Syntax, instance, private_block
 from tests.local.edits import KEY, PSEUDONYMS, anonymize, anonymized, modified, read
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deidflow.tasks.core.review import ReviewCode, may_show_text
-from deidflow.tasks.local.index import read_index_entries
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.core.report.review import ReviewCode, may_show_text
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.folder.index import read_index_entries
 from deidflow.tasks.local.worker import edit_source
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, UNCOMPRESSED, Element, Syntax, instance
 from tests.local.edits import anonymize

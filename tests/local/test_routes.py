@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level, is_orthanc_id
 from deidflow.tasks.core.errors import InstanceFailed, InvalidInput
-from deidflow.tasks.core.identifiers import DicomIdentifiers, Level, is_orthanc_id
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.pseudonyms import Key
-from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.routes import BulkRoutes, UnknownResource
 from tests.dicom_files import Element, instance
 from tests.local.edits import KEY, read

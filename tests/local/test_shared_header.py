@@ -9,8 +9,8 @@ from hypothesis import given
 
 from benchmarks.generate import Shape, generate
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.local.editor import Editor
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.worker import Compiled, edit_source, subject_of
 from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, instance
 from tests.local.edits import Edit, anonymize, modify
@@ -19,7 +19,7 @@ from tests.local.strategies import PROPERTY, series_of_files
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deidflow.tasks.local.shared_header import SharedHeaders
+    from deidflow.tasks.local.editing.shared_header import SharedHeaders
 
 EDITS = [
     anonymize({"DicomVersion": "2021b", "Keep": ["SeriesDescription", "(0008,1140)"]}),

@@ -8,10 +8,10 @@ from pathlib import Path
 from hypothesis import given
 
 from benchmarks.generate import Shape, generate
-from deidflow.tasks.core.source import SourceInstance
-from deidflow.tasks.local.index import find_files, read_index_entries
-from deidflow.tasks.local.shared_identifiers import SharedIdentifiers
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.core.engine.sources import SourceInstance
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.folder.index import find_files, read_index_entries
+from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
 from tests.dicom_files import EXPLICIT, Element, encode, instance
 from tests.local.strategies import PROPERTY, series_of_files
 

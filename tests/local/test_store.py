@@ -13,10 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
 from deidflow.tasks.core.errors import InstanceFailed, Unusable
-from deidflow.tasks.core.identifiers import DicomIdentifiers
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.store import PARTIAL_FOLDER, FolderStore, StagedResult, clear_partial_results, relative_path
+from deidflow.tasks.local.folder.store import (
+    PARTIAL_FOLDER,
+    FolderStore,
+    StagedResult,
+    clear_partial_results,
+    relative_path,
+)
 from tests.local.strategies import PROPERTY
 
 NEW = DicomIdentifiers("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1")

@@ -25,9 +25,9 @@ from pydicom.uid import (
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.codecs import can_write, why_not
-from deidflow.tasks.local.source_file import SourceFile
-from deidflow.tasks.local.transcoder import transcode
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.transcoding.codecs import can_write, why_not
+from deidflow.tasks.local.transcoding.transcoder import transcode
 from tests.dicom_files import (
     BIG,
     DEFLATED,

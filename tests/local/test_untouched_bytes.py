@@ -13,7 +13,7 @@ from pydicom import Dataset, dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, file_bytes, instance
 from tests.local.edits import all_files, anonymize, modify, read
 from tests.local.strategies import PROPERTY, File, files

@@ -15,14 +15,14 @@ import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.uid import UID
 
-from deidflow.tasks.core.engine import InstanceResult
-from deidflow.tasks.core.identifiers import Level
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.request import DICOM_VERSIONS, Operation, Request, parse_request
-from deidflow.tasks.local.index import find_files, read_index_entries
-from deidflow.tasks.local.store import relative_path
-from deidflow.tasks.local.verifier import Expected, Verifier, VerifierSettings
+from deidflow.tasks.core.request.request import DICOM_VERSIONS, Operation, Request, parse_request
+from deidflow.tasks.local.folder.index import find_files, read_index_entries
+from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.local.worker import Worker
+from deidflow.tasks.verification.verifier import Expected, Verifier, VerifierSettings
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, Item, Syntax, encapsulated, instance
 from tests.local.edits import PACKAGE
 from tests.local.folders import planned, settings_for
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-    from deidflow.tasks.core.engine import PlannedInstance
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
 
 REFERENCE: dict[str, Any] = {"ReferencedSOPInstanceUID": "1.2.3.1.1.1", "PatientName": "Doe^Jane", "PatientID": "P-1"}
 
@@ -90,7 +90,7 @@ def run(source: Path, body: dict[str, Any] | None = None, operation: Operation =
     results = Worker(settings_for(source, destination, given)).edit([(request, plan)])
     assert [] == [result.reason for result in results if result.outcome is not Outcome.DONE]
     with closing(sqlite3.connect(uid_map)) as connection, connection:
-        # As tasks/verification.py writes it for this engine, whose references follow whatever attribute names them.
+        # As tasks/steps/verify.py writes it for this engine, whose references follow whatever attribute names them.
         connection.execute("CREATE TABLE uid (kind TEXT, original TEXT, new TEXT, PRIMARY KEY (original, kind))")
         for one in plan:
             pairs = zip(one.original[1:], one.new[1:], strict=True)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.local import source_file, splice
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file import source_file
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing import splice
 from deidflow.tasks.local.worker import edit_source
 from tests.dicom_files import Element, Item, encapsulated, instance
 from tests.local.edits import Edit, anonymize, modify
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from deidflow.tasks.local.elements import Element as Found
+    from deidflow.tasks.local.dicom_file.elements import Element as Found
 
 META_BYTES = 420
 """More than the meta information of the generated files, less than most of the files."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deidflow.tasks.orthanc.client import OrthancClient
+from deidflow.tasks.orthanc.connection.client import OrthancClient
 from tests.orthanc_server import BINARY, OrthancServer, extra_roots, installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from deidflow.tasks.orthanc.client import Access
+    from deidflow.tasks.orthanc.connection.client import Access
 
 
 # Files are read from the disk each time, so that one can be lost.

@@ -13,7 +13,7 @@ from tests.dicom_files import instance
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from deidflow.tasks.orthanc.client import OrthancClient, Uploaded
+    from deidflow.tasks.orthanc.connection.client import OrthancClient, Uploaded
     from tests.dicom_files import Element
     from tests.orthanc_server import OrthancServer
 

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from deidflow.tasks.core.errors import DeidflowError, InvalidInput
-from deidflow.tasks.orthanc.client import OrthancClient
-from deidflow.tasks.orthanc.errors import (
+from deidflow.tasks.orthanc.connection.client import OrthancClient
+from deidflow.tasks.orthanc.connection.errors import (
     BadRequest,
     NotFound,
     ReadOnlyServer,
@@ -28,8 +28,8 @@ from deidflow.tasks.orthanc.errors import (
     UntrustedCertificate,
     WrongAddress,
 )
-from deidflow.tasks.orthanc.mapping import outputs_since
-from deidflow.tasks.orthanc.server import read_server
+from deidflow.tasks.orthanc.resources.results import outputs_since
+from deidflow.tasks.orthanc.resources.server import read_server
 from tests.orthanc.shelf import UNKNOWN, make
 from tests.orthanc_server import BINARY, OrthancServer, installed
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from deidflow.tasks.orthanc.client import Access
+    from deidflow.tasks.orthanc.connection.client import Access
 
 VALUE: Final = 'While creating a DICOM instance, tag (0028,0010) has out-of-range value: "MILLER"'
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pydicom
 import pytest
 
-from deidflow.tasks.core.request import Operation, parse_request
+from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.orthanc.hardening import hardened_body, hardening_entries, kept_sequences
 from tests.dicom_files import Element
 from tests.orthanc.shelf import make
 from tests.tools.make_kept_sequences import TARGET, make_table
 
 if TYPE_CHECKING:
-    from deidflow.tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.connection.client import OrthancClient
 
 NAME, PATIENT_ID = "0010,0010", "0010,0020"
 REQUEST, PROCEDURE = "0040,0275[*]", "0008,1032[*]"  # removed and kept by 2021b

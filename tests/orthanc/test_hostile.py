@@ -17,24 +17,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.errors import DeidflowError
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.orthanc import client as client_module
-from deidflow.tasks.orthanc import deadlines
-from deidflow.tasks.orthanc.answers import NO_JSON, parse_json
-from deidflow.tasks.orthanc.changes import Changes
-from deidflow.tasks.orthanc.client import OrthancClient
-from deidflow.tasks.orthanc.content import read_content
-from deidflow.tasks.orthanc.errors import ServerError, Unreachable
-from deidflow.tasks.orthanc.jobs import read_job, submit
-from deidflow.tasks.orthanc.marks import find_marked
-from deidflow.tasks.orthanc.resources import inventory
-from deidflow.tasks.orthanc.server import read_server
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.orthanc.connection import client as client_module
+from deidflow.tasks.orthanc.connection import deadlines
+from deidflow.tasks.orthanc.connection.answers import NO_JSON, parse_json
+from deidflow.tasks.orthanc.connection.client import OrthancClient
+from deidflow.tasks.orthanc.connection.errors import ServerError, Unreachable
+from deidflow.tasks.orthanc.jobs.jobs import read_job, submit
+from deidflow.tasks.orthanc.resources.bulk_content import read_content
+from deidflow.tasks.orthanc.resources.changes import Changes
+from deidflow.tasks.orthanc.resources.marks import find_marked
+from deidflow.tasks.orthanc.resources.resources import inventory
+from deidflow.tasks.orthanc.resources.server import read_server
 from tests.orthanc.shelf import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from deidflow.tasks.orthanc.client import Access
+    from deidflow.tasks.orthanc.connection.client import Access
 
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 LIMIT: Final = 1 << 20

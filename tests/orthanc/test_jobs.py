@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.errors import Interrupted
-from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.orthanc.changes import Changes
-from deidflow.tasks.orthanc.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
-from deidflow.tasks.orthanc.jobs import JobState, cancel, read_job, submit, wait
-from deidflow.tasks.orthanc.lost_jobs import find_jobs, wait_for_possible_jobs
-from deidflow.tasks.orthanc.mapping import delete_instances, map_outputs, outputs_since
-from deidflow.tasks.orthanc.probe import probe
-from deidflow.tasks.orthanc.resources import resolve, still_there
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.orthanc.connection.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
+from deidflow.tasks.orthanc.jobs.failure_probe import probe
+from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, read_job, submit, wait
+from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs
+from deidflow.tasks.orthanc.resources.changes import Changes
+from deidflow.tasks.orthanc.resources.resources import resolve, still_there
+from deidflow.tasks.orthanc.resources.results import delete_instances, map_outputs, outputs_since
 from tests.orthanc.shelf import UNKNOWN, ids_of, lose_file, store
 
 if TYPE_CHECKING:
-    from deidflow.tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.connection.client import OrthancClient
     from tests.orthanc_server import OrthancServer
 
 ANONYMIZE = {"DicomVersion": "2021b"}

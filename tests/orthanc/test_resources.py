@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from deidflow.tasks.core.identifiers import Level
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.orthanc.jobs import submit, wait
-from deidflow.tasks.orthanc.resources import find_levels, inventory, resolve, still_there
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.orthanc.jobs.jobs import submit, wait
+from deidflow.tasks.orthanc.resources.resources import find_levels, inventory, resolve, still_there
 from tests.orthanc.shelf import UNKNOWN, ids_of, make, new_uid, store
 
 if TYPE_CHECKING:
-    from deidflow.tasks.orthanc.client import OrthancClient
+    from deidflow.tasks.orthanc.connection.client import OrthancClient
 
 
 def test_four_levels_in_one_list(client: OrthancClient) -> None:

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.orthanc.changes import Changes
-from deidflow.tasks.orthanc.client import OrthancClient
-from deidflow.tasks.orthanc.errors import NotFound
-from deidflow.tasks.orthanc.jobs import JobState, submit, wait
-from deidflow.tasks.orthanc.mapping import outputs_since
-from deidflow.tasks.orthanc.restarted_jobs import possible_copies
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.orthanc.connection.client import OrthancClient
+from deidflow.tasks.orthanc.connection.errors import NotFound
+from deidflow.tasks.orthanc.jobs.jobs import JobState, submit, wait
+from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_copies
+from deidflow.tasks.orthanc.resources.changes import Changes
+from deidflow.tasks.orthanc.resources.results import outputs_since
 from tests.orthanc.conftest import SETTINGS
 from tests.orthanc.shelf import ids_of, store
 from tests.orthanc_server import BINARY, OrthancServer, installed
 
 if TYPE_CHECKING:
-    from deidflow.tasks.orthanc.client import Access
-    from deidflow.tasks.orthanc.jobs import Job
+    from deidflow.tasks.orthanc.connection.client import Access
+    from deidflow.tasks.orthanc.jobs.jobs import Job
 
 ANONYMIZE: Final = {"DicomVersion": "2021b"}
 PATIENTLY_S: Final = 60.0

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from pydicom import dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.local.source_file import SourceFile
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from tests.local.edits import anonymize
 from tests.readers.drawn import MARKER, draw
 

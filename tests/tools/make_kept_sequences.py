@@ -3,7 +3,7 @@
     .venv/bin/python tests/tools/make_kept_sequences.py
 
 Sources: every sequence of pydicom's dictionary (DICOM PS3.6, retired ones included) from group 0008 on, less those that
-``tasks/local/profiles/orthanc-*.csv`` remove or clear at top level.
+``tasks/local/deidentification/profiles/orthanc-*.csv`` remove or clear at top level.
 """
 
 import csv

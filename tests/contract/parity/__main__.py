@@ -38,7 +38,7 @@ from tests.orthanc_server import OrthancServer, extra_roots, installed
 if TYPE_CHECKING:
     from typing import Any
 
-    from deidflow.tasks.core.request import Operation
+    from deidflow.tasks.core.request.request import Operation
 
 REPORT = Path(__file__).parents[3] / "docs" / "parity.md"
 RANDOM_REQUESTS = 600

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.tags import (
+from deidflow.tasks.core.dicom.tags import (
     DATA_SET_TRAILING_PADDING,
     DEIDENTIFICATION_METHOD,
     PATIENT_ID,
@@ -17,8 +17,8 @@ from deidflow.tasks.core.tags import (
     SIGNATURES,
     SPECIFIC_CHARACTER_SET,
 )
-from deidflow.tasks.local.rules import REFERENCED_UIDS
-from deidflow.tasks.local.subject import padded_uid
+from deidflow.tasks.local.editing.references import padded_uid
+from deidflow.tasks.local.editing.rules import REFERENCED_UIDS
 from tests.contract.parity.differences import ORTHANC_UID, OUR_PATIENT_ID, OUR_UID, decoded
 from tests.contract.parity.facts import at_top, declared_charset, is_anonymize, text_of, texts_of
 from tests.contract.parity.reader import dataset_at

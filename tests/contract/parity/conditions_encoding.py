@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.tags import PIXEL_DATA, dictionary_vr, is_computed
+from deidflow.tasks.core.dicom.tags import PIXEL_DATA, dictionary_vr, is_computed
 from tests.contract.parity.facts import text_of, texts_of
 from tests.contract.parity.pixels import can_decode, is_same_image
 from tests.contract.parity.reader import dataset_at, read_file, read_items

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.identifiers import Level
-from deidflow.tasks.core.tags import (
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.dicom.tags import (
     ENCAPSULATED_DOCUMENT,
     PATIENT_ID,
     PIXEL_DATA,
@@ -20,8 +20,8 @@ from deidflow.tasks.core.tags import (
     dictionary_vr,
     parse_path,
 )
-from deidflow.tasks.local.codecs import can_write
-from deidflow.tasks.local.values import choose_vr
+from deidflow.tasks.local.dicom_file.values import choose_vr
+from deidflow.tasks.local.transcoding.codecs import can_write
 from tests.contract.parity.facts import NUMBER_VRS, at_top, is_anonymize, replaced_texts, texts_of
 from tests.contract.parity.reader import read_file
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.tags import SPECIFIC_CHARACTER_SET
+from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET
 from tests.contract.parity.differences import decoded
 from tests.contract.parity.reader import read_file
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydicom.charset import convert_encodings, decode_bytes
 
+from deidflow.tasks.core.dicom.tags import describe_tag
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.request import Operation, Request, parse_request
-from deidflow.tasks.core.tags import describe_tag
+from deidflow.tasks.core.request.request import Operation, Request, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.request import Operation
-from deidflow.tasks.core.tags import SPECIFIC_CHARACTER_SET, Path
-from deidflow.tasks.local.values import choose_vr
+from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, Path
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.local.dicom_file.values import choose_vr
 from tests.contract.parity.reader import dataset_at
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import base64
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
-from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
-    from deidflow.tasks.core.request import Operation
+    from deidflow.tasks.core.request.request import Operation
 
 _SHOWN = 30
 

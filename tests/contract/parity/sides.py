@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.identifiers import Level
 from deidflow.tasks.core.outcomes import Outcome as Result
-from deidflow.tasks.core.pseudonyms import Key
-from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.local.routes import BulkRoutes
-from deidflow.tasks.local.store import relative_path
 from tests.memory import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
 
-    from deidflow.tasks.core.engine import InstanceResult, PlannedInstance
+    from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
 
 KEY = Key(b"parity" * 6)
 _RACE = "Study not found"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.contract.parity.requests import ANONYMIZE, MODIFY, TARGETS, data
 
 if TYPE_CHECKING:
-    from deidflow.tasks.core.request import Operation
+    from deidflow.tasks.core.request.request import Operation
 
 _TEXTS = (
     "PatientName", "StudyDescription", "0008,0080", "(0010,4000)", "AccessionNumber", "00080060", "PatientComments",

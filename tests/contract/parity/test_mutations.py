@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deidflow.tasks.core.edits import Edits
-from deidflow.tasks.local import editor, transcoder, values, worker
-from deidflow.tasks.local.actions import Action
-from deidflow.tasks.local.character_sets import CharacterSet
-from deidflow.tasks.local.rules import Rules, compile_rules
-from deidflow.tasks.local.subject import References
+from deidflow.tasks.core.request.edits import Edits
+from deidflow.tasks.local import worker
+from deidflow.tasks.local.dicom_file import values
+from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
+from deidflow.tasks.local.editing import instance as editor
+from deidflow.tasks.local.editing.actions import Action
+from deidflow.tasks.local.editing.references import References
+from deidflow.tasks.local.editing.rules import Rules, compile_rules
+from deidflow.tasks.local.transcoding import transcoder
 from tests.contract.parity.built import built_files
 from tests.contract.parity.images import image_files
 from tests.contract.parity.requests import ANONYMIZE, MODIFY, RLE
@@ -20,9 +23,9 @@ from tests.contract.parity.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from deidflow.tasks.core.request import Operation, Request
-    from deidflow.tasks.local.elements import Item
-    from deidflow.tasks.local.parts import Part
+    from deidflow.tasks.core.request.request import Operation, Request
+    from deidflow.tasks.local.dicom_file.elements import Item
+    from deidflow.tasks.local.editing.spans import Part
     from tests.orthanc_server import OrthancServer
 
 Patch = pytest.MonkeyPatch

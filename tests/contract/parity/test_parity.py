@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.request import parse_request
+from deidflow.tasks.core.request.request import parse_request
 from tests.contract.parity.built import built_files
 from tests.contract.parity.corpus import small_pydicom_files
 from tests.contract.parity.images import image_files, syntax_files
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from deidflow.tasks.core.request import Operation
+    from deidflow.tasks.core.request.request import Operation
     from tests.orthanc_server import OrthancServer
 
 VERSIONS = ("2008", "2017c", "2021b")

@@ -1,0 +1,182 @@
+"""``plan``: show what a run would do, on standard output. Changes nothing anywhere.
+
+Public names: ``show_plan``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
+from deidflow.tasks.core.errors import InvalidInput, Problem, printable
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.plan.intake import RequestCache
+from deidflow.tasks.core.report.review import REVIEW_TEXTS, review_counts
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.steps.access.own_results import additions
+from deidflow.tasks.steps.load import load_checked
+from deidflow.tasks.steps.plan import prepare
+from deidflow.tasks.steps.preview import Sample, sample_differences
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run_folder import check_run_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.request.request import Request
+
+_SHOWN_CHUNKS = 20
+
+
+def show_plan(  # noqa: PLR0913 (the command's options)
+    config_file: Path,
+    overrides: tuple[str, ...],
+    *,
+    manifest: Path | None,
+    run_id: str | None,
+    runs_dir: Path | None,
+    skip_invalid: bool,
+    diff: int | None,
+    show_values: bool,
+) -> None:
+    """Check everything and print the plan.
+
+    Raises:
+        InvalidInput: With every problem.
+
+    """
+    config = load_checked(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
+    if run_id is not None:
+        check_run_id(run_id)
+    if diff and config.engine == "orthanc":
+        text = "shows what the local engine does; with engine orthanc the server decides"
+        raise InvalidInput([Problem(text, "--diff")])
+    with make_progress() as progress:
+        prepared = prepare(config, progress, skip_invalid=skip_invalid)
+    with prepared.ledger as ledger:
+        for problem in prepared.set_aside:
+            _print(f"set aside: {problem}")
+        _show_totals(ledger, config)
+        _show_requests(ledger, config)
+        _show_chunks(ledger)
+        if prepared.new_key_text:
+            _print("\nno key is configured: the run would make its own, and identifiers of other runs would not match")
+        if diff:
+            _show_samples(sample_differences(ledger, config, prepared.key, diff, show_values=show_values))
+
+
+def _show_samples(samples: Iterator[Sample]) -> None:
+    """Print each sample element by element, and at the end, where the eye is, what the samples were."""
+    overview = []
+    for number, sample in enumerate(samples, 1):
+        _print(f"\nsample {number}: line {sample.line} of the manifest")
+        for line in sample.lines():
+            _print(f"  {line}")
+        result = sample.problem or f"{sample.changed} of {len(sample.rows)} elements change"
+        overview.append(f"  sample, line {sample.line}: {result}")
+    _print("\nshown above:")
+    for line in overview:
+        _print(line)
+
+
+def _show_totals(ledger: Ledger, config: Config) -> None:
+    rows = dict(ledger.select("SELECT verdict, count(*) FROM manifest_row GROUP BY verdict"))
+    planned = rows.pop("", 0)
+    others = "".join(f", {count} {verdict}" for verdict, count in sorted(rows.items()))
+    if ledger.meta("server_version"):
+        _print(f"server:           Orthanc {ledger.meta('server_version')}")
+    if ledger.meta("server_makes_room"):
+        text = "the server deletes its oldest patients when it is full (MaximumPatientCount, MaximumStorageSize)"
+        _print(f"WARNING:          {text}: sources and results may vanish while a run works")
+    _print(f"rows:             {planned} planned{others}")
+    counts = ledger.select(
+        "SELECT count(*), count(DISTINCT s.series), count(DISTINCT s.study), count(DISTINCT s.patient),"
+        " sum(i.outcome <> ''), sum(i.size) FROM instance i JOIN series s ON s.id = i.series"
+    )[0]
+    _print(f"to edit:          {counts[0]} instances, {counts[1]} series, {counts[2]} studies, {counts[3]} patients")
+    _print(f"                  {(counts[5] or 0) / 1e6:,.1f} MB to {_destination(config)}")
+    for note in ledger.meta("notes") or ():
+        _print(f"note:             {note}")
+    for reason, count in ledger.select(
+        "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
+    ):
+        _print(f"will fail:        {count} instances, {reason}")
+    for code, count in review_counts(ledger, done=False).items():
+        _print(f"to look at:       {count} {code}: {REVIEW_TEXTS.get(code, '')}")
+    for code, count in ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code"):
+        _print(f"source problems:  {count} {code}")
+
+
+def _destination(config: Config) -> str:
+    if config.destination is None:
+        return "the same Orthanc"
+    return str(config.destination.folder or config.destination.orthanc)
+
+
+def _show_requests(ledger: Ledger, config: Config) -> None:
+    requests = RequestCache(ledger)
+    used = ledger.select(
+        "SELECT m.request, count(DISTINCT m.line), count(i.id) FROM manifest_row m JOIN instance i ON i.line = m.line"
+        " GROUP BY m.request ORDER BY m.request"
+    )
+    _print(f"requests:         {len(used)} different")
+    for number, rows, instances in used[:_SHOWN_CHUNKS]:
+        request = requests.get(number)
+        _print(f"  {request.operation} for {rows} rows, {instances} instances: {_changes(request, config)}")
+    if len(used) > _SHOWN_CHUNKS:
+        _print(f"  ... and {len(used) - _SHOWN_CHUNKS} more")
+    numbers = dict.fromkeys(
+        path.describe() for number, _, _ in used for path in requests.get(number).edits.private_numbers()
+    )
+    if numbers:
+        named = ", ".join(list(numbers)[:_SHOWN_CHUNKS])
+        more = f" and {len(numbers) - _SHOWN_CHUNKS} more" if len(numbers) > _SHOWN_CHUNKS else ""
+        remedy = ' with engine: local name the creator, as in 0029,"SIEMENS CSA HEADER",10'
+        _print(f"WARNING:          {named}{more}: the number may belong to another creator in another file;{remedy}")
+
+
+def _changes(request: Request, config: Config) -> str:
+    """Say which identifiers change and which elements the request names; never a value."""
+    if request.operation is Operation.ANONYMIZE:
+        parts = [f"profile {request.settings.dicom_version}", "all identifiers new"]
+        parts.append(f"hardening {'on' if config.hardening else 'off'}")
+    else:
+        level = request.level()
+        parts = [f"identifiers new from {level} down"]
+    if config.engine == "orthanc":
+        parts += [f"{name} by deidflow" for name in additions(request)]
+    edits = request.edits
+    identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
+    if identifying and request.operation is Operation.ANONYMIZE:
+        names = " and ".join(sorted(describe_tag(tag) for tag in identifying))
+        claim = "PatientIdentityRemoved says NO" if config.engine == "local" else "the server says the opposite"
+        parts.append(f"PATIENTS REMAIN IDENTIFIED by {names} ({claim})")
+    if request.operation is Operation.MODIFY and config.engine == "local":
+        parts.append("digital signatures, which no longer fit, are removed")
+    for name, paths in (("replace", edits.replace), ("remove", edits.remove), ("keep", edits.keep)):
+        if paths:
+            parts.append(f"{name} {', '.join(path.describe() for path in paths)}")
+    if request.settings.transcode:
+        parts.append(f"transcode to {request.settings.transcode}")
+    if not request.settings.keep_source:
+        parts.append("SOURCES ARE DELETED afterwards")
+    return "; ".join(parts)
+
+
+def _show_chunks(ledger: Ledger) -> None:
+    chunks = ledger.select(
+        "SELECT c.key, c.instances, count(DISTINCT i.line), min(i.line), max(i.line), sum(i.size) FROM chunk c"
+        " JOIN instance i ON i.chunk = c.number GROUP BY c.number ORDER BY c.number"
+    )
+    _print(f"chunks:           {len(chunks)}")
+    for key, instances, rows, first, last, size in chunks[:_SHOWN_CHUNKS]:
+        _print(f"  {key}  {instances} instances of {rows} rows (lines {first} to {last}), {size / 1e6:,.1f} MB")
+    if len(chunks) > _SHOWN_CHUNKS:
+        _print(f"  ... and {len(chunks) - _SHOWN_CHUNKS} more")
+
+
+def _print(text: str) -> None:
+    print(printable(text))  # noqa: T201 (the command's output)

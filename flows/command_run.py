@@ -1,0 +1,265 @@
+"""``run`` and ``resume``: prepare, give the run to the flow, and say how it ended.
+
+Public names: ``run_config``, ``resume_run``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from deidflow.flows.prefect_environment import contain_own_server, prepare_prefect, prepare_temporary, refusal
+from deidflow.flows.signals import was_pressed
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
+from deidflow.tasks.core.files.locks import lock_folder
+from deidflow.tasks.core.files.plain_files import read_plain_file
+from deidflow.tasks.core.ledger.ledger import FILE_NAME
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.processes.collector import relax_collector
+from deidflow.tasks.core.report.totals import Verdict, verdict
+from deidflow.tasks.live import handing_over
+from deidflow.tasks.steps.access.engines import locked_destination
+from deidflow.tasks.steps.apply import reset_unfinished
+from deidflow.tasks.steps.changed_sources import take_again
+from deidflow.tasks.steps.delete_sources import deletion_is_due
+from deidflow.tasks.steps.load import load_checked
+from deidflow.tasks.steps.plan import find_again, manifest_sha256, prepare
+from deidflow.tasks.steps.publish import begin_again, is_complete, publish_reports
+from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run_folder import (
+    KEY_FILE,
+    Run,
+    check_run_id,
+    clear_leftovers,
+    create_run,
+    differences,
+    go_on_with,
+    make_folder,
+    new_run_id,
+    no_run_folder,
+    open_run,
+    require_own_folder,
+    run_identity,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from deidflow.tasks.core.config.config import Config
+
+
+def run_config(
+    config_file: Path,
+    overrides: tuple[str, ...],
+    *,
+    manifest: Path | None,
+    run_id: str | None,
+    runs_dir: Path | None,
+    skip_invalid: bool,
+) -> int:
+    """Do a whole job; return the exit code.
+
+    Raises:
+        InvalidInput: Nothing was changed.
+        Unusable: The run folder or the destination cannot be written.
+        Interrupted: ``resume`` goes on from here.
+
+    """
+    relax_collector()
+    config = load_checked(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
+    if run_id is not None:
+        check_run_id(run_id)
+    folder = config.report.runs_dir / (run_id or new_run_id(config.name))
+    prepare_temporary(folder.parent)
+    require_own_folder(folder)
+    with _interruptible(folder):
+        if (folder / FILE_NAME).exists():
+            with lock_folder(folder, "the run"):
+                return _run_again(config, folder)
+        with make_progress() as progress:
+            prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=_kept_key(folder))
+        for problem in prepared.set_aside:
+            _say(f"set aside: {problem}")
+        with locked_destination(config):
+            pass  # said before anything is made
+        make_folder(folder)
+        with lock_folder(folder, "the run"):
+            if (folder / FILE_NAME).exists():  # made by another process meanwhile
+                prepared.ledger.close()
+                return _run_again(config, folder)
+            if prepared.new_key_text:
+                _say(
+                    "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
+                    "identifiers of other runs will not match"
+                )
+            create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text).close()
+            return _work(folder)
+
+
+def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
+    """Finish a run; return the exit code.
+
+    Args:
+        folder: Of the run.
+        overrides: ``KEY=VALUE`` of each ``--set``, see ``open_run``.
+
+    Raises:
+        InvalidInput: It is no run folder.
+        Unusable: Another process works on it, or the destination cannot be written.
+        Interrupted: Resume again.
+
+    """
+    folder = folder.absolute()
+    require_own_folder(folder)
+    prepare_temporary(folder.parent)
+    if not (folder / FILE_NAME).exists():
+        raise InvalidInput(no_run_folder(folder))
+    with _interruptible(folder), lock_folder(folder, "the run"):
+        return _resume(folder, overrides)
+
+
+@contextlib.contextmanager
+def _interruptible(folder: Path) -> Iterator[None]:
+    """Answer Ctrl-C and SIGTERM in plain words."""
+    try:
+        yield
+    except BaseException as error:
+        # Raised inside a library, the interruption may leave it as an exception of the library's own.
+        if not isinstance(error, KeyboardInterrupt) and not was_pressed():
+            raise
+        begun = (folder / FILE_NAME).exists()
+        how = f"finish it with: deidflow resume {folder}" if begun else "nothing was changed"
+        _say(f"interrupted; {how}")
+        raise Interrupted("interrupted") from None
+
+
+def _run_again(config: Config, folder: Path) -> int:
+    run = open_run(folder)
+    try:
+        identity = run_identity(config, manifest_sha256(config), run.key.fingerprint)
+        # Folders may have other names by now; go_on_with looks whether they hold the same.
+        for name, place in (("source", config.source), ("destination", config.destination)):
+            if place is not None and place.folder is not None and "folder" in (run.ledger.meta("identity")[name] or {}):
+                identity[name] = run.ledger.meta("identity")[name]
+        _require_same(run, identity)
+        go_on_with(run.ledger, run.config, config, folder)
+    finally:
+        run.close()
+    return _resume(folder)
+
+
+def _resume(folder: Path, overrides: tuple[str, ...] = ()) -> int:
+    run = open_run(folder, overrides)
+    try:
+        reported = verdict(run.ledger).reconciled and is_complete(run) and (folder / "summary.json").exists()
+        finished = reported and not deletion_is_due(run)
+        if not finished:
+            with locked_destination(run.config):
+                pass  # said before anything is changed
+            begin_again(run)
+            clear_leftovers(folder)
+            take_again(run)
+            reset_unfinished(run.ledger)
+            with make_progress() as progress:
+                find_again(run, progress)
+        else:
+            _print_verdict(verdict(run.ledger), folder)
+    finally:
+        run.close()
+    return 0 if finished else _work(folder)
+
+
+def _work(folder: Path) -> int:
+    """Let the flow work on a frozen run; what became of it is read from the ledger, never from Prefect."""
+    prepare_prefect(folder.parent)
+    from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (takes seconds, and must find the environment prepared)
+
+    contain_own_server()
+    state: Any = None
+    error: BaseException | None = None
+    try:
+        with handing_over(folder):
+            state = bulk_edit.with_options(flow_run_name=folder.name)(return_state=True)
+    except (KeyboardInterrupt, SystemExit):
+        _report(folder)
+        raise
+    except BaseException as caught:  # noqa: BLE001 (Prefect's own; its signals are no Exception, its text may hold anything)
+        error = caught
+    run = open_run(folder)
+    try:
+        unusable = run.ledger.meta("unusable")
+        ended = run.ledger.meta("ended")
+        complete = is_complete(run)
+        result = verdict(run.ledger)
+    finally:
+        run.close()
+    if (was_pressed() or _was_cancelled(state)) and not complete:
+        if ended is None:
+            _report(folder)
+        raise KeyboardInterrupt
+    if ended is None:
+        raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
+    _print_verdict(result, folder)
+    if not complete:
+        raise Unusable(f"{unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
+    return result.exit_code
+
+
+def _was_cancelled(state: Any) -> bool:
+    return state is not None and state.type.value == "CANCELLED"
+
+
+def _reason(state: Any, error: BaseException | None) -> str:
+    """Say why a flow ended before its time: in its own words, or that Prefect ended it."""
+    if state is not None and state.type.value == "FAILED" and state.message:
+        return str(state.message)
+    return refusal(error) or "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
+
+
+def _report(folder: Path) -> None:
+    """Write the report of a run that was interrupted before it could do so itself."""
+    with contextlib.suppress(DeidflowError):  # it can be written again, and what is said next matters more
+        run = open_run(folder)
+        try:
+            with make_progress(quiet=True) as progress:
+                publish_reports(run, progress)
+        finally:
+            run.close()
+
+
+def _require_same(run: Run, current: dict[str, object]) -> None:
+    found = differences(run.ledger.meta("identity"), current)
+    if found:
+        raise InvalidInput(found)
+
+
+def _kept_key(folder: Path) -> str | None:
+    """Return the key of a run that was interrupted before its plan was stored."""
+    try:
+        return read_plain_file(folder / KEY_FILE)[0].decode("ascii", "replace").strip()
+    except OSError:
+        return None
+
+
+def _print_verdict(result: Verdict, folder: Path) -> None:
+    """Print the last lines of a run: counts by outcome, source problems, where the report is."""
+    for what, counts in (("rows", result.rows), ("instances", result.instances)):
+        parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
+        print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
+    if result.unverified:
+        print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
+    damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
+    print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
+    for code, count in result.review.items():
+        print(f"{'to look at:':<17}{count} {code} (see review.csv)")  # noqa: T201
+    if (folder / LEFTOVERS_FILE).exists():
+        text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
+        print(f"{'left over?':<17}{text}")  # noqa: T201
+    print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
+
+
+def _say(text: str) -> None:
+    print(printable(text), file=sys.stderr)  # noqa: T201 (the user's terminal)

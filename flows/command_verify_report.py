@@ -1,0 +1,100 @@
+"""``verify`` and ``report``: look at a run that has ended.
+
+Public names: ``verify_run``, ``report_run``.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from deidflow.flows.prefect_environment import prepare_temporary
+from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.files.locks import lock_folder
+from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.report.files import write_reports
+from deidflow.tasks.core.report.totals import not_compared, verdict
+from deidflow.tasks.steps.publish import publish_reports
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, require_own_folder
+from deidflow.tasks.steps.verify import verify_results
+
+_COMPARED = ("reconciliation.csv", "crosswalk.csv", "failures.csv", "source_problems.csv")
+
+_HOW_TO_MEND: Final = (
+    "put back what is gone; in a destination folder deidflow resume makes anew what came from a file that has changed"
+)
+
+
+def report_run(folder: Path) -> int:
+    """Write the report files of a run again; return the exit code of its verdict."""
+    folder = _run_folder(folder)
+    with lock_folder(folder, "the run"):
+        run = open_run(folder)
+        try:
+            with make_progress() as progress:
+                result = publish_reports(run, progress)
+        finally:
+            run.close()
+    print(f"report: {folder / 'report.html'}")  # noqa: T201
+    return result.exit_code
+
+
+def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
+    """Read all results of a run back; return 0 when they and the report are what they should be, else 1.
+
+    What is found to be wrong is noted in the ledger and taken out of the destination, so that ``resume`` mends it and
+    ``report`` shows it; what is back and right is done again.
+
+    Args:
+        folder: Of the run.
+        overrides: ``KEY=VALUE`` of each ``--set``, see ``open_run``.
+
+    """
+    folder = _run_folder(folder)
+    with lock_folder(folder, "the run"):
+        run = open_run(folder, overrides)
+        try:
+            stale = _stale_reports(run.ledger, folder) if run.ledger.meta("ended") is not None else []
+            with make_progress() as progress:
+                failed = verify_results(run, progress, full=True, again=True)
+            result = verdict(run.ledger)
+            unverified = not_compared(run.ledger)
+        finally:
+            run.close()
+    done = result.instances[Outcome.DONE] - unverified
+    print(f"results:  {done} as they should be, {failed} not")  # noqa: T201
+    if unverified:
+        print(f"          {unverified} not verified: their sources are not there as they were; {_HOW_TO_MEND}")  # noqa: T201
+    for code, count in result.instance_reasons.items():
+        print(f"          {count} {code}")  # noqa: T201
+    print(f"report:   {'agrees with the ledger' if not stale else 'differs: ' + ', '.join(stale)}")  # noqa: T201
+    if failed:
+        print(f"mend it:  deidflow resume {folder}")  # noqa: T201
+    elif stale:
+        print(f"mend it:  deidflow report {folder}")  # noqa: T201
+    return 1 if failed or stale or unverified or not result.reconciled else 0
+
+
+def _stale_reports(ledger: Ledger, folder: Path) -> list[str]:
+    """Return the names of report files that are not what the ledger says."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH_PREFIX) as scratch:
+        write_reports(ledger, Path(scratch))
+        return [name for name in _COMPARED if not _same(folder / name, Path(scratch) / name)]
+
+
+def _same(one: Path, other: Path) -> bool:
+    if not one.exists() or not other.exists():
+        return one.exists() == other.exists()
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def _run_folder(folder: Path) -> Path:
+    require_own_folder(folder)
+    if not (folder / FILE_NAME).exists():
+        raise InvalidInput(no_run_folder(folder))
+    prepare_temporary(folder.absolute().parent)
+    return folder.absolute()

@@ -1,0 +1,131 @@
+"""What keys of the config say together: everything that the groups cannot check alone.
+
+The checks read the config before it is known to be sound, so that all problems are reported at once.
+
+Public names: ``cross_check``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from deidflow.tasks.core.errors import Problem
+from deidflow.tasks.core.request.request import DICOM_VERSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DASK_ADDRESS: Final = re.compile(r"(tcp|tls)://[^\s/:]+:[0-9]{1,5}")
+
+
+def cross_check(raw: Mapping[str, Any]) -> list[Problem]:
+    """Find contradictions between keys.
+
+    Args:
+        raw: The whole config with absolute paths, otherwise unchecked.
+
+    """
+    checks = (_check_places, _check_folders, _check_profile, _check_deletion, _check_groups)
+    return [Problem(text, key=key) for check in checks for key, text in check(raw)]
+
+
+def _group(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    group = raw.get(key)
+    return group if isinstance(group, dict) else {}
+
+
+def _given(group: Mapping[str, Any], *keys: str) -> list[str]:
+    return [key for key in keys if group.get(key) is not None]
+
+
+def _check_places(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where objects come from and go to, by engine."""
+    one_of = "give exactly one of folder (files) and orthanc (http://...)"
+    if isinstance(raw.get("source"), dict) and len(_given(raw["source"], "folder", "orthanc")) != 1:
+        yield "source", one_of
+    if raw.get("engine", "local") == "orthanc":
+        if raw.get("destination") is not None:
+            yield "destination", "is for engine local; engine orthanc writes back to its own server"
+        if "folder" in _given(_group(raw, "source"), "folder"):
+            yield (
+                "source.folder",
+                "is for engine local; engine orthanc edits what its server holds: give source.orthanc",
+            )
+    elif raw.get("destination") is None:
+        yield "destination", "is missing; engine local needs one of folder and orthanc"
+    elif len(_given(_group(raw, "destination"), "folder", "orthanc")) != 1:
+        yield "destination", one_of
+
+
+def _check_folders(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """No folder lies in another: results would become sources, and reports results."""
+    places = (("source", "folder"), ("destination", "folder"), ("report", "runs_dir"))
+    folders = []
+    for group, key in places:
+        value = _group(raw, group).get(key)
+        if isinstance(value, str) and value:
+            folders.append((f"{group}.{key}", Path(os.path.realpath(value))))  # Path.resolve raises on loops of links
+    for number, (key, folder) in enumerate(folders):
+        for other_key, other in folders[:number]:
+            if _is_inside(folder, other) or _is_inside(other, folder):
+                yield key, f"and {other_key} lie one inside the other; give them separate folders"
+
+
+def _is_inside(inner: Path, outer: Path) -> bool:
+    """Whether a folder is another or lies in it, also on a file system that ignores case."""
+    try:
+        target = outer.stat()
+    except OSError:
+        return inner.is_relative_to(outer)
+    for folder in (inner, *inner.parents):
+        try:
+            if os.path.samestat(folder.stat(), target):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    engine = raw.get("engine", "local")
+    version = _group(raw, "options").get("DicomVersion")
+    good = f"one of {', '.join(DICOM_VERSIONS)}, in quotes"
+    if raw.get("profile") is not None:
+        if engine == "orthanc":
+            yield "profile", "is for engine local; engine orthanc takes options.DicomVersion"
+        elif version is not None:
+            yield "profile", "and options.DicomVersion exclude each other; give one"
+        yield "profile", f"profiles are not built yet (later); give options.DicomVersion, {good}"
+    if raw.get("profile_options"):
+        yield "profile_options", "profiles are not built yet (later); leave it out"
+    if raw.get("operation") == "anonymize" and version is None and raw.get("profile") is None:
+        why = (
+            "the server's default changes between versions, so it is always sent"
+            if engine == "orthanc"
+            else "it says which elements are removed"
+        )
+        yield "options.DicomVersion", f"is missing, and anonymize needs it: {good}; {why}"
+
+
+def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if _group(raw, "options").get("KeepSource") is False and raw.get("verify", "full") != "full":
+        yield (
+            "options.KeepSource",
+            "false needs verify: full; sources are deleted only when their results were read back",
+        )
+
+
+def _check_groups(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    execution, schedule = _group(raw, "execution"), raw.get("schedule")
+    address = execution.get("dask_address")
+    if execution.get("runner") == "dask" and not address:
+        yield "execution.dask_address", "is missing, and runner dask needs it, as in tcp://scheduler:8786"
+    elif address and not _DASK_ADDRESS.fullmatch(str(address)):
+        yield "execution.dask_address", "is tcp://HOST:PORT or tls://HOST:PORT, as in tcp://scheduler:8786"
+    if isinstance(schedule, dict) and len(_given(schedule, "cron", "interval")) != 1:
+        yield "schedule", 'give exactly one of cron ("0 2 * * *") and interval (seconds)'
+    if len(_given(_group(raw, "pseudonyms"), "key_env", "key_file")) > 1:
+        yield "pseudonyms", "give one of key_env and key_file, not both"

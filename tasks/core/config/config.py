@@ -1,0 +1,196 @@
+"""The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``.
+
+Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Execution``, ``Schedule``,
+``Report``, ``OrthancAccess``.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deidflow.tasks.core.config.options import read_options
+from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads them at run time)
+    CronText,
+    FilePath,
+    Name,
+    OrthancUrl,
+    Scope,
+    TimeZoneName,
+    VariableName,
+)
+from deidflow.tasks.core.manifest.row_requests import Defaults
+from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
+
+Engine = Literal["local", "orthanc"]
+Verify = Literal["full", "identifiers", "none"]
+Runner = Literal["threads", "dask"]
+
+
+class _Group(BaseModel):
+    """A group of keys: unknown ones are errors, types are not converted, and errors do not repeat the input."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+class Source(_Group):
+    """Where the originals are; exactly one key is given."""
+
+    folder: FilePath | None = None
+    """A folder of DICOM files, read recursively; engine local only."""
+    orthanc: OrthancUrl | None = None
+    """Address of an Orthanc."""
+    ignore_damaged: bool = False
+    """Whether files of the folder that are damaged before their identifiers do not count against the run."""
+
+
+class Destination(_Group):
+    """Where the local engine puts the results; exactly one of folder and orthanc is given."""
+
+    folder: FilePath | None = None
+    """A folder, made when it is missing."""
+    orthanc: OrthancUrl | None = None
+    """Address of an Orthanc."""
+    overwrite: bool = False
+    """Whether another object that stands where a result belongs is replaced."""
+
+
+class Pseudonymization(_Group):
+    """What generated identifiers are derived from; at most one of key_env and key_file is given."""
+
+    key_env: VariableName | None = None
+    """Environment variable that holds the key: at least 32 random bytes in hex or base64."""
+    key_file: FilePath | None = None
+    """File that holds the key and that only its owner can read."""
+    scope: Scope | None = None
+    """Projects with different scopes cannot be joined; the config's name when not given."""
+    allow_merge: bool = False
+    """Whether two patients of the source may get one PatientID."""
+
+
+class Execution(_Group):
+    """How the work is cut and run; may differ between attempts at one run."""
+
+    chunk_size: int = Field(default=500, ge=1, le=1_000_000)
+    """Instances per chunk, at least; raised by the planner so that a run has at most 800 chunks."""
+    runner: Runner = "threads"
+    """Where chunks run."""
+    workers: int = Field(default=2, ge=1, le=256)
+    """Chunks at a time, and processes of the local engine."""
+    dask_address: str | None = None
+    """Address of the Dask scheduler; needed by runner dask."""
+    retries: int = Field(default=4, ge=0, le=100)
+    """Further attempts at a chunk after a fault that may pass."""
+    retry_delay_seconds: float = Field(default=2.0, ge=0, le=3600, allow_inf_nan=False)
+    """First delay; it doubles from attempt to attempt, with jitter."""
+    job_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, allow_inf_nan=False)
+    """How long one chunk or one job of an Orthanc may take."""
+
+
+class Schedule(_Group):
+    """When `deidflow serve` starts a run; exactly one of cron and interval is given."""
+
+    cron: CronText | None = None
+    """Five fields."""
+    interval: float | None = Field(default=None, ge=1, allow_inf_nan=False)
+    """Seconds from start to start."""
+    timezone: TimeZoneName = "UTC"
+    """Where cron's hours are those of the clock."""
+
+
+class Report(_Group):
+    """Where reports go."""
+
+    runs_dir: FilePath = Path("runs")
+    """Parent of the run folders."""
+
+
+class OrthancAccess(_Group):
+    """How every Orthanc is used, be it source, destination or engine."""
+
+    username_env: VariableName = "ORTHANC_USERNAME"
+    """Environment variable that holds the user's name."""
+    password_env: VariableName = "ORTHANC_PASSWORD"  # noqa: S105 (the name of a variable)
+    """Environment variable that holds the password."""
+    verify_tls: bool = True
+    """Whether the certificate of an https address is checked."""
+    ca_file: FilePath | None = None
+    """Certificates to trust instead of the system's, PEM."""
+    max_parallel_jobs: int = Field(default=2, ge=1, le=64)
+    """Jobs at a time on one server."""
+    timeout_seconds: int = Field(default=60, ge=1, le=3600)
+    """How long a server may be silent before a request counts as failed; jobs have `job_timeout_seconds`."""
+    accept_unstable: bool = False
+    """Whether studies that may still be arriving are taken."""
+
+
+class Config(_Group):
+    """The whole config, as checked by `load_config`."""
+
+    name: Name
+    """Begins the names of its runs."""
+    manifest: FilePath
+    """CSV file with one row per patient, study, series or instance."""
+    operation: Annotated[Operation, Field(strict=False)]
+    """For rows without their own."""
+    engine: Engine = "local"
+    """Who edits: deidflow itself on files, or an Orthanc on its own objects."""
+    source: Source
+    """Where the originals are."""
+    destination: Destination | None = None
+    """Where results go; engine local only."""
+    options: dict[str, Any] = {}
+    """The bulk routes' own arguments, spelled as Orthanc spells them."""
+    profile: str | None = None
+    """Reserved: a PS3.15 profile instead of DicomVersion."""
+    profile_options: list[str] = []
+    """Reserved."""
+    hardening: bool = True
+    """Whether anonymize also removes what Orthanc's profiles leave: overlays, curves, nested names and IDs."""
+    verify: Verify = "full"
+    """How results are checked."""
+    pseudonyms: Pseudonymization | None = None
+    """The key of generated identifiers; without it each run makes its own."""
+    execution: Execution = Execution()
+    """How the work is cut and run."""
+    schedule: Schedule | None = None
+    """For `deidflow serve`."""
+    report: Report = Report()
+    """Where reports go."""
+    orthanc: OrthancAccess = OrthancAccess()
+    """How Orthancs are used."""
+
+    @property
+    def scope(self) -> str:
+        """The scope of generated identifiers."""
+        return (self.pseudonyms and self.pseudonyms.scope) or self.name
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key is configured, so that runs match each other."""
+        return self.pseudonyms is not None and bool(self.pseudonyms.key_env or self.pseudonyms.key_file)
+
+    @cached_property
+    def defaults(self) -> Defaults:
+        """What the config says for every row of the manifest."""
+        edits, settings, _ = read_options(self.options)
+        return Defaults(self.operation, edits, settings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the effective config as JSON data; it names secrets but holds none."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Config:
+        """Return the config that ``to_json`` was made from.
+
+        Raises:
+            ValidationError: The data were made by something else.
+
+        """
+        return cls.model_validate(data)

@@ -1,0 +1,72 @@
+"""What a source holds: instances with their identifiers, and files that cannot be used.
+
+Public names: ``SourceInstance``, ``SourceProblem``, ``ProblemCode``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+
+
+class ProblemCode(StrEnum):
+    """Why a file of the source folder was not used."""
+
+    NOT_DICOM = "not-dicom"
+    EMPTY = "empty"
+    DICOMDIR = "dicomdir"
+    DAMAGED = "damaged"
+    MISSING_IDENTIFIERS = "missing-identifiers"
+    UNREADABLE = "unreadable"
+    NOT_A_REGULAR_FILE = "not-a-regular-file"
+    LINK_OUT_OF_FOLDER = "link-out-of-folder"
+    BROKEN_LINK = "broken-link"
+
+
+class SourceProblem(NamedTuple):
+    """A file that was not used: its path relative to the folder, as the system stores it, and why."""
+
+    path: bytes
+    code: ProblemCode
+
+
+class SourceInstance(NamedTuple):
+    """One instance of the source.
+
+    Attributes:
+        path: Of its file, relative to the folder, as the system stores it; b"" on an Orthanc.
+        size: In bytes.
+        mtime_ns: When it was last changed, to notice that it changes later.
+        identifiers: Decoded.
+        frame_of_reference_uid: "" when absent.
+        attributes: By keyword, only when asked for.
+        is_result: Whether deidflow's anonymize wrote it; on an Orthanc whether any of its own edits did.
+        orthanc_ids: Of patient, study, series and instance as the server has them; None where they follow from the
+            identifiers.
+        stable: On an Orthanc whether the study has ceased to grow.
+        person: Whose it says it is, see ``deidflow.tasks.core.dicom.persons``; "" when nobody looked.
+        sop_class_uid: "" when absent, or on an Orthanc when nobody asked.
+        review: Why a person should look at it, see ``deidflow.tasks.core.report.review``; "" for no reason.
+        content: On an Orthanc the FileUuid of what is stored, which another version never has; "" for a file.
+
+    """
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    identifiers: DicomIdentifiers
+    frame_of_reference_uid: str = ""
+    attributes: Mapping[str, str] = MappingProxyType({})
+    is_result: bool = False
+    orthanc_ids: tuple[str, str, str, str] | None = None
+    stable: bool = True
+    person: str = ""
+    sop_class_uid: str = ""
+    review: str = ""
+    content: str = ""

@@ -1,0 +1,174 @@
+"""The manifest: a CSV file of Orthanc identifiers and edits, read row by row.
+
+Public names: ``Manifest``, ``ManifestRow``, ``Defaults``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.identifiers import Level, is_orthanc_id
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, OPERATION, ORTHANC_ID, parse_header
+from deidflow.tasks.core.manifest.csv_text import ManifestText
+from deidflow.tasks.core.manifest.row_requests import Complaint, Defaults, RequestBuilder
+from deidflow.tasks.core.request.request import Operation, Request
+from deidflow.tasks.core.request.templates import TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path as FilePath
+
+__all__ = ["Defaults", "Manifest", "ManifestRow"]
+
+_LEVELS: Final = {str(level): level for level in Level}
+_OPERATIONS: Final = {str(operation): operation for operation in Operation}
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
+_GOOD_ID: Final = "an Orthanc identifier: five groups of eight digits and letters a to f, joined by -"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One row.
+
+    Attributes:
+        line: Line of the file in which it begins, from 1.
+        orthanc_id: Trimmed; of the right form unless there are problems.
+        level: What the source must hold under that identifier, None when the manifest does not say.
+        operation: The row's own, or the config's; None when its cell is wrong.
+        instances: How many the row must hold, None when the manifest does not say.
+        request: The effective one: the config's edits merged with the row's, filled and normalised; None when there are
+            problems. Rows with the same constant edits share one object.
+        free: Cells of the free columns, unchanged.
+        problems: Everything that is wrong with the row itself, each with file, line and column.
+
+    """
+
+    line: int
+    orthanc_id: str
+    level: Level | None
+    operation: Operation | None
+    instances: int | None
+    request: Request | None
+    free: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+class Manifest:
+    """A manifest whose header is sound.
+
+    Attributes:
+        name: As the user gave it.
+        free_columns: Names of the columns that have no meaning of their own.
+        sha256: Hash of the file, in hex.
+        separator: The one that the header showed.
+
+    """
+
+    def __init__(self, source: FilePath | bytes, defaults: Defaults, name: str = "") -> None:
+        """Check encoding and header.
+
+        Args:
+            source: The file, or its content (from a ledger).
+            defaults: What the config says for every row; the values of its Replace are templates.
+            name: As the user gave it, for problems; the path when left out.
+
+        Raises:
+            InvalidInput: With every problem of the file as a whole.
+
+        """
+        self.name = name or ("manifest" if isinstance(source, bytes) else str(source))
+        self._text = ManifestText(source, self.name, ORTHANC_ID)
+        self.sha256 = self._text.sha256
+        self.separator = self._text.separator
+        header = next(self._text.records())
+        if header.fault:
+            raise InvalidInput([Problem(header.fault, self.name, header.line)])
+        self._columns, found = parse_header(header.cells)
+        problems = [Problem(problem.text, self.name, header.line, problem.column) for problem in found]
+        self.free_columns = tuple(name for _, name in self._columns.free)
+        self._defaults = defaults
+        try:
+            self._builder = RequestBuilder(defaults, self._columns)
+        except TemplateError as error:
+            raise InvalidInput([*problems, Problem(str(error), key="options.Replace")]) from None
+        for column, users in self._builder.template_columns.items():
+            if column not in self.free_columns:
+                text = f"there is no such free column, but the config's Replace of {', '.join(users)} needs it"
+                problems.append(Problem(text, self.name, header.line, column))
+        if problems:
+            raise InvalidInput(problems)
+
+    def rows(self) -> Iterator[ManifestRow]:
+        """Read the rows from the first; those with problems are among them.
+
+        Raises:
+            InvalidInput: The file cannot be read any more.
+
+        """
+        first_lines: dict[str, int] = {}
+        columns = self._columns
+        records = self._text.records()
+        next(records)
+        for line, cells, fault in records:
+            if fault:
+                yield self._broken_row(line, cells, fault)
+            elif len(cells) != columns.count:
+                text = (
+                    f"the row has {len(cells)} cell{'s'[: len(cells) != 1]}, the header {columns.count}; "
+                    f'a cell with {_SEPARATOR_NAMES[self.separator]} in it stands in quotes: "like this"'
+                )
+                yield self._broken_row(line, cells, text)
+            else:
+                yield self._row(line, cells, first_lines)
+
+    def _row(self, line: int, cells: list[str], first_lines: dict[str, int]) -> ManifestRow:
+        columns = self._columns
+        complaints: list[Complaint] = []
+        orthanc_id = cells[columns.orthanc_id].strip()
+        if not is_orthanc_id(orthanc_id):
+            complaints.append(Complaint(ORTHANC_ID, f"is not {_GOOD_ID}"))
+        elif first_lines.setdefault(orthanc_id, line) != line:
+            complaints.append(Complaint(ORTHANC_ID, f"stands in line {first_lines[orthanc_id]} already"))
+        level = None
+        text = cells[columns.level].strip() if columns.level >= 0 else ""
+        if text:
+            level = _LEVELS.get(text)
+            if level is None:
+                complaints.append(Complaint(LEVEL, f"is one of {', '.join(_LEVELS)}, or empty"))
+        operation: Operation | None = self._defaults.operation
+        text = cells[columns.operation].strip() if columns.operation >= 0 else ""
+        if text:
+            operation = _OPERATIONS.get(text)
+            if operation is None:
+                complaints.append(
+                    Complaint(OPERATION, f"is one of {', '.join(_OPERATIONS)}, or empty for the config's")
+                )
+        instances = None
+        text = cells[columns.instances].strip() if columns.instances >= 0 else ""
+        if _COUNT.fullmatch(text):
+            instances = int(text)
+        elif text:
+            complaints.append(Complaint(INSTANCES, "is a whole number from 1, without separators, or empty"))
+        request, more = self._builder.build(operation or self._defaults.operation, cells)
+        free = tuple([cells[index] for index, _ in columns.free])
+        if not complaints and not more:
+            return ManifestRow(line, orthanc_id, level, operation, instances, request, free)
+        problems = self._problems(line, [*complaints, *more])
+        return ManifestRow(line, orthanc_id, level, operation, instances, None, free, problems)
+
+    def _broken_row(self, line: int, cells: Sequence[str], text: str) -> ManifestRow:
+        """Return a row whose cells cannot be told apart; the first places are taken for what they should be."""
+        columns = self._columns
+        padded = [*cells, *[""] * columns.count]
+        free = tuple(padded[index] for index, _ in columns.free)
+        orthanc_id = padded[columns.orthanc_id].strip()
+        return ManifestRow(line, orthanc_id, None, None, None, None, free, self._problems(line, [Complaint("", text)]))
+
+    def _problems(self, line: int, complaints: Sequence[Complaint]) -> tuple[Problem, ...]:
+        return tuple(Problem(text, self.name, line, column) for column, text in complaints)
+
+
+_SEPARATOR_NAMES: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab"}

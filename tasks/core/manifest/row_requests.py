@@ -1,0 +1,275 @@
+"""From the edit cells of a manifest row to its effective request: merged with the config's, filled, checked.
+
+Most rows of a manifest fill the same cells. What follows from that alone (merging, order, lists, checks of the whole)
+is worked out once per pattern of filled cells; per row only values are read, filled in and checked.
+
+Public names: ``Defaults``, ``RequestBuilder``, ``Complaint``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.dicom.private_tags import split_outside_quotes
+from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError, describe_tag, dictionary_vr
+from deidflow.tasks.core.manifest.columns import KEEP, OPERATION, REMOVE, Columns, EditColumn
+from deidflow.tasks.core.request.edits import Edits, ValueFormError, merge, parse_path_list, parse_value
+from deidflow.tasks.core.request.request import Operation, Request, Settings, request_faults
+from deidflow.tasks.core.request.templates import EmptyCell, Template, parse_template
+from deidflow.tasks.core.request.value_checks import check_path, check_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from deidflow.tasks.core.request.edits import Value
+
+_PATTERNS: Final = 4096
+_CLEAR: Final = "yes"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the config says for every row.
+
+    Attributes:
+        operation: For rows without their own.
+        edits: The three lists; the values of Replace are templates.
+        settings: The other options.
+
+    """
+
+    operation: Operation
+    edits: Edits = field(default_factory=Edits)
+    settings: Settings = field(default_factory=Settings)
+
+
+class Complaint(NamedTuple):
+    """What is wrong with a row: the column and the text of a problem."""
+
+    column: str
+    text: str
+
+
+class _Pattern(NamedTuple):
+    """What rows with the same filled cells have in common.
+
+    Attributes:
+        values: The new values in order of their paths; a column's cell and a template with holes differ by row.
+        remove: Normalised.
+        keep: Normalised.
+        complaints: What is wrong with every row of this pattern.
+        request: The finished request when nothing differs from row to row and nothing is wrong.
+
+    """
+
+    values: tuple[tuple[Path, Value | EditColumn | Template], ...]
+    remove: tuple[Path, ...]
+    keep: tuple[Path, ...]
+    complaints: tuple[Complaint, ...]
+    request: Request | None
+
+
+@dataclass(slots=True)
+class _OwnEdits:
+    """What a row names itself, beside the values of its Replace columns."""
+
+    sources: dict[Path, Value | EditColumn | Template] = field(default_factory=dict)
+    remove: tuple[Path, ...] = ()
+    keep: tuple[Path, ...] = ()
+    headers: dict[Path, str] = field(default_factory=dict)
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def name(self, path: Path, header: str) -> None:
+        """Note which column names an element, and complain when it is not the first."""
+        first = self.headers.setdefault(path, header)
+        if first != header:
+            self.complaints.append(
+                Complaint(header, f"{path.describe()} is also named by {first}; a row names it once")
+            )
+
+    def read_list(self, cell: str, header: str) -> tuple[Path, ...]:
+        """Read a cell of the column Remove or Keep."""
+        paths: dict[Path, None] = {}
+        for number, (text, parsed) in enumerate(parse_path_list(split_outside_quotes(cell, ";")), 1):
+            if not text.strip():
+                continue
+            problem = str(parsed) if isinstance(parsed, TagSyntaxError) else check_path(parsed)
+            if problem:
+                self.complaints.append(Complaint(header, f"entry {number}: {problem}"))
+            elif isinstance(parsed, Path):
+                if parsed in paths:
+                    twice = f"entry {number}: {parsed.describe()} stands twice; a row names it once"
+                    self.complaints.append(Complaint(header, twice))
+                self.name(parsed, header)
+                paths[parsed] = None
+        return tuple(paths)
+
+
+class RequestBuilder:
+    """Builds the requests of all rows of one manifest; rows with the same constant edits share one object.
+
+    Attributes:
+        template_columns: The free columns that templates need, each with the elements that need it.
+
+    """
+
+    def __init__(self, defaults: Defaults, columns: Columns) -> None:
+        """Compile the config's templates.
+
+        Args:
+            defaults: The config's part.
+            columns: The manifest's.
+
+        Raises:
+            TemplateError: A value of the config's Replace is no template.
+
+        """
+        self._defaults = defaults
+        self._columns = columns
+        self._templates: dict[Path, Template | Value] = {}
+        self.template_columns: dict[str, list[str]] = {}
+        for path, value in defaults.edits.replace.items():
+            template = parse_template(value)
+            self._templates[path] = template if template.columns else template.fill({})
+            for column in template.columns:
+                self.template_columns.setdefault(column, []).append(path.describe())
+        self._free = tuple((name, index) for index, name in columns.free if name in self.template_columns)
+        self._replace_indexes = tuple(column.index for column in columns.replace)
+        list_columns = (*(column.index for column in columns.clear), columns.remove, columns.keep)
+        self._list_indexes = tuple(index for index in list_columns if index >= 0)
+        self._pattern: Callable[[Operation, tuple[bool, ...], tuple[str, ...]], _Pattern] = lru_cache(_PATTERNS)(
+            self._make_pattern
+        )
+
+    def build(self, operation: Operation, cells: Sequence[str]) -> tuple[Request | None, Sequence[Complaint]]:
+        """Return the request of a row, or everything that is wrong with its edit cells.
+
+        Args:
+            operation: The row's own or the default.
+            cells: All cells of the row.
+
+        """
+        used = tuple([bool(cells[index]) for index in self._replace_indexes])
+        lists = tuple([cells[index] for index in self._list_indexes])
+        pattern = self._pattern(operation, used, lists)
+        if pattern.request is not None:
+            return pattern.request, ()
+        complaints = list(pattern.complaints)
+        replace: dict[Path, Value] = {}
+        free = {name: cells[index] for name, index in self._free}
+        for path, source in pattern.values:
+            if isinstance(source, EditColumn):
+                value = _read_cell(source, cells[source.index], complaints)
+            elif isinstance(source, Template):
+                value = _fill(path, source, free, complaints)
+            else:
+                value = source
+            replace[path] = value
+        if complaints:
+            return None, tuple(dict.fromkeys(complaints))
+        return Request(operation, Edits(replace, pattern.remove, pattern.keep), self._defaults.settings), ()
+
+    def _make_pattern(self, operation: Operation, used: tuple[bool, ...], lists: tuple[str, ...]) -> _Pattern:
+        own = self._read_own(used, lists)
+        # The merge looks at paths only, so stand-ins serve for values that differ from row to row.
+        edits = merge(self._defaults.edits, Edits(dict.fromkeys(own.sources, ""), own.remove, own.keep)).normalized()
+        sources = self._templates | own.sources
+        values = tuple((path, sources[path]) for path in edits.replace)
+        complaints = (*own.complaints, *self._check_whole(operation, values, edits, own.headers))
+        constants = {path: source for path, source in values if not isinstance(source, EditColumn | Template)}
+        request = None
+        if not complaints and len(constants) == len(values):
+            request = Request(operation, Edits(constants, edits.remove, edits.keep), self._defaults.settings)
+        return _Pattern(values, edits.remove, edits.keep, complaints, request)
+
+    def _read_own(self, used: tuple[bool, ...], lists: tuple[str, ...]) -> _OwnEdits:
+        """Read what the row itself names: which of the Replace columns are filled, and the cells of the other ones."""
+        columns = self._columns
+        own = _OwnEdits()
+        for column, is_used in zip(columns.replace, used, strict=True):
+            if is_used:
+                own.name(column.path, column.header)
+                own.sources[column.path] = column
+        texts = dict(zip(self._list_indexes, lists, strict=True))
+        for column in columns.clear:
+            if texts[column.index] == _CLEAR:
+                own.name(column.path, column.header)
+                own.sources[column.path] = () if dictionary_vr(column.path.tag) == "SQ" else ""
+            elif texts[column.index]:
+                text = f"write {_CLEAR} to empty the element, or leave the cell empty"
+                own.complaints.append(Complaint(column.header, text))
+        own.remove = own.read_list(texts.get(columns.remove, ""), REMOVE)
+        own.keep = own.read_list(texts.get(columns.keep, ""), KEEP)
+        return own
+
+    def _check_whole(
+        self,
+        operation: Operation,
+        values: tuple[tuple[Path, Value | EditColumn | Template], ...],
+        edits: Edits,
+        headers: dict[Path, str],
+    ) -> Iterator[Complaint]:
+        """Find what is wrong with the request as a whole; cells and templates, never empty, are checked row by row."""
+        settings = self._defaults.settings
+        stand_ins = {path: "*" if isinstance(value, EditColumn | Template) else value for path, value in values}
+        request = Request(operation, Edits(stand_ins, edits.remove, edits.keep), settings)
+        for fault in request_faults(request):
+            yield Complaint(headers.get(fault.path, "") if fault.path else "", fault.text)
+        if operation is Operation.ANONYMIZE and not settings.dicom_version:
+            yield Complaint(OPERATION, "anonymize needs options.DicomVersion in the config")
+
+
+def _read_cell(column: EditColumn, cell: str, complaints: list[Complaint]) -> Value:
+    """Return the value of a ``Replace.`` cell that is not empty."""
+    tag = column.path.tag
+    value: Value = cell
+    if dictionary_vr(tag) == "SQ":
+        try:
+            value = parse_value(tag, _parse_json(cell))
+        except (TagSyntaxError, ValueFormError) as error:
+            complaints.append(Complaint(column.header, str(error)))
+            return ""
+    problem = check_value(tag, value)
+    if problem:
+        complaints.append(Complaint(column.header, problem))
+    return value
+
+
+def _parse_json(cell: str) -> object:
+    """Read the JSON of a sequence.
+
+    Raises:
+        ValueFormError: It is none, or names a tag twice; the message does not repeat it.
+
+    """
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            raise ValueFormError("a tag stands twice in one item")
+        return members
+
+    try:
+        return json.loads(cell, object_pairs_hook=unique)
+    except ValueFormError:
+        raise
+    except (ValueError, RecursionError):
+        text = (
+            'is no JSON; a sequence is written as a list of items: [{"CodeValue": "T-04000", "CodeMeaning": "Breast"}]'
+        )
+        raise ValueFormError(text) from None
+
+
+def _fill(path: Path, template: Template, free: dict[str, str], complaints: list[Complaint]) -> Value:
+    try:
+        value = template.fill(free)
+    except EmptyCell as error:
+        complaints.append(Complaint(error.column, str(error)))
+        return ""
+    problem = check_value(path.tag, value)
+    if problem:
+        complaints.append(Complaint(template.columns[0], f"filled into {describe_tag(path.tag)}: {problem}"))
+    return value

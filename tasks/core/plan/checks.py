@@ -1,0 +1,229 @@
+"""What only the source and all rows together show: overlaps, counts, levels, patients that would split or merge.
+
+Each check yields the lines it concerns with the column and a text; no cell and no identifier is named.
+
+Public names: ``Finding``, ``check_rows_against_source``, ``check_patients``, ``check_persons``, ``check_merges``,
+``check_identity_given_back``, ``PATIENT_MODULE``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydicom.datadict import tag_for_keyword
+
+from deidflow.tasks.core.dicom.persons import differing
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, Path, describe_tag
+from deidflow.tasks.core.request.request import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.plan.intake import RequestCache
+    from deidflow.tasks.core.request.request import Request
+
+_PATIENT_MODULE_KEYWORDS: Final = (
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "TypeOfPatientID",
+    "PatientBirthDate",
+    "PatientBirthDateInAlternativeCalendar",
+    "PatientDeathDateInAlternativeCalendar",
+    "PatientAlternativeCalendar",
+    "PatientSex",
+    "PatientBirthTime",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "EthnicGroup",
+    "EthnicGroupCodeSequence",
+    "PatientComments",
+    "PatientSpeciesDescription",
+    "PatientSpeciesCodeSequence",
+    "PatientBreedDescription",
+    "PatientBreedCodeSequence",
+    "BreedRegistrationSequence",
+    "StrainDescription",
+    "StrainNomenclature",
+    "ResponsiblePerson",
+    "ResponsiblePersonRole",
+    "ResponsibleOrganization",
+    "ReferencedPatientPhotoSequence",
+    "QualityControlSubject",
+)
+
+PATIENT_MODULE: Final = frozenset(int(tag_for_keyword(keyword) or 0) for keyword in _PATIENT_MODULE_KEYWORDS)
+"""Attributes of the Patient module (PS3.3 table C.7-1, edition 2026c): one patient has one value of each."""
+
+
+class Finding(NamedTuple):
+    """A problem of some rows.
+
+    Attributes:
+        lines: Of the manifest.
+        column: To blame, "" when none is.
+        text: What is wrong and what to do.
+
+    """
+
+    lines: tuple[int, ...]
+    column: str
+    text: str
+
+
+def check_rows_against_source(ledger: Ledger) -> Iterator[Finding]:
+    """Compare each row with what the source holds under its identifier.
+
+    Expects the table ``claim`` (line, instance, level): what each row names.
+    """
+    for line, said, level in ledger.select(
+        "SELECT DISTINCT m.line, m.level, c.level FROM manifest_row m JOIN claim c USING (line)"
+        " WHERE m.level <> '' AND m.level <> c.level ORDER BY m.line"
+    ):
+        yield Finding((line,), "level", f"says {said}, but the source holds a {level} under this identifier")
+    for line, declared, held in ledger.select(
+        "SELECT m.line, m.declared, count(*) FROM manifest_row m JOIN claim c USING (line)"
+        " WHERE m.declared IS NOT NULL GROUP BY m.line HAVING count(*) <> m.declared ORDER BY m.line"
+    ):
+        yield Finding((line,), "instances", f"says {declared}, but the source holds {held}; is more arriving?")
+    pairs = ledger.select(
+        "SELECT DISTINCT a.line, b.line FROM claim a JOIN claim b ON a.instance = b.instance AND a.line < b.line"
+        " ORDER BY a.line, b.line"
+    )
+    for first, second in pairs:
+        text = "names instances that another row names too; keep only one of the two rows"
+        yield Finding((first, second), "orthanc_id", text)
+
+
+def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
+    """Find patients whose rows give differing values to attributes of the Patient module.
+
+    Patients without a PatientID are strangers to each other and are passed over.
+    """
+    rows = ledger.select(
+        "SELECT DISTINCT s.patient_id, m.line, m.request FROM claim c JOIN instance i ON i.id = c.instance"
+        " JOIN series s ON s.id = i.series JOIN manifest_row m ON m.line = c.line"
+        " WHERE s.patient_id <> '' ORDER BY s.patient_id, m.line"
+    )
+    signatures: dict[int, dict[Path, object]] = {}
+    start = 0
+    for stop in range(1, len(rows) + 1):
+        if stop < len(rows) and rows[stop][0] == rows[start][0]:
+            continue
+        group = rows[start:stop]
+        start = stop
+        if len({number for _, _, number in group}) == 1:
+            continue
+        for _, _, number in group:
+            if number not in signatures:
+                signatures[number] = _patient_values(requests.get(number))
+        first = signatures[group[0][2]]
+        differing = {
+            path
+            for _, _, number in group[1:]
+            for path in first.keys() | signatures[number].keys()
+            if first.get(path, _ABSENT) != signatures[number].get(path, _ABSENT)
+        }
+        if differing:
+            names = ", ".join(sorted(path.describe() for path in differing))
+            text = f"the rows of one patient differ in {names}; give all rows of a patient the same (or none)"
+            yield Finding(tuple(line for _, line, _ in group), "", text)
+
+
+_ABSENT: Final = object()
+
+
+def _patient_values(request: Request) -> dict[Path, object]:
+    edits = request.edits
+    values: dict[Path, object] = {Path((), -1): request.operation}
+    values |= {path: value for path, value in edits.replace.items() if _is_of_patient(path)}
+    values |= {path: "removed" for path in edits.remove if _is_of_patient(path)}
+    values |= {path: ("kept",) for path in edits.keep if _is_of_patient(path)}
+    return values
+
+
+def _is_of_patient(path: Path) -> bool:
+    return not path.is_nested and path.tag in PATIENT_MODULE
+
+
+def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
+    """Find rows to anonymize whose Replace gives a patient the original PatientID; needs the targets of all instances.
+
+    Who wants that says so with Keep.
+    """
+    path = Path((), PATIENT_ID)
+    rows = ledger.select(
+        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series JOIN target t"
+        " ON t.id = i.target JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.patient_id <> ''"
+        " AND t.patient_id = s.patient_id ORDER BY i.line",
+        (Operation.ANONYMIZE,),
+    )
+    for line, number in rows:
+        if path in requests.get(number).edits.replace:
+            text = (
+                f"the new {describe_tag(PATIENT_ID)} is the patient's original one, so nothing is de-identified; give "
+                f"another, or write Keep: [{describe_tag(PATIENT_ID)}] with Force: true when it is to stay"
+            )
+            yield Finding((line,), describe_tag(PATIENT_ID), text)
+
+
+def check_persons(ledger: Ledger) -> Iterator[Finding]:
+    """Find PatientIDs that several persons share, who would become one; expects the table ``claim``."""
+    shared = ledger.select(
+        "SELECT s.patient_id FROM claim c JOIN instance i ON i.id = c.instance JOIN series s ON s.id = i.series"
+        " WHERE s.patient_id <> '' AND s.person <> '' GROUP BY s.patient_id HAVING count(DISTINCT s.person) > 1"
+        " ORDER BY min(c.line)"
+    )
+    for (patient_id,) in shared:
+        claims = ledger.select(
+            "SELECT DISTINCT c.line, s.person FROM claim c JOIN instance i ON i.id = c.instance"
+            " JOIN series s ON s.id = i.series WHERE s.patient_id = ? ORDER BY c.line",
+            (patient_id,),
+        )
+        keywords = differing({person for _, person in claims})
+        if keywords:
+            text = (
+                f"one PatientID, but {' and '.join(keywords)} differ: two persons would become one; correct the source,"
+                " or set pseudonyms.allow_merge when they are one person"
+            )
+            yield Finding(tuple(dict.fromkeys(line for line, _ in claims)), "", text)
+
+
+def check_merges(ledger: Ledger, requests: RequestCache, *, allow_merge: bool) -> Iterator[Finding]:
+    """Find new PatientIDs that would join two patients of the source; needs the targets of all instances."""
+    column = describe_tag(PATIENT_ID)
+    lines_of = (
+        "SELECT DISTINCT i.line FROM instance i JOIN target t ON t.id = i.target WHERE i.line IS NOT NULL"
+        " AND t.patient_id = ? ORDER BY i.line"
+    )
+    # A patient without PatientID is known by its study.
+    merged = ledger.select(
+        "SELECT t.patient_id FROM instance i JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+        " WHERE i.line IS NOT NULL GROUP BY t.patient_id HAVING count(DISTINCT CASE WHEN s.patient_id <> ''"
+        " THEN 'p' || s.patient_id WHEN t.patient_id = '' THEN '' ELSE 's' || s.study_instance_uid END) > 1"
+        " ORDER BY min(i.line)"
+    )
+    if not allow_merge:
+        for (patient_id,) in merged:
+            lines = tuple(line for (line,) in ledger.select(lines_of, (patient_id,)))
+            text = (
+                f"two patients of the source would get one {column}; give each its own, or set pseudonyms.allow_merge "
+                "when they are one person"
+            )
+            yield Finding(lines, column, text)
+    taken = ledger.select(
+        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series"
+        " JOIN target t ON t.id = i.target JOIN manifest_row m ON m.line = i.line"
+        " WHERE i.line IS NOT NULL AND t.patient_id <> s.patient_id AND t.patient_id <> ''"
+        " AND t.patient_id IN (SELECT patient_id FROM series) ORDER BY i.line"
+    )
+    for line, number in taken:
+        modifies = requests.get(number).operation is Operation.MODIFY
+        if modifies and allow_merge:  # a study that was filed under the wrong patient
+            continue
+        text = f"the new {column} is the original one of another patient in the source; choose another"
+        if modifies:
+            text += ", or set pseudonyms.allow_merge to move the row to that patient"
+        yield Finding((line,), column, text)

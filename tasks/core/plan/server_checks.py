@@ -1,0 +1,116 @@
+"""What an Orthanc of a given version cannot do, found before anything is sent.
+
+Source: reference 1.1, 2.1 and 10 (measured on 1.10.1, 1.12.7 and 1.13.0).
+
+Public names: ``check_settings_on_server``, ``check_request_on_server``, ``check_patients_on_server``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path
+from deidflow.tasks.core.plan.checks import Finding
+from deidflow.tasks.core.plan.server_abilities import shown
+from deidflow.tasks.core.plan.server_transcoding import check_transcoding
+from deidflow.tasks.core.plan.server_values import check_values
+from deidflow.tasks.core.request.engine_options import names_by_creator
+from deidflow.tasks.core.request.request import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.plan.intake import RequestCache
+    from deidflow.tasks.core.plan.server_abilities import ServerAbilities, Version
+    from deidflow.tasks.core.request.request import Request, Settings
+
+_PROFILES: Final[dict[str, Version]] = {"2021b": (1, 9, 4), "2023b": (1, 12, 1)}
+_LEVEL_SINCE: Final[Version] = (1, 9, 7)
+_LOOSER_IDENTIFIERS_SINCE: Final[Version] = (1, 11, 3)
+_KEEP_LABELS_SINCE: Final[Version] = (1, 12, 3)
+_RECURSION_SINCE: Final[Version] = (1, 9, 5)
+
+_PATIENT_ID: Final = Path((), PATIENT_ID)
+_PATIENT_NAME: Final = Path((), PATIENT_NAME)
+
+
+def check_settings_on_server(settings: Settings, server: ServerAbilities) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the options of all rows: the config's key, and a text."""
+    if settings.keep_labels and server.version < _KEEP_LABELS_SINCE:
+        text = f"needs Orthanc {shown(_KEEP_LABELS_SINCE)}; the server is {shown(server.version)}"
+        yield "options.KeepLabels", text
+    yield from check_transcoding(settings.transcode, server)
+
+
+def check_request_on_server(request: Request, server: ServerAbilities) -> Iterator[tuple[str, str]]:
+    """Yield what a server would refuse, ignore or do otherwise than asked: the option to blame, and a text."""
+    settings, version = request.settings, server.version
+    here = shown(version)
+    yield from names_by_creator(request.edits)
+    needed = _PROFILES.get(settings.dicom_version)
+    if request.operation is Operation.ANONYMIZE and needed and version < needed:
+        known = [
+            name for name, since in {"2008": (1, 9, 4), "2017c": (1, 9, 4), **_PROFILES}.items() if since <= version
+        ]
+        yield "DicomVersion", f"the server is Orthanc {here}, which has {', '.join(known)} only"
+    if request.operation is Operation.ANONYMIZE and version < _RECURSION_SINCE:
+        yield "operation", f"anonymize inside sequences needs Orthanc {shown(_RECURSION_SINCE)}; the server is {here}"
+    if settings.level is not None and version < _LEVEL_SINCE:
+        yield "Level", f"needs Orthanc {shown(_LEVEL_SINCE)}; the server is {here}"
+    yield from check_values(request.edits, version)
+    if version < _LOOSER_IDENTIFIERS_SINCE:
+        yield from _strict_identifiers(request, here)
+
+
+def _strict_identifiers(request: Request, here: str) -> Iterator[tuple[str, str]]:
+    edits, level = request.edits, request.level()
+    newer = f"needs Orthanc 1.11.3; the server is {here}"
+    if request.operation is Operation.ANONYMIZE:
+        if _PATIENT_ID in edits.keep:
+            yield "Keep", f"of PatientID {newer}"
+        return
+    if level is Level.PATIENT and _PATIENT_ID not in edits.replace:
+        yield "Level", f"Patient without Replace of PatientID {newer}"
+    if level in (Level.STUDY, Level.SERIES) and _PATIENT_ID in edits.replace:
+        remedy = "; use Level: Patient, which also gives new studies and series unless Keep names their UIDs"
+        yield "Replace", f"of PatientID at level {level} {newer}{remedy}"
+    if level is Level.SERIES and Path((), STUDY_INSTANCE_UID) in edits.replace:
+        yield "Replace", f"of StudyInstanceUID at level series {newer}"
+    if level is Level.INSTANCE and Path((), SERIES_INSTANCE_UID) in edits.replace:
+        yield "Replace", f"of SeriesInstanceUID at level instance {newer}"
+
+
+def check_patients_on_server(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
+    """Find patients that several calls would tear apart, since Orthanc shares no identifiers between calls.
+
+    Expects the table ``claim``, as ``check_rows_against_source`` does.
+    """
+    groups = ledger.select(
+        "SELECT s.patient, group_concat(DISTINCT m.line), group_concat(DISTINCT m.request), max(c.level IN (?, ?))"
+        " FROM claim c JOIN instance i ON i.id = c.instance JOIN series s ON s.id = i.series"
+        " JOIN manifest_row m ON m.line = c.line GROUP BY s.patient HAVING count(DISTINCT m.request) > 1"
+        " ORDER BY min(m.line)",
+        (Level.SERIES, Level.INSTANCE),
+    )
+    for _, lines, numbers, has_parts in groups:
+        concerned = [requests.get(int(number)) for number in numbers.split(",")]
+        where = tuple(sorted(int(line) for line in lines.split(",")))
+        for request in concerned:
+            if request.operation is Operation.ANONYMIZE:
+                given = _PATIENT_ID in request.edits.replace and _PATIENT_NAME in request.edits.replace
+                if not given or has_parts:
+                    text = (
+                        "the rows of one patient have different options, which Orthanc would take for different "
+                        "patients; give PatientID and PatientName and whole studies, or use engine: local"
+                    )
+                    yield Finding(where, "", text)
+                    break
+            elif has_parts and request.level() in (Level.PATIENT, Level.STUDY):
+                text = (
+                    "the rows of one patient have different options and regenerate identifiers above their own level; "
+                    "use one row per study, or engine: local"
+                )
+                yield Finding(where, "", text)
+                break

@@ -1,0 +1,170 @@
+"""How a worker process lives and dies.
+
+Public names: ``prepare_process``, ``make_pool``, ``stop_pool``, ``working_pool``, ``worker_died``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import spawn
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import TYPE_CHECKING, Any, Final
+
+from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.processes.collector import relax_collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+
+_PRELOADED: Final = ["deidflow.tasks.local.worker", "deidflow.tasks.verification.verifier"]
+
+_MAX_TEMPORARY_BYTES: Final = 70
+"""Python adds 32 to it for a socket, whose name has at most 107 (``sun_path`` of Linux)."""
+
+_PATIENCE_S: Final = 2.0
+"""For work that is under way when a pool is stopped; Ctrl-C is to take less than 5 s in all."""
+
+
+def prepare_process() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent ends, however it dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # pydicom logs each text that does not fit its character set; what matters of that becomes an outcome.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    relax_collector()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+class _Process(ForkServerProcess):
+    """Starts without the program's main module, which may be a script that does its work when it is imported."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (CPython's name; both are the hooks that its contexts use)
+        process_obj.name = f"{_NAME}{process_obj.name}"
+        return ForkServerProcess._Popen(process_obj)  # noqa: SLF001
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
+_NAME: Final = "deidflow-"
+_preparation_data: Final = spawn.get_preparation_data
+
+
+def _without_main(name: str) -> dict[str, Any]:
+    """Return what a new process is to know of its parent; for ours, not which script or module is ``__main__``."""
+    data = _preparation_data(name)
+    if name.startswith(_NAME):
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+    return data
+
+
+# There is no public way to leave it out; the processes of others are started as before.
+spawn.get_preparation_data = _without_main
+
+
+class _Pool(ProcessPoolExecutor):
+    """Starts its processes with the first piece of work, and says in plain words why it cannot."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See ``ProcessPoolExecutor.submit``.
+
+        Raises:
+            Unusable: The processes cannot be started.
+
+        """
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except OSError as error:
+            raise _no_processes(error) from None
+
+
+def _no_processes(error: OSError) -> Unusable:
+    needs = "they need memory, a folder for temporary files (TMPDIR), and a /dev/shm that can be written"
+    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}")
+
+
+def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:
+    """Return a pool of clean processes: the parent has threads, locks and connections that they must not copy.
+
+    They are forked from a server process that has imported what they need, once for all pools of this process.
+
+    Args:
+        workers: Number of processes.
+        start: Runs first in each of them; calls ``prepare_process``.
+        arguments: Of start.
+
+    Raises:
+        Unusable: The folder for temporary files has too long a name, or the system gives no semaphores.
+
+    """
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > _MAX_TEMPORARY_BYTES:
+        text = f"the folder for temporary files (TMPDIR) has a name of more than {_MAX_TEMPORARY_BYTES} bytes"
+        raise Unusable(
+            f"{text}, too long for the sockets of worker processes; set it to a shorter one, as in TMPDIR=/tmp"
+        )
+    context = _Context()
+    context.set_forkserver_preload(_PRELOADED)
+    try:
+        return _Pool(workers, mp_context=context, initializer=start, initargs=arguments)
+    except OSError as error:  # no semaphore
+        raise _no_processes(error) from None
+
+
+def stop_pool(pool: ProcessPoolExecutor) -> None:
+    """End a pool: what waits is dropped, what is under way gets a moment and is then killed, to be done again later."""
+    processes = list((pool._processes or {}).values())  # noqa: SLF001 (the pool itself only waits, without a limit)
+    pool.shutdown(wait=False, cancel_futures=True)
+    end = time.monotonic() + _PATIENCE_S
+    running = [process.sentinel for process in processes]
+    while running and time.monotonic() < end:
+        for sentinel in wait(running, timeout=end - time.monotonic()):
+            running.remove(sentinel)  # type: ignore[arg-type]
+    for process in processes:
+        if process.sentinel in running:
+            process.kill()
+
+
+@contextlib.contextmanager
+def working_pool(
+    workers: int, start: Callable[..., None] = prepare_process, *arguments: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """Give a pool and stop it in the end; see ``make_pool``.
+
+    Raises:
+        Unusable: A process of it died.
+
+    """
+    pool = make_pool(workers, start, *arguments)
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise worker_died() from None
+    finally:
+        stop_pool(pool)
+
+
+def worker_died() -> Unusable:
+    """Return the error for work that a worker process died of."""
+    return Unusable("a worker process was killed (memory?); lower execution.workers")

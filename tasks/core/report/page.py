@@ -1,0 +1,164 @@
+"""``report.html``: one self-contained page for people, without identifiers, file names or values.
+
+Public names: ``render_page``, ``SOURCE_PROBLEM_TEXTS``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from deidflow.tasks.core.engine.sources import ProblemCode
+from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
+from deidflow.tasks.core.report.review import REVIEW_TEXTS
+from deidflow.tasks.core.request.request import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.report.totals import Verdict
+
+_TEMPLATE: Final = "report.html.j2"
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
+
+OUTCOME_TEXTS: Final = {
+    Outcome.DONE: "the result was written",
+    Outcome.FAILED: "could not be edited or written, or did not pass its checks",
+    Outcome.MISSING: "the engine reported success, but the result is not there",
+    Outcome.CANCELLED: "the run stopped before it was reached",
+    Outcome.NOT_FOUND: "the source does not hold this identifier",
+    Outcome.INVALID: "the row of the manifest is wrong and was left out",
+}
+SOURCE_PROBLEM_TEXTS: Final[dict[str, str]] = {
+    ProblemCode.NOT_DICOM: "not a DICOM file",
+    ProblemCode.EMPTY: "the file is empty",
+    ProblemCode.DICOMDIR: "a DICOMDIR: a table of contents, not an object",
+    ProblemCode.DAMAGED: "damaged before its identifiers could be read",
+    ProblemCode.MISSING_IDENTIFIERS: "lacks a Study, Series or SOP Instance UID",
+    ProblemCode.UNREADABLE: "could not be opened; check the rights on it",
+    ProblemCode.NOT_A_REGULAR_FILE: "a pipe, socket or device; not opened",
+    ProblemCode.LINK_OUT_OF_FOLDER: "a link that leaves the source folder; not followed",
+    ProblemCode.BROKEN_LINK: "a link that leads nowhere",
+}
+"""What the codes of source problems mean."""
+
+
+def render_page(ledger: Ledger, verdict: Verdict, figures: Mapping[str, Any]) -> str:
+    """Return the page.
+
+    Args:
+        ledger: Of the run.
+        verdict: Its counts.
+        figures: What ``summary.json`` holds.
+
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": _number, "duration": _duration, "moment": _moment}
+    reasons = sorted(
+        {*verdict.row_reasons, *verdict.instance_reasons},
+        key=lambda code: (-verdict.instance_reasons.get(code, 0), -verdict.row_reasons.get(code, 0), code),
+    )
+    return environment.get_template(_TEMPLATE).render(
+        summary=figures,
+        outcomes=OUTCOME_TEXTS,
+        reasons=[_reason_line(verdict, code) for code in reasons],
+        source_problems=sorted(verdict.source_problems.items(), key=lambda item: (-item[1], item[0])),
+        source_problem_texts=SOURCE_PROBLEM_TEXTS,
+        review=sorted(verdict.review.items(), key=lambda item: (-item[1], item[0])),
+        review_texts=REVIEW_TEXTS,
+        work=_work(ledger, verdict),
+        damaged=verdict.damaged,
+        versions=ledger.meta("versions", {}),
+        host=ledger.meta("host") or "",
+    )
+
+
+def _reason_line(verdict: Verdict, code: ReasonCode) -> tuple[str, int, int, str]:
+    return str(code), verdict.row_reasons.get(code, 0), verdict.instance_reasons.get(code, 0), REMEDIES[code]
+
+
+def _work(ledger: Ledger, verdict: Verdict) -> dict[str, str]:
+    """Return what was asked for, in words; of the options the names only, since values may belong to people."""
+    config = ledger.meta("config", {})
+    options = config.get("options") or {}
+    operations = ledger.select(
+        "SELECT operation, count(*) FROM manifest_row WHERE operation <> '' GROUP BY operation ORDER BY operation"
+    )
+    engine = {"local": "deidflow's own, on files", "orthanc": "Orthanc"}
+    hardening = "on" if config.get("hardening") else "off"
+    work = {
+        "Operation": ", ".join(
+            f"{name} ({_number(count)} {'row' if count == 1 else 'rows'})" for name, count in operations
+        ),
+        "Engine": engine.get(str(ledger.meta("engine")), ""),
+        "Orthanc version": ledger.meta("server_version") or "",
+        "Profile": config.get("profile") or _dicom_version(options),
+        "Replaced": _names(options.get("Replace")),
+        "Removed": _names(options.get("Remove")),
+        "Kept": _names(options.get("Keep")),
+        "Private tags": "kept" if options.get("KeepPrivateTags") else "",
+        "Hardening": hardening if any(name == Operation.ANONYMIZE for name, _ in operations) else "",
+        "Checks": _checks(verdict),
+        "Scope of pseudonyms": ledger.meta("scope") or "",
+        "Fingerprint of the key": ledger.meta("key_fingerprint") or "",
+    }
+    return {name: text for name, text in work.items() if text}
+
+
+def _checks(verdict: Verdict) -> str:
+    """Say what was checked and how far that came, and no more."""
+    if verdict.checks == "none":
+        return "none: no result was read back"
+    asked = {"full": "every result read back in full", "identifiers": "presence and identifiers"}[verdict.checks]
+    done = verdict.instances[Outcome.DONE]
+    if verdict.unverified:
+        return f"{asked}; not verified: {_number(verdict.unverified)} of {_number(done)}"
+    return f"{asked}; verified: {_number(verdict.verified)} of {_number(done)}"
+
+
+def _dicom_version(options: Mapping[str, Any]) -> str:
+    version = options.get("DicomVersion")
+    return f"PS 3.15 {version}, Basic Profile, as Orthanc applies it" if version else ""
+
+
+def _names(tags: object) -> str:
+    """Return the tags of one of the three lists; a dict's keys."""
+    return ", ".join(str(tag) for tag in tags) if isinstance(tags, dict | list) else ""
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as people say it.
+
+    >>> _duration(0.25), _duration(75.2), _duration(7265)
+    ('0.25 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < _MINUTE_S:
+        return f"{seconds:.2f} s"
+    if seconds < _HOUR_S:
+        return f"{int(seconds // _MINUTE_S)} min {int(seconds % _MINUTE_S)} s"
+    return f"{int(seconds // _HOUR_S)} h {int(seconds % _HOUR_S // _MINUTE_S)} min"
+
+
+def _moment(text: str) -> str:
+    """Return an ISO time without fractions of a second.
+
+    >>> _moment("2026-01-31T02:00:00.123456+00:00")
+    '2026-01-31 02:00:00 UTC'
+    """
+    date, _, time = text.partition("T")
+    return f"{date} {time[:8]} UTC"

@@ -1,0 +1,152 @@
+"""The verdict on a run: how many rows and instances have which outcome, and why.
+
+Public names: ``Verdict``, ``VerdictCounter``, ``verdict``, ``not_compared``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.engine.sources import ProblemCode
+from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode
+from deidflow.tasks.core.report.reconciliation import (
+    DONE_RANK,
+    most_frequent_first,
+    prepare_views,
+    reason_code,
+    row_results,
+)
+from deidflow.tasks.core.report.review import review_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.report.reconciliation import RowResult
+
+_ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "none": ()}
+"""Which verifications are worth as much as the one that the config asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of a run in numbers; nothing in it identifies anybody.
+
+    Attributes:
+        rows: How many manifest rows have each outcome; every outcome is a key.
+        instances: The same for instances.
+        rows_by_level: The same for the rows of each level, "unknown" when the source does not hold them.
+        row_reasons: How many rows are not done, by the code of their reason.
+        instance_reasons: The same for instances.
+        source_problems: How many files of the source were not used, by code.
+        review: How many results a person should look at before they are given away, by code.
+        checks: What the config asks for: ``full``, ``identifiers`` or ``none``.
+        verified: How many of the instances that are done were found right by such a check, as they are now.
+        ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
+
+    """
+
+    rows: Mapping[Outcome, int]
+    instances: Mapping[Outcome, int]
+    rows_by_level: Mapping[str, Mapping[Outcome, int]]
+    row_reasons: Mapping[ReasonCode, int]
+    instance_reasons: Mapping[ReasonCode, int]
+    source_problems: Mapping[str, int]
+    checks: str = "none"
+    verified: int = 0
+    ignores_damaged: bool = False
+    review: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def unverified(self) -> int:
+        """How many instances count as done, although nobody has found their results right yet; 0 without checks."""
+        return 0 if self.checks == "none" else self.instances[Outcome.DONE] - self.verified
+
+    @property
+    def damaged(self) -> int:
+        """How many damaged files, which might belong to a row, stand against the verdict."""
+        return 0 if self.ignores_damaged else self.source_problems.get(ProblemCode.DAMAGED, 0)
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether every row and every instance is done and verified, and no damaged file might be one more."""
+        return not (self.unverified or self.damaged) and all(
+            count == 0
+            for counts in (self.rows, self.instances)
+            for outcome, count in counts.items()
+            if outcome is not Outcome.DONE
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """0 when everything is reconciled, else 1."""
+        return 0 if self.reconciled else 1
+
+
+@dataclass(slots=True)
+class VerdictCounter:
+    """Counts row results as they pass by, so that one pass serves a file and the verdict."""
+
+    rows: Counter[Outcome] = field(default_factory=Counter)
+    by_level: dict[str, Counter[Outcome]] = field(default_factory=dict)
+    reasons: Counter[ReasonCode] = field(default_factory=Counter)
+
+    def count(self, results: Iterable[RowResult]) -> Iterator[RowResult]:
+        """Yield what is given, counted."""
+        for result in results:
+            self.rows[result.outcome] += 1
+            self.by_level.setdefault(result.level or "unknown", Counter())[result.outcome] += 1
+            if result.reason:
+                self.reasons[reason_code(result.reason)] += 1
+            yield result
+
+    def verdict(self, ledger: Ledger) -> Verdict:
+        """Return the verdict, once all rows have passed by."""
+        prepare_views(ledger)
+        instances: Counter[Outcome] = Counter()
+        reasons: Counter[ReasonCode] = Counter()
+        # The code ends at the colon; grouping by it keeps a million different texts out of memory.
+        query = "SELECT rank, substr(reason, 1, instr(reason || ':', ':') - 1), count(*) FROM planned GROUP BY 1, 2"
+        for rank, code, count in ledger.select(query):
+            instances[SEVERITY[rank]] += count
+            if rank != DONE_RANK:
+                reasons[reason_code(code)] += count
+        problems = ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code")
+        config = ledger.meta("config") or {}
+        checks = str(config.get("verify", "none"))
+        return Verdict(
+            rows=_all_outcomes(self.rows),
+            instances=_all_outcomes(instances),
+            rows_by_level={level: _all_outcomes(counts) for level, counts in sorted(self.by_level.items())},
+            row_reasons=most_frequent_first(self.reasons),
+            instance_reasons=most_frequent_first(reasons),
+            source_problems=dict(problems),
+            review=review_counts(ledger, done=True),
+            checks=checks,
+            verified=_verified(ledger, checks),
+            ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
+        )
+
+
+def verdict(ledger: Ledger) -> Verdict:
+    """Count what became of all rows and instances; what nothing is known about yet counts as cancelled."""
+    counter = VerdictCounter()
+    for _ in counter.count(row_results(ledger)):
+        pass
+    return counter.verdict(ledger)
+
+
+def not_compared(ledger: Ledger) -> int:
+    """Count the instances that are done and whose results were not compared with their sources in full."""
+    return int(ledger.scalar("SELECT count(*) FROM instance WHERE outcome = 'done' AND verified <> 'full'"))
+
+
+def _verified(ledger: Ledger, checks: str) -> int:
+    counts = ledger.select("SELECT verified, count(*) FROM planned WHERE rank = ? GROUP BY verified", (DONE_RANK,))
+    return sum(count for how, count in counts if how in _ENOUGH[checks])
+
+
+def _all_outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:
+    return {outcome: counts.get(outcome, 0) for outcome in Outcome}

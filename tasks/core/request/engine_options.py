@@ -1,0 +1,67 @@
+"""Options that an engine does not read: refused, so that nobody takes them for done.
+
+Public names: ``options_without_effect``, ``check_request_on_local_engine``, ``names_by_creator``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT, PIXEL_DATA, Path
+from deidflow.tasks.core.request.data_uris import OCTETS, PDF, parse_embedded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.request.edits import Edits
+    from deidflow.tasks.core.request.request import Request, Settings
+
+_LOCAL: Final = (
+    ("private_creator", "PrivateCreator", "looks up private elements in an Orthanc's Dictionary"),
+    ("keep_labels", "KeepLabels", "copies labels, which files do not have"),
+    ("lossy_quality", "LossyQuality", "is for codecs that lose pixels, and the local engine writes none"),
+    ("priority", "Priority", "orders the jobs of an Orthanc"),
+)
+
+
+def options_without_effect(settings: Settings, *, on_server: bool) -> Iterator[tuple[str, str]]:
+    """Yield the arguments that an engine would pass over: Orthanc's name of each, and why.
+
+    Args:
+        settings: Of the config.
+        on_server: Whether an Orthanc is the engine.
+
+    """
+    if on_server:
+        if settings.lossy_quality:
+            text = "no Orthanc reads it in jobs; the server's own DicomLossyTranscodingQuality counts; leave it out"
+            yield "LossyQuality", text
+        return
+    for field, name, what in _LOCAL:
+        if getattr(settings, field):
+            yield name, f"has no effect with engine: local: it {what}; leave it out"
+
+
+def names_by_creator(edits: Edits) -> Iterator[tuple[str, str]]:
+    """Yield the entries that no Orthanc reads, since they name a private creator: the member, and what is wrong."""
+    for member, paths in (("Replace", edits.replace), ("Remove", edits.remove), ("Keep", edits.keep)):
+        for path in paths:
+            if path.names_creator:
+                text = (
+                    f"{path.describe()} names a private creator, which no Orthanc reads; use engine: local with "
+                    "source.orthanc and destination.orthanc, or the plain number"
+                )
+                yield member, text
+
+
+def check_request_on_local_engine(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the values of ``Replace`` that only an Orthanc writes: the column, and why."""
+    for tag, good, text in (
+        (PIXEL_DATA, (OCTETS,), "an image is decoded by an Orthanc only; give the pixels as application/octet-stream"),
+        (ENCAPSULATED_DOCUMENT, (PDF,), "a model is taken by an Orthanc only; the local engine takes a PDF"),
+    ):
+        path = Path((), tag)
+        value = request.edits.replace.get(path)
+        content = parse_embedded(value) if isinstance(value, str) else None
+        if content is not None and content.mime not in good:
+            yield f"Replace.{path.describe()}", f"{text}, or use engine: orthanc"

@@ -1,0 +1,181 @@
+"""The worker processes of a Dask cluster in the place of this machine's: for more machines on shared storage.
+
+The flow stays where it is, with the ledger and all of Prefect; only batches of instances travel, and their outcomes
+come back as from a process of this machine. A worker that dies costs nothing: Dask gives its batches to another one,
+and doing a batch twice is the same as doing it once. Checked with distributed 2026.8.0.
+
+Public names: ``ClusterPool``, ``edit_on_cluster``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import socket
+import sys
+import threading
+from concurrent.futures.process import BrokenProcessPool
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+from deidflow.tasks.core.errors import DeidflowError, TransientError, Unusable
+from deidflow.tasks.local.worker import Worker, edit_safely
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
+    from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.local.worker import WorkerSettings
+
+    Work = Sequence[tuple[Request, Sequence[PlannedInstance]]]
+    Outcomes = list[InstanceResult] | DeidflowError
+
+_CONNECT_S: Final = 10
+_DISTRIBUTION: Final = "deidflow"
+
+_of_this_thread = threading.local()
+
+
+def edit_on_cluster(token: str, settings: WorkerSettings, work: Work) -> Outcomes:
+    """Run ``Worker.edit`` on the cluster; a worker may have several threads, each with a memory of its own.
+
+    Nothing is raised: Dask would log the arguments, which name patients.
+
+    Args:
+        token: Of the run, by which a thread knows the settings again.
+        settings: Of the run.
+        work: Instances by request.
+
+    """
+    if getattr(_of_this_thread, "token", "") != token:
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+        _of_this_thread.token, _of_this_thread.worker = token, Worker(settings)
+    try:
+        return edit_safely(_of_this_thread.worker, work)
+    except Exception as error:  # noqa: BLE001 (see above)
+        return TransientError(f"{type(error).__name__} on the Dask cluster")
+
+
+def _look_around(settings: WorkerSettings) -> str:
+    """Return what a worker lacks to do the work, "" for nothing."""
+    for name, folder in (("source", os.fsdecode(settings.source)), ("destination", settings.destination)):
+        remote = settings.remote_source if name == "source" else settings.remote_destination
+        if remote is None and not os.path.isdir(folder):  # noqa: PTH112
+            return f"does not see the {name} folder; mount the same storage there"
+    return ""
+
+
+def _version() -> str:
+    return metadata.version(_DISTRIBUTION)
+
+
+class ClusterPool:
+    """What the local engine needs of a pool, on a cluster."""
+
+    def __init__(self, address: str, settings: WorkerSettings) -> None:
+        """Connect, and make sure that every worker can do the work.
+
+        Args:
+            address: Of the scheduler, such as ``tcp://scheduler:8786``; with ``tls://`` certificates are Dask's own
+                configuration.
+            settings: Of the run.
+
+        Raises:
+            Unusable: There is no such cluster, it has no workers, or one of them lacks something.
+
+        """
+        try:
+            import distributed  # noqa: PLC0415 (an extra, and slow to import)
+        except ImportError:
+            text = "execution.runner dask needs the extra `dask`: pip install 'deidflow[dask]'"
+            raise Unusable(text) from None
+        parts = urlsplit(address)
+        try:
+            # Before Client, which leaves threads behind that complain when nobody answers.
+            socket.create_connection((parts.hostname, parts.port), _CONNECT_S).close()
+            _warn_of_plain_connection(address)
+            self._client = cast("Any", distributed).Client(address, timeout=_CONNECT_S, set_as_default=False)
+        except (OSError, ValueError):
+            text = "no Dask scheduler answers at execution.dask_address; start one with `dask scheduler`"
+            raise Unusable(text) from None
+        self._token = os.urandom(8).hex()
+        try:
+            self._check_workers(settings)
+            self._settings = self._client.scatter(settings, broadcast=True, hash=False)
+        except BaseException:
+            self._client.close()
+            raise
+
+    def _check_workers(self, settings: WorkerSettings) -> None:
+        try:
+            versions = self._client.run(_version)
+            lacks = self._client.run(_look_around, settings)
+        except Exception as error:  # noqa: BLE001 (whatever a worker without deidflow raises, arguments and all)
+            text = f"a Dask worker cannot run deidflow ({type(error).__name__}); install the same release there"
+            raise Unusable(text) from None
+        if not versions:
+            raise Unusable("the Dask cluster has no workers; start some with `dask worker`")
+        own = _version()
+        for worker, version in versions.items():
+            if version != own:
+                raise Unusable(f"the Dask worker {worker} has deidflow {version}, this is {own}; install the same")
+        for worker, text in lacks.items():
+            if text:
+                raise Unusable(f"the Dask worker {worker} {text}")
+
+    def submit(self, _function: object, work: Work) -> _ClusterFuture:
+        """Send one batch."""
+        return _ClusterFuture(
+            self._client.submit(edit_on_cluster, self._token, self._settings, work, pure=False, key=None)
+        )
+
+    def shutdown(self, *, wait: bool = False, cancel_futures: bool = True) -> None:
+        """Let go of the cluster, which goes on; batches that have not begun are dropped."""
+        del wait, cancel_futures
+        self._client.close()
+
+
+class _ClusterFuture:
+    """A batch under way, with the face of ``concurrent.futures.Future``."""
+
+    def __init__(self, future: Any) -> None:
+        self._future = future
+
+    def cancel(self) -> bool:
+        self._future.cancel(force=True)
+        return True
+
+    def result(self, timeout: float | None = None) -> Outcomes:
+        """Wait for the outcome.
+
+        Raises:
+            TimeoutError: It is not there yet.
+            BrokenProcessPool: Workers died of it, one after the other.
+            TransientError: The cluster is gone.
+
+        """
+        from distributed import KilledWorker  # noqa: PLC0415 (see ClusterPool)
+
+        try:
+            outcomes: Outcomes = self._future.result(timeout)
+        except TimeoutError:
+            raise
+        except KilledWorker:
+            raise BrokenProcessPool from None
+        except Exception as error:  # noqa: BLE001 (Dask's errors may hold arguments)
+            return TransientError(f"the Dask cluster lost a batch ({type(error).__name__})")
+        return outcomes
+
+
+def _warn_of_plain_connection(address: str) -> None:
+    parts = urlsplit(address)
+    try:
+        is_here = ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        is_here = parts.hostname == "localhost"
+    if parts.scheme != "tls" and not is_here:
+        text = "WARNING: the pseudonym key travels to the Dask workers unencrypted; use tls:// and Dask's certificates."
+        print(text, file=sys.stderr)  # noqa: T201 (loud, and to the user)

@@ -1,0 +1,114 @@
+"""Overlays that lie in the unused bits of PixelData: where they are, and the pixel data without them.
+
+Older objects keep an overlay plane beside the image: OverlayBitPosition names a bit of each pixel that the image does
+not use, and OverlayData is absent (PS3.3 section C.9.2, retired since edition 2004). Who removes the overlay's elements
+alone leaves the plane to be read. Bits that no overlay element names are not looked at.
+
+Public names: ``without_overlay_bits``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import PIXEL_DATA
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.dicom_file.encoding import GE_BIG_ENDIAN_PIXELS
+from deidflow.tasks.local.editing.actions import Action
+from deidflow.tasks.local.editing.spans import MaskedSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.local.dicom_file.elements import Element
+    from deidflow.tasks.local.dicom_file.source_file import SourceFile
+    from deidflow.tasks.local.editing.rules import Rules
+    from deidflow.tasks.local.editing.spans import Part
+
+_BITS_ALLOCATED: Final = 0x00280100
+_BITS_STORED: Final = 0x00280101
+_HIGH_BIT: Final = 0x00280102
+_FIRST_GROUP: Final = 0x60
+_LAST_GROUP: Final = 0x60FF
+_OVERLAY_BITS_ALLOCATED: Final = 0x0100
+_OVERLAY_BIT_POSITION: Final = 0x0102
+_OVERLAY_DATA: Final = 0x3000
+_WIDTHS: Final = (8, 16, 32, 64)
+
+
+def without_overlay_bits(source: SourceFile, elements: list[Element], parts: list[Part], rules: Rules) -> list[Part]:
+    """Return the parts of an edited dataset with the bits cleared in which its source has overlays.
+
+    Args:
+        source: The open file.
+        elements: All elements of its dataset.
+        parts: What became of them.
+        rules: The compiled request; an overlay that it keeps, and pixel data that it replaces, are the user's word.
+
+    Raises:
+        InstanceFailed: There are such overlays and the bits cannot be cleared.
+
+    """
+    overlays = list(_overlays(source, elements, rules))
+    pixels = [(value, end) for tag, _, _, value, end, _ in elements if tag == PIXEL_DATA]
+    if not overlays or not pixels or rules.top.get(PIXEL_DATA) in (Action.SET, Action.DROP):
+        return parts
+    numbers = {tag: _number(source, elements, tag) for tag in (_BITS_ALLOCATED, _BITS_STORED, _HIGH_BIT)}
+    allocated, stored, high_bit = numbers.values()
+    image = ((1 << stored) - 1) << max(0, high_bit + 1 - stored)
+    hidden = 0
+    for position, has_data in overlays:
+        if position < allocated and not image >> position & 1 and (position or not has_data):
+            hidden |= 1 << position
+    if not hidden:
+        return parts
+    little = source.layout.encoding.little and source.layout.transfer_syntax != GE_BIG_ENDIAN_PIXELS
+    # The words of 32 bits and more of big endian files are read in two ways.
+    ambiguous = not little and allocated > 16  # noqa: PLR2004 (a word of OW)
+    if source.layout.is_compressed or allocated not in _WIDTHS or ambiguous:
+        text = "an overlay lies in unused bits of pixel data that is compressed or of an odd width"
+        raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, text)
+    kept = ((1 << allocated) - 1) ^ hidden
+    mask = kept.to_bytes(allocated // 8, "little" if little else "big")
+    for value, end in pixels:
+        parts = list(_masked(parts, value, end, mask))
+    return parts
+
+
+def _overlays(source: SourceFile, elements: list[Element], rules: Rules) -> Iterator[tuple[int, bool]]:
+    """Yield the bit position of each overlay at top level, and whether it has data of its own."""
+    found: dict[int, dict[int, Element]] = {}
+    for element in elements:
+        group = element[0] >> 16
+        if group >> 8 == _FIRST_GROUP and group % 2 == 0:
+            found.setdefault(group, {}).setdefault(element[0] & 0xFFFF, element)
+    kept = {path.tag >> 16 for path in rules.request.edits.keep if not path.is_nested}
+    for group, overlay in found.items():
+        has_data = _OVERLAY_DATA in overlay and overlay[_OVERLAY_DATA][4] > overlay[_OVERLAY_DATA][3]
+        said = _OVERLAY_BITS_ALLOCATED in overlay or _OVERLAY_BIT_POSITION in overlay
+        if said and group not in kept:
+            yield _number(source, list(overlay.values()), group << 16 | _OVERLAY_BIT_POSITION), has_data
+
+
+def _number(source: SourceFile, elements: list[Element], wanted: int) -> int:
+    """Return the first value of an element of VR US, 0 where it is absent."""
+    for tag, _, _, value, end, _ in elements:
+        if tag == wanted and end >= value + 2:
+            return int.from_bytes(source.read(value, value + 2), "little" if source.layout.encoding.little else "big")
+    return 0
+
+
+def _masked(parts: list[Part], value: int, end: int, mask: bytes) -> Iterator[Part]:
+    """Yield the parts, what lies in one value masked word by word."""
+    for part in parts:
+        if isinstance(part, bytes | MaskedSpan) or part[1] <= value or part[0] >= end:
+            yield part
+            continue
+        start, stop = max(part[0], value), min(part[1], end)
+        if part[0] < start:
+            yield part[0], start
+        turn = (start - value) % len(mask)
+        yield MaskedSpan(start, stop, mask[turn:] + mask[:turn])
+        if stop < part[1]:
+            yield stop, part[1]

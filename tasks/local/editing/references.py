@@ -1,0 +1,117 @@
+"""The instance being edited: its identifiers before and after, and how the values that refer to others are mapped.
+
+Public names: ``References``, ``Subject``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import IDENTIFIERS
+from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
+
+_MAX_CACHED_UIDS: Final = 100_000
+_MAX_CACHED_BYTES: Final = 256
+"""A UID has at most 64; a few of them in one value are no rarity."""
+
+
+@dataclass(slots=True)
+class References:
+    """How identifiers inside a dataset are mapped to those of the results, for all instances of a run.
+
+    Attributes:
+        pseudonyms: Generator for all that is not given.
+        uids: New UIDs of originals that a request keeps or replaces.
+        patient_ids: New PatientIDs of patients to which a request gives one.
+        originals: UIDs of the run's objects before, which are mapped wherever they stand.
+
+    """
+
+    pseudonyms: Pseudonyms
+    uids: Mapping[str, str] = field(default_factory=dict)
+    patient_ids: Mapping[str, str] = field(default_factory=dict)
+    originals: OriginalUids = field(default_factory=OriginalUids)
+    _cache: dict[bytes, bytes] = field(default_factory=dict)
+
+    def map_uid_value(self, raw: bytes) -> bytes:
+        """Map the value of a UID element, each of its UIDs by itself; empty ones stay empty."""
+        mapped = self._cache.get(raw)
+        if mapped is None:
+            if len(self._cache) >= _MAX_CACHED_UIDS:
+                self._cache.clear()
+            text = raw.decode("latin-1").replace(" ", "").rstrip("\0")
+            new = "\\".join(self._map_uid(uid) for uid in text.split("\\"))
+            mapped = padded_uid(new)
+            if len(raw) <= _MAX_CACHED_BYTES:
+                self._cache[raw] = mapped
+        return mapped
+
+    def map_originals(self, raw: bytes) -> bytes:
+        """Map those UIDs of a value that name objects of the run; return the same bytes where there are none.
+
+        Args:
+            raw: The value of an element of VR UI, or of one whose VR nobody knows.
+
+        """
+        if not raw[:1].isdigit() and b"\\" not in raw:
+            return raw
+        uids = raw.decode("latin-1").replace(" ", "").rstrip("\0").split("\\")
+        known = [uid.rstrip("\0") in self.originals for uid in uids]
+        if not any(known):
+            return raw
+        return padded_uid(
+            "\\".join(self._map_uid(uid) if is_known else uid for uid, is_known in zip(uids, known, strict=True))
+        )
+
+    def _map_uid(self, uid: str) -> str:
+        uid = uid.rstrip("\0")
+        if not uid:
+            return ""
+        return self.uids.get(uid) or self.pseudonyms.uid(uid)
+
+
+@dataclass(slots=True)
+class Subject:
+    """One instance.
+
+    Attributes:
+        original: Identifiers of the source.
+        new: Identifiers of the result.
+        patient_name: PatientName of the result, None when the request leaves or removes it.
+        references: Mapping of everything that refers to others.
+
+    """
+
+    original: DicomIdentifiers
+    new: DicomIdentifiers
+    patient_name: str | None
+    references: References
+
+    def new_identifiers(self, given: Collection[int]) -> dict[int, str]:
+        """Return the new values, by tag, of those identifiers that differ from the original ones or are given."""
+        return {
+            tag: new
+            for tag, old, new in zip(IDENTIFIERS, self.original, self.new, strict=True)
+            if old != new or tag in given
+        }
+
+    def map_patient_id(self, original: str) -> str:
+        """Return the new PatientID of a patient that an item names; "" stays ""."""
+        if not original:
+            return ""
+        if original == self.original.patient_id:
+            return self.new.patient_id
+        return self.references.patient_ids.get(original) or self.references.pseudonyms.patient_id(original)
+
+
+def padded_uid(uid: str) -> bytes:
+    """Return the bytes of a UI value (PS3.5 section 9.1: padded with NUL to an even length)."""
+    data = uid.encode("latin-1", "replace")
+    return data + b"\0" if len(data) % 2 else data

@@ -1,0 +1,310 @@
+"""What a folder holds: every DICOM instance with its identifiers, and every file that cannot be used, with a reason.
+
+Only the first elements of each file are read. Nothing is changed, and nothing that is not a regular file is opened.
+
+Public names: ``find_files``, ``read_index_entries``, ``identify``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.dicom.persons import Person
+from deidflow.tasks.core.dicom.tags import (
+    FRAME_OF_REFERENCE_UID,
+    IMAGE_TYPE,
+    ISSUER_OF_PATIENT_ID,
+    PATIENT_BIRTH_DATE,
+    PATIENT_ID,
+    PATIENT_NAME,
+    PATIENT_SEX,
+    SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    SPECIFIC_CHARACTER_SET,
+    STUDY_INSTANCE_UID,
+    describe_tag,
+)
+from deidflow.tasks.core.engine.sources import ProblemCode, SourceInstance, SourceProblem
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.report.review import ReviewCode, may_show_text
+from deidflow.tasks.local.dicom_file.character_sets import CharacterSet, character_set
+from deidflow.tasks.local.dicom_file.layout import NotDicomError
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.splice import IMPLEMENTATION_CLASS_UID
+from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from deidflow.tasks.local.dicom_file.elements import Element
+    from deidflow.tasks.local.folder.shared_identifiers import Found
+
+HEADER_BYTES: Final = 8192
+"""First read of each file; the identifiers of real objects lie within, others cost a second read."""
+
+MEDIA_STORAGE_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+
+INVENTORY_TAGS: Final = (
+    0x00080016, 0x00080020, 0x00080030, 0x00080050, 0x00080060, 0x00081030, 0x0008103E, 0x00100010, 0x00100030,
+    0x00100040, 0x00200011, 0x00200013,
+)  # fmt: skip
+"""What people recognise a patient, study, series or instance by; all stand before FrameOfReferenceUID."""
+
+_MAX_TEXT_BYTES: Final = 1024
+
+_PERSONAL: Final = (PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID)
+"""In the order of ``Person``."""
+
+MAX_IDENTIFIER_BYTES: Final = 0xFFFE
+"""What the length field of their VRs holds; only in implicit VR, or as UN, an identifier can claim more."""
+
+
+def find_files(folder: bytes) -> Iterator[bytes | SourceProblem]:
+    """Yield the regular files below a folder, relative to it and in a fixed order, and what cannot be one.
+
+    Symbolic links are not followed: what they lead to inside the folder is found by itself, what lies outside is none
+    of the folder's business. FIFOs, sockets and devices are not opened.
+    """
+    root = os.path.realpath(folder)
+    waiting = [b""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(os.path.join(folder, below)) as found:  # noqa: PTH118 (bytes, which pathlib lacks)
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            yield SourceProblem(below, ProblemCode.UNREADABLE)
+            continue
+        folders = []
+        for entry in entries:
+            path = os.path.join(below, entry.name)  # noqa: PTH118 (bytes)
+            if entry.is_symlink():
+                problem = _link_problem(os.path.join(folder, path), root)  # noqa: PTH118 (bytes)
+                if problem:
+                    yield SourceProblem(path, problem)
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif entry.is_file(follow_symlinks=False):
+                yield path
+            else:
+                yield SourceProblem(path, ProblemCode.NOT_A_REGULAR_FILE)
+        waiting += reversed(folders)
+
+
+def _link_problem(path: bytes, root: bytes) -> ProblemCode | None:
+    target = os.path.realpath(path)
+    if not os.path.exists(target):  # noqa: PTH110 (bytes)
+        return ProblemCode.BROKEN_LINK
+    return None if target.startswith(root + b"/") or target == root else ProblemCode.LINK_OUT_OF_FOLDER
+
+
+def read_index_entries(
+    folder: bytes, paths: Sequence[bytes], *, with_attributes: bool = False, shared: SharedIdentifiers | None = None
+) -> list[SourceInstance | SourceProblem]:
+    """Read the identifiers of some files of a folder.
+
+    Args:
+        folder: The source folder.
+        paths: Relative to it.
+        with_attributes: Also decode what an inventory shows.
+        shared: What was remembered of files before.
+
+    """
+    shared = shared or SharedIdentifiers()
+    return [_read_entry(folder, path, shared, with_attributes=with_attributes) for path in paths]
+
+
+def _read_entry(
+    folder: bytes, path: bytes, shared: SharedIdentifiers, *, with_attributes: bool
+) -> SourceInstance | SourceProblem:
+    try:
+        with SourceFile.open(os.path.join(folder, path), first_bytes=HEADER_BYTES) as source:  # noqa: PTH118 (bytes)
+            status = os.fstat(source.descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return SourceProblem(path, ProblemCode.NOT_A_REGULAR_FILE)
+            if _meta_text(source, 0x00020002) == MEDIA_STORAGE_DIRECTORY:
+                return SourceProblem(path, ProblemCode.DICOMDIR)
+            return _entry(path, source, status, shared, with_attributes=with_attributes)
+    except NotDicomError:
+        empty = os.stat(os.path.join(folder, path)).st_size == 0  # noqa: PTH116, PTH118 (bytes)
+        return SourceProblem(path, ProblemCode.EMPTY if empty else ProblemCode.NOT_DICOM)
+    except InstanceFailed:
+        return SourceProblem(path, ProblemCode.DAMAGED)
+    except OSError:
+        return SourceProblem(path, ProblemCode.UNREADABLE)
+
+
+def _entry(
+    path: bytes, source: SourceFile, status: os.stat_result, shared: SharedIdentifiers, *, with_attributes: bool
+) -> SourceInstance | SourceProblem:
+    recalled = None if with_attributes else shared.recall(source)
+    if recalled is not None:
+        return _instance(path, source, status, recalled)
+    elements: list[Element] = []
+    damaged = is_ordinary = False
+    try:
+        source.scan(FRAME_OF_REFERENCE_UID, elements)
+        is_ordinary = _is_complete(source, _find(elements))
+        if not is_ordinary:
+            # What is missing may stand out of order, even behind the pixel data.
+            elements.clear()
+            source.scan(elements=elements)
+    except InstanceFailed:
+        # What was read up to here may identify it; whether it can be edited shows when the engine reads it whole.
+        damaged = True
+    identifiers, frame_of_reference = identify(source, elements)
+    if not all(identifiers[1:]):
+        return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
+    found = (identifiers, frame_of_reference, _person(source, elements), *_kind(source, elements))
+    if with_attributes:
+        attributes = _attributes(source, elements)
+        return _instance(path, source, status, found, attributes)
+    if is_ordinary:
+        shared.learn(source, elements, found)
+    return _instance(path, source, status, found)
+
+
+def _instance(
+    path: bytes,
+    source: SourceFile,
+    status: os.stat_result,
+    found: Found,
+    attributes: dict[str, str] | None = None,
+) -> SourceInstance:
+    identifiers, frame_of_reference, person, sop_class_uid, review = found
+    is_result = _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    if not review and _says_burned_in(source):
+        review = ReviewCode.BURNED_IN_TEXT
+    return SourceInstance(
+        path,
+        size,
+        mtime_ns,
+        identifiers,
+        frame_of_reference,
+        attributes or {},
+        is_result,
+        person=person,
+        sop_class_uid=sop_class_uid,
+        review=review,
+    )
+
+
+def _kind(source: SourceFile, elements: list[Element]) -> tuple[str, str]:
+    """Return SOPClassUID, and the code of review that goes with an object of this kind."""
+    found = _texts(source, elements, (SOP_CLASS_UID, IMAGE_TYPE))
+    sop_class_uid = found.get(SOP_CLASS_UID, "")
+    risk = may_show_text(sop_class_uid, found.get(IMAGE_TYPE, ""))
+    return sop_class_uid, ReviewCode.BURNED_IN_TEXT if risk else ""
+
+
+def _says_burned_in(source: SourceFile) -> bool:
+    """Whether BurnedInAnnotation is YES, as far as the bytes at hand tell; the engine, which reads all, knows it."""
+    little, big = b"\x28\x00\x01\x03", b"\x00\x28\x03\x01"
+    data = source.body[:HEADER_BYTES]
+    return any(
+        start + middle + b"YES" in data
+        for start, middle in (
+            (little, b"CS\x04\x00"),
+            (little, b"CS\x03\x00"),
+            (little, b"\x04\x00\x00\x00"),
+            (big, b"CS\x00\x04"),
+        )
+    )
+
+
+def _find(elements: list[Element]) -> dict[int, Element]:
+    """Return the elements that identify, by tag: of several the first counts, wherever it stands."""
+    found: dict[int, Element] = {}
+    for element in elements:
+        tag = element[0]
+        if tag in _READ and tag not in found and element[5] is None:
+            found[tag] = element
+    return found
+
+
+def _is_complete(source: SourceFile, found: dict[int, Element]) -> bool:
+    """Whether nothing that stands further behind can change the identifiers."""
+    if not found.keys() >= _NEEDED:
+        return False
+    if SPECIFIC_CHARACTER_SET in found:
+        return True
+    patient_id = source.read(*found[PATIENT_ID][3:5])
+    return patient_id.isascii() and patient_id.replace(b" ", b"").replace(b"\0", b"").isalnum()
+
+
+def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifiers, str]:
+    """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent.
+
+    Raises:
+        InstanceFailed: One of them is too long to be an identifier.
+
+    """
+    return _decode(source, _find(elements))
+
+
+def _decode(source: SourceFile, found: dict[int, Element]) -> tuple[DicomIdentifiers, str]:
+    values: dict[int, bytes] = {}
+    for tag, (_, _, _, value, end, _) in found.items():
+        if end - value <= MAX_IDENTIFIER_BYTES:
+            values[tag] = source.read(value, end)
+        elif tag not in _OPTIONAL:  # on which nothing depends
+            message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
+            raise InstanceFailed(ReasonCode.DAMAGED, message)
+    # Bytes of no known meaning have no padding, neither for DCMTK.
+    padding = "" if PATIENT_ID in found and found[PATIENT_ID][1] == "UN" else " "
+    charset = character_set(values.get(SPECIFIC_CHARACTER_SET, b""))
+    identifiers = DicomIdentifiers(
+        _text(values.get(PATIENT_ID, b""), charset, padding),
+        *(_uid(values.get(tag, b"")) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)),
+    )
+    return identifiers, _uid(values.get(FRAME_OF_REFERENCE_UID, b""))
+
+
+_NEEDED: Final = frozenset({PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
+_OPTIONAL: Final = frozenset({SPECIFIC_CHARACTER_SET, FRAME_OF_REFERENCE_UID})
+_READ: Final = _NEEDED | _OPTIONAL
+
+
+def _text(raw: bytes, charset: CharacterSet, padding: str) -> str:
+    # Trailing blanks are padding.
+    text = charset.decode_patient_id(raw)
+    return text.rstrip(padding) if padding else text
+
+
+def _uid(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("latin-1").replace(" ", "")
+
+
+def _person(source: SourceFile, elements: list[Element]) -> str:
+    """Return whose it says it is, see ``deidflow.tasks.core.dicom.persons``."""
+    found = _texts(source, elements, _PERSONAL)
+    return Person(*(found.get(tag, "") for tag in _PERSONAL)).to_text()
+
+
+def _attributes(source: SourceFile, elements: list[Element]) -> dict[str, str]:
+    return {describe_tag(tag): text for tag, text in _texts(source, elements, INVENTORY_TAGS).items()}
+
+
+def _texts(source: SourceFile, elements: list[Element], wanted: Collection[int]) -> dict[int, str]:
+    """Return the texts of elements; of one that stands twice the first counts, wherever the character set stands."""
+    found: dict[int, tuple[str, bytes]] = {}
+    for tag, vr, _, value, end, sequence in elements:
+        is_wanted = tag in wanted or tag == SPECIFIC_CHARACTER_SET
+        if is_wanted and tag not in found and sequence is None and end - value <= _MAX_TEXT_BYTES:
+            found[tag] = vr, source.read(value, end)
+    _, terms = found.pop(SPECIFIC_CHARACTER_SET, ("", b""))
+    charset = character_set(terms)
+    return {tag: charset.decode(raw, is_person_name=vr == "PN").strip(" \0") for tag, (vr, raw) in found.items()}
+
+
+def _meta_text(source: SourceFile, wanted: int) -> str:
+    for tag, _, _, value, end, _ in source.layout.meta:
+        if tag == wanted:
+            return source.head[value:end].decode("ascii", "replace").strip(" \0")
+    return ""

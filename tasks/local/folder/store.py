@@ -1,0 +1,247 @@
+"""The destination folder: results appear under their final names whole or not at all.
+
+A result's name follows from its identifiers alone: ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``,
+each written so that it is safe on any file system. A batch is written to a partial folder, made durable, and then
+linked to its final names. Links in the destination are not followed: a patient's folder that is one takes no result.
+
+Public names: ``FolderStore``, ``StagedResult``, ``relative_path``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import re
+import shutil
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from urllib.parse import quote
+
+from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
+from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
+from deidflow.tasks.core.files.plain_files import NotPlainError
+from deidflow.tasks.core.outcomes import ReasonCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+
+PARTIAL_FOLDER: Final = ".deidflow-partial"
+_MAX_NAME_BYTES: Final = 200
+_SAFE_AS_IT_IS: Final = re.compile(r"[\w^-](?:[\w^ .-]{0,198}[\w^-])?", re.ASCII)
+"""Nearly all identifiers, told in a fraction of the time that quoting takes."""
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_COMPARED_BYTES: Final = 1 << 20
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def relative_path(new: DicomIdentifiers) -> str:
+    """Return the name of a result within the destination.
+
+    Letters, digits and ``-_. ^`` stand for themselves, all else as ``%XX`` of its UTF-8 bytes; so do dots and blanks at
+    either end; an empty name is ``%``; a very long one is shortened with a hash.
+    """
+    *folders, instance = (_safe_name(part) for part in new)
+    return "/".join([*folders, f"{instance}.dcm"])
+
+
+def _safe_name(text: str) -> str:
+    if _SAFE_AS_IT_IS.fullmatch(text):
+        return text
+    name = quote(text, safe=" ^", errors="surrogateescape").replace("~", "%7E")
+    if not name:
+        return "%"
+    if name[0] in ". ":
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if name[-1] in ". ":
+        name = f"{name[:-1]}%{ord(name[-1]):02X}"
+    if len(name) > _MAX_NAME_BYTES:
+        # No name but a shortened one holds a tilde, so that a shorter identifier cannot have the same name.
+        name = f"{name[:100]}~{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    return name
+
+
+class StagedResult(NamedTuple):
+    """A result that is written but not yet visible."""
+
+    partial: str
+    final: str
+
+
+class FolderStore:
+    """Writer of results into one folder; each worker process has its own."""
+
+    def __init__(self, folder: str, *, overwrite: bool) -> None:
+        """Take the destination, which exists.
+
+        Args:
+            folder: The destination.
+            overwrite: Whether a different object under a result's final name is replaced.
+
+        """
+        self._folder = folder
+        self._overwrite = overwrite
+        self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"  # its own: processes do not wait for each other
+        self._count = 0
+
+    def stage(self, write: Callable[[int], None], new: DicomIdentifiers) -> StagedResult:
+        """Write one result to the partial folder.
+
+        Args:
+            write: Writes it to an open file.
+            new: Its identifiers.
+
+        Raises:
+            OSError: It cannot be written (or its source not be read).
+
+        """
+        descriptor, partial = self._new_partial()
+        try:
+            write(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(partial)  # noqa: PTH108
+            raise
+        os.close(descriptor)
+        return StagedResult(partial, f"{self._folder}/{relative_path(new)}")
+
+    def _new_partial(self) -> tuple[int, str]:
+        while True:
+            self._count += 1
+            partial = f"{self._partial}/{self._count}"
+            try:
+                return os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), partial
+            except FileNotFoundError:
+                for folder in (f"{self._folder}/{PARTIAL_FOLDER}", self._partial):
+                    os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 (the hot path is text)
+            except FileExistsError:
+                continue  # left by an earlier attempt, or by a killed process that had the same number
+
+    def publish(self, staged: Sequence[StagedResult]) -> list[InstanceFailed | None]:
+        """Make results visible under their final names, durably.
+
+        Returns:
+            For each: None when it stands there with these bytes, or why it does not.
+
+        Raises:
+            Unusable: The destination cannot be written.
+
+        """
+        if not staged:
+            return []
+        try:
+            self._flush()
+            with _OpenFolder(self._folder) as folders:
+                verdicts = [self._publish_one(result, folders) for result in staged]
+            self._flush()
+        except OSError as error:
+            message = f"the destination cannot be written: {os_error_text(error)}"
+            raise Unusable(message) from None
+        return verdicts
+
+    def _flush(self) -> None:
+        """Bring everything written so far to the disk: one call for a whole batch instead of one per file."""
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if _libc.syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        finally:
+            os.close(descriptor)
+
+    def _publish_one(self, result: StagedResult, folders: _OpenFolder) -> InstanceFailed | None:
+        above, _, name = result.final[len(self._folder) + 1 :].rpartition("/")
+        try:
+            folder = folders.descriptor(above)
+            try:
+                os.link(result.partial, name, dst_dir_fd=folder)
+            except FileExistsError:
+                return self._resolve_conflict(result, folder, name)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                if _is_there(folder, name):
+                    return self._resolve_conflict(result, folder, name)
+                os.rename(result.partial, name, dst_dir_fd=folder)
+                return None
+        except NotPlainError:
+            os.unlink(result.partial)  # noqa: PTH108
+            text = "a link, or something else that is no folder, stands on the way to where the result belongs"
+            return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
+        os.unlink(result.partial)  # noqa: PTH108
+        return None
+
+    def _resolve_conflict(self, result: StagedResult, folder: int, name: str) -> InstanceFailed | None:
+        try:
+            same = _same_content(result.partial, open_plain_file(folder, name.encode()))
+        except NotPlainError:
+            os.unlink(result.partial)  # noqa: PTH108
+            text = "a link, or something else that is no plain file, stands where the result belongs"
+            return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
+        except OSError:  # a folder, or a file that may not be read
+            same = False
+        if not same and self._overwrite:
+            os.replace(result.partial, name, dst_dir_fd=folder)
+            return None
+        os.unlink(result.partial)  # noqa: PTH108
+        if same:
+            return None
+        text = "another object stands where the result belongs"
+        return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
+
+
+class _OpenFolder:
+    """The folder that results go to, reached without following links, and kept open for the next one of the batch."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._path: str | None = None
+        self._open = contextlib.ExitStack()
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def descriptor(self, path: str) -> int:
+        """Return the descriptor of a folder below the root, made when it is missing.
+
+        Raises:
+            NotPlainError: A link or a file stands on the way.
+
+        """
+        if path != self._path:
+            self._open.close()
+            self._path = None
+            self._descriptor = self._open.enter_context(open_folder(self._root, path.encode(), make=True))
+            self._path = path
+        return self._descriptor
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _same_content(partial: str, descriptor: int) -> bool:
+    with open(partial, "rb") as one, os.fdopen(descriptor, "rb") as other:  # noqa: PTH123 (the hot path is text)
+        if os.fstat(one.fileno()).st_size != os.fstat(descriptor).st_size:
+            return False
+        while data := one.read(_COMPARED_BYTES):
+            if data != other.read(_COMPARED_BYTES):
+                return False
+        return True
+
+
+def clear_partial_results(folder: str) -> None:
+    """Remove what an interrupted run left half-written; only the holder of the destination's lock calls this."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(f"{folder}/{PARTIAL_FOLDER}")

@@ -1,0 +1,119 @@
+"""Compress pixel data: pydicom's encoders, and imagecodecs (libjpeg-turbo 3) for JPEG lossless, which has none there.
+
+Source: DICOM PS3.5 sections 8.2.1 and A.4.1 (edition 2026c): one frame is one JPEG stream with the first-order
+predictor, which both lossless syntaxes allow.
+
+Public names: ``can_write``, ``why_not``, ``compress``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from pydicom.encaps import encapsulate
+from pydicom.pixels.encoders.base import get_encoder
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
+
+from deidflow.tasks.local.dicom_file.encoding import (
+    DEFLATED,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+NATIVE: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED})
+
+_JPEG_LOSSLESS: Final = frozenset({str(JPEGLossless), str(JPEGLosslessSV1)})
+_WITH_EXTRA: Final = frozenset({*_JPEG_LOSSLESS, str(JPEGLSLossless), str(JPEGLSNearLossless), str(JPEG2000Lossless)})
+_FIRST_ORDER: Final = 1
+
+
+def can_write(transfer_syntax: str) -> bool:
+    """Whether a transfer syntax can be written here: uncompressed, deflated, or by an installed encoder.
+
+    JPEG-LS near-lossless is written without loss. Not JPEG 2000 with loss, whose encoder wants a compression ratio that
+    no argument of Orthanc's gives.
+    """
+    if transfer_syntax in NATIVE:
+        return True
+    if transfer_syntax in _JPEG_LOSSLESS:
+        return importlib.util.find_spec("imagecodecs") is not None
+    try:
+        return transfer_syntax != JPEG2000 and bool(get_encoder(UID(transfer_syntax)).is_available)
+    except NotImplementedError:
+        return False
+
+
+def why_not(transfer_syntax: str) -> str:
+    """Return what to do about one that ``can_write`` refuses, for people."""
+    if transfer_syntax in _WITH_EXTRA:
+        return 'needs the codecs that come with `pip install "deidflow[codecs]"`; or use engine: orthanc'
+    return (
+        "is none that the local engine writes; it writes uncompressed (implicit and explicit VR), deflated and RLE, "
+        "with the extra `codecs` also JPEG lossless (.57, .70), JPEG-LS (.80, .81) and JPEG 2000 lossless (.90); for "
+        "others use engine: orthanc"
+    )
+
+
+def compress(dataset: Dataset, transfer_syntax: str) -> None:
+    """Compress the pixel data of a dataset, samples pixel by pixel, in place.
+
+    Args:
+        dataset: Explicit VR little endian, with all that describes its pixels.
+        transfer_syntax: One that ``can_write`` accepts.
+
+    Raises:
+        Exception: The codec's own; it cannot take these pixels.
+
+    """
+    if transfer_syntax not in _JPEG_LOSSLESS:
+        dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
+        return
+    frames = _frames(dataset)
+    precision = _precision(dataset, frames)
+    dataset.PixelData = encapsulate([_jpeg(frame, precision) for frame in frames])
+
+
+def _frames(dataset: Dataset) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return the frames of native pixel data, one after the other, as unsigned words."""
+    samples = int(dataset.SamplesPerPixel)
+    shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
+    words = np.frombuffer(dataset.PixelData, f"<u{int(dataset.BitsAllocated) // 8}")
+    whole = words[: shape[0] * shape[1] * shape[2] * samples]
+    return whole.reshape((*shape, samples) if samples > 1 else shape)
+
+
+def _precision(dataset: Dataset, frames: np.ndarray[Any, np.dtype[Any]]) -> int:
+    """Return how many bits of each word count: those that are stored, or all where others are set, as by a sign."""
+    stored = int(dataset.BitsStored)
+    in_use = int(dataset.PixelRepresentation) == 0 and not np.any(frames >> stored)
+    return stored if in_use and int(dataset.HighBit) == stored - 1 else int(dataset.BitsAllocated)
+
+
+def _jpeg(frame: np.ndarray[Any, np.dtype[Any]], precision: int) -> bytes:
+    from imagecodecs import jpeg8_encode  # noqa: PLC0415 (of the extra `codecs`)
+
+    colour = "rgb" if frame.ndim == 3 else None  # noqa: PLR2004 (rows, columns, samples): as they are, no conversion
+    return bytes(
+        jpeg8_encode(
+            frame,
+            lossless=True,
+            predictor=_FIRST_ORDER,
+            bitspersample=precision,
+            colorspace=colour,
+            outcolorspace=colour,
+        )
+    )

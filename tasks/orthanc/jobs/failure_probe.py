@@ -1,0 +1,69 @@
+"""Why one instance cannot be edited: jobs do not say which one failed, nor why.
+
+Source: ``POST /instances/{id}/modify`` and ``/anonymize``, which store nothing and answer with the file (all versions).
+
+Public names: ``probe``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.orthanc.connection.errors import NOT_A_FILE, BadRequest, NotFound, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deidflow.tasks.core.request.request import Operation
+    from deidflow.tasks.orthanc.connection.client import OrthancClient
+
+# Transcoding never fails a job, which keeps the original syntax instead, but it fails this route (reference 6.3).
+_BULK_ONLY: Final = frozenset(
+    {"Resources", "Asynchronous", "Synchronous", "Permissive", "KeepSource", "UserData", "Transcode", "LossyQuality"}
+)
+_INTERNAL_ERROR: Final = 500
+
+# By Orthanc's code; "bad file format" is what it says of values, and of files that it accepted it says nothing.
+_REASONS: Final[dict[int | None, ReasonCode]] = {
+    5: ReasonCode.BAD_VALUE,
+    13: ReasonCode.SOURCE_UNREADABLE,
+    15: ReasonCode.BAD_VALUE,
+    20: ReasonCode.DAMAGED,
+    30: ReasonCode.DAMAGED,
+    NOT_A_FILE: ReasonCode.SOURCE_UNREADABLE,
+}
+
+
+def probe(
+    client: OrthancClient, instance_id: str, operation: Operation, body: Mapping[str, Any]
+) -> tuple[ReasonCode, str] | None:
+    """Edit one instance without storing the result, to learn why it failed in a job.
+
+    The edited file is read to its end and dropped. With anonymize the server's counter of ``Anonymized<n>`` goes up.
+
+    Returns:
+        The reason and a text without values or identifiers; None when the edit succeeds, so that the job's failure must
+        have been in storing the result.
+
+    Raises:
+        TransientError: The server cannot be asked now.
+        Unusable: The server cannot be used.
+
+    """
+    single = {key: value for key, value in body.items() if key not in _BULK_ONLY}
+    try:
+        with client.stream("POST", f"instances/{instance_id}/{operation}", single) as pieces:
+            for _ in pieces:
+                pass
+    except NotFound:
+        return ReasonCode.NOT_FOUND, "the Orthanc does not hold the instance any more"
+    except BadRequest as error:
+        return _REASONS.get(error.orthanc_status, ReasonCode.SERVER_ERROR), error.reason
+    except ServerError as error:
+        if error.http_status != _INTERNAL_ERROR or error.orthanc_status is None:
+            raise
+        code = _REASONS.get(error.orthanc_status, ReasonCode.SERVER_ERROR)
+        lost = "the Orthanc cannot read the instance's file"
+        return code, f"{lost} ({error.reason})" if code is ReasonCode.SOURCE_UNREADABLE else error.reason
+    return None

@@ -1,0 +1,308 @@
+"""Bulk calls as jobs of the server: send, wait and cancel.
+
+Source: ``/tools/bulk-modify``, ``/tools/bulk-anonymize`` and ``/jobs`` of Orthanc 1.9.4 to 1.13.0. The server keeps the
+last ten finished jobs only (``JobsHistorySize``): a job that is not read before ten others have ended is ``NotFound``.
+
+The server's work for one instance grows with the size of its job. Tiny instances, anonymized, on 1.10.1: 1.0 ms in a
+job of 100, 1.3 ms of 200, 1.9 ms of 500, 4.1 ms of 1,000, 7.6 ms of 2,000, 12.8 ms of 3,000. On 1.12.7: 1.6 ms of 100,
+1.7 ms of 200, 2.1 ms of 500, 3.2 ms of 1,000, 8.5 ms of 2,000. Jobs of 200 to 500 are best.
+
+A server that was killed and started again has a job that ran in Failure with code 0 (1.12.7) or runs it again from the
+start (1.10.1): see ``deidflow.tasks.orthanc.jobs.restarted_jobs``.
+
+Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``cancel``.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from deidflow.tasks.core.errors import Interrupted
+from deidflow.tasks.orthanc.connection.answers import (
+    fraction,
+    job_identifier,
+    mapping,
+    objects,
+    resource_id,
+    resource_ids,
+    strange,
+    text,
+    whole,
+)
+from deidflow.tasks.orthanc.connection.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
+from deidflow.tasks.orthanc.resources.changes import Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from deidflow.tasks.core.request.request import Operation
+    from deidflow.tasks.orthanc.connection.client import OrthancClient
+
+MIN_POLL_S: Final = 0.5
+"""Two polls per second and job."""
+
+MAX_POLL_S: Final = 2.0
+FIRST_POLL_S: Final = 0.05
+"""A job of a few instances takes less."""
+
+_NAP_S: Final = 0.1
+"""How often ``stopped`` is asked while waiting."""
+
+_QUIET_S: Final = 2.0
+"""No change for so long: a paused job's threads have ended."""
+
+_WHAT: Final = "a job"
+
+MODIFICATION: Final = "ResourceModification"
+"""Type of the jobs of the bulk routes, and of those of one patient, study or series."""
+
+
+class JobState(StrEnum):
+    """Every state that Orthanc knows."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    RETRY = "Retry"
+    SUCCESS = "Success"
+    FAILURE = "Failure"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self in (JobState.SUCCESS, JobState.FAILURE)
+
+
+_STATES: Final = frozenset(JobState)
+
+
+class Job(NamedTuple):
+    """What ``/jobs/{id}`` says at one moment.
+
+    Attributes:
+        id: Of the job.
+        state: See ``JobState``.
+        type: ``ResourceModification`` for bulk calls.
+        error_code: Orthanc's code, 0 for none; 0 also when 1.12 was killed while it ran.
+        error_details: As the server says it: may hold identifiers and values, show ``failure`` instead.
+        is_anonymization: Which of the two routes.
+        instances: How many it was given, None when it does not say.
+        outputs: Identifiers of the resources written so far, all four levels, by level.
+        given: Resources that it was given (1.11.3 on), None when it does not say.
+        user_data: What the caller sent along (1.12.9 on), None when it does not say.
+        progress: 0 to 100.
+        runtime_s: How long it has been running, without waiting.
+
+    """
+
+    id: str
+    state: JobState
+    type: str
+    error_code: int
+    error_details: str
+    is_anonymization: bool
+    instances: int | None
+    outputs: Mapping[str, tuple[str, ...]]
+    given: frozenset[str] | None
+    user_data: object
+    progress: int
+    runtime_s: float
+
+    @property
+    def output_instances(self) -> tuple[str, ...]:
+        """Instances written so far."""
+        return self.outputs.get("Instance", ())
+
+    @property
+    def failure(self) -> JobFailed | None:
+        """The exception for a job that failed, None for any other."""
+        return JobFailed(self.error_code, self.error_details) if self.state is JobState.FAILURE else None
+
+
+def submit(
+    client: OrthancClient,
+    operation: Operation,
+    body: Mapping[str, Any],
+    instance_ids: Collection[str],
+    *,
+    user_data: Mapping[str, Any] | None = None,
+) -> str:
+    """Start a bulk call; return the job's identifier.
+
+    The body is sent with ``Asynchronous``, ``Permissive`` and ``KeepSource`` true, whatever it says about them.
+
+    Args:
+        client: The server.
+        operation: Which route.
+        body: Its arguments without ``Resources``.
+        instance_ids: What to edit, instances only, each once.
+        user_data: To recognise the job by (1.12.9 on).
+
+    Raises:
+        NotFound: The server lacks one of the instances; nothing was done (before 1.13.0).
+        BadRequest: It never accepts these arguments; nothing was done.
+        DeidflowError: See ``orthanc.connection.errors``; after ``Unreachable`` with ``was_sent`` the job may exist.
+
+    """
+    call = {key: value for key, value in body.items() if key != "Synchronous"}
+    call |= {"Resources": list(instance_ids), "Asynchronous": True, "Permissive": True, "KeepSource": True}
+    if user_data is not None:
+        call["UserData"] = dict(user_data)
+    answer = client.post(f"tools/bulk-{operation}", call)
+    return job_identifier(mapping(answer, _WHAT), "ID", _WHAT)
+
+
+def read_job(client: OrthancClient, job_id: str) -> Job:
+    """Read one job.
+
+    Raises:
+        NotFound: The server has forgotten it, or was started again without its jobs.
+        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    return parse_job(client.get(f"jobs/{job_id}"))
+
+
+def wait(
+    client: OrthancClient,
+    job_id: str,
+    deadline_s: float,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    expected_s: float = 0.0,
+) -> Job:
+    """Wait until a job has ended, well or not; it is asked at most twice a second.
+
+    Args:
+        client: The server.
+        job_id: Of the job.
+        deadline_s: Seconds from now.
+        stopped: Asked ten times a second; True ends the waiting, not the job.
+        expected_s: How long the job will take, to ask for the first time just then.
+
+    Returns:
+        The job in state Success or Failure.
+
+    Raises:
+        Interrupted: ``stopped`` said so.
+        DeadlineExceeded: It has not ended; it is still there.
+        NotFound: The server has forgotten it.
+        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    end = time.monotonic() + deadline_s
+    _sleep(min(max(expected_s, FIRST_POLL_S), deadline_s), stopped)
+    while True:
+        asked = time.monotonic()
+        job = read_job(client, job_id)
+        if job.state.is_final:
+            return job
+        if asked >= end:
+            raise DeadlineExceeded(_late(job, deadline_s))
+        # From the answer on: a busy server that was slow to answer must not be asked the sooner for it.
+        _sleep(min(_pause_s(job), max(MIN_POLL_S, end - time.monotonic())), stopped)
+
+
+def _pause_s(job: Job) -> float:
+    """Return how long to wait before asking again: until the job should be done, within limits."""
+    if job.state is not JobState.RUNNING:
+        return MIN_POLL_S
+    left_s = job.runtime_s * (100 - job.progress) / max(job.progress, 1)
+    return min(max(left_s, MIN_POLL_S), MAX_POLL_S)
+
+
+def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        if stopped():
+            raise Interrupted("stopped while the Orthanc was working")
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, _NAP_S))
+
+
+def _late(job: Job, deadline_s: float) -> str:
+    what = {
+        JobState.PENDING: "has not begun: other jobs are before it; see ConcurrentJobs of the Orthanc",
+        JobState.RUNNING: f"is still running ({job.progress} %); raise execution.job_timeout_seconds",
+        JobState.PAUSED: "was paused by somebody; resume it on the Orthanc",
+        JobState.RETRY: "waits to be tried again by the Orthanc",
+    }
+    return f"after {deadline_s:.0f} s the job {what.get(job.state, 'has not ended')}"
+
+
+def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
+    """Cancel a job and wait until it has really stopped; what it wrote stays.
+
+    A job that has ended already stays as it is. Once this returns nothing more is written (25 cancellations each on
+    1.10.1 and 1.12.7), but the outputs in the job are not all: on 1.12.7 the last one of each of its threads is on the
+    server only, so ask ``mapping.outputs_since``. A paused job of 1.12 goes on writing to its end, cancelled or not,
+    and resumed it makes second copies: after that this waits until nothing has changed on the server for a while.
+
+    Returns:
+        The job in state Success or Failure, None when the server does not know it.
+
+    Raises:
+        DeadlineExceeded: It has not stopped.
+        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    try:
+        was_paused = read_job(client, job_id).state is JobState.PAUSED
+        client.post(f"jobs/{job_id}/cancel")
+        job = wait(client, job_id, deadline_s)
+    except (NotFound, BadRequest):  # 400 for an unknown job
+        return None
+    if was_paused:
+        _wait_until_quiet(client, deadline_s)
+    return job
+
+
+def _wait_until_quiet(client: OrthancClient, deadline_s: float) -> None:
+    end = time.monotonic() + deadline_s
+    changes = Changes(client)
+    last = changes.newest()
+    while True:
+        time.sleep(_QUIET_S)
+        now = changes.newest()
+        if now == last:
+            return
+        if time.monotonic() >= end:
+            raise DeadlineExceeded("a paused job was cancelled, and the Orthanc goes on writing; try again later")
+        last = now
+
+
+def parse_job(item: Any) -> Job:
+    """Read what ``/jobs`` says about one job.
+
+    Raises:
+        ServerError: It is not what Orthanc sends.
+
+    """
+    found = mapping(item, _WHAT)
+    content = mapping(found.get("Content", {}), _WHAT)
+    outputs: dict[str, list[str]] = {}
+    is_bulk = text(found, "Type", _WHAT) == MODIFICATION
+    for resource in objects(content.get("Resources", []), _WHAT) if is_bulk else ():
+        outputs.setdefault(text(resource, "Type", _WHAT), []).append(resource_id(resource, "ID", _WHAT))
+    given = content.get("ParentResources") if is_bulk else None
+    state = text(found, "State", _WHAT)
+    if state not in _STATES:
+        raise strange(_WHAT)
+    return Job(
+        id=job_identifier(found, "ID", _WHAT),
+        state=JobState(state),
+        type=found["Type"],
+        error_code=whole(found, "ErrorCode", _WHAT),
+        error_details=text(found, "ErrorDetails", _WHAT, ""),
+        is_anonymization=content.get("IsAnonymization") is True,
+        instances=whole(content, "InstancesCount", _WHAT) if is_bulk and "InstancesCount" in content else None,
+        outputs={level: tuple(ids) for level, ids in outputs.items()},
+        given=None if given is None else frozenset(resource_ids(given, _WHAT)),
+        user_data=found.get("UserData"),
+        progress=min(max(whole(found, "Progress", _WHAT, 0), 0), 100),
+        runtime_s=max(fraction(found, "EffectiveRuntime", _WHAT, 0.0), 0.0),
+    )

@@ -1,0 +1,71 @@
+"""Jobs whose server was killed and started again while they ran.
+
+1.12.7 and 1.13.0 have such a job in Failure. 1.10.1 runs it again from the start, under other UIDs, if it had saved it
+(``SaveJobs``; some 0.1 s after it was made). Since the calls are permissive it then ends in Success, seen with 359 to
+400 outputs for 400 instances, and nothing in it tells that anything happened: ``CreationTime`` is the same, and
+``EffectiveRuntime`` goes on through the time when there was no server. The copies that it made before are on the server
+and in no job. They came before the first output that the job lists; so may have what others made of the same originals
+meanwhile, and only the mark of the call tells the two apart.
+
+Public names: ``possible_copies``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.orthanc.resources.bulk_content import read_content
+from deidflow.tasks.orthanc.resources.own_results import results_by_study
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from deidflow.tasks.orthanc.connection.client import OrthancClient
+    from deidflow.tasks.orthanc.jobs.jobs import Job
+    from deidflow.tasks.orthanc.resources.changes import Changes
+
+_START_S: Final = 0.03
+"""No server is back sooner: on a fast machine, with an empty index, Orthanc answers after 0.035 s."""
+
+
+def possible_copies(
+    client: OrthancClient,
+    changes: Changes,
+    since: int,
+    job: Job,
+    instance_ids: Collection[str],
+    studies: Collection[str],
+) -> list[str]:
+    """Find what may be results of a job's first life, when it ended well in its second.
+
+    One request as a rule, none for a job that was too short; two when others wrote at the same time. When the list of
+    changes lacks outputs of the job, somebody cleared it, and the results of its originals are looked for by study.
+
+    Args:
+        client: The server.
+        changes: Of that server.
+        since: A change before the job was made.
+        job: In state Success.
+        instance_ids: What it was given.
+        studies: Of these.
+
+    Returns:
+        Instances made from those of the job, and not listed by it: its own copies, or somebody else's results.
+
+    Raises:
+        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    if job.runtime_s < _START_S:
+        return []
+    outputs, originals = frozenset(job.output_instances), frozenset(instance_ids)
+    before: set[str] = set()
+    seen: set[str] = set()
+    for name in changes.new_instances(since):
+        if name in outputs:
+            seen.add(name)
+        elif name not in originals and not seen:
+            before.add(name)
+    if len(seen) < len(outputs):
+        return [name for name in results_by_study(client, originals, studies) if name not in outputs]
+    return [item.id for item in read_content(client, before) if not originals.isdisjoint(item.origins)]

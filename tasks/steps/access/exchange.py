@@ -1,0 +1,175 @@
+"""An Orthanc as source or destination of the local engine, and as a place to read results back from.
+
+Public names: ``OrthancPlace``, ``OrthancStore``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.config.config import OrthancAccess
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.orthanc.connection.client import OrthancClient
+from deidflow.tasks.orthanc.connection.errors import BadRequest, NotFound, RefusedCredentials
+from deidflow.tasks.steps.access.replaced import Replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
+
+_STORED: Final = "Success"
+_ORIGIN: Final = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
+
+
+@dataclass(frozen=True)
+class OrthancPlace:
+    """One Orthanc, as worker processes get it; each process opens its own connection.
+
+    Attributes:
+        url: Its address.
+        access: Which certificates are trusted.
+        credentials: User name and password.
+        run_folder: Where objects that results replace are kept until these stand there; "" when none is replaced.
+
+    """
+
+    url: str
+    access: OrthancAccess
+    credentials: tuple[str, str] | None
+    run_folder: str = ""
+
+    def client(self) -> OrthancClient:
+        """Return this process's client."""
+        return _client(self.url, self.access.model_dump_json(), self.credentials)
+
+    def read(self, orthanc_id: str) -> bytes:
+        """Return the DICOM file of an instance; see ``deidflow.tasks.core.engine.stores.Reader``."""
+        content = io.BytesIO()
+        try:
+            self.client().download(orthanc_id, content)
+        except NotFound:
+            raise InstanceFailed(ReasonCode.RESULT_MISSING, "the Orthanc does not hold the instance") from None
+        return content.getvalue()
+
+    def store(self) -> OrthancStore:
+        """Return a writer."""
+        replaced = Replaced(self.run_folder) if self.run_folder else None
+        return OrthancStore(self.client(), replaced)
+
+
+@lru_cache(maxsize=8)
+def _client(url: str, access: str, credentials: tuple[str, str] | None) -> OrthancClient:
+    read = OrthancAccess.model_validate_json(access)
+    return OrthancClient(url, read, credentials, read_s=read.timeout_seconds)
+
+
+class _Staged(NamedTuple):
+    """A result in memory."""
+
+    data: bytes
+    original: str
+    new: str
+    operation: Operation
+
+
+class OrthancStore:
+    """Writer of results to one Orthanc; see ``deidflow.tasks.core.engine.stores.RemoteStore``.
+
+    A result that is there already is compared byte by byte: what ``POST /instances`` says about it (``AlreadyStored``,
+    or success after overwriting) tells nothing.
+    """
+
+    def __init__(self, client: OrthancClient, replaced: Replaced | None) -> None:
+        """Take a client, and what keeps replaced objects; None when nothing is to be replaced."""
+        self._client = client
+        self._replaced = replaced
+        self._may_note_origin = True
+
+    def stage(self, data: bytes, instance: PlannedInstance, operation: Operation) -> _Staged:
+        """Hold one result until its batch is published."""
+        original = instance.orthanc_id or instance.original.orthanc_id(Level.INSTANCE)
+        return _Staged(data, original, instance.new.orthanc_id(Level.INSTANCE), operation)
+
+    def publish(self, staged: Sequence[_Staged]) -> list[InstanceFailed | None]:
+        """Upload results one by one; doing it again is safe."""
+        return [self._publish_one(result) for result in staged]
+
+    def _publish_one(self, result: _Staged) -> InstanceFailed | None:
+        present = self._present(result.new)
+        if present is None:
+            problem = self._upload(result)
+        elif present == result.data:
+            problem = None
+        elif self._replaced is None:
+            problem = InstanceFailed(ReasonCode.DESTINATION_CONFLICT, "another object stands where the result belongs")
+        else:
+            problem = self._replace(result, present, self._replaced)
+        if problem is None:
+            self._note_origin(result)
+        return problem
+
+    def _upload(self, result: _Staged) -> InstanceFailed | None:
+        try:
+            uploaded = self._client.upload(result.data)
+        except BadRequest as error:
+            return InstanceFailed(ReasonCode.UNSUPPORTED, f"the Orthanc refuses the result: {error}")
+        if uploaded.status != _STORED or uploaded.orthanc_ids[-1] != result.new:
+            text = "the Orthanc did not store the result under its identifiers"
+            return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
+        return None
+
+    def _replace(self, result: _Staged, old: bytes, replaced: Replaced) -> InstanceFailed | None:
+        """Put a result where another object stands; that one is gone only when the result is there."""
+        replaced.keep(result.new, old)
+        try:
+            problem = self._upload(result)
+            if problem is not None and self._present(result.new) == old and problem.code is ReasonCode.RESULT_DIFFERS:
+                # OverwriteInstances is off (`AlreadyStored`).
+                self._client.delete(f"instances/{result.new}")
+                problem = self._upload(result)
+            if problem is None:
+                replaced.forget(result.new)
+                return None
+        except (TransientError, Unusable):
+            with contextlib.suppress(DeidflowError):
+                self._put_back(result.new, old, replaced)
+            raise
+        try:
+            self._put_back(result.new, old, replaced)
+        except (TransientError, BadRequest, NotFound):
+            text = "the object that stood there is kept in the run folder: `deidflow resume` puts it back"
+            return InstanceFailed(problem.code, f"{problem}; {text}")
+        return InstanceFailed(problem.code, f"{problem}; the object that stood there is back")
+
+    def _put_back(self, orthanc_id: str, old: bytes, replaced: Replaced) -> None:
+        if self._present(orthanc_id) is None:
+            self._client.upload(old)
+        replaced.forget(orthanc_id)
+
+    def _note_origin(self, result: _Staged) -> None:
+        """Say on the server what a result was made from, where the server lets a client do so.
+
+        1.10.1 answers 403: metadata below 1024 are its own. The run's crosswalk has the mapping in any case.
+        """
+        if not self._may_note_origin:
+            return
+        try:
+            self._client.put(f"instances/{result.new}/metadata/{_ORIGIN[result.operation]}", result.original)
+        except RefusedCredentials:
+            self._may_note_origin = False
+
+    def _present(self, orthanc_id: str) -> bytes | None:
+        content = io.BytesIO()
+        try:
+            self._client.download(orthanc_id, content)
+        except NotFound:
+            return None
+        return content.getvalue()

@@ -1,0 +1,96 @@
+"""Whether the folders that a run reads from and wrote to are there, before anything is said about what is in them.
+
+A share that is not mounted leaves an empty folder, a project that was renamed none at all. Neither says anything about
+results, so it is told apart from a file that is missing.
+
+Public names: ``Places``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.local.folder.store import relative_path
+from deidflow.tasks.steps.access.engines import destination_folder, results_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from deidflow.tasks.steps.run.run_folder import Run
+
+_HOW_TO_MEND: Final = "mount it, or name where it is now with --set {key}=FOLDER; nothing was changed"
+
+
+class Places:
+    """Source and destination folder of one run; what is on a server answers for itself."""
+
+    def __init__(self, run: Run, *, full: bool) -> None:
+        """Take the run.
+
+        Args:
+            run: Open.
+            full: Whether sources are looked at, too.
+
+        """
+        self._run = run
+        self._full = full
+        self._seen: dict[str, str] = {}
+
+    def require(self) -> None:
+        """Look whether both are there.
+
+        Raises:
+            Unusable: One is not.
+
+        """
+        config = self._run.config
+        if results_place(config) is None:
+            folder = str(destination_folder(config))
+            self._require("destination.folder", folder, "destination", "of the run's results", self._results())
+        if self._full and config.source.folder is not None:
+            folder = str(config.source.folder)
+            self._require("source.folder", folder, "source", "of the files that were planned", self._sources())
+
+    def _require(self, key: str, folder: str, what: str, of_what: str, names: Iterable[str]) -> None:
+        how = _HOW_TO_MEND.format(key=key)
+        if not os.path.isdir(folder):  # noqa: PTH112 (pathlib raises where the way is barred)
+            raise Unusable(f"the {what} folder is not there: {folder}; {how}")
+        known = self._seen.get(key)
+        if known is not None and os.path.lexists(os.path.join(folder, known)):  # noqa: PTH118
+            return
+        first = True
+        for name in names:
+            first = False
+            if os.path.lexists(os.path.join(folder, name)):  # noqa: PTH118
+                self._seen[key] = name
+                return
+        if not first:
+            raise Unusable(f"the {what} folder holds none {of_what}: {folder}; if it is not mounted, {how}")
+
+    def _sources(self) -> Iterator[str]:
+        """Yield the files that verifying needs; a result that was found right before stands for a deleted source."""
+        last = 0
+        while rows := self._run.ledger.select(
+            "SELECT id, path FROM instance WHERE id > ? AND new_orthanc_id <> '' AND (? OR evidence = '')"
+            " ORDER BY id LIMIT 5000",
+            (last, self._run.config.defaults.settings.keep_source),
+        ):
+            last = rows[-1][0]
+            yield from (os.fsdecode(bytes(path)) for _, path in rows)
+
+    def _results(self) -> Iterator[str]:
+        """Yield the files that should be there, and their folders: one that is there was mounted."""
+        last = 0
+        while rows := self._run.ledger.select(
+            "SELECT i.id, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
+            " FROM instance i JOIN target t ON t.id = i.target WHERE i.id > ? AND i.is_there ORDER BY i.id LIMIT 5000",
+            (last,),
+        ):
+            last = rows[-1][0]
+            for _, *names in rows:
+                path = relative_path(DicomIdentifiers(*names))
+                yield path
+                yield path.partition("/")[0]

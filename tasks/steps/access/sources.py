@@ -1,0 +1,140 @@
+"""The source as the planner sees it, whatever kind it is.
+
+Public names: ``read_source``, ``read_server_inventory``, ``mark_ambiguous``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.config.config import OrthancAccess
+from deidflow.tasks.core.config.types import check_url
+from deidflow.tasks.core.engine.sources import SourceProblem
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.processes.pool import working_pool
+from deidflow.tasks.local.folder.copies import are_equal
+from deidflow.tasks.local.folder.index import find_files, read_index_entries
+from deidflow.tasks.orthanc.resources.resources import inventory
+from deidflow.tasks.orthanc.resources.server import read_server
+from deidflow.tasks.steps.access.servers import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future, ProcessPoolExecutor
+
+    from deidflow.tasks.core.dicom.identifiers import Level
+    from deidflow.tasks.core.engine.sources import SourceInstance
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.steps.run.progress import Progress
+
+    Found = list[bytes | SourceProblem]
+    Entry = SourceInstance | SourceProblem
+    Entries = list[Entry]
+    Reader = Callable[[list[bytes]], Entries]
+
+_BATCH: Final = 500
+_BATCHES_AHEAD: Final = 8
+
+
+def read_source(
+    folder: str, workers: int, progress: Progress, *, with_attributes: bool = False
+) -> Iterator[SourceInstance | SourceProblem]:
+    """Read the identifiers of all files of a folder.
+
+    Args:
+        folder: The source folder.
+        workers: Processes that read; small folders are read in this one.
+        progress: Counts files.
+        with_attributes: Also decode what an inventory shows.
+
+    Raises:
+        InvalidInput: There is no such folder, or it cannot be read.
+
+    """
+    if not os.access(folder, os.R_OK | os.X_OK) or not os.path.isdir(folder):  # noqa: PTH112
+        text = "the folder does not exist or cannot be read"
+        raise InvalidInput([Problem(text, str(folder))])
+    root = os.fsencode(folder)
+    progress.start("reading headers")
+    files = find_files(root)
+    read = partial(read_index_entries, root, with_attributes=with_attributes)
+    first = list(islice(files, _BATCH))
+    rest = next(files, None)
+    batches = _batches(first if rest is None else chain(first, [rest], files))
+    if rest is None:
+        yield from _in_order(((batch, read(_paths(batch))) for batch in batches), progress)
+        return
+    with working_pool(workers) as pool:
+        yield from _in_order(_ahead(pool, read, batches), progress)
+
+
+def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterator[SourceInstance]:
+    """Read everything that an Orthanc holds; credentials come from ORTHANC_USERNAME and ORTHANC_PASSWORD.
+
+    Args:
+        url: Its address.
+        level: Whose attributes are wanted.
+        progress: Counts instances.
+
+    """
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise InvalidInput([Problem(f"the address {error}")]) from None
+    progress.start("asking the Orthanc")
+    with connect(url, OrthancAccess()) as client:
+        read_server(client)
+        for instance in inventory(client, level):
+            progress.advance()
+            yield instance
+
+
+def _batches(files: Iterable[bytes | SourceProblem]) -> Iterator[Found]:
+    iterator = iter(files)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+def _paths(batch: Found) -> list[bytes]:
+    return [item for item in batch if isinstance(item, bytes)]
+
+
+def _ahead(pool: ProcessPoolExecutor, read: Reader, batches: Iterator[Found]) -> Iterator[tuple[Found, Entries]]:
+    """Keep the workers busy without reading the whole folder ahead."""
+    waiting: deque[tuple[Found, Future[Entries]]] = deque()
+    for batch in batches:
+        waiting.append((batch, pool.submit(read, _paths(batch))))
+        if len(waiting) >= _BATCHES_AHEAD:
+            done, future = waiting.popleft()
+            yield done, future.result()
+    for done, future in waiting:
+        yield done, future.result()
+
+
+def _in_order(read_batches: Iterable[tuple[Found, Entries]], progress: Progress) -> Iterator[Entry]:
+    for batch, entries in read_batches:
+        progress.advance(len(batch))
+        yield from entries
+        yield from (item for item in batch if isinstance(item, SourceProblem))
+
+
+def mark_ambiguous(ledger: Ledger, folder: str) -> None:
+    """Compare files that claim to be one instance; where they differ the instance is ``failed``.
+
+    Called before the planner joins equal ones.
+    """
+    root = os.fsencode(folder)
+    repeated = ledger.select("SELECT orthanc_id FROM instance GROUP BY orthanc_id HAVING count(*) > 1")
+    for (orthanc_id,) in repeated:
+        paths = [path for (path,) in ledger.select("SELECT path FROM instance WHERE orthanc_id = ?", (orthanc_id,))]
+        if not are_equal(root, paths):
+            text = f"{len(paths)} different files claim to be this instance"
+            ledger.execute(
+                "UPDATE instance SET outcome = ?, reason = ? WHERE orthanc_id = ?",
+                (Outcome.FAILED, reason_text(ReasonCode.AMBIGUOUS_SOURCE, text), orthanc_id),
+            )

@@ -1,0 +1,151 @@
+"""Delete the sources of rows that are done in full, for ``KeepSource: false``; the last step of a run.
+
+Doing it again is safe, and leads to the same end: what is gone is gone, and counts as deleted.
+
+Public names: ``delete_sources``, ``deletion_is_due``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.files.beneath import delete_plain_file, open_folder, open_plain_file
+from deidflow.tasks.core.files.plain_files import NotPlainError
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.orthanc.resources.bulk_content import read_content
+from deidflow.tasks.orthanc.resources.results import delete_instances
+from deidflow.tasks.steps.access.servers import connect
+from deidflow.tasks.verification.structure import content_hash
+
+if TYPE_CHECKING:
+    from deidflow.tasks.steps.run.progress import Progress
+    from deidflow.tasks.steps.run.run_folder import Run
+
+_ENDED: Final = "deletion_ended"
+
+# A result that was not read back in full and found right is no reason to delete anything.
+_DONE_ROWS: Final = f"""
+SELECT m.line, m.request FROM manifest_row m WHERE m.verdict = ''
+AND EXISTS (SELECT 1 FROM instance i WHERE i.line = m.line)
+AND NOT EXISTS (
+    SELECT 1 FROM instance i WHERE i.line = m.line AND (i.outcome <> '{Outcome.DONE}' OR i.verified <> 'full'))
+ORDER BY m.line
+"""  # noqa: S608 (constants only)
+
+# Rows of a patient who has to be done again as a whole, in one call to an Orthanc.
+_TORN: Final = f"""
+SELECT EXISTS (
+    SELECT 1 FROM instance i JOIN series s ON s.id = i.series
+    JOIN series t ON t.patient = s.patient JOIN instance j ON j.series = t.id AND j.call = i.call
+    WHERE i.line = ? AND j.outcome <> '{Outcome.DONE}')
+"""  # noqa: S608 (constants only)
+
+
+def deletion_is_due(run: Run) -> bool:
+    """Whether sources are to be deleted and that step has not come to its end."""
+    return not run.config.defaults.settings.keep_source and run.ledger.meta(_ENDED) is None
+
+
+def delete_sources(run: Run, progress: Progress) -> int:
+    """Delete the planned instances of rows that are done in full and verified; of files also their identical copies.
+
+    What is deleted is what was read, byte for byte; anything else in its place stays. So do rows of a patient whom an
+    Orthanc has to do again as a whole since another row of the same call is not done: without their sources their
+    results could not be made again.
+
+    Returns:
+        How many instances' sources are gone by now.
+
+    Raises:
+        DeidflowError: The server cannot be used; some sources may be deleted.
+
+    """
+    if run.config.verify != "full" or run.stop.is_set() or not deletion_is_due(run):
+        return 0
+    lines = [line for line, request in run.ledger.select(_DONE_ROWS) if _may_go(run, line, request)]
+    progress.start("deleting sources")
+    url = run.config.source.orthanc
+    barred = False
+    if url is None:
+        gone, barred = _delete_files(run, lines, progress)
+    else:
+        gone = _delete_on_server(run, url, lines)
+    progress.finish()
+    if run.stop.is_set() or barred:  # `resume` goes on
+        return gone
+    with run.ledger.transaction():
+        run.ledger.set_meta("sources_deleted", gone)
+        run.ledger.set_meta(_ENDED, True)
+    return gone
+
+
+def _may_go(run: Run, line: int, request: int) -> bool:
+    if run.requests.get(request).settings.keep_source:
+        return False
+    on_its_own = run.config.engine == "local" or run.requests.get(request).level() is Level.INSTANCE
+    return on_its_own or not run.ledger.scalar(_TORN, (line,))
+
+
+def _delete_on_server(run: Run, url: str, lines: list[int]) -> int:
+    """Delete instances whose stored file is the one that was planned, and that are no result of this run.
+
+    A later version under the same identifiers has another FileUuid, and stays.
+    """
+    results = {name for (name,) in run.ledger.select("SELECT new_orthanc_id FROM instance WHERE new_orthanc_id <> ''")}
+    planned: dict[str, str] = {
+        name: content
+        for line in lines
+        for name, content in run.ledger.select("SELECT orthanc_id, content FROM instance WHERE line = ?", (line,))
+        if name not in results
+    }
+    with connect(url, run.config.orthanc) as client:
+        there = {one.id: one.file_uuid for one in read_content(client, planned)}
+        same = [name for name, content in there.items() if content and content == planned[name]]
+        delete_instances(client, same)
+    return len(planned) - (len(there) - len(same))
+
+
+def _delete_files(run: Run, lines: list[int], progress: Progress) -> tuple[int, bool]:
+    """Delete files that hold what was read when their results were made; links are not followed.
+
+    Returns:
+        How many instances' files are gone, and whether the system kept one from being looked at or deleted.
+
+    """
+    folder = str(run.config.source.folder or "")
+    if os.path.realpath(folder) != run.ledger.meta("source_folder"):
+        return 0, False  # a link in its place, or another folder: what is in it was not planned
+    gone = 0
+    barred = False
+    for line in lines:
+        if run.stop.is_set():
+            break
+        for number, path, size, content in run.ledger.select(
+            "SELECT id, path, size, content FROM instance WHERE line = ?", (line,)
+        ):
+            gone_here = _delete(folder, bytes(path), size, content)
+            gone += gone_here is True
+            copies = run.ledger.select("SELECT path FROM copy WHERE instance = ?", (number,))
+            ends = [gone_here, *(_delete(folder, bytes(copy), size, content) for (copy,) in copies)]
+            barred = barred or None in ends
+            progress.advance()
+    return gone, barred
+
+
+def _delete(folder: str, path: bytes, size: int, content: str) -> bool | None:
+    """Delete a file that holds what was read; return whether it is gone, None when the system let nobody look."""
+    above, _, name = path.rpartition(b"/")
+    try:
+        with open_folder(folder, above) as parent:
+            descriptor = open_plain_file(parent, name)
+            with os.fdopen(descriptor, "rb") as file:
+                same = bool(content) and os.fstat(descriptor).st_size == size and content_hash(file) == content
+                return same and delete_plain_file(parent, name, descriptor)
+    except FileNotFoundError:
+        return os.path.isdir(folder)  # noqa: PTH112 (not when the whole folder is away)
+    except NotPlainError:
+        return False
+    except OSError:
+        return None

@@ -1,0 +1,166 @@
+"""What verifying found, brought into the ledger; a result that is wrong is taken out of the destination.
+
+Public names: ``Findings``, ``FOUND_BY_VERIFYING``, ``remove_result``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.core.files.beneath import open_folder
+from deidflow.tasks.core.files.plain_files import NotPlainError
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.local.folder.store import relative_path
+from deidflow.tasks.orthanc.resources.results import delete_instances
+from deidflow.tasks.steps.access.engines import destination_folder, results_place
+from deidflow.tasks.steps.access.own_results import proven_results
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deidflow.tasks.core.engine.protocol import InstanceResult
+    from deidflow.tasks.steps.access.places import Places
+    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.verification.verifier import Expected
+
+FOUND_BY_VERIFYING: Final = (
+    ReasonCode.RESULT_MISSING,
+    ReasonCode.RESULT_DIFFERS,
+    ReasonCode.PIXEL_DATA_DIFFERS,
+    ReasonCode.REFERENCE_BROKEN,
+    ReasonCode.IDENTIFIER_LEFT,
+)
+"""Reasons of instances that were done once."""
+
+_WRITTEN_AT_ONCE: Final = 2000
+"""Each time the ledger is written the disk is waited for."""
+
+
+class Findings:
+    """Collects what is found and writes it to the ledger now and then.
+
+    Attributes:
+        failed: How many results that counted as done are wrong or missing.
+
+    """
+
+    def __init__(self, run: Run, places: Places, how: str) -> None:
+        """Take the run.
+
+        Args:
+            run: Open.
+            places: Looked at again when results are missing.
+            how: ``full`` or ``identifiers``: what a result that is found right counts as.
+
+        """
+        self.failed = 0
+        self._run = run
+        self._places = places
+        self._how = how
+        self._right: list[tuple[str, str, int]] = []
+
+    def add(self, expected: Sequence[Expected], results: Sequence[InstanceResult]) -> None:
+        """Note what was found of a batch.
+
+        Args:
+            expected: All that was looked at.
+            results: Those with something to note, see ``Verifier.verify``.
+
+        Raises:
+            Unusable: Results are missing since the destination is not there any more.
+
+        """
+        noted = {result.id: result for result in results}
+        bad: list[tuple[Expected, InstanceResult]] = []
+        uncompared = []
+        for one in expected:
+            result = noted.get(one.instance.id)
+            if result is None or (result.outcome is Outcome.DONE and result.code is None):
+                evidence = result.evidence if result is not None and result.evidence else one.evidence
+                self._right.append((self._how, evidence, one.instance.id))
+            elif result.outcome is Outcome.DONE:
+                uncompared.append((one.instance.id,))
+            elif one.is_done or result.outcome is not Outcome.MISSING:
+                bad.append((one, result))
+        if any(result.outcome is Outcome.MISSING for _, result in bad) or uncompared:
+            self._places.require()
+        if bad or uncompared:
+            self._write_bad(bad, uncompared)
+        if len(self._right) >= _WRITTEN_AT_ONCE:
+            self.write()
+
+    def write(self) -> None:
+        """Bring what was found right to the disk."""
+        self._run.ledger.execute_many(
+            f"UPDATE instance SET outcome = '{Outcome.DONE}', reason = '', is_there = 1, verified = ?, evidence = ?"  # noqa: S608
+            " WHERE id = ?",
+            self._right,
+        )
+        self._right = []
+
+    def _write_bad(self, bad: Sequence[tuple[Expected, InstanceResult]], uncompared: Sequence[tuple[int]]) -> None:
+        # First that it failed, then that it is gone: a process killed in between leaves no result that counts.
+        ledger = self._run.ledger
+        with ledger.transaction():
+            ledger.execute_many("UPDATE instance SET verified = '' WHERE id = ?", uncompared)
+            ledger.execute_many(
+                "UPDATE instance SET outcome = ?1, reason = ?2, verified = '', is_there = ?1 <> 'missing'"
+                " WHERE id = ?3",
+                [(result.outcome, result.reason, result.id) for _, result in bad],
+            )
+        self.failed += sum(one.is_done for one, _ in bad)
+        wrong = [(one, result) for one, result in bad if result.outcome is Outcome.FAILED]
+        gone = [(number,) for number in self._removed(wrong)]
+        ledger.execute_many("UPDATE instance SET is_there = 0 WHERE id = ?", gone)
+        if self._run.config.engine == "orthanc":  # the server will give it others
+            ledger.execute_many(
+                "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = ''"
+                " WHERE id = ?",
+                gone,
+            )
+
+    def _removed(self, wrong: Sequence[tuple[Expected, InstanceResult]]) -> list[int]:
+        """Take wrong results out of the destination; return the numbers of those that are not there any more."""
+        place = results_place(self._run.config)
+        if place is None:
+            folder = str(destination_folder(self._run.config))
+            names = [(one.instance.id, relative_path(one.instance.new)) for one, _ in wrong]
+            return [number for number, name in names if remove_result(folder, name)]
+        # On a server only what is known to be this run's: what carries its mark, or was written with these very bytes.
+        made_there = self._run.config.engine == "orthanc"
+        own = [
+            one
+            for one, result in wrong
+            if (result.evidence and result.evidence == one.evidence) or (made_there and not one.evidence)
+        ]
+        if not own:
+            return []
+        try:
+            if made_there:
+                proven = proven_results(self._run, place.client(), {one.instance.id: one.result_id for one in own})
+                own = [one for one in own if one.instance.id in proven]
+            delete_instances(place.client(), [one.result_id for one in own])
+        except DeidflowError:  # they stay, named
+            return []
+        return [one.instance.id for one in own]
+
+
+def remove_result(folder: str, name: str) -> bool:
+    """Remove a result, or a link in its place, from a destination; return whether nothing stands there any more."""
+    above, _, last = name.encode().rpartition(b"/")
+    try:
+        with open_folder(folder, above) as descriptor:
+            mode = os.stat(last, dir_fd=descriptor, follow_symlinks=False).st_mode
+            if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+                os.unlink(last, dir_fd=descriptor)
+                return True
+            return False
+    except FileNotFoundError:
+        return True
+    except NotPlainError:  # behind a link, where nothing of this run is
+        return True
+    except OSError:
+        return False

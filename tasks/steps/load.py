@@ -1,0 +1,164 @@
+"""Every problem at once: what is checked before anything is planned, whatever else has been found wrong. No Prefect.
+
+Public names: ``load_checked``, ``check_before_planning``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.errors import InvalidInput, Problem, TransientError, Unusable
+from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
+from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.manifest.manifest import Manifest
+from deidflow.tasks.core.plan.intake import add_rows
+from deidflow.tasks.core.request.engine_options import names_by_creator, options_without_effect
+from deidflow.tasks.local.transcoding.codecs import can_write, why_not
+from deidflow.tasks.steps.access.servers import check_destination
+from deidflow.tasks.steps.run.settings import InvalidConfig, check_files, load_config, load_credentials, load_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+
+_ROW_KEYS: Final = ("options", "operation", "engine", "profile")
+"""Where one of these is wrong, what is said of rows could be wrong as well."""
+
+
+def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | None) -> Config:
+    """Read a config; one that is wrong is checked against files, key, manifest and destination all the same.
+
+    Args:
+        path: As ``deidflow.tasks.steps.run.settings.load_config``, like the others.
+        overrides: Of ``--set``.
+        places: ``manifest`` and ``runs_dir``.
+
+    Raises:
+        InvalidInput: With every problem of the config, and of what it names.
+
+    """
+    try:
+        return load_config(path, overrides, **places)
+    except InvalidConfig as error:
+        found = list(error.problems)
+        if error.usable is not None:
+            with_rows = not any(problem.key.startswith(_ROW_KEYS) for problem in found)
+            found += _problems(error.usable, with_rows=with_rows)[0]
+            if (trouble := _folder_trouble(error.usable)) is not None:
+                found.append(trouble)
+        raise InvalidInput(found) from None
+
+
+def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
+    """Check everything that can be checked without reading the source; return the configured key, None without one.
+
+    Args:
+        config: Checked by itself.
+        skip_invalid: Whether problems of rows are no hindrance.
+
+    Raises:
+        InvalidInput: With every problem of files, key, options, manifest and destination.
+        Unusable: The destination cannot be used, and that is all.
+        TransientError: Likewise, for now.
+
+    """
+    problems, key = _problems(config, with_rows=False)
+    trouble = _destination_trouble(config)
+    if not problems and trouble is None:
+        return key
+    problems += _manifest_problems(config, with_rows=not skip_invalid)
+    if not problems and trouble is not None:
+        raise trouble
+    if trouble is not None:
+        problems.append(Problem(str(trouble), key="destination"))
+    raise InvalidInput(problems)
+
+
+def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | None]:
+    problems = [*check_files(config), *_option_problems(config)]
+    if config.execution.runner == "dask" and config.engine == "orthanc":
+        problems.append(
+            Problem("is for engine local; with engine orthanc the server does the work", key="execution.runner")
+        )
+    key = None
+    try:
+        key = load_key(config)
+    except InvalidInput as error:
+        problems += error.problems
+    if config.source.orthanc or (config.destination is not None and config.destination.orthanc):
+        try:
+            load_credentials(config.orthanc)
+        except InvalidInput as error:
+            problems += error.problems
+    if with_rows:
+        problems += _manifest_problems(config, with_rows=True)
+    return problems, key
+
+
+def _option_problems(config: Config) -> Iterator[Problem]:
+    """Yield the options that the engine cannot do, or passes over."""
+    settings = config.defaults.settings
+    for name, text in options_without_effect(settings, on_server=config.engine == "orthanc"):
+        yield Problem(text, key=f"options.{name}")
+    if config.engine == "orthanc":
+        for name, text in names_by_creator(config.defaults.edits):
+            yield Problem(text, key=f"options.{name}")
+    if config.engine == "local" and settings.transcode and not can_write(settings.transcode):
+        yield Problem(why_not(settings.transcode), key="options.Transcode")
+
+
+def _manifest_problems(config: Config, *, with_rows: bool) -> list[Problem]:
+    """Return what is wrong with the manifest by itself; that it is not there is another check's to say."""
+    try:
+        content, _ = read_plain_file(config.manifest)
+    except OSError:
+        return []
+    try:
+        manifest = Manifest(content, config.defaults, str(config.manifest))
+        with Ledger.prepare() as ledger:
+            found = add_rows(ledger, manifest)
+    except InvalidInput as error:
+        return list(error.problems)
+    return found if with_rows else []
+
+
+def _destination_trouble(config: Config) -> Unusable | TransientError | None:
+    """Return what keeps results from being written where the config wants them."""
+    if (problem := _folder_trouble(config)) is not None:
+        return Unusable(f"the destination {problem.text}")
+    try:
+        check_destination(config)
+    except (Unusable, TransientError) as error:
+        return error
+    except InvalidInput:  # credentials or certificates, told as such
+        return None
+    return None
+
+
+def _folder_trouble(config: Config) -> Problem | None:
+    folder = config.destination.folder if config.destination is not None else None
+    if folder is None:
+        return None
+    text = ""
+    try:
+        for place in (folder, *folder.parents):
+            if os.path.lexists(place):
+                text = _unwritable(folder, place)
+                break
+    except OSError as error:
+        text = trouble_with(folder, error)
+    return Problem(text, key="destination.folder") if text else None
+
+
+def _unwritable(folder: Path, place: Path) -> str:
+    """Say why a folder cannot be made or written, from the first place on its path that exists; "" when it can."""
+    if not stat.S_ISDIR(os.stat(place).st_mode):  # noqa: PTH116 (as the other calls)
+        return f"must be a folder: {place}"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"cannot be written: {folder if place == folder else f'{folder} (in {place})'}"
+    return ""

@@ -1,0 +1,219 @@
+"""From a config to a frozen plan: read the manifest, index the source, check both against each other. No Prefect.
+
+Public names: ``Prepared``, ``prepare``, ``find_again``, ``manifest_sha256``.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
+from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.manifest.manifest import Manifest
+from deidflow.tasks.core.plan.intake import add_instances, add_rows
+from deidflow.tasks.core.plan.planner import PlanOptions, make_plan
+from deidflow.tasks.core.plan.replan import adopt, needs_replan
+from deidflow.tasks.core.plan.server_abilities import server_notes
+from deidflow.tasks.core.plan.server_checks import check_settings_on_server
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, new_key
+from deidflow.tasks.orthanc.resources.abilities import read_abilities
+from deidflow.tasks.orthanc.resources.resources import resolve
+from deidflow.tasks.steps.access.servers import connect, destination_abilities, source_server, writes_to_source
+from deidflow.tasks.steps.access.sources import mark_ambiguous, read_source
+from deidflow.tasks.steps.emptied_content import mark_emptied_content
+from deidflow.tasks.steps.load import check_before_planning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.engine.sources import SourceInstance
+    from deidflow.tasks.core.plan.server_abilities import ServerAbilities
+    from deidflow.tasks.steps.run.progress import Progress
+    from deidflow.tasks.steps.run.run_folder import Run
+
+
+@dataclass(slots=True)
+class Prepared:
+    """An accepted plan that is not stored anywhere yet.
+
+    Attributes:
+        ledger: In a private temporary file.
+        key: Secret of its generated identifiers.
+        new_key_text: That key in hex when it was made for this run.
+        set_aside: Problems of rows that are ``invalid`` (with --skip-invalid).
+
+    """
+
+    ledger: Ledger
+    key: Key
+    new_key_text: str | None
+    set_aside: list[Problem]
+
+
+def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, key_text: str | None = None) -> Prepared:
+    """Read and check everything; nothing is changed anywhere.
+
+    Args:
+        config: Checked by ``load_config``.
+        progress: Shows the steps.
+        skip_invalid: Set rows with problems aside instead of refusing the manifest.
+        key_text: The key of an existing run, for a config that names none.
+
+    Raises:
+        InvalidInput: With every problem of files, key, options, manifest and destination; then of the plan.
+        Unusable: A server or the destination cannot be used.
+
+    """
+    key = check_before_planning(config, skip_invalid=skip_invalid)
+    new_key_text = None
+    if key is None:
+        new_key_text = key_text or new_key()
+        key = Key.parse(new_key_text)
+    started = time.monotonic()
+    ledger, set_aside = _plan(config, _manifest_bytes(config), key, progress, skip_invalid=skip_invalid)
+    ledger.set_meta("seconds_by_step", {"plan": round(time.monotonic() - started, 3)})
+    return Prepared(ledger, key, new_key_text, set_aside)
+
+
+def find_again(run: Run, progress: Progress) -> int:
+    """Look once more for what a run did not find or found ambiguous, and add it to the run's plan.
+
+    Returns:
+        How many instances there are to do now that were not before.
+
+    """
+    if not needs_replan(run.ledger):
+        return 0
+    content = base64.b64decode(run.ledger.meta("manifest"))
+    fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True, planned=run.ledger)
+    with fresh:
+        chunk_size = run.config.execution.chunk_size
+        return adopt(run.ledger, fresh, chunk_size, on_server=run.config.engine == "orthanc")
+
+
+def manifest_sha256(config: Config) -> str:
+    """Return the hash of the manifest as it is now.
+
+    Raises:
+        InvalidInput: It cannot be read.
+
+    """
+    return sha256(_manifest_bytes(config)).hexdigest()
+
+
+def _manifest_bytes(config: Config) -> bytes:
+    try:
+        return read_plain_file(config.manifest)[0]
+    except OSError as error:
+        raise InvalidInput([Problem(trouble_with(config.manifest, error), key="manifest")]) from None
+
+
+def _plan(
+    config: Config,
+    content: bytes,
+    key: Key,
+    progress: Progress,
+    *,
+    skip_invalid: bool,
+    planned: Ledger | None = None,
+) -> tuple[Ledger, list[Problem]]:
+    """Return a planned ledger, not stored anywhere, and the problems of rows that were set aside.
+
+    Rows that stand in ``planned`` were held to their number of instances before, and may have got one that could not be
+    counted then.
+    """
+    ledger = Ledger.prepare()
+    try:
+        progress.start("reading the manifest")
+        manifest = Manifest(content, config.defaults, str(config.manifest))
+        ledger.set_meta("manifest", base64.b64encode(content).decode("ascii"))
+        ledger.set_meta("manifest_name", config.manifest.name)
+        ledger.set_meta("manifest_sha256", manifest.sha256)
+        row_problems = add_rows(ledger, manifest)
+        for (line,) in planned.select("SELECT line FROM manifest_row WHERE verdict = ''") if planned else ():
+            ledger.execute("UPDATE manifest_row SET declared = NULL WHERE line = ?", (line,))
+        target = destination_abilities(config)
+        server = None
+        if config.source.orthanc is not None:
+            server = _read_server(config, config.source.orthanc, ledger, progress)
+        else:
+            folder = str(config.source.folder)
+            add_instances(ledger, read_source(folder, config.execution.workers, progress))
+            mark_ambiguous(ledger, folder)
+        target = server if config.engine == "orthanc" else target
+        if target is not None:
+            notes = server_notes(target, config.defaults.settings, edits=config.engine == "orthanc")
+            ledger.set_meta("notes", list(notes))
+        progress.start("planning")
+        options = PlanOptions(
+            manifest_name=str(config.manifest),
+            key=key,
+            scope=config.scope,
+            allow_merge=config.pseudonyms is not None and config.pseudonyms.allow_merge,
+            chunk_size=config.execution.chunk_size,
+            few_chunks=_shares_processes(config),
+            skip_invalid=skip_invalid,
+            server=server if config.engine == "orthanc" else None,
+            writes_to_source=writes_to_source(config),
+        )
+        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
+        mark_emptied_content(ledger)
+        progress.finish()
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger, set_aside
+
+
+def _checked_plan(
+    ledger: Ledger, row_problems: list[Problem], options: PlanOptions, of_config: list[Problem]
+) -> list[Problem]:
+    """Make the plan; problems of the config come with those of the rows, and no row can be set aside for them."""
+    try:
+        set_aside = make_plan(ledger, row_problems, options)
+    except InvalidInput as error:
+        raise InvalidInput([*of_config, *error.problems]) from None
+    if of_config:
+        raise InvalidInput(of_config)
+    return set_aside
+
+
+def _server_problems(config: Config, server: ServerAbilities | None) -> list[Problem]:
+    """Return the options that the Orthanc which is the engine cannot do."""
+    if config.engine != "orthanc" or server is None:
+        return []
+    return [Problem(text, key=key) for key, text in check_settings_on_server(config.defaults.settings, server)]
+
+
+def _shares_processes(config: Config) -> bool:
+    """Whether all chunks share the processes of this machine, and nobody has said how large they are to be."""
+    execution = config.execution
+    said = "chunk_size" in execution.model_fields_set
+    return config.engine == "local" and execution.runner == "threads" and not said
+
+
+def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> ServerAbilities:
+    """Bring what an Orthanc holds under the manifest's identifiers into the ledger."""
+    with connect(url, config.orthanc) as client:
+        server = source_server(config, client)
+        ledger.set_meta("server_version", server.text)
+        abilities = read_abilities(client, server)
+        ledger.set_meta("server_makes_room", server.makes_room)
+        progress.start("asking the Orthanc")
+        names = [name for (name,) in ledger.select("SELECT orthanc_id FROM manifest_row WHERE verdict = ''")]
+        found = _counted(resolve(client, names), progress)
+        add_instances(ledger, found, accept_unstable=config.orthanc.accept_unstable)
+        progress.finish()
+    return abilities
+
+
+def _counted(instances: Iterator[SourceInstance], progress: Progress) -> Iterator[SourceInstance]:
+    for instance in instances:
+        progress.advance()
+        yield instance

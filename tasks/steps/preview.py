@@ -1,0 +1,115 @@
+"""Samples of a plan, edited in memory: what would happen to each of their elements.
+
+Public names: ``Sample``, ``sample_differences``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from deidflow.tasks.core.errors import InstanceFailed, os_error_text
+from deidflow.tasks.core.outcomes import ReasonCode, reason_text
+from deidflow.tasks.core.plan.intake import RequestCache
+from deidflow.tasks.core.plan.planner import chunk_of, given_identifiers
+from deidflow.tasks.core.pseudonyms.original_uids import original_uids
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.differences import Difference, differences
+from deidflow.tasks.local.worker import Worker, WorkerSettings, edit_source
+from deidflow.tasks.steps.access.engines import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+    from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.steps.access.exchange import OrthancPlace
+
+
+class Sample(NamedTuple):
+    """One instance of the plan.
+
+    Attributes:
+        line: Of the manifest.
+        rows: What happens to its elements; empty when it cannot be edited.
+        problem: Why it cannot be edited, "" when it can.
+        show_values: Whether lines show values.
+
+    """
+
+    line: int
+    rows: list[Difference]
+    problem: str
+    show_values: bool
+
+    @property
+    def changed(self) -> int:
+        """How many of its elements do not stay as they are."""
+        return sum(row.rule != "kept" for row in self.rows)
+
+    def lines(self) -> Iterator[str]:
+        """Yield what to print."""
+        if self.problem:
+            yield self.problem
+        for row in self.rows:
+            yield row.line(show_values=self.show_values)
+
+
+def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, show_values: bool) -> Iterator[Sample]:
+    """Edit instances spread over the whole plan, in memory.
+
+    Args:
+        ledger: With a plan.
+        config: Of the run.
+        key: Secret of generated identifiers.
+        count: How many instances.
+        show_values: Whether lines show values.
+
+    """
+    folder = os.fsencode(str(config.source.folder or ""))
+    given, originals = given_identifiers(ledger), original_uids(ledger)
+    settings = WorkerSettings(folder, "", False, key, config.scope, config.hardening, given, originals)
+    worker = Worker(settings)
+    place = place_of(config, config.source.orthanc)
+    for line, request, instance in _spread(ledger, count):
+        compiled = worker.compile(request)
+        try:
+            with _open(folder, place, instance) as source:
+                result = edit_source(source, instance, compiled).to_bytes()
+                yield Sample(line, differences(source, result, compiled.rules), "", show_values)
+        except InstanceFailed as problem:
+            yield Sample(line, [], f"will fail: {reason_text(problem.code, str(problem))}", show_values)
+        except OSError as error:
+            text = reason_text(ReasonCode.SOURCE_UNREADABLE, os_error_text(error))
+            yield Sample(line, [], f"will fail: {text}", show_values)
+
+
+def _open(folder: bytes, place: OrthancPlace | None, instance: PlannedInstance) -> SourceFile:
+    if place is not None:
+        return SourceFile.of_bytes(place.read(instance.orthanc_id))
+    return SourceFile.open(os.path.join(folder, instance.path))  # noqa: PTH118 (bytes)
+
+
+def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:
+    """Take instances of different kinds (SOP classes, then requests, rows and series) first, spread over the plan."""
+    chosen = ledger.select(
+        "WITH ranked AS (SELECT i.id, i.line, i.chunk, i.orthanc_id, row_number() OVER (PARTITION BY i.sop_class_uid,"
+        " m.request, i.line, i.series ORDER BY i.orthanc_id) AS of_series, row_number() OVER (PARTITION BY"
+        " i.sop_class_uid ORDER BY i.line, i.orthanc_id) AS of_kind, row_number() OVER (PARTITION BY i.line ORDER BY"
+        " i.orthanc_id) AS of_row FROM instance i JOIN manifest_row m ON m.line = i.line WHERE i.chunk IS NOT NULL),"
+        " spread AS (SELECT *, row_number() OVER (PARTITION BY of_kind = 1, of_row = 1, of_series = 1"
+        " ORDER BY line, orthanc_id) - 1 AS place, count(*) OVER (PARTITION BY of_kind = 1, of_row = 1, of_series = 1)"
+        " AS alike FROM ranked)"
+        " SELECT id, line, chunk FROM spread ORDER BY of_kind > 1, of_row > 1, of_series > 1,"
+        " place % max(1, alike / ?1) > 0, line, orthanc_id LIMIT ?1",
+        (count,),
+    )
+    requests = RequestCache(ledger)
+    for number, line, chunk in sorted(chosen, key=lambda row: (row[1], row[0])):
+        for request, instances, _ in chunk_of(ledger, requests, chunk).calls:
+            for instance in instances:
+                if instance.id == number:
+                    yield line, request, instance

@@ -1,0 +1,68 @@
+"""Write the report files of a run from its ledger. No Prefect.
+
+Public names: ``publish_reports``, ``note_complete``, ``is_complete``, ``begin_again``, ``note_seconds``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.report.files import write_reports
+from deidflow.tasks.steps.run.leftovers import write_leftovers
+from deidflow.tasks.steps.run.run_folder import now
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.steps.run.progress import Progress
+    from deidflow.tasks.steps.run.run_folder import Run
+
+
+_COMPLETE: Final = "complete"
+
+
+def publish_reports(run: Run, progress: Progress) -> Verdict:
+    """Write all files of the run folder.
+
+    Raises:
+        Unusable: The run folder cannot be written.
+
+    """
+    progress.start("writing the report")
+    started = time.monotonic()
+    if run.ledger.meta("ended") is None:
+        run.ledger.set_meta("ended", now())
+    try:
+        verdict = write_reports(run.ledger, run.folder)
+        write_leftovers(run)
+    except OSError as error:
+        message = (
+            f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"
+        )
+        raise Unusable(message) from None
+    note_seconds(run, "report", time.monotonic() - started)
+    progress.finish()
+    return verdict
+
+
+def note_complete(run: Run) -> None:
+    """Note that every step of the run came to its end and is reported; the last thing that a run writes."""
+    run.ledger.set_meta(_COMPLETE, True)
+
+
+def is_complete(run: Run) -> bool:
+    """Whether every step came to its end. Outcomes alone do not tell: a result counts as done before it is verified."""
+    return run.ledger.meta(_COMPLETE) is not None
+
+
+def begin_again(run: Run) -> None:
+    """Forget how the last attempt ended."""
+    run.ledger.execute("DELETE FROM meta WHERE key IN ('ended', 'unusable', 'deletion_ended', ?)", (_COMPLETE,))
+
+
+def note_seconds(run: Run, step: str, seconds: float) -> None:
+    """Add to the time that a step has taken over all attempts."""
+    known = run.ledger.meta("seconds_by_step", {})
+    known[step] = round(known.get(step, 0) + seconds, 3)
+    run.ledger.set_meta("seconds_by_step", known)

@@ -1,0 +1,317 @@
+"""The run folder: its name, its files, and whether a config still belongs to it.
+
+Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``make_folder``, ``require_own_folder``, ``no_run_folder``,
+``create_run``, ``open_run``, ``run_identity``, ``go_on_with``, ``clear_leftovers``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import secrets
+import shutil
+import socket
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
+
+from deidflow.tasks.core.config.config import Config
+from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
+from deidflow.tasks.core.files.plain_files import read_plain_file
+from deidflow.tasks.core.files.private_files import replace_file, sync_folder
+from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.plan.intake import RequestCache
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+from deidflow.tasks.local.deidentification.orthanc_profiles import profile_sha256
+from deidflow.tasks.steps.run.moved import override_run, relocated, renamed_places
+from deidflow.tasks.steps.run.settings import load_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+KEY_FILE: Final = "pseudonym.key"
+SCRATCH_PREFIX: Final = "scratch-"
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LIBRARIES: Final = ("prefect", "pydicom", "httpx", "pandas", "numpy")
+
+
+@dataclass(slots=True)
+class Run:
+    """An open run.
+
+    Attributes:
+        folder: The run folder.
+        ledger: Open, for this process alone.
+        config: The effective one; ``execution``, ``verify``, ``report`` and ``orthanc`` may be those of this attempt.
+        key: Secret of its generated identifiers.
+        requests: The effective requests by number.
+        stop: Set when the work is to end as soon as that can be done cleanly.
+
+    """
+
+    folder: Path
+    ledger: Ledger
+    config: Config
+    key: Key
+    requests: RequestCache = field(init=False)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Read requests from the ledger when they are needed."""
+        self.requests = RequestCache(self.ledger)
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+
+def now() -> str:
+    """Return this moment in UTC, as reports write it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_run_id(name: str) -> str:
+    """Return ``<name>-<UTC yyyymmddThhmmssZ>-<4 hex>``, at most 64 characters."""
+    suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ") + "-" + secrets.token_hex(2)
+    return f"{name[: 63 - len(suffix)]}-{suffix}"
+
+
+def check_run_id(run_id: str) -> None:
+    """Refuse what is no run ID.
+
+    Raises:
+        InvalidInput: It has other characters than letters, digits, ``-`` and ``_``, or more than 64.
+
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise InvalidInput([Problem("a run ID is 1 to 64 letters, digits, - and _", "--run-id")])
+
+
+def deidflow_version() -> str:
+    """Return the installed version, "0" in an uninstalled checkout."""
+    try:
+        return version("deidflow")
+    except PackageNotFoundError:
+        return "0"
+
+
+def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> dict[str, Any]:
+    """Return what makes two runs the same one; by the config's keys, so that a difference can be named."""
+    data = config.to_json()
+    names = ("operation", "engine", "source", "destination", "options", "profile", "profile_options", "hardening")
+    identity = {name: data[name] for name in names}
+    # What counts against the verdict is a matter of one attempt, too.
+    identity["source"] = {k: v for k, v in identity["source"].items() if k != "ignore_damaged"}
+    if identity["destination"]:
+        # Whether other objects are replaced is a matter of one attempt; where results go is not.
+        identity["destination"] = {k: v for k, v in identity["destination"].items() if k != "overwrite"}
+    identity["manifest"] = manifest_sha256
+    identity["pseudonyms.scope"] = config.scope
+    identity["pseudonyms (the key)"] = key_fingerprint
+    identity["deidflow's major version"] = deidflow_version().split(".")[0]
+    return identity
+
+
+def differences(stored: dict[str, Any], current: dict[str, Any]) -> list[Problem]:
+    """Name what differs between two identities."""
+    text = "differs from the run's; start a new run, or restore it to resume this one"
+    return [Problem(text, key=name) for name in current if stored.get(name) != current[name]]
+
+
+def no_run_folder(folder: Path) -> str:
+    """Say that there is no run where somebody looked for one."""
+    what = "holds no run" if folder.is_dir() else "not found"
+    return f"{what}: {folder}; name the folder that `deidflow run` printed"
+
+
+def require_own_folder(folder: Path) -> None:
+    """Refuse a run folder that is a link, or holds one: what it leads to is not the run's to read, write or lock.
+
+    Args:
+        folder: Of a run; it need not be there.
+
+    Raises:
+        InvalidInput: It is a link or something else than a folder, or holds a link.
+        Unusable: It cannot be looked into.
+
+    """
+    if folder.is_symlink():
+        raise InvalidInput(f"a run folder must be a folder of its own, not a link: {folder}")
+    try:
+        with os.scandir(folder) as entries:
+            links = [entry.name for entry in entries if entry.is_symlink()]
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise InvalidInput(f"must be a folder: {folder}") from None
+    except OSError as error:
+        raise Unusable(f"the run folder {folder} cannot be read: {os_error_text(error)}") from None
+    if links:
+        raise InvalidInput(f"a run folder must hold files of its own, not links: {folder / min(links)}")
+
+
+def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key_text: str | None) -> Run:
+    """Make the run folder and store the frozen plan in it.
+
+    Args:
+        prepared: The accepted plan.
+        config: The effective config.
+        key: Secret of generated identifiers.
+        folder: To make; readable for its owner only.
+        new_key_text: The key to keep in the folder when none was configured.
+
+    Raises:
+        Unusable: The folder cannot be made or written.
+
+    """
+    facts = {
+        "run_id": folder.name,
+        "name": config.name,
+        "engine": config.engine,
+        "source_kind": "folder" if config.source.folder else "orthanc",
+        "source_folder": os.path.realpath(config.source.folder) if config.source.folder else None,
+        "run_folder": str(folder.absolute()),
+        "config": config.to_json(),
+        "identity": run_identity(config, prepared.meta("manifest_sha256"), key.fingerprint),
+        "scope": config.scope,
+        "key_fingerprint": key.fingerprint,
+        "created": now(),
+        "versions": library_versions(),
+        "deidflow_version": deidflow_version(),
+        "host": socket.gethostname(),
+    }
+    if version_used := config.defaults.settings.dicom_version:
+        facts["profile_sha256"] = profile_sha256(version_used)
+    for name, value in facts.items():
+        prepared.set_meta(name, value)
+    make_folder(folder)
+    try:
+        # The key first: a plan whose key is lost could never be finished.
+        if new_key_text is not None:
+            with replace_file(folder / KEY_FILE) as stream:
+                stream.write(new_key_text + "\n")
+        return Run(folder, prepared.store(folder / FILE_NAME), config, key)
+    except OSError as error:
+        raise Unusable(_unwritable(folder, error)) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a run folder, readable for its owner only, and its parent, unless they are there.
+
+    Raises:
+        InvalidInput: A link stands there.
+        Unusable: They cannot be made.
+
+    """
+    require_own_folder(folder)
+    try:
+        _make_runs_dir(folder.parent)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        folder.chmod(0o700)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise Unusable(_unwritable(folder, error)) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    return f"the run folder {folder} cannot be written: {os_error_text(error)}; make room or choose --runs-dir"
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed process left half-written in a run folder; only the holder of its lock calls this."""
+    for pattern in (".*.part", "*.tmp", f"{SCRATCH_PREFIX}*"):
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that results or reports depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+
+
+def _make_runs_dir(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        with replace_file(ignore) as stream:
+            stream.write("# Run folders re-identify people: they stay out of repositories.\n*\n")
+
+
+def open_run(folder: Path, overrides: Iterable[str] = ()) -> Run:
+    """Open a run by its folder alone.
+
+    Args:
+        folder: Of the run.
+        overrides: ``KEY=VALUE`` of each ``--set``, of the keys that may change; kept in the ledger.
+
+    Raises:
+        InvalidInput: It is no run folder, its key is missing, or what is set makes another run of it.
+        Unusable: Another process works on it.
+
+    """
+    require_own_folder(folder)
+    ledger = Ledger.open(folder / FILE_NAME)
+    try:
+        stored = Config.from_json(ledger.meta("config"))
+        config = relocated(stored, ledger.meta("run_folder"), folder)
+        if overrides := tuple(overrides):
+            config = override_run(config, overrides)
+        if config != stored:
+            go_on_with(ledger, stored, config, folder)
+        key = run_key(config, folder)
+        _require_key(key, ledger.meta("key_fingerprint"))
+        return Run(folder, ledger, config, key)
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def go_on_with(ledger: Ledger, was: Config, now: Config, folder: Path) -> None:
+    """Keep a config that the run goes on with; its folders may have other names, and hold the same.
+
+    Raises:
+        InvalidInput: They do not.
+
+    """
+    problems = renamed_places(ledger, was, now)
+    if problems:
+        raise InvalidInput(problems)
+    identity = ledger.meta("identity", {})
+    places = run_identity(now, "", "")
+    with ledger.transaction():
+        ledger.set_meta("config", now.to_json())
+        ledger.set_meta("identity", identity | {name: places[name] for name in ("source", "destination")})
+        ledger.set_meta("run_folder", str(folder.absolute()))
+        if was.source.folder != now.source.folder and now.source.folder is not None:
+            ledger.set_meta("source_folder", os.path.realpath(now.source.folder))
+
+
+def _require_key(key: Key, fingerprint: str) -> None:
+    if key.fingerprint != fingerprint:
+        text = "the key is not the one this run was planned with; restore it to go on"
+        raise InvalidInput([Problem(text, key="pseudonyms")])
+
+
+def run_key(config: Config, folder: Path) -> Key:
+    """Return the configured key, or the run's own.
+
+    Raises:
+        InvalidInput: There is none.
+
+    """
+    configured = load_key(config)
+    if configured is not None:
+        return configured
+    try:
+        return Key.parse(read_plain_file(folder / KEY_FILE)[0].decode("ascii"))
+    except (OSError, ValueError):
+        raise InvalidInput(f"{folder / KEY_FILE}: the key of this run is missing or damaged; restore it") from None

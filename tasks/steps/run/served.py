@@ -1,0 +1,57 @@
+"""Which config a deployment means: one of those that the serving process was given, and no other. No Prefect.
+
+Whoever reaches Prefect's API can ask for a run with parameters of his own; he is not to choose the files that the
+service reads and writes with its own rights.
+
+Public names: ``find_served``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from deidflow.tasks.core.config.yaml import read_yaml
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.steps.run.settings import read_config_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def find_served(wanted: str, paths: Sequence[Path] | None) -> Path:
+    """Return the config that a deployment names.
+
+    Args:
+        wanted: The config's ``name``, or its path as it was served.
+        paths: Of the configs that may be run; None when nobody has said.
+
+    Raises:
+        InvalidInput: It is none of them, two have the name, or nobody has said. What was wanted is not repeated.
+
+    """
+    if paths is None:
+        raise InvalidInput(
+            "this process has no list of the configs that deployments may run; set DEIDFLOW_CONFIGS to their paths "
+            f"(files, or folders of *.yaml, separated by {os.pathsep}) where the worker is started, or use "
+            "`deidflow serve`"
+        )
+    named = [path for path in paths if _name(path) == wanted]
+    if len(named) > 1:
+        raise InvalidInput([Problem("must be the name of one served config; two have it", key="config")])
+    if not named:
+        named = [path for path in paths if os.path.abspath(path) == os.path.abspath(wanted)]  # noqa: PTH100 (any text)
+    if not named:
+        names = ", ".join(sorted(filter(None, map(_name, paths)))) or "none"
+        raise InvalidInput([Problem(f"must be the name of a config that is served here: {names}", key="config")])
+    return named[0]
+
+
+def _name(path: Path) -> str:
+    """Return what a config calls itself, "" where it cannot be read; why is told when it is to be run."""
+    try:
+        name = read_yaml(read_config_text(path), str(path)).data.get("name")
+    except InvalidInput:
+        return ""
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,319 @@
+"""Config files, ``--set`` and secrets: the only module that reads configuration files and environment variables.
+
+Public names: ``Config``, ``InvalidConfig``, ``load_config``, ``check_files``, ``load_key``, ``load_credentials``,
+``credential_warning``, ``read_config_text``, ``runs_dir_of``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from deidflow.tasks.core.config.checks import cross_check
+from deidflow.tasks.core.config.config import Config, OrthancAccess
+from deidflow.tasks.core.config.messages import describe
+from deidflow.tasks.core.config.options import read_options
+from deidflow.tasks.core.config.overrides import apply_override
+from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
+from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key, KeyFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "Config",
+    "InvalidConfig",
+    "check_files",
+    "credential_warning",
+    "load_config",
+    "load_credentials",
+    "load_key",
+    "read_config_text",
+    "runs_dir_of",
+]
+
+_PATH_KEYS: Final = (
+    ("manifest",),
+    ("source", "folder"),
+    ("destination", "folder"),
+    ("report", "runs_dir"),
+    ("pseudonyms", "key_file"),
+    ("orthanc", "ca_file"),
+)
+_MAX_KEY_FILE_BYTES: Final = 1 << 16
+_GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
+
+
+class InvalidConfig(InvalidInput):
+    """A config that is wrong.
+
+    Attributes:
+        usable: What is left of it without the keys that are wrong, for finding what else is; never to be run.
+
+    """
+
+    def __init__(self, problems: Iterable[Problem], usable: Config | None) -> None:
+        super().__init__(problems)
+        self.usable = usable
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where the value of each key was given: the file, with its lines, or the command line."""
+
+    file: str
+    document: YamlDocument
+    flags: Mapping[str, str]
+
+    def flag(self, key: str) -> str:
+        """Return the flag that gave a key, "" for the file."""
+        for given, flag in self.flags.items():
+            made_here = given.startswith(f"{key}.") and key not in self.document.lines
+            if key == given or key.startswith(f"{given}.") or made_here:
+                return flag
+        return ""
+
+    def place(self, problem: Problem) -> Problem:
+        """Add file and line to a problem of a key."""
+        flag = self.flag(problem.key)
+        if flag:
+            return Problem(problem.text, flag, key=problem.key)
+        return Problem(problem.text, self.file, self.document.line(problem.key), key=problem.key)
+
+
+def load_config(
+    path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
+) -> Config:
+    """Read and check a config; nothing is changed, and the files that it names are not opened.
+
+    Args:
+        path: The YAML file; relative paths in it start at its folder.
+        overrides: ``KEY=VALUE`` of each ``--set``; relative paths start at the current folder, as in what follows.
+        manifest: Of ``--manifest``, takes the place of the config's.
+        runs_dir: Of ``--runs-dir``, takes the place of the config's.
+
+    Raises:
+        InvalidInput: With every problem, each with file, line and key.
+
+    """
+    document = read_yaml(read_config_text(path), str(path))
+    data = document.data
+    flags: dict[str, str] = {}
+    problems: list[Problem] = []
+    for override in overrides:
+        try:
+            flags[apply_override(data, override)] = "--set"
+        except ValueError as error:
+            problems.append(Problem(str(error), f"--set {override.partition('=')[0]}"))
+    if manifest is not None:
+        data["manifest"] = str(manifest)
+        flags["manifest"] = "--manifest"
+    for group in _GROUPS_WITH_DEFAULTS:
+        if group in data and data[group] is None:  # all its keys are commented out
+            del data[group]
+    if runs_dir is not None or "report" not in data:
+        data["report"] = {"runs_dir": str(runs_dir or "runs")}
+    elif isinstance(data["report"], dict):
+        data["report"].setdefault("runs_dir", "runs")
+    if runs_dir is not None:
+        flags["report.runs_dir"] = "--runs-dir"
+    origin = _Origin(str(path), document, flags)
+    _resolve_paths(data, path, origin)
+    config, found = _check(data)
+    problems += [origin.place(problem) for problem in found]
+    if problems or config is None:
+        problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
+        raise InvalidConfig(problems, _without(data, problems))
+    return config
+
+
+def _without(data: dict[str, Any], problems: list[Problem]) -> Config | None:
+    """Return a config without the keys that are wrong, None when too little is left."""
+    left = {"name": "unnamed", "source": {}} | deepcopy(data)
+    for problem in problems:
+        group: Any = left
+        *groups, last = problem.key.split(".")
+        for name in groups:
+            group = group.get(name) if isinstance(group, dict) else None
+        if isinstance(group, dict):
+            group.pop(last, None)
+    try:
+        return Config.model_validate({"name": "unnamed", "source": {}} | left)
+    except ValidationError:
+        return None
+
+
+def runs_dir_of(path: Path) -> Path:
+    """Return where a config has its run folders, or would have them if it could be read."""
+    try:
+        return load_config(path).report.runs_dir
+    except InvalidInput:
+        return path.absolute().parent / "runs"
+
+
+def read_config_text(path: Path) -> str:
+    """Read a config file.
+
+    Raises:
+        InvalidInput: It is not there, no plain file, or no UTF-8.
+
+    """
+    try:
+        return read_plain_file(path)[0].decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(trouble_with(path, error)) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidInput([Problem("is not UTF-8; save it as UTF-8", str(path), line)]) from None
+
+
+def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
+    for *groups, key in _PATH_KEYS:
+        group: Any = data
+        for name in groups:
+            group = group.get(name) if isinstance(group, dict) else None
+        text = group.get(key) if isinstance(group, dict) else None
+        if isinstance(text, str) and text:
+            base = Path.cwd() if origin.flag(".".join((*groups, key))) else config.absolute().parent
+            group[key] = os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+
+
+def _check(data: dict[str, Any]) -> tuple[Config | None, list[Problem]]:
+    """Return the config, or else every problem by key."""
+    problems: list[Problem] = []
+    config = None
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        problems += describe(error)
+    options = data.get("options", {})
+    if isinstance(options, dict):
+        problems += read_options(options)[2]
+    problems += cross_check(data)
+    return config, problems
+
+
+def check_files(config: Config) -> list[Problem]:
+    """Find files and folders that a run needs and that are not there.
+
+    Apart from ``load_config``, since a schedule may be served before tonight's manifest exists.
+    """
+    checks = (
+        ("manifest", config.manifest, False, "; `deidflow inventory` makes one"),
+        ("source.folder", config.source.folder, True, ""),
+        ("orthanc.ca_file", config.orthanc.ca_file, False, ""),
+    )
+    problems = []
+    for key, path, is_folder, remedy in checks:
+        if path is not None and (text := _missing(path, is_folder=is_folder)):
+            problems.append(Problem(text + remedy, key=key))
+    return problems
+
+
+def _missing(path: Path, *, is_folder: bool) -> str:
+    """Say what is wrong with a path that is to be a plain file or a folder, "" when nothing is."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (as every system call here)
+    except OSError as error:
+        return trouble_with(path, error)
+    if is_folder:
+        return "" if stat.S_ISDIR(mode) else f"must be a folder: {path}"
+    return "" if stat.S_ISREG(mode) else trouble_with(path, NotPlainError())
+
+
+def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | None:
+    """Return the configured key, None when none is configured.
+
+    Args:
+        config: A checked config.
+        environ: Environment variables; the process's own when left out.
+
+    Raises:
+        InvalidInput: The variable is not set, the file cannot be read or others can read it, or it holds no good key.
+
+    """
+    group = config.pseudonyms
+    if group is None or not (group.key_env or group.key_file):
+        return None
+    if group.key_file is not None:
+        key, text = "pseudonyms.key_file", _read_key_file(group.key_file)
+    else:
+        name = group.key_env or ""
+        key, text = "pseudonyms.key_env", (os.environ if environ is None else environ).get(name, "")
+        if not text.strip():
+            raise InvalidInput([Problem(f"the environment variable {name} is not set; {HOW_TO_MAKE_A_KEY}", key=key)])
+    try:
+        return Key.parse(text)
+    except KeyFormatError as error:
+        raise InvalidInput([Problem(str(error), key=key)]) from None
+
+
+def _read_key_file(path: Path) -> str:
+    key = "pseudonyms.key_file"
+    try:
+        data, mode = read_plain_file(path, _MAX_KEY_FILE_BYTES)
+    except OSError as error:
+        raise InvalidInput([Problem(f"{trouble_with(path, error)}; {HOW_TO_MAKE_A_KEY}", key=key)]) from None
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InvalidInput([Problem("others than its owner can use the file; give it mode 0600 (chmod 600)", key=key)])
+    return data.decode("ascii", "replace")
+
+
+def load_credentials(access: OrthancAccess, environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+    """Return user name and password for Orthanc, None when neither variable is set.
+
+    Raises:
+        InvalidInput: One of the two is not set, or one that the config names itself.
+
+    """
+    variables = os.environ if environ is None else environ
+    keys = ("username_env", "password_env")
+    names = [getattr(access, key) for key in keys]
+    values = [variables.get(name, "") for name in names]
+    if all(values):
+        return values[0], values[1]
+    problems = [
+        Problem(f"the environment variable {name} is not set", key=f"orthanc.{key}")
+        for key, name, value in zip(keys, names, values, strict=True)
+        if not value and (any(values) or name != OrthancAccess.model_fields[key].default)
+    ]
+    if problems:
+        raise InvalidInput(problems)
+    return None
+
+
+def credential_warning(url: str, credentials: tuple[str, str] | None) -> str:
+    """Return a loud warning when a password would cross a network unencrypted, "" otherwise.
+
+    Args:
+        url: Address of an Orthanc.
+        credentials: What is sent there.
+
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if credentials is None or parts.scheme != "http" or _is_loopback(host):
+        return ""
+    return (
+        f"WARNING: user name and password go to {host} over plain http:// and everyone on the way can read them, "
+        "and the images, too. Use https://."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,92 @@
+"""Whether the pixel data of a result is its source's, bit for bit; read by pydicom.
+
+Public names: ``check_pixels``, ``hidden_bits``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import numpy as np
+from pydicom import dcmread
+
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from deidflow.tasks.core.request.request import Request
+
+_DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+_BIG_ENDIAN: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.113619.5.2"})
+_COMPARED_BYTES: Final = 1 << 20
+_PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def check_pixels(source: Dataset, source_file: BinaryIO, result_file: BinaryIO, hidden: int) -> None:
+    """Compare from the pixel data on; when what stands behind it differs, the pixel data alone.
+
+    Args:
+        source: Read up to its pixel data, where its file stands.
+        source_file: Open.
+        result_file: Likewise.
+        hidden: Bits of each pixel that must be clear in the result.
+
+    Raises:
+        InstanceFailed: It differs, or one of those bits is set.
+
+    """
+    if not hidden and not _syntax(source) & _DEFLATED and _same_rest(source_file, result_file):
+        return
+    for file in (source_file, result_file):
+        file.seek(0)
+    before, after = dcmread(source_file, force=True), dcmread(result_file, force=True)
+    for keyword in _PIXEL_KEYWORDS:
+        old, new = before.get(keyword), after.get(keyword)
+        if hidden and keyword == "PixelData" and isinstance(old, bytes):
+            if new == old and _cleared(old, before, hidden) != old:
+                text = "an overlay is left in unused bits of the pixel data"
+                raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
+            old = _cleared(old, before, hidden)
+        if old is not None and old != new:
+            raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
+
+
+def hidden_bits(source: Dataset, request: Request) -> int:
+    """Return the bits of each pixel that overlays use beside the image, those apart that the request keeps."""
+    allocated, stored = int(source.get("BitsAllocated") or 0), int(source.get("BitsStored") or 0)
+    lowest = max(0, int(source.get("HighBit") or 0) + 1 - stored)
+    kept = {path.tag >> 16 for path in request.edits.keep if not path.is_nested}
+    hidden = 0
+    for group in range(0x6000, 0x6100, 2):
+        if group in kept or not ((group, 0x0100) in source or (group, 0x0102) in source):
+            continue
+        position = int(source[group, 0x0102].value or 0) if (group, 0x0102) in source else 0
+        has_data = (group, 0x3000) in source and bool(source[group, 0x3000].value)
+        outside = not lowest <= position < lowest + stored
+        if outside and position < allocated and (position > 0 or not has_data):
+            hidden |= 1 << position
+    return hidden
+
+
+def _cleared(data: bytes, dataset: Dataset, hidden: int) -> bytes:
+    order = ">" if _syntax(dataset) & _BIG_ENDIAN else "<"
+    width = int(dataset.BitsAllocated) // 8
+    whole = len(data) // width * width
+    words = np.frombuffer(data[:whole], f"{order}u{width}")
+    mask = ((1 << 8 * width) - 1) ^ hidden
+    return bytes((words & words.dtype.type(mask)).astype(words.dtype).tobytes()) + data[whole:]
+
+
+def _syntax(dataset: Dataset) -> set[str]:
+    return {str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID"))}
+
+
+def _same_rest(first: BinaryIO, second: BinaryIO) -> bool:
+    while True:
+        one, other = first.read(_COMPARED_BYTES), second.read(_COMPARED_BYTES)
+        if one != other:
+            return False
+        if not one:
+            return True
