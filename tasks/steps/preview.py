@@ -79,7 +79,7 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
         try:
             with _open(folder, place, instance) as source:
                 result = edit_source(source, instance, compiled).to_bytes()
-                yield Sample(line, differences(source, result, compiled.rules), "", show_values)
+                yield Sample(line, differences(source, result, compiled.tables), "", show_values)
         except InstanceFailed as problem:
             yield Sample(line, [], f"will fail: {reason_text(problem.code, str(problem))}", show_values)
         except OSError as error:
