@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.errors import TransientError
     from deidflow.tasks.core.plan.planner import Parents
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.steps.access.exchange import OrthancPlace
+    from deidflow.tasks.orthanc.store import OrthancPlace
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
