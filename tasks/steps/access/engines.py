@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.files.locks import lock_folder, lock_server
-from deidflow.tasks.core.plan.planner import given_identifiers
-from deidflow.tasks.core.pseudonyms.original_uids import original_uids
+from deidflow.tasks.core.ledger.journal import LedgerJournal
+from deidflow.tasks.core.plan.planner import given_identifiers, original_uids
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.store import clear_partial_results
 from deidflow.tasks.local.worker import WorkerSettings
 from deidflow.tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
 from deidflow.tasks.steps.access.exchange import OrthancPlace
-from deidflow.tasks.steps.access.journal import LedgerJournal, run_nonce
+from deidflow.tasks.steps.access.journal import run_nonce
 from deidflow.tasks.steps.access.replaced import Replaced
 from deidflow.tasks.steps.access.servers import connect, server_identity, source_server
 from deidflow.tasks.steps.run.settings import load_credentials
