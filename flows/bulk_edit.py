@@ -11,9 +11,11 @@ import contextlib
 import logging
 import threading
 import time
-from concurrent.futures import wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -48,7 +50,7 @@ from deidflow.tasks.steps.run.served import find_served
 from deidflow.tasks.verify import reconcile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prefect import Task
     from prefect.client.schemas.objects import State
@@ -74,8 +76,11 @@ class _Threads(ThreadPoolTaskRunner[Any]):
         super().__exit__(*details)
 
 
-# The engine's processes set the pace; threads only wait for them, and two chunks at a time hide the end of one.
-_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=4)
+_CHUNKS_AT_A_TIME: Final = 4
+"""Threads only wait for the engine, whose processes or jobs set the pace; a few chunks hide the end of one."""
+
+# As many as orthanc.max_parallel_jobs may be; how many are used depends on the config.
+_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=64)
 
 
 @flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
@@ -216,7 +221,7 @@ def _apply_all(live: Live, name: str) -> None:
     task = retrying(apply, live.run.config.execution)
     live.progress.start("editing", instances_to_do(ledger))
     try:
-        _wait(live, [_submitted(task, name, number) for number in open_chunks(ledger)])
+        _work_through(live, (partial(_submitted, task, name, number) for number in open_chunks(ledger)))
     finally:
         note_seconds(live.run, "apply", time.monotonic() - started)
     for number, error in live.errors.items():
@@ -230,7 +235,7 @@ def _apply_all(live: Live, name: str) -> None:
 
 def _reconcile(live: Live, name: str) -> None:
     """Read the results back; a verification that was stopped proves nothing, however far it was."""
-    _wait(live, [_submitted(retrying(reconcile, live.run.config.execution), name)])
+    _work_through(live, iter([partial(_submitted, retrying(reconcile, live.run.config.execution), name)]))
     if live.run.stop.is_set():
         live.failure = live.failure or Interrupted("the run was stopped")
 
@@ -239,11 +244,19 @@ def _submitted(task: Task[..., Any], *arguments: object) -> PrefectConcurrentFut
     return cast("PrefectConcurrentFuture[Any]", task.submit(*arguments))
 
 
-def _wait(live: Live, futures: list[PrefectConcurrentFuture[Any]]) -> None:
-    """Wait for all tasks; once the run is to stop, only for those at work, not those that sleep before a retry."""
-    waiting = {future.wrapped_future for future in futures}
-    while waiting and not live.run.stop.is_set():
-        _, waiting = wait(waiting, timeout=_POLL_S)
+def _work_through(live: Live, tasks: Iterator[Callable[[], PrefectConcurrentFuture[Any]]]) -> None:
+    """Start tasks, so many at a time, and wait for all; once the run is to stop only for those at work.
+
+    Those that sleep before another attempt are not waited for then.
+    """
+    config = live.run.config
+    most = max(_CHUNKS_AT_A_TIME, config.orthanc.max_parallel_jobs if config.engine == "orthanc" else 0)
+    waiting: set[Future[Any]] = set()
+    while not live.run.stop.is_set():
+        waiting.update(submit().wrapped_future for submit in islice(tasks, most - len(waiting)))
+        if not waiting:
+            break
+        _, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
     _let_end(live)
 
 

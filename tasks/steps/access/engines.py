@@ -104,10 +104,11 @@ def locked_destination(config: Config) -> Iterator[None]:
         yield
 
 
-def _workers(config: Config) -> tuple[int, str | None]:
-    """Return how many processes do the work, or the address of the cluster that does."""
+def _workers(config: Config) -> tuple[int, str | None, float]:
+    """Return how many processes do the work, or the address of the cluster that does, and how long a chunk may take."""
     execution = config.execution
-    return execution.workers, execution.dask_address if execution.runner == "dask" else None
+    address = execution.dask_address if execution.runner == "dask" else None
+    return execution.workers, address, execution.job_timeout_seconds
 
 
 def _worker_settings(run: Run, folder: str) -> WorkerSettings:
