@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,6 +31,8 @@ from deidflow.flows.prefect_environment import served_configs
 from deidflow.flows.signals import ending, stopping, was_stopped
 from deidflow.tasks.apply import apply
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from deidflow.tasks.core.ledger.chunks import instances_to_do, open_chunks
+from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.live import Live, going_live, handed_over
 from deidflow.tasks.load import load
@@ -37,7 +40,7 @@ from deidflow.tasks.plan import plan
 from deidflow.tasks.publish import publish
 from deidflow.tasks.retries import raised, retrying
 from deidflow.tasks.steps.access.engines import open_engine
-from deidflow.tasks.steps.apply import give_up, instances_to_do, open_chunks
+from deidflow.tasks.steps.apply import give_up
 from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.progress import make_progress
@@ -153,7 +156,7 @@ def _work(run: Run) -> State[Any]:
         if isinstance(live.failure, Unusable):
             message += missing_space(run, message)
         if not isinstance(live.failure, Interrupted):
-            run.ledger.set_meta("unusable", message)
+            change_facts(run.ledger, lambda facts: replace(facts, unusable=message))
         return _ended_by(live.failure, message)
     if live.verdict is not None and live.verdict.reconciled:
         return Completed(message="everything reconciled")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.errors import InstanceFailed, os_error_text
+from deidflow.tasks.core.ledger.overview import spread_over_the_plan
 from deidflow.tasks.core.outcomes import ReasonCode, reason_text
 from deidflow.tasks.core.plan.intake import RequestCache
-from deidflow.tasks.core.plan.planner import chunk_of, given_identifiers
-from deidflow.tasks.core.pseudonyms.original_uids import original_uids
+from deidflow.tasks.core.plan.planner import chunk_of, given_identifiers, original_uids
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import Difference, differences
 from deidflow.tasks.local.worker import Compiler, edit_source
@@ -85,20 +85,8 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
 
 def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:
     """Take instances of different kinds (SOP classes, then requests, rows and series) first, spread over the plan."""
-    chosen = ledger.select(
-        "WITH ranked AS (SELECT i.id, i.line, i.chunk, i.orthanc_id, row_number() OVER (PARTITION BY i.sop_class_uid,"
-        " m.request, i.line, i.series ORDER BY i.orthanc_id) AS of_series, row_number() OVER (PARTITION BY"
-        " i.sop_class_uid ORDER BY i.line, i.orthanc_id) AS of_kind, row_number() OVER (PARTITION BY i.line ORDER BY"
-        " i.orthanc_id) AS of_row FROM instance i JOIN manifest_row m ON m.line = i.line WHERE i.chunk IS NOT NULL),"
-        " spread AS (SELECT *, row_number() OVER (PARTITION BY of_kind = 1, of_row = 1, of_series = 1"
-        " ORDER BY line, orthanc_id) - 1 AS place, count(*) OVER (PARTITION BY of_kind = 1, of_row = 1, of_series = 1)"
-        " AS alike FROM ranked)"
-        " SELECT id, line, chunk FROM spread ORDER BY of_kind > 1, of_row > 1, of_series > 1,"
-        " place % max(1, alike / ?1) > 0, line, orthanc_id LIMIT ?1",
-        (count,),
-    )
     requests = RequestCache(ledger)
-    for number, line, chunk in sorted(chosen, key=lambda row: (row[1], row[0])):
+    for number, line, chunk in spread_over_the_plan(ledger, count):
         for request, instances, _ in chunk_of(ledger, requests, chunk).calls:
             for instance in instances:
                 if instance.id == number:

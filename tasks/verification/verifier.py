@@ -27,6 +27,7 @@ from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, os_error_text
 from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
+from deidflow.tasks.core.ledger.uid_map import UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.core.request.request import Operation, Request
@@ -37,7 +38,6 @@ from deidflow.tasks.verification.given_values import check_given_values
 from deidflow.tasks.verification.inflation import inflatable
 from deidflow.tasks.verification.pixels import check_pixels, hidden_bits
 from deidflow.tasks.verification.structure import check_structure, content_hash
-from deidflow.tasks.verification.uid_map import UidMap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.files.locks import lock_folder, lock_server
-from deidflow.tasks.core.plan.planner import given_identifiers
-from deidflow.tasks.core.pseudonyms.original_uids import original_uids
+from deidflow.tasks.core.ledger.journal import LedgerJournal
+from deidflow.tasks.core.plan.planner import given_identifiers, original_uids
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results
@@ -21,7 +21,7 @@ from deidflow.tasks.local.worker import WorkerSettings
 from deidflow.tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
 from deidflow.tasks.orthanc.replaced import Replaced
 from deidflow.tasks.orthanc.store import OrthancPlace, OrthancSource, OrthancStore
-from deidflow.tasks.steps.access.journal import LedgerJournal, run_nonce
+from deidflow.tasks.steps.access.journal import run_nonce
 from deidflow.tasks.steps.access.servers import connect, server_identity, source_server
 from deidflow.tasks.steps.run.settings import load_credentials
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from humanize import naturalsize
 
+from deidflow.tasks.core.ledger.chunks import bytes_to_do
+
 if TYPE_CHECKING:
     from deidflow.tasks.steps.run.run_folder import Run
 
@@ -30,7 +32,7 @@ def missing_space(run: Run, message: str) -> str:
     folder = run.config.destination.folder if run.config.destination else None
     if folder is None or not any(mark in message for mark in _FULL):
         return ""
-    needed = run.ledger.scalar("SELECT coalesce(sum(size), 0) FROM instance WHERE chunk IS NOT NULL AND outcome = ''")
+    needed = bytes_to_do(run.ledger)
     try:
         status = os.statvfs(folder)
     except OSError:
