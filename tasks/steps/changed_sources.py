@@ -9,10 +9,10 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
 from deidflow.tasks.local.folder.index import read_index_entries
-from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.steps.access.engines import destination_folder, results_place
 from deidflow.tasks.steps.findings import remove_result
 

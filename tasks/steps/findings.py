@@ -9,11 +9,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.files.beneath import open_folder
 from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.orthanc.resources.results import delete_instances
 from deidflow.tasks.steps.access.engines import destination_folder, results_place
 from deidflow.tasks.steps.access.own_results import proven_results
@@ -21,10 +21,9 @@ from deidflow.tasks.steps.access.own_results import proven_results
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deidflow.tasks.core.engine.protocol import InstanceResult
+    from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
     from deidflow.tasks.steps.access.places import Places
     from deidflow.tasks.steps.run.run_folder import Run
-    from deidflow.tasks.verification.verifier import Expected
 
 FOUND_BY_VERIFYING: Final = (
     ReasonCode.RESULT_MISSING,

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InstanceFailed, Unusable
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.folder.store import (
@@ -21,7 +22,6 @@ from deidflow.tasks.local.folder.store import (
     FolderStore,
     StagedResult,
     clear_partial_results,
-    relative_path,
 )
 from tests.local.strategies import PROPERTY
 

@@ -12,8 +12,8 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import Unusable
-from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.steps.access.engines import destination_folder, results_place
 
 if TYPE_CHECKING:

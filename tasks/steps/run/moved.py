@@ -16,8 +16,8 @@ from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.overrides import apply_override
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.local.folder.store import relative_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
