@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
 from deidflow.tasks.core.engine.protocol import PlannedInstance
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.engine.stores import BytesInMemory, Staged
 from deidflow.tasks.core.errors import InstanceFailed, Unusable
 from deidflow.tasks.core.outcomes import ReasonCode
@@ -24,7 +25,6 @@ from deidflow.tasks.local.folder.store import (
     PARTIAL_FOLDER,
     FolderWriter,
     clear_partial_results,
-    relative_path,
 )
 from tests.local.strategies import PROPERTY
 

@@ -1,10 +1,10 @@
 """The destination folder: results appear under their final names whole or not at all.
 
-A result's name follows from its identifiers alone: ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``,
-each written so that it is safe on any file system. A batch is written to a partial folder, made durable, and then
-linked to its final names. Links in the destination are not followed: a patient's folder that is one takes no result.
+A result's name follows from its identifiers alone, see ``core.engine.result_paths``. A batch is written to a partial
+folder, made durable, and then linked to its final names. Links in the destination are not followed: a patient's folder
+that is one takes no result.
 
-Public names: ``FolderStore``, ``FolderWriter``, ``relative_path``, ``clear_partial_results``.
+Public names: ``FolderStore``, ``FolderWriter``, ``clear_partial_results``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import contextlib
 import ctypes
 import errno
 import os
-import re
 import shutil
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
-from urllib.parse import quote
 
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.engine.stores import Staged
 from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
 from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
@@ -29,44 +27,14 @@ from deidflow.tasks.core.outcomes import ReasonCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.engine.stores import ResultContent
     from deidflow.tasks.core.request.request import Operation
 
 PARTIAL_FOLDER: Final = ".deidflow-partial"
-_MAX_NAME_BYTES: Final = 200
-_SAFE_AS_IT_IS: Final = re.compile(r"[\w^-](?:[\w^ .-]{0,198}[\w^-])?", re.ASCII)
-"""Nearly all identifiers, told in a fraction of the time that quoting takes."""
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _COMPARED_BYTES: Final = 1 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def relative_path(new: DicomIdentifiers) -> str:
-    """Return the name of a result within the destination.
-
-    Letters, digits and ``-_. ^`` stand for themselves, all else as ``%XX`` of its UTF-8 bytes; so do dots and blanks at
-    either end; an empty name is ``%``; a very long one is shortened with a hash.
-    """
-    *folders, instance = (_safe_name(part) for part in new)
-    return "/".join([*folders, f"{instance}.dcm"])
-
-
-def _safe_name(text: str) -> str:
-    if _SAFE_AS_IT_IS.fullmatch(text):
-        return text
-    name = quote(text, safe=" ^", errors="surrogateescape").replace("~", "%7E")
-    if not name:
-        return "%"
-    if name[0] in ". ":
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if name[-1] in ". ":
-        name = f"{name[:-1]}%{ord(name[-1]):02X}"
-    if len(name) > _MAX_NAME_BYTES:
-        # No name but a shortened one holds a tilde, so that a shorter identifier cannot have the same name.
-        name = f"{name[:100]}~{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
-    return name
 
 
 class _Partial(NamedTuple):

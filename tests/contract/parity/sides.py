@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.outcomes import Outcome as Result
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.request.request import Operation
-from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.local.routes import BulkRoutes
 from tests.memory import IN_MEMORY
 
