@@ -23,7 +23,7 @@ from deidflow.tasks.orthanc.changes import Changes
 from deidflow.tasks.orthanc.deep_names import results_with_names
 from deidflow.tasks.orthanc.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
 from deidflow.tasks.orthanc.hardening import hardened_body
-from deidflow.tasks.orthanc.jobs import JobState, cancel, submit, wait
+from deidflow.tasks.orthanc.jobs import JobState, cancel, end_last_step, submit, wait
 from deidflow.tasks.orthanc.mapping import map_outputs
 from deidflow.tasks.orthanc.marks import marked_body
 from deidflow.tasks.orthanc.probe import probe
@@ -235,6 +235,8 @@ class OrthancEngine:
             raise
         except NotFound:
             return self._settled(call, "the Orthanc has forgotten the job")
+        if job.state is JobState.RUNNING:
+            return end_last_step(self._client, job, CANCEL_S)
         if job.state is not JobState.SUCCESS:
             self._settlement.settle(call)
             raise job.failure or JobFailed(job.error_code)
