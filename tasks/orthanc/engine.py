@@ -31,6 +31,7 @@ from deidflow.tasks.orthanc.resources import still_there
 from deidflow.tasks.orthanc.restarted_jobs import possible_copies
 from deidflow.tasks.orthanc.settlement import CANCEL_S, Settlement
 from deidflow.tasks.orthanc.taken_places import taken_places
+from deidflow.tasks.orthanc.torn_patients import torn_patients
 from deidflow.tasks.orthanc.transcoding import not_converted
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ _BACK_S: Final = 15.0
 _PAUSE_S: Final = 0.5
 
 _TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
+_TORN_PATIENT: Final = (
+    "other studies of the patient on the server say otherwise who it is; "
+    "edit the patient as a whole, or give all of the patient's attributes as they are there in Replace"
+)
 _NOT_CONVERTED: Final = "the Orthanc could not convert it and kept the transfer syntax of the original"
 _GONE: Final = "the Orthanc does not hold the instance any more"
 
@@ -148,7 +153,7 @@ class OrthancEngine:
         job = self._settlement.settle(call)
         if job is None:
             call = self._reduced(call, still_there(self._client, _ids(call)), record)
-            call = self._without_taken(call, record)
+            call = self._without_torn(self._without_taken(call, record), record)
         else:
             call = self._reduced(call, memory.sent, record)
         if not call.instances:
@@ -178,6 +183,20 @@ class OrthancEngine:
         record([InstanceResult(one.id, *conflict) for one in call.instances if one.orthanc_id in taken])
         return call._replace(instances=[one for one in call.instances if one.orthanc_id not in taken])
 
+    def _without_torn(self, call: Call, record: Record) -> Call:
+        """Fail the instances whose results would contradict other studies of their patient."""
+        if not self._is_sent_as_patient(call):
+            return call
+        torn = torn_patients(self._client, call)
+        conflict = (Outcome.FAILED, ReasonCode.DESTINATION_CONFLICT, _TORN_PATIENT)
+        record([InstanceResult(one.id, *conflict) for one in call.instances if one.orthanc_id in torn])
+        return call._replace(instances=[one for one in call.instances if one.orthanc_id not in torn])
+
+    def _is_sent_as_patient(self, call: Call) -> bool:
+        """Whether a modification of studies goes out at level Patient, where the server checks nothing (1.11.3 on)."""
+        is_study = call.request.operation is Operation.MODIFY and call.request.level() is Level.STUDY
+        return self._server.checks_patients and is_study
+
     def _without_irreplaceable(self, call: Call, record: Record) -> Call:
         """Keep results whose originals are gone, and which could not be made again, with all of their patients."""
         known = self._journal.outputs(call.number)
@@ -203,7 +222,7 @@ class OrthancEngine:
 
     def _body(self, call: Call) -> dict[str, Any]:
         body = hardened_body(call.request) if self._settings.hardening else call.request.body()
-        if self._server.checks_patients and call.request.level() is Level.STUDY:
+        if self._is_sent_as_patient(call):
             # Regenerates the same identifiers, and takes instances whatever else their patient has (1.11.3 on).
             body["Level"] = "Patient"
         return marked_body(body, call.request, self._settlement.mark(call), self._server.text)
