@@ -238,11 +238,11 @@ class OrthancEngine:
         try:
             data = self._settlement.user_data(call)
             job_id = submit(self._client, call.request.operation, self._body(call), ids, user_data=data)
-        except BadRequest as error:
+        except (BadRequest, NotFound) as error:
             self._journal.forget(call.number)
-            return error
-        except NotFound:
-            self._journal.forget(call.number)
+            # 1.13.0 answers 400 to instances that it does not hold, older ones 404: so see whether they are there.
+            if isinstance(error, BadRequest) and still_there(self._client, ids) >= set(ids):
+                return error
             raise TransientError("an instance left the Orthanc while the call was sent") from None
         self._journal.sent(call.number, job_id)
         expected_s = self._seconds_per_instance * len(ids) * _PACE_MARGIN
