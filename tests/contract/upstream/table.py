@@ -38,9 +38,9 @@ UIDs, are UIDs here: deidflow checks what a config asks for.
 """
 _FOUND: Final = (
     (
-        "1.11.3 and later: a permissive job whose last step fails repeats it for ever. That step reads one result of each "
-        "new series: it fails when somebody deleted the result meanwhile (seen on 1.12.7), or when the server cannot read "
-        "what it converted (1.13.0, such as a value of VR OF where its dictionary has OD, converted to implicit VR). "
+        "1.11.3 and later: a permissive job whose last step fails repeats it for ever. That step reads one result of "
+        "each new series: it fails when somebody deleted the result meanwhile (seen on 1.12.7), or when the server "
+        "cannot read what it converted (1.13.0: a value of VR OF where its dictionary has OD, put into implicit VR). "
         "deidflow ends such a job and takes its results (tests/contract/test_orthanc_last_step.py)."
     ),
     (
