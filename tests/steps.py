@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.report.files import write_reports
 from deidflow.tasks.steps.access.engines import open_engine
-from deidflow.tasks.steps.apply import apply_chunk, open_chunks, reset_unfinished
+from deidflow.tasks.steps.apply import apply_chunk, reset_unfinished
 from deidflow.tasks.steps.changed_sources import take_again
 from deidflow.tasks.steps.delete_sources import delete_sources
 from deidflow.tasks.steps.plan import find_again, prepare

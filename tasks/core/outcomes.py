@@ -1,12 +1,14 @@
 """What became of a row or an instance: a closed set of outcomes and a closed list of reasons.
 
-Public names: ``Outcome``, ``ReasonCode``, ``worst``, ``reason_text``, ``REMEDIES``.
+A reason is a code and a text, two fields from the raise to the report; nothing takes a text apart to learn its code.
+
+Public names: ``Outcome``, ``ReasonCode``, ``Reason``, ``worst``, ``reason_text``, ``REMEDIES``, ``FOUND_BY_VERIFYING``.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,6 +69,16 @@ class ReasonCode(StrEnum):
     INTERNAL_ERROR = "internal-error"
 
 
+FOUND_BY_VERIFYING: Final = (
+    ReasonCode.RESULT_MISSING,
+    ReasonCode.RESULT_DIFFERS,
+    ReasonCode.PIXEL_DATA_DIFFERS,
+    ReasonCode.REFERENCE_BROKEN,
+    ReasonCode.IDENTIFIER_LEFT,
+)
+"""Reasons of instances that were done once."""
+
+
 REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.NOT_FOUND: "Check the identifier with `deidflow inventory`; `deidflow resume` looks for it again.",
     ReasonCode.INVALID_ROW: "Correct the row in the manifest and start a new run.",
@@ -122,3 +134,20 @@ def reason_text(code: ReasonCode, text: str = "") -> str:
     'damaged: truncated at byte 12'
     """
     return f"{code}: {text or REMEDIES[code]}"
+
+
+class Reason(NamedTuple):
+    """Why something is not ``done``.
+
+    Attributes:
+        code: From the closed list.
+        text: For people, without patient data; "" where the code's remedy says it all.
+
+    """
+
+    code: ReasonCode
+    text: str = ""
+
+    def __str__(self) -> str:
+        """Return the form that reports use, see ``reason_text``."""
+        return reason_text(self.code, self.text)

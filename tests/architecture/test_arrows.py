@@ -21,13 +21,20 @@ ROOT: Final = Path(__file__).parents[2]
 # Who may import whom, by room.
 ARROWS: Final = {
     "deidflow.flows": {"deidflow.flows", "deidflow.tasks", "deidflow.tasks.core"},
-    "deidflow.tasks": {"deidflow.tasks", "deidflow.tasks.orthanc", "deidflow.tasks.local", "deidflow.tasks.core"},
+    "deidflow.tasks": {
+        "deidflow.tasks",
+        "deidflow.tasks.orthanc",
+        "deidflow.tasks.local",
+        "deidflow.tasks.verification",
+        "deidflow.tasks.core",
+    },
     "deidflow.tasks.orthanc": {"deidflow.tasks.orthanc", "deidflow.tasks.core"},
     "deidflow.tasks.local": {"deidflow.tasks.local", "deidflow.tasks.core"},
+    "deidflow.tasks.verification": {"deidflow.tasks.verification", "deidflow.tasks.core"},
     "deidflow.tasks.core": {"deidflow.tasks.core"},
 }
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
-    f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "reconcile", "publish", "retries")
+    f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "verify", "publish", "retries")
 }
 # deidflow.flows.prefect_environment sets Prefect's settings before Prefect is imported.
 ENVIRONMENT_MODULES: Final = {"deidflow.tasks.steps.run.settings", "deidflow.flows.prefect_environment"}
@@ -129,7 +136,7 @@ def test_outside_worlds_have_one_room_each(module: Module) -> None:
         dicom = [t for t in dicom if not is_within(t, "pydicom.datadict")]
 
     assert module.room == "deidflow.tasks.orthanc" or http == []
-    assert module.room == "deidflow.tasks.local" or dicom == []
+    assert module.room in {"deidflow.tasks.local", "deidflow.tasks.verification"} or dicom == []
 
 
 EDITING: Final = "deidflow.tasks.local.editing"

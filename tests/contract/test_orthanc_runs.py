@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import report_of, write
+from tests.contract.server import PATIENTLY_S, report_of, write
 from tests.jobs import DEMO_DATA, Job, read_csv
+from tests.orthanc_proxy import Hold, OrthancProxy
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.contract.server import Server
+    from tests.orthanc_proxy import Request, Response
 
 pytestmark = pytest.mark.timeout(180)
+
+AT_ONCE: Final = 5
 
 
 def test_both_engines_give_the_same_report(job: Job, server: Server) -> None:
@@ -97,3 +102,28 @@ def test_a_patient_of_each_own_and_nothing_left(job: Job, server: Server, tmp_pa
         assert not names & set(left)
     patients = {server.dataset(result).PatientID for (result,) in made.values()}
     assert set(subjects.values()) == patients
+
+
+def test_as_many_jobs_at_a_time_as_the_config_allows(job: Job, server: Server) -> None:
+    """``orthanc.max_parallel_jobs``: six patients have a call each; five are sent, the sixth waits."""
+    generate(job.source, 6, 8 << 10, shape=Shape(patients=6, studies_per_patient=1))
+    server.upload(job.source)
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    with OrthancProxy(server.url) as proxy:
+
+        def is_bulk(request: Request, _: Response | None) -> bool:
+            return request.path.startswith("/tools/bulk-anonymize")
+
+        held = proxy.add(Hold(before=True), is_bulk, times=None)
+        access = {"accept_unstable": True, "max_parallel_jobs": AT_ONCE}
+        write(job, server, source={"orthanc": proxy.url}, execution={"chunk_size": 1}, orthanc=access)
+        running = job.start("run", "job.yaml", "--run-id", "r")
+        end = time.monotonic() + PATIENTLY_S
+        while held.hits < AT_ONCE and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(1)  # for a sixth
+        at_once = held.hits
+        held.release()
+        finished = running.end()
+
+    assert (0, AT_ONCE) == (finished.code, at_once), finished.err

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
-from deidflow.tasks.local.folder.store import relative_path
 from tests.dicom_files import Element, instance
 from tests.steps import Steps
 
@@ -55,10 +55,10 @@ def _deep(data: bytes, levels: int) -> bytes:
 def _reasons(steps: Steps) -> dict[str, str]:
     """Return the code of each study that is not done."""
     found = steps.run.ledger.select(
-        "SELECT s.patient_id, i.reason FROM instance i JOIN series s ON s.id = i.series WHERE i.outcome <> ?",
+        "SELECT s.patient_id, i.code FROM instance i JOIN series s ON s.id = i.series WHERE i.outcome <> ?",
         (Outcome.DONE,),
     )
-    return {patient: reason.partition(":")[0] for patient, reason in found}
+    return dict(found)
 
 
 def _result(steps: Steps, number: int) -> Path:

@@ -145,7 +145,7 @@ def test_a_damaged_result_goes_and_is_written_again(steps: Steps, damage: Callab
     steps.report()
     (line,) = [line for line in instance_lines(steps.run.folder) if "1.2.3.1.1.1" in line]
     assert ("", "failed") == (line[2], line[5])
-    steps.run.ledger.execute("UPDATE instance SET outcome = '', reason = '' WHERE outcome <> 'done'")
+    steps.run.ledger.execute("UPDATE instance SET outcome = '', code = '', text = '' WHERE outcome <> 'done'")
     steps.edit()
     assert 0 == steps.verify()
     assert before == files_of(steps.root / "results")

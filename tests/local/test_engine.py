@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deidflow.tasks.core.engine.protocol import Call, Chunk
-from deidflow.tasks.core.errors import Interrupted, Unusable
+from deidflow.tasks.core.errors import Interrupted, TransientError, Unusable
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import make_pool
 from deidflow.tasks.core.request.request import Operation, parse_request
@@ -223,6 +223,25 @@ def test_full_destination(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert "secret" not in str(caught.value)
     assert [] == [path for path in (alone.parent / "results").rglob("*") if path.is_file()]
+
+
+def test_a_chunk_that_hangs_ends_in_its_time(source: Path, tmp_path: Path, reference: dict[str, bytes]) -> None:
+    """A worker that gets no answer from its disk holds a chunk no longer than it may take; it can be tried again."""
+    plan, given = planned(source, ANONYMIZE)
+    record = Recorder()
+    with LocalEngine(settings_for(source, tmp_path, given), 1, None, 1.0) as engine:
+        engine.apply(Chunk("first", [Call(ANONYMIZE, plan[:1])]), record, never)
+        pool = engine._pool
+        assert isinstance(pool, ProcessPoolExecutor)
+        (worker,) = pool._processes
+        os.kill(worker, signal.SIGSTOP)
+        with pytest.raises(TransientError, match="took longer than execution"):
+            engine.apply(Chunk("second", [Call(ANONYMIZE, plan[1:])]), record, never)
+        os.kill(worker, signal.SIGCONT)
+        engine.apply(Chunk("second", [Call(ANONYMIZE, plan[1:])]), record, never)
+
+    assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
+    assert reference == contents(tmp_path)
 
 
 def test_closing_twice(source: Path, tmp_path: Path) -> None:

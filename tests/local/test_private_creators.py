@@ -182,7 +182,7 @@ def test_plan_names_the_rule() -> None:
     data = instance(*group_0029({0x10: OTHERS[0], 0x11: CSA}))
     edit = Edit(parse_request(Operation.ANONYMIZE, {"DicomVersion": "2023b", "Keep": [CSA_10]}))
     with SourceFile.of_bytes(data) as source:
-        rows = {row.path: row.rule for row in differences(source, edit.apply(source), edit.compiled(source)[0])}
+        rows = {row.path: row.rule for row in differences(source, edit.apply(source), edit.compiled(source).tables)}
 
     assert ["kept", "Keep", "private elements", "private elements"] == [
         rows[Path((), tag)] for tag in (0x00290011, 0x00291110, 0x00291111, 0x00291010)

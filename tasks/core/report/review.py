@@ -2,20 +2,19 @@
 
 What is known when the plan is made stands in the ledger then; the engine adds what only reading a whole file shows.
 
-Public names: ``ReviewCode``, ``REVIEW_TEXTS``, ``may_show_text``, ``content_of``, ``review_counts``,
-``review_lines``, ``REVIEW_COLUMNS``.
+Public names: ``ReviewCode``, ``REVIEW_TEXTS``, ``may_show_text``, ``content_of``, ``review_lines``,
+``REVIEW_COLUMNS``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.ledger.report_queries import review_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from deidflow.tasks.core.ledger.ledger import Ledger
 
@@ -55,7 +54,6 @@ _CONTENTS: Final = {
 """Encapsulated documents, structured reports and presentation states (PS3.4 annex B.5) and their content."""
 
 _SLIDE_IMAGES: Final = frozenset({"LABEL", "OVERVIEW"})
-_SEPARATOR: Final = ";"
 
 
 def may_show_text(sop_class_uid: str, image_type: str) -> bool:
@@ -77,31 +75,7 @@ def content_of(sop_class_uid: str) -> int | None:
     return next((tag for prefix, tag in _CONTENTS.items() if sop_class_uid.startswith(prefix)), None)
 
 
-def review_counts(ledger: Ledger, *, done: bool) -> Mapping[str, int]:
-    """Count the instances to look at by code.
-
-    Args:
-        ledger: Of a plan or run.
-        done: Only those whose results are there.
-
-    """
-    counts: Counter[str] = Counter()
-    where = f"AND outcome = '{Outcome.DONE}'" if done else "AND outcome = ''"
-    query = f"SELECT review, count(*) FROM instance WHERE review <> '' {where} GROUP BY review"  # noqa: S608 (constants)
-    for codes, count in ledger.select(query):
-        for code in codes.split(_SEPARATOR):
-            counts[code] += count
-    return dict(sorted(counts.items()))
-
-
 def review_lines(ledger: Ledger) -> Iterator[tuple[str, ...]]:
     """Yield what ``review.csv`` holds, in the order of ``REVIEW_COLUMNS``."""
-    rows = ledger.stream(
-        "SELECT i.line, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
-        " i.new_orthanc_id, i.review FROM instance i JOIN target t ON t.id = i.target WHERE i.review <> ''"
-        " AND i.outcome = ? ORDER BY i.line, i.new_orthanc_id",
-        (Outcome.DONE,),
-    )
-    for line, *names, codes in rows:
-        for code in codes.split(_SEPARATOR):
-            yield str(line), *names, code
+    for line, *names in review_entries(ledger):
+        yield str(line), *map(str, names)

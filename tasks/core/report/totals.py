@@ -1,6 +1,6 @@
 """The verdict on a run: how many rows and instances have which outcome, and why.
 
-Public names: ``Verdict``, ``VerdictCounter``, ``verdict``, ``not_compared``.
+Public names: ``Verdict``, ``VerdictCounter``, ``verdict``.
 """
 
 from __future__ import annotations
@@ -10,15 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine.sources import ProblemCode
-from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode
-from deidflow.tasks.core.report.reconciliation import (
-    DONE_RANK,
-    most_frequent_first,
-    prepare_views,
-    reason_code,
-    row_results,
-)
-from deidflow.tasks.core.report.review import review_counts
+from deidflow.tasks.core.ledger.report_queries import instance_counts, review_counts, verified_counts
+from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.ledger.source_records import count_source_problems
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.report.reconciliation import most_frequent_first, row_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -98,23 +94,19 @@ class VerdictCounter:
         for result in results:
             self.rows[result.outcome] += 1
             self.by_level.setdefault(result.level or "unknown", Counter())[result.outcome] += 1
-            if result.reason:
-                self.reasons[reason_code(result.reason)] += 1
+            if result.reason is not None:
+                self.reasons[result.reason.code] += 1
             yield result
 
     def verdict(self, ledger: Ledger) -> Verdict:
         """Return the verdict, once all rows have passed by."""
-        prepare_views(ledger)
         instances: Counter[Outcome] = Counter()
         reasons: Counter[ReasonCode] = Counter()
-        # The code ends at the colon; grouping by it keeps a million different texts out of memory.
-        query = "SELECT rank, substr(reason, 1, instr(reason || ':', ':') - 1), count(*) FROM planned GROUP BY 1, 2"
-        for rank, code, count in ledger.select(query):
-            instances[SEVERITY[rank]] += count
-            if rank != DONE_RANK:
-                reasons[reason_code(code)] += count
-        problems = ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code")
-        config = ledger.meta("config") or {}
+        for outcome, code, count in instance_counts(ledger):
+            instances[outcome] += count
+            if outcome is not Outcome.DONE:
+                reasons[code or ReasonCode.INTERNAL_ERROR] += count
+        config = read_facts(ledger).config
         checks = str(config.get("verify", "none"))
         return Verdict(
             rows=_all_outcomes(self.rows),
@@ -122,7 +114,7 @@ class VerdictCounter:
             rows_by_level={level: _all_outcomes(counts) for level, counts in sorted(self.by_level.items())},
             row_reasons=most_frequent_first(self.reasons),
             instance_reasons=most_frequent_first(reasons),
-            source_problems=dict(problems),
+            source_problems=count_source_problems(ledger),
             review=review_counts(ledger, done=True),
             checks=checks,
             verified=_verified(ledger, checks),
@@ -138,14 +130,8 @@ def verdict(ledger: Ledger) -> Verdict:
     return counter.verdict(ledger)
 
 
-def not_compared(ledger: Ledger) -> int:
-    """Count the instances that are done and whose results were not compared with their sources in full."""
-    return int(ledger.scalar("SELECT count(*) FROM instance WHERE outcome = 'done' AND verified <> 'full'"))
-
-
 def _verified(ledger: Ledger, checks: str) -> int:
-    counts = ledger.select("SELECT verified, count(*) FROM planned WHERE rank = ? GROUP BY verified", (DONE_RANK,))
-    return sum(count for how, count in counts if how in _ENOUGH[checks])
+    return sum(count for how, count in verified_counts(ledger).items() if how in _ENOUGH[checks])
 
 
 def _all_outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.ledger.chunks import call_and_request
 from deidflow.tasks.orthanc.resources.marks import added_names, find_marked, mark_of
 from deidflow.tasks.steps.access.journal import run_nonce
 
@@ -38,9 +39,7 @@ def proven_results(run: Run, client: OrthancClient, results: Mapping[int, str]) 
     nonce = run_nonce(run.ledger)
     by_mark: dict[str | None, list[int]] = {}
     for number in results:
-        ((call, request),) = run.ledger.select(
-            "SELECT i.call, m.request FROM instance i JOIN manifest_row m ON m.line = i.line WHERE i.id = ?", (number,)
-        )
+        call, request = call_and_request(run.ledger, number)
         by_mark.setdefault(mark_of(nonce, call, run.requests.get(request)), []).append(number)
     found: set[int] = set()
     for mark, numbers in by_mark.items():

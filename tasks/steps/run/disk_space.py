@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from humanize import naturalsize
+
+from deidflow.tasks.core.ledger.chunks import bytes_to_do
+
 if TYPE_CHECKING:
     from deidflow.tasks.steps.run.run_folder import Run
 
 _FULL: Final = ("(ENOSPC)", "(EDQUOT)", "(SQLITE_FULL)")
-_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
-_STEP: Final = 1000
 
 
 def missing_space(run: Run, message: str) -> str:
@@ -30,25 +32,11 @@ def missing_space(run: Run, message: str) -> str:
     folder = run.config.destination.folder if run.config.destination else None
     if folder is None or not any(mark in message for mark in _FULL):
         return ""
-    needed = run.ledger.scalar("SELECT coalesce(sum(size), 0) FROM instance WHERE chunk IS NOT NULL AND outcome = ''")
+    needed = bytes_to_do(run.ledger)
     try:
         status = os.statvfs(folder)
     except OSError:
         return ""
     free = status.f_bavail * status.f_frsize
-    text = f"; {_size(free)} are free in {folder}, the results still to come need about {_size(needed)}"
-    return f"{text}: make room for {_size(needed - free)} more" if needed > free else text
-
-
-def _size(count: float) -> str:
-    """Return a number of bytes for people.
-
-    >>> _size(1_234_567)
-    '1.2 MB'
-    """
-    if count < _STEP:
-        return f"{count:.0f} bytes"
-    unit = 0
-    while count >= _STEP and unit < len(_UNITS) - 1:
-        count, unit = count / _STEP, unit + 1
-    return f"{count:.1f} {_UNITS[unit]}"
+    text = f"; {naturalsize(free)} are free in {folder}, the results still to come need about {naturalsize(needed)}"
+    return f"{text}: make room for {naturalsize(needed - free)} more" if needed > free else text
