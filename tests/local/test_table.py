@@ -193,6 +193,18 @@ def test_repeating_groups() -> None:
     assert ("ONE", False) == (after[0x60000022].value, 0x60020022 in after)
 
 
+def test_late_values_depend_on_what_a_series_shares() -> None:
+    """They are made of the source's own texts; an element that may differ within a series cannot be asked for."""
+    asked = [0x00100010]
+    scope = Scope({PATIENT_COMMENTS: Rule(Action.REPLACE, "")})
+    table = same_everywhere(scope, late_values=lambda text_of, _: {PATIENT_COMMENTS: text_of(asked[0])})
+
+    assert "Doe^Jane" == edited(instance(), table).PatientComments
+    asked[0] = STUDY_DATE
+    with pytest.raises(ValueError, match="StudyDate may differ within a series"):
+        edited(instance(StudyDate="20200101"), table)
+
+
 @pytest.mark.parametrize("action", Action)
 def test_rules_that_make_no_sense_are_refused(action: Action) -> None:
     """Dummies, cleaning and shifts need a function; where a value is not made, there can be none."""

@@ -29,7 +29,7 @@ from deidflow.tasks.local.editing.new_values import CharacterSets, changed_eleme
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 from deidflow.tasks.local.editing.spans import Output, parts_size
 from deidflow.tasks.local.editing.splice import sop_class_of
-from deidflow.tasks.local.editing.table import FIRST_REPEATING_GROUP, Scope
+from deidflow.tasks.local.editing.table import FIRST_REPEATING_GROUP, LATE_TAGS, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,6 +156,9 @@ class Editor:
 
     def _text_of(self, elements: list[Element], charset: CharacterSet, wanted: int) -> str:
         """Return the text of the first element of a tag at top level, "" where there is none."""
+        if wanted not in LATE_TAGS:
+            message = f"{describe_tag(wanted)} may differ within a series, so no late value can depend on it"
+            raise ValueError(message)
         for tag, vr, _, value, end, sequence in elements:
             if tag == wanted and sequence is None:
                 return charset.decode(self._source.read(value, end), is_person_name="PN" in (vr, dictionary_vr(tag)))

@@ -19,13 +19,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import (
     BURNED_IN_ANNOTATION,
-    PATIENT_ID,
-    PATIENT_NAME,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
-    STUDY_INSTANCE_UID,
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.local.dicom_file.elements import changed_tags
@@ -34,6 +31,7 @@ from deidflow.tasks.local.dicom_file.findings import Findings
 from deidflow.tasks.local.dicom_file.scanner import Scanner
 from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.splice import says_burned_in
+from deidflow.tasks.local.editing.table import LATE_TAGS
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.edits import Value
@@ -61,18 +59,9 @@ MAX_SERIES: Final = 16
 MAX_SHAPES: Final = 4
 """Different lists of elements within one series, such as a localizer among slices."""
 
-_IN_A_RUN: Final = frozenset(
-    {
-        BURNED_IN_ANNOTATION,
-        SPECIFIC_CHARACTER_SET,
-        SOP_CLASS_UID,
-        PATIENT_NAME,
-        PATIENT_ID,
-        STUDY_INSTANCE_UID,
-        SERIES_INSTANCE_UID,
-    }
-)
-"""What an instance is identified and decoded by; a series in which they differ is not one."""
+_IN_A_RUN: Final = LATE_TAGS | {BURNED_IN_ANNOTATION, SPECIFIC_CHARACTER_SET}
+"""What an instance is identified and decoded by, and what late values depend on; a series in which they differ is not
+one."""
 
 
 # What is done with a step of a remembered header; plain numbers, since the hot loop compares them.

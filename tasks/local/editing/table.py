@@ -5,7 +5,7 @@ the most special wins: one named by path or private creator (``PathNode``), by t
 by VR.
 
 Public names: ``Scope``, ``Table``, ``Tables``, ``RepeatingGroup``, ``FIRST_REPEATING_GROUP``, ``TextOf``,
-``LateValues``, ``Join``.
+``LateValues``, ``LATE_TAGS``, ``Join``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from deidflow.tasks.core.dicom.tags import (
+    PATIENT_ID,
+    PATIENT_NAME,
+    SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    STUDY_INSTANCE_UID,
+)
 from deidflow.tasks.core.request.edits import Value
 from deidflow.tasks.local.editing.private_blocks import with_plain_tags
 from deidflow.tasks.local.editing.references import Subject
@@ -33,9 +40,12 @@ TextOf = Callable[[int], str]
 LateValues = Callable[[TextOf, Subject], Mapping[int, Value]]
 """Gives values of the top level that depend on the instance.
 
-It is asked once for all instances of a series whose PatientName, PatientID, StudyInstanceUID, SeriesInstanceUID and
-SOPClassUID are equal (``shared_header``), so it may depend on these alone.
+It is asked once for all instances of a series in which ``LATE_TAGS`` are equal (``shared_header``), so it may depend on
+these alone: asking for others raises ``ValueError``.
 """
+
+LATE_TAGS: Final = frozenset({PATIENT_NAME, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_CLASS_UID})
+"""Elements of the top level on which late values may depend."""
 
 Join = Callable[[bytes, str], bytes]
 """Makes one value, padded, of the bytes that stand in the source and of the new text."""
