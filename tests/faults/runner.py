@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.conftest import start_prefect_server
-from tests.faults.command import CANCELLED, Verdict, again, cancel, untrue
+from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
 from tests.faults.injector import Injector, Profile, library
 from tests.faults.local import EDITED_SOURCE_CHANGES, SHAPES, SOURCE_CHANGES, Moment, Shape, draw, draw_stop
 from tests.faults.state import State, difference, difference_but_one, state_of
@@ -34,7 +34,6 @@ _MAX_RESUMES: Final = 6
 _SECOND_SIGNAL_S: Final = 0.3
 _KILLED: Final = -signal.SIGKILL
 _ENDED: Final = (0, 1)
-_UNKIND: Final = ("Traceback", "mistake in deidflow", "please report it")
 
 
 @dataclass
@@ -267,7 +266,7 @@ class Runner:
         said = done.err + done.out
         if verdict.moment.injury == "kill -9 Prefect server" and "Error logging to API" in said:
             said = ""  # Prefect's own, when its logs find no server
-        verdict.problems += [f"says {text!r}: {done.err[-3000:]}" for text in _UNKIND if text in said]
+        verdict.problems += [f"says {text!r}: {done.err[-3000:]}" for text in UNKIND if text in said]
         if done.code not in (_KILLED, 0, 1, 2, 3, 130) and not _too_early(verdict, done):
             verdict.problems.append(f"exit code {done.code}: {done.err[-600:]}")
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
-from tests.faults.command import CANCELLED, Verdict, again, cancel, untrue
+from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
 from tests.faults.local import STOPS
 from tests.jobs import COMMAND_S, Finished, Job, Running, files_of, read_csv
 from tests.orthanc_proxy import Answer, Cut, Hang, OrthancProxy, Reset, Run
@@ -43,7 +43,6 @@ _NOTICED_S: Final = 1.5
 _MAX_RESUMES: Final = 6
 _STOPS: Final = ("Ctrl-C", "SIGTERM", CANCELLED)
 _ENDED: Final = (0, 1)
-_UNKIND: Final = ("Traceback", "mistake in deidflow", "please report it")
 
 ENGINES: Final = ("engine orthanc", "local to orthanc", "orthanc to local")
 _WEIGHTS: Final = (4, 1, 1)
@@ -346,7 +345,7 @@ def _watch(process: Running, rule: Rule) -> float:
 
 def _note(verdict: Verdict, code: int, said: str) -> None:
     verdict.codes.append(code)
-    verdict.problems += [f"says {text!r}: {said[-600:]}" for text in _UNKIND if text in said]
+    verdict.problems += [f"says {text!r}: {said[-600:]}" for text in UNKIND if text in said]
     if code not in (-signal.SIGKILL, 0, 1, 2, 3, 130):
         verdict.problems.append(f"exit code {code}: {said[-600:]}")
 
