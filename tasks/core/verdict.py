@@ -1,6 +1,6 @@
 """The verdict on a run: how many rows and instances have which outcome, and why.
 
-Public names: ``Verdict``, ``VerdictCounter``, ``verdict``, ``not_compared``.
+Public names: ``Verdict``, ``DeletedSources``, ``VerdictCounter``, ``verdict``, ``not_compared``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,22 @@ _ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "no
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedSources:
+    """What became of the instances whose sources were to be deleted in the end.
+
+    Attributes:
+        deleted: How many have no file and no identical copy of it any more.
+        not_deleted: How many the system kept from being looked at or deleted; ``resume`` tries them again.
+        changed: How many stay, since something else stands in their place than what was read.
+
+    """
+
+    deleted: int = 0
+    not_deleted: int = 0
+    changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The result of a run in numbers; nothing in it identifies anybody.
 
@@ -39,6 +55,7 @@ class Verdict:
         checks: What the config asks for: ``full``, ``identifiers`` or ``none``.
         verified: How many of the instances that are done were found right by such a check, as they are now.
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
+        sources: What became of sources that were to be deleted, None where none were or that step has not begun.
 
     """
 
@@ -52,6 +69,7 @@ class Verdict:
     verified: int = 0
     ignores_damaged: bool = False
     review: Mapping[str, int] = field(default_factory=dict)
+    sources: DeletedSources | None = None
 
     @property
     def unverified(self) -> int:
@@ -64,9 +82,14 @@ class Verdict:
         return 0 if self.ignores_damaged else self.source_problems.get(ProblemCode.DAMAGED, 0)
 
     @property
+    def undeleted(self) -> int:
+        """How many instances' sources are still to be deleted, since that was not possible so far."""
+        return self.sources.not_deleted if self.sources else 0
+
+    @property
     def reconciled(self) -> bool:
-        """Whether every row and every instance is done and verified, and no damaged file might be one more."""
-        return not (self.unverified or self.damaged) and all(
+        """Whether all is done and verified, no damaged file might be one more, and what is to be deleted is gone."""
+        return not (self.unverified or self.damaged or self.undeleted) and all(
             count == 0
             for counts in (self.rows, self.instances)
             for outcome, count in counts.items()
@@ -110,6 +133,7 @@ class VerdictCounter:
         problems = ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code")
         config = ledger.meta("config") or {}
         checks = str(config.get("verify", "none"))
+        sources = ledger.meta("deleted_sources")
         return Verdict(
             rows=_all_outcomes(self.rows),
             instances=_all_outcomes(instances),
@@ -121,6 +145,7 @@ class VerdictCounter:
             checks=checks,
             verified=_verified(ledger, checks),
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
+            sources=DeletedSources(**sources) if sources else None,
         )
 
 

@@ -38,7 +38,7 @@ _MAX_TEMPORARY_BYTES: Final = 70
 _OWN_DESCRIPTORS: Final = "/proc/self/fd"
 """Where Linux gives each open folder of a process a short name, whatever its own is."""
 
-_PATIENCE_S: Final = 2.0
+_PATIENCE_S: Final = 1.5
 """For work that is under way when a pool is stopped; Ctrl-C is to take less than 5 s in all."""
 
 
@@ -161,11 +161,17 @@ def _shorten_temporary() -> None:
     Finalize(None, shutil.rmtree, args=(made,), kwargs={"ignore_errors": True}, exitpriority=-100)
 
 
-def stop_pool(pool: ProcessPoolExecutor) -> None:
-    """End a pool: what waits is dropped, what is under way gets a moment and is then killed, to be done again later."""
+def stop_pool(pool: ProcessPoolExecutor, patience_s: float = _PATIENCE_S) -> None:
+    """End a pool: what waits is dropped, what is under way gets a moment and is then killed, to be done again later.
+
+    Args:
+        pool: Of ``make_pool``.
+        patience_s: How long that moment is, in seconds.
+
+    """
     processes = list((pool._processes or {}).values())  # noqa: SLF001 (the pool itself only waits, without a limit)
     pool.shutdown(wait=False, cancel_futures=True)
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + patience_s
     running = [process.sentinel for process in processes]
     while running and time.monotonic() < end:
         for sentinel in wait(running, timeout=end - time.monotonic()):

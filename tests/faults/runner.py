@@ -22,14 +22,11 @@ from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untr
 from tests.faults.injector import Injector, Profile, library
 from tests.faults.local import EDITED_SOURCE_CHANGES, SHAPES, SOURCE_CHANGES, Moment, Shape, draw, draw_stop
 from tests.faults.state import State, difference, difference_but_one, state_of
-from tests.jobs import COMMAND_S, Finished, Job, Running
+from tests.jobs import COMMAND_S, Finished, Job, Running, stop_limit_s
 from tests.memory import IN_MEMORY
 from tests.zygote import Zygote
 
 RUN_ID: Final = "run"
-STOP_S: Final = 5.0
-"""What Ctrl-C may take; here twice as much, since two runs share the machine."""
-
 _MAX_RESUMES: Final = 6
 _SECOND_SIGNAL_S: Final = 0.3
 _KILLED: Final = -signal.SIGKILL
@@ -204,6 +201,7 @@ class Runner:
                     process.send_signal(signal.SIGINT)
             done = process.end()
             stopped_s = time.monotonic() - sent
+            limit_s = stop_limit_s()
             verdict.early = not done.err  # Python itself was still starting
             if harm is not None:
                 verdict.struck = injector.struck > 0
@@ -214,8 +212,8 @@ class Runner:
                 verdict.problems.append(f"exit code {done.code} after a signal: {done.err[-300:]}")
             if done.code == 130 and moment.signals == 1 and "interrupted" not in done.err:
                 verdict.problems.append(f"does not say how to go on: {done.err[-300:]}")
-            if stopped_s > 2 * STOP_S:
-                verdict.problems.append(f"took {stopped_s:.1f} s to stop")
+            if stopped_s > limit_s:
+                verdict.problems.append(f"took {stopped_s:.1f} s to stop, more than {limit_s:.1f} s")
         if verdict.struck and moment.injury == CANCELLED and done.code not in (130, calm.code):
             verdict.problems.append(f"exit code {done.code} when cancelled: {done.err[-300:]}")
         verdict.problems += untrue(job, _run_id(moment), done.code)
