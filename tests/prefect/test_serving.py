@@ -106,7 +106,7 @@ def test_serve_runs_twice_by_itself(scheduled: Job, strangers: bool) -> None:
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
 def test_serve_in_a_container(prefect_environment: dict[str, str]) -> None:
     """A user without a name or a home, a read-only root, one folder to write to: a scheduled run, then `verify`."""
-    with tempfile.TemporaryDirectory() as name:  # in no folder of pytest, which only its own user may enter
+    with tempfile.TemporaryDirectory() as name:
         job = Job(Path(name), prefect_environment)
         shutil.copytree(DEMO_DATA / "MR", job.source)
         job.write_config(name=f"contained-{os.getpid()}", schedule={"interval": 5})
@@ -217,10 +217,8 @@ def test_who_reaches_the_api_chooses_no_config(scheduled: Job) -> None:
 
     assert unknown["type"] in {"FAILED", "CRASHED"}
     assert [("FAILED", "Invalid")] * 2 == [(state["type"], state["name"]) for state in states]
-    assert all(
-        f"must be the name of a config that is served here: {scheduled.config['name']}" in state["message"]
-        for state in states
-    )
+    wanted = f"must be the name of a config that is served here: {scheduled.config['name']}"
+    assert all(wanted in state["message"] for state in states)
     assert not (scheduled.root / "taken").exists()
     assert not scheduled.destination.exists()
 
