@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.jobs import Job, files_of, instance_lines
+from tests.jobs import COMMAND_S, Job, files_of, instance_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
 
 
 def _wait_for_results(job: Job) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + COMMAND_S
     while time.monotonic() < deadline:
         if job.destination.exists() and len(list(job.destination.glob("*/*/*/*.dcm"))) >= 200:
             return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.jobs import files_of, instance_lines, read_csv, stop_limit_s
+from tests.jobs import COMMAND_S, files_of, instance_lines, read_csv, stop_limit_s
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def _start(job: Job, run_id: str) -> Running:
 
 
 def _wait_for_results(folder: Path, count: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + COMMAND_S
     while time.monotonic() < deadline:
         if folder.exists() and sum(1 for _ in folder.rglob("*.dcm")) >= count:
             return

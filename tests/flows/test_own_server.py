@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.jobs import KEY, stop_limit_s
+from tests.jobs import COMMAND_S, KEY, stop_limit_s
 
 if TYPE_CHECKING:
     from tests.jobs import Job, Running
@@ -31,7 +31,7 @@ def _alone(job: Job, run_id: str) -> Running:
 def _server_of(job: Job) -> Path:
     """Wait for the temporary server of a job; return its folder in /proc."""
     home = f"PREFECT_HOME={job.root / 'home'}".encode()
-    end = time.monotonic() + 60
+    end = time.monotonic() + COMMAND_S
     while time.monotonic() < end:
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -76,7 +76,7 @@ def test_ctrl_c_in_a_terminal(job: Job) -> None:
     job.write_manifest(job.inventory())
     process = _alone(job, "stopped")
     server = _server_of(job)
-    end = time.monotonic() + 90
+    end = time.monotonic() + COMMAND_S
     while sum(1 for _ in job.destination.rglob("*.dcm")) < 100:
         assert time.monotonic() < end
         time.sleep(0.02)
