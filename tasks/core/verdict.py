@@ -87,14 +87,30 @@ class Verdict:
         return self.sources.not_deleted if self.sources else 0
 
     @property
-    def reconciled(self) -> bool:
-        """Whether all is done and verified, no damaged file might be one more, and what is to be deleted is gone."""
-        return not (self.unverified or self.damaged or self.undeleted) and all(
+    def all_done(self) -> bool:
+        """Whether every row and every instance is done."""
+        return all(
             count == 0
             for counts in (self.rows, self.instances)
             for outcome, count in counts.items()
             if outcome is not Outcome.DONE
         )
+
+    @property
+    def shortcoming(self) -> str:
+        """What keeps the run from being reconciled, in a few words; the worst of several, "" when it is."""
+        if not self.all_done:
+            return "some rows are not done"
+        if self.unverified:
+            return "some results are not verified"
+        if self.undeleted:
+            return "some sources could not be deleted"
+        return "the source holds damaged files" if self.damaged else ""
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether all is done and verified, no damaged file might be one more, and what is to be deleted is gone."""
+        return not self.shortcoming
 
     @property
     def exit_code(self) -> int:

@@ -229,12 +229,15 @@ def test_sources_that_cannot_be_opened_for_now(tmp_path: Path, monkeypatch: pyte
         away.setattr(os, "open", _failing_open(b"copy", number))
         first = steps.delete()
     before = steps.report()
+    page = (steps.run.folder / "report.html").read_text("utf-8")
     second = steps.delete()
     after = steps.report()
 
     assert (DeletedSources(1, not_deleted=1), DeletedSources(2)) == (first, second)
-    assert (False, 1) == (before.reconciled, before.exit_code)
-    assert (True, 0) == (after.reconciled, after.exit_code)
+    assert (False, 1, "some sources could not be deleted") == (before.reconciled, before.exit_code, before.shortcoming)
+    assert "Every row is done, but not all sources could be deleted" in page
+    assert "Sources that could not be deleted: 1 instance. See to it" in page
+    assert (True, 0, "") == (after.reconciled, after.exit_code, after.shortcoming)
     assert [] == list(source.iterdir())
     assert steps.delete() is None
 
