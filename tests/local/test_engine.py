@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +24,8 @@ from deidflow.tasks.local import engine as engine_module
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.worker import Worker
 from tests.dicom_files import Element, instance
-from tests.local.deaths import POISON, edit_or_die
+from tests.jobs import stop_limit_s
+from tests.local.deaths import POISON, edit_for_an_hour, edit_or_die
 from tests.local.folders import contents, planned, settings_for, write_instances
 from tests.memory import IN_MEMORY
 
@@ -197,6 +199,21 @@ def test_stopping(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         engine.apply(Chunk("one", [Call(ANONYMIZE, rest)]), record, never)
     assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
     assert reference == contents(tmp_path / "results")
+
+
+def test_stopping_in_the_middle_of_a_long_batch(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that does not end is not waited for: the engine has let go of it in less than the run may take to stop."""
+    monkeypatch.setattr(engine_module, "edit_in_worker", edit_for_an_hour)
+    plan, given = planned(source, ANONYMIZE)
+    record = Recorder()
+    with LocalEngine(settings_for(source, tmp_path / "results", given), 2) as engine:
+        with pytest.raises(Interrupted):
+            engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, lambda: True)
+        interrupted_at = time.monotonic()
+    ended_s = time.monotonic() - interrupted_at
+
+    assert [] == record.results
+    assert ended_s < stop_limit_s() / 2  # the other half is for what was under way, and for the report
 
 
 def test_destination_that_is_gone(source: Path, tmp_path: Path) -> None:
