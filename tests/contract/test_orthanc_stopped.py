@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tests.contract.server import Server
     from tests.jobs import Job
 
-pytestmark = pytest.mark.timeout(240)
-
 COUNT: Final = 400
 
 

@@ -12,8 +12,6 @@ from tests.faults.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.timeout(170)
-
 INJURIES = (
     "kill -9 flow",
     "kill -9 flow, ledger or report",

@@ -16,8 +16,6 @@ from tests.jobs import COMMAND_S, KEY, stop_limit_s
 if TYPE_CHECKING:
     from tests.jobs import Job, Running
 
-pytestmark = pytest.mark.timeout(170)
-
 PASSWORD = "ZQXPASSWORD"
 GONE_S = 40.0
 
