@@ -40,7 +40,11 @@ def api(job: Job) -> Iterator[Api]:
 def served_job(job: Job) -> Job:
     """A job of 2,000 instances that a schedule would start tomorrow."""
     generate(job.source, COUNT, 16 << 10, shape=Shape(patients=20))
-    job.write_config(name=f"s{os.getpid()}-{time.monotonic_ns()}", schedule={"interval": 86400})
+    job.write_config(
+        name=f"s{os.getpid()}-{time.monotonic_ns()}",
+        schedule={"interval": 86400},
+        execution={"workers": 1},  # slow enough to be cancelled in the middle of any step
+    )
     job.write_manifest(job.inventory())
     return job
 
@@ -130,6 +134,15 @@ def test_a_run_of_the_command_is_cancelled(served_job: Job, api: Api) -> None:
     _assert_stopped(served_job, served_job.root / "runs" / "cancelled")
 
 
+def _pause_the_job(server: Server) -> None:
+    """Keep the job from coming to its end before the run is cancelled."""
+    (job,) = (one for one in server.get("jobs?expand") if one["Type"] == "ResourceModification")
+    server.post(f"jobs/{job['ID']}/pause", {})
+    while server.get(f"jobs/{job['ID']}")["State"] == "Running":
+        time.sleep(0.02)
+    assert "Paused" == server.get(f"jobs/{job['ID']}")["State"]
+
+
 @pytest.mark.skipif(not installed(), reason="NO ORTHANC: Debian: apt-get install orthanc")
 def test_a_served_run_on_an_orthanc_is_cancelled(job: Job, api: Api) -> None:
     """The job on the server ends with the run, what it made goes, and `resume` leaves every instance done once."""
@@ -150,6 +163,7 @@ def test_a_served_run_on_an_orthanc_is_cancelled(job: Job, api: Api) -> None:
         with serving(job, api) as deployment:
             run = api.start(deployment)
             server.wait_for(420)
+            _pause_the_job(server)
             api.cancel(run)
             assert "CANCELLED" == api.end_of(run)["type"]
             assert set() == {one["State"] for one in server.get("jobs?expand")} & {"Running", "Pending", "Paused"}
