@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tests.conftest import start_prefect_server
 from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
@@ -25,6 +25,9 @@ from tests.faults.state import State, difference, difference_but_one, state_of
 from tests.jobs import COMMAND_S, Finished, Job, Running, stop_limit_s
 from tests.memory import IN_MEMORY
 from tests.zygote import Zygote
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 RUN_ID: Final = "run"
 _MAX_RESUMES: Final = 6
@@ -135,7 +138,7 @@ class Runner:
         temporary = {"TMPDIR": str(root / "tmp"), "SQLITE_TMPDIR": str(root / "tmp")}
         return Job(root, self._environment | temporary, self._zygote)
 
-    def draw(self, seed: int, only: str = "") -> Moment:
+    def draw(self, seed: int, only: Collection[str] = ()) -> Moment:
         """Return the moment of a seed."""
         return draw(seed, self.profiles(), only)
 

@@ -28,7 +28,7 @@ from tests.orthanc_server import OrthancServer
 from tests.zygote import Zygote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from tests.orthanc_proxy import Fault, Request, Response, Rule
 
@@ -119,14 +119,15 @@ class OrthancRunner:
         self._zygote.__exit__()
         shutil.rmtree(self._root, ignore_errors=True)
 
-    def draw(self, seed: int, only: str = "") -> OrthancMoment:
+    def draw(self, seed: int, only: Collection[str] = ()) -> OrthancMoment:
         """Return the moment of a seed."""
         dice = random.Random(f"orthanc {seed}")  # noqa: S311 (chooses moments)
-        (injury,) = dice.choices(tuple(INJURIES), tuple(INJURIES.values()))
+        known = {name: weight for name, weight in INJURIES.items() if not only or name in only}
+        (injury,) = dice.choices(tuple(known), tuple(known.values()))
         (shape,) = dice.choices(ENGINES, _WEIGHTS)
         request = dice.randint(1, self.calm(shape).requests)
         times = dice.choice((1, 1, 2, 3)) if injury[0] in "45" or "cut" in injury or "reset" in injury else 1
-        return OrthancMoment(seed, shape, only or injury, request, before=dice.random() < 0.4, times=times)
+        return OrthancMoment(seed, shape, injury, request, before=dice.random() < 0.4, times=times)
 
     def draw_stop(self, seed: int) -> OrthancMoment:
         """Return a moment between the first edit and the last request; three in a row have all ``STOPS``."""
