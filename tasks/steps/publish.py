@@ -58,7 +58,9 @@ def is_complete(run: Run) -> bool:
 
 def begin_again(run: Run) -> None:
     """Forget how the last attempt ended."""
-    run.ledger.execute("DELETE FROM meta WHERE key IN ('ended', 'unusable', 'deletion_ended', ?)", (_COMPLETE,))
+    run.ledger.execute(
+        "DELETE FROM meta WHERE key IN ('ended', 'unusable', 'deletion_ended', 'deleted_sources', ?)", (_COMPLETE,)
+    )
 
 
 def note_seconds(run: Run, step: str, seconds: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import httpx
-import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import report_of, write
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.contract.server import Server
-
-pytestmark = pytest.mark.timeout(180)
 
 
 def test_both_engines_give_the_same_report(job: Job, server: Server) -> None:

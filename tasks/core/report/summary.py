@@ -6,11 +6,13 @@ Public names: ``summary``, ``provenance``.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.report.totals import DeletedSources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +47,7 @@ def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[
         "verified": {"checks": verdict.checks, "verified": verdict.verified, "not_verified": verdict.unverified},
         "review": {"total": sum(verdict.review.values()), **verdict.review},
         "source_problems": {"total": sum(verdict.source_problems.values()), **verdict.source_problems},
+        "sources": _sources(verdict),
         "possible_leftovers": len(ledger.meta("leftovers", {})),
         "chunks": ledger.scalar("SELECT count(*) FROM chunk"),
         "attempts": ledger.meta("attempts"),
@@ -87,6 +90,11 @@ def provenance(ledger: Ledger) -> dict[str, Any]:
         "ended": ledger.meta("ended"),
         "attempts": ledger.meta("attempts"),
     }
+
+
+def _sources(verdict: Verdict) -> dict[str, int]:
+    """Return what became of sources that were to be deleted; 0 of all where none were."""
+    return asdict(verdict.sources or DeletedSources())
 
 
 def _with_total(counts: Mapping[Outcome, int]) -> dict[str, int]:
