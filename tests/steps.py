@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.core.report.totals import DeletedSources, Verdict
 
 
 @dataclass
@@ -77,8 +77,8 @@ class Steps:
         with make_progress(quiet=True) as progress:
             return verify_results(self.run, progress, full=True, again=again)
 
-    def delete(self) -> int:
-        """Delete the sources; return how many instances' sources are gone."""
+    def delete(self) -> DeletedSources | None:
+        """Delete the sources; return what became of them."""
         with make_progress(quiet=True) as progress:
             return delete_sources(self.run, progress)
 

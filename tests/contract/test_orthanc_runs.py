@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import httpx
-import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import PATIENTLY_S, report_of, write
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.contract.server import Server
     from tests.orthanc_proxy import Request, Response
-
-pytestmark = pytest.mark.timeout(180)
 
 AT_ONCE: Final = 5
 
