@@ -152,10 +152,9 @@ def test_millions_of_elements_before_the_identifiers(tmp_path: Path) -> None:
     names = [os.fsencode(kind) for kind in BOMBS]
 
     start = time.process_time()
-    for with_attributes in (False, True):
-        found = read_index_entries(os.fsencode(tmp_path), names, with_attributes=with_attributes)
-        assert [SourceProblem(name, ProblemCode.DAMAGED) for name in names] == found
-    assert time.process_time() - start < 2 * SLOWEST_S
+    found = read_index_entries(os.fsencode(tmp_path), names, with_attributes=True)
+    assert time.process_time() - start < SLOWEST_S
+    assert [SourceProblem(name, ProblemCode.DAMAGED) for name in names] == found
 
 
 @pytest.mark.parametrize("size", [1, 16])
