@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import report_of, write
-from tests.dicom_files import Element, instance
+from tests.dicom_files import Element, Item, elements, instance
 from tests.jobs import DEMO_DATA, Job, read_csv
 from tests.orthanc_server import OrthancServer
 
@@ -103,10 +103,10 @@ def test_a_patient_of_each_own_and_nothing_left(job: Job, server: Server, tmp_pa
 def test_what_a_person_should_look_at(job: Job, server: Server) -> None:
     """Captures and emptied documents by their class, on every version; what an image says itself is not asked for."""
     job.source.mkdir()
-    pdf = Element(0x00420011, "OB", b"%PDF")
+    content = Element(0x0040A730, "SQ", (Item(tuple(elements({"TextValue": "no finding"}))),))
     made = {
         "1.2.3.1.1.1": instance(SOPClassUID="1.2.840.10008.5.1.4.1.1.7"),
-        "1.2.3.1.1.2": instance(pdf, SOPClassUID="1.2.840.10008.5.1.4.1.1.104.1", SOPInstanceUID="1.2.3.1.1.2"),
+        "1.2.3.1.1.2": instance(content, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", SOPInstanceUID="1.2.3.1.1.2"),
         "1.2.3.1.1.3": instance(SOPInstanceUID="1.2.3.1.1.3", BurnedInAnnotation="YES"),
     }
     for name, data in made.items():
