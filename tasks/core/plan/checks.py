@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
-from deidflow.tasks.core.dicom.persons import differing
-from deidflow.tasks.core.dicom.tags import PATIENT_ID, Path, describe_tag
+from deidflow.tasks.core.dicom.persons import Person, differing
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -149,24 +149,35 @@ def _is_of_patient(path: Path) -> bool:
 
 
 def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
-    """Find rows to anonymize whose Replace gives a patient the original PatientID; needs the targets of all instances.
+    """Find rows to anonymize whose Replace gives a patient the original PatientID or PatientName.
 
-    Who wants that says so with Keep.
+    Who wants that says so with Keep. The name is known of files only.
     """
-    path = Path((), PATIENT_ID)
     rows = ledger.select(
-        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series JOIN target t"
-        " ON t.id = i.target JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.patient_id <> ''"
-        " AND t.patient_id = s.patient_id ORDER BY i.line",
+        "SELECT DISTINCT i.line, m.request, s.patient_id, s.person FROM instance i JOIN series s ON s.id = i.series"
+        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.line",
         (Operation.ANONYMIZE,),
     )
-    for line, number in rows:
-        if path in requests.get(number).edits.replace:
-            text = (
-                f"the new {describe_tag(PATIENT_ID)} is the patient's original one, so nothing is de-identified; give "
-                f"another, or write Keep: [{describe_tag(PATIENT_ID)}] with Force: true when it is to stay"
-            )
-            yield Finding((line,), describe_tag(PATIENT_ID), text)
+    given_back = {
+        (line, tag): None
+        for line, number, patient_id, person in rows
+        for tag, original in ((PATIENT_ID, patient_id), (PATIENT_NAME, Person.from_text(person).name))
+        if _is_given_back(tag, original, requests.get(number).edits.replace.get(Path((), tag)))
+    }
+    for line, tag in given_back:
+        keyword = describe_tag(tag)
+        text = (
+            f"the new {keyword} is the patient's original one, so nothing is de-identified; give another, or write "
+            f"Keep: [{keyword}] with Force: true when it is to stay"
+        )
+        yield Finding((line,), keyword, text)
+
+
+def _is_given_back(tag: int, original: str, new: object) -> bool:
+    """Whether a value is the original one, but for padding, and for empty components at the end of a name."""
+    padding = " \0^=" if tag == PATIENT_NAME else " \0"
+    bare = original.rstrip(padding)
+    return bool(bare) and isinstance(new, str) and new.rstrip(padding) == bare
 
 
 def check_persons(ledger: Ledger) -> Iterator[Finding]:
