@@ -1,7 +1,7 @@
 """The elements of a dataset as a scan finds them: where they stand, not what they hold.
 
-Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``ScanError``, ``changed_tags``, ``shifted``,
-``end_of_fragments``, ``is_padding``.
+Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``ScanError``, ``TooManyElementsError``, ``changed_tags``,
+``shifted``, ``end_of_fragments``, ``is_padding``.
 """
 
 from __future__ import annotations
@@ -37,6 +37,14 @@ class ScanError(InstanceFailed):
         super().__init__(code, f"{text} at byte {offset}")
 
 
+class TooManyElementsError(ScanError):
+    """The file has more elements than are held in memory, in whatever encoding it is read."""
+
+    def __init__(self, offset: int) -> None:
+        """Take the byte where reading stopped."""
+        super().__init__("more elements than a real object of this size has", offset)
+
+
 def changed_tags(old: list[Element], old_body: bytes, new: list[Element], new_body: bytes) -> set[int]:
     """Return the tags whose bytes differ between two datasets with the same list of tags."""
     return {
@@ -67,7 +75,7 @@ def is_padding(tail: bytes) -> bool:
 
 
 def end_of_fragments(
-    position: int, encoding: Encoding, base: int, file_end: int, header: Callable[[int], bytes]
+    position: int, encoding: Encoding, base: int, file_end: int, header: Callable[[int], bytes], most: int
 ) -> int:
     """Step over the fragments of an encapsulated value (PS3.5 A.4); return where its delimiter ends.
 
@@ -77,13 +85,14 @@ def end_of_fragments(
         base: What positions are relative to, in the file.
         file_end: Length of the file.
         header: Reads eight bytes at a position.
+        most: How many fragments there may be.
 
     Raises:
         ScanError: They do not end as they should.
 
     """
     unpack = encoding.tag_length.unpack
-    while True:
+    for _ in range(most + 1):
         data = header(position)
         if len(data) < 8:  # noqa: PLR2004 (an item header)
             text = "encapsulated data without its delimiter"
@@ -100,3 +109,4 @@ def end_of_fragments(
         if base + position > file_end:
             text = "the file ends inside a fragment"
             raise ScanError(text, base + position)
+    raise TooManyElementsError(base + position)

@@ -7,7 +7,7 @@ reason and the offset. What DCMTK reads although the standard has it otherwise i
 Source: DICOM PS3.5 section 7 (edition 2026c): 7.1.2 and 7.1.3 element structures, 7.5 sequences, A.4 encapsulation,
 6.2.2 note 2 (sequences sent as UN are implicit VR little endian).
 
-Public names: ``Scanner``, ``MAX_DEPTH``, ``MAX_ELEMENTS``.
+Public names: ``Scanner``, ``MAX_DEPTH``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import PIXEL_DATA, describe_tag, dictionary_vr
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.dicom_file.elements import ScanError, end_of_fragments, is_padding, shifted
+from deidflow.tasks.local.dicom_file.elements import (
+    ScanError,
+    TooManyElementsError,
+    end_of_fragments,
+    is_padding,
+    shifted,
+)
 from deidflow.tasks.local.dicom_file.encoding import (
     DELIMITER_GROUP,
     EXPLICIT_LITTLE,
@@ -30,14 +36,10 @@ from deidflow.tasks.local.dicom_file.encoding import (
     UNDEFINED,
     Encoding,
 )
-from deidflow.tasks.local.dicom_file.findings import Findings, Irregularity, Reading
+from deidflow.tasks.local.dicom_file.findings import MAX_ELEMENTS, MAX_IN_ONE_DATASET, Findings, Irregularity, Reading
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Item, Read
-
-MAX_ELEMENTS: Final = 1 << 20
-"""Elements and items of one file: each takes a few hundred bytes of memory, and as few as eight of the file, or none
-where it is deflated. Objects of ten thousand frames have fewer."""
 
 MAX_DEPTH: Final = 64
 """Sequences within sequences; real objects stay below 20, and pydicom and DCMTK overflow the stack soon after."""
@@ -204,14 +206,15 @@ class Scanner:
             if position >= limit:
                 counted, limit = self._account(elements, counted, position, end)
         if position < end:
-            raise self._error(f"more than {MAX_ELEMENTS} elements", position)
+            raise TooManyElementsError(self.base + position)
         self._account(elements, counted, position, end)
         return position, False
 
     def _account(self, elements: list[Element], counted: int, position: int, end: int) -> tuple[int, int]:
         """Count the elements behind the first ``counted`` ones; return their number, and how far there is room."""
         self.findings.count += len(elements) - counted
-        return len(elements), min(end, position + _SMALLEST_ELEMENT * (MAX_ELEMENTS - self.findings.count))
+        room = min(self.findings.limit - self.findings.count, MAX_IN_ONE_DATASET - len(elements))
+        return len(elements), min(end, position + _SMALLEST_ELEMENT * room)
 
     def _may_be_items(self, tag: int, value: int) -> bool:
         data = self.data
@@ -308,7 +311,7 @@ class Scanner:
             try:
                 items, stop = self._items(value, end if undefined else stop, inner, depth, delimited=undefined)
             except ScanError as error:
-                if error.code is not ReasonCode.DAMAGED:
+                if error.code is not ReasonCode.DAMAGED or isinstance(error, TooManyElementsError):
                     raise
                 fault = fault or error
                 findings.restore(before)
@@ -345,8 +348,8 @@ class Scanner:
                 raise self._error("something else than an item in a sequence", position)
             elements: list[Element] = []
             self.findings.count += 1
-            if self.findings.count > MAX_ELEMENTS:
-                raise self._error(f"more than {MAX_ELEMENTS} elements", position)
+            if self.findings.count > self.findings.limit:
+                raise TooManyElementsError(self.base + position)
             if length == UNDEFINED:
                 stop = self._elements(elements, content, end, encoding, depth + 1, delimited=True)
                 item_end = stop + 8
@@ -377,7 +380,9 @@ class Scanner:
                 return self.data[start : start + 8]
             return self.read(self.base + start, self.base + start + 8)
 
-        return end_of_fragments(position, encoding, self.base, self.file_end, header)
+        limit = self.findings.limit
+        most = limit if limit < MAX_ELEMENTS else self.file_end  # only what is inflated has more than its file holds
+        return end_of_fragments(position, encoding, self.base, self.file_end, header, most)
 
     def _delimiter(self, tag: int, position: int, depth: int) -> tuple[int, bool]:
         if not depth and self._only_padding_from(position):

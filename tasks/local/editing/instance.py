@@ -305,7 +305,7 @@ class Editor:
         elif action is Action.MAP_ORIGINAL_UIDS:
             new = self._subject.references.map_originals(raw)
         elif action is Action.MAP_PATIENT_ID:
-            original = (self._old_charset or charset).decode_patient_id(raw).rstrip(" ")
+            original = (self._old_charset or charset).decode_patient_id(raw)
             new = encode_value(tag, vr, self._subject.map_patient_id(original), charset, encoding)
         else:
             name = self._subject.patient_name
