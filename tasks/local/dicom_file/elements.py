@@ -1,6 +1,7 @@
 """The elements of a dataset as a scan finds them: where they stand, not what they hold.
 
-Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``ScanError``, ``TooManyElementsError``, ``changed_tags``,
+Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``MAX_DEPTH``, ``ScanError``, ``OutOfWindow``,
+``TooManyElementsError``, ``changed_tags``,
 ``shifted``, ``end_of_fragments``, ``is_padding``.
 """
 
@@ -27,6 +28,14 @@ Element = tuple[int, str, int, int, int, "Sequence | None"]
 
 Read = Callable[[int, int], bytes]
 """Reads bytes of a file by start and end; fewer behind its end."""
+
+
+MAX_DEPTH: Final = 64
+"""Sequences within sequences; real objects stay below 20, and pydicom and DCMTK overflow the stack soon after."""
+
+
+class OutOfWindow(Exception):  # noqa: N818 (no error: it goes on with more bytes)
+    """An element goes on behind the bytes at hand."""
 
 
 class ScanError(InstanceFailed):
