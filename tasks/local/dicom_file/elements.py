@@ -1,8 +1,7 @@
 """The elements of a dataset as a scan finds them: where they stand, not what they hold.
 
 Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``MAX_DEPTH``, ``ScanError``, ``OutOfWindow``,
-``TooManyElementsError``, ``changed_tags``,
-``shifted``, ``end_of_fragments``, ``is_padding``.
+``TooManyElementsError``, ``changed_tags``, ``shifted``, ``end_of_fragments``, ``is_padding``.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ MAX_DEPTH: Final = 64
 """Sequences within sequences; real objects stay below 20, and pydicom and DCMTK overflow the stack soon after."""
 
 
-class OutOfWindow(Exception):  # noqa: N818 (no error: it goes on with more bytes)
+class OutOfWindow(Exception):
     """An element goes on behind the bytes at hand."""
 
 
