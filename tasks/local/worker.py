@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import PATIENT_NAME, Path
 from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
-from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
+from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, bare, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
@@ -210,7 +210,7 @@ class Worker:
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file became shorter while it was read") from None
         except OSError as error:
             message = f"the destination cannot be written: {os_error_text(error)}"
-            raise Unusable(message) from None
+            raise Unusable(message, error) from None
 
 
 def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compiled) -> Assembly:
@@ -312,7 +312,5 @@ def edit_safely(
     """Run ``Worker.edit``; errors are returned, since a raised one would carry its own traceback to the parent."""
     try:
         return worker.edit(work)
-    except TransientError as error:
-        return TransientError(str(error))
-    except Unusable as error:
-        return Unusable(str(error))
+    except (TransientError, Unusable) as error:
+        return bare(error)

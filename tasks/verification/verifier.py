@@ -24,7 +24,7 @@ from deidflow.tasks.core.dicom.tags import (
     describe_tag,
 )
 from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
-from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, os_error_text
+from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare, os_error_text
 from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.ledger.uid_map import UidMap
@@ -393,7 +393,5 @@ def verify_in_worker(
     assert _verifier is not None  # noqa: S101 (start_verifier ran before)
     try:
         return _verifier.verify(work)
-    except TransientError as error:
-        return TransientError(str(error))
-    except Unusable as error:
-        return Unusable(str(error))
+    except (TransientError, Unusable) as error:
+        return bare(error)

@@ -101,7 +101,7 @@ class _Pool(ProcessPoolExecutor):
 
 def _no_processes(error: OSError) -> Unusable:
     needs = "they need memory, a folder for temporary files (TMPDIR), and a /dev/shm that can be written"
-    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}")
+    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}", error)
 
 
 def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:

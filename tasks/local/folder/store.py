@@ -139,7 +139,7 @@ class FolderStore:
             self._flush()
         except OSError as error:
             message = f"the destination cannot be written: {os_error_text(error)}"
-            raise Unusable(message) from None
+            raise Unusable(message, error) from None
         return verdicts
 
     def _flush(self) -> None:

@@ -67,7 +67,7 @@ def open_engine(run: Run) -> Iterator[Engine]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"the destination {folder} cannot be made: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     with locked_destination(run.config):
         _clear(folder)
         try:
@@ -82,7 +82,7 @@ def _clear(folder: Path) -> None:
         clear_partial_results(str(folder))
     except OSError as error:
         message = f"the destination {folder} cannot be written: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
 
 
 @contextlib.contextmanager
