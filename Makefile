@@ -20,8 +20,6 @@ LOCK_ARGS   ?=
 # Where newer Orthancs live: named, or put each into a folder of its own on the first use (Debian, as root).
 ROOTS = DEIDFLOW_TEST_ORTHANC_ROOTS="$${DEIDFLOW_TEST_ORTHANC_ROOTS:-$$(tests/tools/install_orthanc.sh $(SUITES))}"
 SUITES ?= trixie sid
-# The comparison leaves 1.13.0 out: there a permissive job never ends that meets what it cannot convert (docs/orthanc.md).
-test-parity: SUITES = trixie
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 

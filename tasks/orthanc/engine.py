@@ -22,7 +22,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
 from deidflow.tasks.orthanc.hardening import hardened_body
 from deidflow.tasks.orthanc.jobs.failure_probe import probe
-from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, submit, wait
+from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, submit, wait
 from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_copies
 from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S, Settlement
 from deidflow.tasks.orthanc.jobs.transcoded import not_converted
@@ -32,6 +32,7 @@ from deidflow.tasks.orthanc.resources.marks import marked_body
 from deidflow.tasks.orthanc.resources.resources import still_there
 from deidflow.tasks.orthanc.resources.results import map_outputs
 from deidflow.tasks.orthanc.resources.taken_places import taken_places
+from deidflow.tasks.orthanc.resources.torn_patients import torn_patients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -59,6 +60,10 @@ _BACK_S: Final = 15.0
 _PAUSE_S: Final = 0.5
 
 _TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
+_TORN_PATIENT: Final = (
+    "other studies of the patient on the server say otherwise who it is; "
+    "edit the patient as a whole, or give all of the patient's attributes as they are there in Replace"
+)
 _NOT_CONVERTED: Final = "the Orthanc could not convert it and kept the transfer syntax of the original"
 _GONE: Final = "the Orthanc does not hold the instance any more"
 
@@ -148,7 +153,7 @@ class OrthancEngine:
         job = self._settlement.settle(call)
         if job is None:
             call = self._reduced(call, still_there(self._client, _ids(call)), record)
-            call = self._without_taken(call, record)
+            call = self._without_torn(self._without_taken(call, record), record)
         else:
             call = self._reduced(call, memory.sent, record)
         if not call.instances:
@@ -178,6 +183,20 @@ class OrthancEngine:
         record([InstanceResult(one.id, *conflict) for one in call.instances if one.orthanc_id in taken])
         return call._replace(instances=[one for one in call.instances if one.orthanc_id not in taken])
 
+    def _without_torn(self, call: Call, record: Record) -> Call:
+        """Fail the instances whose results would contradict other studies of their patient."""
+        if not self._is_sent_as_patient(call):
+            return call
+        torn = torn_patients(self._client, call)
+        conflict = (Outcome.FAILED, ReasonCode.DESTINATION_CONFLICT, _TORN_PATIENT)
+        record([InstanceResult(one.id, *conflict) for one in call.instances if one.orthanc_id in torn])
+        return call._replace(instances=[one for one in call.instances if one.orthanc_id not in torn])
+
+    def _is_sent_as_patient(self, call: Call) -> bool:
+        """Whether a modification of studies goes out at level Patient, where the server checks nothing (1.11.3 on)."""
+        is_study = call.request.operation is Operation.MODIFY and call.request.level() is Level.STUDY
+        return self._server.checks_patients and is_study
+
     def _without_irreplaceable(self, call: Call, record: Record) -> Call:
         """Keep results whose originals are gone, and which could not be made again, with all of their patients."""
         known = self._journal.outputs(call.number)
@@ -203,7 +222,7 @@ class OrthancEngine:
 
     def _body(self, call: Call) -> dict[str, Any]:
         body = hardened_body(call.request) if self._settings.hardening else call.request.body()
-        if self._server.checks_patients and call.request.level() is Level.STUDY:
+        if self._is_sent_as_patient(call):
             # Regenerates the same identifiers, and takes instances whatever else their patient has (1.11.3 on).
             body["Level"] = "Patient"
         return marked_body(body, call.request, self._settlement.mark(call), self._server.text)
@@ -219,11 +238,11 @@ class OrthancEngine:
         try:
             data = self._settlement.user_data(call)
             job_id = submit(self._client, call.request.operation, self._body(call), ids, user_data=data)
-        except BadRequest as error:
+        except (BadRequest, NotFound) as error:
             self._journal.forget(call.number)
-            return error
-        except NotFound:
-            self._journal.forget(call.number)
+            # 1.13.0 answers 400 to instances that it does not hold, older ones 404: so see whether they are there.
+            if isinstance(error, BadRequest) and still_there(self._client, ids) >= set(ids):
+                return error
             raise TransientError("an instance left the Orthanc while the call was sent") from None
         self._journal.sent(call.number, job_id)
         expected_s = self._seconds_per_instance * len(ids) * _PACE_MARGIN
@@ -235,6 +254,8 @@ class OrthancEngine:
             raise
         except NotFound:
             return self._settled(call, "the Orthanc has forgotten the job")
+        if job.state is JobState.RUNNING:
+            return end_last_step(self._client, job, CANCEL_S)
         if job.state is not JobState.SUCCESS:
             self._settlement.settle(call)
             raise job.failure or JobFailed(job.error_code)

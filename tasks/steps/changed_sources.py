@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.ledger.results import note_gone, withdraw
 from deidflow.tasks.core.ledger.source_records import failed_sources, take_as_it_is
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.local.folder.index import read_index_entries
-from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.steps.access.engines import destination_folder, results_place
 from deidflow.tasks.steps.findings import remove_result
 

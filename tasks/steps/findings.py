@@ -9,12 +9,12 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.files.beneath import open_folder
 from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_wrong
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.orthanc.resources.results import delete_instances
 from deidflow.tasks.steps.access.engines import destination_folder, results_place
 from deidflow.tasks.steps.access.own_results import proven_results
@@ -22,10 +22,9 @@ from deidflow.tasks.steps.access.own_results import proven_results
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deidflow.tasks.core.engine.protocol import InstanceResult
+    from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
     from deidflow.tasks.steps.access.places import Places
     from deidflow.tasks.steps.run.run_folder import Run
-    from deidflow.tasks.verification.verifier import Expected
 
 _WRITTEN_AT_ONCE: Final = 2000
 """Each time the ledger is written the disk is waited for."""

@@ -5,7 +5,6 @@ Public names: ``Sample``, ``sample_differences``.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.errors import InstanceFailed, os_error_text
@@ -15,8 +14,8 @@ from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.plan.planner import chunk_of, given_identifiers, original_uids
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import Difference, differences
-from deidflow.tasks.local.worker import Worker, WorkerSettings, edit_source
-from deidflow.tasks.steps.access.engines import place_of
+from deidflow.tasks.local.worker import Compiler, edit_source
+from deidflow.tasks.steps.access.engines import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.steps.access.exchange import OrthancPlace
 
 
 class Sample(NamedTuple):
@@ -69,28 +67,20 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
         show_values: Whether lines show values.
 
     """
-    folder = os.fsencode(str(config.source.folder or ""))
+    source = source_of(config)
     given, originals = given_identifiers(ledger), original_uids(ledger)
-    settings = WorkerSettings(folder, "", False, key, config.scope, config.hardening, given, originals)
-    worker = Worker(settings)
-    place = place_of(config, config.source.orthanc)
+    compiler = Compiler(key, config.scope, given, originals, hardening=config.hardening)
     for line, request, instance in _spread(ledger, count):
-        compiled = worker.compile(request)
+        compiled = compiler.compile(request)
         try:
-            with _open(folder, place, instance) as source:
-                result = edit_source(source, instance, compiled).to_bytes()
-                yield Sample(line, differences(source, result, compiled.rules), "", show_values)
+            with SourceFile.of_original(source.open(instance)) as original:
+                result = edit_source(original, instance, compiled).to_bytes()
+                yield Sample(line, differences(original, result, compiled.rules), "", show_values)
         except InstanceFailed as problem:
             yield Sample(line, [], f"will fail: {reason_text(problem.code, str(problem))}", show_values)
         except OSError as error:
             text = reason_text(ReasonCode.SOURCE_UNREADABLE, os_error_text(error))
             yield Sample(line, [], f"will fail: {text}", show_values)
-
-
-def _open(folder: bytes, place: OrthancPlace | None, instance: PlannedInstance) -> SourceFile:
-    if place is not None:
-        return SourceFile.of_bytes(place.read(instance.orthanc_id))
-    return SourceFile.open(os.path.join(folder, instance.path))  # noqa: PTH118 (bytes)
 
 
 def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:

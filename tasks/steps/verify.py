@@ -11,9 +11,9 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from deidflow.tasks.core.engine.protocol import InstanceResult
+from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.core.ledger.manifest_rows import count_rows
 from deidflow.tasks.core.ledger.results import (
@@ -30,19 +30,20 @@ from deidflow.tasks.core.processes.pool import make_pool, stop_pool, worker_died
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.local.presence import presence_in_worker, start_presence
 from deidflow.tasks.orthanc.resources.resources import still_there
 from deidflow.tasks.steps.access.engines import destination_folder, place_of, results_place
 from deidflow.tasks.steps.access.places import Places
 from deidflow.tasks.steps.findings import Findings
-from deidflow.tasks.verification.verifier import Expected, VerifierSettings, start_verifier, verify_in_worker
+from deidflow.tasks.verification.verifier import VerifierSettings, start_verifier, verify_in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from deidflow.tasks.core.errors import TransientError, Unusable
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.steps.access.exchange import OrthancPlace
+    from deidflow.tasks.orthanc.store import OrthancPlace
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
@@ -93,42 +94,63 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
     try:
         if remote is not None and not full:
             _verify_presence(run, remote, wanted, findings, progress)
+        elif not full:
+            check = _Check(presence_in_worker, start_presence, str(destination_folder(run.config)))
+            _verify_in_pools(run, check, _work(run, wanted, _QUICK_BATCH), findings, progress)
         else:
-            _verify_content(run, wanted, findings, progress, full=full)
+            _verify_content(run, wanted, findings, progress)
     finally:
         findings.write()
     progress.finish()
     return findings.failed
 
 
-def _verify_content(run: Run, wanted: ToVerify, findings: Findings, progress: Progress, *, full: bool) -> None:
-    """Read results back in processes of their own."""
+class _Check(NamedTuple):
+    """What is done in processes of their own.
+
+    Attributes:
+        verify: Looks at a batch; an error of the project's is returned.
+        start: Prepares a process.
+        settings: Of ``start``.
+
+    """
+
+    verify: Callable[[Work], list[InstanceResult] | TransientError | Unusable]
+    start: Callable[[Any], None]
+    settings: Any
+
+
+def _verify_content(run: Run, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
+    """Read results back."""
     remote = results_place(run.config)
-    with _uid_map(run, full=full) as uid_map:
+    with _uid_map(run) as uid_map:
         settings = VerifierSettings(
             source=os.fsencode(str(run.config.source.folder or "")),
             destination="" if remote is not None else str(destination_folder(run.config)),
-            full=full,
             hardening=run.config.hardening,
             given_values=run.config.engine == "orthanc",
             uid_map=uid_map,
             remote_source=place_of(run.config, run.config.source.orthanc),
             remote_results=remote,
         )
-        works = _work(run, wanted, _BATCH if full else _QUICK_BATCH)
-        for _ in range(_MAX_POOLS):
-            lost: list[Work] = []
-            _verify_in_pool(run, settings, works, lost, findings, progress)
-            if not lost:
-                break
-            works = chain(lost, works)
-        else:
-            raise worker_died()
+        check = _Check(verify_in_worker, start_verifier, settings)
+        _verify_in_pools(run, check, _work(run, wanted, _BATCH), findings, progress)
+
+
+def _verify_in_pools(run: Run, check: _Check, works: Iterator[Work], findings: Findings, progress: Progress) -> None:
+    """Verify in processes of their own; what one that dies leaves is done again in others."""
+    for _ in range(_MAX_POOLS):
+        lost: list[Work] = []
+        _verify_in_pool(run, check, works, lost, findings, progress)
+        if not lost:
+            return
+        works = chain(lost, works)
+    raise worker_died()
 
 
 def _verify_in_pool(
     run: Run,
-    settings: VerifierSettings,
+    check: _Check,
     works: Iterator[Work],
     lost: list[Work],
     findings: Findings,
@@ -137,12 +159,12 @@ def _verify_in_pool(
     """Verify until all is done or a process dies; what is then not done is added to ``lost``."""
     workers = run.config.execution.workers
     waiting: dict[Future[list[InstanceResult] | TransientError | Unusable], Work] = {}
-    pool = make_pool(workers, start_verifier, settings)
+    pool = make_pool(workers, check.start, check.settings)
     try:
         for work in chain(works, [None]):
             if work is not None:
                 lost.append(work)
-                waiting[pool.submit(verify_in_worker, work)] = lost.pop()
+                waiting[pool.submit(check.verify, work)] = lost.pop()
             while len(waiting) >= (workers * _BATCHES_AHEAD_PER_WORKER if work is not None else 1):
                 if run.stop.is_set():
                     raise Interrupted("the run was stopped")
@@ -193,9 +215,9 @@ def _work(run: Run, wanted: ToVerify, size: int) -> Iterator[Work]:
 
 
 @contextlib.contextmanager
-def _uid_map(run: Run, *, full: bool) -> Iterator[str]:
+def _uid_map(run: Run) -> Iterator[str]:
     """Write original and new UIDs of anonymized instances to a file that the verifying processes read."""
-    if not full or not count_rows(run.ledger, Operation.ANONYMIZE):
+    if not count_rows(run.ledger, Operation.ANONYMIZE):
         yield ""
         return
     path = run.folder / _MAP_FILE

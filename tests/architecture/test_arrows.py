@@ -30,7 +30,7 @@ ARROWS: Final = {
     },
     "deidflow.tasks.orthanc": {"deidflow.tasks.orthanc", "deidflow.tasks.core"},
     "deidflow.tasks.local": {"deidflow.tasks.local", "deidflow.tasks.core"},
-    "deidflow.tasks.verification": {"deidflow.tasks.verification", "deidflow.tasks.local", "deidflow.tasks.core"},
+    "deidflow.tasks.verification": {"deidflow.tasks.verification", "deidflow.tasks.core"},
     "deidflow.tasks.core": {"deidflow.tasks.core"},
 }
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {

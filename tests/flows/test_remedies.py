@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
-from deidflow.tasks.local.folder.store import relative_path
 from tests.dicom_files import Element, instance
 from tests.steps import Steps
 

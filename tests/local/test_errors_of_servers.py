@@ -17,7 +17,7 @@ from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.dask_cluster import edit_on_cluster
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.orthanc.connection.errors import ServerError
-from deidflow.tasks.steps.access.exchange import OrthancPlace
+from deidflow.tasks.orthanc.store import OrthancPlace, OrthancSource
 from tests.local.folders import planned, settings_for, write_instances
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_retry_after_reaches_the_flow(tmp_path: Path, busy: OrthancPlace) -> Non
     """From a worker process, and from a worker of a cluster."""
     write_instances(tmp_path / "source", 1)
     plan, given = planned(tmp_path / "source", MODIFY)
-    settings = replace(settings_for(tmp_path / "source", tmp_path / "results", given), remote_source=busy)
+    settings = replace(settings_for(tmp_path / "source", tmp_path / "results", given), source=OrthancSource(busy))
 
     with LocalEngine(settings, 1) as engine, pytest.raises(TransientError) as caught:
         engine.apply(Chunk("c0001", [Call(MODIFY, plan)]), lambda _: None, lambda: False)

@@ -13,7 +13,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
 from deidflow.tasks.orthanc.jobs.failure_probe import probe
-from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, read_job, submit, wait
+from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, read_job, submit, wait
 from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs
 from deidflow.tasks.orthanc.resources.changes import Changes
 from deidflow.tasks.orthanc.resources.resources import resolve, still_there
@@ -122,12 +122,12 @@ def test_probe_of_what_is_gone(client: OrthancClient) -> None:
 
 
 def test_refused_calls_do_nothing(client: OrthancClient) -> None:
-    """An unknown instance and a missing Force are refused before any work."""
+    """Unknown instances alone and a missing Force are refused before any work (1.13.0 answers 400 to both)."""
     ids = ids_of(store(client))
     since = Changes(client).newest()
 
-    with pytest.raises(NotFound):
-        submit(client, Operation.ANONYMIZE, ANONYMIZE, [*ids, UNKNOWN])
+    with pytest.raises((NotFound, BadRequest)):
+        submit(client, Operation.ANONYMIZE, ANONYMIZE, [UNKNOWN])
     with pytest.raises(BadRequest, match='naming PatientID requires "Force": true'):
         submit(client, Operation.MODIFY, {"Replace": {"PatientID": "SECRET"}}, ids)
     assert {} == outputs_since(client, since, ids)
@@ -153,6 +153,22 @@ def test_cancelled_job_leaves_outputs_that_can_be_removed(client: OrthancClient)
     assert {} == outputs_since(client, since, ids)
     assert set(ids) == still_there(client, ids)
     assert None is cancel(client, "no-such-job", PATIENTLY_S)
+
+
+def test_a_job_whose_result_is_deleted_meanwhile(client: OrthancClient) -> None:
+    """From 1.11.3 on such a job looks for the result at its end, for ever: it is ended, and the rest is its result."""
+    ids = ids_of(store(client, instances=60))
+    job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
+    while not (made := read_job(client, job_id).output_instances):
+        pass
+    client.post("tools/bulk-delete", {"Resources": [made[0]]})
+    job = wait(client, job_id, PATIENTLY_S)
+    if job.state is JobState.RUNNING:
+        job = end_last_step(client, job, PATIENTLY_S)
+
+    assert (JobState.SUCCESS, 60) == (job.state, len(job.output_instances))
+    assert read_job(client, job_id).state.is_final
+    assert 59 == len(map_outputs(client, job.outputs, ids).of)
 
 
 def test_waiting_ends_at_the_deadline_and_when_stopped(client: OrthancClient) -> None:

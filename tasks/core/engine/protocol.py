@@ -1,7 +1,7 @@
 """The one seam between the two engines: what goes in per chunk, and what comes out per instance.
 
-Public names: ``PlannedInstance``, ``InstanceResult``, ``Call``, ``Chunk``, ``Engine``, ``Journal``, ``CallState``,
-``CallMemory``.
+Public names: ``PlannedInstance``, ``InstanceResult``, ``Expected``, ``Call``, ``Chunk``, ``Engine``, ``Journal``,
+``CallState``, ``CallMemory``.
 """
 
 from __future__ import annotations
@@ -95,6 +95,23 @@ class InstanceResult(NamedTuple):
     def reason(self) -> str:
         """Return ``<code>: <text>``, or "" for ``done``."""
         return "" if self.code is None else reason_text(self.code, self.text)
+
+
+class Expected(NamedTuple):
+    """A result to look for, or to verify.
+
+    Attributes:
+        instance: What it was made from.
+        evidence: The SHA-256 of the result as it was written or found right before, "" when it never was.
+        result_id: Its Orthanc identifier.
+        is_done: Whether it counts as done now; another one that is found right is done again.
+
+    """
+
+    instance: PlannedInstance
+    evidence: str = ""
+    result_id: str = ""
+    is_done: bool = True
 
 
 class CallState(StrEnum):

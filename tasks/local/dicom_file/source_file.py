@@ -26,6 +26,7 @@ from deidflow.tasks.local.dicom_file.scanner import Scanner
 from deidflow.tasks.local.dicom_file.second_reading import find_second_reading
 
 if TYPE_CHECKING:
+    from deidflow.tasks.core.engine.sources import OpenOriginal
     from deidflow.tasks.local.dicom_file.elements import Element
 
 WHOLE_BYTES: Final = 1 << 20
@@ -131,6 +132,24 @@ class SourceFile:
             return cls(descriptor, size, _read(descriptor, 0, min(size, wanted)))
         except BaseException:
             os.close(descriptor)
+            raise
+
+    @classmethod
+    def of_original(cls, original: OpenOriginal) -> Self:
+        """Take what a source has opened, and close it in the end.
+
+        Raises:
+            OSError: It cannot be read.
+
+        """
+        if original.descriptor < 0:
+            return cls.of_bytes(original.data)
+        try:
+            size = original.size
+            head = _read(original.descriptor, 0, size if size <= WHOLE_BYTES else WINDOW_BYTES)
+            return cls(original.descriptor, size, head)
+        except BaseException:
+            os.close(original.descriptor)
             raise
 
     @classmethod

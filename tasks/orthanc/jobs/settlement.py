@@ -180,6 +180,7 @@ def _forgotten_job(memory: CallMemory, made: Mapping[str, str]) -> Job:
         error_details="",
         is_anonymization=False,
         instances=len(memory.sent),
+        failed=0,
         outputs={"Instance": tuple(made)},
         given=None,
         user_data=None,

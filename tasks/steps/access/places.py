@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import Unusable
 from deidflow.tasks.core.ledger.results import results_there
 from deidflow.tasks.core.ledger.source_records import sources_to_verify
-from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.steps.access.engines import destination_folder, results_place
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from deidflow.tasks.core.config.checks import cross_check
 from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.overrides import apply_override
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.ledger.results import results_there
 from deidflow.tasks.core.ledger.source_records import source_files
-from deidflow.tasks.local.folder.store import relative_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

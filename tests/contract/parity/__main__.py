@@ -91,16 +91,13 @@ def compare_all(root: Path | None, *, hardening: bool, seed: int) -> Run:
         cases, plain, transcoding = selection(versions), plain_cases(versions), transcode_cases(versions)
         built, linked, real = built_files(), reference_files(), pydicom_files()
         images, syntaxes = image_files(), list(syntax_files())
-        # 1.12.7 never answers when it is to anonymize and convert pydicom's rtdose_rle.dcm (RLE, identifiers sent as
-        # UN) or some other of its files: there they are only converted.
-        converting = transcoding if server.version == "1.10.1" else [case for case in transcoding if len(case[1]) == 1]
         step = 8 if hardening else 2
         work = [(built[start::step], cases[start::step]) for start in range(step)]
         work += [(built, plain), (linked, cases), (real, plain), (images + syntaxes, plain)]
         if not hardening:
             texts = [file for file in built if file[0].startswith("charset")]
             work += [(real, cases[::12]), (texts, text_cases())]
-            work += [(real, converting), (built + images + syntaxes, transcoding)]
+            work += [(real, transcoding), (built + images + syntaxes, transcoding)]
         for sources, requests in work:
             totals.add(both.run(sources, requests))
         few = [file for file in built if file[0] in ("rich explicit", "rich big", "report", "structure set")]

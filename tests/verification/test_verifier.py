@@ -14,14 +14,16 @@ from pydicom import dcmread, dcmwrite
 from pydicom.uid import UID
 
 from deidflow.tasks.core.dicom.identifiers import Level
-from deidflow.tasks.core.engine.protocol import InstanceResult
+from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.ledger.uid_map import UidKind, write_uid_map
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import DICOM_VERSIONS, Operation, Request, parse_request
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
-from deidflow.tasks.local.folder.store import relative_path
+from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
+from deidflow.tasks.local.presence import find_results
 from deidflow.tasks.local.worker import Worker
-from deidflow.tasks.verification.verifier import Expected, Verifier, VerifierSettings
+from deidflow.tasks.verification.verifier import Verifier, VerifierSettings
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, Item, Syntax, encapsulated, instance
 from tests.local.edits import PACKAGE
 from tests.local.folders import planned, settings_for
@@ -48,18 +50,21 @@ class Finished:
     plan: list[PlannedInstance]
 
     def verify(self, *, full: bool = True, evidence: str = "", **settings: Any) -> dict[str, InstanceResult]:
-        """Verify all results; by name of the source file."""
-        verifier = Verifier(
-            VerifierSettings(
-                source=os.fsencode(self.source),
-                destination=str(self.destination),
-                full=full,
-                hardening=True,
-                uid_map=str(self.uid_map) if self.request.operation is Operation.ANONYMIZE else "",
-                **settings,
+        """Verify all results; by name of the source file. Otherwise than in full look only whether they are there."""
+        work = [(self.request, [Expected(one, evidence) for one in self.plan])]
+        if full:
+            verifier = Verifier(
+                VerifierSettings(
+                    source=os.fsencode(self.source),
+                    destination=str(self.destination),
+                    hardening=True,
+                    uid_map=str(self.uid_map) if self.request.operation is Operation.ANONYMIZE else "",
+                    **settings,
+                )
             )
-        )
-        results = verifier.verify([(self.request, [Expected(one, evidence) for one in self.plan])])
+            results = verifier.verify(work)
+        else:
+            results = find_results(str(self.destination), work, SharedIdentifiers())
         noted = {result.id: result for result in results}
         assert all(result.evidence for result in noted.values() if result.outcome is Outcome.DONE)
         return {os.fsdecode(one.path): noted.get(one.id, InstanceResult(one.id, Outcome.DONE)) for one in self.plan}

@@ -1,0 +1,79 @@
+"""Where a result stands in a destination folder: its name follows from its identifiers alone.
+
+``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``, each part written so that it is safe on any file
+system.
+
+Public names: ``relative_path``, ``open_result``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, BinaryIO, Final
+from urllib.parse import quote
+
+from deidflow.tasks.core.errors import InstanceFailed, os_error_text
+from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
+from deidflow.tasks.core.files.plain_files import NotPlainError
+from deidflow.tasks.core.outcomes import ReasonCode
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+
+_MAX_NAME_BYTES: Final = 200
+_SAFE_AS_IT_IS: Final = re.compile(r"[\w^-](?:[\w^ .-]{0,198}[\w^-])?", re.ASCII)
+"""Nearly all identifiers, told in a fraction of the time that quoting takes."""
+
+
+def relative_path(new: DicomIdentifiers) -> str:
+    """Return the name of a result within the destination.
+
+    Letters, digits and ``-_. ^`` stand for themselves, all else as ``%XX`` of its UTF-8 bytes; so do dots and blanks at
+    either end; an empty name is ``%``; a very long one is shortened with a hash.
+    """
+    *folders, instance = (_safe_name(part) for part in new)
+    return "/".join([*folders, f"{instance}.dcm"])
+
+
+def _safe_name(text: str) -> str:
+    if _SAFE_AS_IT_IS.fullmatch(text):
+        return text
+    name = quote(text, safe=" ^", errors="surrogateescape").replace("~", "%7E")
+    if not name:
+        return "%"
+    if name[0] in ". ":
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if name[-1] in ". ":
+        name = f"{name[:-1]}%{ord(name[-1]):02X}"
+    if len(name) > _MAX_NAME_BYTES:
+        # No name but a shortened one holds a tilde, so that a shorter identifier cannot have the same name.
+        name = f"{name[:100]}~{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    return name
+
+
+def open_result(destination: str, new: DicomIdentifiers) -> BinaryIO:
+    """Open a result for reading; no link below the destination is followed.
+
+    Args:
+        destination: The folder.
+        new: Identifiers of the result.
+
+    Raises:
+        InstanceFailed: ``result-missing`` where it is not there, ``result-differs`` where something else is or it
+            cannot be read.
+
+    """
+    above, _, name = relative_path(new).encode().rpartition(b"/")
+    try:
+        with open_folder(destination, above) as folder:
+            return os.fdopen(open_plain_file(folder, name), "rb")
+    except NotPlainError:
+        text = "a link or something else that is no plain file stands where the result belongs, or on the way to it"
+        raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text) from None
+    except FileNotFoundError:
+        raise InstanceFailed(ReasonCode.RESULT_MISSING, "the result is not in the destination") from None
+    except OSError as error:
+        text = f"the result cannot be read: {os_error_text(error)}"
+        raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text) from None

@@ -1,0 +1,79 @@
+"""Whether results are in a destination folder under their identifiers; read by the index, which is quick.
+
+It is no verification: the index is the code that planned them.
+
+Public names: ``find_results``, ``start_presence``, ``presence_in_worker``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from deidflow.tasks.core.engine.protocol import InstanceResult
+from deidflow.tasks.core.engine.result_paths import open_result, relative_path
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.processes.pool import prepare_process
+from deidflow.tasks.local.folder.index import read_index_entries
+from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.engine.protocol import Expected
+    from deidflow.tasks.core.request.request import Request
+
+
+def find_results(
+    destination: str, work: Sequence[tuple[Request, Sequence[Expected]]], shared: SharedIdentifiers
+) -> list[InstanceResult]:
+    """Look for results.
+
+    Args:
+        destination: The folder.
+        work: What is expected, by request.
+        shared: What was remembered of results before.
+
+    Returns:
+        Those with something to note: one that is missing or has other identifiers, and one that is there although it
+        did not count as done.
+
+    """
+    results = []
+    for _, expected in work:
+        for one in expected:
+            try:
+                _find(destination, one.instance.new, shared)
+            except InstanceFailed as problem:
+                missing = problem.code is ReasonCode.RESULT_MISSING
+                outcome = Outcome.MISSING if missing else Outcome.FAILED
+                results.append(InstanceResult(one.instance.id, outcome, problem.code, str(problem)))
+            else:
+                if not one.is_done:
+                    results.append(InstanceResult(one.instance.id, Outcome.DONE))
+    return results
+
+
+def _find(destination: str, new: DicomIdentifiers, shared: SharedIdentifiers) -> None:
+    open_result(destination, new).close()
+    (entry,) = read_index_entries(os.fsencode(destination), [relative_path(new).encode()], shared=shared)
+    if getattr(entry, "identifiers", None) != new:
+        raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
+
+
+_destination = ""
+_shared = SharedIdentifiers()
+
+
+def start_presence(destination: str) -> None:
+    """Prepare this process."""
+    global _destination  # noqa: PLW0603 (the process looks into one folder)
+    prepare_process()
+    _destination = destination
+
+
+def presence_in_worker(work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
+    """Run ``find_results`` in this process."""
+    return find_results(_destination, work, _shared)

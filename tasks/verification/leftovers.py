@@ -1,0 +1,46 @@
+"""Whether the original name or ID is left anywhere in a result, and overlays and curves at top level; by pydicom.
+
+Public names: ``check_nothing_left``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.references import walk_identity
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from deidflow.tasks.core.request.request import Request
+
+_CURVES_AND_OVERLAYS: Final = (0x5000, 0x6000)
+
+
+def check_nothing_left(request: Request, source: Dataset, result: Dataset) -> None:
+    """Look for the original name and ID at any depth, and for overlays and curves at top level.
+
+    Args:
+        request: An anonymization with hardening.
+        source: As pydicom reads it.
+        result: Likewise.
+
+    Raises:
+        InstanceFailed: ``identifier-left``, with the keyword or tag.
+
+    """
+    kept = {path.tag for path in request.edits.keep}
+    for tag, keyword in ((PATIENT_NAME, "PatientName"), (PATIENT_ID, "PatientID")):
+        original = str(source.get(keyword) or "").strip()
+        if not original or tag in kept or str(request.edits.replace.get(Path((), tag), "")).strip() == original:
+            continue
+        for path, element in walk_identity(result):
+            if path[-1] == tag and str(element.value or "").strip() == original:
+                raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"the original {keyword} is left in the result")
+    named = {path.tag for path in (*request.edits.keep, *request.edits.replace)}
+    for tag in result.keys():  # noqa: SIM118 (a Dataset iterates over elements)
+        if tag.group & 0xFF00 in _CURVES_AND_OVERLAYS and not tag.is_private and int(tag) not in named:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"{describe_tag(int(tag))} is left in the result")

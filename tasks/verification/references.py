@@ -1,0 +1,100 @@
+"""Whether every UID that named an object of the run names what that became; read by pydicom.
+
+Public names: ``check_references``, ``walk_identity``.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+from deidflow.tasks.core.dicom.private_tags import creator_of, in_block
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydicom import DataElement, Dataset
+    from pydicom.tag import BaseTag
+
+    from deidflow.tasks.core.ledger.uid_map import UidMap
+    from deidflow.tasks.core.request.request import Request
+
+_IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
+_LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
+_MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
+_UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
+
+
+def check_references(request: Request, source: Dataset, result: Dataset, uids: UidMap) -> None:
+    """Follow each reference.
+
+    Args:
+        request: An anonymization; what it names is its own word.
+        source: As pydicom reads it.
+        result: Likewise.
+        uids: Of the run.
+
+    Raises:
+        InstanceFailed: ``identifier-left`` where an original is still named, ``reference-broken`` where something else
+            is.
+
+    """
+    named = {path.tag for path in request.edits.paths()}
+    # Whichever block a creator has: the request changes these elements on purpose.
+    private = {in_block(tag, 0x10) for tag in named if creator_of(tag)}
+    found = dict(_uids(result))
+    for path, old in _uids(source):
+        new = found.get(path)
+        if new is None or any(tag in named or in_block(tag, 0x10) in private for tag in path[::2]):
+            continue
+        # A list that became shorter, as Orthanc's do, lost what it named last.
+        for before, after in zip_longest(old, new, fillvalue=""):
+            expected = uids.get(path[-1], before)
+            if expected is None or after == expected:
+                continue
+            if after == before:
+                text = f"{describe_tag(path[-1])} still names an original object of the run"
+                raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
+            text = f"{describe_tag(path[-1])} names another object than in the source"
+            raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
+
+
+def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], DataElement]]:
+    """Yield each UID and each patient's name and ID with its path (tags and item numbers by turns).
+
+    The other elements are not decoded, since that is what takes pydicom's time.
+    """
+    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over decoded elements)
+        if tag not in _IDENTITY and _vr(dataset, tag) not in _LOOKED_AT:
+            continue
+        element = dataset[tag]
+        path = (*above, int(tag))
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value or ()):
+                yield from walk_identity(item, (*path, number))
+        elif element.VR in _MAY_BE_UIDS or tag in _IDENTITY:
+            yield path, element
+
+
+def _vr(dataset: Dataset, tag: BaseTag) -> str:
+    """Return a VR without decoding, "UN" where the file and the dictionary do not tell."""
+    vr = dataset.get_item(tag).VR
+    if vr not in (None, "UN"):
+        return str(vr)
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
+
+
+def _uids(dataset: Dataset) -> Iterator[tuple[tuple[int, ...], list[str]]]:
+    """Yield each UID element with its path and values; also what nobody knows the VR of and looks like UIDs."""
+    for path, element in walk_identity(dataset):
+        if element.VR == "UI" and element.value:
+            values = [element.value] if isinstance(element.value, str) else element.value
+            yield path, [str(value) for value in values]
+        elif element.VR == "UN" and isinstance(element.value, bytes) and _UIDS.fullmatch(element.value):
+            yield path, [text.strip(" \0") for text in element.value.decode("ascii").split("\\")]
