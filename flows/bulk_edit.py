@@ -154,7 +154,7 @@ def _work(run: Run) -> State[Any]:
     if live.failure is not None:
         message = str(live.failure)
         if isinstance(live.failure, Unusable):
-            message += missing_space(run, message)
+            message += missing_space(run, live.failure)
         if not isinstance(live.failure, Interrupted):
             change_facts(run.ledger, lambda facts: replace(facts, unusable=message))
         return _ended_by(live.failure, message)

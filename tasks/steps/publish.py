@@ -38,7 +38,7 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
         message = (
             f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"
         )
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     note_seconds(run, "report", time.monotonic() - started)
     progress.finish()
     return verdict

@@ -15,7 +15,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.engine.result_paths import open_result
-from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable
+from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare
 from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.ledger.uid_map import UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
@@ -214,7 +214,5 @@ def verify_in_worker(
     assert _verifier is not None  # noqa: S101 (start_verifier ran before)
     try:
         return _verifier.verify(work)
-    except TransientError as error:
-        return TransientError(str(error))
-    except Unusable as error:
-        return Unusable(str(error))
+    except (TransientError, Unusable) as error:
+        return bare(error)

@@ -328,4 +328,4 @@ def test_a_strange_wish_to_wait(access: Access, header: bytes) -> None:
     with speaking(lambda connection: connection.sendall(body)) as url, OrthancClient(url, access) as client:
         with pytest.raises(ServerError) as caught:
             read_server(client)
-        assert caught.value.retry_after is None
+        assert caught.value.retry_after_s is None

@@ -109,7 +109,7 @@ class _Pool(ProcessPoolExecutor):
 def _no_processes(error: OSError) -> Unusable:
     folder = "a folder for temporary files (TMPDIR; its name must be short where there is no /proc)"
     needs = f"they need memory, {folder}, and a /dev/shm that can be written"
-    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}")
+    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}", error)
 
 
 def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:

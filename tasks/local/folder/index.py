@@ -28,10 +28,10 @@ from deidflow.tasks.core.dicom.tags import (
     STUDY_INSTANCE_UID,
     describe_tag,
 )
+from deidflow.tasks.core.engine.review import ReviewCode, may_show_text
 from deidflow.tasks.core.engine.sources import ProblemCode, SourceInstance, SourceProblem
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.report.review import ReviewCode, may_show_text
 from deidflow.tasks.local.dicom_file.character_sets import character_set
 from deidflow.tasks.local.dicom_file.layout import NotDicomError
 from deidflow.tasks.local.dicom_file.source_file import SourceFile

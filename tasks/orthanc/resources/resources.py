@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.engine.review import ReviewCode, may_show_text
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.manifest.inventory import ATTRIBUTES
-from deidflow.tasks.core.report.review import ReviewCode, may_show_text
 from deidflow.tasks.orthanc.connection.answers import resource_ids
 from deidflow.tasks.orthanc.resources.bulk_content import batched, read_content
 
