@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -26,7 +26,7 @@ def _fill(job: Job, server: Server) -> list[str]:
     job.source.mkdir()
     for patient in range(PATIENTS):
         for number in range(INSTANCES):
-            uids = {"StudyInstanceUID": f"1.2.{patient}", "SeriesInstanceUID": f"1.2.{patient}.1"}
+            uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.{patient}", "SeriesInstanceUID": f"1.2.{patient}.1"}
             name = f"1.2.{patient}.1.{number}"
             data = instance(PatientID=f"P-{patient}", SOPInstanceUID=name, **uids)
             (job.source / name).write_bytes(data)
