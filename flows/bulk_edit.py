@@ -154,13 +154,14 @@ def _work(run: Run) -> State[Any]:
     if live.failure is not None:
         message = str(live.failure)
         if isinstance(live.failure, Unusable):
-            message += missing_space(run, message)
+            message += missing_space(run, live.failure)
         if not isinstance(live.failure, Interrupted):
             change_facts(run.ledger, lambda facts: replace(facts, unusable=message))
         return _ended_by(live.failure, message)
     if live.verdict is not None and live.verdict.reconciled:
         return Completed(message="everything reconciled")
-    return Failed(name="Partial", message="some rows are not done; see the report")
+    shortcoming = live.verdict.shortcoming if live.verdict is not None else "some rows are not done"
+    return Failed(name="Partial", message=f"{shortcoming}; see the report")
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
+from deidflow.tasks.core.engine.review import REVIEW_TEXTS
 from deidflow.tasks.core.errors import InvalidInput, Problem, printable
 from deidflow.tasks.core.ledger.manifest_rows import request_uses, rows_by_outcome
 from deidflow.tasks.core.ledger.overview import chunk_overviews, plan_totals, planned_failures
@@ -15,7 +16,6 @@ from deidflow.tasks.core.ledger.report_queries import review_counts
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.plan.intake import RequestCache
-from deidflow.tasks.core.report.review import REVIEW_TEXTS
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.own_results import additions
 from deidflow.tasks.steps.load import load_checked

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import PATIENT_NAME, Path
 from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
+from deidflow.tasks.core.engine.review import ReviewCode
 from deidflow.tasks.core.engine.stores import BytesInMemory
-from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, os_error_text
+from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, bare, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_patient_name
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.report.review import ReviewCode
 from deidflow.tasks.core.request.request import Operation, Request
 from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -272,7 +272,5 @@ def edit_safely(
     """Run ``Worker.edit``; errors are returned, since a raised one would carry its own traceback to the parent."""
     try:
         return worker.edit(work)
-    except TransientError as error:
-        return TransientError(str(error))
-    except Unusable as error:
-        return Unusable(str(error))
+    except (TransientError, Unusable) as error:
+        return bare(error)

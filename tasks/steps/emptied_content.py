@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import Path
+from deidflow.tasks.core.engine.review import ReviewCode, content_of
 from deidflow.tasks.core.ledger.results import forget_review, kinds_of_objects, note_review
 from deidflow.tasks.core.plan.intake import RequestCache
-from deidflow.tasks.core.report.review import ReviewCode, content_of
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.deidentification.orthanc_profiles import load_profile
 from deidflow.tasks.local.editing.actions import Action

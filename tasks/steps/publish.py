@@ -38,7 +38,7 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
         message = (
             f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"
         )
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     note_seconds(run, "report", time.monotonic() - started)
     progress.finish()
     return verdict
@@ -59,7 +59,13 @@ def begin_again(run: Run) -> None:
     change_facts(
         run.ledger,
         lambda facts: replace(
-            facts, attempts=facts.attempts + 1, ended=None, unusable=None, deletion_ended=False, complete=False
+            facts,
+            attempts=facts.attempts + 1,
+            ended=None,
+            unusable=None,
+            deletion_ended=False,
+            deleted_sources=None,
+            complete=False,
         ),
     )
 

@@ -3,7 +3,7 @@
 ruamel.yaml bounds the depth; what it has no bound for is counted here on the graph of nodes, in which an alias is
 another arrow to the same node.
 
-Public names: ``check_yaml``, ``UnreasonableYaml``, ``MAX_DEPTH``.
+Public names: ``check_yaml``, ``MAX_DEPTH``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from deidflow.tasks.core.errors import BadText
 
 MAX_DEPTH: Final = 40
 _MAX_NODES: Final = 100_000
@@ -31,24 +33,11 @@ _PLAIN_TAGS: Final = frozenset(
 """What a value may be said to be (YAML 1.2.2, 10.2, the JSON schema). Others are for programs: ``!!python/name``."""
 
 
-class UnreasonableYaml(ValueError):
-    """The text may be YAML and is no config; ``str(error)`` says why and repeats nothing of it.
-
-    Attributes:
-        line: From 1, 0 when the whole text is meant.
-
-    """
-
-    def __init__(self, text: str, line: int = 0) -> None:
-        super().__init__(text)
-        self.line = line
-
-
 def check_yaml(text: str) -> None:
     """Refuse what no config has.
 
     Raises:
-        UnreasonableYaml: Groups are nested too deep or hold themselves, a key is a group or a list, aliases make far
+        BadText: Groups are nested too deep or hold themselves, a key is a group or a list, aliases make far
             more of the text than stands there, a value has a tag of a program, or is no text.
         YAMLError: It is no YAML.
 
@@ -62,30 +51,28 @@ def check_yaml(text: str) -> None:
                 _check_tag(event)
             _size(yaml.compose(text), {})
     except MaxDepthExceededError:
-        raise UnreasonableYaml(_TOO_DEEP) from None
+        raise BadText(_TOO_DEEP) from None
 
 
 def _size(node: Any, sizes: dict[int, int]) -> int:
     """Return how many keys and values a node stands for; in ``sizes`` 0 means that it is being counted."""
     if id(node) in sizes:
         if sizes[id(node)] == 0:
-            raise UnreasonableYaml(_TOO_DEEP)
+            raise BadText(_TOO_DEEP)
         return sizes[id(node)]
     sizes[id(node)] = 0
     if isinstance(node, ScalarNode) and _NO_TEXT.search(node.value):
-        raise UnreasonableYaml("has text with a NUL or half of a surrogate pair in it")
+        raise BadText("has text with a NUL or half of a surrogate pair in it")
     total = 1
     if isinstance(node, MappingNode):
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                raise UnreasonableYaml("has a group or a list as a key; keys are text")
+                raise BadText("has a group or a list as a key; keys are text")
             total += _size(key, sizes) + _size(value, sizes)
     elif isinstance(node, SequenceNode):
         total += sum(_size(entry, sizes) for entry in node.value)
     if total > _MAX_NODES:
-        raise UnreasonableYaml(
-            f"has more than {_MAX_NODES} keys and values, aliases (*) counted as often as they stand"
-        )
+        raise BadText(f"has more than {_MAX_NODES} keys and values, aliases (*) counted as often as they stand")
     sizes[id(node)] = total
     return total
 
@@ -93,6 +80,7 @@ def _size(node: Any, sizes: dict[int, int]) -> int:
 def _check_tag(event: Any) -> None:
     tag = getattr(event, "tag", None)
     if tag is not None and str(tag) not in _PLAIN_TAGS:
-        raise UnreasonableYaml(
-            "must be plain YAML: write the value without a tag (! and what follows it)", event.start_mark.line + 1
+        raise BadText(
+            "must be plain YAML: write the value without a tag (! and what follows it)",
+            line=event.start_mark.line + 1,
         )

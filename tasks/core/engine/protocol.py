@@ -77,7 +77,7 @@ class InstanceResult(NamedTuple):
         new: Identifiers of the result, where they were not planned but found out.
         new_orthanc_ids: The same in Orthanc's form, as the server says.
         content: The SHA-256 of the source file that it was made from, in hex, when that is to be deleted; else "".
-        review: A code of ``deidflow.tasks.core.report.review`` that only reading it whole could tell, or "".
+        review: A code of ``deidflow.tasks.core.engine.review`` that only reading it whole could tell, or "".
 
     """
 

@@ -53,7 +53,7 @@ class SourceInstance(NamedTuple):
         stable: On an Orthanc whether the study has ceased to grow.
         person: Whose it says it is, see ``deidflow.tasks.core.dicom.persons``; "" when nobody looked.
         sop_class_uid: "" when absent, or on an Orthanc when nobody asked.
-        review: Why a person should look at it, see ``deidflow.tasks.core.report.review``; "" for no reason.
+        review: Why a person should look at it, see ``deidflow.tasks.core.engine.review``; "" for no reason.
         content: On an Orthanc the FileUuid of what is stored, which another version never has; "" for a file.
 
     """

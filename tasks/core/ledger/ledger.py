@@ -15,6 +15,7 @@ Public names: ``Ledger``, ``FILE_NAME``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -233,7 +234,8 @@ def _disk_error(error: sqlite3.DatabaseError, path: Path | None) -> DeidflowErro
         return None
     place = f"{path}" if path is not None else "the folder for temporary files (TMPDIR)"
     what = "the disk is full" if name == "SQLITE_FULL" else "is the disk full, broken, or not writable?"
-    return Unusable(f"{place} cannot be read or written: {what} ({name})")
+    full = OSError(errno.ENOSPC, name) if name == "SQLITE_FULL" else None
+    return Unusable(f"{place} cannot be read or written: {what} ({name})", full)
 
 
 def _unopened(error: sqlite3.DatabaseError, path: Path) -> DeidflowError:

@@ -74,7 +74,7 @@ CREATE TABLE target (
 -- evidence: the SHA-256 of the result, as it was written or found right.
 -- verified: how the result as it is now was found right: '', 'identifiers' or 'full'.
 -- is_there: whether something that this run made stands in the destination, whatever its outcome.
--- review: codes of tasks/core/report/review.py, joined by semicolons.
+-- review: codes of tasks/core/engine/review.py, joined by semicolons.
 CREATE TABLE instance (
     id INTEGER PRIMARY KEY,
     series INTEGER NOT NULL REFERENCES series (id),

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from deidflow.tasks.core.engine.review import REVIEW_TEXTS
 from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.ledger.manifest_rows import rows_by_operation
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
-from deidflow.tasks.core.report.review import REVIEW_TEXTS
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:

@@ -84,5 +84,5 @@ def changed_element(
 def _text(tag: int, vr: str, raw: bytes, charset: CharacterSet) -> str:
     """Return a value as text; a PatientID as identifiers are made of it (docs/decisions/0011)."""
     if tag == PATIENT_ID:
-        return charset.decode_patient_id(raw).rstrip(" ")
+        return charset.decode_patient_id(raw)
     return charset.decode(raw, is_person_name=vr == "PN").rstrip(" \0")

@@ -214,7 +214,7 @@ class _OpenFolder:
 
 
 def _unwritable(error: OSError) -> Unusable:
-    return Unusable(f"the destination cannot be written: {os_error_text(error)}")
+    return Unusable(f"the destination cannot be written: {os_error_text(error)}", error)
 
 
 def _is_there(folder: int, name: str) -> bool:

@@ -5,7 +5,7 @@
     DeidflowError
     ├── TransientError           try the chunk again, after finding out what became of the request
     │   ├── Unreachable          no answer, or only half of one; ``was_sent`` tells whether it may have been acted upon
-    │   ├── ServerError          5xx or 429; ``retry_after`` in seconds when the server says so
+    │   ├── ServerError          5xx or 429; ``retry_after_s`` when the server says so
     │   ├── JobFailed            the job ended in Failure; ``orthanc_status`` says why, 37 is "cancelled"
     │   └── DeadlineExceeded     the job has not ended in time and may still be running
     ├── Unusable                 stop the run                                                         (exit 3)
@@ -117,18 +117,18 @@ class ServerError(TransientError):
         http_status: 500 to 599, or 429; 200 when the answer is not what Orthanc sends.
         orthanc_status: Orthanc's own code, None when it gives none (a proxy answered).
         reason: What Orthanc says, as far as it is safe to show.
-        retry_after: Seconds that the server asks to wait, None when it does not say.
+        retry_after_s: Seconds that the server asks to wait, None when it does not say.
 
     """
 
     def __init__(
-        self, reason: str, http_status: int, orthanc_status: int | None = None, retry_after: float | None = None
+        self, reason: str, http_status: int, orthanc_status: int | None = None, retry_after_s: float | None = None
     ) -> None:
         """Take what happened, for people."""
         self.http_status = http_status
         self.orthanc_status = orthanc_status
         self.reason = reason
-        self.retry_after = self.retry_after_s = retry_after
+        self.retry_after_s = retry_after_s
         super().__init__(
             reason if http_status == HTTPStatus.OK else f"the Orthanc answers HTTP {http_status}: {reason}"
         )

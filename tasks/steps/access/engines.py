@@ -83,7 +83,7 @@ def _prepared_folder(run: Run) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"the destination {folder} cannot be made: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     with locked_destination(run.config):
         _clear(folder)
         try:
@@ -97,7 +97,7 @@ def _clear(folder: Path) -> None:
         clear_partial_results(str(folder))
     except OSError as error:
         message = f"the destination {folder} cannot be written: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
 
 
 @contextlib.contextmanager

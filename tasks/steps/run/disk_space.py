@@ -6,31 +6,30 @@ Public names: ``missing_space``.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from humanize import naturalsize
 
 from deidflow.tasks.core.ledger.chunks import bytes_to_do
 
 if TYPE_CHECKING:
+    from deidflow.tasks.core.errors import Unusable
     from deidflow.tasks.steps.run.run_folder import Run
 
-_FULL: Final = ("(ENOSPC)", "(EDQUOT)", "(SQLITE_FULL)")
 
-
-def missing_space(run: Run, message: str) -> str:
-    """Say how much room there is at the destination and how much is needed, when a message says that a disk is full.
+def missing_space(run: Run, error: Unusable) -> str:
+    """Say how much room there is at the destination and how much is needed, when a disk is full.
 
     Args:
         run: Open; its engine is closed, so that nothing half-written takes room any more.
-        message: Of the error that ended the work.
+        error: What ended the work.
 
     Returns:
-        What to add to the message, "" for an error of another kind.
+        What to add to the error's text, "" for an error of another kind.
 
     """
     folder = run.config.destination.folder if run.config.destination else None
-    if folder is None or not any(mark in message for mark in _FULL):
+    if folder is None or not error.is_for_want_of_room:
         return ""
     needed = bytes_to_do(run.ledger)
     try:

@@ -146,7 +146,7 @@ def require_own_folder(folder: Path) -> None:
     except NotADirectoryError:
         raise InvalidInput(f"must be a folder: {folder}") from None
     except OSError as error:
-        raise Unusable(f"the run folder {folder} cannot be read: {os_error_text(error)}") from None
+        raise Unusable(f"the run folder {folder} cannot be read: {os_error_text(error)}", error) from None
     if links:
         raise InvalidInput(f"a run folder must hold files of its own, not links: {folder / min(links)}")
 
@@ -194,7 +194,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
                 stream.write(new_key_text + "\n")
         return Run(folder, prepared.store(folder / FILE_NAME), config, key)
     except OSError as error:
-        raise Unusable(_unwritable(folder, error)) from None
+        raise Unusable(_unwritable(folder, error), error) from None
 
 
 def make_folder(folder: Path) -> None:
@@ -213,7 +213,7 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o700)
         sync_folder(folder.parent)
     except OSError as error:
-        raise Unusable(_unwritable(folder, error)) from None
+        raise Unusable(_unwritable(folder, error), error) from None
 
 
 def _unwritable(folder: Path, error: OSError) -> str:
