@@ -56,9 +56,9 @@ _MAX_POOLS: Final = 4
 _MAP_FILE: Final = "uid_map.tmp"
 
 _EXPECTED: Final = """
-SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id,
-    s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid,
-    t.series_instance_uid, i.new_sop_instance_uid
+SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,
+    i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid, s.series_instance_uid,
+    i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid
 FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target
 WHERE {} AND i.id > ? ORDER BY i.id LIMIT ?
 """
@@ -198,13 +198,13 @@ def _work(run: Run, wanted: str, size: int) -> Iterator[Work]:
         rows = run.ledger.select(_EXPECTED.format(wanted), (last, size))
         if not rows:
             return
-        last = rows[-1][4]
+        last = rows[-1][5]
         parents: Parents = {}
         yield [
             (
                 run.requests.get(request),
                 [
-                    Expected(planned_instance(row[4:], parents), row[1], row[2], is_done=row[3] == Outcome.DONE)
+                    Expected(planned_instance(row[5:], parents), row[1], row[2], row[3] == Outcome.DONE, row[4])
                     for row in group
                 ],
             )

@@ -36,7 +36,7 @@ from deidflow.tasks.local.folder.store import relative_path
 from deidflow.tasks.verification.given_values import check_given_values
 from deidflow.tasks.verification.inflation import inflatable
 from deidflow.tasks.verification.pixels import check_pixels, hidden_bits
-from deidflow.tasks.verification.structure import check_structure, content_hash
+from deidflow.tasks.verification.structure import check_structure, content_hash, is_what_was_read
 from deidflow.tasks.verification.uid_map import UidMap
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Expected(NamedTuple):
         evidence: The SHA-256 of the result as it was written or found right before, "" when it never was.
         result_id: Its Orthanc identifier.
         is_done: Whether it counts as done now; another one that is found right is done again.
+        content: The SHA-256 of the file that it was made from, "" when that was not noted.
 
     """
 
@@ -94,6 +95,7 @@ class Expected(NamedTuple):
     evidence: str = ""
     result_id: str = ""
     is_done: bool = True
+    content: str = ""
 
 
 _OUTCOMES: Final = {ReasonCode.RESULT_MISSING: Outcome.MISSING, ReasonCode.SOURCE_CHANGED: Outcome.DONE}
@@ -187,7 +189,7 @@ class Verifier:
         as_planned = False
         try:
             with self._open_source(expected.instance) as source_file:
-                as_planned = _is_as_planned(source_file, expected.instance)
+                as_planned = is_what_was_read(source_file, expected.instance, expected.content)
                 result_file.seek(0)
                 self._compare(request, expected, inflatable(source_file), inflatable(result_file))
                 check_structure(result_file, source_file)
@@ -203,6 +205,8 @@ class Verifier:
             self._compare_with_evidence(expected, result_file)
         else:
             self._check_evidence(expected)
+            if not as_planned:  # what has changed since may be in what is not compared
+                self._compare_with_evidence(expected, result_file)
 
     def _open_source(self, instance: PlannedInstance) -> BinaryIO:
         if self._settings.remote_source is None:
@@ -266,14 +270,6 @@ class Verifier:
                     raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
                 text = f"{describe_tag(path[-1])} names another object than in the source"
                 raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
-
-
-def _is_as_planned(source_file: BinaryIO, instance: PlannedInstance) -> bool:
-    """Whether the source is what was edited, as far as size and time tell; an Orthanc changes no instance in place."""
-    if isinstance(source_file, io.BytesIO):
-        return True
-    status = os.fstat(source_file.fileno())
-    return (status.st_size, status.st_mtime_ns) == (instance.size, instance.mtime_ns)
 
 
 def _walk(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], DataElement]]:
