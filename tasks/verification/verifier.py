@@ -31,7 +31,7 @@ from deidflow.tasks.verification.pixels import check_pixels, hidden_bits
 from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
 from deidflow.tasks.verification.references import check_references
-from deidflow.tasks.verification.structure import check_structure, content_hash
+from deidflow.tasks.verification.structure import check_structure, content_hash, is_what_was_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ class Verifier:
         as_planned = False
         try:
             with self._open_source(expected.instance) as source_file:
-                as_planned = _is_as_planned(source_file, expected.instance)
+                as_planned = is_what_was_read(source_file, expected.instance, expected.content)
                 result_file.seek(0)
                 self._compare(request, expected, source_file, result_file)
         except InstanceFailed as problem:
@@ -147,6 +147,8 @@ class Verifier:
             self._compare_with_evidence(expected, result_file)
         else:
             self._check_evidence(expected)
+            if not as_planned:  # what has changed since may be in what is not compared
+                self._compare_with_evidence(expected, result_file)
 
     def _open_source(self, instance: PlannedInstance) -> BinaryIO:
         if self._settings.remote_source is None:
@@ -210,14 +212,6 @@ class Verifier:
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, text)
         self._check_evidence(expected)
         check_identifiers(result, expected.instance, frozenset(IDENTIFIER_KEYWORDS))
-
-
-def _is_as_planned(source_file: BinaryIO, instance: PlannedInstance) -> bool:
-    """Whether the source is what was edited, as far as size and time tell; an Orthanc changes no instance in place."""
-    if isinstance(source_file, io.BytesIO):
-        return True
-    status = os.fstat(source_file.fileno())
-    return (status.st_size, status.st_mtime_ns) == (instance.size, instance.mtime_ns)
 
 
 def _touches_pixels(request: Request) -> bool:
