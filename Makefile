@@ -81,7 +81,7 @@ test-readers: $(STAMP) dcmtk  ## 20,000 files about which pydicom and DCMTK may 
 test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
 	$(BIN)/python -m tests.corpus $(FOLDER)
 
-test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
+test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (17 minutes on two free cores)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity
 
 lint: $(STAMP)  ## style, format and types; changes nothing

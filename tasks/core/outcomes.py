@@ -101,7 +101,9 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and run "
     "failures.csv with them.",
     ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
-    "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`.",
+    "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`. If it "
+    "is other studies of the patient that say otherwise who it is (the crosswalk says so), edit the patient as a whole "
+    "in a new run.",
     ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
     "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode.",
     ReasonCode.RESULT_MISSING: "The result vanished after it was written; put it back and `deidflow verify`, or let "

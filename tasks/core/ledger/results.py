@@ -96,7 +96,9 @@ def pages_to_verify(ledger: Ledger, wanted: ToVerify, size: int) -> Iterator[lis
     ):
         last = rows[-1][5]
         parents: Parents = {}
-        yield [ExpectedResult(*row[:5], instance=planned_instance(row[5:], parents)) for row in rows]
+        yield [
+            ExpectedResult(row[0], row[1], row[2], row[3], row[4], planned_instance(row[5:], parents)) for row in rows
+        ]
 
 
 class UidPairs(NamedTuple):
