@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.request import Operation
+from deidflow.tasks.core.tags import Path
 from deidflow.tasks.orthanc import client as client_module
 from deidflow.tasks.orthanc import deadlines
 from deidflow.tasks.orthanc.answers import NO_JSON, parse_json
@@ -26,7 +27,7 @@ from deidflow.tasks.orthanc.client import OrthancClient
 from deidflow.tasks.orthanc.content import read_content
 from deidflow.tasks.orthanc.errors import ServerError, Unreachable
 from deidflow.tasks.orthanc.jobs import read_job, submit
-from deidflow.tasks.orthanc.marks import find_marked
+from deidflow.tasks.orthanc.marks import Mark, find_marked
 from deidflow.tasks.orthanc.resources import inventory
 from deidflow.tasks.orthanc.server import read_server
 from tests.orthanc.shelf import UNKNOWN
@@ -248,7 +249,7 @@ READERS: Final[list[Callable[[OrthancClient], object]]] = [
     lambda client: Changes(client).reaches_back(3),
     lambda client: next(Changes(client).new_instances(0), None),
     lambda client: client.upload(b""),
-    lambda client: find_marked(client, [UNKNOWN], "2.25.1"),
+    lambda client: find_marked(client, [UNKNOWN], Mark(Path((), 0x00080014), "2.25.1")),
 ]
 
 
