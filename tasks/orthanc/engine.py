@@ -285,6 +285,7 @@ class OrthancEngine:
         if found.repeated:
             self._settlement.delete_own(call, found.repeated, is_listed=True)
         is_link_lost = self._without_links(call, found.foreign)
+        explains_all = len(found.foreign) >= len(call.instances) - len(found.of)
         kept = self._without_conversion(call, found.of)
         left = self._names_left(call, {name: made for name, made in found.of.items() if name not in kept})
         results = []
@@ -294,7 +295,7 @@ class OrthancEngine:
             if instance.orthanc_id in kept:
                 failed = InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _NOT_CONVERTED)
                 results.append(failed)
-            elif made is None and is_link_lost:
+            elif made is None and is_link_lost and (explains_all or not self._fails(call, instance.orthanc_id)):
                 results.append(InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _LINK_LOST))
             elif made is None:
                 results.append(failures.of(instance))
@@ -307,9 +308,10 @@ class OrthancEngine:
 
     def _without_links(self, call: Call, outputs: Collection[str]) -> bool:
         """Take results out that do not tell what they were made from; return whether there are any."""
-        if not self._server.loses_links or not outputs or self._settlement.mark(call) is None:
+        own = set(outputs) - set(_ids(call))
+        if not self._server.loses_links or not own:
             return False
-        self._settlement.delete_own(call, outputs, is_listed=False)
+        self._settlement.delete_own(call, own, is_listed=True)
         return True
 
     def _without_conversion(self, call: Call, made: Mapping[str, Result]) -> set[str]:
