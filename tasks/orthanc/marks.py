@@ -140,7 +140,8 @@ def marked_body(body: Mapping[str, Any], request: Request, mark: Mark | None, ve
     if _takes_method(request):
         edits, settings = request.edits, request.settings
         weakened = bool(edits.keep) or settings.keep_private_tags or settings.dicom_version == _WITHOUT_BASIC_PROFILE
-        method = f"Orthanc {version} - PS 3.15-{settings.dicom_version} Table E.1-1"
+        # Not in the server's very words: 1.10.1 takes its own text in Replace for one that it has to take out.
+        method = f"Orthanc {version}, PS 3.15-{settings.dicom_version} Table E.1-1"
         added[str(_DEIDENTIFICATION_METHOD)] = method if weakened else f"{method} Basic Profile"
     return {**body, "Replace": {**body.get("Replace", {}), **added}} if added else dict(body)
 

@@ -24,6 +24,9 @@ pytestmark = pytest.mark.timeout(180)
 BITS: Final = (8, 16, 8, 16)
 JPEG_BASELINE: Final = "1.2.840.10008.1.2.4.50"
 JPEG_LOSSLESS: Final = "1.2.840.10008.1.2.4.70"
+EXPLICIT: Final = "1.2.840.10008.1.2.1"
+"""Of the images: a server that converts to it leaves them as they are."""
+
 IMPLICIT: Final = "1.2.840.10008.1.2"
 KEEPS_LINKS: Final = (1, 11, 3)
 
@@ -112,7 +115,7 @@ def test_conversion_with_loss_that_begins_after_the_plan(job: Job, serve: Any) -
     with serve(JPEG_BASELINE) as (server, running), OrthancProxy(server.url) as proxy:
         refused = job("plan", write_job(job, server))
         running.kill()
-        running.configure(IngestTranscoding="")
+        running.configure(IngestTranscoding=EXPLICIT)
         running.start()
         write(job, server, source={"orthanc": proxy.url})
         held = proxy.add(Hold(before=True), lambda request, _: request.path.startswith("/tools/bulk-anonymize"))

@@ -33,6 +33,6 @@ def test_the_profile_is_named(job: Job, server: Server, tmp_path: Path, *, harde
     rows = read_csv(job.root / "runs" / "named" / "reconciliation.csv")
     results = [server.get(f"studies/{row['new_orthanc_id']}/instances")[0]["ID"] for row in rows]
     assert [b"YES", b"YES"] == [server.element(name, "0012-0062").strip() for name in results]
-    profile = f"Orthanc {server.running.version} - PS 3.15-2021b Table E.1-1"
+    profile = f"Orthanc {server.running.version}, PS 3.15-2021b Table E.1-1"
     methods = [server.element(name, "0012-0063").decode().strip() for name in results]
     assert [f"{profile} Basic Profile", profile] == methods
