@@ -91,7 +91,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
     "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`.",
     ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
-    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode.",
+    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode. Where "
+    "the Orthanc converts what it stores (IngestTranscoding), switch that off and resume.",
     ReasonCode.RESULT_MISSING: "The result vanished after it was written; put it back and `deidflow verify`, or let "
     "`deidflow resume` write it again.",
     ReasonCode.RESULT_DIFFERS: "Something else changed the result, which was removed; `deidflow resume` writes it "
