@@ -64,7 +64,7 @@ test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc wit
 	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
 test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
-	$(BIN)/python -m pytest -m long tests/prefect
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/prefect
 
 test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)

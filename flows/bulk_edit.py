@@ -160,7 +160,8 @@ def _work(run: Run) -> State[Any]:
         return _ended_by(live.failure, message)
     if live.verdict is not None and live.verdict.reconciled:
         return Completed(message="everything reconciled")
-    return Failed(name="Partial", message="some rows are not done; see the report")
+    shortcoming = live.verdict.shortcoming if live.verdict is not None else "some rows are not done"
+    return Failed(name="Partial", message=f"{shortcoming}; see the report")
 
 
 @contextlib.contextmanager

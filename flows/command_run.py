@@ -18,7 +18,7 @@ from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.processes.collector import relax_collector
-from deidflow.tasks.core.report.totals import Verdict, verdict
+from deidflow.tasks.core.report.totals import DeletedSources, Verdict, verdict
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.steps.access.engines import locked_destination
 from deidflow.tasks.steps.apply import reset_unfinished
@@ -252,6 +252,8 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
         print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
     if result.unverified:
         print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
+    if result.sources is not None:
+        print(f"{'sources:':<17}{_sources(result.sources)}")  # noqa: T201
     damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
     print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
     for code, count in result.review.items():
@@ -260,6 +262,16 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
         text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
         print(f"{'left over?':<17}{text}")  # noqa: T201
     print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
+
+
+def _sources(sources: DeletedSources) -> str:
+    """Say what became of sources that were to be deleted."""
+    parts = [f"{sources.deleted} deleted"]
+    if sources.changed:
+        parts.append(f"{sources.changed} kept, since they are not what was read")
+    if sources.not_deleted:
+        parts.append(f"{sources.not_deleted} could not be deleted; deidflow resume tries again")
+    return ", ".join(parts)
 
 
 def _say(text: str) -> None:

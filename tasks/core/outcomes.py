@@ -64,7 +64,6 @@ class ReasonCode(StrEnum):
     UNSTABLE = "unstable"
     SERVER_ERROR = "server-error"
     WORKER_DIED = "worker-died"
-    DESTINATION_UNUSABLE = "destination-unusable"
     INTERRUPTED = "interrupted"
     INTERNAL_ERROR = "internal-error"
 
@@ -81,7 +80,7 @@ FOUND_BY_VERIFYING: Final = (
 
 REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.NOT_FOUND: "Check the identifier with `deidflow inventory`; `deidflow resume` looks for it again.",
-    ReasonCode.INVALID_ROW: "Correct the row in the manifest and start a new run.",
+    ReasonCode.INVALID_ROW: "Correct the row in failures.csv and run that.",
     ReasonCode.DAMAGED: "Fetch the file again from where it came from, then `deidflow resume`.",
     ReasonCode.NESTING_TOO_DEEP: "The file nests sequences deeper than any real object does; have its origin checked, "
     "put a sound file in its place, then `deidflow resume`.",
@@ -90,16 +89,17 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.AMBIGUOUS_SOURCE: "Two different files claim to be the same instance; remove the wrong one, then "
     "`deidflow resume`.",
     ReasonCode.AMBIGUOUS_ENCODING: "Programs read the file in different ways; have the system it came from export it "
-    "again, or leave its row out.",
+    "again, then `deidflow resume`; or leave its row out of a new run.",
     ReasonCode.SOURCE_CHANGED: "The file changed after the plan was frozen; `deidflow resume` takes it as it is now, "
     "if it holds the same instance. One that holds another, or is gone, has to be put back first.",
-    ReasonCode.SOURCE_UNREADABLE: "Give the user of deidflow the right to read the file, then `deidflow resume`.",
+    ReasonCode.SOURCE_UNREADABLE: "Give the user of deidflow the right to read the file, or, on an Orthanc, put "
+    "the file back into its storage; then `deidflow resume`.",
     ReasonCode.CHARACTER_SET: "The new value has characters that the file's SpecificCharacterSet lacks; use others, "
-    "and start a new run.",
+    "and run failures.csv with them.",
     ReasonCode.BAD_VALUE: "The new value cannot be written with the element's value representation; correct it, and "
-    "start a new run.",
-    ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and start a "
-    "new run.",
+    "run failures.csv with it.",
+    ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and run "
+    "failures.csv with them.",
     ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
     "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`.",
     ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
@@ -113,13 +113,12 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.REFERENCE_BROKEN: "A reference inside the result pointed to the wrong object, and the result was "
     "removed; `deidflow resume` writes it again. If that fails in the same way, please report it.",
     ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element to "
-    "Remove, and start a new run.",
-    ReasonCode.UNSAFE_CONTENT: "Bring the file into an uncompressed transfer syntax (dcmdjpeg, dcmdjpls or dcmdrle of "
-    "DCMTK) or take it out of the source, then start a new run.",
+    "Remove, and run failures.csv.",
+    ReasonCode.UNSAFE_CONTENT: "Put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its "
+    "place, then `deidflow resume`; or leave its row out of a new run.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",
-    ReasonCode.DESTINATION_UNUSABLE: "Make room or give the right to write, then `deidflow resume`.",
     ReasonCode.INTERRUPTED: "`deidflow resume` goes on where the run stopped.",
     ReasonCode.INTERNAL_ERROR: "This is a bug in deidflow: please report it with the text that crosswalk.csv has for "
     "it, which holds no patient data. `deidflow resume` tries the instance again, with a newer version, too.",

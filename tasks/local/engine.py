@@ -47,6 +47,9 @@ _POLL_SECONDS: Final = 0.2
 _DRAIN_S: Final = 1.5
 """For batches under way when a run is stopped; with all else Ctrl-C is to take less than 5 s."""
 
+_END_S: Final = 0.5
+"""For processes that have nothing to do any more: what they were at has had its time."""
+
 
 _TOO_LONG: Final = (
     "a chunk took longer than execution.job_timeout_seconds; see whether source and destination answer, or raise it"
@@ -110,7 +113,7 @@ class LocalEngine:
             if isinstance(self._pool, ClusterPool):
                 self._pool.shutdown()
             elif self._pool is not None:
-                stop_pool(self._pool)
+                stop_pool(self._pool, _END_S)
             self._pool = None
 
     def apply(self, chunk: Chunk, record: Record, stopped: Stopped) -> None:
@@ -153,7 +156,7 @@ class LocalEngine:
                     text = f"{_TRIES_ALONE} worker processes died while editing this instance"
                     record([InstanceResult(instance.id, Outcome.FAILED, ReasonCode.WORKER_DIED, text)])
         finally:
-            stop_pool(pool)
+            stop_pool(pool, _END_S)
 
     def _batches(self, work: Iterable[Work]) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
         return _batches(work, _CLUSTER_BATCH_INSTANCES if self._dask_address else BATCH_INSTANCES)

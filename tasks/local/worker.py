@@ -24,11 +24,11 @@ from deidflow.tasks.core.pseudonyms.new_identifiers import new_patient_name
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.request import Operation, Request
+from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.editing.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import References, Subject
-from deidflow.tasks.local.editing.rules import Rules, compile_rules
 from deidflow.tasks.local.editing.shared_header import SharedHeaders
 from deidflow.tasks.local.editing.splice import Assembly, assemble, says_burned_in, sop_class_of
 from deidflow.tasks.local.folder.index import identify
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.engine.stores import ResultContent, ResultStore, Staged
+    from deidflow.tasks.local.editing.table import Tables
 
 _COMPILED_REQUESTS: Final = 1024
 
@@ -52,7 +53,7 @@ class WorkerSettings:
         store: Where results go.
         key: Secret of the generated identifiers.
         scope: Their scope.
-        hardening: See ``compile_rules``.
+        hardening: See ``compile_request``.
         given: Kept and replaced identifiers of the whole run.
         originals: UIDs of all objects of the run before.
         notes_content: Whether the sources are to be deleted, so that what was read of each is noted.
@@ -73,13 +74,15 @@ class Compiled(NamedTuple):
     """A request, ready to be applied.
 
     Attributes:
-        rules: What happens to each element.
+        request: Itself.
+        tables: What happens to each element.
         references: How identifiers are mapped.
         headers: What is remembered of the series that it was applied to.
 
     """
 
-    rules: Rules
+    request: Request
+    tables: Tables
     references: References
     headers: SharedHeaders
 
@@ -125,8 +128,8 @@ class Compiler:
                 pseudonyms = Pseudonyms(self._key, self._scope, options)
                 references = References(pseudonyms, self._given.uids, self._given.patient_ids, self._originals)
                 self._references[options] = references
-            rules = compile_rules(request, hardening=self._hardening)
-            compiled = Compiled(rules, references, SharedHeaders(rules))
+            tables = compile_request(request, hardening=self._hardening, known_uids=bool(self._originals))
+            compiled = Compiled(request, tables, references, SharedHeaders())
             self._compiled[name] = compiled
         return compiled
 
@@ -168,7 +171,7 @@ class Worker:
 
     def _stage(self, instance: PlannedInstance, compiled: Compiled) -> tuple[Staged, InstanceResult] | InstanceFailed:
         """Write a result to where it is not yet visible; return it, and what is to be noted once it is."""
-        request = compiled.rules.request
+        request = compiled.request
         try:
             original = self._source.open(instance)
             with SourceFile.of_original(original) as source:
@@ -176,7 +179,8 @@ class Worker:
                 staged = self._writer.stage(_content_of(assembly, request), instance, request.operation)
                 content = self._source.content(original) if self._notes_content else ""
                 self._source.check(original, instance)
-                review = ReviewCode.BURNED_IN_TEXT if assembly.burned_in and compiled.rules.anonymizes else ""
+                anonymizes = request.operation is Operation.ANONYMIZE
+                review = ReviewCode.BURNED_IN_TEXT if assembly.burned_in and anonymizes else ""
                 result = InstanceResult(
                     instance.id, Outcome.DONE, evidence=staged.evidence, content=content, review=review
                 )
@@ -210,12 +214,12 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
         InstanceFailed: It cannot be scanned or edited, or is not the instance that was planned.
 
     """
-    rules, references, headers = compiled
-    subject = subject_of(rules.request, instance, references)
-    editor = Editor(source, rules, subject)
+    request, tables, references, headers = compiled
+    subject = subject_of(request, instance, references)
+    editor = Editor(source, tables, subject)
     shared = headers.edit(source, editor, subject)
     if shared is not None:
-        assembly = assemble(source, shared.parts, shared.sop_class, rules, subject)
+        assembly = assemble(source, shared.parts, shared.sop_class, shared.table, subject)
         assembly.burned_in = shared.burned_in
         return assembly
     elements = source.scan()
@@ -223,12 +227,13 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     if identifiers != instance.original:
         raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
     source.check(elements)
-    elements = source.make_regular(elements, drops_opaque=rules.anonymizes)
-    parts = editor.edit(elements, source.layout.encoding, source.body_size)
-    headers.learn(source, elements, editor, subject)
-    if rules.drop_top_curves_and_overlays:
-        parts = without_overlay_bits(source, elements, parts, rules)
-    assembly = assemble(source, parts, sop_class_of(source, elements), rules, subject)
+    elements = source.make_regular(elements, drops_opaque=request.operation is Operation.ANONYMIZE)
+    context = editor.context(elements)
+    parts = editor.edit(elements, source.layout.encoding, source.body_size, context)
+    headers.learn(source, elements, editor, subject, context)
+    if context.table.clears_overlay_bits:
+        parts = without_overlay_bits(source, elements, parts, context.table)
+    assembly = assemble(source, parts, sop_class_of(source, elements), context.table, subject)
     assembly.burned_in = says_burned_in(source, elements)
     return assembly
 

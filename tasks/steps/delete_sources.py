@@ -8,7 +8,8 @@ Public names: ``delete_sources``, ``deletion_is_due``.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections import Counter
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.identifiers import Level
@@ -22,6 +23,7 @@ from deidflow.tasks.core.ledger.results import (
     sources_of_row,
 )
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
+from deidflow.tasks.core.report.totals import DeletedSources
 from deidflow.tasks.orthanc.resources.bulk_content import read_content
 from deidflow.tasks.orthanc.resources.results import delete_instances
 from deidflow.tasks.steps.access.servers import connect
@@ -37,7 +39,7 @@ def deletion_is_due(run: Run) -> bool:
     return not run.config.defaults.settings.keep_source and not read_facts(run.ledger).deletion_ended
 
 
-def delete_sources(run: Run, progress: Progress) -> int:
+def delete_sources(run: Run, progress: Progress) -> DeletedSources | None:
     """Delete the planned instances of rows that are done in full and verified; of files also their identical copies.
 
     What is deleted is what was read, byte for byte; anything else in its place stays. So do rows of a patient whom an
@@ -45,27 +47,25 @@ def delete_sources(run: Run, progress: Progress) -> int:
     results could not be made again.
 
     Returns:
-        How many instances' sources are gone by now.
+        What became of them, noted in the ledger, too; None when nothing is to be deleted, or not yet.
 
     Raises:
         DeidflowError: The server cannot be used; some sources may be deleted.
 
     """
     if run.config.verify != "full" or run.stop.is_set() or not deletion_is_due(run):
-        return 0
+        return None
     lines = [line for line, request in rows_done_in_full(run.ledger) if _may_go(run, line, request)]
     progress.start("deleting sources")
     url = run.config.source.orthanc
-    barred = False
-    if url is None:
-        gone, barred = _delete_files(run, lines, progress)
-    else:
-        gone = _delete_on_server(run, url, lines)
+    sources = _delete_files(run, lines, progress) if url is None else _delete_on_server(run, url, lines)
     progress.finish()
-    if run.stop.is_set() or barred:  # `resume` goes on
-        return gone
-    change_facts(run.ledger, lambda facts: replace(facts, deletion_ended=True))
-    return gone
+    ended = not (run.stop.is_set() or sources.not_deleted)  # else `resume` goes on
+    change_facts(
+        run.ledger,
+        lambda facts: replace(facts, deleted_sources=asdict(sources), deletion_ended=ended or facts.deletion_ended),
+    )
+    return sources
 
 
 def _may_go(run: Run, line: int, request: int) -> bool:
@@ -75,7 +75,7 @@ def _may_go(run: Run, line: int, request: int) -> bool:
     return on_its_own or not shares_a_torn_patient(run.ledger, line)
 
 
-def _delete_on_server(run: Run, url: str, lines: list[int]) -> int:
+def _delete_on_server(run: Run, url: str, lines: list[int]) -> DeletedSources:
     """Delete instances whose stored file is the one that was planned, and that are no result of this run.
 
     A later version under the same identifiers has another FileUuid, and stays.
@@ -91,32 +91,25 @@ def _delete_on_server(run: Run, url: str, lines: list[int]) -> int:
         there = {one.id: one.file_uuid for one in read_content(client, planned)}
         same = [name for name, content in there.items() if content and content == planned[name]]
         delete_instances(client, same)
-    return len(planned) - (len(there) - len(same))
+    changed = len(there) - len(same)
+    return DeletedSources(len(planned) - changed, changed=changed)
 
 
-def _delete_files(run: Run, lines: list[int], progress: Progress) -> tuple[int, bool]:
-    """Delete files that hold what was read when their results were made; links are not followed.
-
-    Returns:
-        How many instances' files are gone, and whether the system kept one from being looked at or deleted.
-
-    """
+def _delete_files(run: Run, lines: list[int], progress: Progress) -> DeletedSources:
+    """Delete files that hold what was read when their results were made; links are not followed."""
     folder = str(run.config.source.folder or "")
-    if os.path.realpath(folder) != read_facts(run.ledger).source_folder:
-        return 0, False  # a link in its place, or another folder: what is in it was not planned
-    gone = 0
-    barred = False
+    # A link in its place, or another folder: what is in it was not planned.
+    is_planned = os.path.realpath(folder) == read_facts(run.ledger).source_folder
+    ends: Counter[bool | None] = Counter()
     for line in lines:
         if run.stop.is_set():
             break
         for one in sources_of_row(run.ledger, line):
-            gone_here = _delete(folder, one.path, one.size, one.content)
-            gone += gone_here is True
-            copies = copies_of(run.ledger, one.id)
-            ends = [gone_here, *(_delete(folder, copy, one.size, one.content) for copy in copies)]
-            barred = barred or None in ends
+            paths = [one.path, *copies_of(run.ledger, one.id)]
+            of_all = [is_planned and _delete(folder, path, one.size, one.content) for path in paths]
+            ends[None if None in of_all else all(of_all)] += 1
             progress.advance()
-    return gone, barred
+    return DeletedSources(ends[True], ends[None], ends[False])
 
 
 def _delete(folder: str, path: bytes, size: int, content: str) -> bool | None:
@@ -129,7 +122,7 @@ def _delete(folder: str, path: bytes, size: int, content: str) -> bool | None:
                 same = bool(content) and os.fstat(descriptor).st_size == size and content_hash(file) == content
                 return same and delete_plain_file(parent, name, descriptor)
     except FileNotFoundError:
-        return os.path.isdir(folder)  # noqa: PTH112 (not when the whole folder is away)
+        return True if os.path.isdir(folder) else None  # noqa: PTH112 (not when the whole folder is away)
     except NotPlainError:
         return False
     except OSError:

@@ -35,5 +35,6 @@ def _is_emptied(tag: int, request: Request) -> bool:
     path = Path((), tag)
     if path in request.edits.keep or path in request.edits.replace:
         return False
-    action = load_profile(request.settings.dicom_version).top.get(tag)
-    return path in request.edits.remove or action in (Action.EMPTY, Action.DROP)
+    rule = load_profile(request.settings.dicom_version).top.by_tag.get(tag)
+    emptied = rule is not None and rule.action in (Action.EMPTY, Action.REMOVE)
+    return emptied or path in request.edits.remove

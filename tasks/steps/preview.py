@@ -75,7 +75,7 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
         try:
             with SourceFile.of_original(source.open(instance)) as original:
                 result = edit_source(original, instance, compiled).to_bytes()
-                yield Sample(line, differences(original, result, compiled.rules), "", show_values)
+                yield Sample(line, differences(original, result, compiled.tables), "", show_values)
         except InstanceFailed as problem:
             yield Sample(line, [], f"will fail: {reason_text(problem.code, str(problem))}", show_values)
         except OSError as error:

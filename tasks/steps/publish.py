@@ -59,7 +59,13 @@ def begin_again(run: Run) -> None:
     change_facts(
         run.ledger,
         lambda facts: replace(
-            facts, attempts=facts.attempts + 1, ended=None, unusable=None, deletion_ended=False, complete=False
+            facts,
+            attempts=facts.attempts + 1,
+            ended=None,
+            unusable=None,
+            deletion_ended=False,
+            deleted_sources=None,
+            complete=False,
         ),
     )
 

@@ -81,7 +81,7 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
         Unusable: It cannot be used, the source or the destination is not there, or processes die of the results.
 
     """
-    # Before sources are deleted everything is looked at once more.
+    # What was found right before is looked at once more only where its source is to be deleted.
     wanted = ToVerify(again=again, verified=not run.config.defaults.settings.keep_source, full=full)
     total = count_to_verify(run.ledger, wanted)
     if not total:

@@ -21,11 +21,15 @@ from deidflow.tasks.core.ledger.uid_map import UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.verification.comparison import compare
 from deidflow.tasks.verification.given_values import check_given_values
 from deidflow.tasks.verification.identifiers import IDENTIFIER_KEYWORDS, check_identifiers, same_bytes
 from deidflow.tasks.verification.inflation import inflatable
 from deidflow.tasks.verification.leftovers import check_nothing_left
+from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.pixels import check_pixels, hidden_bits
+from deidflow.tasks.verification.reader import read_dicom
+from deidflow.tasks.verification.record import check_file_meta, check_record
 from deidflow.tasks.verification.references import check_references
 from deidflow.tasks.verification.structure import check_structure, content_hash
 
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Expected, PlannedInstance
     from deidflow.tasks.core.engine.stores import Reader
     from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.permitted import Permitted
+    from deidflow.tasks.verification.reader import Read
 
 _PIXEL_DATA_GROUP: Final = 0x7FE0
 _OUTCOMES: Final = {ReasonCode.RESULT_MISSING: Outcome.MISSING, ReasonCode.SOURCE_CHANGED: Outcome.DONE}
@@ -74,6 +80,7 @@ class Verifier:
         """Open what all instances share."""
         self._settings = settings
         self._uids = UidMap(settings.uid_map) if settings.uid_map else None
+        self._permitted: dict[bool, Permitted] = {}
         self._found = ""
 
     def verify(self, work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
@@ -91,6 +98,7 @@ class Verifier:
         """
         results = []
         for request, expected in work:
+            self._permitted = {}
             for one in expected:
                 number = one.instance.id
                 self._found = ""
@@ -126,8 +134,7 @@ class Verifier:
             with self._open_source(expected.instance) as source_file:
                 as_planned = _is_as_planned(source_file, expected.instance)
                 result_file.seek(0)
-                self._compare(request, expected, inflatable(source_file), inflatable(result_file))
-                check_structure(result_file, source_file)
+                self._compare(request, expected, source_file, result_file)
         except InstanceFailed as problem:
             if problem.code not in _BY_THE_SOURCE or as_planned:
                 raise
@@ -157,6 +164,16 @@ class Verifier:
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
 
     def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> None:
+        read_source, read_result = read_dicom(source_file), read_dicom(result_file)
+        hidden = self._compare_by_pydicom(request, expected, inflatable(source_file), inflatable(result_file))
+        check_structure(read_result, read_source)
+        if not self._settings.given_values and read_source.is_whole and read_result.is_whole:
+            self._compare_bytes(request, expected, read_source, read_result, hides=bool(hidden))
+
+    def _compare_by_pydicom(
+        self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO
+    ) -> int:
+        """Compare what the elements mean; return the bits of the pixels that were to be cleared."""
         source = dcmread(source_file, force=True, stop_before_pixels=True)
         result = dcmread(result_file, force=True, stop_before_pixels=True)
         check_identifiers(result, expected.instance, same_bytes(source, result))
@@ -167,9 +184,21 @@ class Verifier:
             check_references(request, source, result, self._uids)
         if anonymized and self._settings.hardening:
             check_nothing_left(request, source, result)
+        hidden = hidden_bits(source, request) if anonymized and self._settings.hardening else 0
         if not _touches_pixels(request):
-            hidden = hidden_bits(source, request) if anonymized and self._settings.hardening else 0
             check_pixels(source, source_file, result_file, hidden)
+        return hidden
+
+    def _compare_bytes(self, request: Request, expected: Expected, source: Read, result: Read, *, hides: bool) -> None:
+        """Compare element by element what the local engine wrote; a server writes a whole dataset anew."""
+        allowed = self._permitted.get(hides)
+        if allowed is None:
+            allowed = permitted(request, hardening=self._settings.hardening, hidden_bits=hides)
+            self._permitted[hides] = allowed
+        compare(source, result, allowed, self._uids if allowed.anonymizes else None)
+        check_file_meta(source, result, anonymizes=allowed.anonymizes, recodes=allowed.recodes)
+        if allowed.anonymizes:
+            check_record(request, expected.instance, source, result)
 
     def _compare_with_evidence(self, expected: Expected, result_file: BinaryIO) -> None:
         """Do what can be done when the source is gone, changed or not to be read."""

@@ -193,6 +193,22 @@ def test_outside_worlds_have_one_room_each(module: Module) -> None:
     assert is_within(module.room, _LOCAL) or module.room == "deidflow.tasks.verification" or dicom == []
 
 
+EDITING: Final = "deidflow.tasks.local.editing"
+REQUESTS: Final = "deidflow.tasks.core.request"
+POLICY: Final = "deidflow.tasks.local.deidentification"
+
+
+@each_module
+def test_editing_knows_no_profile(module: Module) -> None:
+    """It carries tables out: neither policy nor requests are imported there, but for the types of given values."""
+    if not is_within(module.name, EDITING):
+        return
+    targets = [i.target for i in module.imports()]
+    values = {f"{REQUESTS}.edits.{name}" for name in ("Item", "Value")}
+
+    assert [] == [t for t in targets if is_within(t, POLICY) or (is_within(t, REQUESTS) and t not in values)]
+
+
 @each_module
 def test_environment_is_read_in_one_module(module: Module) -> None:
     """Elsewhere nothing of os that touches environment variables is named."""

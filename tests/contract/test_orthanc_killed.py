@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from tests.zygote import Zygote
 
-pytestmark = pytest.mark.timeout(240)
-
 COUNT: Final = 400
 PATIENTS: Final = 2
 DOWN_S: Final = 10.0

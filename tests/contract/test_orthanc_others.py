@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from tests.jobs import Job
 
-pytestmark = pytest.mark.timeout(240)
-
 COUNT: Final = 150
 MARKED: Final = "InstanceCreatorUID"
 KEEPS_USER_DATA: Final = (1, 12, 9)

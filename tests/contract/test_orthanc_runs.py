@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import httpx
-import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import PATIENTLY_S, report_of, write
+from tests.dicom_files import Element, Item, elements, instance
 from tests.jobs import DEMO_DATA, Job, read_csv
 from tests.orthanc_proxy import Hold, OrthancProxy
 from tests.orthanc_server import OrthancServer
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from tests.contract.server import Server
     from tests.orthanc_proxy import Request, Response
-
-pytestmark = pytest.mark.timeout(180)
 
 AT_ONCE: Final = 5
 
@@ -127,3 +125,29 @@ def test_as_many_jobs_at_a_time_as_the_config_allows(job: Job, server: Server) -
         finished = running.end()
 
     assert (0, AT_ONCE) == (finished.code, at_once), finished.err
+
+
+def test_what_a_person_should_look_at(job: Job, server: Server) -> None:
+    """Captures and emptied documents by their class, on every version; what an image says itself is not asked for."""
+    job.source.mkdir()
+    content = Element(0x0040A730, "SQ", (Item(tuple(elements({"TextValue": "no finding"}))),))
+    made = {
+        "1.2.3.1.1.1": instance(SOPClassUID="1.2.840.10008.5.1.4.1.1.7"),
+        "1.2.3.1.1.2": instance(content, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", SOPInstanceUID="1.2.3.1.1.2"),
+        "1.2.3.1.1.3": instance(SOPInstanceUID="1.2.3.1.1.3", BurnedInAnnotation="YES"),
+    }
+    for name, data in made.items():
+        (job.source / name).write_bytes(data)
+    server.upload(job.source)
+    job.write_manifest([{"orthanc_id": study} for study in server.get("studies")])
+    write(job, server, verify="identifiers")
+    plan = job("plan", "job.yaml")
+    run = job("run", "job.yaml", "--run-id", "look")
+
+    assert (0, 0) == (plan.code, run.code), plan.err + run.err
+    listed = read_csv(job.root / "runs" / "look" / "review.csv")
+    assert ["burned-in-text", "content-emptied"] == sorted(row["reason"] for row in listed)
+    assert all(row["new_sop_instance_uid"] not in made for row in listed)
+    for reason in ("burned-in-text", "content-emptied"):
+        assert f"1 {reason}" in plan.out
+        assert f"1 {reason}" in run.out

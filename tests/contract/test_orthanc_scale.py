@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(300)
-
 PATIENTS = 20
 STUDIES_EACH = 3
 AT_ITS_ENDS = 12

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.orthanc_proxy import Request, Response
 
-pytestmark = pytest.mark.timeout(180)
-
 NOBODY = "-".join(["12345678"] * 5)
 WRITES_NOTHING = (1, 12, 5)
 """The first version with the mode ReadOnly."""

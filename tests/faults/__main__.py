@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--local", type=int, default=300, help="moments on the local engine that are to strike")
     parser.add_argument("--orthanc", type=int, default=60, help="the same with a real Orthanc")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    parser.add_argument("--injury", default="", help="this injury only")
+    parser.add_argument("--injury", action="append", default=[], help="this injury only; may be repeated")
     parser.add_argument("--stops", action="store_true", help="stop runs that work, between first edit and last report")
     parser.add_argument("--only", default="", metavar="ENGINE:NUMBER", help="repeat one moment, as the table names it")
     options = parser.parse_args()

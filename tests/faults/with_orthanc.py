@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
-from tests.faults.command import CANCELLED, Verdict, again, cancel, untrue
+from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
 from tests.faults.local import STOPS
 from tests.jobs import COMMAND_S, Finished, Job, Running, files_of, read_csv
 from tests.orthanc_proxy import Answer, Cut, Hang, OrthancProxy, Reset, Run
@@ -28,7 +28,7 @@ from tests.orthanc_server import OrthancServer
 from tests.zygote import Zygote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from tests.orthanc_proxy import Fault, Request, Response, Rule
 
@@ -43,7 +43,6 @@ _NOTICED_S: Final = 1.5
 _MAX_RESUMES: Final = 6
 _STOPS: Final = ("Ctrl-C", "SIGTERM", CANCELLED)
 _ENDED: Final = (0, 1)
-_UNKIND: Final = ("Traceback", "mistake in deidflow", "please report it")
 
 ENGINES: Final = ("engine orthanc", "local to orthanc", "orthanc to local")
 _WEIGHTS: Final = (4, 1, 1)
@@ -120,14 +119,15 @@ class OrthancRunner:
         self._zygote.__exit__()
         shutil.rmtree(self._root, ignore_errors=True)
 
-    def draw(self, seed: int, only: str = "") -> OrthancMoment:
+    def draw(self, seed: int, only: Collection[str] = ()) -> OrthancMoment:
         """Return the moment of a seed."""
         dice = random.Random(f"orthanc {seed}")  # noqa: S311 (chooses moments)
-        (injury,) = dice.choices(tuple(INJURIES), tuple(INJURIES.values()))
+        known = {name: weight for name, weight in INJURIES.items() if not only or name in only}
+        (injury,) = dice.choices(tuple(known), tuple(known.values()))
         (shape,) = dice.choices(ENGINES, _WEIGHTS)
         request = dice.randint(1, self.calm(shape).requests)
         times = dice.choice((1, 1, 2, 3)) if injury[0] in "45" or "cut" in injury or "reset" in injury else 1
-        return OrthancMoment(seed, shape, only or injury, request, before=dice.random() < 0.4, times=times)
+        return OrthancMoment(seed, shape, injury, request, before=dice.random() < 0.4, times=times)
 
     def draw_stop(self, seed: int) -> OrthancMoment:
         """Return a moment between the first edit and the last request; three in a row have all ``STOPS``."""
@@ -346,7 +346,7 @@ def _watch(process: Running, rule: Rule) -> float:
 
 def _note(verdict: Verdict, code: int, said: str) -> None:
     verdict.codes.append(code)
-    verdict.problems += [f"says {text!r}: {said[-600:]}" for text in _UNKIND if text in said]
+    verdict.problems += [f"says {text!r}: {said[-600:]}" for text in UNKIND if text in said]
     if code not in (-signal.SIGKILL, 0, 1, 2, 3, 130):
         verdict.problems.append(f"exit code {code}: {said[-600:]}")
 

@@ -83,6 +83,7 @@ def test_a_verification_that_was_stopped_counts_as_far_as_it_came(steps: Steps) 
 
     stopped = steps.report()
     assert (2, 2, 1) == (stopped.verified, stopped.unverified, stopped.exit_code)
+    assert "some results are not verified" == stopped.shortcoming
     _result(steps, 3).unlink()  # verified before, so not looked at
     assert 0 == steps.verify()
     assert steps.report().reconciled

@@ -155,9 +155,9 @@ def test_a_slow_file_is_waited_for(access: Access, monkeypatch: Any) -> None:
         connection.sendall(OK + b"Content-Length: 65536\r\n\r\n")
         for _ in range(16):
             connection.sendall(bytes(4096))
-            time.sleep(0.05)
+            time.sleep(0.1)
 
-    with speaking(slowly) as url, OrthancClient(url, access, read_s=0.3) as client:
+    with speaking(slowly) as url, OrthancClient(url, access, read_s=1.0) as client:
         assert 65536 == client.download(UNKNOWN, io.BytesIO())
 
 

@@ -5,7 +5,7 @@ need the targets of all instances.
 
 Public names: ``LineLevels``, ``LineCounts``, ``PatientRow``, ``SharedPatient``, ``RowRequest``, ``wrong_levels``,
 ``wrong_counts``, ``overlapping_rows``, ``rows_of_patients``, ``patient_ids_of_several_persons``, ``persons_under``,
-``patients_of_several_requests``, ``rows_given_their_own_patient_id``, ``patient_ids_that_join``, ``rows_becoming``,
+``patients_of_several_requests``, ``rows_with_persons``, ``patient_ids_that_join``, ``rows_becoming``,
 ``rows_taking_another_patient_id``, ``rows_in_their_own_place``, ``rows_in_the_place_of_others``.
 """
 
@@ -139,15 +139,31 @@ def patients_of_several_requests(ledger: Ledger) -> list[SharedPatient]:
     ]
 
 
-def rows_given_their_own_patient_id(ledger: Ledger, operation: Operation) -> list[RowRequest]:
-    """Return the rows of an operation whose results have the original PatientID."""
+class RowPerson(NamedTuple):
+    """A row, and whose objects it names.
+
+    Attributes:
+        line: Of the manifest.
+        request: Its number.
+        patient_id: The original one, "" when absent.
+        person: See ``deidflow.tasks.core.dicom.persons``; "" when nobody looked.
+
+    """
+
+    line: int
+    request: int
+    patient_id: str
+    person: str
+
+
+def rows_with_persons(ledger: Ledger, operation: Operation) -> list[RowPerson]:
+    """Return the rows of an operation, each with whose objects it names."""
     rows = ledger.select(
-        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series JOIN target t"
-        " ON t.id = i.target JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.patient_id <> ''"
-        " AND t.patient_id = s.patient_id ORDER BY i.line",
+        "SELECT DISTINCT i.line, m.request, s.patient_id, s.person FROM instance i JOIN series s ON s.id = i.series"
+        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.line",
         (operation,),
     )
-    return [RowRequest(*row) for row in rows]
+    return [RowPerson(*row) for row in rows]
 
 
 def patient_ids_that_join(ledger: Ledger) -> list[str]:

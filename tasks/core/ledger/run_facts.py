@@ -50,6 +50,8 @@ class RunFacts:
         ended: When the last attempt ended, None while one is under way.
         complete: Whether every step of it came to its end and is reported.
         deletion_ended: Whether the deletion of sources came to its end.
+        deleted_sources: What became of them, see ``deidflow.tasks.core.report.totals.DeletedSources``; None when none
+            were to be deleted, or that has not begun.
         unusable: Why the last attempt ended early, for people.
         seconds_by_step: How long each step took over all attempts.
         mark_nonce: What the marks of results on an Orthanc are made from; None until the first is made.
@@ -81,6 +83,7 @@ class RunFacts:
     ended: str | None = None
     complete: bool = False
     deletion_ended: bool = False
+    deleted_sources: Mapping[str, int] | None = None
     unusable: str | None = None
     seconds_by_step: Mapping[str, float] = field(default_factory=dict)
     mark_nonce: str | None = None

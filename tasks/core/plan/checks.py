@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
-from deidflow.tasks.core.dicom.persons import differing
-from deidflow.tasks.core.dicom.tags import PATIENT_ID, Path, describe_tag
+from deidflow.tasks.core.dicom.persons import Person, differing
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
 from deidflow.tasks.core.ledger.plan_checks import (
     overlapping_rows,
     patient_ids_of_several_persons,
     patient_ids_that_join,
     persons_under,
     rows_becoming,
-    rows_given_their_own_patient_id,
     rows_of_patients,
     rows_taking_another_patient_id,
+    rows_with_persons,
     wrong_counts,
     wrong_levels,
 )
@@ -146,18 +146,30 @@ def _is_of_patient(path: Path) -> bool:
 
 
 def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
-    """Find rows to anonymize whose Replace gives a patient the original PatientID; needs the targets of all instances.
+    """Find rows to anonymize whose Replace gives a patient the original PatientID or PatientName.
 
-    Who wants that says so with Keep.
+    Who wants that says so with Keep. The name is known of files only.
     """
-    path = Path((), PATIENT_ID)
-    for line, number in rows_given_their_own_patient_id(ledger, Operation.ANONYMIZE):
-        if path in requests.get(number).edits.replace:
-            text = (
-                f"the new {describe_tag(PATIENT_ID)} is the patient's original one, so nothing is de-identified; give "
-                f"another, or write Keep: [{describe_tag(PATIENT_ID)}] with Force: true when it is to stay"
-            )
-            yield Finding((line,), describe_tag(PATIENT_ID), text)
+    given_back = {
+        (line, tag): None
+        for line, number, patient_id, person in rows_with_persons(ledger, Operation.ANONYMIZE)
+        for tag, original in ((PATIENT_ID, patient_id), (PATIENT_NAME, Person.from_text(person).name))
+        if _is_given_back(tag, original, requests.get(number).edits.replace.get(Path((), tag)))
+    }
+    for line, tag in given_back:
+        keyword = describe_tag(tag)
+        text = (
+            f"the new {keyword} is the patient's original one, so nothing is de-identified; give another, or write "
+            f"Keep: [{keyword}] with Force: true when it is to stay"
+        )
+        yield Finding((line,), keyword, text)
+
+
+def _is_given_back(tag: int, original: str, new: object) -> bool:
+    """Whether a value is the original one, but for padding, and for empty components at the end of a name."""
+    padding = " \0^=" if tag == PATIENT_NAME else " \0"
+    bare = original.rstrip(padding)
+    return bool(bare) and isinstance(new, str) and new.rstrip(padding) == bare
 
 
 def check_persons(ledger: Ledger) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ Public names: ``summary``, ``provenance``.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from deidflow.tasks.core.ledger.journal import count_leftovers
 from deidflow.tasks.core.ledger.report_queries import count_chunks
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.report.totals import DeletedSources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +51,7 @@ def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[
         "verified": {"checks": verdict.checks, "verified": verdict.verified, "not_verified": verdict.unverified},
         "review": {"total": sum(verdict.review.values()), **verdict.review},
         "source_problems": {"total": sum(verdict.source_problems.values()), **verdict.source_problems},
+        "sources": _sources(verdict),
         "possible_leftovers": count_leftovers(ledger),
         "chunks": count_chunks(ledger),
         "attempts": facts.attempts,
@@ -92,6 +95,11 @@ def provenance(ledger: Ledger) -> dict[str, Any]:
         "ended": facts.ended,
         "attempts": facts.attempts,
     }
+
+
+def _sources(verdict: Verdict) -> dict[str, int]:
+    """Return what became of sources that were to be deleted; 0 of all where none were."""
+    return asdict(verdict.sources or DeletedSources())
 
 
 def _with_total(counts: Mapping[Outcome, int]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The verdict on a run: how many rows and instances have which outcome, and why.
 
-Public names: ``Verdict``, ``VerdictCounter``, ``verdict``.
+Public names: ``Verdict``, ``DeletedSources``, ``VerdictCounter``, ``verdict``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,22 @@ _ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "no
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedSources:
+    """What became of the instances whose sources were to be deleted in the end.
+
+    Attributes:
+        deleted: How many have no file and no identical copy of it any more.
+        not_deleted: How many the system kept from being looked at or deleted; ``resume`` tries them again.
+        changed: How many stay, since something else stands in their place than what was read.
+
+    """
+
+    deleted: int = 0
+    not_deleted: int = 0
+    changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The result of a run in numbers; nothing in it identifies anybody.
 
@@ -41,6 +57,7 @@ class Verdict:
         checks: What the config asks for: ``full``, ``identifiers`` or ``none``.
         verified: How many of the instances that are done were found right by such a check, as they are now.
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
+        sources: What became of sources that were to be deleted, None where none were or that step has not begun.
 
     """
 
@@ -54,6 +71,7 @@ class Verdict:
     verified: int = 0
     ignores_damaged: bool = False
     review: Mapping[str, int] = field(default_factory=dict)
+    sources: DeletedSources | None = None
 
     @property
     def unverified(self) -> int:
@@ -66,14 +84,35 @@ class Verdict:
         return 0 if self.ignores_damaged else self.source_problems.get(ProblemCode.DAMAGED, 0)
 
     @property
-    def reconciled(self) -> bool:
-        """Whether every row and every instance is done and verified, and no damaged file might be one more."""
-        return not (self.unverified or self.damaged) and all(
+    def undeleted(self) -> int:
+        """How many instances' sources are still to be deleted, since that was not possible so far."""
+        return self.sources.not_deleted if self.sources else 0
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every row and every instance is done."""
+        return all(
             count == 0
             for counts in (self.rows, self.instances)
             for outcome, count in counts.items()
             if outcome is not Outcome.DONE
         )
+
+    @property
+    def shortcoming(self) -> str:
+        """What keeps the run from being reconciled, in a few words; the worst of several, "" when it is."""
+        if not self.all_done:
+            return "some rows are not done"
+        if self.unverified:
+            return "some results are not verified"
+        if self.undeleted:
+            return "some sources could not be deleted"
+        return "the source holds damaged files" if self.damaged else ""
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether all is done and verified, no damaged file might be one more, and what is to be deleted is gone."""
+        return not self.shortcoming
 
     @property
     def exit_code(self) -> int:
@@ -106,7 +145,8 @@ class VerdictCounter:
             instances[outcome] += count
             if outcome is not Outcome.DONE:
                 reasons[code or ReasonCode.INTERNAL_ERROR] += count
-        config = read_facts(ledger).config
+        facts = read_facts(ledger)
+        config = facts.config
         checks = str(config.get("verify", "none"))
         return Verdict(
             rows=_all_outcomes(self.rows),
@@ -119,6 +159,7 @@ class VerdictCounter:
             checks=checks,
             verified=_verified(ledger, checks),
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
+            sources=None if facts.deleted_sources is None else DeletedSources(**facts.deleted_sources),
         )
 
 

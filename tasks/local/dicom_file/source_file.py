@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 from deidflow.tasks.core.dicom.tags import PIXEL_DATA
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.dicom_file.elements import ScanError
+from deidflow.tasks.local.dicom_file.elements import ScanError, TooManyElementsError
 from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE, UNDEFINED, stores_fragments
-from deidflow.tasks.local.dicom_file.findings import Findings, Irregularity
+from deidflow.tasks.local.dicom_file.findings import MAX_IN_ONE_DATASET, Findings, Irregularity, element_limit
 from deidflow.tasks.local.dicom_file.layout import HeadTooShortError, Layout, find_layout
 from deidflow.tasks.local.dicom_file.regular import regular_dataset
 from deidflow.tasks.local.dicom_file.scanner import Scanner
@@ -197,7 +197,7 @@ class SourceFile:
         if self.fault is not None and stop_after == UNDEFINED:
             raise self.fault
         encoding = self.layout.encoding
-        self.findings = findings = Findings()
+        self.findings = findings = Findings(limit=element_limit(self.size))
         scanner = Scanner(self.body, 0, self.body_size, self.read, findings)
         position = scanner.top(elements, self.dataset_start if start < 0 else start, encoding, stop_after)
         window = WINDOW_BYTES
@@ -212,6 +212,8 @@ class SourceFile:
                 window *= 2
             else:
                 position, window = stop, WINDOW_BYTES
+            if len(elements) > MAX_IN_ONE_DATASET:
+                raise TooManyElementsError(position)
         if stop_after == UNDEFINED:
             for element in elements:
                 if element[0] >> 16 == _META_GROUP:

@@ -1,0 +1,227 @@
+"""Whether what no rule and no request names is the same in source and result, byte for byte; and what is named, gone.
+
+Both files are walked in parallel, by the verifier's own reader.
+
+Public names: ``compare``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import describe_tag, dictionary_vr
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
+from deidflow.tasks.verification.fates import Fate
+
+if TYPE_CHECKING:
+    from deidflow.tasks.verification.permitted import Permitted, Place
+    from deidflow.tasks.verification.reader import Element, Item, Read
+    from deidflow.tasks.verification.uid_map import UidMap
+
+_PIECE_BYTES: Final = 1 << 20
+_MAX_UIDS_BYTES: Final = 1 << 16
+_PIXELS: Final = 0x7FE0
+_TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
+"""Value representations that are the same bytes in both byte orders."""
+_PADDING: Final = " \0"
+_TAG_BITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """A source and its result.
+
+    Attributes:
+        source: Read to its end.
+        result: Likewise.
+        permitted: What may differ.
+        uids: Of the run; None where none are mapped.
+
+    """
+
+    source: Read
+    result: Read
+    permitted: Permitted
+    uids: UidMap | None
+
+    def dataset(self, before: Item, after: Item, place: Place) -> None:
+        """Compare two datasets.
+
+        Raises:
+            InstanceFailed: See ``compare``.
+
+        """
+        allowed, left = self.permitted, _keyed(after)
+        table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
+        has_nodes = bool(place.nodes)
+        for key, element in _keyed(before).items():
+            tag, vr, start, end, items = element
+            other = left.pop(key, None)
+            if not has_nodes and not tag & 0x10000 and tag < 0x50000000 and tag & 0xFFFF:  # noqa: PLR2004 (curves)
+                fate = table.get(tag)
+                if (
+                    fate is None
+                    and other is not None
+                    and vr == other[1]
+                    and items is None
+                    and end - start == other[3] - other[2]
+                    and end - start <= _PIECE_BYTES
+                    and value_before(start, end) == value_after(other[2], other[3])
+                ):
+                    continue  # nearly all elements
+                fate = fate or Fate.SAME
+            else:
+                fate = allowed.fate(tag, place)
+            if fate is not Fate.FREE:
+                self._element(element, other, fate, place)
+        for element in left.values():
+            self._added(element, allowed.fate(element[0], place))
+        if _ascends(before) and not _ascends(after):
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the elements of the result are not in order")
+
+    def _element(self, element: Element, other: Element | None, fate: Fate, place: Place) -> None:
+        tag = element[0]
+        if fate is Fate.REMOVED:
+            if other is not None:
+                raise self._left(tag)
+        elif other is None:
+            if fate is not Fate.MAY_GO and not (self.permitted.drops_opaque and self._is_opaque(element)):
+                raise self._differs(tag, "is lost from the result")
+        elif fate is Fate.EMPTIED:
+            if not _is_empty(other):
+                raise self._left(tag)
+        elif element[4] is not None and other[4] is not None:
+            self._items(tag, element[4], other[4], place, kept=fate is Fate.KEPT)
+        elif fate is Fate.UID and element[4] is None:
+            self._check_uids(element, other)
+        else:
+            self._check_same(element, other)
+
+    def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, *, kept: bool) -> None:
+        if len(before) != len(after):
+            raise self._differs(tag, "has another number of items in the result")
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            self.dataset(old, new, place.item(tag, index, kept=kept))
+
+    def _added(self, element: Element, fate: Fate) -> None:
+        """Refuse an element that the source has not, unless it may be there."""
+        if fate is Fate.FREE:
+            return
+        if fate in {Fate.REMOVED, Fate.EMPTIED} and not _is_empty(element):
+            raise self._left(element[0])
+        raise self._differs(element[0], "is in the result, although neither the source nor the request has it")
+
+    def _check_same(self, element: Element, other: Element) -> None:
+        tag, vr, start, end, _ = element
+        permitted = self.permitted
+        if vr != other[1] and vr != b"UN" and not permitted.recodes:
+            raise self._differs(tag, "has another value representation in the result")
+        if permitted.recodes and (self.source.little != self.result.little or end - start != other[3] - other[2]):
+            known = vr if vr in _TEXTS else (dictionary_vr(tag) or "").encode()
+            if known not in _TEXTS:
+                return
+        if self._same_bytes(start, end, other) or self._follows(element, other):
+            return
+        raise self._differs(tag, "is not the source's, byte for byte")
+
+    def _same_bytes(self, start: int, end: int, other: Element) -> bool:
+        if end - start != other[3] - other[2]:
+            return False
+        shift = other[2] - start
+        return all(
+            self.source.value(at, min(end, at + _PIECE_BYTES))
+            == self.result.value(at + shift, min(end, at + _PIECE_BYTES) + shift)
+            for at in range(start, end, _PIECE_BYTES)
+        )
+
+    def _follows(self, element: Element, other: Element) -> bool:
+        """Whether values differ only in UIDs of the run, which name what these became."""
+        if self.uids is None or max(element[3] - element[2], other[3] - other[2]) > _MAX_UIDS_BYTES:
+            return False
+        before, after = self._uid_values(self.source, element), self._uid_values(self.result, other)
+        return len(before) == len(after) and all(
+            old == new or self.uids.get(element[0], old) == new for old, new in zip(before, after, strict=True)
+        )
+
+    def _check_uids(self, element: Element, other: Element) -> None:
+        """Each UID must be another one now: which one is told by the run's map, as far as it names an object of it."""
+        tag = element[0]
+        before, after = self._uid_values(self.source, element), self._uid_values(self.result, other)
+        if len(before) != len(after):
+            raise self._differs(tag, "has another number of values in the result")
+        for old, new in zip(before, after, strict=True):
+            expected = self.uids.get(tag, old) if self.uids is not None else None
+            if old == new and old and not old.startswith(WELL_KNOWN) and expected != new:
+                raise self._left(tag)
+            if bool(old) != bool(new):
+                raise self._differs(tag, "lost or gained a UID in the result")
+
+    @staticmethod
+    def _uid_values(read: Read, element: Element) -> list[str]:
+        text = read.value(element[2], element[3]).decode("latin-1").replace(" ", "").rstrip("\0")
+        return [value.rstrip(_PADDING) for value in text.split("\\")]
+
+    def _is_opaque(self, element: Element) -> bool:
+        """Whether nobody knows what a value holds: no items where a sequence belongs or begins."""
+        tag, vr, start, end, items = element
+        if items is not None or vr not in {b"", b"SQ", b"UN"}:
+            return False
+        begins = self.source.value(start, min(end, start + 4)) in {b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"}
+        return begins or dictionary_vr(tag) == "SQ"
+
+    def _left(self, tag: int) -> InstanceFailed:
+        code = ReasonCode.IDENTIFIER_LEFT if self.permitted.anonymizes else ReasonCode.RESULT_DIFFERS
+        return InstanceFailed(code, f"{describe_tag(tag)} is left in the result")
+
+    @staticmethod
+    def _differs(tag: int, text: str) -> InstanceFailed:
+        pixels = tag >> 16 == _PIXELS
+        code = ReasonCode.PIXEL_DATA_DIFFERS if pixels else ReasonCode.RESULT_DIFFERS
+        return InstanceFailed(code, f"{describe_tag(tag)} {text}")
+
+
+def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | None) -> None:
+    """Compare all elements of a result with those of its source.
+
+    Args:
+        source: Read to its end.
+        result: Likewise.
+        permitted: What may differ.
+        uids: Of the run; None where none are mapped.
+
+    Raises:
+        InstanceFailed: ``identifier-left`` where something is there that was to go, ``pixel-data-differs`` or
+            ``result-differs`` where something else is lost, added or changed; the text names the element.
+
+    """
+    _Comparison(source, result, permitted, uids).dataset(source.elements, result.elements, permitted.start())
+
+
+def _keyed(elements: Item) -> dict[int, Element]:
+    """Return elements by tag; one that stands there again by its tag and how often it was there before."""
+    keyed = {element[0]: element for element in elements}
+    if len(keyed) == len(elements):
+        return keyed
+    counts: dict[int, int] = {}
+    keyed = {}
+    for element in elements:
+        count = counts.get(element[0], 0)
+        counts[element[0]] = count + 1
+        keyed[count << _TAG_BITS | element[0]] = element
+    return keyed
+
+
+def _ascends(elements: Item) -> bool:
+    last = -1
+    for element in elements:
+        if element[0] <= last:
+            return False
+        last = element[0]
+    return True
+
+
+def _is_empty(element: Element) -> bool:
+    return not element[4] if element[4] is not None else element[2] == element[3]

@@ -1,0 +1,27 @@
+"""What may have become of an element between source and result.
+
+Public names: ``Fate``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class Fate(Enum):
+    """What the profile's table and the request say of an element; where they say nothing it stays as it is."""
+
+    SAME = auto()
+    """It is there, byte for byte, but for UIDs of the run's objects, which follow them."""
+    KEPT = auto()
+    """The same, and what the profile does to other elements is not done inside it."""
+    MAY_GO = auto()
+    """It is the same, or not there."""
+    REMOVED = auto()
+    """It is not there."""
+    EMPTIED = auto()
+    """It is there and empty."""
+    UID = auto()
+    """It is there, and each of its UIDs is another one (UIDs of the standard apart)."""
+    FREE = auto()
+    """What became of it is looked up by other checks, or is the request's own word."""

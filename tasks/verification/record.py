@@ -1,0 +1,117 @@
+"""Whether a result says of itself what was done: PatientIdentityRemoved, DeidentificationMethod, file meta information.
+
+Source: DICOM PS3.3 section C.7.1.1 and PS3.10 section 7.1 (edition 2026c).
+
+Public names: ``check_record``, ``check_file_meta``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import (
+    DEIDENTIFICATION_METHOD,
+    PATIENT_IDENTITY_REMOVED,
+    PATIENT_NAME,
+    Path,
+    describe_tag,
+)
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.reader import Read
+
+_REQUIRED: Final = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012})
+"""Group length, version, class and instance, transfer syntax, and who wrote it."""
+_TRUE_IN_RESULT: Final = frozenset({0x00020000, 0x00020002, 0x00020003, 0x00020010})
+"""What a copy cannot have from its source as it stands."""
+_PADDING: Final = b" \0^="
+
+
+def check_record(request: Request, instance: PlannedInstance, source: Read, result: Read) -> None:
+    """Look at what an anonymized result says of its own de-identification.
+
+    Args:
+        request: An anonymization; what it names itself is passed over.
+        instance: What was planned.
+        source: Read to its end.
+        result: Likewise.
+
+    Raises:
+        InstanceFailed: ``result-differs``: PatientIdentityRemoved says something else than is true, or
+            DeidentificationMethod does not name the profile.
+
+    """
+    named = set(request.edits.paths())
+    if Path((), PATIENT_IDENTITY_REMOVED) not in named:
+        found = _value(result, PATIENT_IDENTITY_REMOVED).strip(b" \0")
+        if found not in _true_answers(request, instance, source, result):
+            text = f"{describe_tag(PATIENT_IDENTITY_REMOVED)} of the result is not true"
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
+    if Path((), DEIDENTIFICATION_METHOD) not in named:
+        method = f"PS 3.15-{request.settings.dicom_version} ".encode("ascii")
+        if method not in _value(result, DEIDENTIFICATION_METHOD):
+            text = f"{describe_tag(DEIDENTIFICATION_METHOD)} of the result does not name the profile"
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
+
+
+def _true_answers(request: Request, instance: PlannedInstance, source: Read, result: Read) -> tuple[bytes, ...]:
+    name = Path((), PATIENT_NAME)
+    before, after = (_value(read, PATIENT_NAME).strip(_PADDING) for read in (source, result))
+    if (instance.original.patient_id and instance.original.patient_id == instance.new.patient_id) or (
+        before and before == after
+    ):
+        return (b"NO",)
+    # The same name may be written in another character set.
+    return (b"YES", b"NO") if name in request.edits.replace else (b"YES",)
+
+
+def _value(read: Read, wanted: int) -> bytes:
+    for tag, _, start, end, _ in read.elements:
+        if tag == wanted:
+            return read.value(start, end)
+    return b""
+
+
+def check_file_meta(source: Read, result: Read, *, anonymizes: bool, recodes: bool) -> None:
+    """Look at what stands before the dataset of a result of the local engine.
+
+    An anonymized file has an empty preamble and what PS3.10 requires; a modified one keeps its source's.
+
+    Args:
+        source: Read to its end.
+        result: Likewise.
+        anonymizes: Whether the request is a de-identification.
+        recodes: Whether the result was to get another transfer syntax.
+
+    Raises:
+        InstanceFailed: ``identifier-left`` where an anonymized file has more than that, ``result-differs`` where a
+            modified one has not what its source has, or the transfer syntax is another one.
+
+    """
+    if anonymizes:
+        extra = next((element[0] for element in result.meta if element[0] not in _REQUIRED), None)
+        if extra is not None or result.preamble.strip(b"\0"):
+            what = "the preamble" if extra is None else describe_tag(extra)
+            text = f"{what} of the result holds what no de-identified file is to have"
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
+    else:
+        _check_kept_meta(source, result)
+    if source.syntax and not recodes and source.syntax != result.syntax and source.explicit == result.explicit:
+        raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the transfer syntax of the result is not the source's")
+
+
+def _check_kept_meta(source: Read, result: Read) -> None:
+    if source.preamble and source.preamble != result.preamble:
+        raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the preamble of the result is not the source's")
+    after = {element[0]: result.meta_value(element) for element in result.meta}
+    before: dict[int, bytes] = {}
+    for element in source.meta:
+        before.setdefault(element[0], source.meta_value(element))
+    for tag in sorted((set(before) | set(after)) - _TRUE_IN_RESULT):
+        if before.get(tag) != after.get(tag) and not (tag not in before and tag in _REQUIRED):
+            text = f"{describe_tag(tag)} of the result is not the source's, byte for byte"
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
