@@ -75,11 +75,6 @@ ARROWS: Final[dict[str, set[str]]] = {
     **_CORE_ARROWS,
 }
 
-# What does not hold yet, by module; whoever makes it hold takes it out of here.
-PENDING: Final = {
-    "deidflow.tasks.local.editing.instance": "names how a result was de-identified (issue 13, point 4)",
-    "deidflow.tasks.local.editing.rules": "compiles the profile itself (issue 13, point 4)",
-}
 FOLDER_MODULES: Final = 14
 _WITH_PREFECT: Final = {"deidflow.flows", "deidflow.tasks"}
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
@@ -153,14 +148,7 @@ MODULES: Final = list(find_modules())
 each_module = pytest.mark.parametrize("module", MODULES, ids=[m.name for m in MODULES])
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        pytest.param(m, marks=[pytest.mark.xfail(strict=True, reason=PENDING[m.name])] if m.name in PENDING else [])
-        for m in MODULES
-    ],
-    ids=[m.name for m in MODULES],
-)
+@each_module
 def test_rooms_are_imported_along_the_arrows_only(module: Module) -> None:
     """No import of ours goes against an arrow, not even for the type checker."""
     ours = [i.target for i in module.imports() if is_within(i.target, "deidflow")]
