@@ -7,7 +7,7 @@ what became of them, and the next instances are compared with these runs: a comp
 lies between the runs is read and edited element by element as ever. Where anything differs from what is remembered the
 instance is scanned and edited in full, and what differed is no longer taken for common.
 
-Nothing is guessed: a result is the same as without this module (tests/local/test_shared_header.py).
+Nothing is guessed: a result is the same as without this module (tests/local/editing/test_shared_header.py).
 
 Public names: ``SharedHeaders``.
 """
