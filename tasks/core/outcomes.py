@@ -123,8 +123,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",
-    ReasonCode.DESTINATION_UNUSABLE: "The Orthanc has no room or does not let it be stored; make room or give the "
-    "right to write, then `deidflow resume`.",
+    ReasonCode.DESTINATION_UNUSABLE: "The Orthanc has no room, or may not store it; make room or give the right to "
+    "write, then `deidflow resume`.",
     ReasonCode.INTERRUPTED: "`deidflow resume` goes on where the run stopped.",
     ReasonCode.INTERNAL_ERROR: "This is a bug in deidflow: please report it with the text that crosswalk.csv has for "
     "it, which holds no patient data. `deidflow resume` tries the instance again, with a newer version, too.",

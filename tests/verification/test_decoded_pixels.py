@@ -13,7 +13,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLE
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.pixels import check_pixels
+from deidflow.tasks.verification.by_pydicom.pixels import check_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable

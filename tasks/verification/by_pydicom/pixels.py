@@ -12,7 +12,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.decoded_pixels import check_decoded
+from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_decoded
 
 if TYPE_CHECKING:
     from pydicom import Dataset
