@@ -36,6 +36,8 @@ from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.local.worker import WorkerSettings
 
 KEY = Key(bytes(range(32)))
@@ -126,7 +128,9 @@ def measure(source: Path, scratch: Path, rounds: int) -> Measurement:
     destination = scratch / "results"
     engines = {}
     for workers in (1, 2):
-        settings = WorkerSettings(os.fsencode(source), str(destination), False, KEY, SCOPE, hardening=True)
+        settings = WorkerSettings(
+            FolderSource(os.fsencode(source)), FolderStore(str(destination)), KEY, SCOPE, hardening=True
+        )
         engines[workers] = LocalEngine(settings, workers)
     measurement = Measurement()
     try:

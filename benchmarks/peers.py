@@ -120,10 +120,12 @@ SLOW: Final = ("pydicom loop", "dicom-anonymizer", "dicognito")
 def measure_engine(source: Path, results: Path) -> tuple[float, int]:
     """Return the seconds and the number of files of the engine, its process started before."""
     from deidflow.tasks.local.engine import LocalEngine  # noqa: PLC0415 (imported where it is measured)
+    from deidflow.tasks.local.folder.source import FolderSource  # noqa: PLC0415
+    from deidflow.tasks.local.folder.store import FolderStore  # noqa: PLC0415
     from deidflow.tasks.local.worker import WorkerSettings  # noqa: PLC0415
 
     chunk = plan_of(source)
-    settings = WorkerSettings(os.fsencode(source), str(results), False, KEY, SCOPE, hardening=True)
+    settings = WorkerSettings(FolderSource(os.fsencode(source)), FolderStore(str(results)), KEY, SCOPE, hardening=True)
     with LocalEngine(settings, 1) as local_engine:
         run_engine(local_engine, chunk, results)
         return run_engine(local_engine, chunk, results), len(chunk.calls[0].instances)

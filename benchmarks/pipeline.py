@@ -27,6 +27,8 @@ from pathlib import Path
 from benchmarks.engine import KEY, SCOPE, plan_of, run_engine
 from benchmarks.generate import Shape, generate, parse_size
 from deidflow.tasks.local.engine import LocalEngine
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.local.worker import WorkerSettings
 from deidflow.tasks.steps.access.sources import read_source
 from deidflow.tasks.steps.run.progress import Progress
@@ -113,8 +115,8 @@ class EngineAndIndex:
         self.index_seconds: list[float] = []
         self._folder, self._workers = folder, workers
         self._chunk = plan_of(folder / "source")
-        source, results = os.fsencode(folder / "source"), str(folder / "results")
-        self._engine = LocalEngine(WorkerSettings(source, results, False, KEY, SCOPE, hardening=True), workers)
+        source, store = FolderSource(os.fsencode(folder / "source")), FolderStore(str(folder / "results"))
+        self._engine = LocalEngine(WorkerSettings(source, store, KEY, SCOPE, hardening=True), workers)
         run_engine(self._engine, self._chunk, folder / "results")
 
     def close(self) -> None:

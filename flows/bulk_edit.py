@@ -11,8 +11,11 @@ import contextlib
 import logging
 import threading
 import time
-from concurrent.futures import wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextvars import copy_context
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -28,6 +31,8 @@ from deidflow.flows.prefect_environment import served_configs
 from deidflow.flows.signals import ending, stopping, was_stopped
 from deidflow.tasks.apply import apply
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
+from deidflow.tasks.core.ledger.chunks import instances_to_do, open_chunks
+from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.live import Live, going_live, handed_over
 from deidflow.tasks.load import load
@@ -35,7 +40,7 @@ from deidflow.tasks.plan import plan
 from deidflow.tasks.publish import publish
 from deidflow.tasks.retries import raised, retrying
 from deidflow.tasks.steps.access.engines import open_engine
-from deidflow.tasks.steps.apply import give_up, instances_to_do, open_chunks
+from deidflow.tasks.steps.apply import give_up
 from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.progress import make_progress
@@ -45,7 +50,7 @@ from deidflow.tasks.steps.run.served import find_served
 from deidflow.tasks.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prefect import Task
     from prefect.client.schemas.objects import State
@@ -71,8 +76,11 @@ class _Threads(ThreadPoolTaskRunner[Any]):
         super().__exit__(*details)
 
 
-# The engine's processes set the pace; threads only wait for them, and two chunks at a time hide the end of one.
-_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=4)
+_CHUNKS_AT_A_TIME: Final = 4
+"""Threads only wait for the engine, whose processes or jobs set the pace; a few chunks hide the end of one."""
+
+# As many as orthanc.max_parallel_jobs may be; how many are used depends on the config.
+_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=64)
 
 
 @flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
@@ -146,13 +154,14 @@ def _work(run: Run) -> State[Any]:
     if live.failure is not None:
         message = str(live.failure)
         if isinstance(live.failure, Unusable):
-            message += missing_space(run, message)
+            message += missing_space(run, live.failure)
         if not isinstance(live.failure, Interrupted):
-            run.ledger.set_meta("unusable", message)
+            change_facts(run.ledger, lambda facts: replace(facts, unusable=message))
         return _ended_by(live.failure, message)
     if live.verdict is not None and live.verdict.reconciled:
         return Completed(message="everything reconciled")
-    return Failed(name="Partial", message="some rows are not done; see the report")
+    shortcoming = live.verdict.shortcoming if live.verdict is not None else "some rows are not done"
+    return Failed(name="Partial", message=f"{shortcoming}; see the report")
 
 
 @contextlib.contextmanager
@@ -213,7 +222,7 @@ def _apply_all(live: Live, name: str) -> None:
     task = retrying(apply, live.run.config.execution)
     live.progress.start("editing", instances_to_do(ledger))
     try:
-        _wait(live, [_submitted(task, name, number) for number in open_chunks(ledger)])
+        _work_through(live, (partial(_submitted, task, name, number) for number in open_chunks(ledger)))
     finally:
         note_seconds(live.run, "apply", time.monotonic() - started)
     for number, error in live.errors.items():
@@ -227,7 +236,7 @@ def _apply_all(live: Live, name: str) -> None:
 
 def _verify(live: Live, name: str) -> None:
     """Read the results back; a verification that was stopped proves nothing, however far it was."""
-    _wait(live, [_submitted(retrying(verify, live.run.config.execution), name)])
+    _work_through(live, iter([partial(_submitted, retrying(verify, live.run.config.execution), name)]))
     if live.run.stop.is_set():
         live.failure = live.failure or Interrupted("the run was stopped")
 
@@ -236,11 +245,19 @@ def _submitted(task: Task[..., Any], *arguments: object) -> PrefectConcurrentFut
     return cast("PrefectConcurrentFuture[Any]", task.submit(*arguments))
 
 
-def _wait(live: Live, futures: list[PrefectConcurrentFuture[Any]]) -> None:
-    """Wait for all tasks; once the run is to stop, only for those at work, not those that sleep before a retry."""
-    waiting = {future.wrapped_future for future in futures}
-    while waiting and not live.run.stop.is_set():
-        _, waiting = wait(waiting, timeout=_POLL_S)
+def _work_through(live: Live, tasks: Iterator[Callable[[], PrefectConcurrentFuture[Any]]]) -> None:
+    """Start tasks, so many at a time, and wait for all; once the run is to stop only for those at work.
+
+    Those that sleep before another attempt are not waited for then.
+    """
+    config = live.run.config
+    most = max(_CHUNKS_AT_A_TIME, config.orthanc.max_parallel_jobs if config.engine == "orthanc" else 0)
+    waiting: set[Future[Any]] = set()
+    while not live.run.stop.is_set():
+        waiting.update(submit().wrapped_future for submit in islice(tasks, most - len(waiting)))
+        if not waiting:
+            break
+        _, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
     _let_end(live)
 
 

@@ -200,7 +200,7 @@ def main() -> None:
         code = _explained(error, EXIT_UNUSABLE, debug=debug)
     except (DeidflowError, Exception) as error:  # noqa: BLE001 (the last resort; the text of others may hold patient data)
         text = str(error) if isinstance(error, DeidflowError) else type(error).__name__
-        _say(f"error: {text}\nThis is a mistake in deidflow; please report it with the output of --debug.")
+        _say(f"error: {text}\nThis is a bug in deidflow; please report it with the output of --debug.")
         code = _explained(error, EXIT_UNUSABLE, debug=debug)
     else:
         code = 0

@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
+from deidflow.tasks.core.engine.review import REVIEW_TEXTS
 from deidflow.tasks.core.errors import InvalidInput, Problem, printable
-from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.ledger.manifest_rows import request_uses, rows_by_outcome
+from deidflow.tasks.core.ledger.overview import chunk_overviews, plan_totals, planned_failures
+from deidflow.tasks.core.ledger.report_queries import review_counts
+from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.plan.intake import RequestCache
-from deidflow.tasks.core.report.review import REVIEW_TEXTS, review_counts
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.own_results import additions
 from deidflow.tasks.steps.load import load_checked
@@ -83,30 +87,26 @@ def _show_samples(samples: Iterator[Sample]) -> None:
 
 
 def _show_totals(ledger: Ledger, config: Config) -> None:
-    rows = dict(ledger.select("SELECT verdict, count(*) FROM manifest_row GROUP BY verdict"))
+    facts, rows = read_facts(ledger), rows_by_outcome(ledger)
     planned = rows.pop("", 0)
-    others = "".join(f", {count} {verdict}" for verdict, count in sorted(rows.items()))
-    if ledger.meta("server_version"):
-        _print(f"server:           Orthanc {ledger.meta('server_version')}")
-    if ledger.meta("server_makes_room"):
+    others = "".join(f", {count} {outcome}" for outcome, count in sorted(rows.items()))
+    if facts.server_version:
+        _print(f"server:           Orthanc {facts.server_version}")
+    if facts.server_makes_room:
         text = "the server deletes its oldest patients when it is full (MaximumPatientCount, MaximumStorageSize)"
         _print(f"WARNING:          {text}: sources and results may vanish while a run works")
     _print(f"rows:             {planned} planned{others}")
-    counts = ledger.select(
-        "SELECT count(*), count(DISTINCT s.series), count(DISTINCT s.study), count(DISTINCT s.patient),"
-        " sum(i.outcome <> ''), sum(i.size) FROM instance i JOIN series s ON s.id = i.series"
-    )[0]
-    _print(f"to edit:          {counts[0]} instances, {counts[1]} series, {counts[2]} studies, {counts[3]} patients")
-    _print(f"                  {(counts[5] or 0) / 1e6:,.1f} MB to {_destination(config)}")
-    for note in ledger.meta("notes") or ():
+    to_edit = plan_totals(ledger)
+    above = f"{to_edit.series} series, {to_edit.studies} studies, {to_edit.patients} patients"
+    _print(f"to edit:          {to_edit.instances} instances, {above}")
+    _print(f"                  {to_edit.size / 1e6:,.1f} MB to {_destination(config)}")
+    for note in facts.notes:
         _print(f"note:             {note}")
-    for reason, count in ledger.select(
-        "SELECT reason, count(*) FROM instance WHERE outcome = ? GROUP BY reason", (Outcome.FAILED,)
-    ):
+    for reason, count in planned_failures(ledger):
         _print(f"will fail:        {count} instances, {reason}")
     for code, count in review_counts(ledger, done=False).items():
         _print(f"to look at:       {count} {code}: {REVIEW_TEXTS.get(code, '')}")
-    for code, count in ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code"):
+    for code, count in count_source_problems(ledger).items():
         _print(f"source problems:  {count} {code}")
 
 
@@ -118,10 +118,7 @@ def _destination(config: Config) -> str:
 
 def _show_requests(ledger: Ledger, config: Config) -> None:
     requests = RequestCache(ledger)
-    used = ledger.select(
-        "SELECT m.request, count(DISTINCT m.line), count(i.id) FROM manifest_row m JOIN instance i ON i.line = m.line"
-        " GROUP BY m.request ORDER BY m.request"
-    )
+    used = request_uses(ledger)
     _print(f"requests:         {len(used)} different")
     for number, rows, instances in used[:_SHOWN_CHUNKS]:
         request = requests.get(number)
@@ -167,10 +164,7 @@ def _changes(request: Request, config: Config) -> str:
 
 
 def _show_chunks(ledger: Ledger) -> None:
-    chunks = ledger.select(
-        "SELECT c.key, c.instances, count(DISTINCT i.line), min(i.line), max(i.line), sum(i.size) FROM chunk c"
-        " JOIN instance i ON i.chunk = c.number GROUP BY c.number ORDER BY c.number"
-    )
+    chunks = chunk_overviews(ledger)
     _print(f"chunks:           {len(chunks)}")
     for key, instances, rows, first, last, size in chunks[:_SHOWN_CHUNKS]:
         _print(f"  {key}  {instances} instances of {rows} rows (lines {first} to {last}), {size / 1e6:,.1f} MB")

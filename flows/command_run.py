@@ -15,9 +15,10 @@ from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput,
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
+from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.processes.collector import relax_collector
-from deidflow.tasks.core.report.totals import Verdict, verdict
+from deidflow.tasks.core.report.totals import DeletedSources, Verdict, verdict
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.steps.access.engines import locked_destination
 from deidflow.tasks.steps.apply import reset_unfinished
@@ -139,11 +140,12 @@ def _interruptible(folder: Path) -> Iterator[None]:
 def _run_again(config: Config, folder: Path) -> int:
     run = open_run(folder)
     try:
+        stored = read_facts(run.ledger).identity
         identity = run_identity(config, manifest_sha256(config), run.key.fingerprint)
         # Folders may have other names by now; go_on_with looks whether they hold the same.
         for name, place in (("source", config.source), ("destination", config.destination)):
-            if place is not None and place.folder is not None and "folder" in (run.ledger.meta("identity")[name] or {}):
-                identity[name] = run.ledger.meta("identity")[name]
+            if place is not None and place.folder is not None and "folder" in (stored[name] or {}):
+                identity[name] = stored[name]
         _require_same(run, identity)
         go_on_with(run.ledger, run.config, config, folder)
     finally:
@@ -190,21 +192,20 @@ def _work(folder: Path) -> int:
         error = caught
     run = open_run(folder)
     try:
-        unusable = run.ledger.meta("unusable")
-        ended = run.ledger.meta("ended")
+        facts = read_facts(run.ledger)
         complete = is_complete(run)
         result = verdict(run.ledger)
     finally:
         run.close()
     if (was_pressed() or _was_cancelled(state)) and not complete:
-        if ended is None:
+        if facts.ended is None:
             _report(folder)
         raise KeyboardInterrupt
-    if ended is None:
+    if facts.ended is None:
         raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
     _print_verdict(result, folder)
     if not complete:
-        raise Unusable(f"{unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
+        raise Unusable(f"{facts.unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
     return result.exit_code
 
 
@@ -231,7 +232,7 @@ def _report(folder: Path) -> None:
 
 
 def _require_same(run: Run, current: dict[str, object]) -> None:
-    found = differences(run.ledger.meta("identity"), current)
+    found = differences(read_facts(run.ledger).identity, current)
     if found:
         raise InvalidInput(found)
 
@@ -251,6 +252,8 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
         print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
     if result.unverified:
         print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
+    if result.sources is not None:
+        print(f"{'sources:':<17}{_sources(result.sources)}")  # noqa: T201
     damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
     print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
     for code, count in result.review.items():
@@ -259,6 +262,16 @@ def _print_verdict(result: Verdict, folder: Path) -> None:
         text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
         print(f"{'left over?':<17}{text}")  # noqa: T201
     print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
+
+
+def _sources(sources: DeletedSources) -> str:
+    """Say what became of sources that were to be deleted."""
+    parts = [f"{sources.deleted} deleted"]
+    if sources.changed:
+        parts.append(f"{sources.changed} kept, since they are not what was read")
+    if sources.not_deleted:
+        parts.append(f"{sources.not_deleted} could not be deleted; deidflow resume tries again")
+    return ", ".join(parts)
 
 
 def _say(text: str) -> None:

@@ -14,9 +14,11 @@ from deidflow.flows.prefect_environment import prepare_temporary
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.ledger.report_queries import count_not_compared
+from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.files import write_reports
-from deidflow.tasks.core.report.totals import not_compared, verdict
+from deidflow.tasks.core.report.totals import verdict
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, require_own_folder
@@ -58,11 +60,11 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     with lock_folder(folder, "the run"):
         run = open_run(folder, overrides)
         try:
-            stale = _stale_reports(run.ledger, folder) if run.ledger.meta("ended") is not None else []
+            stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
             with make_progress() as progress:
                 failed = verify_results(run, progress, full=True, again=True)
             result = verdict(run.ledger)
-            unverified = not_compared(run.ledger)
+            unverified = count_not_compared(run.ledger)
         finally:
             run.close()
     done = result.instances[Outcome.DONE] - unverified

@@ -24,7 +24,7 @@ from tests.zygote import Zygote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SERVER_START_SECONDS = 90
+SERVER_START_SECONDS = 240  # 85 s were seen on a machine with ten times the work that it has cores for
 SERVER_STOP_SECONDS = 10
 
 
@@ -68,9 +68,9 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
 
 def _stop(process: int) -> None:
     """End a process that is no child of this one."""
-    os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + SERVER_STOP_SECONDS
     with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGTERM)
         while time.monotonic() < deadline:
             os.kill(process, 0)
             time.sleep(0.1)
@@ -107,6 +107,7 @@ def start_prefect_server(home: Path, port: int = 0) -> str:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return f"{started.stdout.strip()} {port}"
         time.sleep(0.2)
+    _stop(int(started.stdout))
     message = f"the Prefect server did not start within {SERVER_START_SECONDS} s; see {log}"
     raise RuntimeError(message)
 

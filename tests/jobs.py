@@ -1,7 +1,7 @@
 """The real command on real files.
 
-Public names: ``Job``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``DEMO_DATA``, ``KEY``, ``read_csv``,
-``files_of``, ``instance_lines``.
+Public names: ``Job``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``stop_limit_s``, ``DEMO_DATA``,
+``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 COMMAND_S = 150.0
 """A command that takes longer hangs. Prefect's client asks a server that is lost again for a minute."""
 
-STOP_S = 15.0
-"""What a command may take that was told to stop: 5 s on a free machine, more on one with other work for all its cores.
-What used to go wrong took half a minute and more."""
+STOP_S = 5.0
+"""What a command may take that was told to stop, where it has the cores that it wants."""
 
 DEMO_DATA = Path(__file__).parents[1] / "configs" / "demo-data"
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -200,6 +199,17 @@ class Job:
     def __call__(self, *arguments: object) -> Finished:
         """Run the command to its end."""
         return self.start(*arguments).end()
+
+
+def stop_limit_s() -> float:
+    """Return what a command may take that was told to stop a moment ago: the promise, on a machine as busy as this one.
+
+    Where twice as many processes want to run as there are cores, each of them takes twice as long; Linux tells their
+    number, for the last minute and now.
+    """
+    lately, _, _, running, _ = Path("/proc/loadavg").read_text().split()
+    wanted = max(float(lately), float(running.partition("/")[0]))
+    return STOP_S * max(1.0, wanted / (os.cpu_count() or 1))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

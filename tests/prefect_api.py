@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 FINAL: Final = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
-_PATIENCE_S: Final = 90.0
+_PATIENCE_S: Final = 200.0
 _BUSY: Final = 503
 """What the server answers while its SQLite is locked."""
 

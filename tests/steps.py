@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.report.files import write_reports
 from deidflow.tasks.steps.access.engines import open_engine
-from deidflow.tasks.steps.apply import apply_chunk, open_chunks, reset_unfinished
+from deidflow.tasks.steps.apply import apply_chunk, reset_unfinished
 from deidflow.tasks.steps.changed_sources import take_again
 from deidflow.tasks.steps.delete_sources import delete_sources
 from deidflow.tasks.steps.plan import find_again, prepare
@@ -24,10 +25,10 @@ from deidflow.tasks.steps.verify import verify_results
 from tests.jobs import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.core.report.totals import DeletedSources, Verdict
 
 
 @dataclass
@@ -37,8 +38,16 @@ class Steps:
     root: Path
     run: Run = field(init=False)
 
-    def plan(self, rows: Sequence[str], **changes: Any) -> None:
+    def plan(
+        self, rows: Sequence[str | Mapping[str, str]], *, run_id: str = "r", skip_invalid: bool = False, **changes: Any
+    ) -> None:
         """Freeze the plan of some Orthanc identifiers.
+
+        Args:
+            rows: Of the manifest, or the identifiers alone.
+            run_id: Name of the run folder.
+            skip_invalid: See ``prepare``.
+            changes: Of the config.
 
         Raises:
             InvalidInput: With what is wrong.
@@ -58,12 +67,15 @@ class Steps:
         }
         with (self.root / "job.yaml").open("w") as stream:
             YAML(typ="safe").dump(config | changes, stream)
-        with (self.root / "manifest.csv").open("w", newline="") as stream:
-            csv.writer(stream).writerows([["orthanc_id"], *([row] for row in rows)])
+        cells = [{"orthanc_id": row} if isinstance(row, str) else row for row in rows]
+        with (self.root / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in cells for name in row)), restval="")
+            writer.writeheader()
+            writer.writerows(cells)
         loaded = load_config(self.root / "job.yaml")
         with make_progress(quiet=True) as progress:
-            prepared = prepare(loaded, progress)
-        self.run = create_run(prepared.ledger, loaded, prepared.key, self.root / "runs" / "r", None)
+            prepared = prepare(loaded, progress, skip_invalid=skip_invalid)
+        self.run = create_run(prepared.ledger, loaded, prepared.key, self.root / "runs" / run_id, None)
 
     def edit(self) -> None:
         """Edit what is to be done."""
@@ -76,8 +88,8 @@ class Steps:
         with make_progress(quiet=True) as progress:
             return verify_results(self.run, progress, full=True, again=again)
 
-    def delete(self) -> int:
-        """Delete the sources; return how many instances' sources are gone."""
+    def delete(self) -> DeletedSources | None:
+        """Delete the sources; return what became of them."""
         with make_progress(quiet=True) as progress:
             return delete_sources(self.run, progress)
 

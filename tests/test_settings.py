@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.schemas.schedules import CronSchedule
 from ruamel.yaml import YAML
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
@@ -301,7 +302,8 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("schedule.cron", "0 2 * *"),
     ("schedule.cron", "60 2 * * *"),
     ("schedule.cron", "0 2 * * mo"),
-    ("schedule.cron", "0 5-2 * * *"),
+    ("schedule.cron", "0 R * * *"),
+    ("schedule.cron", "@never"),
     ("schedule.interval", 0),
     ("report.runs_dir", None),
     ("orthanc.max_parallel_jobs", 0),
@@ -320,10 +322,15 @@ def test_bad_values(tmp_path: Path, key: str, value: Any) -> None:
     assert "hunter2" not in problem.text
 
 
-@pytest.mark.parametrize("cron", ["0 2 * * *", "*/15 8-18 1,15 jan-mar MON", "0 0 * * 7", "5 4 * * sun"])
+GOOD_CRONS = ["0 2 * * *", "*/15 8-18 1,15 jan-mar MON", "0 0 * * 7", "5 4 * * sun"]
+GOOD_CRONS += ["@daily", "0 22-2 * * *", "0 3 L * *", "0 3 * * 5#2"]
+
+
+@pytest.mark.parametrize("cron", GOOD_CRONS)
 def test_good_crons(tmp_path: Path, cron: str) -> None:
-    """Numbers, ranges, steps, lists and names."""
+    """Numbers, ranges, steps, lists, names and abbreviations, all of which Prefect takes, too."""
     assert load(tmp_path, schedule={"cron": cron, "timezone": "Europe/Brussels"}).schedule is not None
+    assert CronSchedule(cron=cron, timezone="Europe/Brussels").cron == cron
 
 
 @pytest.mark.parametrize("zone", ["Europe/Brussel", "Europe", "", "../etc"])

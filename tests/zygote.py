@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, Self
 
 _POLL_S = 0.01
-_START_S = 100.0
-"""Prefect is imported before the first command is forked, which takes a busy machine more than half a minute."""
+_START_S = 240.0
+"""Prefect is imported before the first command is forked, which takes a very busy machine more than a minute."""
 _PROJECT = Path(__file__).parents[1]
 
 

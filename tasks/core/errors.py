@@ -1,17 +1,42 @@
-"""Every exception of deidflow, named by what the caller should do with it.
+"""Every exception of deidflow, named by what the caller should do with it; a test holds that none is missing here.
 
 ::
 
     DeidflowError                 its text is safe to print, log and store: no cell, no identifier, no source's name
-    ├── InvalidInput              stop before anything was changed; carries every problem found       (exit 2)
+    ├── InvalidInput              stop before anything was changed; carries every ``Problem`` found    (exit 2)
+    │   └── UnknownResource       the local engine's bulk routes: ``Resources`` names what the folder does not hold
+    ├── BadText                   a text of a config, manifest or request that cannot be understood; a ValueError, too;
+    │   │                         whoever knows in which file it stands reports its ``Problem``
+    │   └── TagSyntaxError        it names no tag or path
     ├── InstanceFailed            give this instance the outcome ``failed``, go on with the others
+    │   ├── ScanError             its file cannot be scanned to its end with certainty
+    │   │   └── TooManyElementsError   it has more elements than are held in memory
+    │   └── NotDicomError         its file is no DICOM
     ├── TransientError            try the chunk again, a limited number of times
+    │   ├── Unreachable           an Orthanc gave no answer, or only half of one
+    │   ├── ServerError           it answered 5xx or 429
+    │   ├── JobFailed             its job ended in Failure
+    │   └── DeadlineExceeded      its job has not ended in time
     ├── Unusable                  stop the run: the server or the destination cannot be used           (exit 3)
+    │   ├── RefusedCredentials    401 or 403
+    │   ├── UntrustedCertificate  the server's certificate cannot be verified
+    │   ├── WrongAddress          something answers that is no Orthanc, or too old a one
+    │   └── ReadOnlyServer        the Orthanc is in its mode ``ReadOnly``
+    ├── NotFound                  the Orthanc does not hold it (any more)
+    ├── BadRequest                the Orthanc will never accept this request
+    ├── UnexpectedError           a bug in deidflow, without its text
     └── Interrupted               stop now; ``deidflow resume`` goes on from here                      (exit 130)
 
-Public names: ``DeidflowError``, ``InvalidInput``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
-``Interrupted``, ``Problem``, ``printable``,
-``os_error_text``.
+    OSError
+    └── NotPlainError             a folder, pipe or device stands where a plain file must; never leaves deidflow
+
+Control flow, which never leaves the room it is raised in: ``HeadTooShortError``, ``OutOfWindow``, ``_Differs``,
+``_FaultError``.
+
+An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
+
+Public names: ``DeidflowError``, ``InvalidInput``, ``BadText``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
+``Interrupted``, ``Problem``, ``bare``, ``printable``, ``os_error_text``.
 """
 
 from __future__ import annotations
@@ -20,7 +45,7 @@ import errno
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,12 +53,32 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.outcomes import ReasonCode
 
 
+_E = TypeVar("_E", bound="DeidflowError")
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters (C0, C1), other line ends, marks that turn the direction of text, halves of surrogate pairs."""
 
 
 class DeidflowError(Exception):
     """The root of the tree; ``str(error)`` never holds patient data nor an original identifier."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel with class, text and fields, whatever the class's own arguments are."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[DeidflowError], args: tuple[object, ...], members: dict[str, object]) -> DeidflowError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(members)
+    return error
+
+
+def bare(error: _E) -> _E:
+    """Return an error without its traceback and the errors behind it, so that nothing else travels or is shown."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +131,20 @@ class InvalidInput(DeidflowError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class BadText(DeidflowError, ValueError):
+    """A text that cannot be understood; what is said is what a good one looks like, never the text itself.
+
+    Attributes:
+        problem: What is wrong, and what is known of where: the line inside a text of several, or a column.
+
+    """
+
+    def __init__(self, text: str, *, line: int = 0, column: str = "") -> None:
+        """Take what is wrong, see ``Problem``."""
+        self.problem = Problem(text, line=line, column=column)
+        super().__init__(text)
+
+
 class InstanceFailed(DeidflowError):
     """One instance cannot be edited; the others go on.
 
@@ -112,7 +171,22 @@ class TransientError(DeidflowError):
 
 
 class Unusable(DeidflowError):
-    """The server or the destination cannot be used at all; going on makes no sense."""
+    """The server or the destination cannot be used at all; going on makes no sense.
+
+    Attributes:
+        errno: What the operating system said, None when something else is wrong.
+
+    """
+
+    def __init__(self, text: str, cause: OSError | None = None) -> None:
+        """Take what is wrong, and the error of the system that says so, if any."""
+        self.errno = None if cause is None else cause.errno
+        super().__init__(text)
+
+    @property
+    def is_for_want_of_room(self) -> bool:
+        """Whether a disk or a quota is full."""
+        return self.errno in _NO_ROOM
 
 
 class Interrupted(DeidflowError):

@@ -1,12 +1,14 @@
 """What became of a row or an instance: a closed set of outcomes and a closed list of reasons.
 
-Public names: ``Outcome``, ``ReasonCode``, ``worst``, ``reason_text``, ``REMEDIES``.
+A reason is a code and a text, two fields from the raise to the report; nothing takes a text apart to learn its code.
+
+Public names: ``Outcome``, ``ReasonCode``, ``Reason``, ``worst``, ``reason_text``, ``REMEDIES``, ``FOUND_BY_VERIFYING``.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,9 +69,19 @@ class ReasonCode(StrEnum):
     INTERNAL_ERROR = "internal-error"
 
 
+FOUND_BY_VERIFYING: Final = (
+    ReasonCode.RESULT_MISSING,
+    ReasonCode.RESULT_DIFFERS,
+    ReasonCode.PIXEL_DATA_DIFFERS,
+    ReasonCode.REFERENCE_BROKEN,
+    ReasonCode.IDENTIFIER_LEFT,
+)
+"""Reasons of instances that were done once."""
+
+
 REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.NOT_FOUND: "Check the identifier with `deidflow inventory`; `deidflow resume` looks for it again.",
-    ReasonCode.INVALID_ROW: "Correct the row in the manifest and start a new run.",
+    ReasonCode.INVALID_ROW: "Correct the row in failures.csv and run that.",
     ReasonCode.DAMAGED: "Fetch the file again from where it came from, then `deidflow resume`.",
     ReasonCode.NESTING_TOO_DEEP: "The file nests sequences deeper than any real object does; have its origin checked, "
     "put a sound file in its place, then `deidflow resume`.",
@@ -78,20 +90,24 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.AMBIGUOUS_SOURCE: "Two different files claim to be the same instance; remove the wrong one, then "
     "`deidflow resume`.",
     ReasonCode.AMBIGUOUS_ENCODING: "Programs read the file in different ways; have the system it came from export it "
-    "again, or leave its row out.",
+    "again, then `deidflow resume`; or leave its row out of a new run.",
     ReasonCode.SOURCE_CHANGED: "The file changed after the plan was frozen; `deidflow resume` takes it as it is now, "
     "if it holds the same instance. One that holds another, or is gone, has to be put back first.",
-    ReasonCode.SOURCE_UNREADABLE: "Give the user of deidflow the right to read the file, then `deidflow resume`.",
+    ReasonCode.SOURCE_UNREADABLE: "Give the user of deidflow the right to read the file, or, on an Orthanc, put "
+    "the file back into its storage; then `deidflow resume`.",
     ReasonCode.CHARACTER_SET: "The new value has characters that the file's SpecificCharacterSet lacks; use others, "
-    "and start a new run.",
+    "and run failures.csv with them.",
     ReasonCode.BAD_VALUE: "The new value cannot be written with the element's value representation; correct it, and "
-    "start a new run.",
-    ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and start a "
-    "new run.",
+    "run failures.csv with it.",
+    ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and run "
+    "failures.csv with them.",
     ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
-    "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`.",
+    "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`. If it "
+    "is other studies of the patient that say otherwise who it is (the crosswalk says so), edit the patient as a whole "
+    "in a new run.",
     ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
-    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode.",
+    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode. Where "
+    "the Orthanc converts what it stores (IngestTranscoding), switch that off and resume.",
     ReasonCode.RESULT_MISSING: "The result vanished after it was written; put it back and `deidflow verify`, or let "
     "`deidflow resume` write it again.",
     ReasonCode.RESULT_DIFFERS: "Something else changed the result, which was removed; `deidflow resume` writes it "
@@ -101,13 +117,14 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.REFERENCE_BROKEN: "A reference inside the result pointed to the wrong object, and the result was "
     "removed; `deidflow resume` writes it again. If that fails in the same way, please report it.",
     ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element to "
-    "Remove, and start a new run.",
-    ReasonCode.UNSAFE_CONTENT: "Bring the file into an uncompressed transfer syntax (dcmdjpeg, dcmdjpls or dcmdrle of "
-    "DCMTK) or take it out of the source, then start a new run.",
+    "Remove, and run failures.csv.",
+    ReasonCode.UNSAFE_CONTENT: "Put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its "
+    "place, then `deidflow resume`; or leave its row out of a new run.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",
-    ReasonCode.DESTINATION_UNUSABLE: "Make room or give the right to write, then `deidflow resume`.",
+    ReasonCode.DESTINATION_UNUSABLE: "The Orthanc has no room, or may not store it; make room or give the right to "
+    "write, then `deidflow resume`.",
     ReasonCode.INTERRUPTED: "`deidflow resume` goes on where the run stopped.",
     ReasonCode.INTERNAL_ERROR: "This is a bug in deidflow: please report it with the text that crosswalk.csv has for "
     "it, which holds no patient data. `deidflow resume` tries the instance again, with a newer version, too.",
@@ -122,3 +139,20 @@ def reason_text(code: ReasonCode, text: str = "") -> str:
     'damaged: truncated at byte 12'
     """
     return f"{code}: {text or REMEDIES[code]}"
+
+
+class Reason(NamedTuple):
+    """Why something is not ``done``.
+
+    Attributes:
+        code: From the closed list.
+        text: For people, without patient data; "" where the code's remedy says it all.
+
+    """
+
+    code: ReasonCode
+    text: str = ""
+
+    def __str__(self) -> str:
+        """Return the form that reports use, see ``reason_text``."""
+        return reason_text(self.code, self.text)

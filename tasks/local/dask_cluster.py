@@ -61,11 +61,7 @@ def edit_on_cluster(token: str, settings: WorkerSettings, work: Work) -> Outcome
 
 def _look_around(settings: WorkerSettings) -> str:
     """Return what a worker lacks to do the work, "" for nothing."""
-    for name, folder in (("source", os.fsdecode(settings.source)), ("destination", settings.destination)):
-        remote = settings.remote_source if name == "source" else settings.remote_destination
-        if remote is None and not os.path.isdir(folder):  # noqa: PTH112
-            return f"does not see the {name} folder; mount the same storage there"
-    return ""
+    return settings.source.lacks() or settings.store.lacks()
 
 
 def _version() -> str:

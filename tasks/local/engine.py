@@ -5,6 +5,7 @@ Public names: ``LocalEngine``.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -14,7 +15,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
-from deidflow.tasks.core.errors import DeidflowError, Interrupted
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import make_pool, stop_pool
 from deidflow.tasks.local.dask_cluster import ClusterPool
@@ -46,6 +47,14 @@ _POLL_SECONDS: Final = 0.2
 _DRAIN_S: Final = 1.5
 """For batches under way when a run is stopped; with all else Ctrl-C is to take less than 5 s."""
 
+_END_S: Final = 0.5
+"""For processes that have nothing to do any more: what they were at has had its time."""
+
+
+_TOO_LONG: Final = (
+    "a chunk took longer than execution.job_timeout_seconds; see whether source and destination answer, or raise it"
+)
+
 
 class Pending(Protocol):
     """A batch under way: what is used of ``concurrent.futures.Future``."""
@@ -60,18 +69,26 @@ class Pending(Protocol):
 class LocalEngine:
     """Engine of one run; see ``deidflow.tasks.core.engine.protocol.Engine``."""
 
-    def __init__(self, settings: WorkerSettings, workers: int, dask_address: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        workers: int,
+        dask_address: str | None = None,
+        chunk_timeout_s: float = math.inf,
+    ) -> None:
         """Take what is the same for the run.
 
         Args:
             settings: For every worker.
             workers: Number of processes, at least 1.
             dask_address: Of the scheduler whose workers do it instead of processes here.
+            chunk_timeout_s: How many seconds a chunk may take, so that a disk that hangs does not hold a run for ever.
 
         """
         self._settings = settings
         self._workers = workers
         self._dask_address = dask_address
+        self._chunk_timeout_s = chunk_timeout_s
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | ClusterPool | None = None
 
@@ -96,11 +113,17 @@ class LocalEngine:
             if isinstance(self._pool, ClusterPool):
                 self._pool.shutdown()
             elif self._pool is not None:
-                stop_pool(self._pool)
+                stop_pool(self._pool, _END_S)
             self._pool = None
 
     def apply(self, chunk: Chunk, record: Record, stopped: Stopped) -> None:
-        """Edit every instance of a chunk; see ``Engine.apply``."""
+        """Edit every instance of a chunk; see ``Engine.apply``.
+
+        Raises:
+            TransientError: Also when the chunk takes longer than it may; what was recorded stays.
+
+        """
+        end = time.monotonic() + self._chunk_timeout_s
         work = [(request, instance) for request, instances, _ in chunk.calls for instance in instances]
         recorded: set[int] = set()
 
@@ -110,21 +133,21 @@ class LocalEngine:
 
         pool = self._started_pool()
         try:
-            _collect([pool.submit(edit_in_worker, batch) for batch in self._batches(work)], note, stopped)
+            _collect([pool.submit(edit_in_worker, batch) for batch in self._batches(work)], note, stopped, end)
         except BrokenProcessPool:
             self._discard(pool)
             if stopped():  # a signal to the whole group of processes ends workers, too
                 raise Interrupted("interrupted") from None
-            self._apply_alone([one for one in work if one[1].id not in recorded], record, stopped)
+            self._apply_alone([one for one in work if one[1].id not in recorded], record, stopped, end)
 
-    def _apply_alone(self, work: Sequence[Work], record: Record, stopped: Stopped) -> None:
+    def _apply_alone(self, work: Sequence[Work], record: Record, stopped: Stopped, end: float) -> None:
         """Edit instances one by one in a process of their own: whichever kills it is found, and costs only itself."""
         pool = self._new_pool(1)
         try:
             for request, instance in work:
                 for _ in range(_TRIES_ALONE):
                     try:
-                        _collect([pool.submit(edit_in_worker, [(request, [instance])])], record, stopped)
+                        _collect([pool.submit(edit_in_worker, [(request, [instance])])], record, stopped, end)
                         break
                     except BrokenProcessPool:
                         pool.shutdown(wait=False)
@@ -133,7 +156,7 @@ class LocalEngine:
                     text = f"{_TRIES_ALONE} worker processes died while editing this instance"
                     record([InstanceResult(instance.id, Outcome.FAILED, ReasonCode.WORKER_DIED, text)])
         finally:
-            stop_pool(pool)
+            stop_pool(pool, _END_S)
 
     def _batches(self, work: Iterable[Work]) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
         return _batches(work, _CLUSTER_BATCH_INSTANCES if self._dask_address else BATCH_INSTANCES)
@@ -157,15 +180,23 @@ class LocalEngine:
                 self._pool = None
 
 
-def _collect(futures: Sequence[Pending], record: Record, stopped: Stopped) -> None:
-    """Record results batch by batch; when one fails for good, those that are under way still count."""
+def _collect(futures: Sequence[Pending], record: Record, stopped: Stopped, end: float) -> None:
+    """Record results batch by batch; when one fails for good, those that are under way still count.
+
+    Args:
+        futures: In the order of the chunk.
+        record: Takes the results of each.
+        stopped: Whether the run is to stop.
+        end: By ``time.monotonic``: later than that nothing is waited for.
+
+    """
     failure: Exception | None = None
     for place, future in enumerate(futures):
         if failure is not None and future.cancel():
             continue
         try:
-            outcome = _result(future, stopped)
-        except Interrupted:
+            outcome = _result(future, stopped, end)
+        except (Interrupted, TransientError):
             _record_ended([waiting for waiting in futures[place:] if not waiting.cancel()], record)
             raise
         except BrokenProcessPool as error:
@@ -191,7 +222,7 @@ def _record_ended(futures: Sequence[Pending], record: Record) -> None:
             record(outcome)
 
 
-def _result(future: Pending, stopped: Stopped) -> list[InstanceResult] | DeidflowError:
+def _result(future: Pending, stopped: Stopped, end: float) -> list[InstanceResult] | DeidflowError:
     while True:
         try:
             return future.result(timeout=_POLL_SECONDS)
@@ -199,6 +230,8 @@ def _result(future: Pending, stopped: Stopped) -> list[InstanceResult] | Deidflo
             if stopped():
                 message = "interrupted"
                 raise Interrupted(message) from None
+            if time.monotonic() > end:
+                raise TransientError(_TOO_LONG) from None
 
 
 def _batches(work: Iterable[Work], instances: int) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:

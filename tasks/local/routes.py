@@ -24,7 +24,8 @@ from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
 from deidflow.tasks.local.folder.copies import are_equal
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
-from deidflow.tasks.local.folder.store import clear_partial_results
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results
 from deidflow.tasks.local.transcoding.codecs import can_write, why_not
 from deidflow.tasks.local.worker import Worker, WorkerSettings
 
@@ -172,9 +173,8 @@ class BulkRoutes:
         ]
         self._destination.mkdir(parents=True, exist_ok=True)
         settings = WorkerSettings(
-            self._folder,
-            str(self._destination),
-            self._overwrite,
+            FolderSource(self._folder),
+            FolderStore(str(self._destination), self._overwrite),
             self._key,
             self._scope,
             self._hardening,

@@ -8,12 +8,22 @@ Public names: ``delete_sources``, ``deletion_is_due``.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.files.beneath import delete_plain_file, open_folder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
-from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.ledger.results import (
+    copies_of,
+    result_names,
+    rows_done_in_full,
+    shares_a_torn_patient,
+    sources_of_row,
+)
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
+from deidflow.tasks.core.report.totals import DeletedSources
 from deidflow.tasks.orthanc.resources.bulk_content import read_content
 from deidflow.tasks.orthanc.resources.results import delete_instances
 from deidflow.tasks.steps.access.servers import connect
@@ -23,32 +33,13 @@ if TYPE_CHECKING:
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
-_ENDED: Final = "deletion_ended"
-
-# A result that was not read back in full and found right is no reason to delete anything.
-_DONE_ROWS: Final = f"""
-SELECT m.line, m.request FROM manifest_row m WHERE m.verdict = ''
-AND EXISTS (SELECT 1 FROM instance i WHERE i.line = m.line)
-AND NOT EXISTS (
-    SELECT 1 FROM instance i WHERE i.line = m.line AND (i.outcome <> '{Outcome.DONE}' OR i.verified <> 'full'))
-ORDER BY m.line
-"""  # noqa: S608 (constants only)
-
-# Rows of a patient who has to be done again as a whole, in one call to an Orthanc.
-_TORN: Final = f"""
-SELECT EXISTS (
-    SELECT 1 FROM instance i JOIN series s ON s.id = i.series
-    JOIN series t ON t.patient = s.patient JOIN instance j ON j.series = t.id AND j.call = i.call
-    WHERE i.line = ? AND j.outcome <> '{Outcome.DONE}')
-"""  # noqa: S608 (constants only)
-
 
 def deletion_is_due(run: Run) -> bool:
     """Whether sources are to be deleted and that step has not come to its end."""
-    return not run.config.defaults.settings.keep_source and run.ledger.meta(_ENDED) is None
+    return not run.config.defaults.settings.keep_source and not read_facts(run.ledger).deletion_ended
 
 
-def delete_sources(run: Run, progress: Progress) -> int:
+def delete_sources(run: Run, progress: Progress) -> DeletedSources | None:
     """Delete the planned instances of rows that are done in full and verified; of files also their identical copies.
 
     What is deleted is what was read, byte for byte; anything else in its place stays. So do rows of a patient whom an
@@ -56,82 +47,69 @@ def delete_sources(run: Run, progress: Progress) -> int:
     results could not be made again.
 
     Returns:
-        How many instances' sources are gone by now.
+        What became of them, noted in the ledger, too; None when nothing is to be deleted, or not yet.
 
     Raises:
         DeidflowError: The server cannot be used; some sources may be deleted.
 
     """
     if run.config.verify != "full" or run.stop.is_set() or not deletion_is_due(run):
-        return 0
-    lines = [line for line, request in run.ledger.select(_DONE_ROWS) if _may_go(run, line, request)]
+        return None
+    lines = [line for line, request in rows_done_in_full(run.ledger) if _may_go(run, line, request)]
     progress.start("deleting sources")
     url = run.config.source.orthanc
-    barred = False
-    if url is None:
-        gone, barred = _delete_files(run, lines, progress)
-    else:
-        gone = _delete_on_server(run, url, lines)
+    sources = _delete_files(run, lines, progress) if url is None else _delete_on_server(run, url, lines)
     progress.finish()
-    if run.stop.is_set() or barred:  # `resume` goes on
-        return gone
-    with run.ledger.transaction():
-        run.ledger.set_meta("sources_deleted", gone)
-        run.ledger.set_meta(_ENDED, True)
-    return gone
+    ended = not (run.stop.is_set() or sources.not_deleted)  # else `resume` goes on
+    change_facts(
+        run.ledger,
+        lambda facts: replace(facts, deleted_sources=asdict(sources), deletion_ended=ended or facts.deletion_ended),
+    )
+    return sources
 
 
 def _may_go(run: Run, line: int, request: int) -> bool:
     if run.requests.get(request).settings.keep_source:
         return False
     on_its_own = run.config.engine == "local" or run.requests.get(request).level() is Level.INSTANCE
-    return on_its_own or not run.ledger.scalar(_TORN, (line,))
+    return on_its_own or not shares_a_torn_patient(run.ledger, line)
 
 
-def _delete_on_server(run: Run, url: str, lines: list[int]) -> int:
+def _delete_on_server(run: Run, url: str, lines: list[int]) -> DeletedSources:
     """Delete instances whose stored file is the one that was planned, and that are no result of this run.
 
     A later version under the same identifiers has another FileUuid, and stays.
     """
-    results = {name for (name,) in run.ledger.select("SELECT new_orthanc_id FROM instance WHERE new_orthanc_id <> ''")}
-    planned: dict[str, str] = {
-        name: content
+    results = result_names(run.ledger)
+    planned = {
+        one.orthanc_id: one.content
         for line in lines
-        for name, content in run.ledger.select("SELECT orthanc_id, content FROM instance WHERE line = ?", (line,))
-        if name not in results
+        for one in sources_of_row(run.ledger, line)
+        if one.orthanc_id not in results
     }
     with connect(url, run.config.orthanc) as client:
         there = {one.id: one.file_uuid for one in read_content(client, planned)}
         same = [name for name, content in there.items() if content and content == planned[name]]
         delete_instances(client, same)
-    return len(planned) - (len(there) - len(same))
+    changed = len(there) - len(same)
+    return DeletedSources(len(planned) - changed, changed=changed)
 
 
-def _delete_files(run: Run, lines: list[int], progress: Progress) -> tuple[int, bool]:
-    """Delete files that hold what was read when their results were made; links are not followed.
-
-    Returns:
-        How many instances' files are gone, and whether the system kept one from being looked at or deleted.
-
-    """
+def _delete_files(run: Run, lines: list[int], progress: Progress) -> DeletedSources:
+    """Delete files that hold what was read when their results were made; links are not followed."""
     folder = str(run.config.source.folder or "")
-    if os.path.realpath(folder) != run.ledger.meta("source_folder"):
-        return 0, False  # a link in its place, or another folder: what is in it was not planned
-    gone = 0
-    barred = False
+    # A link in its place, or another folder: what is in it was not planned.
+    is_planned = os.path.realpath(folder) == read_facts(run.ledger).source_folder
+    ends: Counter[bool | None] = Counter()
     for line in lines:
         if run.stop.is_set():
             break
-        for number, path, size, content in run.ledger.select(
-            "SELECT id, path, size, content FROM instance WHERE line = ?", (line,)
-        ):
-            gone_here = _delete(folder, bytes(path), size, content)
-            gone += gone_here is True
-            copies = run.ledger.select("SELECT path FROM copy WHERE instance = ?", (number,))
-            ends = [gone_here, *(_delete(folder, bytes(copy), size, content) for (copy,) in copies)]
-            barred = barred or None in ends
+        for one in sources_of_row(run.ledger, line):
+            paths = [one.path, *copies_of(run.ledger, one.id)]
+            of_all = [is_planned and _delete(folder, path, one.size, one.content) for path in paths]
+            ends[None if None in of_all else all(of_all)] += 1
             progress.advance()
-    return gone, barred
+    return DeletedSources(ends[True], ends[None], ends[False])
 
 
 def _delete(folder: str, path: bytes, size: int, content: str) -> bool | None:
@@ -144,7 +122,7 @@ def _delete(folder: str, path: bytes, size: int, content: str) -> bool | None:
                 same = bool(content) and os.fstat(descriptor).st_size == size and content_hash(file) == content
                 return same and delete_plain_file(parent, name, descriptor)
     except FileNotFoundError:
-        return os.path.isdir(folder)  # noqa: PTH112 (not when the whole folder is away)
+        return True if os.path.isdir(folder) else None  # noqa: PTH112 (not when the whole folder is away)
     except NotPlainError:
         return False
     except OSError:

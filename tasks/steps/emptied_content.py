@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import Path
+from deidflow.tasks.core.engine.review import ReviewCode, content_of
+from deidflow.tasks.core.ledger.results import forget_review, kinds_of_objects, note_review
 from deidflow.tasks.core.plan.intake import RequestCache
-from deidflow.tasks.core.report.review import ReviewCode, content_of
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.deidentification.orthanc_profiles import load_profile
 from deidflow.tasks.local.editing.actions import Action
@@ -22,28 +23,18 @@ if TYPE_CHECKING:
 def mark_emptied_content(ledger: Ledger) -> None:
     """Note the code of review at each instance of a plan whose content the profile, or the request, empties."""
     # What a modify makes still names its patient, and is not given away as de-identified.
-    ledger.execute(
-        "UPDATE instance SET review = '' WHERE line IN (SELECT line FROM manifest_row WHERE operation <> ?)",
-        (Operation.ANONYMIZE,),
-    )
+    forget_review(ledger, Operation.ANONYMIZE)
     requests = RequestCache(ledger)
-    for number, sop_class_uid in ledger.select(
-        "SELECT DISTINCT m.request, i.sop_class_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
-        " WHERE m.operation = ? AND i.sop_class_uid <> ''",
-        (Operation.ANONYMIZE,),
-    ):
+    for number, sop_class_uid in kinds_of_objects(ledger, Operation.ANONYMIZE):
         tag = content_of(sop_class_uid)
         if tag is not None and _is_emptied(tag, requests.get(number)):
-            ledger.execute(
-                "UPDATE instance SET review = CASE WHEN review = '' THEN ?1 ELSE review || ';' || ?1 END"
-                " WHERE sop_class_uid = ?2 AND line IN (SELECT line FROM manifest_row WHERE request = ?3)",
-                (ReviewCode.CONTENT_EMPTIED, sop_class_uid, number),
-            )
+            note_review(ledger, ReviewCode.CONTENT_EMPTIED, number, sop_class_uid)
 
 
 def _is_emptied(tag: int, request: Request) -> bool:
     path = Path((), tag)
     if path in request.edits.keep or path in request.edits.replace:
         return False
-    action = load_profile(request.settings.dicom_version).top.get(tag)
-    return path in request.edits.remove or action in (Action.EMPTY, Action.DROP)
+    rule = load_profile(request.settings.dicom_version).top.by_tag.get(tag)
+    emptied = rule is not None and rule.action in (Action.EMPTY, Action.REMOVE)
+    return emptied or path in request.edits.remove

@@ -1,6 +1,6 @@
 """What verifying found, brought into the ledger; a result that is wrong is taken out of the destination.
 
-Public names: ``Findings``, ``FOUND_BY_VERIFYING``, ``remove_result``.
+Public names: ``Findings``, ``remove_result``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.files.beneath import open_folder
 from deidflow.tasks.core.files.plain_files import NotPlainError
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_wrong
+from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.orthanc.resources.results import delete_instances
 from deidflow.tasks.steps.access.engines import destination_folder, results_place
 from deidflow.tasks.steps.access.own_results import proven_results
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
     from deidflow.tasks.steps.access.places import Places
     from deidflow.tasks.steps.run.run_folder import Run
-
-FOUND_BY_VERIFYING: Final = (
-    ReasonCode.RESULT_MISSING,
-    ReasonCode.RESULT_DIFFERS,
-    ReasonCode.PIXEL_DATA_DIFFERS,
-    ReasonCode.REFERENCE_BROKEN,
-    ReasonCode.IDENTIFIER_LEFT,
-)
-"""Reasons of instances that were done once."""
 
 _WRITTEN_AT_ONCE: Final = 2000
 """Each time the ledger is written the disk is waited for."""
@@ -59,7 +51,7 @@ class Findings:
         self._run = run
         self._places = places
         self._how = how
-        self._right: list[tuple[str, str, int]] = []
+        self._right: list[RightResult] = []
 
     def add(self, expected: Sequence[Expected], results: Sequence[InstanceResult]) -> None:
         """Note what was found of a batch.
@@ -74,14 +66,14 @@ class Findings:
         """
         noted = {result.id: result for result in results}
         bad: list[tuple[Expected, InstanceResult]] = []
-        uncompared = []
+        uncompared: list[int] = []
         for one in expected:
             result = noted.get(one.instance.id)
             if result is None or (result.outcome is Outcome.DONE and result.code is None):
                 evidence = result.evidence if result is not None and result.evidence else one.evidence
-                self._right.append((self._how, evidence, one.instance.id))
+                self._right.append(RightResult(self._how, evidence, one.instance.id))
             elif result.outcome is Outcome.DONE:
-                uncompared.append((one.instance.id,))
+                uncompared.append(one.instance.id)
             elif one.is_done or result.outcome is not Outcome.MISSING:
                 bad.append((one, result))
         if any(result.outcome is Outcome.MISSING for _, result in bad) or uncompared:
@@ -93,33 +85,16 @@ class Findings:
 
     def write(self) -> None:
         """Bring what was found right to the disk."""
-        self._run.ledger.execute_many(
-            f"UPDATE instance SET outcome = '{Outcome.DONE}', reason = '', is_there = 1, verified = ?, evidence = ?"  # noqa: S608
-            " WHERE id = ?",
-            self._right,
-        )
+        note_right(self._run.ledger, self._right)
         self._right = []
 
-    def _write_bad(self, bad: Sequence[tuple[Expected, InstanceResult]], uncompared: Sequence[tuple[int]]) -> None:
+    def _write_bad(self, bad: Sequence[tuple[Expected, InstanceResult]], uncompared: Sequence[int]) -> None:
         # First that it failed, then that it is gone: a process killed in between leaves no result that counts.
-        ledger = self._run.ledger
-        with ledger.transaction():
-            ledger.execute_many("UPDATE instance SET verified = '' WHERE id = ?", uncompared)
-            ledger.execute_many(
-                "UPDATE instance SET outcome = ?1, reason = ?2, verified = '', is_there = ?1 <> 'missing'"
-                " WHERE id = ?3",
-                [(result.outcome, result.reason, result.id) for _, result in bad],
-            )
+        note_wrong(self._run.ledger, [result for _, result in bad], uncompared)
         self.failed += sum(one.is_done for one, _ in bad)
         wrong = [(one, result) for one, result in bad if result.outcome is Outcome.FAILED]
-        gone = [(number,) for number in self._removed(wrong)]
-        ledger.execute_many("UPDATE instance SET is_there = 0 WHERE id = ?", gone)
-        if self._run.config.engine == "orthanc":  # the server will give it others
-            ledger.execute_many(
-                "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = ''"
-                " WHERE id = ?",
-                gone,
-            )
+        # The server will give its results others.
+        note_gone(self._run.ledger, self._removed(wrong), and_forget=self._run.config.engine == "orthanc")
 
     def _removed(self, wrong: Sequence[tuple[Expected, InstanceResult]]) -> list[int]:
         """Take wrong results out of the destination; return the numbers of those that are not there any more."""

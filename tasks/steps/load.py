@@ -17,7 +17,7 @@ from deidflow.tasks.core.plan.intake import add_rows
 from deidflow.tasks.core.request.engine_options import names_by_creator, options_without_effect
 from deidflow.tasks.local.transcoding.codecs import can_write, why_not
 from deidflow.tasks.steps.access.servers import check_destination
-from deidflow.tasks.steps.run.settings import InvalidConfig, check_files, load_config, load_credentials, load_key
+from deidflow.tasks.steps.run.settings import check_files, load_credentials, load_key, read_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,16 +42,15 @@ def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | N
         InvalidInput: With every problem of the config, and of what it names.
 
     """
-    try:
-        return load_config(path, overrides, **places)
-    except InvalidConfig as error:
-        found = list(error.problems)
-        if error.usable is not None:
-            with_rows = not any(problem.key.startswith(_ROW_KEYS) for problem in found)
-            found += _problems(error.usable, with_rows=with_rows)[0]
-            if (trouble := _folder_trouble(error.usable)) is not None:
-                found.append(trouble)
-        raise InvalidInput(found) from None
+    config, found = read_config(path, overrides, **places)
+    if config is not None and not found:
+        return config
+    if config is not None:
+        with_rows = not any(problem.key.startswith(_ROW_KEYS) for problem in found)
+        found += _problems(config, with_rows=with_rows)[0]
+        if (trouble := _folder_trouble(config)) is not None:
+            found.append(trouble)
+    raise InvalidInput(found)
 
 
 def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:

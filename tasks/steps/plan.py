@@ -5,21 +5,23 @@ Public names: ``Prepared``, ``prepare``, ``find_again``, ``manifest_sha256``.
 
 from __future__ import annotations
 
-import base64
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.ledger.manifest_rows import forget_counts, identifiers_to_find, planned_lines
+from deidflow.tasks.core.ledger.plan_changes import lacks_something
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_manifest, store_manifest
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.plan.intake import add_instances, add_rows
 from deidflow.tasks.core.plan.planner import PlanOptions, make_plan
-from deidflow.tasks.core.plan.replan import adopt, needs_replan
+from deidflow.tasks.core.plan.replan import adopt
 from deidflow.tasks.core.plan.server_abilities import server_notes
-from deidflow.tasks.core.plan.server_checks import check_settings_on_server
+from deidflow.tasks.core.plan.server_checks import check_destination_settings, check_settings_on_server
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, new_key
 from deidflow.tasks.orthanc.resources.abilities import read_abilities
 from deidflow.tasks.orthanc.resources.resources import resolve
@@ -27,6 +29,7 @@ from deidflow.tasks.steps.access.servers import connect, destination_abilities, 
 from deidflow.tasks.steps.access.sources import mark_ambiguous, read_source
 from deidflow.tasks.steps.emptied_content import mark_emptied_content
 from deidflow.tasks.steps.load import check_before_planning
+from deidflow.tasks.steps.run.run_folder import now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,9 +78,10 @@ def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, k
     if key is None:
         new_key_text = key_text or new_key()
         key = Key.parse(new_key_text)
-    started = time.monotonic()
+    moment, started = now(), time.monotonic()
     ledger, set_aside = _plan(config, _manifest_bytes(config), key, progress, skip_invalid=skip_invalid)
-    ledger.set_meta("seconds_by_step", {"plan": round(time.monotonic() - started, 3)})
+    seconds = time.monotonic() - started
+    change_facts(ledger, lambda facts: replace(facts, started=moment, attempts=1).with_seconds("plan", seconds))
     return Prepared(ledger, key, new_key_text, set_aside)
 
 
@@ -88,9 +92,9 @@ def find_again(run: Run, progress: Progress) -> int:
         How many instances there are to do now that were not before.
 
     """
-    if not needs_replan(run.ledger):
+    if not lacks_something(run.ledger):
         return 0
-    content = base64.b64decode(run.ledger.meta("manifest"))
+    content = read_manifest(run.ledger)
     fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True, planned=run.ledger)
     with fresh:
         chunk_size = run.config.execution.chunk_size
@@ -132,12 +136,10 @@ def _plan(
     try:
         progress.start("reading the manifest")
         manifest = Manifest(content, config.defaults, str(config.manifest))
-        ledger.set_meta("manifest", base64.b64encode(content).decode("ascii"))
-        ledger.set_meta("manifest_name", config.manifest.name)
-        ledger.set_meta("manifest_sha256", manifest.sha256)
+        store_manifest(ledger, content, config.manifest.name, manifest.sha256)
         row_problems = add_rows(ledger, manifest)
-        for (line,) in planned.select("SELECT line FROM manifest_row WHERE verdict = ''") if planned else ():
-            ledger.execute("UPDATE manifest_row SET declared = NULL WHERE line = ?", (line,))
+        if planned is not None:
+            forget_counts(ledger, planned_lines(planned))
         target = destination_abilities(config)
         server = None
         if config.source.orthanc is not None:
@@ -148,8 +150,8 @@ def _plan(
             mark_ambiguous(ledger, folder)
         target = server if config.engine == "orthanc" else target
         if target is not None:
-            notes = server_notes(target, config.defaults.settings, edits=config.engine == "orthanc")
-            ledger.set_meta("notes", list(notes))
+            notes = tuple(server_notes(target, config.defaults.settings, edits=config.engine == "orthanc"))
+            change_facts(ledger, lambda facts: replace(facts, notes=notes))
         progress.start("planning")
         options = PlanOptions(
             manifest_name=str(config.manifest),
@@ -162,7 +164,7 @@ def _plan(
             server=server if config.engine == "orthanc" else None,
             writes_to_source=writes_to_source(config),
         )
-        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
+        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, target))
         mark_emptied_content(ledger)
         progress.finish()
     except BaseException:
@@ -184,11 +186,12 @@ def _checked_plan(
     return set_aside
 
 
-def _server_problems(config: Config, server: ServerAbilities | None) -> list[Problem]:
-    """Return the options that the Orthanc which is the engine cannot do."""
-    if config.engine != "orthanc" or server is None:
+def _server_problems(config: Config, target: ServerAbilities | None) -> list[Problem]:
+    """Return what the Orthanc that results go to cannot do, as the engine or as the destination."""
+    if target is None:
         return []
-    return [Problem(text, key=key) for key, text in check_settings_on_server(config.defaults.settings, server)]
+    check = check_settings_on_server if config.engine == "orthanc" else check_destination_settings
+    return [Problem(text, key=key) for key, text in check(config.defaults.settings, target)]
 
 
 def _shares_processes(config: Config) -> bool:
@@ -202,12 +205,12 @@ def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -
     """Bring what an Orthanc holds under the manifest's identifiers into the ledger."""
     with connect(url, config.orthanc) as client:
         server = source_server(config, client)
-        ledger.set_meta("server_version", server.text)
         abilities = read_abilities(client, server)
-        ledger.set_meta("server_makes_room", server.makes_room)
+        change_facts(
+            ledger, lambda facts: replace(facts, server_version=server.text, server_makes_room=server.makes_room)
+        )
         progress.start("asking the Orthanc")
-        names = [name for (name,) in ledger.select("SELECT orthanc_id FROM manifest_row WHERE verdict = ''")]
-        found = _counted(resolve(client, names), progress)
+        found = _counted(resolve(client, identifiers_to_find(ledger)), progress)
         add_instances(ledger, found, accept_unstable=config.orthanc.accept_unstable)
         progress.finish()
     return abilities

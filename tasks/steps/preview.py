@@ -5,18 +5,17 @@ Public names: ``Sample``, ``sample_differences``.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.errors import InstanceFailed, os_error_text
+from deidflow.tasks.core.ledger.overview import spread_over_the_plan
 from deidflow.tasks.core.outcomes import ReasonCode, reason_text
 from deidflow.tasks.core.plan.intake import RequestCache
-from deidflow.tasks.core.plan.planner import chunk_of, given_identifiers
-from deidflow.tasks.core.pseudonyms.original_uids import original_uids
+from deidflow.tasks.core.plan.planner import chunk_of, given_identifiers, original_uids
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import Difference, differences
-from deidflow.tasks.local.worker import Worker, WorkerSettings, edit_source
-from deidflow.tasks.steps.access.engines import place_of
+from deidflow.tasks.local.worker import Compiler, edit_source
+from deidflow.tasks.steps.access.engines import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.steps.access.exchange import OrthancPlace
 
 
 class Sample(NamedTuple):
@@ -69,17 +67,15 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
         show_values: Whether lines show values.
 
     """
-    folder = os.fsencode(str(config.source.folder or ""))
+    source = source_of(config)
     given, originals = given_identifiers(ledger), original_uids(ledger)
-    settings = WorkerSettings(folder, "", False, key, config.scope, config.hardening, given, originals)
-    worker = Worker(settings)
-    place = place_of(config, config.source.orthanc)
+    compiler = Compiler(key, config.scope, given, originals, hardening=config.hardening)
     for line, request, instance in _spread(ledger, count):
-        compiled = worker.compile(request)
+        compiled = compiler.compile(request)
         try:
-            with _open(folder, place, instance) as source:
-                result = edit_source(source, instance, compiled).to_bytes()
-                yield Sample(line, differences(source, result, compiled.rules), "", show_values)
+            with SourceFile.of_original(source.open(instance)) as original:
+                result = edit_source(original, instance, compiled).to_bytes()
+                yield Sample(line, differences(original, result, compiled.tables), "", show_values)
         except InstanceFailed as problem:
             yield Sample(line, [], f"will fail: {reason_text(problem.code, str(problem))}", show_values)
         except OSError as error:
@@ -87,28 +83,10 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
             yield Sample(line, [], f"will fail: {text}", show_values)
 
 
-def _open(folder: bytes, place: OrthancPlace | None, instance: PlannedInstance) -> SourceFile:
-    if place is not None:
-        return SourceFile.of_bytes(place.read(instance.orthanc_id))
-    return SourceFile.open(os.path.join(folder, instance.path))  # noqa: PTH118 (bytes)
-
-
 def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:
     """Take instances of different kinds (SOP classes, then requests, rows and series) first, spread over the plan."""
-    chosen = ledger.select(
-        "WITH ranked AS (SELECT i.id, i.line, i.chunk, i.orthanc_id, row_number() OVER (PARTITION BY i.sop_class_uid,"
-        " m.request, i.line, i.series ORDER BY i.orthanc_id) AS of_series, row_number() OVER (PARTITION BY"
-        " i.sop_class_uid ORDER BY i.line, i.orthanc_id) AS of_kind, row_number() OVER (PARTITION BY i.line ORDER BY"
-        " i.orthanc_id) AS of_row FROM instance i JOIN manifest_row m ON m.line = i.line WHERE i.chunk IS NOT NULL),"
-        " spread AS (SELECT *, row_number() OVER (PARTITION BY of_kind = 1, of_row = 1, of_series = 1"
-        " ORDER BY line, orthanc_id) - 1 AS place, count(*) OVER (PARTITION BY of_kind = 1, of_row = 1, of_series = 1)"
-        " AS alike FROM ranked)"
-        " SELECT id, line, chunk FROM spread ORDER BY of_kind > 1, of_row > 1, of_series > 1,"
-        " place % max(1, alike / ?1) > 0, line, orthanc_id LIMIT ?1",
-        (count,),
-    )
     requests = RequestCache(ledger)
-    for number, line, chunk in sorted(chosen, key=lambda row: (row[1], row[0])):
+    for number, line, chunk in spread_over_the_plan(ledger, count):
         for request, instances, _ in chunk_of(ledger, requests, chunk).calls:
             for instance in instances:
                 if instance.id == number:

@@ -6,9 +6,11 @@ Public names: ``publish_reports``, ``note_complete``, ``is_complete``, ``begin_a
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.report.files import write_reports
 from deidflow.tasks.steps.run.leftovers import write_leftovers
 from deidflow.tasks.steps.run.run_folder import now
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.report.totals import Verdict
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
-
-
-_COMPLETE: Final = "complete"
 
 
 def publish_reports(run: Run, progress: Progress) -> Verdict:
@@ -31,8 +30,7 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
     """
     progress.start("writing the report")
     started = time.monotonic()
-    if run.ledger.meta("ended") is None:
-        run.ledger.set_meta("ended", now())
+    change_facts(run.ledger, lambda facts: replace(facts, ended=facts.ended or now()))
     try:
         verdict = write_reports(run.ledger, run.folder)
         write_leftovers(run)
@@ -40,7 +38,7 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
         message = (
             f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"
         )
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     note_seconds(run, "report", time.monotonic() - started)
     progress.finish()
     return verdict
@@ -48,21 +46,30 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
 
 def note_complete(run: Run) -> None:
     """Note that every step of the run came to its end and is reported; the last thing that a run writes."""
-    run.ledger.set_meta(_COMPLETE, True)
+    change_facts(run.ledger, lambda facts: replace(facts, complete=True))
 
 
 def is_complete(run: Run) -> bool:
     """Whether every step came to its end. Outcomes alone do not tell: a result counts as done before it is verified."""
-    return run.ledger.meta(_COMPLETE) is not None
+    return read_facts(run.ledger).complete
 
 
 def begin_again(run: Run) -> None:
-    """Forget how the last attempt ended."""
-    run.ledger.execute("DELETE FROM meta WHERE key IN ('ended', 'unusable', 'deletion_ended', ?)", (_COMPLETE,))
+    """Forget how the last attempt ended, and count another."""
+    change_facts(
+        run.ledger,
+        lambda facts: replace(
+            facts,
+            attempts=facts.attempts + 1,
+            ended=None,
+            unusable=None,
+            deletion_ended=False,
+            deleted_sources=None,
+            complete=False,
+        ),
+    )
 
 
 def note_seconds(run: Run, step: str, seconds: float) -> None:
     """Add to the time that a step has taken over all attempts."""
-    known = run.ledger.meta("seconds_by_step", {})
-    known[step] = round(known.get(step, 0) + seconds, 3)
-    run.ledger.set_meta("seconds_by_step", known)
+    change_facts(run.ledger, lambda facts: facts.with_seconds(step, seconds))

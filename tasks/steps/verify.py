@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, groupby
@@ -15,9 +14,18 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, Unusable
+from deidflow.tasks.core.errors import DeidflowError, Interrupted
+from deidflow.tasks.core.ledger.manifest_rows import count_rows
+from deidflow.tasks.core.ledger.results import (
+    ToVerify,
+    count_to_verify,
+    frames_of_reference,
+    pages_to_verify,
+    uid_pairs,
+)
+from deidflow.tasks.core.ledger.uid_map import UidKind, write_uid_map
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.plan.planner import given_identifiers, planned_instance
+from deidflow.tasks.core.plan.planner import given_identifiers
 from deidflow.tasks.core.processes.pool import make_pool, stop_pool, worker_died
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
@@ -26,19 +34,16 @@ from deidflow.tasks.local.presence import presence_in_worker, start_presence
 from deidflow.tasks.orthanc.resources.resources import still_there
 from deidflow.tasks.steps.access.engines import destination_folder, place_of, results_place
 from deidflow.tasks.steps.access.places import Places
-from deidflow.tasks.steps.findings import FOUND_BY_VERIFYING, Findings
-from deidflow.tasks.verification.uid_map import UidKind
+from deidflow.tasks.steps.findings import Findings
 from deidflow.tasks.verification.verifier import VerifierSettings, start_verifier, verify_in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
-    from pathlib import Path
 
-    from deidflow.tasks.core.errors import TransientError
-    from deidflow.tasks.core.plan.planner import Parents
+    from deidflow.tasks.core.errors import TransientError, Unusable
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.steps.access.exchange import OrthancPlace
+    from deidflow.tasks.orthanc.store import OrthancPlace
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
@@ -55,14 +60,6 @@ _MAX_POOLS: Final = 4
 """A process that is killed costs its pool; one that dies each time is found out."""
 
 _MAP_FILE: Final = "uid_map.tmp"
-
-_EXPECTED: Final = """
-SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id,
-    s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid,
-    t.series_instance_uid, i.new_sop_instance_uid
-FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target
-WHERE {} AND i.id > ? ORDER BY i.id LIMIT ?
-"""
 
 
 def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False) -> int:
@@ -84,8 +81,9 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
         Unusable: It cannot be used, the source or the destination is not there, or processes die of the results.
 
     """
-    wanted = _wanted(run, full=full, again=again)
-    total = run.ledger.scalar(f"SELECT count(*) FROM instance i WHERE {wanted}")  # noqa: S608 (our own conditions)
+    # What was found right before is looked at once more only where its source is to be deleted.
+    wanted = ToVerify(again=again, verified=not run.config.defaults.settings.keep_source, full=full)
+    total = count_to_verify(run.ledger, wanted)
     if not total:
         return 0
     places = Places(run, full=full)
@@ -107,18 +105,6 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
     return findings.failed
 
 
-def _wanted(run: Run, *, full: bool, again: bool) -> str:
-    """Return the condition for instances ``i`` that are to be verified."""
-    done = f"i.outcome = '{Outcome.DONE}'"
-    if again:
-        lost = " OR ".join(f"i.reason LIKE '{code}:%'" for code in FOUND_BY_VERIFYING)
-        return f"({done} OR (i.new_orthanc_id <> '' AND ({lost})))"
-    if not run.config.defaults.settings.keep_source:
-        return done
-    enough = "'full'" if full else "'full', 'identifiers'"
-    return f"{done} AND i.verified NOT IN ({enough})"
-
-
 class _Check(NamedTuple):
     """What is done in processes of their own.
 
@@ -134,7 +120,7 @@ class _Check(NamedTuple):
     settings: Any
 
 
-def _verify_content(run: Run, wanted: str, findings: Findings, progress: Progress) -> None:
+def _verify_content(run: Run, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
     """Read results back."""
     remote = results_place(run.config)
     with _uid_map(run) as uid_map:
@@ -195,7 +181,7 @@ def _verify_in_pool(
         stop_pool(pool)
 
 
-def _verify_presence(run: Run, place: OrthancPlace, wanted: str, findings: Findings, progress: Progress) -> None:
+def _verify_presence(run: Run, place: OrthancPlace, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
     """Ask an Orthanc for all results at once; their identifiers are what they are found by."""
     client = place.client()
     text = "the result is not on the Orthanc"
@@ -214,79 +200,43 @@ def _verify_presence(run: Run, place: OrthancPlace, wanted: str, findings: Findi
         progress.advance(len(expected))
 
 
-def _work(run: Run, wanted: str, size: int) -> Iterator[Work]:
-    last = 0
-    while True:
-        rows = run.ledger.select(_EXPECTED.format(wanted), (last, size))
-        if not rows:
-            return
-        last = rows[-1][4]
-        parents: Parents = {}
+def _work(run: Run, wanted: ToVerify, size: int) -> Iterator[Work]:
+    for page in pages_to_verify(run.ledger, wanted, size):
         yield [
             (
                 run.requests.get(request),
                 [
-                    Expected(planned_instance(row[4:], parents), row[1], row[2], is_done=row[3] == Outcome.DONE)
-                    for row in group
+                    Expected(one.instance, one.evidence, one.result_id, one.outcome == Outcome.DONE, one.content)
+                    for one in group
                 ],
             )
-            for request, group in groupby(rows, key=itemgetter(0))
+            for request, group in groupby(page, key=itemgetter(0))
         ]
-
-
-def _frames_of_reference(run: Run) -> Iterator[tuple[str, str, str]]:
-    """Yield what the map holds of frames of reference, which the ledger knows before and the key knows after."""
-    given, pseudonyms = given_identifiers(run.ledger).uids, Pseudonyms(run.key, run.config.scope)
-    for (original,) in run.ledger.select(
-        "SELECT DISTINCT s.frame_of_reference_uid FROM series s JOIN instance i ON i.series = s.id"
-        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.frame_of_reference_uid <> ''",
-        (Operation.ANONYMIZE,),
-    ):
-        if not original.startswith(WELL_KNOWN):
-            yield UidKind.ANY, original, given.get(original) or pseudonyms.uid(original)
 
 
 @contextlib.contextmanager
 def _uid_map(run: Run) -> Iterator[str]:
     """Write original and new UIDs of anonymized instances to a file that the verifying processes read."""
-    anonymized = run.ledger.scalar(
-        "SELECT count(*) FROM manifest_row WHERE operation = ? AND verdict = ''", (Operation.ANONYMIZE,)
-    )
-    if not anonymized:
+    if not count_rows(run.ledger, Operation.ANONYMIZE):
         yield ""
         return
     path = run.folder / _MAP_FILE
     path.unlink(missing_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
-        _fill_map(run, path)
+        write_uid_map(path, _uids(run))
         yield str(path)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _fill_map(run: Run, path: Path) -> None:
-    try:
-        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(
-                "CREATE TABLE uid (kind TEXT, original TEXT, new TEXT NOT NULL, PRIMARY KEY (original, kind))"
-                " WITHOUT ROWID"
-            )
-            rows = run.ledger.stream(
-                "SELECT DISTINCT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
-                " t.series_instance_uid, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
-                " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
-                " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.id",
-                (Operation.ANONYMIZE,),
-            )
-            kinds = (UidKind.STUDY, UidKind.SERIES, UidKind.INSTANCE)
-            if run.config.engine == "local":
-                kinds = (UidKind.ANY, UidKind.ANY, UidKind.ANY)
-                connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", _frames_of_reference(run))
-            for row in rows:
-                pairs = zip(kinds, row[::2], row[1::2], strict=True)
-                connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", pairs)
-    except sqlite3.DatabaseError:
-        message = f"the run folder {run.folder} cannot be read or written: is the disk full, broken, or not writable?"
-        raise Unusable(message) from None
+def _uids(run: Run) -> Iterator[tuple[UidKind, str, str]]:
+    kinds = (UidKind.STUDY, UidKind.SERIES, UidKind.INSTANCE)
+    if run.config.engine == "local":
+        kinds = (UidKind.ANY, UidKind.ANY, UidKind.ANY)
+        # Frames of reference, which the ledger knows before and the key knows after.
+        given, pseudonyms = given_identifiers(run.ledger).uids, Pseudonyms(run.key, run.config.scope)
+        for original in frames_of_reference(run.ledger, Operation.ANONYMIZE):
+            if not original.startswith(WELL_KNOWN):
+                yield UidKind.ANY, original, given.get(original) or pseudonyms.uid(original)
+    for pair in uid_pairs(run.ledger, Operation.ANONYMIZE):
+        yield from zip(kinds, pair[::2], pair[1::2], strict=True)

@@ -19,9 +19,9 @@ from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.fates import Fate
 
 if TYPE_CHECKING:
+    from deidflow.tasks.core.ledger.uid_map import UidMap
     from deidflow.tasks.verification.permitted import Permitted, Place
     from deidflow.tasks.verification.reader import Element, Item, Read
-    from deidflow.tasks.verification.uid_map import UidMap
 
 _PIECE_BYTES: Final = 1 << 20
 _MAX_UIDS_BYTES: Final = 1 << 16

@@ -17,8 +17,9 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.engine.result_paths import open_result
-from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable
+from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare
 from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
+from deidflow.tasks.core.ledger.uid_map import UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.core.request.request import Operation
@@ -30,8 +31,7 @@ from deidflow.tasks.verification.identity import check_identity, needs_decoding
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
-from deidflow.tasks.verification.structure import check_structure, content_hash
-from deidflow.tasks.verification.uid_map import UidMap
+from deidflow.tasks.verification.structure import check_structure, content_hash, is_what_was_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +144,7 @@ class Verifier:
         as_planned = False
         try:
             with self._open_source(expected.instance) as source_file:
-                as_planned = _is_as_planned(source_file, expected.instance)
+                as_planned = is_what_was_read(source_file, expected.instance, expected.content)
                 result_file.seek(0)
                 self._compare(request, expected, source_file, result_file)
         except InstanceFailed as problem:
@@ -159,6 +159,8 @@ class Verifier:
             self._compare_with_evidence(expected, result_file)
         else:
             self._check_evidence(expected)
+            if not as_planned:  # what has changed since may be in what is not compared
+                self._compare_with_evidence(expected, result_file)
 
     def _open_source(self, instance: PlannedInstance) -> BinaryIO:
         if self._settings.remote_source is None:
@@ -230,14 +232,6 @@ class Verifier:
         check_identifiers(result, expected.instance, frozenset(IDENTIFIER_KEYWORDS))
 
 
-def _is_as_planned(source_file: BinaryIO, instance: PlannedInstance) -> bool:
-    """Whether the source is what was edited, as far as size and time tell; an Orthanc changes no instance in place."""
-    if isinstance(source_file, io.BytesIO):
-        return True
-    status = os.fstat(source_file.fileno())
-    return (status.st_size, status.st_mtime_ns) == (instance.size, instance.mtime_ns)
-
-
 _verifier: Verifier | None = None
 
 
@@ -255,7 +249,5 @@ def verify_in_worker(
     assert _verifier is not None  # noqa: S101 (start_verifier ran before)
     try:
         return _verifier.verify(work)
-    except TransientError as error:
-        return TransientError(str(error))
-    except Unusable as error:
-        return Unusable(str(error))
+    except (TransientError, Unusable) as error:
+        return bare(error)

@@ -1,12 +1,16 @@
 """The arrows between the rooms, and the size of what stands in them, for every module there is.
 
-    flows/*  ->  tasks/*.py  ->  tasks/orthanc | tasks/local  ->  tasks/core
+    flows/*  ->  tasks/*.py  ->  tasks/steps  ->  tasks/local | tasks/orthanc | tasks/verification  ->  tasks/core
+    tasks/local x tasks/orthanc;  tasks/verification x tasks/local;  tasks/core -> nothing of ours above it
+    inside tasks/core:  report, plan -> ledger -> manifest, engine, request -> dicom
+    inside tasks/local: editing -> dicom_file;  deidentification knows the words of actions, and no bytes
 
 An arrow may be skipped downwards with one exception: the flows do not reach into an engine.
 """
 
 import ast
 import importlib.metadata
+import json
 import subprocess
 import sys
 import tomllib
@@ -18,21 +22,61 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 
-# Who may import whom, by room.
-ARROWS: Final = {
-    "deidflow.flows": {"deidflow.flows", "deidflow.tasks", "deidflow.tasks.core"},
-    "deidflow.tasks": {
-        "deidflow.tasks",
-        "deidflow.tasks.orthanc",
-        "deidflow.tasks.local",
-        "deidflow.tasks.verification",
-        "deidflow.tasks.core",
+_CORE: Final = "deidflow.tasks.core"
+_LOCAL: Final = "deidflow.tasks.local"
+
+
+def _rooms(above: str, arrows: dict[str, str]) -> dict[str, set[str]]:
+    """Return the arrows inside a folder: each room with itself, the folder's own modules, and the rooms it names."""
+    return {
+        f"{above}.{room}": {above, *(f"{above}.{name}" for name in (room, *to.split()))} for room, to in arrows.items()
+    }
+
+
+_CORE_ARROWS: Final = _rooms(
+    _CORE,
+    {
+        "dicom": "",
+        "files": "",
+        "processes": "",
+        "request": "dicom",
+        "engine": "dicom request files",
+        "pseudonyms": "dicom request",
+        "manifest": "dicom request engine files",
+        "config": "dicom request manifest",
+        "ledger": "dicom request engine files manifest",
+        "plan": "dicom request engine pseudonyms manifest ledger",
+        "report": "dicom request engine files manifest ledger",
     },
-    "deidflow.tasks.orthanc": {"deidflow.tasks.orthanc", "deidflow.tasks.core"},
-    "deidflow.tasks.local": {"deidflow.tasks.local", "deidflow.tasks.core"},
-    "deidflow.tasks.verification": {"deidflow.tasks.verification", "deidflow.tasks.core"},
-    "deidflow.tasks.core": {"deidflow.tasks.core"},
+)
+_ALL_CORE: Final = {_CORE, *_CORE_ARROWS}
+_LOCAL_ARROWS: Final = _rooms(
+    _LOCAL,
+    {
+        "dicom_file": "",
+        "editing": "dicom_file",
+        "deidentification": "editing dicom_file",
+        "folder": "dicom_file editing",
+        "transcoding": "dicom_file editing",
+    },
+)
+_BELOW_STEPS: Final = {"deidflow.tasks.orthanc", "deidflow.tasks.verification", _LOCAL, *_LOCAL_ARROWS, *_ALL_CORE}
+
+# Who may import whom, by room.
+ARROWS: Final[dict[str, set[str]]] = {
+    "deidflow.flows": {"deidflow.flows", "deidflow.tasks", "deidflow.tasks.steps", *_ALL_CORE},
+    "deidflow.tasks": {"deidflow.tasks", "deidflow.tasks.steps", *_ALL_CORE},
+    "deidflow.tasks.steps": {"deidflow.tasks.steps", *_BELOW_STEPS},
+    "deidflow.tasks.orthanc": {"deidflow.tasks.orthanc", *_ALL_CORE},
+    "deidflow.tasks.verification": {"deidflow.tasks.verification", *_ALL_CORE},
+    _LOCAL: {_LOCAL, *_LOCAL_ARROWS, *_ALL_CORE},
+    **{room: targets | _ALL_CORE for room, targets in _LOCAL_ARROWS.items()},
+    _CORE: {_CORE},
+    **_CORE_ARROWS,
 }
+
+FOLDER_MODULES: Final = 14
+_WITH_PREFECT: Final = {"deidflow.flows", "deidflow.tasks"}
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
     f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "verify", "publish", "retries")
 }
@@ -84,10 +128,8 @@ def walk_imports(node: ast.AST, *, at_import: bool) -> Iterator[Import]:
 
 
 def room_of(dotted: str) -> str:
-    """Return the room of a dotted name of ours."""
-    parts = dotted.split(".")
-    inner = ".".join(parts[:3])
-    return inner if inner in ARROWS else ".".join(parts[:2])
+    """Return the room of a dotted name of ours: the innermost one that has arrows."""
+    return max((room for room in ARROWS if is_within(dotted, room)), key=len, default="")
 
 
 def is_within(target: str, package: str) -> bool:
@@ -132,11 +174,27 @@ def test_outside_worlds_have_one_room_each(module: Module) -> None:
     targets = [i.target for i in module.imports()]
     http = [t for t in targets if is_within(t, "httpx")]
     dicom = [t for t in targets if is_within(t, "pydicom")]
-    if module.room == "deidflow.tasks.core":
+    if is_within(module.room, _CORE):
         dicom = [t for t in dicom if not is_within(t, "pydicom.datadict")]
 
     assert module.room == "deidflow.tasks.orthanc" or http == []
-    assert module.room in {"deidflow.tasks.local", "deidflow.tasks.verification"} or dicom == []
+    assert is_within(module.room, _LOCAL) or module.room == "deidflow.tasks.verification" or dicom == []
+
+
+EDITING: Final = "deidflow.tasks.local.editing"
+REQUESTS: Final = "deidflow.tasks.core.request"
+POLICY: Final = "deidflow.tasks.local.deidentification"
+
+
+@each_module
+def test_editing_knows_no_profile(module: Module) -> None:
+    """It carries tables out: neither policy nor requests are imported there, but for the types of given values."""
+    if not is_within(module.name, EDITING):
+        return
+    targets = [i.target for i in module.imports()]
+    values = {f"{REQUESTS}.edits.{name}" for name in ("Item", "Value")}
+
+    assert [] == [t for t in targets if is_within(t, POLICY) or (is_within(t, REQUESTS) and t not in values)]
 
 
 @each_module
@@ -161,14 +219,63 @@ def test_modules_and_functions_are_short(module: Module) -> None:
     assert {} == {name: length for name, length in lengths.items() if length > FUNCTION_LINES}
 
 
-@pytest.mark.parametrize("name", ["tasks.core", "tasks.local", "tasks.orthanc", "flows.cli"])
-def test_import_leaves_prefect_out(name: str) -> None:
-    """A process that imports all of a room, or the command line, has not loaded Prefect."""
-    names = [m.name for m in MODULES if is_within(m.name, f"deidflow.{name}")]
-    script = f"import importlib, sys; [importlib.import_module(n) for n in {names}]; print('prefect' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+# A room is imported in a process of its own, forked from one that has loaded what every room may load.
+_IMPORTER: Final = """
+import importlib, json, os, sys
+import concurrent.futures.process, tempfile, zoneinfo
+import croniter, humanize, jinja2, numpy, pydantic, pydicom, ruamel.yaml
+for room, names in json.loads(sys.argv[1]).items():
+    sys.stdout.flush()
+    if os.fork() == 0:
+        for name in names:
+            importlib.import_module(name)
+        loaded = [n for n in sys.modules if n.split(".")[0] in ("deidflow", "prefect", "httpx", "sqlite3")]
+        print(json.dumps([room, loaded]), flush=True)
+        os._exit(0)
+    os.wait()
+"""
 
-    assert (0, "False") == (done.returncode, done.stdout.strip()), done.stderr
+
+def test_rooms_load_what_their_arrows_allow() -> None:
+    """A process that imports all of a room has loaded nothing that lies behind no arrow, and never Prefect."""
+    rooms = {room: [m.name for m in MODULES if m.room == room] for room in ARROWS if room not in _WITH_PREFECT}
+    rooms["deidflow.flows.cli"] = ["deidflow.flows.cli"]
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTER, json.dumps(rooms)], capture_output=True, text=True, check=False
+    )
+    found = dict(json.loads(line) for line in done.stdout.splitlines())
+
+    assert (0, rooms.keys()) == (done.returncode, found.keys()), done.stderr
+    for room, loaded in found.items():
+        allowed = closure(room_of(room))
+        ours = [name for name in loaded if is_within(name, "deidflow") and not is_package(name)]
+        assert [] == [name for name in ours if room_of(name) not in allowed], room
+        assert "prefect" not in loaded, room
+        assert "httpx" not in loaded or "deidflow.tasks.orthanc" in allowed, room
+        assert "sqlite3" not in loaded or f"{_CORE}.ledger" in allowed, room
+
+
+def closure(room: str) -> set[str]:
+    """Return every room that can be reached from one along the arrows."""
+    reached: set[str] = set()
+    waiting = [room]
+    while waiting:
+        here = waiting.pop()
+        if here not in reached:
+            reached.add(here)
+            waiting += ARROWS[here]
+    return reached
+
+
+def is_package(name: str) -> bool:
+    """Tell whether a module is the empty one of a folder."""
+    return name == "deidflow" or (ROOT / Path(*name.split(".")[1:]) / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("folder", sorted({m.path.parent for m in MODULES}), ids=lambda f: str(f.relative_to(ROOT)))
+def test_folders_are_small(folder: Path) -> None:
+    """No folder holds more than about a dozen modules."""
+    assert FOLDER_MODULES >= len([path for path in folder.glob("*.py") if path.name != "__init__.py"])
 
 
 def test_every_folder_of_modules_is_installed() -> None:

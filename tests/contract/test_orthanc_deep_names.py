@@ -13,8 +13,6 @@ from tests.jobs import Job, read_csv
 if TYPE_CHECKING:
     from tests.contract.server import Server
 
-pytestmark = pytest.mark.timeout(120)
-
 WAVEFORM_SEQUENCE: Final = 0x54000100
 CHANNEL_DEFINITION_SEQUENCE: Final = 0x003A0200
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.jobs import Job
     from tests.orthanc_proxy import Fault
 
-pytestmark = pytest.mark.timeout(180)
-
 DELETING: Final = {"DicomVersion": "2021b", "KeepSource": False}
 
 

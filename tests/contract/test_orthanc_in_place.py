@@ -14,8 +14,6 @@ from tests.jobs import Job, instance_lines, read_csv
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-pytestmark = pytest.mark.timeout(120)
-
 UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 FIRST: Final = {"PatientID": "P1", "StudyInstanceUID": "2.25.1", "SeriesInstanceUID": "2.25.11"}
 TWO: Final = [FIRST | {"SOPInstanceUID": "2.25.111"}, FIRST | {"SOPInstanceUID": "2.25.112"}]

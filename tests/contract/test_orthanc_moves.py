@@ -13,8 +13,6 @@ from tests.jobs import Job, read_csv
 if TYPE_CHECKING:
     from tests.contract.server import Server
 
-pytestmark = pytest.mark.timeout(120)
-
 UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 LOOSER: Final = (1, 11, 3)
 """The first version that takes a PatientID at level Study."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.orthanc_proxy import Request, Response
 
-pytestmark = pytest.mark.timeout(120)
-
 OLD: Final = {"Replace": {"StudyDescription": "OLD"}, "Keep": ["SOPInstanceUID"], "Force": True}
 NEW: Final = {"Replace": {"StudyDescription": "NEW"}, "Keep": ["SOPInstanceUID"], "Force": True}
 

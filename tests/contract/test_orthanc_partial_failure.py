@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.jobs import Job
 
-pytestmark = pytest.mark.timeout(180)
-
 COUNT: Final = 300
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import httpx
-import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import report_of, write
+from tests.contract.server import PATIENTLY_S, report_of, write
+from tests.dicom_files import Element, Item, elements, instance
 from tests.jobs import DEMO_DATA, Job, read_csv
+from tests.orthanc_proxy import Hold, OrthancProxy
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.contract.server import Server
+    from tests.orthanc_proxy import Request, Response
 
-pytestmark = pytest.mark.timeout(180)
+AT_ONCE: Final = 5
 
 
 def test_both_engines_give_the_same_report(job: Job, server: Server) -> None:
@@ -97,3 +100,54 @@ def test_a_patient_of_each_own_and_nothing_left(job: Job, server: Server, tmp_pa
         assert not names & set(left)
     patients = {server.dataset(result).PatientID for (result,) in made.values()}
     assert set(subjects.values()) == patients
+
+
+def test_as_many_jobs_at_a_time_as_the_config_allows(job: Job, server: Server) -> None:
+    """``orthanc.max_parallel_jobs``: six patients have a call each; five are sent, the sixth waits."""
+    generate(job.source, 6, 8 << 10, shape=Shape(patients=6, studies_per_patient=1))
+    server.upload(job.source)
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    with OrthancProxy(server.url) as proxy:
+
+        def is_bulk(request: Request, _: Response | None) -> bool:
+            return request.path.startswith("/tools/bulk-anonymize")
+
+        held = proxy.add(Hold(before=True), is_bulk, times=None)
+        access = {"accept_unstable": True, "max_parallel_jobs": AT_ONCE}
+        write(job, server, source={"orthanc": proxy.url}, execution={"chunk_size": 1}, orthanc=access)
+        running = job.start("run", "job.yaml", "--run-id", "r")
+        end = time.monotonic() + PATIENTLY_S
+        while held.hits < AT_ONCE and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(1)  # for a sixth
+        at_once = held.hits
+        held.release()
+        finished = running.end()
+
+    assert (0, AT_ONCE) == (finished.code, at_once), finished.err
+
+
+def test_what_a_person_should_look_at(job: Job, server: Server) -> None:
+    """Captures and emptied documents by their class, on every version; what an image says itself is not asked for."""
+    job.source.mkdir()
+    content = Element(0x0040A730, "SQ", (Item(tuple(elements({"TextValue": "no finding"}))),))
+    made = {
+        "1.2.3.1.1.1": instance(SOPClassUID="1.2.840.10008.5.1.4.1.1.7"),
+        "1.2.3.1.1.2": instance(content, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", SOPInstanceUID="1.2.3.1.1.2"),
+        "1.2.3.1.1.3": instance(SOPInstanceUID="1.2.3.1.1.3", BurnedInAnnotation="YES"),
+    }
+    for name, data in made.items():
+        (job.source / name).write_bytes(data)
+    server.upload(job.source)
+    job.write_manifest([{"orthanc_id": study} for study in server.get("studies")])
+    write(job, server, verify="identifiers")
+    plan = job("plan", "job.yaml")
+    run = job("run", "job.yaml", "--run-id", "look")
+
+    assert (0, 0) == (plan.code, run.code), plan.err + run.err
+    listed = read_csv(job.root / "runs" / "look" / "review.csv")
+    assert ["burned-in-text", "content-emptied"] == sorted(row["reason"] for row in listed)
+    assert all(row["new_sop_instance_uid"] not in made for row in listed)
+    for reason in ("burned-in-text", "content-emptied"):
+        assert f"1 {reason}" in plan.out
+        assert f"1 {reason}" in run.out

@@ -10,13 +10,11 @@ import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import PATIENTLY_S, write
-from tests.jobs import STOP_S
+from tests.jobs import stop_limit_s
 
 if TYPE_CHECKING:
     from tests.contract.server import Server
     from tests.jobs import Job
-
-pytestmark = pytest.mark.timeout(240)
 
 COUNT: Final = 400
 
@@ -37,10 +35,11 @@ def test_ctrl_c_cancels_the_job(job: Job, filled: Server) -> None:
     filled.wait_for(COUNT + 20)
     stopped_at = time.monotonic()
     process.send_signal(signal.SIGINT)
-    stopped = process.end(30)
+    stopped = process.end()
+    stopped_s = time.monotonic() - stopped_at
 
     assert 130 == stopped.code, stopped.err
-    assert time.monotonic() - stopped_at < STOP_S
+    assert stopped_s < stop_limit_s()
     assert "deidflow resume" in stopped.err
     assert "Traceback" not in stopped.err
     assert set() == {job["State"] for job in filled.get("jobs?expand")} & {"Running", "Pending", "Paused"}

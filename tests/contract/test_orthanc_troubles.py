@@ -10,15 +10,13 @@ import trustme
 
 from tests.contract.server import Server, write
 from tests.jobs import DEMO_DATA, Job, read_csv
-from tests.orthanc_proxy import Answer, Hang, OrthancProxy
+from tests.orthanc_proxy import Answer, Hang, OrthancProxy, Run
 from tests.orthanc_server import OrthancServer, extra_roots, installed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.orthanc_proxy import Request, Response
-
-pytestmark = pytest.mark.timeout(180)
 
 NOBODY = "-".join(["12345678"] * 5)
 WRITES_NOTHING = (1, 12, 5)
@@ -108,6 +106,28 @@ def test_a_server_that_is_busy_twice_is_asked_again(job: Job, server: Server) ->
     assert ("done", "3") == (row["outcome"], row["attempts"])
     assert {1} == {len(made) for made in server.originals().values()}
     assert set(server.originals()) <= originals
+
+
+def test_an_instance_that_goes_while_the_call_is_sent(job: Job, server: Server) -> None:
+    """It alone fails as gone, whatever the version answers to a call that names it; the others are done."""
+    names = server.upload(DEMO_DATA / "CT")
+    gone = set(names[:1])
+    job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
+
+    def delete() -> None:
+        for name in gone:
+            server.delete(f"instances/{name}")
+
+    with OrthancProxy(server.url) as proxy:
+        proxy.add(Run(delete, before=True), _is_bulk, times=1)
+        write(job, server, source={"orthanc": proxy.url}, verify="identifiers")
+        done = job("run", "job.yaml", "--run-id", "gone")
+
+    assert 1 == done.code, done.err
+    lines = read_csv(job.root / "runs" / "gone" / "crosswalk.csv")
+    failed = {row["original_orthanc_id"]: row["reason"] for row in lines if row["outcome"] != "done"}
+    assert gone == {row["original_orthanc_id"] for row in lines if row["level"] == "instance"} & failed.keys()
+    assert {True} == {failed[name].startswith(("source-changed: ", "not-found: ")) for name in gone}
 
 
 def test_a_server_that_is_busy_while_results_are_read_back(job: Job, server: Server) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError
-from deidflow.tasks.core.request.edits import Edits, ValueFormError, merge, parse_value, value_to_json
+from deidflow.tasks.core.errors import BadText
+from deidflow.tasks.core.request.edits import Edits, merge, parse_value, value_to_json
 
 PATIENT_ID = Path((), 0x00100020)
 STUDY_DATE = Path((), 0x00080020)
@@ -114,7 +115,7 @@ def test_a_private_element_may_be_a_sequence() -> None:
 )
 def test_other_json_types_are_refused(tag: int, value: object) -> None:
     """Only text and, for sequences, items: YAML and JSON would change ``007`` and dates."""
-    with pytest.raises(ValueFormError, match=r"quotes|items|object|twice|no sequence"):
+    with pytest.raises(BadText, match=r"quotes|items|object|twice|no sequence"):
         parse_value(tag, value)
 
 

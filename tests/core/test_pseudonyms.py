@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.pseudonyms.pseudonyms import Key, KeyFormatError, Pseudonyms, new_key
+from deidflow.tasks.core.errors import BadText
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms, new_key
 
 SECRET = bytes(range(32))
 KEY = Key(SECRET)
@@ -81,7 +82,7 @@ def test_hex_and_base64_are_read(text: str) -> None:
 )
 def test_bad_keys_are_refused(text: str) -> None:
     """Too short or neither hex nor base64; the message says how to make one and does not repeat it."""
-    with pytest.raises(KeyFormatError, match="openssl rand -hex 32") as caught:
+    with pytest.raises(BadText, match="openssl rand -hex 32") as caught:
         Key.parse(text)
     assert not text or text not in str(caught.value)
 
@@ -104,6 +105,6 @@ def test_zeros_are_no_key(count: int) -> None:
     """In hex and in base64; the message says how to make one, and does not repeat it."""
     secret = bytes(count)
     for text in (secret.hex(), base64.b64encode(secret).decode()):
-        with pytest.raises(KeyFormatError, match="openssl rand") as caught:
+        with pytest.raises(BadText, match="openssl rand") as caught:
             Key.parse(text)
         assert text not in str(caught.value)

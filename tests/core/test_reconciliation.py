@@ -9,17 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.dicom.identifiers import Level
-from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode, worst
+from deidflow.tasks.core.engine.sources import ProblemCode
+from deidflow.tasks.core.outcomes import SEVERITY, Outcome, Reason, ReasonCode, worst
 from deidflow.tasks.core.report.crosswalk import CrosswalkLine, crosswalk
-from deidflow.tasks.core.report.reconciliation import RowResult, reason_code, row_results
+from deidflow.tasks.core.report.reconciliation import RowResult, row_results
 from deidflow.tasks.core.report.totals import verdict
 from tests.core.ledgers import Instance, Row, make_ledger
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from deidflow.tasks.core.ledger.ledger import Ledger
 
-DAMAGED = "damaged: truncated at byte 12"
-CONFLICT = "destination-conflict: other bytes stand there"
+DAMAGED = Reason(ReasonCode.DAMAGED, "truncated at byte 12")
+GONE = Reason(ReasonCode.RESULT_MISSING, "gone")
+STOPPED = Reason(ReasonCode.INTERRUPTED, "stopped")
 
 
 def only_row(*rows: Row) -> RowResult:
@@ -40,7 +44,7 @@ def test_a_row_is_done_when_all_its_instances_are() -> None:
     result = only_row(Row(instances))
 
     assert result.outcome is Outcome.DONE
-    assert result.reason == ""
+    assert result.reason is None
     assert result.new_orthanc_ids == (instances[0].new_identifiers.orthanc_id(Level.STUDY),)
     assert (result.instances_expected, result.instances_done, result.instances_failed) == (2, 2, 0)
     assert result.chunks == ("c0001", "c0002")
@@ -53,7 +57,6 @@ def test_a_row_is_done_when_all_its_instances_are() -> None:
         (("done", "cancelled", "missing", "failed"), "failed"),
         (("done", "cancelled", "missing"), "missing"),
         (("done", ""), "cancelled"),
-        (("done", "nonsense"), "failed"),
     ],
 )
 def test_a_row_has_the_worst_outcome_of_its_instances(outcomes: tuple[str, ...], expected: str) -> None:
@@ -62,6 +65,21 @@ def test_a_row_has_the_worst_outcome_of_its_instances(outcomes: tuple[str, ...],
 
     assert expected == result.outcome
     assert result.instances_done == 1
+
+
+def test_what_is_no_outcome_and_no_reason_of_ours(tmp_path: Path) -> None:
+    """A ledger that something else wrote into: the worst outcome, and no text that passes for a code."""
+    with make_ledger([Row([Instance("1"), Instance("2")])]).store(tmp_path / "ledger.db") as ledger:
+        ledger.execute("UPDATE instance SET outcome = 'nonsense', code = 'DOE^JOHN', text = 'x' WHERE id = 2")
+        (result,) = row_results(ledger)
+        found = verdict(ledger)
+
+    assert (Outcome.FAILED, Reason(ReasonCode.INTERNAL_ERROR, "x"), 1) == (
+        result.outcome,
+        result.reason,
+        result.instances_done,
+    )
+    assert found.row_reasons == found.instance_reasons == {ReasonCode.INTERNAL_ERROR: 1}
 
 
 def test_one_reason_stands_alone() -> None:
@@ -78,32 +96,35 @@ def test_several_reasons_are_counted_by_code() -> None:
         Row(
             [
                 Instance("1", outcome="failed", reason=DAMAGED),
-                Instance("2", outcome="failed", reason="damaged: truncated at byte 14"),
-                Instance("3", outcome="cancelled", reason="interrupted: stopped"),
+                Instance("2", outcome="failed", reason=Reason(ReasonCode.DAMAGED, "truncated at byte 14")),
+                Instance("3", outcome="cancelled", reason=STOPPED),
                 Instance("4"),
             ]
         )
     )
 
-    assert result.reason.startswith("damaged: truncated at byte 1")
-    assert result.reason.endswith(" (3 of 4 instances are not done: 2 damaged, 1 interrupted)")
+    assert result.reason is not None
+    assert result.reason.code is ReasonCode.DAMAGED
+    assert result.reason.text.startswith("truncated at byte 1")
+    assert result.reason.text.endswith(" (3 of 4 instances are not done: 2 damaged, 1 interrupted)")
 
 
 def test_the_reason_does_not_depend_on_the_order_of_the_instances() -> None:
     """Of several worst instances the first by Orthanc identifier gives the reason."""
-    instances = [Instance(str(n), outcome="failed", reason=f"damaged: truncated at byte {n}") for n in range(9)]
+    reasons = [Reason(ReasonCode.DAMAGED, f"truncated at byte {n}") for n in range(9)]
+    instances = [Instance(str(n), outcome="failed", reason=reason) for n, reason in enumerate(reasons)]
     first = min(instances, key=lambda instance: instance.orthanc_id)
 
     assert only_row(Row(instances)).reason == only_row(Row(instances[::-1])).reason
-    assert only_row(Row(instances)).reason.startswith(first.reason)
+    assert str(only_row(Row(instances)).reason).startswith(str(first.reason))
 
 
 def test_what_is_not_known_yet_is_interrupted() -> None:
     """A report that is made while or after a run stopped gives every instance an outcome."""
-    result = only_row(Row([Instance("1", outcome="", reason="left from an attempt")]))
+    result = only_row(Row([Instance("1", outcome="", reason=DAMAGED)]))
 
     assert result.outcome is Outcome.CANCELLED
-    assert result.reason.startswith("interrupted: ")
+    assert str(result.reason).startswith("interrupted: ")
     assert result.new_orthanc_ids == ()
 
 
@@ -112,17 +133,17 @@ def test_a_row_without_instances_is_never_done() -> None:
     result = only_row(Row())
 
     assert result.outcome is Outcome.FAILED
-    assert result.reason.startswith("internal-error: ")
+    assert str(result.reason).startswith("internal-error: ")
 
 
 def test_rows_that_were_set_aside() -> None:
     """They have their own outcome, no instances and no new identifier."""
-    rows = [Row(verdict="not_found", reason="not-found: the source holds nothing"), Row(verdict="invalid")]
+    rows = [Row(outcome="not_found", reason=Reason(ReasonCode.NOT_FOUND, "nothing")), Row(outcome="invalid")]
     with make_ledger(rows) as ledger:
         results = list(row_results(ledger))
         lines = list(crosswalk(ledger))
 
-    assert [(r.outcome, reason_code(r.reason)) for r in results] == [
+    assert [(r.outcome, r.reason and r.reason.code) for r in results] == [
         (Outcome.NOT_FOUND, ReasonCode.NOT_FOUND),
         (Outcome.INVALID, ReasonCode.INVALID_ROW),
     ]
@@ -147,18 +168,14 @@ def test_one_study_of_two_rows() -> None:
     """Two series rows of one study: one line each for patient and study, which names both rows; two for the series."""
     rows = [
         Row([Instance("1", series=("P", "1", "1.1"))], level="series"),
-        Row(
-            [Instance("2", series=("P", "1", "1.2"), outcome="missing", reason="result-missing: gone")], level="series"
-        ),
+        Row([Instance("2", series=("P", "1", "1.2"), outcome="missing", reason=GONE)], level="series"),
     ]
     with make_ledger(rows) as ledger:
         lines = list(crosswalk(ledger))
     levels = [line.level for line in lines]
 
     assert levels == ["patient", "study", "series", "series", "instance", "instance"]
-    assert [(line.outcome, line.reason, line.line) for line in lines[:2]] == [
-        ("missing", "result-missing: gone", "2;3")
-    ] * 2
+    assert [(line.outcome, line.reason, line.line) for line in lines[:2]] == [("missing", str(GONE), "2;3")] * 2
     assert sorted((line.outcome, line.line, bool(line.new_dicom_id)) for line in lines[2:4]) == [
         ("done", "2", True),
         ("missing", "3", False),
@@ -185,7 +202,7 @@ def test_parents_that_came_to_nothing_share_one_line() -> None:
     """New identifiers are shown only where something is."""
     rows = [
         Row([Instance("1", new="8.", outcome="failed", reason=DAMAGED)], level="instance"),
-        Row([Instance("2", new="7.", outcome="cancelled", reason="interrupted: stopped")], level="instance"),
+        Row([Instance("2", new="7.", outcome="cancelled", reason=STOPPED)], level="instance"),
     ]
     with make_ledger(rows) as ledger:
         (line,) = lines_of(ledger, Level.STUDY)
@@ -195,7 +212,7 @@ def test_parents_that_came_to_nothing_share_one_line() -> None:
 
 def test_failed_instances_without_a_known_target_count_under_their_rows() -> None:
     """A server tells the new parents of its results only: what failed still keeps its study from being done."""
-    failed = Instance("2", new=None, outcome="failed", reason="server-error: 500")
+    failed = Instance("2", new=None, outcome="failed", reason=Reason(ReasonCode.SERVER_ERROR, "500"))
     with make_ledger([Row([Instance("1"), failed])]) as ledger:
         (line,) = lines_of(ledger, Level.STUDY)
 
@@ -218,13 +235,13 @@ def test_frames_of_reference_do_not_split_a_series() -> None:
         assert len(lines_of(ledger, Level.SERIES)) == 1
 
 
-def test_a_reason_that_is_none_never_passes_for_a_code() -> None:
-    """Only codes of the closed list reach the verdict."""
-    row = Row([Instance("1", outcome="failed", reason="DOE^JOHN could not be edited")])
-    with make_ledger([row], source_problems=[(b"a", "empty"), (b"b", "empty")]) as ledger:
+def test_source_problems_are_counted_by_code() -> None:
+    """What is not done keeps the run from being reconciled."""
+    row = Row([Instance("1", outcome="failed", reason=DAMAGED)])
+    with make_ledger([row], source_problems=[(b"a", ProblemCode.EMPTY), (b"b", ProblemCode.EMPTY)]) as ledger:
         found = verdict(ledger)
 
-    assert found.row_reasons == found.instance_reasons == {ReasonCode.INTERNAL_ERROR: 1}
+    assert found.row_reasons == found.instance_reasons == {ReasonCode.DAMAGED: 1}
     assert found.source_problems == {"empty": 2}
     assert not found.reconciled
     assert found.exit_code == 1
@@ -232,7 +249,7 @@ def test_a_reason_that_is_none_never_passes_for_a_code() -> None:
 
 def test_source_problems_do_not_change_the_exit_code() -> None:
     """Files that are not DICOM are none of the manifest's business."""
-    with make_ledger([Row([Instance("1")])], source_problems=[(b"a", "not-dicom")]) as ledger:
+    with make_ledger([Row([Instance("1")])], source_problems=[(b"a", ProblemCode.NOT_DICOM)]) as ledger:
         found = verdict(ledger)
 
     assert found.reconciled
@@ -241,7 +258,14 @@ def test_source_problems_do_not_change_the_exit_code() -> None:
 
 
 outcomes = st.sampled_from(["done", "failed", "missing", "cancelled", ""])
-reasons = st.sampled_from(["damaged: at byte 1", "damaged: at byte 2", "server-error: 500"])
+reasons = st.sampled_from(
+    [
+        Reason(ReasonCode.DAMAGED, "at byte 1"),
+        Reason(ReasonCode.DAMAGED, "at byte 2"),
+        Reason(ReasonCode.DAMAGED),
+        Reason(ReasonCode.SERVER_ERROR, "500"),
+    ]
+)
 
 
 @st.composite
@@ -250,9 +274,9 @@ def plans(draw: st.DrawFn) -> list[Row]:
     names = iter(range(1000))
     rows = []
     for _ in range(draw(st.integers(0, 8))):
-        verdict_of_row = draw(st.sampled_from(["", "", "", "not_found", "invalid"]))
-        if verdict_of_row:
-            rows.append(Row(verdict=verdict_of_row, reason=""))
+        own_outcome = draw(st.sampled_from(["", "", "", "not_found", "invalid"]))
+        if own_outcome:
+            rows.append(Row(outcome=own_outcome))
             continue
         instances = []
         for _ in range(draw(st.integers(0, 5))):
@@ -264,7 +288,7 @@ def plans(draw: st.DrawFn) -> list[Row]:
                     name=str(next(names)),
                     series=(patient, patient + study, patient + study + draw(st.sampled_from("12"))),
                     outcome=outcome,
-                    reason="" if outcome in ("", "done") else draw(reasons),
+                    reason=None if outcome in ("", "done") else draw(reasons),
                     attempts=draw(st.integers(0, 3)),
                     chunk=draw(st.sampled_from(["c0001", "c0002"])),
                     new=draw(st.sampled_from(["8.", "9."])) if target_is_known else None,
@@ -291,7 +315,7 @@ def test_everything_is_accounted_for_exactly_once(rows: list[Row]) -> None:
         done = sum(instance.outcome == "done" for instance in row.instances)
         assert (len(row.instances), done) == (result.instances_expected, result.instances_done)
         assert result.instances_expected == result.instances_done + result.instances_failed
-        assert (result.outcome is Outcome.DONE) == (result.reason == "")
+        assert (result.outcome is Outcome.DONE) == (result.reason is None)
         assert bool(result.new_orthanc_ids) == (done > 0)
         if row.instances:
             assert result.outcome is worst(Outcome(i.outcome or "cancelled") for i in row.instances)

@@ -15,11 +15,11 @@ from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
 from deidflow.tasks.core.manifest.manifest import Manifest
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.outcomes import Outcome, Reason, ReasonCode
 from deidflow.tasks.core.report.files import write_reports
 from deidflow.tasks.core.report.page import OUTCOME_TEXTS, SOURCE_PROBLEM_TEXTS, _duration
 from deidflow.tasks.core.request.request import Operation
-from tests.core.ledgers import META, Instance, Row, make_ledger, manifest_bytes
+from tests.core.ledgers import FACTS, Instance, Row, make_ledger, manifest_bytes
 from tests.core.manifests import defaults
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALWAYS = {"reconciliation.csv", "crosswalk.csv", "summary.json", "provenance.json", "report.html"}
-DAMAGED = "damaged: truncated at byte 12"
+DAMAGED = Reason(ReasonCode.DAMAGED, "truncated at byte 12")
 FAILED = Instance("7.7", series=("P", "1", "1.1"), outcome="failed", reason=DAMAGED)
 OTHER = Instance("7.8", series=("Q", "2", "2.1"))
 UNKNOWN_ID = "aaaaaaaa-bbbbbbbb-cccccccc-dddddddd-eeeeeeee"
@@ -61,7 +61,7 @@ def test_files_are_private_under_any_umask(tmp_path: Path, umask: int) -> None:
     """They re-identify people; nothing else is left in the folder."""
     before = os.umask(umask)
     try:
-        report(tmp_path, [Row([FAILED])], source_problems=[(b"a", "empty")])
+        report(tmp_path, [Row([FAILED])], source_problems=[(b"a", ProblemCode.EMPTY)])
     finally:
         os.umask(before)
 
@@ -71,7 +71,7 @@ def test_files_are_private_under_any_umask(tmp_path: Path, umask: int) -> None:
 
 def test_files_that_no_longer_apply_are_removed(tmp_path: Path) -> None:
     """After a resume that finished everything there is no list of failures."""
-    report(tmp_path, [Row([FAILED])], source_problems=[(b"a", "empty")])
+    report(tmp_path, [Row([FAILED])], source_problems=[(b"a", ProblemCode.EMPTY)])
     report(tmp_path, [Row([OTHER])])
 
     assert names(tmp_path) == ALWAYS
@@ -79,7 +79,9 @@ def test_files_that_no_longer_apply_are_removed(tmp_path: Path) -> None:
 
 def test_a_second_report_is_the_same(tmp_path: Path) -> None:
     """Nothing in it depends on when it was written."""
-    with make_ledger([Row([FAILED, Instance("7.9")]), Row([OTHER])], source_problems=[(b"a", "empty")]) as ledger:
+    with make_ledger(
+        [Row([FAILED, Instance("7.9")]), Row([OTHER])], source_problems=[(b"a", ProblemCode.EMPTY)]
+    ) as ledger:
         write_reports(ledger, tmp_path)
         first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         write_reports(ledger, tmp_path)
@@ -160,7 +162,7 @@ def test_a_row_in_numbers(tmp_path: Path) -> None:
         "level": "study",
         "operation": "anonymize",
         "outcome": "failed",
-        "reason": DAMAGED,
+        "reason": str(DAMAGED),
         "new_orthanc_id": instances[0].new_identifiers.orthanc_id(Level.STUDY),
         "instances_expected": "2",
         "instances_done": "1",
@@ -174,8 +176,10 @@ def test_a_row_in_numbers(tmp_path: Path) -> None:
 def test_failures_of_a_partly_done_row_are_instance_rows(tmp_path: Path) -> None:
     """With every other cell of the row; rows that failed or were not found as a whole stay as they are."""
     partly = Row([Instance("1"), FAILED, Instance("3", outcome="")], cells={"Replace.PatientID": "007", "Remove": ""})
-    whole = Row([Instance("4", series=("Q", "2", "2.1"), outcome="missing", reason="result-missing: gone")])
-    rows = [partly, Row([OTHER]), whole, Row(orthanc_id=UNKNOWN_ID, verdict="not_found")]
+    whole = Row(
+        [Instance("4", series=("Q", "2", "2.1"), outcome="missing", reason=Reason(ReasonCode.RESULT_MISSING, "gone"))]
+    )
+    rows = [partly, Row([OTHER]), whole, Row(orthanc_id=UNKNOWN_ID, outcome="not_found")]
     report(tmp_path, [Row(**{**vars(row), "free": ("a\nb",)}) for row in rows], free_columns=("note",))
 
     assert failures(tmp_path) == [
@@ -204,7 +208,7 @@ def test_failures_on_a_server(tmp_path: Path, operation: str, *, instance_rows: 
 def test_failures_of_a_manifest_with_semicolons(tmp_path: Path) -> None:
     """They are written with commas like all files, so ``Remove`` stands in quotes no more."""
     rows = [Row([FAILED], cells={"Remove": "StudyID;AccessionNumber", "Replace.StudyDescription": "a, b"})]
-    report(tmp_path, rows, manifest=b"\xef\xbb\xbf" + manifest_bytes(rows, (), separator=";"), separator=";")
+    report(tmp_path, rows, manifest=b"\xef\xbb\xbf" + manifest_bytes(rows, (), separator=";"))
 
     assert failures(tmp_path) == [(rows[0].resolved_id, "study", 1)]
     assert table(tmp_path / "failures.csv")["Replace.StudyDescription"].tolist() == ["a, b"]
@@ -213,7 +217,7 @@ def test_failures_of_a_manifest_with_semicolons(tmp_path: Path) -> None:
 def test_failures_keep_rows_that_could_not_be_read(tmp_path: Path) -> None:
     """As they are: a row with too few cells stays one, one whose quotes do not match is shown in one cell."""
     text = f'orthanc_id,subject\r\n{OTHER.orthanc_id},a\r\n\r\n{UNKNOWN_ID}\r\n"b"c,d\r\nnot an id,e\r\n'
-    invalid = Row(verdict="invalid", reason="invalid-row: see the manifest")
+    invalid = Row(outcome="invalid", reason=Reason(ReasonCode.INVALID_ROW, "see the manifest"))
     rows = [Row([OTHER], level="instance"), invalid, invalid, invalid]
     report(tmp_path, rows, manifest=text.encode())
 
@@ -227,14 +231,19 @@ def test_failures_keep_rows_that_could_not_be_read(tmp_path: Path) -> None:
 def test_a_ledger_without_its_manifest_is_damaged(tmp_path: Path) -> None:
     """It is said in words."""
     with make_ledger([Row([FAILED])]) as ledger:
-        ledger.execute("DELETE FROM meta WHERE key = 'manifest'")
+        ledger.execute("DELETE FROM manifest")
         with pytest.raises(InvalidInput, match="does not hold the manifest"):
             write_reports(ledger, tmp_path)
 
 
 def test_source_problems_name_files_of_any_name(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 are written with backslashes; the lines are sorted."""
-    problems = [(b"z\xff", "damaged"), (b"=a,b\n", "not-dicom"), ("ä".encode(), "empty"), (b"", "unreadable")]
+    problems = [
+        (b"z\xff", ProblemCode.DAMAGED),
+        (b"=a,b\n", ProblemCode.NOT_DICOM),
+        ("ä".encode(), ProblemCode.EMPTY),
+        (b"", ProblemCode.UNREADABLE),
+    ]
     report(tmp_path, [Row([OTHER])], source_problems=problems)
 
     assert table(tmp_path / "source_problems.csv").to_numpy().tolist() == [
@@ -247,8 +256,8 @@ def test_source_problems_name_files_of_any_name(tmp_path: Path) -> None:
 
 def test_the_summary_in_numbers(tmp_path: Path) -> None:
     """Every outcome has a number, also 0."""
-    rows = [Row([Instance("1"), FAILED]), Row([OTHER]), Row(verdict="not_found", level="")]
-    report(tmp_path, rows, source_problems=[(b"a", "empty")])
+    rows = [Row([Instance("1"), FAILED]), Row([OTHER]), Row(outcome="not_found", level="")]
+    report(tmp_path, rows, source_problems=[(b"a", ProblemCode.EMPTY)])
     summary = json.loads((tmp_path / "summary.json").read_bytes())
     none = dict.fromkeys(Outcome, 0)
 
@@ -265,19 +274,19 @@ def test_the_summary_in_numbers(tmp_path: Path) -> None:
     assert summary["row_reasons"] == {"damaged": 1, "not-found": 1}
     assert summary["instance_reasons"] == {"damaged": 1}
     assert summary["source_problems"] == {"total": 1, "empty": 1}
-    assert (summary["seconds"], summary["instances_per_second"]) == (210.5, 0.0)
+    assert (summary["seconds"], summary["instances_per_second"]) == (210.0, 0.0)
 
 
 def test_provenance_names_hashes_and_versions(tmp_path: Path) -> None:
     """The hash of the config changes with it; the key itself is nowhere."""
     report(tmp_path, [Row([OTHER])], manifest_sha256="ab" * 32)
     first = json.loads((tmp_path / "provenance.json").read_bytes())
-    report(tmp_path, [Row([OTHER])], config=META["config"] | {"hardening": False})
+    report(tmp_path, [Row([OTHER])], config=dict(FACTS.config) | {"hardening": False})
     second = json.loads((tmp_path / "provenance.json").read_bytes())
 
     assert first["manifest_sha256"] == "ab" * 32
     assert first["key_fingerprint"] == "0a1b2c3d"
-    assert first["versions"] == META["versions"]
+    assert first["versions"] == FACTS.versions
     assert first["config_sha256"] != second["config_sha256"]
 
 
@@ -285,11 +294,13 @@ def test_no_public_file_identifies_anybody(tmp_path: Path) -> None:
     """No identifier, original or new, no cell, no file name, no text of a reason, no value of an option."""
     instances = [Instance("77.1", series=("MARKPATIENT", "77.2", "77.3")), FAILED]
     rows = [Row(instances, free=("MARKFREE",)), Row([OTHER], cells={"Replace.PatientID": "MARKCELL"}, free=("",))]
-    config = META["config"] | {
+    config = dict(FACTS.config) | {
         "options": {"Replace": {"PatientName": "MARKVALUE"}},
         "source": {"folder": "/MARKFOLDER"},
     }
-    report(tmp_path, rows, free_columns=("MARKCOLUMN",), config=config, source_problems=[(b"MARKFILE", "empty")])
+    report(
+        tmp_path, rows, free_columns=("MARKCOLUMN",), config=config, source_problems=[(b"MARKFILE", ProblemCode.EMPTY)]
+    )
     public = "".join((tmp_path / name).read_text() for name in ("summary.json", "provenance.json", "report.html"))
 
     assert "MARK" not in public
@@ -302,7 +313,7 @@ def test_no_public_file_identifies_anybody(tmp_path: Path) -> None:
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:
     """No script, nothing fetched; what to do about each reason stands on it."""
-    report(tmp_path, [Row([FAILED])], source_problems=[(b"a", "dicomdir")], name="<b>")
+    report(tmp_path, [Row([FAILED])], source_problems=[(b"a", ProblemCode.DICOMDIR)], name="<b>")
     page = (tmp_path / "report.html").read_text()
 
     assert not [word for word in ("<script", "http:", "https:", "<link", "url(", "@import") if word in page]
@@ -331,9 +342,9 @@ def test_a_run_without_rows_and_figures(tmp_path: Path) -> None:
         "ended": None,
         "seconds_by_step": {},
         "server_version": None,
-        "host": None,
+        "host": "",
     }
-    report(tmp_path, [], attempts=None, **unknown)
+    report(tmp_path, [], attempts=0, **unknown)
     summary = json.loads((tmp_path / "summary.json").read_bytes())
 
     assert summary["reconciled"] is True
@@ -343,7 +354,7 @@ def test_a_run_without_rows_and_figures(tmp_path: Path) -> None:
 
 def test_reasons_of_the_page_are_in_the_order_of_their_weight(tmp_path: Path) -> None:
     """The most frequent reason comes first."""
-    conflict = f"{ReasonCode.DESTINATION_CONFLICT}: other bytes stand there"
+    conflict = Reason(ReasonCode.DESTINATION_CONFLICT, "other bytes stand there")
     more = [Instance(str(n), outcome="failed", reason=conflict) for n in range(3)]
     report(tmp_path, [Row([FAILED, *more])])
     page = (tmp_path / "report.html").read_text()

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deidflow.tasks.core.errors import BadText
 from deidflow.tasks.core.request.edits import parse_value
-from deidflow.tasks.core.request.templates import EmptyCell, TemplateError, parse_template
+from deidflow.tasks.core.request.templates import parse_template
 
 CELLS = {"subject": "007", "site code": "B {x}", "blank": " ", "empty": ""}
 
@@ -50,23 +51,23 @@ def test_sequences_are_filled_at_any_depth() -> None:
 @pytest.mark.parametrize("text", ["{", "}", "a{b", "{a}}", "{{a}", "{a{b}}", "{}", "{ }"])
 def test_stray_braces_are_refused(text: str) -> None:
     """The message shows how both are written."""
-    with pytest.raises(TemplateError, match=r"\{column\}"):
+    with pytest.raises(BadText, match=r"\{column\}"):
         parse_template(text)
 
 
 @pytest.mark.parametrize("text", ["{subject:>3}", "{subject!r}", "{subject.name}", "{subject[0]}", "{a:{b}}"])
 def test_python_s_formats_are_refused(text: str) -> None:
     """There is nothing but names between braces."""
-    with pytest.raises(TemplateError, match="brace"):
+    with pytest.raises(BadText, match="brace"):
         parse_template(text)
 
 
 @pytest.mark.parametrize("column", ["empty", "blank", "absent"])
 def test_empty_cells_are_errors_of_the_row(column: str) -> None:
     """A missing, empty or blank cell is named, since an empty PatientID would merge strangers."""
-    with pytest.raises(EmptyCell, match=column) as caught:
+    with pytest.raises(BadText, match=column) as caught:
         parse_template(f"a{{{column}}}b").fill(CELLS)
-    assert caught.value.column == column
+    assert column == caught.value.problem.column
 
 
 @given(st.text())

@@ -22,7 +22,7 @@ def _bomb(levels: int, width: int) -> str:
         ("a: &a {x: 1}\nb: &b {<<: [*a, *a]}\nc: &c {<<: *c}", "or one inside itself"),
         ("a: &a [*a]", "or one inside itself"),
         ("a: " + "[" * 41 + "]" * 41, "more than 40 deep"),
-        ("? " * 60 + "x", "has a group or a list as a key"),
+        ("? " * 30 + "x", "has a group or a list as a key"),
         ("? [a, b]\n: 1", "has a group or a list as a key"),
         ("a: &a [1]\n? *a\n: 1", "has a group or a list as a key"),
         ('a: "x\\0y"', "a NUL or half of a surrogate pair"),

@@ -1,6 +1,6 @@
 """The real command under injury: how it is taken up again, and what is noted about it.
 
-Public names: ``Verdict``, ``again``, ``cancel``, ``untrue``, ``CANCELLED``.
+Public names: ``Verdict``, ``again``, ``cancel``, ``untrue``, ``CANCELLED``, ``UNKIND``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 CANCELLED: Final = "cancelled in Prefect"
+UNKIND: Final = ("Traceback", "bug in deidflow", "please report it")
+"""What no command says, whatever happens to it."""
 
 
 class AnyMoment(Protocol):

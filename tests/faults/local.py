@@ -20,7 +20,7 @@ from tests.faults.injector import FOREVER, Action, Area, Call, Harm, Profile, Wh
 from tests.jobs import DEMO_DATA, read_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from tests.jobs import Job
 
@@ -152,17 +152,17 @@ _FROM_EDITING_ON: Final = (
 _SECONDS: Final = (-86_400 * 400, -86_400, -7200, -30, 30, 7200, 86_400, 86_400 * 400)
 
 
-def draw(seed: int, profiles: Mapping[Shape, Profile], only: str = "") -> Moment:
+def draw(seed: int, profiles: Mapping[Shape, Profile], only: Collection[str] = ()) -> Moment:
     """Return the moment of a seed.
 
     Args:
         seed: Of it.
         profiles: Calls of the undisturbed runs.
-        only: Name of an injury, to have no other.
+        only: Names of injuries, to have no others.
 
     """
     dice = random.Random(f"local {seed}")  # noqa: S311 (chooses moments)
-    known = [one for one in INJURIES if not only or one[0] == only]
+    known = [one for one in INJURIES if not only or one[0] in only]
     ((name, _, harm),) = dice.choices(known, [weight for _, weight, _ in known])
     (shape,) = dice.choices(tuple(profiles), [_SHAPE_WEIGHTS[one] for one in profiles])
     if name.startswith("source file"):

@@ -15,26 +15,25 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tests.conftest import start_prefect_server
-from tests.faults.command import CANCELLED, Verdict, again, cancel, untrue
+from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
 from tests.faults.injector import Injector, Profile, library
 from tests.faults.local import EDITED_SOURCE_CHANGES, SHAPES, SOURCE_CHANGES, Moment, Shape, draw, draw_stop
 from tests.faults.state import State, difference, difference_but_one, state_of
-from tests.jobs import COMMAND_S, Finished, Job, Running
+from tests.jobs import COMMAND_S, Finished, Job, Running, stop_limit_s
 from tests.memory import IN_MEMORY
 from tests.zygote import Zygote
 
-RUN_ID: Final = "run"
-STOP_S: Final = 5.0
-"""What Ctrl-C may take; here twice as much, since two runs share the machine."""
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
+RUN_ID: Final = "run"
 _MAX_RESUMES: Final = 6
 _SECOND_SIGNAL_S: Final = 0.3
 _KILLED: Final = -signal.SIGKILL
 _ENDED: Final = (0, 1)
-_UNKIND: Final = ("Traceback", "mistake in deidflow", "please report it")
 
 
 @dataclass
@@ -139,7 +138,7 @@ class Runner:
         temporary = {"TMPDIR": str(root / "tmp"), "SQLITE_TMPDIR": str(root / "tmp")}
         return Job(root, self._environment | temporary, self._zygote)
 
-    def draw(self, seed: int, only: str = "") -> Moment:
+    def draw(self, seed: int, only: Collection[str] = ()) -> Moment:
         """Return the moment of a seed."""
         return draw(seed, self.profiles(), only)
 
@@ -205,6 +204,7 @@ class Runner:
                     process.send_signal(signal.SIGINT)
             done = process.end()
             stopped_s = time.monotonic() - sent
+            limit_s = stop_limit_s()
             verdict.early = not done.err  # Python itself was still starting
             if harm is not None:
                 verdict.struck = injector.struck > 0
@@ -215,8 +215,8 @@ class Runner:
                 verdict.problems.append(f"exit code {done.code} after a signal: {done.err[-300:]}")
             if done.code == 130 and moment.signals == 1 and "interrupted" not in done.err:
                 verdict.problems.append(f"does not say how to go on: {done.err[-300:]}")
-            if stopped_s > 2 * STOP_S:
-                verdict.problems.append(f"took {stopped_s:.1f} s to stop")
+            if stopped_s > limit_s:
+                verdict.problems.append(f"took {stopped_s:.1f} s to stop, more than {limit_s:.1f} s")
         if verdict.struck and moment.injury == CANCELLED and done.code not in (130, calm.code):
             verdict.problems.append(f"exit code {done.code} when cancelled: {done.err[-300:]}")
         verdict.problems += untrue(job, _run_id(moment), done.code)
@@ -267,7 +267,7 @@ class Runner:
         said = done.err + done.out
         if verdict.moment.injury == "kill -9 Prefect server" and "Error logging to API" in said:
             said = ""  # Prefect's own, when its logs find no server
-        verdict.problems += [f"says {text!r}: {done.err[-3000:]}" for text in _UNKIND if text in said]
+        verdict.problems += [f"says {text!r}: {done.err[-3000:]}" for text in UNKIND if text in said]
         if done.code not in (_KILLED, 0, 1, 2, 3, 130) and not _too_early(verdict, done):
             verdict.problems.append(f"exit code {done.code}: {done.err[-600:]}")
 

@@ -12,8 +12,6 @@ from tests.faults.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.timeout(170)
-
 INJURIES = (
     "kill -9 flow",
     "kill -9 flow, ledger or report",
@@ -52,7 +50,7 @@ def test_an_injured_run_ends_as_an_undisturbed_one(runner: Runner, number: int) 
     """Every fourth injury strikes, and after ``resume`` destination, report and source are what they should be."""
     for place in range(number, len(INJURIES), 4):
         for seed in range(place * MOST_DRAWS, (place + 1) * MOST_DRAWS):
-            verdict = runner.run(runner.draw(seed, INJURIES[place]))
+            verdict = runner.run(runner.draw(seed, (INJURIES[place],)))
             assert [] == verdict.problems, verdict
             if verdict.struck:
                 break

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 @pytest.fixture
 def small_job(prefect_environment: dict[str, str]) -> Iterator[Job]:
-    """A job in a folder whose name is short enough for the sockets of worker processes."""
-    with tempfile.TemporaryDirectory(prefix="s") as name:
+    """A job in a folder of its own."""
+    with tempfile.TemporaryDirectory() as name:
         job = Job(Path(name), prefect_environment)
         shutil.copytree(DEMO_DATA / "MR", job.source)
         job.write_config()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
 import os
 import random
+import re
 import shutil
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.report.totals import DeletedSources
 from tests.dicom_files import Element, instance
 from tests.jobs import files_of
 from tests.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tests.jobs import Job
 
 DELETING: Final = {"DicomVersion": "2023b", "KeepSource": False}
 _STUDIES: Final = 36
@@ -200,7 +208,134 @@ def test_another_run_of_the_same_sources(tmp_path: Path) -> None:
     steps.verify()
     (source / "1").unlink()
 
-    assert 2 == steps.delete()
+    assert DeletedSources(2) == steps.delete()
     assert [] == list(source.iterdir())
     assert 0 == steps.verify(again=True)  # by what was noted of the results
     assert steps.report().reconciled
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_sources_that_cannot_be_opened_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """What the system lets nobody look at stands against the verdict, and the next attempt deletes it."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, slice_number in (("1", 1), ("2", 2), ("copy", 1)):
+        (source / name).write_bytes(_file(1, slice_number))
+    steps = Steps(tmp_path)
+    steps.plan([_study_id(1)], options=DELETING)
+    steps.edit()
+    steps.verify()
+    with monkeypatch.context() as away:
+        away.setattr(os, "open", _failing_open(b"copy", number))
+        first = steps.delete()
+    before = steps.report()
+    page = (steps.run.folder / "report.html").read_text("utf-8")
+    second = steps.delete()
+    after = steps.report()
+
+    assert (DeletedSources(1, not_deleted=1), DeletedSources(2)) == (first, second)
+    assert (False, 1, "some sources could not be deleted") == (before.reconciled, before.exit_code, before.shortcoming)
+    assert "Every row is done, but not all sources could be deleted" in page
+    assert "Sources that could not be deleted: 1 instance. See to it" in page
+    assert (True, 0, "") == (after.reconciled, after.exit_code, after.shortcoming)
+    assert [] == list(source.iterdir())
+    assert steps.delete() is None
+
+
+def _failing_open(name: bytes, number: int) -> Callable[..., int]:
+    """Return ``os.open`` as a share that does not let a file of this name be opened."""
+    real = os.open
+
+    def opened(path: str | bytes, *arguments: Any, **options: Any) -> int:
+        if path == name:
+            raise OSError(number, os.strerror(number))
+        return real(path, *arguments, **options)
+
+    return opened
+
+
+def test_a_source_that_was_copied_is_known_by_its_content(tmp_path: Path) -> None:
+    """Where content is noted, another time of the same file is no change: verified, and deleted."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "1").write_bytes(_file(1, 1))
+    steps = Steps(tmp_path)
+    steps.plan([_study_id(1)], options=DELETING)
+    steps.edit()
+    os.utime(source / "1", ns=(1, 1))
+    steps.verify()
+
+    assert 0 == steps.report().unverified
+    assert DeletedSources(1) == steps.delete()
+
+
+def test_a_source_folder_that_is_away_for_now(tmp_path: Path) -> None:
+    """Sources that nobody can see are not gone: the next attempt deletes them."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "1").write_bytes(_file(1, 1))
+    steps = Steps(tmp_path)
+    steps.plan([_study_id(1)], options=DELETING)
+    steps.edit()
+    steps.verify()
+    source.rename(tmp_path / "elsewhere")
+    first = steps.delete()
+    (tmp_path / "elsewhere").rename(source)
+
+    assert (DeletedSources(not_deleted=1), DeletedSources(1)) == (first, steps.delete())
+    assert [] == list(source.iterdir())
+
+
+def test_what_stays_since_it_changed_is_counted(tmp_path: Path) -> None:
+    """A file that is not what was read stays, and the report says so; nothing is left to be tried again."""
+    source = tmp_path / "source" / "0001"
+    source.mkdir(parents=True)
+    for number in (1, 2):
+        (source / str(number)).write_bytes(_file(1, number))
+    steps = Steps(tmp_path)
+    steps.plan([_study_id(1)], options=DELETING)
+    steps.edit()
+    steps.verify()
+    _corrected(source)
+
+    assert DeletedSources(1, changed=1) == steps.delete()
+    assert 0 == steps.report().exit_code
+    page = (steps.run.folder / "report.html").read_text("utf-8")
+    assert "Sources deleted: 1 instance. Sources kept, since they are not what was read: 1 instance." in page
+    assert steps.delete() is None
+
+
+def test_a_read_only_source(demo_job: Job) -> None:
+    """Exit 1, and the console and the summary say why; when the folder can be written `resume` deletes them."""
+    for path in sorted((demo_job.source / "CT").rglob("*")):
+        if path.is_file():
+            path.unlink()
+    demo_job.write_config(options=DELETING)
+    demo_job.write_manifest(demo_job.inventory())
+    count = len(files_of(demo_job.source))
+    run_dir = demo_job.root / "runs" / "ro"
+    with _read_only(demo_job.source):
+        kept = demo_job("run", "job.yaml", "--run-id", "ro")
+        summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
+    done = demo_job("resume", run_dir)
+    after = json.loads((run_dir / "summary.json").read_text("utf-8"))
+
+    assert (1, 0) == (kept.code, done.code), kept.err + done.err
+    assert f"0 deleted, {count} could not be deleted; deidflow resume tries again" in kept.out
+    assert {"deleted": 0, "not_deleted": count, "changed": 0} == summary["sources"]
+    assert (False, 1) == (summary["reconciled"], summary["exit_code"])
+    assert re.search(rf"^sources: +{count} deleted$", done.out, re.MULTILINE)
+    assert {"deleted": count, "not_deleted": 0, "changed": 0} == after["sources"]
+    assert {} == files_of(demo_job.source)
+
+
+@contextlib.contextmanager
+def _read_only(folder: Path) -> Iterator[None]:
+    """Have a folder on a file system that cannot be written."""
+    for command in (["--bind", str(folder), str(folder)], ["-o", "remount,bind,ro", str(folder)]):
+        if subprocess.run(["/bin/mount", *command], check=False, capture_output=True).returncode:
+            pytest.skip("NO RIGHT TO MOUNT: a read-only source was not tried (run as root)")
+    try:
+        yield
+    finally:
+        subprocess.run(["/bin/umount", "-l", str(folder)], check=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.jobs import STOP_S, files_of, instance_lines, read_csv
+from tests.jobs import COMMAND_S, files_of, instance_lines, read_csv, stop_limit_s
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def _start(job: Job, run_id: str) -> Running:
 
 
 def _wait_for_results(folder: Path, count: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + COMMAND_S
     while time.monotonic() < deadline:
         if folder.exists() and sum(1 for _ in folder.rglob("*.dcm")) >= count:
             return
@@ -86,10 +86,11 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(large_job: Job, number: in
     _wait_for_results(large_job.destination, 200)
     stopped_at = time.monotonic()
     process.send_signal(number)
-    stopped = process.end(30)
+    stopped = process.end()
+    stopped_s = time.monotonic() - stopped_at
 
     assert 130 == stopped.code, stopped.err
-    assert time.monotonic() - stopped_at < STOP_S
+    assert stopped_s < stop_limit_s()
     run_dir = large_job.root / "runs" / "stopped"
     assert f"deidflow resume {run_dir}" in stopped.err
     assert "Traceback" not in stopped.err
@@ -109,7 +110,7 @@ def test_a_second_ctrl_c_stops_at_once(large_job: Job) -> None:
     while "once more stops at once" not in process.err.read_text():
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
-    stopped = process.end(30)
+    stopped = process.end()
 
     assert 130 == stopped.code, stopped.err
     assert "stopped at once" in stopped.err
@@ -127,10 +128,11 @@ def test_ctrl_c_while_planning_changes_nothing(large_job: Job) -> None:
         time.sleep(0.005)
     stopped_at = time.monotonic()
     process.send_signal(signal.SIGINT)
-    stopped = process.end(30)
+    stopped = process.end()
+    stopped_s = time.monotonic() - stopped_at
 
     assert 130 == stopped.code, stopped.err
-    assert time.monotonic() - stopped_at < STOP_S
+    assert stopped_s < stop_limit_s()
     assert "nothing was changed" in stopped.err
     assert "Traceback" not in stopped.err
     assert not (large_job.root / "runs").exists()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from tests.jobs import KEY, Finished, Job, read_csv
+from tests.jobs import COMMAND_S, KEY, Finished, Job, read_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def _corpus(job: Job, markers: Markers) -> None:
 
 def _kill_in_the_middle(job: Job, run_id: str) -> Finished:
     process = job.start("run", "job.yaml", "--run-id", run_id, "--skip-invalid", "--set", "destination.folder=cut")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + COMMAND_S
     while time.monotonic() < deadline and not any((job.root / "cut").rglob("*.dcm")):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -7,7 +7,6 @@ import contextlib
 import os
 import stat
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,19 +15,10 @@ import pytest
 from tests.jobs import DEMO_DATA, KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.jobs import Job
 
 PASSWORD = "ZQXPASSWORD"
 SPELLINGS = (KEY.encode(), bytes.fromhex(KEY), base64.b64encode(bytes.fromhex(KEY)).rstrip(b"="), KEY.upper().encode())
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder for temporary files; the name of a socket in it has at most 107 bytes, so pytest's own is too long."""
-    with tempfile.TemporaryDirectory() as name:
-        yield Path(name)
 
 
 def _small(job: Job) -> None:
@@ -61,10 +51,11 @@ def _where(folder: Path, secrets: tuple[bytes, ...]) -> list[str]:
     return found
 
 
-def test_the_key_is_in_no_file_and_no_command_line(job: Job, short_folder: Path) -> None:
+def test_the_key_is_in_no_file_and_no_command_line(job: Job) -> None:
     """While a run works, and after it, its key stands in its environment alone, in no spelling anywhere else."""
     _small(job)
-    temporary = short_folder
+    temporary = job.root / "tmp"
+    temporary.mkdir()
     seen = b""
 
     with subprocess.Popen(

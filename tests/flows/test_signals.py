@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.jobs import COMMAND_S
+
 _STRUCK = """
 import signal, time, weakref
 from deidflow.flows.signals import take_over
@@ -42,6 +44,6 @@ _PLACES = {
 def test_an_interruption_is_not_lost(place: str, number: str) -> None:
     """One signal interrupts the main program once, also where Python drops what is raised, and prints nothing."""
     code = _STRUCK.replace("{place}", place).replace("{signal}", number)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
 
     assert (0, "interrupted once\n", "") == (done.returncode, done.stdout, done.stderr)

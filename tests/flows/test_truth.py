@@ -83,6 +83,7 @@ def test_a_verification_that_was_stopped_counts_as_far_as_it_came(steps: Steps) 
 
     stopped = steps.report()
     assert (2, 2, 1) == (stopped.verified, stopped.unverified, stopped.exit_code)
+    assert "some results are not verified" == stopped.shortcoming
     _result(steps, 3).unlink()  # verified before, so not looked at
     assert 0 == steps.verify()
     assert steps.report().reconciled
@@ -145,7 +146,7 @@ def test_a_damaged_result_goes_and_is_written_again(steps: Steps, damage: Callab
     steps.report()
     (line,) = [line for line in instance_lines(steps.run.folder) if "1.2.3.1.1.1" in line]
     assert ("", "failed") == (line[2], line[5])
-    steps.run.ledger.execute("UPDATE instance SET outcome = '', reason = '' WHERE outcome <> 'done'")
+    steps.run.ledger.execute("UPDATE instance SET outcome = '', code = '', text = '' WHERE outcome <> 'done'")
     steps.edit()
     assert 0 == steps.verify()
     assert before == files_of(steps.root / "results")
@@ -226,6 +227,26 @@ def test_a_source_that_is_gone_costs_no_result(steps: Steps) -> None:
     assert 0 == steps.verify()
     assert (4, 1) == (steps.report().instances[Outcome.DONE], steps.report().unverified)
     assert 4 == len(files_of(steps.root / "results"))
+
+
+@pytest.mark.parametrize("change", ["kept value", "padding", "copied"])
+def test_a_source_that_changed_where_nothing_is_compared(steps: Steps, change: str) -> None:
+    """Nobody can say that it is what the result was made from: not verified, and `resume` makes that anew."""
+    path = steps.root / "source" / "1.dcm"
+    named: dict[str, Any] = {"SOPInstanceUID": "1.2.3.1.1.1", "InstanceNumber": "1"}
+    padding = Element(0xFFFCFFFC, "OB", b"\0\0")
+    changed = {
+        "kept value": instance(WAVEFORM, **named | {"InstanceNumber": "7"}),
+        "padding": instance(WAVEFORM, padding, **named),
+        "copied": path.read_bytes(),
+    }
+    path.write_bytes(changed[change])
+    os.utime(path, ns=(1, 1))
+
+    assert 0 == steps.verify()
+    assert (4, 1) == (steps.report().instances[Outcome.DONE], steps.report().unverified)
+    steps.resume()
+    assert (4, 0) == (steps.report().instances[Outcome.DONE], steps.report().unverified)
 
 
 def test_persons_who_share_a_patient_id(tmp_path: Path) -> None:

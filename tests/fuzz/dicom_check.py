@@ -26,11 +26,11 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.dicom_file.encoding import encoding_of, is_uncompressed
 from deidflow.tasks.local.dicom_file.findings import Irregularity
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.references import References
-from deidflow.tasks.local.editing.rules import compile_rules
 from deidflow.tasks.local.editing.shared_header import SharedHeaders
 from deidflow.tasks.local.folder.index import identify, read_index_entries
 from deidflow.tasks.local.worker import Compiled, edit_source
@@ -128,8 +128,8 @@ def _prepared(number: int) -> _Prepared:
     edit = EDITS[number]
     is_modify = edit.request.operation is Operation.MODIFY
     pseudonyms = Pseudonyms(KEY, SCOPE, edit.request.content_hash() if is_modify else None)
-    rules = compile_rules(edit.request, hardening=edit.hardening)
-    return _Prepared(edit, pseudonyms, Compiled(rules, References(pseudonyms), SharedHeaders(rules)))
+    tables = compile_request(edit.request, hardening=edit.hardening)
+    return _Prepared(edit, pseudonyms, Compiled(edit.request, tables, References(pseudonyms), SharedHeaders()))
 
 
 def check_dicom(data: bytes, seed: Seed, draw: int, folder: Path) -> str:
@@ -162,7 +162,7 @@ def check_dicom(data: bytes, seed: Seed, draw: int, folder: Path) -> str:
         entry.identifiers.orthanc_ids()
         new = new_identifiers(entry.identifiers, prepared.edit.request, prepared.pseudonyms)
         instance = PlannedInstance(1, b"file", len(data), entry.mtime_ns, entry.identifiers, new)
-        fresh = prepared.compiled._replace(headers=SharedHeaders(prepared.compiled.rules))
+        fresh = prepared.compiled._replace(headers=SharedHeaders())
         plain = _edit(path, instance, fresh)
     remembers = draw % 3 > 0
     other = _with_memory(path, seed, number, instance) if remembers else _with_small_windows(path, instance, fresh)
@@ -196,13 +196,13 @@ def _with_small_windows(path: Path, instance: PlannedInstance, compiled: Compile
         mock.patch("deidflow.tasks.local.dicom_file.source_file.WINDOW_BYTES", 700),
         timer.running(),
     ):
-        return _edit(path, instance, compiled._replace(headers=SharedHeaders(compiled.rules)))
+        return _edit(path, instance, compiled._replace(headers=SharedHeaders()))
 
 
 def _with_memory(path: Path, seed: Seed, number: int, instance: PlannedInstance) -> _Result:
     prepared = _prepared(number)
     remembered = _remembered(seed, number)
-    headers = SharedHeaders(prepared.compiled.rules)
+    headers = SharedHeaders()
     for series, shapes in remembered._series.items():
         headers._series[series] = {tags: copy.copy(shape) for tags, shape in shapes.items()}
         for shape in headers._series[series].values():

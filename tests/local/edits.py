@@ -20,9 +20,9 @@ from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
+from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.references import References
-from deidflow.tasks.local.editing.rules import compile_rules
 from deidflow.tasks.local.editing.shared_header import SharedHeaders
 from deidflow.tasks.local.folder.index import identify
 from deidflow.tasks.local.worker import Compiled, edit_source
@@ -48,7 +48,7 @@ class Edit:
 
     Attributes:
         request: Parsed.
-        hardening: See ``compile_rules``.
+        hardening: See ``compile_request``.
         others: Further files of the run, whose kept and replaced identifiers references must follow.
 
     """
@@ -71,9 +71,9 @@ class Edit:
             with SourceFile.of_bytes(data) as other:
                 self._note(given, named, other)
         self._note(given, named, source)
-        rules = compile_rules(self.request, hardening=self.hardening)
+        tables = compile_request(self.request, hardening=self.hardening)
         references = References(self._pseudonyms(), given.uids, given.patient_ids, OriginalUids(named))
-        return Compiled(rules, references, SharedHeaders(rules))
+        return Compiled(self.request, tables, references, SharedHeaders())
 
     def apply(self, source: SourceFile) -> bytes:
         """Edit an open file."""

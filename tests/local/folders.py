@@ -15,7 +15,8 @@ from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
-from deidflow.tasks.local.folder.store import PARTIAL_FOLDER
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import PARTIAL_FOLDER, FolderStore
 from deidflow.tasks.local.worker import WorkerSettings
 from tests.dicom_files import Element, instance
 from tests.local.edits import KEY, SCOPE
@@ -55,9 +56,8 @@ def settings_for(source: Path, destination: Path, given: GivenIdentifiers | None
     """Return the settings of a run with the tests' key; the destination is made."""
     destination.mkdir(parents=True, exist_ok=True)
     return WorkerSettings(
-        source=os.fsencode(source),
-        destination=str(destination),
-        overwrite=False,
+        source=FolderSource(os.fsencode(source)),
+        store=FolderStore(str(destination)),
         key=KEY,
         scope=SCOPE,
         hardening=True,

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from deidflow.tasks.core.dicom.tags import PATIENT_IDENTITY_REMOVED
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.dicom_file.elements import ScanError
+from deidflow.tasks.local.dicom_file.elements import MAX_DEPTH, ScanError
 from deidflow.tasks.local.dicom_file.layout import NotDicomError
-from deidflow.tasks.local.dicom_file.scanner import MAX_DEPTH
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from tests.dicom_files import (
     BIG,

@@ -14,7 +14,7 @@ from tests.local.edits import Edit, anonymize, modify
 def compared(data: bytes, edit: Edit) -> dict[str, Difference]:
     """Return the differences by the path's description."""
     with SourceFile.of_bytes(data) as source:
-        rows = differences(source, edit.apply(source), edit.compiled(source)[0])
+        rows = differences(source, edit.apply(source), edit.compiled(source).tables)
     assert len(rows) == len({row.path for row in rows})
     return {row.path.describe(): row for row in rows}
 
@@ -58,10 +58,10 @@ def test_rule_and_lengths_of_every_element() -> None:
         "0009,1001": ("private elements", (4, None)),
         "OverlayData": ("hardening: curves and overlays", (2, None)),
         "PatientName": ("pseudonym", (8, 20)),
-        "RequestAttributesSequence": ("profile 2023b: drop", (18, None)),
+        "RequestAttributesSequence": ("profile 2023b: X (remove)", (18, None)),
         "ReferencedImageSequence[0].PatientName": ("hardening: mapped", (8, 20)),
     } == {name: (rows[name].rule, lengths(rows[name])) for name in rows if name in EXPECTED}
-    assert "profile 2023b: map-uid" == rows["ReferencedImageSequence[0].ReferencedSOPInstanceUID"].rule
+    assert "profile 2023b: U (replace_uid)" == rows["ReferencedImageSequence[0].ReferencedSOPInstanceUID"].rule
     assert {"pseudonym"} == {rows[name].rule for name in ("PatientID", "StudyInstanceUID", "SOPInstanceUID")}
     # What went with its sequence has no line of its own.
     assert "RequestAttributesSequence[0].ScheduledProcedureStepID" not in rows
@@ -88,7 +88,7 @@ def test_order_is_that_of_the_file() -> None:
     """Lines stand in the order of tags, items under their sequence."""
     with SourceFile.of_bytes(IMAGE) as source:
         edit = anonymize({})
-        rows = differences(source, edit.apply(source), edit.compiled(source)[0])
+        rows = differences(source, edit.apply(source), edit.compiled(source).tables)
     top = [row.path.tag for row in rows if not row.path.is_nested]
     names = [describe_tag(row.path.tag) for row in rows]
 

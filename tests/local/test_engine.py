@@ -5,28 +5,32 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from deidflow.tasks.core.engine.protocol import Call, Chunk
-from deidflow.tasks.core.errors import Interrupted, Unusable
+from deidflow.tasks.core.errors import Interrupted, TransientError, Unusable
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.processes.pool import make_pool
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local import engine as engine_module
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.worker import Worker
 from tests.dicom_files import Element, instance
-from tests.local.deaths import POISON, edit_or_die
+from tests.jobs import stop_limit_s
+from tests.local.deaths import POISON, edit_for_an_hour, edit_or_die
 from tests.local.folders import contents, planned, settings_for, write_instances
+from tests.memory import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
 
@@ -197,6 +201,21 @@ def test_stopping(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert reference == contents(tmp_path / "results")
 
 
+def test_stopping_in_the_middle_of_a_long_batch(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that does not end is not waited for: the engine has let go of it in less than the run may take to stop."""
+    monkeypatch.setattr(engine_module, "edit_in_worker", edit_for_an_hour)
+    plan, given = planned(source, ANONYMIZE)
+    record = Recorder()
+    with LocalEngine(settings_for(source, tmp_path / "results", given), 2) as engine:
+        with pytest.raises(Interrupted):
+            engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, lambda: True)
+        interrupted_at = time.monotonic()
+    ended_s = time.monotonic() - interrupted_at
+
+    assert [] == record.results
+    assert ended_s < stop_limit_s() / 2  # the other half is for what was under way, and for the report
+
+
 def test_destination_that_is_gone(source: Path, tmp_path: Path) -> None:
     """A destination that cannot be written stops the run instead of failing every instance."""
     plan, given = planned(source, ANONYMIZE)
@@ -223,6 +242,25 @@ def test_full_destination(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert "secret" not in str(caught.value)
     assert [] == [path for path in (alone.parent / "results").rglob("*") if path.is_file()]
+
+
+def test_a_chunk_that_hangs_ends_in_its_time(source: Path, tmp_path: Path, reference: dict[str, bytes]) -> None:
+    """A worker that gets no answer from its disk holds a chunk no longer than it may take; it can be tried again."""
+    plan, given = planned(source, ANONYMIZE)
+    record = Recorder()
+    with LocalEngine(settings_for(source, tmp_path, given), 1, None, 1.0) as engine:
+        engine.apply(Chunk("first", [Call(ANONYMIZE, plan[:1])]), record, never)
+        pool = engine._pool
+        assert isinstance(pool, ProcessPoolExecutor)
+        (worker,) = pool._processes
+        os.kill(worker, signal.SIGSTOP)
+        with pytest.raises(TransientError, match="took longer than execution"):
+            engine.apply(Chunk("second", [Call(ANONYMIZE, plan[1:])]), record, never)
+        os.kill(worker, signal.SIGCONT)
+        engine.apply(Chunk("second", [Call(ANONYMIZE, plan[1:])]), record, never)
+
+    assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
+    assert reference == contents(tmp_path)
 
 
 def test_closing_twice(source: Path, tmp_path: Path) -> None:
@@ -319,9 +357,22 @@ def test_sources_are_never_changed(alone: Path) -> None:
     assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in alone.iterdir()}
 
 
-def test_a_long_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A TMPDIR in which no socket can have a name is refused in plain words, not one chunk after the other."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 80)))
+_IN_A_PROCESS: Final = """
+import os
+from deidflow.tasks.core.processes.pool import working_pool
+for _ in range(2):
+    with working_pool(1) as pool:
+        assert pool.submit(os.getpid).result() != os.getpid()
+"""
 
-    with pytest.raises(Unusable, match="TMPDIR"):
-        make_pool(1)
+
+@pytest.mark.parametrize("length", [70, 71, 107, 250])
+def test_a_long_folder_for_temporary_files(length: int) -> None:
+    """Worker processes start, and leave nothing behind, however long the name of TMPDIR is."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as above:
+        folder = Path(f"{above}/".ljust(length, "x"))
+        folder.mkdir()
+        subprocess.run([sys.executable, "-c", _IN_A_PROCESS], check=True, env=os.environ | {"TMPDIR": str(folder)})
+
+        assert length == len(os.fsencode(folder))
+        assert [] == list(folder.iterdir())

@@ -75,10 +75,11 @@ def test_two_new_ids_of_one_patient() -> None:
     references = References(PSEUDONYMS, patient_ids={"P-1": "AAA"})
     original = DicomIdentifiers("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1")
     subject = Subject(original, original._replace(patient_id="BBB"), None, references)
-    rules = anonymize({"Replace": {"PatientID": "BBB"}})
+    edit = anonymize({"Replace": {"PatientID": "BBB"}})
 
     with SourceFile.of_bytes(data) as source:
-        parts = Editor(source, rules.compiled(source).rules, subject).edit(source.scan(), EXPLICIT_LITTLE, len(data))
+        editor, elements = Editor(source, edit.compiled(source).tables, subject), source.scan()
+        parts = editor.edit(elements, EXPLICIT_LITTLE, len(data), editor.context(elements))
         result = Assembly(source, data[: source.layout.dataset_start], parts).to_bytes()
     assert "BBB" == innermost(read(result), 1).PatientID
 

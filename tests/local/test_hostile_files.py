@@ -18,13 +18,27 @@ from deidflow.tasks.local.dicom_file.character_sets import character_set
 from deidflow.tasks.local.dicom_file.elements import ScanError
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.folder.index import read_index_entries
-from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, elements, encode, file_bytes, instance
+from tests.dicom_files import (
+    DEFLATED,
+    EXPLICIT,
+    IDENTIFIERS,
+    IMPLICIT,
+    Element,
+    Item,
+    elements,
+    encode,
+    file_bytes,
+    instance,
+)
 from tests.local.edits import anonymize, anonymized
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT_SEQUENCE = 0x00540016
+ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, 0)
+SLOWEST_S = 4.0
+"""What six bombs may take: some 0.8 s on a free core."""
 
 
 @pytest.mark.parametrize("tag", [0x00100010, 0x00100020])
@@ -110,12 +124,46 @@ def test_a_link_in_the_place_of_a_file(tmp_path: Path) -> None:
         SourceFile.open(tmp_path / "source" / "file")
 
 
-def test_millions_of_elements_before_the_identifiers(tmp_path: Path) -> None:
-    """A file of some 35 kB that inflates to three million empty elements is damaged, before it fills the memory."""
-    empty = struct.pack("<HH2sH", 0x0008, 0x0001, b"LO", 0) * 3_000_000
-    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    bomb = file_bytes((), DEFLATED)[:-2] + deflater.compress(empty) + deflater.flush()
-    (tmp_path / "bomb").write_bytes(bomb)
-    assert len(bomb) < 50_000
+BOMBS = {
+    "elements": struct.pack("<HH2sH", 0x0008, 0x0001, b"LO", 0) * 3_000_000,
+    "sequences": struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0) * 2_700_000,
+    "items": struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 24_000_000) + ITEM * 3_000_000,
+    "items of an unknown VR": struct.pack("<HH2sHI", 0x0009, 0x1140, b"UN", 0, 24_000_000) + ITEM * 3_000_000,
+    "items in items": struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 24_000_000)
+    + (struct.pack("<HHI", 0xFFFE, 0xE000, 40) + struct.pack("<HH2sH", 0x0008, 0x0001, b"LO", 0) * 5) * 500_000,
+    "fragments": struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF) + ITEM * 3_000_000,
+}
 
-    assert [SourceProblem(b"bomb", ProblemCode.DAMAGED)] == read_index_entries(os.fsencode(tmp_path), [b"bomb"])
+
+def _bomb(kind: str, *, identified: bool) -> bytes:
+    """Return a deflated file of 35 to 70 kB with millions of elements or items, before or behind its identifiers."""
+    known = encode(elements(IDENTIFIERS), EXPLICIT)
+    dataset = known + BOMBS[kind] if identified else BOMBS[kind]
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return file_bytes((), DEFLATED)[:-2] + deflater.compress(dataset) + deflater.flush()
+
+
+def test_millions_of_elements_before_the_identifiers(tmp_path: Path) -> None:
+    """Small files with three million elements are damaged, before they fill the memory or take much time."""
+    for kind in BOMBS:
+        bomb = _bomb(kind, identified=False)
+        assert len(bomb) < 100_000
+        (tmp_path / kind).write_bytes(bomb)
+    names = [os.fsencode(kind) for kind in BOMBS]
+
+    start = time.process_time()
+    found = read_index_entries(os.fsencode(tmp_path), names, with_attributes=True)
+    assert time.process_time() - start < SLOWEST_S
+    assert [SourceProblem(name, ProblemCode.DAMAGED) for name in names] == found
+
+
+@pytest.mark.parametrize("size", [1, 16])
+def test_more_elements_in_one_dataset_than_there_are_attributes(size: int) -> None:
+    """Also where the file is not deflated, and where it is too large to be read at once."""
+    most = encode([Element(0x00091001, "LO", b" " * size)], EXPLICIT) * (1 << 16)
+    with SourceFile.of_bytes(file_bytes((), EXPLICIT) + most) as source:
+        assert 1 << 16 == len(source.scan())
+    more = file_bytes((), EXPLICIT) + most + most[: size + 8]
+    with SourceFile.of_bytes(more) as source, pytest.raises(ScanError, match="more elements than") as caught:
+        source.scan()
+    assert ReasonCode.DAMAGED is caught.value.code

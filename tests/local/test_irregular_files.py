@@ -11,7 +11,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.dicom_file import scanner
+from deidflow.tasks.local.dicom_file import source_file
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.folder.index import identify
 from tests.dicom_files import (
@@ -214,7 +214,7 @@ def test_more_elements_than_memory_should_hold(monkeypatch: pytest.MonkeyPatch, 
     """A file of many empty elements or items is damaged; one below the limit is not."""
     data = instance(*_many(kind), syntax=syntax)
     modify({})(data)
-    monkeypatch.setattr(scanner, "MAX_ELEMENTS", 2000)
+    monkeypatch.setattr(source_file, "element_limit", lambda _: 2000)
 
     assert ReasonCode.DAMAGED == refusal(data)
 

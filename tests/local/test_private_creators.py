@@ -15,6 +15,7 @@ from deidflow.tasks.local.editing.differences import differences
 from deidflow.tasks.local.worker import edit_source
 from tests.dicom_files import EXPLICIT, UNCOMPRESSED, Element, Item, Syntax, instance
 from tests.local.edits import Edit, anonymize, anonymized, modified, read
+from tests.local.strategies import PROPERTY
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -60,6 +61,7 @@ def places(creators: dict[int, str]) -> list[int]:
     return [0x00290010 | block << 8 for block, creator in creators.items() if creator == CSA]
 
 
+@PROPERTY
 @given(layouts(), SYNTAXES)
 def test_kept_with_its_creator_and_nothing_beside(creators: dict[int, str], syntax: Syntax) -> None:
     """Keep leaves the element and what reserves its block; every other private element goes."""
@@ -69,6 +71,7 @@ def test_kept_with_its_creator_and_nothing_beside(creators: dict[int, str], synt
     assert expected | {tag >> 8 & 0xFF | 0x00290000: CSA for tag in expected} == after
 
 
+@PROPERTY
 @given(layouts(), SYNTAXES)
 def test_removed_and_nothing_beside(creators: dict[int, str], syntax: Syntax) -> None:
     """Remove drops the element in modify, the rest of the file stays."""
@@ -78,6 +81,7 @@ def test_removed_and_nothing_beside(creators: dict[int, str], syntax: Syntax) ->
     assert {tag: value for tag, value in before.items() if tag not in places(creators)} == after
 
 
+@PROPERTY
 @given(layouts(), SYNTAXES, st.sampled_from(["NEW", ""]))
 def test_replaced_in_its_own_block_only(creators: dict[int, str], syntax: Syntax, value: str) -> None:
     """Replace changes the element wherever the creator has a block, and adds nothing where it has none."""
@@ -89,6 +93,7 @@ def test_replaced_in_its_own_block_only(creators: dict[int, str], syntax: Syntax
     assert all(before[tag] == after[tag] for tag in before if tag not in places(creators))
 
 
+@PROPERTY
 @given(layouts(), layouts(), SYNTAXES)
 def test_each_item_has_blocks_of_its_own(top: dict[int, str], inside: dict[int, str], syntax: Syntax) -> None:
     """A path keeps the element by the item's own blocks; Remove of anonymize reaches every depth."""
@@ -166,6 +171,7 @@ def test_spellings_of_one_element(text: str) -> None:
     assert CSA_10 == str(parse_path(text)) == parse_path(text).describe()
 
 
+@PROPERTY
 @given(st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="\\"), min_size=1, max_size=64))
 def test_any_creator_can_be_named(creator: str) -> None:
     """Dots, semicolons, brackets and doubled quotation marks in a creator belong to it."""
@@ -182,7 +188,7 @@ def test_plan_names_the_rule() -> None:
     data = instance(*group_0029({0x10: OTHERS[0], 0x11: CSA}))
     edit = Edit(parse_request(Operation.ANONYMIZE, {"DicomVersion": "2023b", "Keep": [CSA_10]}))
     with SourceFile.of_bytes(data) as source:
-        rows = {row.path: row.rule for row in differences(source, edit.apply(source), edit.compiled(source)[0])}
+        rows = {row.path: row.rule for row in differences(source, edit.apply(source), edit.compiled(source).tables)}
 
     assert ["kept", "Keep", "private elements", "private elements"] == [
         rows[Path((), tag)] for tag in (0x00290011, 0x00291110, 0x00291111, 0x00291010)

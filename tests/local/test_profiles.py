@@ -39,7 +39,7 @@ def rows(version: str) -> dict[int, tuple[str, str]]:
     with (PROFILES / f"orthanc-{version}.csv").open(encoding="ascii", newline="") as lines:
         table = {row["tag"]: (row["action"], row["nested_action"] or row["action"]) for row in csv.DictReader(lines)}
     numbers = {int(tag.replace(",", ""), 16): actions for tag, actions in table.items() if "x" not in tag}
-    return {tag: actions for tag, actions in numbers.items() if tag >> 16 >= 8 and actions[0] != "replace"}
+    return {tag: actions for tag, actions in numbers.items() if tag >> 16 >= 8 and actions[0] != "D"}
 
 
 def sample(tag: int) -> Element:
@@ -52,11 +52,11 @@ def sample(tag: int) -> Element:
 
 def expected(action: str, element: Element) -> Any:
     """Return what becomes of a sample: None when it is removed, b"" when it is emptied."""
-    if action == "remove":
+    if action == "X":
         return None
-    if action == "clear":
+    if action == "Z":
         return b""
-    if action == "replace-uid" and element.vr == "UI":
+    if action == "U" and element.vr == "UI":
         return PSEUDONYMS.uid("1.2.3.4").encode()
     return "SQ" if element.vr == "SQ" else element.value
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deidflow.tasks.core.report.review import ReviewCode, may_show_text
+from deidflow.tasks.core.engine.review import ReviewCode, may_show_text
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.folder.index import read_index_entries
 from deidflow.tasks.local.worker import edit_source

@@ -144,7 +144,7 @@ def test_most_of_a_real_series_is_remembered(tmp_path: Path) -> None:
             compiled = compiled or edit.compiled(source)
             plan = edit.plan(source)
             subject = subject_of(edit.request, plan, compiled.references)
-            editor = Editor(source, compiled.rules, subject)
+            editor = Editor(source, compiled.tables, subject)
             remembered += compiled.headers.edit(source, editor, subject) is not None
             edit_source(source, plan, compiled)
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
@@ -14,16 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.engine.protocol import PlannedInstance
 from deidflow.tasks.core.engine.result_paths import relative_path
+from deidflow.tasks.core.engine.stores import BytesInMemory, Staged
 from deidflow.tasks.core.errors import InstanceFailed, Unusable
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.folder.store import (
     PARTIAL_FOLDER,
-    FolderStore,
-    StagedResult,
+    FolderWriter,
     clear_partial_results,
 )
 from tests.local.strategies import PROPERTY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NEW = DicomIdentifiers("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1")
 NAME = "P-1/1.2.3.1/1.2.3.1.1/1.2.3.1.1.1.dcm"
@@ -37,13 +43,26 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def put(store: FolderStore, data: bytes, new: DicomIdentifiers = NEW) -> StagedResult:
+def put(store: FolderWriter, data: bytes, new: DicomIdentifiers = NEW) -> Staged:
     """Stage a result with these bytes."""
+    return store.stage(BytesInMemory(data), planned(new), Operation.MODIFY)
 
-    def write(descriptor: int) -> None:
-        os.write(descriptor, data)
 
-    return store.stage(write, new)
+def planned(new: DicomIdentifiers = NEW) -> PlannedInstance:
+    """Return an instance that becomes this one."""
+    return PlannedInstance(1, b"original", 0, 0, NEW, new)
+
+
+class Written:
+    """A result that a function writes."""
+
+    def __init__(self, write: Callable[[int], None]) -> None:
+        """Take the function."""
+        self.write = write
+
+    def to_bytes(self) -> bytes:
+        """Not asked for by a folder."""
+        raise NotImplementedError
 
 
 def visible(folder: Path) -> dict[str, bytes]:
@@ -62,7 +81,7 @@ def partial(folder: Path) -> list[Path]:
 
 def test_nothing_is_visible_before_it_is_published(folder: Path) -> None:
     """A staged result is not there; a published one is, whole, and nothing else is left."""
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     staged = [put(store, b"one"), put(store, b"two", NEW._replace(sop_instance_uid="1.2.3.1.1.2"))]
     assert {} == visible(folder)
 
@@ -73,19 +92,19 @@ def test_nothing_is_visible_before_it_is_published(folder: Path) -> None:
 
 def test_no_results(folder: Path) -> None:
     """Publishing nothing does nothing."""
-    assert [] == FolderStore(str(folder), overwrite=False).publish([])
+    assert [] == FolderWriter(str(folder), overwrite=False).publish([])
 
 
 def test_failed_write_leaves_nothing(folder: Path) -> None:
     """When the source cannot be read half-way, no half-written result stays."""
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
 
     def fail(descriptor: int) -> None:
         os.write(descriptor, b"half")
         raise EOFError
 
     with pytest.raises(EOFError):
-        store.stage(fail, NEW)
+        store.stage(Written(fail), planned(), Operation.MODIFY)
     assert [] == partial(folder)
     assert {} == visible(folder)
 
@@ -94,7 +113,7 @@ def test_failed_write_leaves_nothing(folder: Path) -> None:
 def test_same_bytes_again(folder: Path, overwrite: bool) -> None:
     """A result that is there already with the same bytes is done."""
     for _ in range(2):
-        store = FolderStore(str(folder), overwrite=overwrite)
+        store = FolderWriter(str(folder), overwrite=overwrite)
         assert [None] == store.publish([put(store, b"same")])
 
     assert {NAME: b"same"} == visible(folder)
@@ -103,7 +122,7 @@ def test_same_bytes_again(folder: Path, overwrite: bool) -> None:
 
 def test_other_bytes_are_never_overwritten(folder: Path) -> None:
     """Another object under the name stays, and the instance fails; its neighbours are published."""
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     store.publish([put(store, b"old")])
     neighbour = NEW._replace(sop_instance_uid="1.2.3.1.1.2")
     verdicts = store.publish([put(store, b"new"), put(store, b"neighbour", neighbour)])
@@ -118,18 +137,18 @@ def test_other_bytes_are_never_overwritten(folder: Path) -> None:
 
 def test_other_bytes_of_the_same_length(folder: Path) -> None:
     """Results are compared by content, not by size and time."""
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     store.publish([put(store, b"old")])
     os.utime(folder / NAME, ns=(0, 0))
     second = put(store, b"new")
-    os.utime(second.partial, ns=(0, 0))
+    os.utime(second.place.partial, ns=(0, 0))
 
     assert isinstance(store.publish([second])[0], InstanceFailed)
 
 
 def test_overwrite(folder: Path) -> None:
     """With overwrite the new bytes stand there."""
-    store = FolderStore(str(folder), overwrite=True)
+    store = FolderWriter(str(folder), overwrite=True)
     store.publish([put(store, b"old")])
 
     assert [None] == store.publish([put(store, b"new")])
@@ -143,7 +162,7 @@ def test_something_else_under_the_name(folder: Path) -> None:
     elsewhere.write_bytes(b"mine")
     final = folder / NAME
     final.parent.mkdir(parents=True)
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     final.mkdir()
     assert isinstance(store.publish([put(store, b"new")])[0], InstanceFailed)
     final.rmdir()
@@ -161,7 +180,7 @@ def test_without_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
         raise OSError(errno.EPERM, "no links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     assert [None] == store.publish([put(store, b"old")])
     assert [None] == store.publish([put(store, b"old")])
     assert isinstance(store.publish([put(store, b"new")])[0], InstanceFailed)
@@ -179,7 +198,7 @@ def test_a_folder_that_is_a_link_takes_no_result(folder: Path, tmp_path: Path, d
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(outside)
     other = NEW._replace(patient_id="P-2")
-    store = FolderStore(str(folder), overwrite=overwrite)
+    store = FolderWriter(str(folder), overwrite=overwrite)
     problem, none = store.publish([put(store, b"one"), put(store, b"two", other)])
 
     assert problem is not None
@@ -199,7 +218,7 @@ def test_no_plain_file_in_the_place_of_a_result(folder: Path, tmp_path: Path, ki
         os.mkfifo(place)
     else:
         place.symlink_to(tmp_path / ("same" if "same" in kind else "nothing"))
-    store = FolderStore(str(folder), overwrite=overwrite)
+    store = FolderWriter(str(folder), overwrite=overwrite)
     (problem,) = store.publish([put(store, b"one")])
 
     assert problem is not None
@@ -209,7 +228,7 @@ def test_no_plain_file_in_the_place_of_a_result(folder: Path, tmp_path: Path, ki
 
 def test_series_folder_that_vanishes(folder: Path) -> None:
     """A folder that something else removes during the run is made again."""
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     store.publish([put(store, b"one")])
     subprocess.run(["/bin/rm", "-r", str(folder / "P-1")], check=True)
 
@@ -219,16 +238,16 @@ def test_series_folder_that_vanishes(folder: Path) -> None:
 
 def test_staged_result_that_vanishes(folder: Path) -> None:
     """A partial file that something else removes ends the run, it does not spin."""
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     staged = put(store, b"one")
-    Path(staged.partial).unlink()
+    Path(staged.place.partial).unlink()
     with pytest.raises(Unusable):
         store.publish([staged])
 
 
 def test_leftovers_of_a_killed_run_are_cleared(folder: Path) -> None:
     """What was half-written goes, what was published stays; a second call finds nothing to do."""
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     store.publish([put(store, b"one")])
     put(store, b"half", NEW._replace(sop_instance_uid="1.2"))
     for _ in range(2):
@@ -241,8 +260,8 @@ def test_leftovers_of_a_killed_run_are_cleared(folder: Path) -> None:
 
 def test_leftovers_of_a_process_with_the_same_number(folder: Path) -> None:
     """Half-written results of an earlier attempt, or of a killed process with the same number, are in nobody's way."""
-    put(FolderStore(str(folder), overwrite=False), b"half")
-    store = FolderStore(str(folder), overwrite=False)
+    put(FolderWriter(str(folder), overwrite=False), b"half")
+    store = FolderWriter(str(folder), overwrite=False)
 
     assert [None] == store.publish([put(store, b"whole")])
     assert {NAME: b"whole"} == visible(folder)
@@ -250,7 +269,7 @@ def test_leftovers_of_a_process_with_the_same_number(folder: Path) -> None:
 
 def test_partial_folder_is_private(folder: Path) -> None:
     """Nobody else looks at results that are not verified yet."""
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     put(store, b"one")
 
     assert 0o700 == (folder / PARTIAL_FOLDER).stat().st_mode & 0o777
@@ -269,10 +288,10 @@ def test_full_destination(tmp_path: Path) -> None:
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("only root may mount")
     try:
-        store = FolderStore(str(mount), overwrite=False)
+        store = FolderWriter(str(mount), overwrite=False)
         assert [None] == store.publish([put(store, b"small")])
-        with pytest.raises(OSError, match="No space left"):
-            store.stage(fill, NEW)
+        with pytest.raises(Unusable, match="ENOSPC"):
+            store.stage(Written(fill), planned(), Operation.MODIFY)
         assert {NAME: b"small"} == visible(mount)
         assert [] == partial(mount)
     finally:
@@ -286,7 +305,7 @@ def test_destination_that_cannot_be_written(folder: Path, monkeypatch: pytest.Mo
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/secret/name")
 
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     staged = put(store, b"one")
     monkeypatch.setattr(os, call, fail)
     with pytest.raises(Unusable, match="EDQUOT") as caught:
@@ -314,7 +333,7 @@ def test_hostile_identifiers_stay_inside(folder: Path, text: str) -> None:
     # Names that some systems hide or cut.
     assert [] == [part for part in parts if part[0] in ". " or part[-1] in ". "]
     assert re.fullmatch(r"[A-Za-z0-9_.\-^ %~/]+", name)
-    store = FolderStore(str(folder), overwrite=False)
+    store = FolderWriter(str(folder), overwrite=False)
     assert [None] == store.publish([put(store, b"x", new)])
     assert {name: b"x"} == visible(folder)
     assert folder / PurePosixPath(name) in folder.resolve().rglob("*")

@@ -92,7 +92,7 @@ def test_server_asks_to_wait(access: Access, header: str, seconds: float | None)
             assert (503, None, seconds) == (
                 caught.value.http_status,
                 caught.value.orthanc_status,
-                caught.value.retry_after,
+                caught.value.retry_after_s,
             )
         assert [] == client.get("studies")
 

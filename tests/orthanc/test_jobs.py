@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.dicom.tags import Path
 from deidflow.tasks.core.errors import Interrupted
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
 from deidflow.tasks.orthanc.jobs.failure_probe import probe
-from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, read_job, submit, wait
+from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, read_job, submit, wait
 from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs
 from deidflow.tasks.orthanc.resources.changes import Changes
+from deidflow.tasks.orthanc.resources.marks import Mark
 from deidflow.tasks.orthanc.resources.resources import resolve, still_there
 from deidflow.tasks.orthanc.resources.results import delete_instances, map_outputs, outputs_since
 from tests.orthanc.shelf import UNKNOWN, ids_of, lose_file, store
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 ANONYMIZE = {"DicomVersion": "2021b"}
 PATIENTLY_S = 30.0
-MARK = "2.25.123"
+MARK = Mark(Path((), 0x00080014), "2.25.123")
 
 
 @pytest.mark.parametrize(
@@ -122,11 +124,11 @@ def test_probe_of_what_is_gone(client: OrthancClient) -> None:
 
 
 def test_refused_calls_do_nothing(client: OrthancClient) -> None:
-    """An unknown instance and a missing Force are refused before any work."""
+    """Unknown instances alone and a missing Force are refused before any work (1.13.0 answers 400 to both)."""
     ids = ids_of(store(client))
     since = Changes(client).newest()
 
-    with pytest.raises(NotFound):
+    with pytest.raises((NotFound, BadRequest)):  # 404 before 1.13.0, 400 since
         submit(client, Operation.ANONYMIZE, ANONYMIZE, [*ids, UNKNOWN])
     with pytest.raises(BadRequest, match='naming PatientID requires "Force": true'):
         submit(client, Operation.MODIFY, {"Replace": {"PatientID": "SECRET"}}, ids)
@@ -155,6 +157,22 @@ def test_cancelled_job_leaves_outputs_that_can_be_removed(client: OrthancClient)
     assert None is cancel(client, "no-such-job", PATIENTLY_S)
 
 
+def test_a_job_whose_result_is_deleted_meanwhile(client: OrthancClient) -> None:
+    """From 1.11.3 on such a job looks for the result at its end, for ever: it is ended, and the rest is its result."""
+    ids = ids_of(store(client, instances=60))
+    job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids)
+    while not (made := read_job(client, job_id).output_instances):
+        pass
+    client.post("tools/bulk-delete", {"Resources": [made[0]]})
+    job = wait(client, job_id, PATIENTLY_S)
+    if job.state is JobState.RUNNING:
+        job = end_last_step(client, job, PATIENTLY_S)
+
+    assert (JobState.SUCCESS, 60) == (job.state, len(job.output_instances))
+    assert read_job(client, job_id).state.is_final
+    assert 59 == len(map_outputs(client, job.outputs, ids).of)
+
+
 def test_waiting_ends_at_the_deadline_and_when_stopped(client: OrthancClient) -> None:
     """A paused job does not end by itself; it is asked twice a second, no more."""
     ids = ids_of(store(client, instances=60))
@@ -174,13 +192,13 @@ def test_waiting_ends_at_the_deadline_and_when_stopped(client: OrthancClient) ->
 def test_lost_job_is_found(client: OrthancClient) -> None:
     """A job whose identifier was never received is found by the mark of its outputs; another's of the same is not."""
     ids, others = (ids_of(store(client, instances=3)) for _ in range(2))
-    marked = {**ANONYMIZE, "Replace": {"0008,0014": MARK}}
+    marked = {**ANONYMIZE, "Replace": {str(MARK.path): MARK.uid}}
     for resources in (ids, others):
         wait(client, submit(client, Operation.ANONYMIZE, ANONYMIZE, resources), PATIENTLY_S)
     job_id = submit(client, Operation.ANONYMIZE, marked, ids)
 
     assert [job_id] == [job.id for job in find_jobs(client, Operation.ANONYMIZE, ids, mark=MARK)]
-    assert [] == find_jobs(client, Operation.ANONYMIZE, ids, mark=f"{MARK}1")
+    assert [] == find_jobs(client, Operation.ANONYMIZE, ids, mark=Mark(MARK.path, f"{MARK.uid}1"))
     assert [] == find_jobs(client, Operation.ANONYMIZE, ids)
     assert [] == find_jobs(client, Operation.MODIFY, ids, mark=MARK)
     assert [] == find_jobs(client, Operation.ANONYMIZE, ids[:2], mark=MARK)

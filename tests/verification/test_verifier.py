@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from pydicom.uid import UID
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
 from deidflow.tasks.core.engine.result_paths import relative_path
+from deidflow.tasks.core.ledger.uid_map import UidKind, write_uid_map
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import DICOM_VERSIONS, Operation, Request, parse_request
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
@@ -105,12 +104,9 @@ def run(source: Path, body: dict[str, Any] | None = None, operation: Operation =
     destination, uid_map = source.parent / "results", source.parent / "uids"
     results = Worker(settings_for(source, destination, given)).edit([(request, plan)])
     assert [] == [result.reason for result in results if result.outcome is not Outcome.DONE]
-    with closing(sqlite3.connect(uid_map)) as connection, connection:
-        # As tasks/steps/verify.py writes it for this engine, whose references follow whatever attribute names them.
-        connection.execute("CREATE TABLE uid (kind TEXT, original TEXT, new TEXT, PRIMARY KEY (original, kind))")
-        for one in plan:
-            pairs = zip(one.original[1:], one.new[1:], strict=True)
-            connection.executemany("INSERT OR IGNORE INTO uid VALUES ('', ?, ?)", pairs)
+    # As tasks/steps/verify.py writes it for this engine, whose references follow whatever attribute names them.
+    uids = ((UidKind.ANY, *pair) for one in plan for pair in zip(one.original[1:], one.new[1:], strict=True))
+    write_uid_map(uid_map, uids)
     return Finished(source, destination, uid_map, request, plan)
 
 

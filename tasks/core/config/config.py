@@ -81,7 +81,7 @@ class Execution(_Group):
     runner: Runner = "threads"
     """Where chunks run."""
     workers: int = Field(default=2, ge=1, le=256)
-    """Chunks at a time, and processes of the local engine."""
+    """Processes that read, edit (engine local) and verify."""
     dask_address: str | None = None
     """Address of the Dask scheduler; needed by runner dask."""
     retries: int = Field(default=4, ge=0, le=100)
@@ -89,14 +89,14 @@ class Execution(_Group):
     retry_delay_seconds: float = Field(default=2.0, ge=0, le=3600, allow_inf_nan=False)
     """First delay; it doubles from attempt to attempt, with jitter."""
     job_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, allow_inf_nan=False)
-    """How long one chunk or one job of an Orthanc may take."""
+    """How long one chunk of the local engine or one job of an Orthanc may take; then it is tried again."""
 
 
 class Schedule(_Group):
     """When `deidflow serve` starts a run; exactly one of cron and interval is given."""
 
     cron: CronText | None = None
-    """Five fields."""
+    """A cron expression as Prefect takes it."""
     interval: float | None = Field(default=None, ge=1, allow_inf_nan=False)
     """Seconds from start to start."""
     timezone: TimeZoneName = "UTC"
@@ -122,7 +122,7 @@ class OrthancAccess(_Group):
     ca_file: FilePath | None = None
     """Certificates to trust instead of the system's, PEM."""
     max_parallel_jobs: int = Field(default=2, ge=1, le=64)
-    """Jobs at a time on one server."""
+    """Jobs of a run at a time on its server."""
     timeout_seconds: int = Field(default=60, ge=1, le=3600)
     """How long a server may be silent before a request counts as failed; jobs have `job_timeout_seconds`."""
     accept_unstable: bool = False

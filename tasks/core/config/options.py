@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError, parse_path
-from deidflow.tasks.core.errors import Problem
+from deidflow.tasks.core.errors import BadText, Problem
 from deidflow.tasks.core.request.request import (
     EDIT_KEYS,
     NOT_OURS,
@@ -21,7 +21,7 @@ from deidflow.tasks.core.request.request import (
     parse_settings,
     request_faults,
 )
-from deidflow.tasks.core.request.templates import TemplateError, parse_template
+from deidflow.tasks.core.request.templates import parse_template
 from deidflow.tasks.core.request.value_checks import check_path, check_value
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _check_edits(edits: Edits, spelled: Mapping[tuple[str, Path], str]) -> Itera
         key = f"{_PREFIX}Replace.{spelled['Replace', path]}"
         try:
             template = parse_template(value)
-        except TemplateError as error:
+        except BadText as error:
             yield key, str(error)
             continue
         problem = None if template.columns else check_value(path.tag, template.fill({}))

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from croniter import croniter
 from pydantic import AfterValidator, Field
 
 _MAX_NAME_CHARACTERS: Final = 42
@@ -24,16 +25,8 @@ _MAX_PATH_BYTES: Final = 4095
 
 _SCOPE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_CRON_FIELDS: Final[tuple[tuple[str, int, int, tuple[str, ...]], ...]] = (
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day of the month", 1, 31, ()),
-    ("month", 1, 12, ("", *_MONTHS)),
-    ("day of the week", 0, 7, _DAYS),
-)
-_CRON_PART: Final = re.compile(r"(?:\*|([a-z0-9]+)(?:-([a-z0-9]+))?)(?:/([1-9][0-9]*))?")
+_ONLY_IN_OTHER_CRONS: Final = re.compile(r"(?i)(^|\s)[rh](\s|$)")
+"""Random and hashed fields: croniter reads them, and Prefect refuses them."""
 
 
 def _check_name(text: str) -> str:
@@ -92,27 +85,9 @@ def _check_timezone(text: str) -> str:
 
 
 def _check_cron(text: str) -> str:
-    fields = text.lower().split()
-    if len(fields) != len(_CRON_FIELDS):
-        raise ValueError('has five fields: minute, hour, day, month, day of the week, as in "0 2 * * *"')
-    for field, (name, low, high, names) in zip(fields, _CRON_FIELDS, strict=True):
-        if not all(_is_cron_part(part, low, high, names) for part in field.split(",")):
-            raise ValueError(f'the {name} is * or numbers from {low} to {high}, as in "0 2 * * 1-5" or "*/15 * * * *"')
+    if not croniter.is_valid(text) or _ONLY_IN_OTHER_CRONS.search(text):
+        raise ValueError('must be a cron expression, as in "0 2 * * *", "*/15 8-18 * * mon-fri" or "@daily"')
     return text
-
-
-def _is_cron_part(part: str, low: int, high: int, names: tuple[str, ...]) -> bool:
-    match = _CRON_PART.fullmatch(part)
-    if match is None:
-        return False
-    numbers = [_cron_number(text, names) for text in match.groups()[:2] if text is not None]
-    return all(low <= number <= high for number in numbers) and numbers == sorted(numbers)
-
-
-def _cron_number(text: str, names: tuple[str, ...]) -> int:
-    if text in names:
-        return names.index(text)
-    return int(text) if text.isdigit() else -1
 
 
 Name = Annotated[str, AfterValidator(_check_name)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ruamel.yaml import YAML
@@ -17,8 +17,8 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from deidflow.tasks.core.config.yaml_guard import MAX_DEPTH, UnreasonableYaml, check_yaml
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.config.yaml_guard import MAX_DEPTH, check_yaml
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 
 _DUPLICATE: Final = re.compile(r'found duplicate key "([^"]*)"')
 
@@ -58,8 +58,8 @@ def read_yaml(text: str, name: str) -> YamlDocument:
     """
     try:
         loaded = _load(text)
-    except UnreasonableYaml as error:
-        raise InvalidInput([Problem(str(error), name, error.line)]) from None
+    except BadText as error:
+        raise InvalidInput([replace(error.problem, file=name)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, str(mark.column + 1)) if mark else (0, "")

@@ -8,13 +8,15 @@ Such a name travels as a number, like any tag: the group and the element in bloc
 creator's characters. So it is equal to no element's tag, and equal to every other spelling of the same name.
 
 Public names: ``creator_of``, ``private_tag``, ``in_block``, ``creator_element``, ``is_private_number``,
-``parse_private``, ``format_private``, ``split_outside_quotes``, ``PrivateSyntaxError``.
+``parse_private``, ``format_private``, ``split_outside_quotes``.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+from deidflow.tasks.core.errors import BadText
 
 _TAG_BITS: Final = 32
 _TAG_MASK: Final = (1 << _TAG_BITS) - 1
@@ -26,10 +28,6 @@ _MAX_CREATOR_CHARACTERS: Final = 64
 
 _SPELLING: Final = re.compile(r'\(?([0-9a-fA-F]{1,4}),\s*"((?:[^"]|"")*)"\s*,\s*([0-9a-fA-F]{1,2})\)?')
 _GOOD: Final = 'a private element is named by group, creator and element within its block: 0029,"SIEMENS CSA HEADER",10'
-
-
-class PrivateSyntaxError(ValueError):
-    """The text has a quotation mark and names no private element; ``str(error)`` says what a good name looks like."""
 
 
 def creator_of(tag: int) -> str:
@@ -73,21 +71,21 @@ def parse_private(text: str) -> int | None:
         Its number, None for a text without quotation mark, which is another kind of tag.
 
     Raises:
-        PrivateSyntaxError: It has a quotation mark and is no such name.
+        BadText: It has a quotation mark and is no such name.
 
     """
     if '"' not in text:
         return None
     match = _SPELLING.fullmatch(text.strip())
     if match is None:
-        raise PrivateSyntaxError(_GOOD)
+        raise BadText(_GOOD)
     group, creator, element = int(match[1], 16), match[2].replace('""', '"').strip(), int(match[3], 16)
     if not group % 2 or not _FIRST_PRIVATE_GROUP <= group <= _LAST_PRIVATE_GROUP:
         message = f"the group of a private element must be odd, from 0009 to FFFD; {_GOOD}"
-        raise PrivateSyntaxError(message)
+        raise BadText(message)
     if not creator or len(creator) > _MAX_CREATOR_CHARACTERS or "\\" in creator or not creator.isprintable():
         message = f"a private creator must be 1 to {_MAX_CREATOR_CHARACTERS} characters without backslash; {_GOOD}"
-        raise PrivateSyntaxError(message)
+        raise BadText(message)
     return private_tag(group << 16 | element, creator)
 
 

@@ -23,12 +23,12 @@ from pydicom.datadict import (  # type: ignore[attr-defined]  # the repeaters ar
 )
 
 from deidflow.tasks.core.dicom.private_tags import (
-    PrivateSyntaxError,
     creator_of,
     format_private,
     parse_private,
     split_outside_quotes,
 )
+from deidflow.tasks.core.errors import BadText
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 IMAGE_TYPE: Final = 0x00080008
@@ -65,7 +65,7 @@ _STEP = re.compile(r'(?P<tag>(?:[^\[\]"]|"[^"]*")+)(?:\[(?P<index>[^\[\]]*)\])?'
 """One step without blanks around it; blanks inside are taken off later, since matching them takes time without end."""
 
 
-class TagSyntaxError(ValueError):
+class TagSyntaxError(BadText):
     """The text is no tag or path; ``str(error)`` says what a good one looks like and does not repeat the text."""
 
 
@@ -214,7 +214,7 @@ def parse_path(text: str) -> Path:
 def _parse_step(text: str) -> int:
     try:
         private = parse_private(text)
-    except PrivateSyntaxError as error:
+    except BadText as error:
         raise TagSyntaxError(str(error)) from None
     return parse_tag(text) if private is None else private
 

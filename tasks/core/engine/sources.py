@@ -1,18 +1,19 @@
-"""What a source holds: instances with their identifiers, and files that cannot be used.
+"""Where originals come from, and what is there: instances with their identifiers, and files that cannot be used.
 
-Public names: ``SourceInstance``, ``SourceProblem``, ``ProblemCode``.
+Public names: ``InstanceSource``, ``OpenOriginal``, ``SourceInstance``, ``SourceProblem``, ``ProblemCode``.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
 
 
 class ProblemCode(StrEnum):
@@ -52,7 +53,7 @@ class SourceInstance(NamedTuple):
         stable: On an Orthanc whether the study has ceased to grow.
         person: Whose it says it is, see ``deidflow.tasks.core.dicom.persons``; "" when nobody looked.
         sop_class_uid: "" when absent, or on an Orthanc when nobody asked.
-        review: Why a person should look at it, see ``deidflow.tasks.core.report.review``; "" for no reason.
+        review: Why a person should look at it, see ``deidflow.tasks.core.engine.review``; "" for no reason.
         content: On an Orthanc the FileUuid of what is stored, which another version never has; "" for a file.
 
     """
@@ -70,3 +71,47 @@ class SourceInstance(NamedTuple):
     sop_class_uid: str = ""
     review: str = ""
     content: str = ""
+
+
+class OpenOriginal(NamedTuple):
+    """An original that is being read.
+
+    Attributes:
+        descriptor: Of its open file, which the reader closes; -1 when it is in memory.
+        size: In bytes.
+        data: The whole of it when it is in memory.
+
+    """
+
+    descriptor: int
+    size: int
+    data: bytes = b""
+
+
+class InstanceSource(Protocol):
+    """A folder or an Orthanc that originals are read from; travels to worker processes."""
+
+    def open(self, instance: PlannedInstance) -> OpenOriginal:
+        """Open the original as it was when the plan was frozen.
+
+        Raises:
+            InstanceFailed: It is not there, or is another one now.
+            OSError: It cannot be read.
+            TransientError: It cannot be read now.
+            Unusable: The source cannot be used.
+
+        """
+
+    def check(self, original: OpenOriginal, instance: PlannedInstance) -> None:
+        """Make sure that an original did not change while it was read.
+
+        Raises:
+            InstanceFailed: It did.
+
+        """
+
+    def content(self, original: OpenOriginal) -> str:
+        """Return the SHA-256 of what was read, in hex; "" where the source itself names what it stores."""
+
+    def lacks(self) -> str:
+        """Return what keeps this machine from reading it, "" for nothing."""

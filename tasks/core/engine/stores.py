@@ -1,14 +1,12 @@
-"""Where instances come from and where results go, when that is no folder.
+"""Where results go.
 
-The local engine knows folders; whatever else there is (an Orthanc) is handed to it as one of these, and opened anew in
-each worker process.
-
-Public names: ``Reader``, ``RemoteStore``, ``RemotePlace``.
+Public names: ``ResultStore``, ``ResultWriter``, ``ResultContent``, ``Staged``, ``BytesInMemory``, ``Reader``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,24 +30,80 @@ class Reader(Protocol):
         """
 
 
-class RemoteStore(Protocol):
-    """Takes results; nothing is visible before ``publish``."""
+class ResultContent(Protocol):
+    """A result that is ready to be written: from file to file, or as bytes."""
 
-    def stage(self, data: bytes, instance: PlannedInstance, operation: Operation) -> Any:
-        """Take one result."""
+    def write(self, descriptor: int) -> None:
+        """Write it to an open file."""
 
-    def publish(self, staged: Sequence[Any]) -> list[InstanceFailed | None]:
+    def to_bytes(self) -> bytes:
+        """Return the whole of it."""
+
+
+class BytesInMemory:
+    """A result that is in memory anyway."""
+
+    def __init__(self, data: bytes) -> None:
+        """Take the whole result."""
+        self._data = data
+
+    def write(self, descriptor: int) -> None:
+        """Write it to an open file.
+
+        Raises:
+            OSError: It cannot be written.
+
+        """
+        rest = memoryview(self._data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    def to_bytes(self) -> bytes:
+        """Return the whole of it."""
+        return self._data
+
+
+class Staged(NamedTuple):
+    """A result that is taken and not visible yet.
+
+    Attributes:
+        place: What the writer knows it by.
+        evidence: The SHA-256 of the result in hex where the writer had it in memory; else "".
+
+    """
+
+    place: Any
+    evidence: str = ""
+
+
+class ResultWriter(Protocol):
+    """Takes the results of one process; nothing is visible before ``publish``."""
+
+    def stage(self, content: ResultContent, instance: PlannedInstance, operation: Operation) -> Staged:
+        """Take one result.
+
+        Raises:
+            EOFError: Its source became shorter while it was read.
+            OSError: Its source cannot be read.
+            Unusable: The store cannot be written.
+
+        """
+
+    def publish(self, staged: Sequence[Staged]) -> list[InstanceFailed | None]:
         """Make results visible; say for each why it is not, or None.
 
         Raises:
-            TransientError: The place cannot be reached now; doing the same again is safe.
-            Unusable: The place cannot be used.
+            TransientError: The store cannot be reached now; doing the same again is safe.
+            Unusable: The store cannot be used.
 
         """
 
 
-class RemotePlace(Reader, Protocol):
-    """A place that travels to worker processes."""
+class ResultStore(Protocol):
+    """A folder or an Orthanc that results go to; travels to worker processes."""
 
-    def store(self) -> RemoteStore:
+    def writer(self) -> ResultWriter:
         """Return a writer for this process."""
+
+    def lacks(self) -> str:
+        """Return what keeps this machine from writing to it, "" for nothing."""

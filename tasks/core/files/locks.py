@@ -53,7 +53,7 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         message = f"{name} cannot be locked: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     try:
         if _lock(descriptor, name):
             yield
@@ -132,7 +132,7 @@ def _lock_folder() -> Path:
         status = folder.lstat()
     except OSError as error:
         message = f"a folder for locks cannot be made: {os_error_text(error)}; set TMPDIR to one that can be written"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         message = f"{folder} must be a folder of this user that nobody else can enter; remove it, or set TMPDIR"
         raise Unusable(message)
@@ -150,7 +150,7 @@ def _lock(descriptor: int, what: str) -> bool:
         if error.errno in _READ_ONLY_LOCKS:
             return False
         message = f"{what} cannot be locked: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     return True
 
 
@@ -162,7 +162,7 @@ def _lock_file(path: Path, what: str) -> Iterator[None]:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             message = f"{what} cannot be locked: {os_error_text(error)}"
-            raise Unusable(message) from None
+            raise Unusable(message, error) from None
         try:
             if not _lock(descriptor, what):
                 message = f"{what} cannot be locked: its file system knows no locks; choose a folder on another one"
@@ -190,7 +190,7 @@ def _held(path: Path, what: str) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"{what} cannot be locked: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     try:
         if not _lock(descriptor, what):
             message = f"{what} cannot be locked: the file system of its lock knows no locks"

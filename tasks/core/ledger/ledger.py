@@ -2,147 +2,37 @@
 
 Reports are made from it alone; it is enough to resume, verify and report. One process writes it, at any moment.
 
+This module is the connection: files, transactions, and what is wrong with the disk in plain words. ``execute``,
+``select`` and their kin are for the other modules of this folder, which say in the words of the field what is kept and
+what is found (docs/decisions/0042-ledger-interface.md).
+
 It is prepared in a private temporary database (``Ledger.prepare``) so that nothing is created anywhere before the
 plan is accepted, and then stored in the run folder in one step.
 
-Public names: ``Ledger``, ``SCHEMA_VERSION``.
+Public names: ``Ledger``, ``FILE_NAME``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Unusable
 from deidflow.tasks.core.files.private_files import sync_folder
+from deidflow.tasks.core.ledger.schema import INDEXES, SCHEMA, SCHEMA_VERSION
+from deidflow.tasks.core.version import deidflow_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 3
 FILE_NAME: Final = "ledger.db"
-
-_SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-
--- The effective requests; rows with equal ones share an entry.
-CREATE TABLE request (
-    id INTEGER PRIMARY KEY,
-    operation TEXT NOT NULL,
-    body TEXT NOT NULL,
-    UNIQUE (operation, body)
-);
-
--- One entry per line of the manifest. verdict is '' until the row itself (not its instances) is not_found or invalid.
-CREATE TABLE manifest_row (
-    line INTEGER PRIMARY KEY,
-    orthanc_id TEXT NOT NULL,
-    level TEXT NOT NULL,
-    operation TEXT NOT NULL,
-    request INTEGER REFERENCES request (id),
-    declared INTEGER,
-    free TEXT NOT NULL,
-    verdict TEXT NOT NULL DEFAULT '',
-    reason TEXT NOT NULL DEFAULT ''
-);
-
--- Series of the source, with the identifiers of all levels above the instance, and whose they say they are (a JSON
--- list, see tasks/core/dicom/persons.py). A series has several entries where its instances differ in these.
-CREATE TABLE series (
-    id INTEGER PRIMARY KEY,
-    patient_id TEXT NOT NULL,
-    study_instance_uid TEXT NOT NULL,
-    series_instance_uid TEXT NOT NULL,
-    frame_of_reference_uid TEXT NOT NULL,
-    patient TEXT NOT NULL,
-    study TEXT NOT NULL,
-    series TEXT NOT NULL,
-    person TEXT NOT NULL DEFAULT '',
-    UNIQUE (patient_id, study_instance_uid, series_instance_uid, frame_of_reference_uid, person)
-);
-
--- What a series of the source becomes under one request.
-CREATE TABLE target (
-    id INTEGER PRIMARY KEY,
-    patient_id TEXT NOT NULL,
-    study_instance_uid TEXT NOT NULL,
-    series_instance_uid TEXT NOT NULL,
-    patient TEXT NOT NULL,
-    study TEXT NOT NULL,
-    series TEXT NOT NULL,
-    UNIQUE (patient_id, study_instance_uid, series_instance_uid)
-);
-
--- Instances of the source; after planning only those that a row names. outcome is '' while nothing is known.
--- content: what was read of the source, so that nothing else is deleted in its place: the SHA-256 of its file, or the
--- FileUuid that an Orthanc gives to what it stores; '' when no source is to be deleted.
--- evidence: the SHA-256 of the result, as it was written or found right.
--- verified: how the result as it is now was found right: '', 'identifiers' or 'full'.
--- is_there: whether something that this run made stands in the destination, whatever its outcome.
--- review: codes of tasks/core/report/review.py, joined by semicolons.
-CREATE TABLE instance (
-    id INTEGER PRIMARY KEY,
-    series INTEGER NOT NULL REFERENCES series (id),
-    sop_instance_uid TEXT NOT NULL,
-    orthanc_id TEXT NOT NULL,
-    path BLOB NOT NULL,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    line INTEGER REFERENCES manifest_row (line),
-    chunk INTEGER REFERENCES chunk (number),
-    call INTEGER REFERENCES call (number),
-    target INTEGER REFERENCES target (id),
-    new_sop_instance_uid TEXT NOT NULL DEFAULT '',
-    new_orthanc_id TEXT NOT NULL DEFAULT '',
-    outcome TEXT NOT NULL DEFAULT '',
-    reason TEXT NOT NULL DEFAULT '',
-    attempts INTEGER NOT NULL DEFAULT 0,
-    evidence TEXT NOT NULL DEFAULT '',
-    content TEXT NOT NULL DEFAULT '',
-    verified TEXT NOT NULL DEFAULT '',
-    is_there INTEGER NOT NULL DEFAULT 0,
-    sop_class_uid TEXT NOT NULL DEFAULT '',
-    review TEXT NOT NULL DEFAULT ''
-);
-
--- Further files of the source that hold the same instance, byte for byte.
-CREATE TABLE copy (instance INTEGER NOT NULL REFERENCES instance (id), path BLOB NOT NULL);
-
-CREATE TABLE chunk (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, instances INTEGER NOT NULL);
-
--- Calls to an Orthanc. since: the server's last change before the request went out, so that its outputs can be found
--- again; sent: the instances of that request (a JSON list of instance.id), which may be fewer than were planned; job:
--- what the server answered. A call without results is settled before it is sent again.
-CREATE TABLE call (
-    number INTEGER PRIMARY KEY,
-    state TEXT NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'intended', 'sent', 'ended', 'redo')),
-    since INTEGER,
-    sent TEXT NOT NULL DEFAULT '[]',
-    job TEXT NOT NULL DEFAULT ''
-);
-
-CREATE TABLE source_problem (path BLOB NOT NULL, code TEXT NOT NULL);
-"""
-
-# Made when what they sort is there: all at once costs a fraction of one by one.
-_INDEXES: Final = {
-    "instance_orthanc_id": "instance (orthanc_id)",
-    "instance_series": "instance (series)",
-    "series_series": "series (series)",
-    "series_study": "series (study)",
-    "series_patient": "series (patient)",
-    "instance_line": "instance (line)",
-    "instance_chunk": "instance (chunk)",
-    "instance_call": "instance (call)",
-}
-SOURCE_INDEXES: Final = ("instance_orthanc_id", "instance_series", "series_series", "series_study", "series_patient")
-ROW_INDEXES: Final = ("instance_line",)
-PLAN_INDEXES: Final = ("instance_chunk", "instance_call")
 
 
 class Ledger:
@@ -166,10 +56,9 @@ class Ledger:
         It has no indexes yet, see ``create_indexes``.
         """
         connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
-        ledger = cls(connection, None)
-        ledger.set_meta("schema", SCHEMA_VERSION)
-        return ledger
+        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA)
+        connection.execute("INSERT INTO meta VALUES ('schema', ?)", (json.dumps(SCHEMA_VERSION),))
+        return cls(connection, None)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -190,7 +79,9 @@ class Ledger:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
             ledger = cls(connection, path)
             ledger._protect()
-            found = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+            found = dict(
+                connection.execute("SELECT key, value FROM meta WHERE key IN ('schema', 'deidflow_version')").fetchall()
+            )
         except sqlite3.DatabaseError as error:
             if connection is not None:
                 connection.close()
@@ -199,10 +90,9 @@ class Ledger:
             if connection is not None:
                 connection.close()
             raise
-        if found is None or json.loads(found[0]) != SCHEMA_VERSION:
+        if found.get("schema") != json.dumps(SCHEMA_VERSION):
             ledger.close()
-            message = f"{path}: was written by another version of deidflow; use that version"
-            raise InvalidInput(message)
+            raise InvalidInput(_of_another_version(path, found.get("deidflow_version")))
         return ledger
 
     def _protect(self) -> None:
@@ -328,16 +218,7 @@ class Ledger:
     def create_indexes(self, names: Iterable[str]) -> None:
         """Create indexes of ``SOURCE_INDEXES``, ``ROW_INDEXES`` or ``PLAN_INDEXES``, unless they are there."""
         for name in names:
-            self.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {_INDEXES[name]}")
-
-    def set_meta(self, key: str, value: object) -> None:
-        """Keep a value that JSON can hold."""
-        self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value, ensure_ascii=False)))
-
-    def meta(self, key: str, default: object = None) -> Any:
-        """Return a kept value."""
-        text = self.scalar("SELECT value FROM meta WHERE key = ?", (key,))
-        return default if text is None else json.loads(text)
+            self.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {INDEXES[name]}")
 
 
 _DISK_TROUBLES: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY")
@@ -353,7 +234,8 @@ def _disk_error(error: sqlite3.DatabaseError, path: Path | None) -> DeidflowErro
         return None
     place = f"{path}" if path is not None else "the folder for temporary files (TMPDIR)"
     what = "the disk is full" if name == "SQLITE_FULL" else "is the disk full, broken, or not writable?"
-    return Unusable(f"{place} cannot be read or written: {what} ({name})")
+    full = OSError(errno.ENOSPC, name) if name == "SQLITE_FULL" else None
+    return Unusable(f"{place} cannot be read or written: {what} ({name})", full)
 
 
 def _unopened(error: sqlite3.DatabaseError, path: Path) -> DeidflowError:
@@ -368,3 +250,15 @@ def _unopened(error: sqlite3.DatabaseError, path: Path) -> DeidflowError:
 
 def _damaged(path: Path) -> str:
     return f"{path}: is damaged; restore it from a backup or start a new run"
+
+
+def _of_another_version(path: Path, version: str | None) -> str:
+    """Say which version wrote a ledger; the number in it is shown only where it is one."""
+    found = re.fullmatch(r'"([0-9][0-9A-Za-z.+-]{0,40})"', version or "")
+    name = f"deidflow {found[1]}" if found else "another version of deidflow"
+    if found and found[1] == deidflow_version():  # between two releases the tables may change, too
+        name = f"an earlier build of deidflow {found[1]}"
+    return (
+        f"{path}: was written by {name}, whose run folders this version (deidflow {deidflow_version()}) does not read; "
+        "finish, verify or report the run with the version that made it, or start a new run"
+    )

@@ -6,16 +6,15 @@ Public names: ``Manifest``, ``ManifestRow``, ``Defaults``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import Level, is_orthanc_id
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, OPERATION, ORTHANC_ID, parse_header
 from deidflow.tasks.core.manifest.csv_text import ManifestText
-from deidflow.tasks.core.manifest.row_requests import Complaint, Defaults, RequestBuilder
+from deidflow.tasks.core.manifest.row_requests import Defaults, RequestBuilder
 from deidflow.tasks.core.request.request import Operation, Request
-from deidflow.tasks.core.request.templates import TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,8 +91,8 @@ class Manifest:
         self._defaults = defaults
         try:
             self._builder = RequestBuilder(defaults, self._columns)
-        except TemplateError as error:
-            raise InvalidInput([*problems, Problem(str(error), key="options.Replace")]) from None
+        except BadText as error:
+            raise InvalidInput([*problems, replace(error.problem, key="options.Replace")]) from None
         for column, users in self._builder.template_columns.items():
             if column not in self.free_columns:
                 text = f"there is no such free column, but the config's Replace of {', '.join(users)} needs it"
@@ -126,38 +125,38 @@ class Manifest:
 
     def _row(self, line: int, cells: list[str], first_lines: dict[str, int]) -> ManifestRow:
         columns = self._columns
-        complaints: list[Complaint] = []
+        problems: list[Problem] = []
         orthanc_id = cells[columns.orthanc_id].strip()
         if not is_orthanc_id(orthanc_id):
-            complaints.append(Complaint(ORTHANC_ID, f"is not {_GOOD_ID}"))
+            problems.append(Problem(f"is not {_GOOD_ID}", column=ORTHANC_ID))
         elif first_lines.setdefault(orthanc_id, line) != line:
-            complaints.append(Complaint(ORTHANC_ID, f"stands in line {first_lines[orthanc_id]} already"))
+            problems.append(Problem(f"stands in line {first_lines[orthanc_id]} already", column=ORTHANC_ID))
         level = None
         text = cells[columns.level].strip() if columns.level >= 0 else ""
         if text:
             level = _LEVELS.get(text)
             if level is None:
-                complaints.append(Complaint(LEVEL, f"is one of {', '.join(_LEVELS)}, or empty"))
+                problems.append(Problem(f"is one of {', '.join(_LEVELS)}, or empty", column=LEVEL))
         operation: Operation | None = self._defaults.operation
         text = cells[columns.operation].strip() if columns.operation >= 0 else ""
         if text:
             operation = _OPERATIONS.get(text)
             if operation is None:
-                complaints.append(
-                    Complaint(OPERATION, f"is one of {', '.join(_OPERATIONS)}, or empty for the config's")
+                problems.append(
+                    Problem(f"is one of {', '.join(_OPERATIONS)}, or empty for the config's", column=OPERATION)
                 )
         instances = None
         text = cells[columns.instances].strip() if columns.instances >= 0 else ""
         if _COUNT.fullmatch(text):
             instances = int(text)
         elif text:
-            complaints.append(Complaint(INSTANCES, "is a whole number from 1, without separators, or empty"))
+            problems.append(Problem("is a whole number from 1, without separators, or empty", column=INSTANCES))
         request, more = self._builder.build(operation or self._defaults.operation, cells)
         free = tuple([cells[index] for index, _ in columns.free])
-        if not complaints and not more:
+        if not problems and not more:
             return ManifestRow(line, orthanc_id, level, operation, instances, request, free)
-        problems = self._problems(line, [*complaints, *more])
-        return ManifestRow(line, orthanc_id, level, operation, instances, None, free, problems)
+        found = self._problems(line, [*problems, *more])
+        return ManifestRow(line, orthanc_id, level, operation, instances, None, free, found)
 
     def _broken_row(self, line: int, cells: Sequence[str], text: str) -> ManifestRow:
         """Return a row whose cells cannot be told apart; the first places are taken for what they should be."""
@@ -165,10 +164,10 @@ class Manifest:
         padded = [*cells, *[""] * columns.count]
         free = tuple(padded[index] for index, _ in columns.free)
         orthanc_id = padded[columns.orthanc_id].strip()
-        return ManifestRow(line, orthanc_id, None, None, None, None, free, self._problems(line, [Complaint("", text)]))
+        return ManifestRow(line, orthanc_id, None, None, None, None, free, self._problems(line, [Problem(text)]))
 
-    def _problems(self, line: int, complaints: Sequence[Complaint]) -> tuple[Problem, ...]:
-        return tuple(Problem(text, self.name, line, column) for column, text in complaints)
+    def _problems(self, line: int, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+        return tuple(replace(problem, file=self.name, line=line) for problem in problems)
 
 
 _SEPARATOR_NAMES: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab"}

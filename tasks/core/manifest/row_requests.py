@@ -3,22 +3,23 @@
 Most rows of a manifest fill the same cells. What follows from that alone (merging, order, lists, checks of the whole)
 is worked out once per pattern of filled cells; per row only values are read, filled in and checked.
 
-Public names: ``Defaults``, ``RequestBuilder``, ``Complaint``.
+Public names: ``Defaults``, ``RequestBuilder``.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.private_tags import split_outside_quotes
 from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError, describe_tag, dictionary_vr
+from deidflow.tasks.core.errors import BadText, Problem
 from deidflow.tasks.core.manifest.columns import KEEP, OPERATION, REMOVE, Columns, EditColumn
-from deidflow.tasks.core.request.edits import Edits, ValueFormError, merge, parse_path_list, parse_value
+from deidflow.tasks.core.request.edits import Edits, merge, parse_path_list, parse_value
 from deidflow.tasks.core.request.request import Operation, Request, Settings, request_faults
-from deidflow.tasks.core.request.templates import EmptyCell, Template, parse_template
+from deidflow.tasks.core.request.templates import Template, parse_template
 from deidflow.tasks.core.request.value_checks import check_path, check_value
 
 if TYPE_CHECKING:
@@ -46,13 +47,6 @@ class Defaults:
     settings: Settings = field(default_factory=Settings)
 
 
-class Complaint(NamedTuple):
-    """What is wrong with a row: the column and the text of a problem."""
-
-    column: str
-    text: str
-
-
 class _Pattern(NamedTuple):
     """What rows with the same filled cells have in common.
 
@@ -60,7 +54,7 @@ class _Pattern(NamedTuple):
         values: The new values in order of their paths; a column's cell and a template with holes differ by row.
         remove: Normalised.
         keep: Normalised.
-        complaints: What is wrong with every row of this pattern.
+        problems: What is wrong with every row of this pattern.
         request: The finished request when nothing differs from row to row and nothing is wrong.
 
     """
@@ -68,7 +62,7 @@ class _Pattern(NamedTuple):
     values: tuple[tuple[Path, Value | EditColumn | Template], ...]
     remove: tuple[Path, ...]
     keep: tuple[Path, ...]
-    complaints: tuple[Complaint, ...]
+    problems: tuple[Problem, ...]
     request: Request | None
 
 
@@ -80,14 +74,14 @@ class _OwnEdits:
     remove: tuple[Path, ...] = ()
     keep: tuple[Path, ...] = ()
     headers: dict[Path, str] = field(default_factory=dict)
-    complaints: list[Complaint] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     def name(self, path: Path, header: str) -> None:
         """Note which column names an element, and complain when it is not the first."""
         first = self.headers.setdefault(path, header)
         if first != header:
-            self.complaints.append(
-                Complaint(header, f"{path.describe()} is also named by {first}; a row names it once")
+            self.problems.append(
+                Problem(f"{path.describe()} is also named by {first}; a row names it once", column=header)
             )
 
     def read_list(self, cell: str, header: str) -> tuple[Path, ...]:
@@ -98,11 +92,11 @@ class _OwnEdits:
                 continue
             problem = str(parsed) if isinstance(parsed, TagSyntaxError) else check_path(parsed)
             if problem:
-                self.complaints.append(Complaint(header, f"entry {number}: {problem}"))
+                self.problems.append(Problem(f"entry {number}: {problem}", column=header))
             elif isinstance(parsed, Path):
                 if parsed in paths:
                     twice = f"entry {number}: {parsed.describe()} stands twice; a row names it once"
-                    self.complaints.append(Complaint(header, twice))
+                    self.problems.append(Problem(twice, column=header))
                 self.name(parsed, header)
                 paths[parsed] = None
         return tuple(paths)
@@ -124,7 +118,7 @@ class RequestBuilder:
             columns: The manifest's.
 
         Raises:
-            TemplateError: A value of the config's Replace is no template.
+            BadText: A value of the config's Replace is no template.
 
         """
         self._defaults = defaults
@@ -144,7 +138,7 @@ class RequestBuilder:
             self._make_pattern
         )
 
-    def build(self, operation: Operation, cells: Sequence[str]) -> tuple[Request | None, Sequence[Complaint]]:
+    def build(self, operation: Operation, cells: Sequence[str]) -> tuple[Request | None, Sequence[Problem]]:
         """Return the request of a row, or everything that is wrong with its edit cells.
 
         Args:
@@ -157,19 +151,19 @@ class RequestBuilder:
         pattern = self._pattern(operation, used, lists)
         if pattern.request is not None:
             return pattern.request, ()
-        complaints = list(pattern.complaints)
+        problems = list(pattern.problems)
         replace: dict[Path, Value] = {}
         free = {name: cells[index] for name, index in self._free}
         for path, source in pattern.values:
             if isinstance(source, EditColumn):
-                value = _read_cell(source, cells[source.index], complaints)
+                value = _read_cell(source, cells[source.index], problems)
             elif isinstance(source, Template):
-                value = _fill(path, source, free, complaints)
+                value = _fill(path, source, free, problems)
             else:
                 value = source
             replace[path] = value
-        if complaints:
-            return None, tuple(dict.fromkeys(complaints))
+        if problems:
+            return None, tuple(dict.fromkeys(problems))
         return Request(operation, Edits(replace, pattern.remove, pattern.keep), self._defaults.settings), ()
 
     def _make_pattern(self, operation: Operation, used: tuple[bool, ...], lists: tuple[str, ...]) -> _Pattern:
@@ -178,12 +172,12 @@ class RequestBuilder:
         edits = merge(self._defaults.edits, Edits(dict.fromkeys(own.sources, ""), own.remove, own.keep)).normalized()
         sources = self._templates | own.sources
         values = tuple((path, sources[path]) for path in edits.replace)
-        complaints = (*own.complaints, *self._check_whole(operation, values, edits, own.headers))
+        problems = (*own.problems, *self._check_whole(operation, values, edits, own.headers))
         constants = {path: source for path, source in values if not isinstance(source, EditColumn | Template)}
         request = None
-        if not complaints and len(constants) == len(values):
+        if not problems and len(constants) == len(values):
             request = Request(operation, Edits(constants, edits.remove, edits.keep), self._defaults.settings)
-        return _Pattern(values, edits.remove, edits.keep, complaints, request)
+        return _Pattern(values, edits.remove, edits.keep, problems, request)
 
     def _read_own(self, used: tuple[bool, ...], lists: tuple[str, ...]) -> _OwnEdits:
         """Read what the row itself names: which of the Replace columns are filled, and the cells of the other ones."""
@@ -200,7 +194,7 @@ class RequestBuilder:
                 own.sources[column.path] = () if dictionary_vr(column.path.tag) == "SQ" else ""
             elif texts[column.index]:
                 text = f"write {_CLEAR} to empty the element, or leave the cell empty"
-                own.complaints.append(Complaint(column.header, text))
+                own.problems.append(Problem(text, column=column.header))
         own.remove = own.read_list(texts.get(columns.remove, ""), REMOVE)
         own.keep = own.read_list(texts.get(columns.keep, ""), KEEP)
         return own
@@ -211,30 +205,30 @@ class RequestBuilder:
         values: tuple[tuple[Path, Value | EditColumn | Template], ...],
         edits: Edits,
         headers: dict[Path, str],
-    ) -> Iterator[Complaint]:
+    ) -> Iterator[Problem]:
         """Find what is wrong with the request as a whole; cells and templates, never empty, are checked row by row."""
         settings = self._defaults.settings
         stand_ins = {path: "*" if isinstance(value, EditColumn | Template) else value for path, value in values}
         request = Request(operation, Edits(stand_ins, edits.remove, edits.keep), settings)
         for fault in request_faults(request):
-            yield Complaint(headers.get(fault.path, "") if fault.path else "", fault.text)
+            yield Problem(fault.text, column=headers.get(fault.path, "") if fault.path else "")
         if operation is Operation.ANONYMIZE and not settings.dicom_version:
-            yield Complaint(OPERATION, "anonymize needs options.DicomVersion in the config")
+            yield Problem("anonymize needs options.DicomVersion in the config", column=OPERATION)
 
 
-def _read_cell(column: EditColumn, cell: str, complaints: list[Complaint]) -> Value:
+def _read_cell(column: EditColumn, cell: str, problems: list[Problem]) -> Value:
     """Return the value of a ``Replace.`` cell that is not empty."""
     tag = column.path.tag
     value: Value = cell
     if dictionary_vr(tag) == "SQ":
         try:
             value = parse_value(tag, _parse_json(cell))
-        except (TagSyntaxError, ValueFormError) as error:
-            complaints.append(Complaint(column.header, str(error)))
+        except BadText as error:
+            problems.append(replace(error.problem, column=column.header))
             return ""
     problem = check_value(tag, value)
     if problem:
-        complaints.append(Complaint(column.header, problem))
+        problems.append(Problem(problem, column=column.header))
     return value
 
 
@@ -242,34 +236,34 @@ def _parse_json(cell: str) -> object:
     """Read the JSON of a sequence.
 
     Raises:
-        ValueFormError: It is none, or names a tag twice; the message does not repeat it.
+        BadText: It is none, or names a tag twice; the message does not repeat it.
 
     """
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         members = dict(pairs)
         if len(members) < len(pairs):
-            raise ValueFormError("a tag stands twice in one item")
+            raise BadText("a tag stands twice in one item")
         return members
 
     try:
         return json.loads(cell, object_pairs_hook=unique)
-    except ValueFormError:
+    except BadText:
         raise
     except (ValueError, RecursionError):
         text = (
             'is no JSON; a sequence is written as a list of items: [{"CodeValue": "T-04000", "CodeMeaning": "Breast"}]'
         )
-        raise ValueFormError(text) from None
+        raise BadText(text) from None
 
 
-def _fill(path: Path, template: Template, free: dict[str, str], complaints: list[Complaint]) -> Value:
+def _fill(path: Path, template: Template, free: dict[str, str], problems: list[Problem]) -> Value:
     try:
         value = template.fill(free)
-    except EmptyCell as error:
-        complaints.append(Complaint(error.column, str(error)))
+    except BadText as error:
+        problems.append(error.problem)
         return ""
     problem = check_value(path.tag, value)
     if problem:
-        complaints.append(Complaint(template.columns[0], f"filled into {describe_tag(path.tag)}: {problem}"))
+        problems.append(Problem(f"filled into {describe_tag(path.tag)}: {problem}", column=template.columns[0]))
     return value

@@ -12,8 +12,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
-from deidflow.tasks.core.dicom.persons import differing
-from deidflow.tasks.core.dicom.tags import PATIENT_ID, Path, describe_tag
+from deidflow.tasks.core.dicom.persons import Person, differing
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
+from deidflow.tasks.core.ledger.plan_checks import (
+    overlapping_rows,
+    patient_ids_of_several_persons,
+    patient_ids_that_join,
+    persons_under,
+    rows_becoming,
+    rows_of_patients,
+    rows_taking_another_patient_id,
+    rows_with_persons,
+    wrong_counts,
+    wrong_levels,
+)
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -76,25 +88,14 @@ class Finding(NamedTuple):
 def check_rows_against_source(ledger: Ledger) -> Iterator[Finding]:
     """Compare each row with what the source holds under its identifier.
 
-    Expects the table ``claim`` (line, instance, level): what each row names.
+    Expects what rows claim, as all checks up to ``check_persons`` do.
     """
-    for line, said, level in ledger.select(
-        "SELECT DISTINCT m.line, m.level, c.level FROM manifest_row m JOIN claim c USING (line)"
-        " WHERE m.level <> '' AND m.level <> c.level ORDER BY m.line"
-    ):
+    for line, said, level in wrong_levels(ledger):
         yield Finding((line,), "level", f"says {said}, but the source holds a {level} under this identifier")
-    for line, declared, held in ledger.select(
-        "SELECT m.line, m.declared, count(*) FROM manifest_row m JOIN claim c USING (line)"
-        " WHERE m.declared IS NOT NULL GROUP BY m.line HAVING count(*) <> m.declared ORDER BY m.line"
-    ):
+    for line, declared, held in wrong_counts(ledger):
         yield Finding((line,), "instances", f"says {declared}, but the source holds {held}; is more arriving?")
-    pairs = ledger.select(
-        "SELECT DISTINCT a.line, b.line FROM claim a JOIN claim b ON a.instance = b.instance AND a.line < b.line"
-        " ORDER BY a.line, b.line"
-    )
-    for first, second in pairs:
-        text = "names instances that another row names too; keep only one of the two rows"
-        yield Finding((first, second), "orthanc_id", text)
+    for pair in overlapping_rows(ledger):
+        yield Finding(pair, "orthanc_id", "names instances that another row names too; keep only one of the two rows")
 
 
 def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
@@ -102,11 +103,7 @@ def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
 
     Patients without a PatientID are strangers to each other and are passed over.
     """
-    rows = ledger.select(
-        "SELECT DISTINCT s.patient_id, m.line, m.request FROM claim c JOIN instance i ON i.id = c.instance"
-        " JOIN series s ON s.id = i.series JOIN manifest_row m ON m.line = c.line"
-        " WHERE s.patient_id <> '' ORDER BY s.patient_id, m.line"
-    )
+    rows = rows_of_patients(ledger)
     signatures: dict[int, dict[Path, object]] = {}
     start = 0
     for stop in range(1, len(rows) + 1):
@@ -149,39 +146,36 @@ def _is_of_patient(path: Path) -> bool:
 
 
 def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
-    """Find rows to anonymize whose Replace gives a patient the original PatientID; needs the targets of all instances.
+    """Find rows to anonymize whose Replace gives a patient the original PatientID or PatientName.
 
-    Who wants that says so with Keep.
+    Who wants that says so with Keep. The name is known of files only.
     """
-    path = Path((), PATIENT_ID)
-    rows = ledger.select(
-        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series JOIN target t"
-        " ON t.id = i.target JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.patient_id <> ''"
-        " AND t.patient_id = s.patient_id ORDER BY i.line",
-        (Operation.ANONYMIZE,),
-    )
-    for line, number in rows:
-        if path in requests.get(number).edits.replace:
-            text = (
-                f"the new {describe_tag(PATIENT_ID)} is the patient's original one, so nothing is de-identified; give "
-                f"another, or write Keep: [{describe_tag(PATIENT_ID)}] with Force: true when it is to stay"
-            )
-            yield Finding((line,), describe_tag(PATIENT_ID), text)
+    given_back = {
+        (line, tag): None
+        for line, number, patient_id, person in rows_with_persons(ledger, Operation.ANONYMIZE)
+        for tag, original in ((PATIENT_ID, patient_id), (PATIENT_NAME, Person.from_text(person).name))
+        if _is_given_back(tag, original, requests.get(number).edits.replace.get(Path((), tag)))
+    }
+    for line, tag in given_back:
+        keyword = describe_tag(tag)
+        text = (
+            f"the new {keyword} is the patient's original one, so nothing is de-identified; give another, or write "
+            f"Keep: [{keyword}] with Force: true when it is to stay"
+        )
+        yield Finding((line,), keyword, text)
+
+
+def _is_given_back(tag: int, original: str, new: object) -> bool:
+    """Whether a value is the original one, but for padding, and for empty components at the end of a name."""
+    padding = " \0^=" if tag == PATIENT_NAME else " \0"
+    bare = original.rstrip(padding)
+    return bool(bare) and isinstance(new, str) and new.rstrip(padding) == bare
 
 
 def check_persons(ledger: Ledger) -> Iterator[Finding]:
-    """Find PatientIDs that several persons share, who would become one; expects the table ``claim``."""
-    shared = ledger.select(
-        "SELECT s.patient_id FROM claim c JOIN instance i ON i.id = c.instance JOIN series s ON s.id = i.series"
-        " WHERE s.patient_id <> '' AND s.person <> '' GROUP BY s.patient_id HAVING count(DISTINCT s.person) > 1"
-        " ORDER BY min(c.line)"
-    )
-    for (patient_id,) in shared:
-        claims = ledger.select(
-            "SELECT DISTINCT c.line, s.person FROM claim c JOIN instance i ON i.id = c.instance"
-            " JOIN series s ON s.id = i.series WHERE s.patient_id = ? ORDER BY c.line",
-            (patient_id,),
-        )
+    """Find PatientIDs that several persons share, who would become one."""
+    for patient_id in patient_ids_of_several_persons(ledger):
+        claims = persons_under(ledger, patient_id)
         keywords = differing({person for _, person in claims})
         if keywords:
             text = (
@@ -194,32 +188,14 @@ def check_persons(ledger: Ledger) -> Iterator[Finding]:
 def check_merges(ledger: Ledger, requests: RequestCache, *, allow_merge: bool) -> Iterator[Finding]:
     """Find new PatientIDs that would join two patients of the source; needs the targets of all instances."""
     column = describe_tag(PATIENT_ID)
-    lines_of = (
-        "SELECT DISTINCT i.line FROM instance i JOIN target t ON t.id = i.target WHERE i.line IS NOT NULL"
-        " AND t.patient_id = ? ORDER BY i.line"
-    )
-    # A patient without PatientID is known by its study.
-    merged = ledger.select(
-        "SELECT t.patient_id FROM instance i JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
-        " WHERE i.line IS NOT NULL GROUP BY t.patient_id HAVING count(DISTINCT CASE WHEN s.patient_id <> ''"
-        " THEN 'p' || s.patient_id WHEN t.patient_id = '' THEN '' ELSE 's' || s.study_instance_uid END) > 1"
-        " ORDER BY min(i.line)"
-    )
     if not allow_merge:
-        for (patient_id,) in merged:
-            lines = tuple(line for (line,) in ledger.select(lines_of, (patient_id,)))
+        for patient_id in patient_ids_that_join(ledger):
             text = (
                 f"two patients of the source would get one {column}; give each its own, or set pseudonyms.allow_merge "
                 "when they are one person"
             )
-            yield Finding(lines, column, text)
-    taken = ledger.select(
-        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series"
-        " JOIN target t ON t.id = i.target JOIN manifest_row m ON m.line = i.line"
-        " WHERE i.line IS NOT NULL AND t.patient_id <> s.patient_id AND t.patient_id <> ''"
-        " AND t.patient_id IN (SELECT patient_id FROM series) ORDER BY i.line"
-    )
-    for line, number in taken:
+            yield Finding(rows_becoming(ledger, patient_id), column, text)
+    for line, number in rows_taking_another_patient_id(ledger):
         modifies = requests.get(number).operation is Operation.MODIFY
         if modifies and allow_merge:  # a study that was filed under the wrong patient
             continue

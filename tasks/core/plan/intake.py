@@ -6,12 +6,16 @@ Public names: ``add_rows``, ``add_instances``, ``RequestCache``.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from deidflow.tasks.core.engine.sources import SourceInstance, SourceProblem
-from deidflow.tasks.core.ledger.ledger import SOURCE_INDEXES
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.ledger import manifest_rows, source_records
+from deidflow.tasks.core.ledger.manifest_rows import RowRecord
+from deidflow.tasks.core.ledger.run_facts import change_facts
+from deidflow.tasks.core.ledger.source_records import SeriesRecord, SourceRecord
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
 
 if TYPE_CHECKING:
@@ -40,7 +44,7 @@ class RequestCache:
         if request is None:
             if len(self._cache) >= _CACHED_REQUESTS:
                 self._cache.clear()
-            ((operation, body),) = self._ledger.select("SELECT operation, body FROM request WHERE id = ?", (number,))
+            operation, body = manifest_rows.read_request(self._ledger, number)
             request = self._cache[number] = parse_request(Operation(operation), json.loads(body))
         return request
 
@@ -49,7 +53,7 @@ def add_rows(ledger: Ledger, manifest: Manifest) -> list[Problem]:
     """Read all rows of a manifest.
 
     Returns:
-        The problems of all rows, in the order of lines. Rows with problems have the verdict ``invalid``.
+        The problems of all rows, in the order of lines. Rows with problems have the outcome ``invalid``.
 
     """
     problems: list[Problem] = []
@@ -67,32 +71,22 @@ def add_rows(ledger: Ledger, manifest: Manifest) -> list[Problem]:
             if last_number is None:
                 last_number = numbers[name] = len(numbers) + 1
                 body = json.dumps(request.body(), sort_keys=True, ensure_ascii=False)
-                ledger.execute("INSERT INTO request VALUES (?, ?, ?)", (last_number, request.operation, body))
+                manifest_rows.add_request(ledger, last_number, request.operation, body)
         return last_number
 
-    def entry(row: ManifestRow) -> tuple[object, ...]:
+    def record(row: ManifestRow) -> RowRecord:
         problems.extend(row.problems)
-        verdict = reason = ""
+        outcome: tuple[str, str, str] = ("", "", "")
         if row.problems:
             columns = ", ".join(sorted({problem.column for problem in row.problems if problem.column}))
-            verdict = Outcome.INVALID
-            reason = reason_text(ReasonCode.INVALID_ROW, f"see {columns}" if columns else "the row cannot be read")
-        return (
-            row.line,
-            row.orthanc_id,
-            row.level or "",
-            row.operation or "",
-            number_of(row.request),
-            row.instances,
-            json.dumps(row.free, ensure_ascii=False),
-            verdict,
-            reason,
-        )
+            text = f"see {columns}" if columns else "the row cannot be read"
+            outcome = (Outcome.INVALID, ReasonCode.INVALID_ROW, text)
+        named = (row.line, row.orthanc_id, row.level or "", row.operation or "")
+        return RowRecord(*named, number_of(row.request), row.instances, row.free, *outcome)
 
     for batch in _batched(manifest.rows()):
-        entries = [entry(row) for row in batch]
-        ledger.execute_many("INSERT INTO manifest_row VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entries)
-    ledger.set_meta("free_columns", manifest.free_columns)
+        manifest_rows.add_rows(ledger, [record(row) for row in batch])
+    change_facts(ledger, lambda facts: replace(facts, free_columns=manifest.free_columns))
     return problems
 
 
@@ -115,30 +109,23 @@ def add_instances(
     """
     series_numbers: dict[tuple[str, ...], int] = {}
     for batch in _batched(found):
-        instances = []
-        problems = []
-        series = []
+        instances: list[SourceRecord] = []
+        problems: list[SourceProblem] = []
+        series: list[SeriesRecord] = []
         for item in batch:
             if isinstance(item, SourceProblem):
-                problems.append((item.path, item.code))
+                problems.append(item)
                 continue
             identifiers = item.identifiers
             name = (*identifiers[:3], item.frame_of_reference_uid, item.person)
             number = series_numbers.get(name)
             patient, study, series_id, instance = item.orthanc_ids or identifiers.orthanc_ids()
-            unstable = not (item.stable or accept_unstable)
             if number is None:
                 number = series_numbers[name] = len(series_numbers) + 1
-                series.append((number, *name[:4], patient, study, series_id, item.person))
-            verdict = (Outcome.FAILED, reason_text(ReasonCode.UNSTABLE)) if unstable else ("", "")
+                series.append(SeriesRecord(number, *identifiers[:3], name[3], patient, study, series_id, item.person))
             facts = (identifiers.sop_instance_uid, instance, item.path, item.size, item.mtime_ns, item.content)
-            instances.append((number, *facts, item.sop_class_uid, item.review, *verdict))
-        with ledger.transaction():
-            ledger.execute_many("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", series)
-            ledger.execute_many(
-                "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns, content,"
-                " sop_class_uid, review, outcome, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                instances,
-            )
-            ledger.execute_many("INSERT INTO source_problem VALUES (?, ?)", problems)
-    ledger.create_indexes(SOURCE_INDEXES)
+            unstable = not (item.stable or accept_unstable)
+            outcome = (Outcome.FAILED, ReasonCode.UNSTABLE) if unstable else ("", "")
+            instances.append(SourceRecord(number, *facts, item.sop_class_uid, item.review, *outcome))
+        source_records.add_sources(ledger, series, instances, problems)
+    source_records.sources_are_complete(ledger)

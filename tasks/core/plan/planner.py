@@ -1,6 +1,6 @@
 """The plan: which instance belongs to which row, what it becomes, and in which chunk it is done; frozen in the ledger.
 
-Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``planned_instance``, ``Parents``.
+Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``given_identifiers``, ``original_uids``.
 """
 
 from __future__ import annotations
@@ -8,13 +8,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level, orthanc_id
-from deidflow.tasks.core.engine.protocol import Call, Chunk, PlannedInstance
+from deidflow.tasks.core.dicom.identifiers import orthanc_id
+from deidflow.tasks.core.engine.protocol import Call, Chunk
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.core.ledger.ledger import PLAN_INDEXES, ROW_INDEXES
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.ledger.chunks import chunk_key, chunk_rows, identifier_changes, instances_without_outcome
+from deidflow.tasks.core.ledger.chunks import original_uids as all_original_uids
+from deidflow.tasks.core.ledger.manifest_rows import count_rows, request_numbers, rows_by_request
+from deidflow.tasks.core.ledger.planning import (
+    NewIdentifiers,
+    TargetRecord,
+    add_targets,
+    assign_claims,
+    claim_sources,
+    cut_chunks,
+    drop_unplanned,
+    fail_collisions,
+    forget_targets,
+    join_copies,
+    plan_is_complete,
+    planned_pages,
+    set_row_aside,
+)
+from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.plan.calls import cut_calls
 from deidflow.tasks.core.plan.checks import (
     Finding,
@@ -29,12 +46,13 @@ from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.plan.server_checks import check_patients_on_server, check_request_on_server
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_parents, sop_instance_uids
+from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.engine_options import check_request_on_local_engine
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
@@ -49,10 +67,10 @@ _FEW_CHUNKS: Final = 10
 _LARGE_CHUNK: Final = 5000
 """Chunks under way are held in memory, which must not grow with the run."""
 
-Parents = dict[tuple[str, str, str], tuple[str, str, str]]
-"""PatientID, StudyInstanceUID and SeriesInstanceUID, each list of them once."""
-
-_PAGE: Final = 5000
+_NOTHING_HELD: Final = Reason(ReasonCode.NOT_FOUND, "the source holds nothing under this identifier")
+_COLLISION: Final = Reason(
+    ReasonCode.IDENTIFIER_COLLISION, "several instances of this run would get the same identifiers"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +120,8 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     requests = RequestCache(ledger)
     found = [*problems]
     with ledger.transaction():
-        _join_copies(ledger)
-        _claim(ledger)
+        join_copies(ledger)
+        claim_sources(ledger, _NOTHING_HELD)
         checks = [
             check_rows_against_source(ledger),
             check_patients(ledger, requests),
@@ -115,8 +133,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
             checks.append(check_patients_on_server(ledger, requests))
         for findings in checks:
             found += _set_aside(ledger, list(findings), options.manifest_name)
-        _assign(ledger)
-        ledger.create_indexes(ROW_INDEXES)
+        assign_claims(ledger)
         _compute_targets(ledger, requests, options)
         found += _set_aside(ledger, list(check_identity_given_back(ledger, requests)), options.manifest_name)
         if options.writes_to_source:
@@ -126,69 +143,24 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         found.sort(key=lambda problem: problem.line)
         if found and not options.skip_invalid:
             raise InvalidInput(found)
-        _drop_unplanned(ledger)
-        _fail_collisions(ledger)
+        drop_unplanned(ledger)
+        fail_collisions(ledger, _COLLISION)
         if options.server is None:
-            _cut_chunks(ledger, options)
+            _cut(ledger, options)
         else:
-            _forget_targets(ledger)
+            forget_targets(ledger)
             cut_calls(ledger, requests, options.chunk_size, _MAX_CHUNKS)
-        ledger.create_indexes(PLAN_INDEXES)
+        plan_is_complete(ledger)
     return found
 
 
 def _check_requests(ledger: Ledger, requests: RequestCache, server: ServerAbilities | None) -> Iterator[Finding]:
     """Find rows whose request the engine cannot do: this server, or the local one."""
-    for number, lines in ledger.select(
-        "SELECT request, group_concat(line) FROM manifest_row WHERE verdict = '' GROUP BY request ORDER BY min(line)"
-    ):
+    for number, lines in rows_by_request(ledger):
         request = requests.get(number)
         found = check_request_on_server(request, server) if server else check_request_on_local_engine(request)
         for option, text in found:
-            yield Finding(tuple(sorted(map(int, lines.split(",")))), option, text)
-
-
-def _forget_targets(ledger: Ledger) -> None:
-    """Drop the identifiers that were computed for the checks: on an Orthanc the server makes its own."""
-    ledger.execute("UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = ''")
-    ledger.execute("DELETE FROM target")
-
-
-def _join_copies(ledger: Ledger) -> None:
-    """Make one entry of files with one Orthanc identifier: the first path; whether they are equal was marked before."""
-    # In two steps: which identifiers repeat, the index alone tells.
-    ledger.execute(
-        "CREATE TEMP TABLE first AS SELECT orthanc_id, min(path) AS path FROM instance WHERE orthanc_id IN"
-        " (SELECT orthanc_id FROM instance GROUP BY orthanc_id HAVING count(*) > 1) GROUP BY orthanc_id"
-    )
-    ledger.execute(
-        "INSERT INTO copy SELECT k.id, i.path FROM instance i JOIN first f USING (orthanc_id)"
-        " JOIN instance k ON k.orthanc_id = f.orthanc_id AND k.path = f.path WHERE i.path <> f.path"
-    )
-    ledger.execute(
-        "DELETE FROM instance WHERE id IN (SELECT i.id FROM instance i JOIN first f USING (orthanc_id)"
-        " WHERE i.path <> f.path)"
-    )
-    ledger.execute("DROP TABLE first")
-
-
-def _claim(ledger: Ledger) -> None:
-    """Find what each row names, at whatever level; rows that name nothing are ``not_found``."""
-    ledger.execute("CREATE TEMP TABLE claim (line INTEGER, instance INTEGER, level TEXT)")
-    claim = "INSERT INTO claim SELECT m.line, i.id, '{}' FROM manifest_row m JOIN {} WHERE m.verdict = ''"
-    ledger.execute(claim.format(Level.INSTANCE, "instance i ON i.orthanc_id = m.orthanc_id"))
-    for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
-        ledger.execute(claim.format(level, f"series s ON s.{level} = m.orthanc_id JOIN instance i ON i.series = s.id"))
-    ledger.execute("CREATE INDEX temp.claim_line ON claim (line)")
-    ledger.execute("CREATE INDEX temp.claim_instance ON claim (instance)")
-    ledger.execute(
-        "UPDATE manifest_row SET verdict = ?, reason = ? WHERE verdict = '' AND line NOT IN (SELECT line FROM claim)",
-        (Outcome.NOT_FOUND, reason_text(ReasonCode.NOT_FOUND, "the source holds nothing under this identifier")),
-    )
-    ledger.execute(
-        "UPDATE manifest_row SET level = c.level FROM (SELECT line, min(level) AS level FROM claim GROUP BY line) c"
-        " WHERE c.line = manifest_row.line AND manifest_row.level = ''"
-    )
+            yield Finding(lines, option, text)
 
 
 def _set_aside(ledger: Ledger, findings: list[Finding], name: str) -> list[Problem]:
@@ -197,44 +169,16 @@ def _set_aside(ledger: Ledger, findings: list[Finding], name: str) -> list[Probl
     for lines, column, text in findings:
         others = f" (lines {', '.join(map(str, lines))})" if len(lines) > 1 else ""
         problems.append(Problem(f"{text}{others}", name, lines[0], column))
-        reason = reason_text(ReasonCode.INVALID_ROW, text)
         for line in lines:
-            ledger.execute(
-                "UPDATE manifest_row SET verdict = ?, reason = ? WHERE line = ?", (Outcome.INVALID, reason, line)
-            )
-            ledger.execute("DELETE FROM claim WHERE line = ?", (line,))
-            ledger.execute("UPDATE instance SET line = NULL, target = NULL WHERE line = ?", (line,))
+            set_row_aside(ledger, line, Reason(ReasonCode.INVALID_ROW, text))
     return problems
-
-
-def _assign(ledger: Ledger) -> None:
-    ledger.execute("UPDATE instance SET line = c.line FROM claim c WHERE c.instance = instance.id")
-
-
-def _planned_pages(ledger: Ledger) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the planned instances page by page, in the order of lines, so that they may be changed meanwhile.
-
-    Each is (id, line, request, four original identifiers).
-    """
-    line = number = 0
-    while True:
-        page = ledger.select(
-            "SELECT i.id, i.line, m.request, s.patient_id, s.study_instance_uid, s.series_instance_uid,"
-            " i.sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
-            " JOIN series s ON s.id = i.series WHERE (i.line, i.id) > (?, ?) ORDER BY i.line, i.id LIMIT ?",
-            (line, number, _PAGE),
-        )
-        if not page:
-            return
-        number, line = page[-1][:2]
-        yield page
 
 
 def _compute_targets(ledger: Ledger, requests: RequestCache, options: PlanOptions) -> None:
     """Compute the identifiers of every result."""
     generators = _Generators(options.key, options.scope)
     targets: dict[tuple[str, str, str], int] = {}
-    for page in _planned_pages(ledger):
+    for page in planned_pages(ledger):
         new_targets = []
         updates = []
         # The neighbours of an instance are of its series.
@@ -246,14 +190,12 @@ def _compute_targets(ledger: Ledger, requests: RequestCache, options: PlanOption
             target = targets.get(parents)
             if target is None:
                 target = targets[parents] = len(targets) + 1
-                new_targets.append((target, *parents, *(orthanc_id(*parents[: depth + 1]) for depth in range(3))))
+                names = (orthanc_id(*parents[: depth + 1]) for depth in range(3))
+                new_targets.append(TargetRecord(target, *parents, *names))
             for number, *_, original in instances:
                 uid = new_uid(original)
-                updates.append((target, uid, orthanc_id(*parents, uid), number))
-        ledger.execute_many("INSERT INTO target VALUES (?, ?, ?, ?, ?, ?, ?)", new_targets)
-        ledger.execute_many(
-            "UPDATE instance SET target = ?, new_sop_instance_uid = ?, new_orthanc_id = ? WHERE id = ?", updates
-        )
+                updates.append(NewIdentifiers(target, uid, orthanc_id(*parents, uid), number))
+        add_targets(ledger, new_targets, updates)
 
 
 class _Generators:
@@ -273,63 +215,20 @@ class _Generators:
         return known
 
 
-def _drop_unplanned(ledger: Ledger) -> None:
-    ledger.execute("DELETE FROM copy WHERE instance IN (SELECT id FROM instance WHERE line IS NULL)")
-    ledger.execute("DELETE FROM instance WHERE line IS NULL")
-    ledger.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM instance)")
-    ledger.execute("DELETE FROM target WHERE id NOT IN (SELECT target FROM instance WHERE target IS NOT NULL)")
-    ledger.execute("DROP TABLE claim")
-
-
-def _fail_collisions(ledger: Ledger) -> None:
-    """Fail all instances that would get one identifier: which of them would survive must not depend on chance."""
-    text = reason_text(ReasonCode.IDENTIFIER_COLLISION, "several instances of this run would get the same identifiers")
-    ledger.execute(
-        "UPDATE instance SET outcome = ?, reason = ? WHERE new_orthanc_id IN"
-        " (SELECT new_orthanc_id FROM instance WHERE outcome = '' GROUP BY new_orthanc_id HAVING count(*) > 1)"
-        " AND outcome = ''",
-        (Outcome.FAILED, text),
-    )
-
-
-def _cut_chunks(ledger: Ledger, options: PlanOptions) -> None:
+def _cut(ledger: Ledger, options: PlanOptions) -> None:
     """Cut the planned instances, ordered by request and row, into chunks of one size."""
-    total = ledger.scalar("SELECT count(*) FROM instance WHERE outcome = ''")
+    total = instances_without_outcome(ledger)
     few = min(-(-total // _FEW_CHUNKS), _LARGE_CHUNK) if options.few_chunks else 0
-    size = max(options.chunk_size, few, -(-total // _MAX_CHUNKS))
-    ledger.execute("CREATE TEMP TABLE series_place (id INTEGER PRIMARY KEY, place INTEGER NOT NULL)")
-    ledger.execute(
-        "INSERT INTO series_place SELECT id, row_number() OVER (ORDER BY patient, study, series, id) FROM series"
-    )
-    ledger.execute("CREATE TEMP TABLE place (id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL)")
-    ledger.execute(
-        "INSERT INTO place SELECT i.id, (row_number() OVER (ORDER BY m.request, i.line, s.place, i.orthanc_id) - 1) / ?"
-        " + 1 FROM instance i JOIN series_place s ON s.id = i.series JOIN manifest_row m ON m.line = i.line"
-        " WHERE i.outcome = ''",
-        (size,),
-    )
-    ledger.execute(
-        "INSERT INTO chunk SELECT chunk, printf('c%04d', chunk), count(*) FROM place GROUP BY chunk ORDER BY chunk"
-    )
-    ledger.execute("UPDATE instance SET chunk = p.chunk FROM place p WHERE p.id = instance.id")
-    ledger.execute("DROP TABLE series_place")
-    ledger.execute("DROP TABLE place")
+    cut_chunks(ledger, max(options.chunk_size, few, -(-total // _MAX_CHUNKS)))
 
 
 def given_identifiers(ledger: Ledger) -> GivenIdentifiers:
     """Collect the identifiers that requests of the run keep or replace."""
     given = GivenIdentifiers()
     requests = RequestCache(ledger)
-    if not any(_gives(requests.get(number)) for (number,) in ledger.select("SELECT id FROM request")):
-        return given
-    rows = ledger.stream(
-        "SELECT m.request, s.frame_of_reference_uid, s.patient_id, s.study_instance_uid, s.series_instance_uid,"
-        " i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
-        " FROM instance i JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
-        " JOIN manifest_row m ON m.line = i.line ORDER BY m.request"
-    )
-    for number, frame_of_reference, *names in rows:
-        given.add(DicomIdentifiers(*names[:4]), frame_of_reference, requests.get(number), DicomIdentifiers(*names[4:]))
+    if any(_gives(requests.get(number)) for number in request_numbers(ledger)):
+        for number, frame_of_reference, original, new in identifier_changes(ledger):
+            given.add(original, frame_of_reference, requests.get(number), new)
     return given
 
 
@@ -337,36 +236,15 @@ def _gives(request: Request) -> bool:
     return request.operation is Operation.ANONYMIZE and bool(request.edits.keep or request.edits.replace)
 
 
+def original_uids(ledger: Ledger) -> OriginalUids:
+    """Return the original UIDs of everything in a plan; none when it anonymizes nothing, since modify maps none."""
+    return OriginalUids(all_original_uids(ledger) if count_rows(ledger, Operation.ANONYMIZE) else ())
+
+
 def chunk_of(ledger: Ledger, requests: RequestCache, number: int) -> Chunk:
     """Return what is still to be done of a chunk: instances whose outcome is not known."""
-    ((key,),) = ledger.select("SELECT key FROM chunk WHERE number = ?", (number,))
-    rows = ledger.select(
-        "SELECT coalesce(i.call, 0), m.request, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id,"
-        " s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, coalesce(t.patient_id, ''),"
-        " coalesce(t.study_instance_uid, ''), coalesce(t.series_instance_uid, ''), i.new_sop_instance_uid"
-        " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
-        " LEFT JOIN target t ON t.id = i.target WHERE i.chunk = ? AND i.outcome = ''"
-        " ORDER BY i.call, m.request, i.line, i.series, i.id",
-        (number,),
-    )
-    parents: Parents = {}
     calls = [
-        Call(requests.get(request), [planned_instance(row[2:], parents) for row in group], call)
-        for (call, request), group in groupby(rows, key=lambda row: row[:2])
+        Call(requests.get(request), [row.instance for row in rows], call)
+        for (call, request), rows in groupby(chunk_rows(ledger, number), key=itemgetter(0, 1))
     ]
-    return Chunk(key, calls)
-
-
-def planned_instance(row: Sequence[Any], parents: Parents) -> PlannedInstance:
-    """Make a planned instance of what the ledger holds.
-
-    Args:
-        row: id, path, size, mtime_ns, orthanc_id, the four original identifiers, the four new ones.
-        parents: Shared by instances that travel together: those of a series share the texts above them.
-
-    """
-    number, path, size, mtime_ns, orthanc_id, *names = row
-    above, below = (names[0], names[1], names[2]), (names[4], names[5], names[6])
-    original = DicomIdentifiers(*parents.setdefault(above, above), names[3])
-    new = DicomIdentifiers(*parents.setdefault(below, below), names[7])
-    return PlannedInstance(number, path, size, mtime_ns, original, new, orthanc_id)
+    return Chunk(chunk_key(ledger, number), calls)

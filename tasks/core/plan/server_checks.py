@@ -2,7 +2,8 @@
 
 Source: reference 1.1, 2.1 and 10 (measured on 1.10.1, 1.12.7 and 1.13.0).
 
-Public names: ``check_settings_on_server``, ``check_request_on_server``, ``check_patients_on_server``.
+Public names: ``check_settings_on_server``, ``check_destination_settings``, ``check_request_on_server``,
+``check_patients_on_server``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path
+from deidflow.tasks.core.ledger.plan_checks import patients_of_several_requests
 from deidflow.tasks.core.plan.checks import Finding
 from deidflow.tasks.core.plan.server_abilities import shown
 from deidflow.tasks.core.plan.server_transcoding import check_transcoding
@@ -42,6 +44,17 @@ def check_settings_on_server(settings: Settings, server: ServerAbilities) -> Ite
         text = f"needs Orthanc {shown(_KEEP_LABELS_SINCE)}; the server is {shown(server.version)}"
         yield "options.KeepLabels", text
     yield from check_transcoding(settings.transcode, server)
+
+
+def check_destination_settings(settings: Settings, server: ServerAbilities) -> Iterator[tuple[str, str]]:
+    """Yield why a server would not keep the local engine's results as they are: the config's key, and a text."""
+    target = server.ingest_transcoding
+    if target and settings.transcode != target:
+        text = (
+            f"must be {target} here: the destination converts what it stores to that transfer syntax "
+            "(IngestTranscoding), so that other results would not be what this run wrote; or switch it off there"
+        )
+        yield "options.Transcode", text
 
 
 def check_request_on_server(request: Request, server: ServerAbilities) -> Iterator[tuple[str, str]]:
@@ -85,18 +98,10 @@ def _strict_identifiers(request: Request, here: str) -> Iterator[tuple[str, str]
 def check_patients_on_server(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
     """Find patients that several calls would tear apart, since Orthanc shares no identifiers between calls.
 
-    Expects the table ``claim``, as ``check_rows_against_source`` does.
+    Expects what rows claim, as ``check_rows_against_source`` does.
     """
-    groups = ledger.select(
-        "SELECT s.patient, group_concat(DISTINCT m.line), group_concat(DISTINCT m.request), max(c.level IN (?, ?))"
-        " FROM claim c JOIN instance i ON i.id = c.instance JOIN series s ON s.id = i.series"
-        " JOIN manifest_row m ON m.line = c.line GROUP BY s.patient HAVING count(DISTINCT m.request) > 1"
-        " ORDER BY min(m.line)",
-        (Level.SERIES, Level.INSTANCE),
-    )
-    for _, lines, numbers, has_parts in groups:
-        concerned = [requests.get(int(number)) for number in numbers.split(",")]
-        where = tuple(sorted(int(line) for line in lines.split(",")))
+    for where, numbers, has_parts in patients_of_several_requests(ledger):
+        concerned = [requests.get(number) for number in numbers]
         for request in concerned:
             if request.operation is Operation.ANONYMIZE:
                 given = _PATIENT_ID in request.edits.replace and _PATIENT_NAME in request.edits.replace

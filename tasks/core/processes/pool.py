@@ -9,6 +9,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import spawn
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
@@ -33,13 +35,18 @@ _PRELOADED: Final = ["deidflow.tasks.local.worker", "deidflow.tasks.verification
 _MAX_TEMPORARY_BYTES: Final = 70
 """Python adds 32 to it for a socket, whose name has at most 107 (``sun_path`` of Linux)."""
 
-_PATIENCE_S: Final = 2.0
+_OWN_DESCRIPTORS: Final = "/proc/self/fd"
+"""Where Linux gives each open folder of a process a short name, whatever its own is."""
+
+_PATIENCE_S: Final = 1.5
 """For work that is under way when a pool is stopped; Ctrl-C is to take less than 5 s in all."""
 
 
 def prepare_process() -> None:
     """Leave Ctrl-C to the parent, and end when the parent ends, however it dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Copied from the parent, where it may be a descriptor's name, which means nothing here.
+    multiprocessing.current_process()._config.pop("tempdir", None)  # type: ignore[attr-defined]  # noqa: SLF001
     # pydicom logs each text that does not fit its character set; what matters of that becomes an outcome.
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     relax_collector()
@@ -100,8 +107,9 @@ class _Pool(ProcessPoolExecutor):
 
 
 def _no_processes(error: OSError) -> Unusable:
-    needs = "they need memory, a folder for temporary files (TMPDIR), and a /dev/shm that can be written"
-    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}")
+    folder = "a folder for temporary files (TMPDIR; its name must be short where there is no /proc)"
+    needs = f"they need memory, {folder}, and a /dev/shm that can be written"
+    return Unusable(f"worker processes cannot be started: {os_error_text(error)}; {needs}", error)
 
 
 def make_pool(workers: int, start: Callable[..., None] = prepare_process, *arguments: Any) -> ProcessPoolExecutor:
@@ -115,15 +123,10 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         arguments: Of start.
 
     Raises:
-        Unusable: The folder for temporary files has too long a name, or the system gives no semaphores.
+        Unusable: The folder for temporary files cannot be written, or the system gives no semaphores.
 
     """
-    folder = tempfile.gettempdir()
-    if len(os.fsencode(folder)) > _MAX_TEMPORARY_BYTES:
-        text = f"the folder for temporary files (TMPDIR) has a name of more than {_MAX_TEMPORARY_BYTES} bytes"
-        raise Unusable(
-            f"{text}, too long for the sockets of worker processes; set it to a shorter one, as in TMPDIR=/tmp"
-        )
+    _shorten_temporary()
     context = _Context()
     context.set_forkserver_preload(_PRELOADED)
     try:
@@ -132,11 +135,43 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
         raise _no_processes(error) from None
 
 
-def stop_pool(pool: ProcessPoolExecutor) -> None:
-    """End a pool: what waits is dropped, what is under way gets a moment and is then killed, to be done again later."""
+def _shorten_temporary() -> None:
+    """Give Python a short name of the folder for the server process's socket, where its own is too long for one.
+
+    Only this process connects to that socket, so a name that holds in this process alone will do. Python has no public
+    way to name the folder; ``multiprocessing.util.get_temp_dir`` takes what stands here.
+
+    Raises:
+        Unusable: The folder cannot be written.
+
+    """
+    config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001
+    folder = tempfile.gettempdir()
+    if config.get("tempdir") is not None or len(os.fsencode(folder)) <= _MAX_TEMPORARY_BYTES:
+        return
+    if not os.path.isdir(_OWN_DESCRIPTORS):  # noqa: PTH112 (pathlib raises where the way is barred)
+        return  # on another system Python says that the name is too long
+    try:
+        made = tempfile.mkdtemp(prefix="pymp-")
+        opened = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _no_processes(error) from None
+    config["tempdir"] = f"{_OWN_DESCRIPTORS}/{opened}"
+    # As Python does with a folder of its own making, after the pools have ended.
+    Finalize(None, shutil.rmtree, args=(made,), kwargs={"ignore_errors": True}, exitpriority=-100)
+
+
+def stop_pool(pool: ProcessPoolExecutor, patience_s: float = _PATIENCE_S) -> None:
+    """End a pool: what waits is dropped, what is under way gets a moment and is then killed, to be done again later.
+
+    Args:
+        pool: Of ``make_pool``.
+        patience_s: How long that moment is, in seconds.
+
+    """
     processes = list((pool._processes or {}).values())  # noqa: SLF001 (the pool itself only waits, without a limit)
     pool.shutdown(wait=False, cancel_futures=True)
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + patience_s
     running = [process.sentinel for process in processes]
     while running and time.monotonic() < end:
         for sentinel in wait(running, timeout=end - time.monotonic()):

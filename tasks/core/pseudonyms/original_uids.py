@@ -3,7 +3,7 @@
 Whatever element names one of them refers to an object of the run. A million UIDs are a set of 8 MB, small enough to
 travel to every worker, also on a cluster.
 
-Public names: ``OriginalUids``, ``original_uids``.
+Public names: ``OriginalUids``, ``WELL_KNOWN``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
-from deidflow.tasks.core.request.request import Operation
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from deidflow.tasks.core.ledger.ledger import Ledger
 
 _DIGEST_BYTES: Final = 8
 """Of a million UIDs and as many questions, one is answered wrongly in ten million runs; a stranger is mapped then."""
@@ -70,15 +66,3 @@ def _restored(kind: type[OriginalUids], digests: bytes) -> OriginalUids:
 def _digest(uid: str) -> int:
     data = uid.encode("latin-1", "replace")
     return int.from_bytes(blake2b(data, digest_size=_DIGEST_BYTES).digest(), "little")
-
-
-def original_uids(ledger: Ledger) -> OriginalUids:
-    """Return the original UIDs of everything in a plan; none when it anonymizes nothing, since modify maps none."""
-    anonymized = "SELECT count(*) FROM manifest_row WHERE operation = ? AND verdict = ''"
-    if not ledger.scalar(anonymized, (Operation.ANONYMIZE,)):
-        return OriginalUids()
-    rows = ledger.stream(
-        "SELECT study_instance_uid FROM series UNION SELECT series_instance_uid FROM series"
-        " UNION SELECT frame_of_reference_uid FROM series UNION ALL SELECT sop_instance_uid FROM instance"
-    )
-    return OriginalUids(uid for (uid,) in rows)

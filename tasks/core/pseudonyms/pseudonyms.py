@@ -4,7 +4,7 @@ No table is kept, so chunks, workers, machines and resumed runs agree by themsel
 neither recompute nor reverse the mapping. The format is fixed for all releases of one major version (golden values in
 the tests).
 
-Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``KeyFormatError``, ``new_key``.
+Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``new_key``.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+from deidflow.tasks.core.errors import BadText
+
 _FORMAT: Final = "deidflow/1"
 MIN_KEY_BYTES: Final = 32
 _FIELD_LENGTH_BYTES: Final = 8
 
 HOW_TO_MAKE_A_KEY: Final = "make one with: openssl rand -hex 32"
-
-
-class KeyFormatError(ValueError):
-    """The text is no usable key; the message says how to make one and does not repeat the text."""
 
 
 class Kind(StrEnum):
@@ -45,12 +43,12 @@ class Key:
         """Take at least 32 bytes.
 
         Raises:
-            KeyFormatError: It is shorter.
+            BadText: It is shorter.
 
         """
         if len(secret) < MIN_KEY_BYTES:
             message = f"the key has fewer than {MIN_KEY_BYTES} bytes; {HOW_TO_MAKE_A_KEY}"
-            raise KeyFormatError(message)
+            raise BadText(message)
         self._secret = secret
 
     @classmethod
@@ -58,7 +56,7 @@ class Key:
         """Read a key written in hex or base64.
 
         Raises:
-            KeyFormatError: It is neither, shorter than 32 bytes, or nothing but zeros.
+            BadText: It is neither, shorter than 32 bytes, or nothing but zeros.
 
         """
         stripped = "".join(text.split())
@@ -69,10 +67,10 @@ class Key:
                 continue
             if not any(secret):  # what reading from the wrong device gives
                 message = f"the key must be random bytes, not zeros; {HOW_TO_MAKE_A_KEY}"
-                raise KeyFormatError(message)
+                raise BadText(message)
             return cls(secret)
         message = f"the key is neither hex nor base64; {HOW_TO_MAKE_A_KEY}"
-        raise KeyFormatError(message)
+        raise BadText(message)
 
     def __repr__(self) -> str:
         """Name the fingerprint only."""

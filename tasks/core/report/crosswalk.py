@@ -11,45 +11,15 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.ledger.report_queries import DONE_RANK, group_entries, instance_entries
 from deidflow.tasks.core.outcomes import SEVERITY
-from deidflow.tasks.core.report.reconciliation import DONE_RANK, prepare_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from deidflow.tasks.core.ledger.ledger import Ledger
-
-# Instances of one series with one fate and one row are alike as far as their parents are concerned. SQLite takes the
-# bare column `reason` from the entry that min() found.
-_GROUPS: Final = """
-CREATE TEMP TABLE crosswalk_group AS
-SELECT series, target, line, rank, min(orthanc_id) AS first, reason, sum(is_there) AS is_there
-FROM planned GROUP BY series, target, line, rank
-"""
-_PARENTS: Final = {
-    Level.PATIENT: """
-        SELECT s.patient, s.patient_id, coalesce(t.patient, ''), coalesce(t.patient_id, ''),
-            g.line, g.rank, g.first, g.reason, g.is_there
-        FROM crosswalk_group g JOIN series s ON s.id = g.series LEFT JOIN target t ON t.id = g.target
-        ORDER BY s.patient
-    """,
-    Level.STUDY: """
-        SELECT s.study, s.study_instance_uid, coalesce(t.study, ''), coalesce(t.study_instance_uid, ''),
-            g.line, g.rank, g.first, g.reason, g.is_there
-        FROM crosswalk_group g JOIN series s ON s.id = g.series LEFT JOIN target t ON t.id = g.target
-        ORDER BY s.study
-    """,
-    Level.SERIES: """
-        SELECT s.series, s.series_instance_uid, coalesce(t.series, ''), coalesce(t.series_instance_uid, ''),
-            g.line, g.rank, g.first, g.reason, g.is_there
-        FROM crosswalk_group g JOIN series s ON s.id = g.series LEFT JOIN target t ON t.id = g.target
-        ORDER BY s.series
-    """,
-}
-_INSTANCES: Final = """
-SELECT orthanc_id, sop_instance_uid, new_orthanc_id, new_sop_instance_uid, rank, reason, line, is_there
-FROM planned ORDER BY orthanc_id, id
-"""
+    from deidflow.tasks.core.ledger.report_queries import GroupEntry
+    from deidflow.tasks.core.outcomes import Reason
 
 
 class CrosswalkLine(NamedTuple):
@@ -82,32 +52,18 @@ COLUMNS: Final = CrosswalkLine._fields
 
 def crosswalk(ledger: Ledger) -> Iterator[CrosswalkLine]:
     """Yield all lines: patients, studies, series, instances, each in the order of the original Orthanc identifiers."""
-    prepare_views(ledger)
-    ledger.execute("DROP TABLE IF EXISTS temp.crosswalk_group")
-    ledger.execute(_GROUPS)
-    for level, query in _PARENTS.items():
-        for _, entries in groupby(ledger.stream(query), key=itemgetter(0)):
-            yield from _parent_lines(level, [_Entry(*entry) for entry in entries])
-    ledger.execute("DROP TABLE temp.crosswalk_group")
-    for original, uid, new, new_uid, rank, reason, line, is_there in ledger.stream(_INSTANCES):
-        done = rank == DONE_RANK
-        names = (new, new_uid) if done or is_there else ("", "")
-        outcome = (SEVERITY[rank], "" if done else reason)
-        yield CrosswalkLine(Level.INSTANCE, original, names[0], uid, names[1], *outcome, str(line))
+    for level, groups in group_entries(ledger):
+        for _, entries in groupby(groups, key=itemgetter(0)):
+            yield from _parent_lines(level, list(entries))
+    for entry in instance_entries(ledger):
+        done = entry.rank == DONE_RANK
+        new, new_uid = (entry.new, entry.new_uid) if done or entry.is_there else ("", "")
+        outcome = (SEVERITY[entry.rank], _written(None if done else entry.reason))
+        yield CrosswalkLine(Level.INSTANCE, entry.original, new, entry.uid, new_uid, *outcome, str(entry.line))
 
 
-class _Entry(NamedTuple):
-    """Some instances below a parent: of one row, with one outcome and one target."""
-
-    original: str
-    original_dicom_id: str
-    new: str
-    new_dicom_id: str
-    line: int
-    rank: int
-    first: str
-    reason: str
-    is_there: int
+def _written(reason: Reason | None) -> str:
+    return "" if reason is None else str(reason)
 
 
 @dataclass(slots=True)
@@ -116,13 +72,13 @@ class _Pair:
 
     new_dicom_id: str = ""
     is_there: bool = False
-    worst: tuple[Any, ...] = (DONE_RANK, "", "")
+    worst: tuple[Any, ...] = (DONE_RANK, "", None)
     lines: set[int] = field(default_factory=set)
 
-    def add(self, entry: _Entry) -> None:
+    def add(self, entry: GroupEntry) -> None:
         """Add some of its instances."""
         self.new_dicom_id = self.new_dicom_id or entry.new_dicom_id
-        self.is_there = self.is_there or entry.rank == DONE_RANK or bool(entry.is_there)
+        self.is_there = self.is_there or entry.rank == DONE_RANK or entry.is_there
         self.lines.add(entry.line)
         if entry.rank != DONE_RANK:
             self.worst = min(self.worst, (entry.rank, entry.first, entry.reason))
@@ -133,7 +89,7 @@ class _Pair:
         self.worst = min(self.worst, other.worst)
 
 
-def _parent_lines(level: Level, entries: list[_Entry]) -> Iterator[CrosswalkLine]:
+def _parent_lines(level: Level, entries: list[GroupEntry]) -> Iterator[CrosswalkLine]:
     """Yield the lines of one original: one for each new one that is there, and one for what came to nothing."""
     pairs: dict[str, _Pair] = {}
     homes = _homes(entries)
@@ -153,12 +109,12 @@ def _parent_lines(level: Level, entries: list[_Entry]) -> Iterator[CrosswalkLine
             original_dicom_id=entries[0].original_dicom_id,
             new_dicom_id=pair.new_dicom_id,
             outcome=SEVERITY[rank],
-            reason=reason,
+            reason=_written(reason),
             line=";".join(map(str, sorted(pair.lines))),
         )
 
 
-def _homes(entries: Iterable[_Entry]) -> dict[int, str]:
+def _homes(entries: Iterable[GroupEntry]) -> dict[int, str]:
     """Return for each manifest line the new parent that its instances without a known one count under.
 
     A server tells the new parents of what it made, not of what failed. A failed instance belongs to the parent that its

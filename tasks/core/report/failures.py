@@ -5,17 +5,17 @@ Public names: ``failure_records``.
 
 from __future__ import annotations
 
-import base64
 import io
 from itertools import chain, islice, pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.identifiers import Level
-from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.ledger.report_queries import instances_not_done
+from deidflow.tasks.core.ledger.run_facts import read_facts, read_manifest
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
 from deidflow.tasks.core.manifest.csv_text import ManifestText, Record
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.core.report.reconciliation import DONE_RANK, prepare_views, row_results
+from deidflow.tasks.core.report.reconciliation import row_results
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.report.reconciliation import RowResult
-
-_NOT_DONE: Final = "SELECT orthanc_id FROM planned WHERE line = ? AND rank <> ? ORDER BY orthanc_id"
 
 
 def failure_records(ledger: Ledger) -> Iterator[list[str]]:
@@ -37,16 +35,12 @@ def failure_records(ledger: Ledger) -> Iterator[list[str]]:
         InvalidInput: The ledger does not hold the manifest.
 
     """
-    prepare_views(ledger)
-    encoded = ledger.meta("manifest")
-    if not isinstance(encoded, str):
-        raise InvalidInput(f"{ledger.path}: is damaged: it does not hold the manifest; start a new run")
-    manifest = base64.b64decode(encoded)
-    text = ManifestText(manifest, str(ledger.meta("manifest_name", "manifest")), ORTHANC_ID)
+    facts, manifest = read_facts(ledger), read_manifest(ledger)
+    text = ManifestText(manifest, facts.manifest_name, ORTHANC_ID)
     records = text.records()
     header = next(records).cells
     yield header
-    keeps_rows_whole = ledger.meta("engine") == "orthanc"
+    keeps_rows_whole = facts.engine == "orthanc"
     results = row_results(ledger)
     result = next(results, None)
     for record, following in pairwise(chain(records, [None])):
@@ -64,7 +58,7 @@ def failure_records(ledger: Ledger) -> Iterator[list[str]]:
 
 def _instance_records(ledger: Ledger, header: list[str], record: Record, result: RowResult) -> Iterator[list[str]]:
     names = [name.strip() for name in header]
-    for (orthanc_id,) in ledger.select(_NOT_DONE, (result.line, DONE_RANK)):
+    for orthanc_id in instances_not_done(ledger, result.line):
         own = {ORTHANC_ID: orthanc_id, LEVEL: Level.INSTANCE.value, INSTANCES: ""}
         yield [own.get(name, cell) for name, cell in zip(names, record.cells, strict=True)]
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.files.csv_tables import write_records, write_table
 from deidflow.tasks.core.files.private_files import replace_file
+from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.ledger.source_records import source_problems
 from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.crosswalk import COLUMNS, CrosswalkLine, crosswalk
@@ -55,7 +57,7 @@ def write_reports(ledger: Ledger, run_dir: Path) -> Verdict:
 
     """
     counter = VerdictCounter()
-    free_columns = ledger.meta("free_columns", [])
+    free_columns = read_facts(ledger).free_columns
     rows = (_row_cells(result) for result in counter.count(row_results(ledger)))
     write_table(run_dir / RECONCILIATION, (*REPORT_COLUMNS, *free_columns), rows)
     resources: Counter[tuple[str, str]] = Counter()
@@ -91,7 +93,7 @@ def _row_cells(result: RowResult) -> tuple[str, ...]:
         result.level,
         result.operation,
         result.outcome,
-        result.reason,
+        "" if result.reason is None else str(result.reason),
         _JOINT.join(result.new_orthanc_ids),
         str(result.instances_expected),
         str(result.instances_done),
@@ -116,9 +118,9 @@ def _by_level(counts: Counter[tuple[str, str]]) -> dict[Level, Counter[Outcome]]
 
 
 def _source_problems(ledger: Ledger) -> Iterator[tuple[str, str]]:
-    for path, code in ledger.stream("SELECT path, code FROM source_problem ORDER BY path, code"):
+    for path, code in source_problems(ledger):
         # File names are bytes; those that are not UTF-8 are written with backslashes. The folder itself has no name.
-        yield bytes(path).decode("utf-8", "backslashreplace") or ".", code
+        yield path.decode("utf-8", "backslashreplace") or ".", code
 
 
 def _write_json(path: Path, data: dict[str, Any]) -> None:

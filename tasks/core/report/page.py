@@ -5,20 +5,24 @@ Public names: ``render_page``, ``SOURCE_PROBLEM_TEXTS``.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from deidflow.tasks.core.engine.review import REVIEW_TEXTS
 from deidflow.tasks.core.engine.sources import ProblemCode
+from deidflow.tasks.core.ledger.manifest_rows import rows_by_operation
+from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
-from deidflow.tasks.core.report.review import REVIEW_TEXTS
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.ledger.run_facts import RunFacts
     from deidflow.tasks.core.report.totals import Verdict
 
 _TEMPLATE: Final = "report.html.j2"
@@ -56,6 +60,7 @@ def render_page(ledger: Ledger, verdict: Verdict, figures: Mapping[str, Any]) ->
         figures: What ``summary.json`` holds.
 
     """
+    facts = read_facts(ledger)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -77,10 +82,10 @@ def render_page(ledger: Ledger, verdict: Verdict, figures: Mapping[str, Any]) ->
         source_problem_texts=SOURCE_PROBLEM_TEXTS,
         review=sorted(verdict.review.items(), key=lambda item: (-item[1], item[0])),
         review_texts=REVIEW_TEXTS,
-        work=_work(ledger, verdict),
+        work=_work(facts, rows_by_operation(ledger), verdict),
         damaged=verdict.damaged,
-        versions=ledger.meta("versions", {}),
-        host=ledger.meta("host") or "",
+        versions=facts.versions,
+        host=facts.host,
     )
 
 
@@ -88,21 +93,18 @@ def _reason_line(verdict: Verdict, code: ReasonCode) -> tuple[str, int, int, str
     return str(code), verdict.row_reasons.get(code, 0), verdict.instance_reasons.get(code, 0), REMEDIES[code]
 
 
-def _work(ledger: Ledger, verdict: Verdict) -> dict[str, str]:
+def _work(facts: RunFacts, operations: list[tuple[str, int]], verdict: Verdict) -> dict[str, str]:
     """Return what was asked for, in words; of the options the names only, since values may belong to people."""
-    config = ledger.meta("config", {})
+    config = facts.config
     options = config.get("options") or {}
-    operations = ledger.select(
-        "SELECT operation, count(*) FROM manifest_row WHERE operation <> '' GROUP BY operation ORDER BY operation"
-    )
     engine = {"local": "deidflow's own, on files", "orthanc": "Orthanc"}
     hardening = "on" if config.get("hardening") else "off"
     work = {
         "Operation": ", ".join(
             f"{name} ({_number(count)} {'row' if count == 1 else 'rows'})" for name, count in operations
         ),
-        "Engine": engine.get(str(ledger.meta("engine")), ""),
-        "Orthanc version": ledger.meta("server_version") or "",
+        "Engine": engine.get(facts.engine, ""),
+        "Orthanc version": facts.server_version or "",
         "Profile": config.get("profile") or _dicom_version(options),
         "Replaced": _names(options.get("Replace")),
         "Removed": _names(options.get("Remove")),
@@ -110,8 +112,8 @@ def _work(ledger: Ledger, verdict: Verdict) -> dict[str, str]:
         "Private tags": "kept" if options.get("KeepPrivateTags") else "",
         "Hardening": hardening if any(name == Operation.ANONYMIZE for name, _ in operations) else "",
         "Checks": _checks(verdict),
-        "Scope of pseudonyms": ledger.meta("scope") or "",
-        "Fingerprint of the key": ledger.meta("key_fingerprint") or "",
+        "Scope of pseudonyms": facts.scope,
+        "Fingerprint of the key": facts.key_fingerprint,
     }
     return {name: text for name, text in work.items() if text}
 
@@ -160,5 +162,4 @@ def _moment(text: str) -> str:
     >>> _moment("2026-01-31T02:00:00.123456+00:00")
     '2026-01-31 02:00:00 UTC'
     """
-    date, _, time = text.partition("T")
-    return f"{date} {time[:8]} UTC"
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"

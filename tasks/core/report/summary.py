@@ -6,11 +6,16 @@ Public names: ``summary``, ``provenance``.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from deidflow.tasks.core.ledger.journal import count_leftovers
+from deidflow.tasks.core.ledger.report_queries import count_chunks
+from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.report.totals import DeletedSources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,11 +34,12 @@ def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[
         resources: How many lines of the crosswalk have each level and outcome.
 
     """
-    seconds = ledger.meta("seconds_by_step") or {}
+    facts = read_facts(ledger)
+    seconds = facts.seconds_by_step
     done = verdict.instances[Outcome.DONE]
     return {
-        "run_id": ledger.meta("run_id"),
-        "name": ledger.meta("name"),
+        "run_id": facts.run_id,
+        "name": facts.name,
         "reconciled": verdict.reconciled,
         "exit_code": verdict.exit_code,
         "rows": _with_total(verdict.rows),
@@ -45,15 +51,16 @@ def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[
         "verified": {"checks": verdict.checks, "verified": verdict.verified, "not_verified": verdict.unverified},
         "review": {"total": sum(verdict.review.values()), **verdict.review},
         "source_problems": {"total": sum(verdict.source_problems.values()), **verdict.source_problems},
-        "possible_leftovers": len(ledger.meta("leftovers", {})),
-        "chunks": ledger.scalar("SELECT count(*) FROM chunk"),
-        "attempts": ledger.meta("attempts"),
-        "engine": ledger.meta("engine"),
-        "server_version": ledger.meta("server_version"),
-        "deidflow_version": ledger.meta("deidflow_version"),
-        "started": ledger.meta("started"),
-        "ended": ledger.meta("ended"),
-        "seconds": _seconds_between(ledger.meta("started"), ledger.meta("ended")),
+        "sources": _sources(verdict),
+        "possible_leftovers": count_leftovers(ledger),
+        "chunks": count_chunks(ledger),
+        "attempts": facts.attempts,
+        "engine": facts.engine,
+        "server_version": facts.server_version,
+        "deidflow_version": facts.deidflow_version,
+        "started": facts.started,
+        "ended": facts.ended,
+        "seconds": _seconds_between(facts.started, facts.ended),
         "seconds_by_step": seconds,
         "instances_per_second": _rate(done, seconds.get("apply")),
     }
@@ -61,32 +68,38 @@ def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[
 
 def provenance(ledger: Ledger) -> dict[str, Any]:
     """Return what ``provenance.json`` holds: enough to tell later whether another run was the same, and with what."""
-    config = ledger.meta("config", {})
+    facts = read_facts(ledger)
+    config = facts.config
     options = config.get("options") or {}
     canonical = json.dumps(config, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return {
-        "run_id": ledger.meta("run_id"),
-        "name": ledger.meta("name"),
-        "engine": ledger.meta("engine"),
+        "run_id": facts.run_id,
+        "name": facts.name,
+        "engine": facts.engine,
         "operation": config.get("operation"),
-        "manifest_sha256": ledger.meta("manifest_sha256"),
+        "manifest_sha256": facts.manifest_sha256,
         "config_sha256": sha256(canonical.encode()).hexdigest(),
         "dicom_version": options.get("DicomVersion"),
         "profile": config.get("profile"),
-        "profile_sha256": ledger.meta("profile_sha256"),
+        "profile_sha256": facts.profile_sha256,
         "hardening": config.get("hardening"),
         "verify": config.get("verify"),
-        "scope": ledger.meta("scope"),
-        "key_fingerprint": ledger.meta("key_fingerprint"),
-        "deidflow_version": ledger.meta("deidflow_version"),
-        "versions": ledger.meta("versions", {}),
-        "server_version": ledger.meta("server_version"),
-        "host": ledger.meta("host"),
-        "created": ledger.meta("created"),
-        "started": ledger.meta("started"),
-        "ended": ledger.meta("ended"),
-        "attempts": ledger.meta("attempts"),
+        "scope": facts.scope,
+        "key_fingerprint": facts.key_fingerprint,
+        "deidflow_version": facts.deidflow_version,
+        "versions": facts.versions,
+        "server_version": facts.server_version,
+        "host": facts.host,
+        "created": facts.created,
+        "started": facts.started,
+        "ended": facts.ended,
+        "attempts": facts.attempts,
     }
+
+
+def _sources(verdict: Verdict) -> dict[str, int]:
+    """Return what became of sources that were to be deleted; 0 of all where none were."""
+    return asdict(verdict.sources or DeletedSources())
 
 
 def _with_total(counts: Mapping[Outcome, int]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The verdict on a run: how many rows and instances have which outcome, and why.
 
-Public names: ``Verdict``, ``VerdictCounter``, ``verdict``, ``not_compared``.
+Public names: ``Verdict``, ``DeletedSources``, ``VerdictCounter``, ``verdict``.
 """
 
 from __future__ import annotations
@@ -10,15 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine.sources import ProblemCode
-from deidflow.tasks.core.outcomes import SEVERITY, Outcome, ReasonCode
-from deidflow.tasks.core.report.reconciliation import (
-    DONE_RANK,
-    most_frequent_first,
-    prepare_views,
-    reason_code,
-    row_results,
-)
-from deidflow.tasks.core.report.review import review_counts
+from deidflow.tasks.core.ledger.report_queries import instance_counts, review_counts, verified_counts
+from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.ledger.source_records import count_source_problems
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.report.reconciliation import most_frequent_first, row_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +24,22 @@ if TYPE_CHECKING:
 
 _ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "none": ()}
 """Which verifications are worth as much as the one that the config asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedSources:
+    """What became of the instances whose sources were to be deleted in the end.
+
+    Attributes:
+        deleted: How many have no file and no identical copy of it any more.
+        not_deleted: How many the system kept from being looked at or deleted; ``resume`` tries them again.
+        changed: How many stay, since something else stands in their place than what was read.
+
+    """
+
+    deleted: int = 0
+    not_deleted: int = 0
+    changed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class Verdict:
         checks: What the config asks for: ``full``, ``identifiers`` or ``none``.
         verified: How many of the instances that are done were found right by such a check, as they are now.
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
+        sources: What became of sources that were to be deleted, None where none were or that step has not begun.
 
     """
 
@@ -58,6 +71,7 @@ class Verdict:
     verified: int = 0
     ignores_damaged: bool = False
     review: Mapping[str, int] = field(default_factory=dict)
+    sources: DeletedSources | None = None
 
     @property
     def unverified(self) -> int:
@@ -70,14 +84,35 @@ class Verdict:
         return 0 if self.ignores_damaged else self.source_problems.get(ProblemCode.DAMAGED, 0)
 
     @property
-    def reconciled(self) -> bool:
-        """Whether every row and every instance is done and verified, and no damaged file might be one more."""
-        return not (self.unverified or self.damaged) and all(
+    def undeleted(self) -> int:
+        """How many instances' sources are still to be deleted, since that was not possible so far."""
+        return self.sources.not_deleted if self.sources else 0
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every row and every instance is done."""
+        return all(
             count == 0
             for counts in (self.rows, self.instances)
             for outcome, count in counts.items()
             if outcome is not Outcome.DONE
         )
+
+    @property
+    def shortcoming(self) -> str:
+        """What keeps the run from being reconciled, in a few words; the worst of several, "" when it is."""
+        if not self.all_done:
+            return "some rows are not done"
+        if self.unverified:
+            return "some results are not verified"
+        if self.undeleted:
+            return "some sources could not be deleted"
+        return "the source holds damaged files" if self.damaged else ""
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether all is done and verified, no damaged file might be one more, and what is to be deleted is gone."""
+        return not self.shortcoming
 
     @property
     def exit_code(self) -> int:
@@ -98,23 +133,20 @@ class VerdictCounter:
         for result in results:
             self.rows[result.outcome] += 1
             self.by_level.setdefault(result.level or "unknown", Counter())[result.outcome] += 1
-            if result.reason:
-                self.reasons[reason_code(result.reason)] += 1
+            if result.reason is not None:
+                self.reasons[result.reason.code] += 1
             yield result
 
     def verdict(self, ledger: Ledger) -> Verdict:
         """Return the verdict, once all rows have passed by."""
-        prepare_views(ledger)
         instances: Counter[Outcome] = Counter()
         reasons: Counter[ReasonCode] = Counter()
-        # The code ends at the colon; grouping by it keeps a million different texts out of memory.
-        query = "SELECT rank, substr(reason, 1, instr(reason || ':', ':') - 1), count(*) FROM planned GROUP BY 1, 2"
-        for rank, code, count in ledger.select(query):
-            instances[SEVERITY[rank]] += count
-            if rank != DONE_RANK:
-                reasons[reason_code(code)] += count
-        problems = ledger.select("SELECT code, count(*) FROM source_problem GROUP BY code ORDER BY code")
-        config = ledger.meta("config") or {}
+        for outcome, code, count in instance_counts(ledger):
+            instances[outcome] += count
+            if outcome is not Outcome.DONE:
+                reasons[code or ReasonCode.INTERNAL_ERROR] += count
+        facts = read_facts(ledger)
+        config = facts.config
         checks = str(config.get("verify", "none"))
         return Verdict(
             rows=_all_outcomes(self.rows),
@@ -122,11 +154,12 @@ class VerdictCounter:
             rows_by_level={level: _all_outcomes(counts) for level, counts in sorted(self.by_level.items())},
             row_reasons=most_frequent_first(self.reasons),
             instance_reasons=most_frequent_first(reasons),
-            source_problems=dict(problems),
+            source_problems=count_source_problems(ledger),
             review=review_counts(ledger, done=True),
             checks=checks,
             verified=_verified(ledger, checks),
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
+            sources=None if facts.deleted_sources is None else DeletedSources(**facts.deleted_sources),
         )
 
 
@@ -138,14 +171,8 @@ def verdict(ledger: Ledger) -> Verdict:
     return counter.verdict(ledger)
 
 
-def not_compared(ledger: Ledger) -> int:
-    """Count the instances that are done and whose results were not compared with their sources in full."""
-    return int(ledger.scalar("SELECT count(*) FROM instance WHERE outcome = 'done' AND verified <> 'full'"))
-
-
 def _verified(ledger: Ledger, checks: str) -> int:
-    counts = ledger.select("SELECT verified, count(*) FROM planned WHERE rank = ? GROUP BY verified", (DONE_RANK,))
-    return sum(count for how, count in counts if how in _ENOUGH[checks])
+    return sum(count for how, count in verified_counts(ledger).items() if how in _ENOUGH[checks])
 
 
 def _all_outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.private_tags import is_private_number
 from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError, describe_tag, dictionary_vr, parse_path, parse_tag
+from deidflow.tasks.core.errors import BadText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,10 +27,6 @@ Item = tuple[tuple[int, "Value"], ...]
 
 Value = str | tuple[Item, ...]
 """The new value of an element: text (several values joined by a backslash), or the items of a sequence."""
-
-
-class ValueFormError(ValueError):
-    """A value of ``Replace`` has the wrong JSON type; the message does not repeat it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ def parse_value(tag: int, value: object) -> Value:
         The value, nested tags normalised and sorted.
 
     Raises:
-        ValueFormError: Another JSON type, items for an element that is no sequence, text for one that is.
+        BadText: Another JSON type, items for an element that is no sequence, text for one that is.
         TagSyntaxError: An item names an unknown tag.
 
     """
@@ -107,32 +104,32 @@ def parse_value(tag: int, value: object) -> Value:
     if isinstance(value, list):
         if not is_sequence and dictionary_vr(tag) is not None:
             message = f"{describe_tag(tag)} is no sequence, so its value is text in quotes"
-            raise ValueFormError(message)
+            raise BadText(message)
         return tuple(_parse_item(item) for item in value)
     if is_sequence and value != "":
         message = f'{describe_tag(tag)} is a sequence, so its value is a list of items: [{{"Keyword": "value"}}]'
-        raise ValueFormError(message)
+        raise BadText(message)
     if value is None:
         return ""
     if not isinstance(value, str):
         message = f"{type_of_value}, not {_json_type(value)}"
-        raise ValueFormError(message)
+        raise BadText(message)
     return () if is_sequence else value
 
 
 def _parse_item(item: object) -> Item:
     if not isinstance(item, dict):
         message = f"an item of a sequence is an object of tags and values, not {_json_type(item)}"
-        raise ValueFormError(message)
+        raise BadText(message)
     elements: dict[int, Value] = {}
     for name, value in item.items():
         tag = parse_tag(str(name))
         if tag in elements:
             message = f"{describe_tag(tag)} stands twice in one item"
-            raise ValueFormError(message)
+            raise BadText(message)
         if value == "" and dictionary_vr(tag) == "SQ":
             message = f"{describe_tag(tag)} is a sequence; inside an item write [] to empty it"
-            raise ValueFormError(message)
+            raise BadText(message)
         elements[tag] = parse_value(tag, value)
     return tuple(sorted(elements.items()))
 

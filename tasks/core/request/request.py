@@ -24,8 +24,8 @@ from deidflow.tasks.core.dicom.tags import (
     describe_tag,
     parse_path,
 )
-from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.core.request.edits import Edits, ValueFormError, parse_path_list, parse_value, value_to_json
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
+from deidflow.tasks.core.request.edits import Edits, parse_path_list, parse_value, value_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -220,7 +220,7 @@ def parse_edits(body: Mapping[str, Any], prefix: str = "") -> tuple[Edits, list[
             if path in values:
                 problems.append(Problem("the same element stands twice in Replace", column=where))
             values[path] = parse_value(path.tag, value)
-        except (TagSyntaxError, ValueFormError) as error:
+        except BadText as error:
             problems.append(Problem(str(error), column=where))
     lists: dict[str, list[Path]] = {"Remove": [], "Keep": []}
     for key, paths in lists.items():

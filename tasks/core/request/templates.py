@@ -2,7 +2,7 @@
 
 ``{{`` and ``}}`` are braces. There is nothing else: no formats, conversions or attributes as in Python's own templates.
 
-Public names: ``Template``, ``parse_template``, ``TemplateError``, ``EmptyCell``.
+Public names: ``Template``, ``parse_template``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.errors import BadText
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,24 +20,6 @@ if TYPE_CHECKING:
 
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _FORMAT_CHARACTERS: Final = frozenset(".[]:!")
-
-
-class TemplateError(ValueError):
-    """The text is no template; ``str(error)`` says what a good one looks like and names columns only."""
-
-
-class EmptyCell(ValueError):
-    """A row has nothing in a cell that a template needs.
-
-    Attributes:
-        column: Name of the free column.
-
-    """
-
-    def __init__(self, column: str) -> None:
-        """Take the column's name."""
-        self.column = column
-        super().__init__(f"the config's Replace uses {{{column}}}, so this cell cannot be empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +47,7 @@ class Template:
             cells: Texts of the free columns by name; those in ``columns`` are enough.
 
         Raises:
-            EmptyCell: A needed cell is missing, empty or all blanks (a blank PatientID would merge strangers).
+            BadText: A needed cell is missing, empty or all blanks (a blank PatientID would merge strangers).
 
         """
         if self._items is not None:
@@ -75,7 +59,8 @@ class Template:
                 continue
             cell = cells.get(part.name, "")
             if not cell.strip():
-                raise EmptyCell(part.name)
+                text = f"the config's Replace uses {{{part.name}}}, so this cell cannot be empty"
+                raise BadText(text, column=part.name)
             texts.append(cell)
         return "".join(texts)
 
@@ -84,7 +69,7 @@ def parse_template(value: Value) -> Template:
     """Read a value of the config's ``Replace``, nested ones too.
 
     Raises:
-        TemplateError: A brace stands alone, a name is empty, or it is written with a format.
+        BadText: A brace stands alone, a name is empty, or it is written with a format.
 
     """
     if isinstance(value, str):
@@ -106,7 +91,7 @@ def _parse_text(text: str) -> list[str | _Column]:
         if token[0] in ("{{", "}}"):
             parts.append(token[0][0])
         elif token[1] is None:
-            raise TemplateError("a brace stands alone; write {column} for a cell, {{ or }} for a brace")
+            raise BadText("a brace stands alone; write {column} for a cell, {{ or }} for a brace")
         else:
             parts.append(_Column(_parse_name(token[1])))
     if end < len(text):
@@ -117,9 +102,9 @@ def _parse_text(text: str) -> list[str | _Column]:
 def _parse_name(text: str) -> str:
     name = text.strip()
     if not name:
-        raise TemplateError("{} names no column; write {column} for a cell, {{}} for braces")
+        raise BadText("{} names no column; write {column} for a cell, {{}} for braces")
     if not _FORMAT_CHARACTERS.isdisjoint(name):
-        raise TemplateError(
+        raise BadText(
             f"{{{name}}} is no column: between the braces stands a column's name alone, without . : ! [ ] "
             "(a column whose name has these cannot be used; rename it)"
         )

@@ -1,51 +1,54 @@
 """What a result says of its own de-identification: whether it still names the patient, and which steps there were.
 
-Public names: ``keeps_identity``, ``with_earlier_methods``.
+Public names: ``IdentityRecord``, ``deidentification_method``, ``with_earlier_methods``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.dicom.tags import PATIENT_NAME
+from deidflow.tasks.core.dicom.tags import PATIENT_IDENTITY_REMOVED, PATIENT_NAME
 from deidflow.tasks.local.dicom_file.encoding import MAX_SHORT_LENGTH
-from deidflow.tasks.local.editing.actions import Action
 
 if TYPE_CHECKING:
-    from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
-    from deidflow.tasks.local.dicom_file.elements import Element
-    from deidflow.tasks.local.dicom_file.source_file import SourceFile
     from deidflow.tasks.local.editing.references import Subject
-    from deidflow.tasks.local.editing.rules import Rules
+    from deidflow.tasks.local.editing.table import TextOf
 
 _PADDING = " \0^="
 
 
-def keeps_identity(
-    source: SourceFile, elements: list[Element], rules: Rules, subject: Subject, charset: CharacterSet
-) -> bool:
-    """Whether the original PatientID or PatientName is that of the result, too: kept, or given back by a new value.
+@dataclass(frozen=True, slots=True)
+class IdentityRecord:
+    """The value of PatientIdentityRemoved where it is not YES (PS3.3 section C.7.1.1, edition 2026c).
 
-    PatientIdentityRemoved must not say YES then (PS3.3 section C.7.1.1, edition 2026c).
-
-    Args:
-        source: The open file.
-        elements: Of its top level.
-        rules: The compiled request.
-        subject: The instance's identifiers before and after.
-        charset: Of the file.
+    Attributes:
+        keeps_name: Whether the request keeps the PatientName.
 
     """
-    if subject.original.patient_id and subject.original.patient_id == subject.new.patient_id:
-        return True
-    kept, new = rules.top.get(PATIENT_NAME) is Action.KEEP, subject.patient_name
-    if not kept and not new:
-        return False
-    for tag, _, _, value, end, sequence in elements:
-        if tag == PATIENT_NAME and sequence is None:
-            original = charset.decode(source.read(value, end), is_person_name=True).strip(_PADDING)
-            return bool(original) and (kept or original == (new or "").strip(_PADDING))
-    return False
+
+    keeps_name: bool
+
+    def __call__(self, text_of: TextOf, subject: Subject) -> dict[int, str]:
+        """Return NO where the original PatientID or PatientName is that of the result, too.
+
+        It may be kept, or given back by a new value.
+        """
+        return {PATIENT_IDENTITY_REMOVED: "NO"} if self._keeps_identity(text_of, subject) else {}
+
+    def _keeps_identity(self, text_of: TextOf, subject: Subject) -> bool:
+        if subject.original.patient_id and subject.original.patient_id == subject.new.patient_id:
+            return True
+        new = (subject.patient_name or "").strip(_PADDING)
+        if not self.keeps_name and not new:
+            return False
+        original = text_of(PATIENT_NAME).strip(_PADDING)
+        return bool(original) and (self.keeps_name or original == new)
+
+
+def deidentification_method(version: str) -> str:
+    """Return the value of DeidentificationMethod that anonymize writes."""
+    return f"deidflow - PS 3.15-{version} Table E.1-1 Basic Profile"
 
 
 def with_earlier_methods(earlier: bytes, own: str) -> bytes:

@@ -85,8 +85,17 @@ class CharacterSet:
             orders.append(self.codecs)
         return orders
 
-    def decode_patient_id(self, data: bytes) -> str:
-        """Decode a PatientID as an Orthanc does; it ends at a NUL, its padding stays (``identifier_text``)."""
+    def decode_patient_id(self, data: bytes, *, is_padded: bool = True) -> str:
+        """Decode a PatientID as an Orthanc does (``identifier_text``).
+
+        Args:
+            data: The whole value. Blanks at its end are padding, but not where its length is odd, which DCMTK makes
+                even with a NUL first; it ends at a NUL.
+            is_padded: False for bytes of an unknown VR, which have no padding.
+
+        """
+        if is_padded and len(data) % 2 == 0:
+            data = data.rstrip(b" ")
         return patient_id_text(self.terms, data.split(b"\0", 1)[0])
 
     def decode(self, data: bytes, *, is_person_name: bool = False) -> str:

@@ -1,7 +1,7 @@
 """The elements of a dataset as a scan finds them: where they stand, not what they hold.
 
-Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``ScanError``, ``changed_tags``, ``shifted``,
-``end_of_fragments``, ``is_padding``.
+Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``MAX_DEPTH``, ``ScanError``, ``OutOfWindow``,
+``TooManyElementsError``, ``changed_tags``, ``shifted``, ``end_of_fragments``, ``is_padding``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,28 @@ Read = Callable[[int, int], bytes]
 """Reads bytes of a file by start and end; fewer behind its end."""
 
 
+MAX_DEPTH: Final = 64
+"""Sequences within sequences; real objects stay below 20, and pydicom and DCMTK overflow the stack soon after."""
+
+
+class OutOfWindow(Exception):
+    """An element goes on behind the bytes at hand."""
+
+
 class ScanError(InstanceFailed):
     """The dataset cannot be read to its end with certainty."""
 
     def __init__(self, text: str, offset: int, code: ReasonCode = ReasonCode.DAMAGED) -> None:
         """Take what is wrong and at which byte of the file (of the inflated dataset, where it is deflated)."""
         super().__init__(code, f"{text} at byte {offset}")
+
+
+class TooManyElementsError(ScanError):
+    """The file has more elements than are held in memory, in whatever encoding it is read."""
+
+    def __init__(self, offset: int) -> None:
+        """Take the byte where reading stopped."""
+        super().__init__("more elements than a real object of this size has", offset)
 
 
 def changed_tags(old: list[Element], old_body: bytes, new: list[Element], new_body: bytes) -> set[int]:
@@ -67,7 +83,7 @@ def is_padding(tail: bytes) -> bool:
 
 
 def end_of_fragments(
-    position: int, encoding: Encoding, base: int, file_end: int, header: Callable[[int], bytes]
+    position: int, encoding: Encoding, base: int, file_end: int, header: Callable[[int], bytes], most: int
 ) -> int:
     """Step over the fragments of an encapsulated value (PS3.5 A.4); return where its delimiter ends.
 
@@ -77,13 +93,14 @@ def end_of_fragments(
         base: What positions are relative to, in the file.
         file_end: Length of the file.
         header: Reads eight bytes at a position.
+        most: How many fragments there may be.
 
     Raises:
         ScanError: They do not end as they should.
 
     """
     unpack = encoding.tag_length.unpack
-    while True:
+    for _ in range(most + 1):
         data = header(position)
         if len(data) < 8:  # noqa: PLR2004 (an item header)
             text = "encapsulated data without its delimiter"
@@ -100,3 +117,4 @@ def end_of_fragments(
         if base + position > file_end:
             text = "the file ends inside a fragment"
             raise ScanError(text, base + position)
+    raise TooManyElementsError(base + position)

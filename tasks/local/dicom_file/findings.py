@@ -1,20 +1,32 @@
 """What a scan notes about a dataset that is not written as the standard has it, or that can be read in another way.
 
-Public names: ``Findings``, ``Irregularity``, ``Reading``, ``Doubt``, ``spells_vr``.
+Public names: ``Findings``, ``Irregularity``, ``Reading``, ``Doubt``, ``MAX_ELEMENTS``,
+``MAX_IN_ONE_DATASET``, ``element_limit``, ``spells_vr``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from deidflow.tasks.local.dicom_file.encoding import Encoding
 
-_VR_BYTES = 2
+MAX_ELEMENTS: Final = 1 << 20
+"""Elements and items of one file: each takes a few hundred bytes of memory. Those of ten thousand frames are fewer."""
+
+MAX_IN_ONE_DATASET: Final = 1 << 16
+"""Elements at the top level, or in one item: the standard defines some 5,000, no tag stands twice, and the private ones
+of real objects are hundreds."""
+
+_MIN_ELEMENTS: Final = 1 << 16
+_MAX_ELEMENTS_FOR_EACH_BYTE: Final = 2
+"""Deflated elements of real objects take a byte or more each; those of a bomb a hundredth."""
+
+_VR_BYTES: Final = 2
 
 
 class Irregularity(Enum):
@@ -69,6 +81,7 @@ class Findings:
         irregular: By offset of the element or delimiter.
         doubts: Each one once, in the order in which they were met.
         has_fragments: Whether pixel data at any depth is encapsulated.
+        limit: How many elements and items the file may have, see ``element_limit``.
         count: Elements and items so far.
         retried: Bytes that had to be read again, in another encoding.
 
@@ -77,6 +90,7 @@ class Findings:
     irregular: dict[int, Irregularity] = field(default_factory=dict)
     doubts: dict[Doubt, None] = field(default_factory=dict)
     has_fragments: bool = False
+    limit: int = MAX_ELEMENTS
     count: int = 0
     retried: int = 0
 
@@ -114,6 +128,15 @@ class Findings:
             self.irregular.popitem()
         while len(self.doubts) > doubts:
             self.doubts.popitem()
+
+
+def element_limit(file_bytes: int) -> int:
+    """Return how many elements and items a file of so many bytes may have: a small one must not fill the memory.
+
+    >>> element_limit(35_000), element_limit(1 << 30) == MAX_ELEMENTS
+    (70000, True)
+    """
+    return min(MAX_ELEMENTS, max(_MIN_ELEMENTS, _MAX_ELEMENTS_FOR_EACH_BYTE * file_bytes))
 
 
 def spells_vr(raw: bytes) -> bool:

@@ -1,7 +1,8 @@
 """PatientID as an Orthanc decodes it, since its identifiers are made of that, and what it drops, kept apart.
 
 Orthanc 1.10.1 takes the first term of SpecificCharacterSet that is not empty, in any case of letters; any term that it
-does not know is ASCII. With several terms escape sequences are dropped, and the rest is read in the first one's set.
+does not know is ASCII. With several terms escape sequences are dropped, and what stands between them is read in the
+first one's set, each piece by itself.
 Bytes that the set lacks are dropped, so that different PatientIDs can get one Orthanc ID. Here each such byte stands as
 two characters that no text has (Unicode 15, 23.7: noncharacters), which ``core.identifiers`` passes over: the Orthanc
 IDs are the server's, and the patients stay two. Source: seen on a real server, see docs/decisions/0011.
@@ -66,9 +67,9 @@ def patient_id_text(terms: Sequence[str], raw: bytes) -> str:
         return "".join([chr(byte) if 0x20 <= byte < 0x7F else dropped_byte(byte) for byte in raw])  # noqa: PLR2004
     if raw.isascii() and raw.isalnum():
         return raw.decode("ascii")  # most of them
-    if len(terms) > 1 and codec != _STATEFUL:
-        raw = _ESCAPES.sub(b"", raw)
-    return _SPECIAL[codec](raw) if codec in _SPECIAL else raw.decode(codec, _DROP)
+    # What stands before an escape sequence and what stands behind it make no character together.
+    pieces = _ESCAPES.split(raw) if len(terms) > 1 and codec != _STATEFUL else [raw]
+    return "".join([_SPECIAL[codec](piece) if codec in _SPECIAL else piece.decode(codec, _DROP) for piece in pieces])
 
 
 @lru_cache(maxsize=256)
@@ -83,14 +84,27 @@ def _codec(terms: tuple[str, ...]) -> str:
 _DROP: Final = "deidflow-drop"
 
 
+_PRIVATE_USE: Final = {
+    chr(0xE000 + 94 * row + cell): bytes([lead, 0xA1 + cell])
+    for row, lead in enumerate((0xC9, 0xFE))
+    for cell in range(94)
+}
+_MORE_OF_949: Final = {raw: text for text, raw in _PRIVATE_USE.items()} | {b"\x80": "\x80", b"\xff": "\uf8f7"}
+"""What the code page has for Windows and ICU beyond Python's codec: two rows for users, and two single bytes."""
+
+
 def _drop(error: UnicodeError) -> tuple[str, int]:
     """Go on behind the first byte that cannot be decoded."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     data, start = error.object, error.start
     end = start + 1
-    if error.encoding == "cp949" and start + 1 < len(data) and (data[end] > 0x80 or chr(data[end]).isalpha()):  # noqa: PLR2004
-        end += 1  # two bytes that could be a character, which is not assigned
+    if error.encoding == "cp949":
+        more = _MORE_OF_949.get(data[start : start + 2]) or _MORE_OF_949.get(data[start:end])
+        if more:
+            return more, start + (2 if more in _PRIVATE_USE else 1)
+        if end < len(data) and 0x40 <= data[end] < 0xFF and data[end] != 0x7F:  # noqa: PLR2004 (ICU's trailing bytes)
+            end += 1  # two bytes that could be a character, which is not assigned
     return "".join(map(dropped_byte, data[start:end])), end
 
 

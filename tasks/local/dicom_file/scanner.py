@@ -7,7 +7,7 @@ reason and the offset. What DCMTK reads although the standard has it otherwise i
 Source: DICOM PS3.5 section 7 (edition 2026c): 7.1.2 and 7.1.3 element structures, 7.5 sequences, A.4 encapsulation,
 6.2.2 note 2 (sequences sent as UN are implicit VR little endian).
 
-Public names: ``Scanner``, ``MAX_DEPTH``, ``MAX_ELEMENTS``.
+Public names: ``Scanner``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import PIXEL_DATA, describe_tag, dictionary_vr
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.dicom_file.elements import ScanError, end_of_fragments, is_padding, shifted
+from deidflow.tasks.local.dicom_file.elements import (
+    MAX_DEPTH,
+    OutOfWindow,
+    ScanError,
+    TooManyElementsError,
+    end_of_fragments,
+    is_padding,
+    shifted,
+)
 from deidflow.tasks.local.dicom_file.encoding import (
     DELIMITER_GROUP,
     EXPLICIT_LITTLE,
@@ -30,17 +38,10 @@ from deidflow.tasks.local.dicom_file.encoding import (
     UNDEFINED,
     Encoding,
 )
-from deidflow.tasks.local.dicom_file.findings import Findings, Irregularity, Reading
+from deidflow.tasks.local.dicom_file.findings import MAX_ELEMENTS, MAX_IN_ONE_DATASET, Findings, Irregularity, Reading
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Item, Read
-
-MAX_ELEMENTS: Final = 1 << 20
-"""Elements and items of one file: each takes a few hundred bytes of memory, and as few as eight of the file, or none
-where it is deflated. Objects of ten thousand frames have fewer."""
-
-MAX_DEPTH: Final = 64
-"""Sequences within sequences; real objects stay below 20, and pydicom and DCMTK overflow the stack soon after."""
 
 _ENCAPSULATED: Final = frozenset({"OB", "OW", "OV", "OL", "OF", "OD"})
 """VRs whose value of undefined length is a list of fragments; the dictionary's ``OB or OW`` counts by its first."""
@@ -53,10 +54,6 @@ _MAX_TAIL_BYTES: Final = 1 << 20
 _MAX_IRREGULAR: Final = 10_000
 _MAX_RETRIED: Final = 4
 """So many times the bytes of the file may be read anew, in another encoding."""
-
-
-class _OutOfWindow(Exception):
-    """An element goes on behind the bytes at hand."""
 
 
 class Scanner:
@@ -103,7 +100,7 @@ class Scanner:
         known = len(found)
         try:
             stop = self._elements(found, position, len(self.data), encoding, 0, stop_after=stop_after)
-        except _OutOfWindow:
+        except OutOfWindow:
             stop = found[-1][4] if len(found) > known else position
         while len(found) > known and not found[-1][0] and found[-1][3] == found[-1][4]:
             del found[-1]  # zero bytes behind an implicit dataset, which read as empty elements
@@ -191,7 +188,7 @@ class Scanner:
             if not plain and (
                 vr == "SQ" or length == UNDEFINED or (vr == "UN" and length and self._may_be_items(tag, value))
             ):
-                self._account(elements, counted, position, end)
+                self.findings.count += len(elements) - counted
                 append(self._nested(tag, vr, position, value, length, end, encoding, depth))
                 position = elements[-1][4]
                 counted, limit = self._account(elements, len(elements) - 1, position, end)
@@ -204,14 +201,16 @@ class Scanner:
             if position >= limit:
                 counted, limit = self._account(elements, counted, position, end)
         if position < end:
-            raise self._error(f"more than {MAX_ELEMENTS} elements", position)
-        self._account(elements, counted, position, end)
+            raise TooManyElementsError(self.base + position)
+        self.findings.count += len(elements) - counted
         return position, False
 
     def _account(self, elements: list[Element], counted: int, position: int, end: int) -> tuple[int, int]:
         """Count the elements behind the first ``counted`` ones; return their number, and how far there is room."""
-        self.findings.count += len(elements) - counted
-        return len(elements), min(end, position + _SMALLEST_ELEMENT * (MAX_ELEMENTS - self.findings.count))
+        findings, known = self.findings, len(elements)
+        findings.count += known - counted
+        room = min(findings.limit - findings.count, MAX_IN_ONE_DATASET - known)
+        return known, min(end, position + _SMALLEST_ELEMENT * room)
 
     def _may_be_items(self, tag: int, value: int) -> bool:
         data = self.data
@@ -249,7 +248,7 @@ class Scanner:
     def _need_more(self) -> None:
         """Ask for other bytes when those at hand are not the last of the file."""
         if self.base + len(self.data) < self.file_end:
-            raise _OutOfWindow
+            raise OutOfWindow
 
     def _nested(  # noqa: PLR0913, PLR0917 (the loop's state)
         self, tag: int, vr: str, start: int, value: int, length: int, end: int, encoding: Encoding, depth: int
@@ -270,7 +269,7 @@ class Scanner:
                 return self._opaque(tag, vr, start, value, stop, end, encoding, depth)
             if stop > end:
                 self._check_end(tag, start, stop, depth, end)
-                raise _OutOfWindow
+                raise OutOfWindow
         if depth >= MAX_DEPTH:
             text = f"sequences are nested more than {MAX_DEPTH} deep"
             raise ScanError(text, self.base + start, ReasonCode.NESTING_TOO_DEEP)
@@ -282,7 +281,7 @@ class Scanner:
                 items, stop = self._items(value, end, encoding, depth, delimited=True)
             else:
                 items, _ = self._items(value, stop, encoding, depth, delimited=False)
-        except _OutOfWindow:
+        except OutOfWindow:
             self.findings.count = count  # it is read again, from more bytes
             raise
         return tag, vr, start, value, stop, (encoding, items)
@@ -308,7 +307,7 @@ class Scanner:
             try:
                 items, stop = self._items(value, end if undefined else stop, inner, depth, delimited=undefined)
             except ScanError as error:
-                if error.code is not ReasonCode.DAMAGED:
+                if error.code is not ReasonCode.DAMAGED or isinstance(error, TooManyElementsError):
                     raise
                 fault = fault or error
                 findings.restore(before)
@@ -345,8 +344,8 @@ class Scanner:
                 raise self._error("something else than an item in a sequence", position)
             elements: list[Element] = []
             self.findings.count += 1
-            if self.findings.count > MAX_ELEMENTS:
-                raise self._error(f"more than {MAX_ELEMENTS} elements", position)
+            if self.findings.count > self.findings.limit:
+                raise TooManyElementsError(self.base + position)
             if length == UNDEFINED:
                 stop = self._elements(elements, content, end, encoding, depth + 1, delimited=True)
                 item_end = stop + 8
@@ -356,7 +355,7 @@ class Scanner:
                 item_end = content + length
                 if item_end > end:
                     self._check_end(tag, position, item_end, depth + 1, end)
-                    raise _OutOfWindow
+                    raise OutOfWindow
                 stop = self._elements(elements, content, item_end, encoding, depth + 1)
             items.append((position, content, stop, item_end, elements))
             position = item_end
@@ -377,7 +376,9 @@ class Scanner:
                 return self.data[start : start + 8]
             return self.read(self.base + start, self.base + start + 8)
 
-        return end_of_fragments(position, encoding, self.base, self.file_end, header)
+        limit = self.findings.limit
+        most = limit if limit < MAX_ELEMENTS else self.file_end  # only what is inflated has more than its file holds
+        return end_of_fragments(position, encoding, self.base, self.file_end, header, most)
 
     def _delimiter(self, tag: int, position: int, depth: int) -> tuple[int, bool]:
         if not depth and self._only_padding_from(position):
@@ -392,7 +393,7 @@ class Scanner:
             raise self._error(f"the file ends inside {describe_tag(tag)}", position)
         if end == len(self.data):
             if depth:
-                raise _OutOfWindow
+                raise OutOfWindow
             return
         raise self._error(f"{describe_tag(tag)} is longer than the item that holds it", position)
 

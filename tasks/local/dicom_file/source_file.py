@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Final, Self
 
 from deidflow.tasks.core.dicom.tags import PIXEL_DATA
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.dicom_file.elements import ScanError
+from deidflow.tasks.local.dicom_file.elements import ScanError, TooManyElementsError
 from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE, UNDEFINED, stores_fragments
-from deidflow.tasks.local.dicom_file.findings import Findings, Irregularity
+from deidflow.tasks.local.dicom_file.findings import MAX_IN_ONE_DATASET, Findings, Irregularity, element_limit
 from deidflow.tasks.local.dicom_file.layout import HeadTooShortError, Layout, find_layout
 from deidflow.tasks.local.dicom_file.regular import regular_dataset
 from deidflow.tasks.local.dicom_file.scanner import Scanner
 from deidflow.tasks.local.dicom_file.second_reading import find_second_reading
 
 if TYPE_CHECKING:
+    from deidflow.tasks.core.engine.sources import OpenOriginal
     from deidflow.tasks.local.dicom_file.elements import Element
 
 WHOLE_BYTES: Final = 1 << 20
@@ -134,6 +135,24 @@ class SourceFile:
             raise
 
     @classmethod
+    def of_original(cls, original: OpenOriginal) -> Self:
+        """Take what a source has opened, and close it in the end.
+
+        Raises:
+            OSError: It cannot be read.
+
+        """
+        if original.descriptor < 0:
+            return cls.of_bytes(original.data)
+        try:
+            size = original.size
+            head = _read(original.descriptor, 0, size if size <= WHOLE_BYTES else WINDOW_BYTES)
+            return cls(original.descriptor, size, head)
+        except BaseException:
+            os.close(original.descriptor)
+            raise
+
+    @classmethod
     def of_bytes(cls, data: bytes) -> Self:
         """Take a file that is in memory already."""
         return cls(-1, len(data), data)
@@ -178,7 +197,7 @@ class SourceFile:
         if self.fault is not None and stop_after == UNDEFINED:
             raise self.fault
         encoding = self.layout.encoding
-        self.findings = findings = Findings()
+        self.findings = findings = Findings(limit=element_limit(self.size))
         scanner = Scanner(self.body, 0, self.body_size, self.read, findings)
         position = scanner.top(elements, self.dataset_start if start < 0 else start, encoding, stop_after)
         window = WINDOW_BYTES
@@ -193,6 +212,8 @@ class SourceFile:
                 window *= 2
             else:
                 position, window = stop, WINDOW_BYTES
+            if len(elements) > MAX_IN_ONE_DATASET:
+                raise TooManyElementsError(position)
         if stop_after == UNDEFINED:
             for element in elements:
                 if element[0] >> 16 == _META_GROUP:

@@ -8,32 +8,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.dicom.private_tags import creator_element, is_private_number, private_tag
-from deidflow.tasks.core.dicom.tags import (
-    DEIDENTIFICATION_METHOD,
-    IDENTIFIERS,
-    PATIENT_ID,
-    PATIENT_IDENTITY_REMOVED,
-    PATIENT_NAME,
-    SPECIFIC_CHARACTER_SET,
-    Path,
-    describe_tag,
-    format_tag,
-)
+from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, Path, describe_tag, format_tag
 from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, character_set
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.actions import Action
+from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 from deidflow.tasks.local.editing.private_blocks import private_blocks
+from deidflow.tasks.local.editing.splice import sop_class_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from deidflow.tasks.local.dicom_file.elements import Element
-    from deidflow.tasks.local.editing.rules import Rules
+    from deidflow.tasks.local.editing.actions import Rule
+    from deidflow.tasks.local.editing.path_nodes import PathNode
+    from deidflow.tasks.local.editing.table import Scope, Table, Tables
 
     Found = dict[Path, tuple[str, int, bytes, Path]]
     """VR, length, first bytes, and the path with private elements by their creators."""
 
 _SHOWN_BYTES = 40
+_KEPT = "kept"
+_GIVEN = "Replace"
 
 
 class Difference(NamedTuple):
@@ -73,16 +69,18 @@ def _length(length: int | None) -> str:
     return "absent" if length is None else str(length)
 
 
-def differences(source: SourceFile, result: bytes, rules: Rules) -> list[Difference]:
+def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Difference]:
     """Compare a file with its edited form, element by element, in the order of tags.
 
     Args:
         source: The open source.
         result: The whole result.
-        rules: What edited it.
+        tables: What edited it.
 
     """
-    before: Found = dict(_walk(source, source.scan(), Path((), 0), Path((), 0), DEFAULT))
+    elements = source.scan()
+    table = tables.of_class((sop_class_of(source, elements) or b"").decode("latin-1").strip(" \0"))
+    before: Found = dict(_walk(source, elements, Path((), 0), Path((), 0), DEFAULT))
     with SourceFile.of_bytes(result) as edited:
         after: Found = dict(_walk(edited, edited.scan(), Path((), 0), Path((), 0), DEFAULT))
     rows = []
@@ -95,7 +93,7 @@ def differences(source: SourceFile, result: bytes, rules: Rules) -> list[Differe
             Difference(
                 path,
                 vr,
-                _rule(path, spelled, old, new, rules),
+                _decision(path, spelled, old, new, table),
                 old[1] if old else None,
                 new[1] if new else None,
                 _shown(old),
@@ -144,51 +142,36 @@ def _shown(found: tuple[str, int, bytes, Path] | None) -> str:
     return "".join(character if character.isprintable() else "." for character in text)
 
 
-def _rule(  # noqa: PLR0911 (a decision list)
-    path: Path, spelled: Path, old: object, new: object, rules: Rules
-) -> str:
-    named = _named_by_request(path, spelled, rules)
-    if named:
-        return named
-    actions = rules.nested if path.is_nested else rules.top
-    action = actions.get(path.tag)
-    if action is None:
-        action = rules.default_action(path.tag, nested=path.is_nested)
-        if action is Action.DROP and new is None:
-            return "private elements" if path.tag & 0x10000 else "hardening: curves and overlays"
-    if path.tag in (PATIENT_IDENTITY_REMOVED, DEIDENTIFICATION_METHOD) and not path.is_nested and rules.anonymizes:
-        return "mark of de-identification"
-    if old == new:
-        return "kept"
-    if path.tag in IDENTIFIERS and not path.is_nested:
-        return "pseudonym"
-    if path.tag == PATIENT_NAME or (path.tag == PATIENT_ID and path.is_nested):
-        return "hardening: mapped" if path.is_nested else "pseudonym"
-    if action is not None:
-        return f"profile {rules.request.settings.dicom_version}: {action.value}"
-    return "length mended"
+def _decision(path: Path, spelled: Path, old: tuple[str, int, bytes, Path] | None, new: object, table: Table) -> str:
+    """Return what decided on an element, in the words of its rule."""
+    nodes: tuple[PathNode, ...] = (table.paths,) if table.paths else ()
+    scope, is_kept = table.top, False
+    values: Container[int] = table.values
+    for (tag, index), (name, _) in zip(path.parents, spelled.parents, strict=True):
+        if tag in values or _has_value((tag, name), nodes):
+            return _GIVEN  # inside a sequence that the request gives
+        above = _rule_of((tag, name), "SQ", scope, nodes)
+        is_kept = is_kept or (above is not None and above.action is Action.KEEP)
+        nodes = step_into(nodes, tag, index) + (step_into(nodes, name, index) if name != tag else ())
+        nodes += () if is_kept else table.everywhere
+        scope, values = table.shielded if is_kept else table.nested, ()
+    if _has_value((path.tag, spelled.tag), nodes):
+        return _GIVEN
+    rule = _rule_of((path.tag, spelled.tag), old[0] if old else "", scope, nodes, is_gone=new is None)
+    if rule is None:
+        return _KEPT if old == new else "length mended"
+    return rule.origin if rule.is_named or old != new else _KEPT
 
 
-def _named_by_request(path: Path, spelled: Path, rules: Rules) -> str:
-    edits = rules.request.edits
-    for name, paths in (("Keep", edits.keep), ("Replace", edits.replace), ("Remove", edits.remove)):
-        if any(_matches(known, path, spelled) for known in paths):
-            return name
-        above = zip(_above(path), _above(spelled), strict=True) if name == "Replace" else ()
-        if any(_matches(known, *one) for one in above for known in paths):
-            return name
-    tags = (path.tag, spelled.tag)
-    if any(not known.is_nested and known.tag in tags for known in edits.remove) and rules.anonymizes:
-        return "Remove (at every depth)"
-    return ""
+def _has_value(tags: tuple[int, int], nodes: tuple[PathNode, ...]) -> bool:
+    return any(tag in node.replace for node in nodes for tag in tags)
 
 
-def _matches(known: Path, path: Path, spelled: Path) -> bool:
-    if known.tag not in (path.tag, spelled.tag) or len(known.parents) != len(path.parents):
-        return False
-    return all(
-        tag in (here, spelled_here) and index in (-1, number)
-        for (tag, index), (here, number), (spelled_here, _) in zip(
-            known.parents, path.parents, spelled.parents, strict=True
-        )
-    )
+def _rule_of(
+    tags: tuple[int, int], vr: str, scope: Scope, nodes: tuple[PathNode, ...], *, is_gone: bool = False
+) -> Rule | None:
+    """Return the rule for an element by its tag and its name by creator; one to keep it does not hold if it is gone."""
+    rule = rule_of_paths(tags[0], nodes) or rule_of_paths(tags[1], nodes)
+    if rule is None or (is_gone and rule.action is Action.KEEP):
+        rule = scope.by_tag.get(tags[0]) or scope.rule_of_group(tags[0]) or scope.by_vr.get(vr)
+    return rule

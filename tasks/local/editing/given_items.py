@@ -11,30 +11,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import dictionary_vr
-from deidflow.tasks.local.editing.actions import Action
-from deidflow.tasks.local.editing.path_nodes import step_into
+from deidflow.tasks.local.dicom_file.values import choose_vr
+from deidflow.tasks.local.editing.actions import Action, Original
+from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.edits import Item, Value
+    from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
     from deidflow.tasks.local.editing.references import Subject
-    from deidflow.tasks.local.editing.rules import Rules
+    from deidflow.tasks.local.editing.table import Table
 
 
 def treated_items(
-    tag: int, items: tuple[Item, ...], rules: Rules, subject: Subject, nodes: tuple[PathNode, ...]
+    tag: int, items: tuple[Item, ...], table: Table, subject: Subject, nodes: tuple[PathNode, ...]
 ) -> tuple[Item, ...]:
     """Return the items as they are to be written.
 
     Args:
         tag: The sequence.
         items: Its items as the request gives them.
-        rules: The compiled request.
+        table: Of the object.
         subject: The instance.
         nodes: Of the paths that lead to the sequence.
 
     """
-    return tuple(_item(item, rules, subject, step_into(nodes, tag, index)) for index, item in enumerate(items))
+    return tuple(_item(item, table, subject, step_into(nodes, tag, index)) for index, item in enumerate(items))
 
 
 def values_of_paths(nodes: tuple[PathNode, ...]) -> dict[int, Value]:
@@ -62,28 +64,31 @@ def _replaced(item: Item, nodes: tuple[PathNode, ...]) -> Item:
     return tuple(sorted(elements.items()))
 
 
-def _item(item: Item, rules: Rules, subject: Subject, nodes: tuple[PathNode, ...]) -> Item:
+def _item(item: Item, table: Table, subject: Subject, nodes: tuple[PathNode, ...]) -> Item:
     elements: dict[int, Value] = {}
     for tag, value in item:
-        action = rules.nested.get(tag) or rules.default_action(tag, nested=True)
-        if any(tag in node.keep for node in nodes):
-            action = Action.KEEP
-        if action is Action.DROP or any(tag in node.remove for node in nodes):
+        rule = table.nested.by_tag.get(tag) or table.nested.rule_of_group(tag)
+        rule = rule_of_paths(tag, nodes, rule)
+        if rule is not None and rule.removes:
             continue
-        elements[tag] = _value(tag, value, action, rules, subject, nodes)
+        elements[tag] = _value(tag, value, rule, table, subject, nodes)
     for node in nodes:
         elements.update(node.replace)
     return tuple(sorted(elements.items()))
 
 
 def _value(
-    tag: int, value: Value, action: Action | None, rules: Rules, subject: Subject, nodes: tuple[PathNode, ...]
+    tag: int, value: Value, rule: Rule | None, table: Table, subject: Subject, nodes: tuple[PathNode, ...]
 ) -> Value:
-    if action is Action.EMPTY:
+    if rule is not None and rule.action is Action.EMPTY:
         return () if dictionary_vr(tag) == "SQ" else ""
     if isinstance(value, tuple):
-        return value if action is Action.KEEP else treated_items(tag, value, rules, subject, nodes)
-    if action is Action.MAP_UID:
+        is_kept = rule is not None and rule.action is Action.KEEP
+        return value if is_kept else treated_items(tag, value, table, subject, nodes)
+    if rule is None or rule.stays:
+        return value
+    if rule.action is Action.REPLACE_UID:
         return subject.references.map_uid_value(value.encode("latin-1", "replace")).decode("latin-1")
-    # Names that the request itself gives are no patient's: hardening leaves them.
-    return subject.map_patient_id(value.rstrip(" ")) if action is Action.MAP_PATIENT_ID else value
+    assert rule.new_value is not None  # noqa: S101 (a rule of this kind has one)
+    new = rule.new_value(Original(tag, choose_vr(tag), value.rstrip(" "), is_given=True), subject)
+    return value if new is None else new

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
-    from deidflow.tasks.local.editing.rules import Rules
     from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.table import Table
 
 _BITS_ALLOCATED: Final = 0x00280100
 _BITS_STORED: Final = 0x00280101
@@ -37,22 +37,23 @@ _OVERLAY_DATA: Final = 0x3000
 _WIDTHS: Final = (8, 16, 32, 64)
 
 
-def without_overlay_bits(source: SourceFile, elements: list[Element], parts: list[Part], rules: Rules) -> list[Part]:
+def without_overlay_bits(source: SourceFile, elements: list[Element], parts: list[Part], table: Table) -> list[Part]:
     """Return the parts of an edited dataset with the bits cleared in which its source has overlays.
 
     Args:
         source: The open file.
         elements: All elements of its dataset.
         parts: What became of them.
-        rules: The compiled request; an overlay that it keeps, and pixel data that it replaces, are the user's word.
+        table: By which it was edited; an overlay that it keeps, and pixel data that it replaces, are the user's word.
 
     Raises:
         InstanceFailed: There are such overlays and the bits cannot be cleared.
 
     """
-    overlays = list(_overlays(source, elements, rules))
+    overlays = list(_overlays(source, elements, table))
     pixels = [(value, end) for tag, _, _, value, end, _ in elements if tag == PIXEL_DATA]
-    if not overlays or not pixels or rules.top.get(PIXEL_DATA) in (Action.SET, Action.DROP):
+    rule = table.top.by_tag.get(PIXEL_DATA)
+    if not overlays or not pixels or (rule is not None and rule.action in (Action.REPLACE, Action.REMOVE)):
         return parts
     numbers = {tag: _number(source, elements, tag) for tag in (_BITS_ALLOCATED, _BITS_STORED, _HIGH_BIT)}
     allocated, stored, high_bit = numbers.values()
@@ -76,14 +77,16 @@ def without_overlay_bits(source: SourceFile, elements: list[Element], parts: lis
     return parts
 
 
-def _overlays(source: SourceFile, elements: list[Element], rules: Rules) -> Iterator[tuple[int, bool]]:
+def _overlays(source: SourceFile, elements: list[Element], table: Table) -> Iterator[tuple[int, bool]]:
     """Yield the bit position of each overlay at top level, and whether it has data of its own."""
     found: dict[int, dict[int, Element]] = {}
     for element in elements:
         group = element[0] >> 16
         if group >> 8 == _FIRST_GROUP and group % 2 == 0:
             found.setdefault(group, {}).setdefault(element[0] & 0xFFFF, element)
-    kept = {path.tag >> 16 for path in rules.request.edits.keep if not path.is_nested}
+    if not found:
+        return
+    kept = {tag >> 16 for tag, rule in table.top.by_tag.items() if rule.action is Action.KEEP}
     for group, overlay in found.items():
         has_data = _OVERLAY_DATA in overlay and overlay[_OVERLAY_DATA][4] > overlay[_OVERLAY_DATA][3]
         said = _OVERLAY_BITS_ALLOCATED in overlay or _OVERLAY_BIT_POSITION in overlay

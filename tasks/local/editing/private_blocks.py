@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pydicom.datadict import private_dictionary_VR
 
 from deidflow.tasks.core.dicom.private_tags import creator_element, creator_of, in_block, is_private_number
+from deidflow.tasks.local.editing.actions import Action, Rule
 from deidflow.tasks.local.editing.path_nodes import PathNode
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _FIRST_BLOCK: Final = 0x10
 _LAST_BLOCK: Final = 0xFF
 _MAX_CREATOR_BYTES: Final = 1 << 10
 """64 characters in any character set, with its escape sequences."""
+
+_CREATOR: Final = Rule(Action.KEEP, "private creator of an element that stays")
 
 
 def private_blocks(elements: Iterable[Element], read: Read, charset: CharacterSet) -> dict[tuple[int, str], list[int]]:
@@ -76,25 +79,32 @@ def with_plain_tags(
 
 def _read_here(node: PathNode, blocks: Blocks, present: frozenset[int]) -> PathNode:
     here = PathNode()
-    for tag in node.keep:
-        if is_private_number(tag) and not _is_meant(tag, blocks):
-            continue
-        found = [place for place in _places(tag, blocks) if place in present or not creator_of(tag)]
-        here.keep.update(found)
-        if creator_of(tag):
-            here.keep.update(map(creator_element, found))
-    for tag in node.remove:
-        here.remove.update(_places(tag, blocks))
+    for tag, rule in node.rules.items():
+        places = _places(tag, blocks)
+        if not rule.removes:
+            if is_private_number(tag) and not _is_meant(tag, blocks):
+                continue
+            places = [place for place in places if place in present or not creator_of(tag)]
+            _keep_blocks(here, tag, places)
+        for place in places:
+            here.add(place, rule)
     for tag, value in node.replace.items():
         places = _places(tag, blocks)
         if creator_of(tag):
             places = [place for place in places if place in present] or places[:1]
-            here.keep.update(map(creator_element, places))
+            _keep_blocks(here, tag, places)
         here.replace.update(dict.fromkeys(places, value))
     for tag, branches in node.children.items():
         for place in _places(tag, blocks):
             here.children.setdefault(place, []).extend(branches)
     return here
+
+
+def _keep_blocks(here: PathNode, tag: int, places: Iterable[int]) -> None:
+    """Keep the elements that reserve the blocks of an element that is named by its creator."""
+    if creator_of(tag):
+        for place in places:
+            here.add(creator_element(place), _CREATOR)
 
 
 def _is_meant(tag: int, blocks: Blocks) -> bool:

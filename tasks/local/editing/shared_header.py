@@ -19,21 +19,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import (
     BURNED_IN_ANNOTATION,
-    PATIENT_ID,
-    PATIENT_NAME,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
-    STUDY_INSTANCE_UID,
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.local.dicom_file.elements import changed_tags
 from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS
 from deidflow.tasks.local.dicom_file.findings import Findings
 from deidflow.tasks.local.dicom_file.scanner import Scanner
-from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.splice import says_burned_in
+from deidflow.tasks.local.editing.table import LATE_TAGS
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.edits import Value
@@ -42,8 +39,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
     from deidflow.tasks.local.editing.instance import Context, Editor
     from deidflow.tasks.local.editing.references import Subject
-    from deidflow.tasks.local.editing.rules import Rules
     from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.table import Table
 
 MAX_HEADER_BYTES: Final = 1 << 16
 """Elements behind this many bytes are never remembered: pixel data, above all."""
@@ -61,18 +58,9 @@ MAX_SERIES: Final = 16
 MAX_SHAPES: Final = 4
 """Different lists of elements within one series, such as a localizer among slices."""
 
-_IN_A_RUN: Final = frozenset(
-    {
-        BURNED_IN_ANNOTATION,
-        SPECIFIC_CHARACTER_SET,
-        SOP_CLASS_UID,
-        PATIENT_NAME,
-        PATIENT_ID,
-        STUDY_INSTANCE_UID,
-        SERIES_INSTANCE_UID,
-    }
-)
-"""What an instance is identified and decoded by; a series in which they differ is not one."""
+_IN_A_RUN: Final = LATE_TAGS | {BURNED_IN_ANNOTATION, SPECIFIC_CHARACTER_SET}
+"""What an instance is identified and decoded by, and what late values depend on; a series in which they differ is not
+one."""
 
 
 # What is done with a step of a remembered header; plain numbers, since the hot loop compares them.
@@ -113,12 +101,14 @@ class Shared(NamedTuple):
     """What remembering gives for one instance.
 
     Attributes:
+        table: By which it was edited.
         parts: Of the edited dataset.
         sop_class: Value of SOPClassUID as it stands in the dataset, None where it has none.
         burned_in: Whether BurnedInAnnotation is YES.
 
     """
 
+    table: Table
     parts: list[Part]
     sop_class: bytes | None
     burned_in: bool
@@ -169,9 +159,8 @@ class _Shape:
 class SharedHeaders:
     """The memory of one worker for one request."""
 
-    def __init__(self, rules: Rules) -> None:
-        """Take the compiled request."""
-        self._rules = rules
+    def __init__(self) -> None:
+        """Begin without any."""
         self._series: dict[object, dict[tuple[int, ...], _Shape]] = {}
 
     def edit(self, source: SourceFile, editor: Editor, subject: Subject) -> Shared | None:
@@ -189,11 +178,13 @@ class SharedHeaders:
                     break  # which of several faults is told must not depend on what is remembered
         return None
 
-    def learn(self, source: SourceFile, elements: list[Element], editor: Editor, subject: Subject) -> None:
+    def learn(
+        self, source: SourceFile, elements: list[Element], editor: Editor, subject: Subject, context: Context
+    ) -> None:
         """Take note of an instance that was scanned and edited in full."""
-        if source.layout.deflated or source.is_rewritten or self._rules.sets_character_set:
+        if source.layout.deflated or source.is_rewritten or context.table.sets_character_set:
             return
-        if self._rules.names_creators:  # what a path means depends on elements that may lie anywhere
+        if context.table.names_creators:  # what a path means depends on elements that may lie anywhere
             return
         header = _header(elements, source)
         if header is None:
@@ -213,7 +204,6 @@ class SharedHeaders:
                 del shapes[next(iter(shapes))]
             shapes[tags] = _Shape(header, body)
         elif shape.learn(header, body):
-            context = editor.context(elements)
             shape.template = _template(source, header, shape.gaps, editor, context)
 
 
@@ -294,10 +284,10 @@ def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, cont
     tag, vr, start, _, _, sequence = element
     raw = body[start : start + 6]
     if sequence is None and encoding.explicit and vr.encode() in SHORT_VRS and tag not in context.new_values:
-        action = editor.top_action(tag, context)
-        if action in (None, Action.KEEP, Action.SET) and vr not in editor.uid_vrs:
+        rule = editor.top_rule(tag, context)
+        if (rule is None or rule.stays) and vr not in context.table.top.by_vr:
             return _Step(_KEEP, tag, raw)
-        if action is Action.DROP:
+        if rule is not None and rule.removes:
             return _Step(_DROP, tag, raw)
     return _Step(_OTHER, tag)
 
@@ -329,7 +319,7 @@ def _apply(template: _Template, source: SourceFile, editor: Editor, subject: Sub
             raise _Differs
         last = element[0]
     parts += editor.edit_some(tail, source.layout.encoding, template.context, template.tail_values)
-    return Shared(parts, template.sop_class, template.burned_in or says_burned_in(source, tail))
+    return Shared(template.context.table, parts, template.sop_class, template.burned_in or says_burned_in(source, tail))
 
 
 def _apply_steps(template: _Template, source: SourceFile, editor: Editor, subject: Subject) -> tuple[list[Part], int]:

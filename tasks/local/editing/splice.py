@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
     from deidflow.tasks.local.editing.references import Subject
-    from deidflow.tasks.local.editing.rules import Rules
     from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.table import Table
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.204752977782827029516074077606453405661"
 """Names deidflow as the writer of anonymized files; the same in all releases, so that results do not depend on them."""
@@ -163,7 +163,7 @@ def _copy(source: int, destination: int, start: int, end: int) -> None:
 
 
 def assemble(
-    source: SourceFile, parts: list[Part], sop_class: bytes | None, rules: Rules, subject: Subject
+    source: SourceFile, parts: list[Part], sop_class: bytes | None, table: Table, subject: Subject
 ) -> Assembly:
     """Put an edited dataset behind the file meta information that goes with it.
 
@@ -171,7 +171,7 @@ def assemble(
         source: The open file.
         parts: Its edited dataset.
         sop_class: Value of SOPClassUID in its dataset, None where it has none.
-        rules: The compiled request.
+        table: By which it was edited.
         subject: The instance's identifiers before and after.
 
     Raises:
@@ -179,9 +179,9 @@ def assemble(
 
     """
     layout = source.layout
-    prefix = (_new_meta if rules.anonymizes else _true_meta)(source, sop_class, rules, subject)
+    prefix = (_new_meta if table.anonymizes else _true_meta)(source, sop_class, table, subject)
     if layout.deflated:
-        if parts == [(0, source.body_size)] and not (rules.anonymizes or source.is_rewritten):
+        if parts == [(0, source.body_size)] and not (table.anonymizes or source.is_rewritten):
             compressed = source.compressed_dataset()
         else:
             compressed = deflate(Assembly(source, b"", parts).to_bytes())
@@ -221,8 +221,8 @@ def sop_class_of(source: SourceFile, elements: list[Element]) -> bytes | None:
     return None
 
 
-def _sop_class(source: SourceFile, own: bytes | None, rules: Rules) -> bytes:
-    replaced = rules.values.get(SOP_CLASS_UID)
+def _sop_class(source: SourceFile, own: bytes | None, table: Table) -> bytes:
+    replaced = table.values.get(SOP_CLASS_UID)
     if isinstance(replaced, str):
         return _new_uid(replaced)
     if own is not None:
@@ -235,9 +235,9 @@ def _new_uid(text: str) -> bytes:
     return encode_value(SOP_CLASS_UID, "UI", text, DEFAULT, EXPLICIT_LITTLE)
 
 
-def _new_meta(source: SourceFile, own_class: bytes | None, rules: Rules, subject: Subject) -> bytes:
+def _new_meta(source: SourceFile, own_class: bytes | None, table: Table, subject: Subject) -> bytes:
     """Return an empty preamble and the file meta information that PS3.10 requires, with deidflow as implementation."""
-    sop_class = _sop_class(source, own_class, rules)
+    sop_class = _sop_class(source, own_class, table)
     try:
         return required_meta(sop_class, padded_uid(subject.new.sop_instance_uid), _syntax(source))
     except OverflowError:
@@ -282,11 +282,11 @@ def _uid_element(tag: int, value: bytes) -> bytes:
     return element_header(tag, "UI", len(value), EXPLICIT_LITTLE) + value
 
 
-def _true_meta(source: SourceFile, own_class: bytes | None, rules: Rules, subject: Subject) -> bytes:
+def _true_meta(source: SourceFile, own_class: bytes | None, table: Table, subject: Subject) -> bytes:
     """Return what stands before an edited copy: the source's preamble and meta information, made whole and true."""
     required = {
         _VERSION: b"\0\1",
-        _MEDIA_STORAGE_SOP_CLASS_UID: _sop_class(source, own_class, rules),
+        _MEDIA_STORAGE_SOP_CLASS_UID: _sop_class(source, own_class, table),
         _MEDIA_STORAGE_SOP_INSTANCE_UID: padded_uid(subject.new.sop_instance_uid),
         _TRANSFER_SYNTAX_UID: padded_uid(_syntax(source)),
         _IMPLEMENTATION_CLASS_UID: padded_uid(IMPLEMENTATION_CLASS_UID),

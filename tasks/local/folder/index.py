@@ -28,11 +28,11 @@ from deidflow.tasks.core.dicom.tags import (
     STUDY_INSTANCE_UID,
     describe_tag,
 )
+from deidflow.tasks.core.engine.review import ReviewCode, may_show_text
 from deidflow.tasks.core.engine.sources import ProblemCode, SourceInstance, SourceProblem
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.report.review import ReviewCode, may_show_text
-from deidflow.tasks.local.dicom_file.character_sets import CharacterSet, character_set
+from deidflow.tasks.local.dicom_file.character_sets import character_set
 from deidflow.tasks.local.dicom_file.layout import NotDicomError
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.splice import IMPLEMENTATION_CLASS_UID
@@ -146,14 +146,17 @@ def _entry(
     if recalled is not None:
         return _instance(path, source, status, recalled)
     elements: list[Element] = []
+    whole: list[Element] = []
     damaged = is_ordinary = False
     try:
         source.scan(FRAME_OF_REFERENCE_UID, elements)
         is_ordinary = _is_complete(source, _find(elements))
         if not is_ordinary:
             # What is missing may stand out of order, even behind the pixel data.
-            elements.clear()
-            source.scan(elements=elements)
+            try:
+                source.scan(elements=whole)
+            finally:
+                elements = max(elements, whole, key=len)  # of what cannot be inflated to its end the start is known
     except InstanceFailed:
         # What was read up to here may identify it; whether it can be edited shows when the engine reads it whole.
         damaged = True
@@ -257,10 +260,10 @@ def _decode(source: SourceFile, found: dict[int, Element]) -> tuple[DicomIdentif
             message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
             raise InstanceFailed(ReasonCode.DAMAGED, message)
     # Bytes of no known meaning have no padding, neither for DCMTK.
-    padding = "" if PATIENT_ID in found and found[PATIENT_ID][1] == "UN" else " "
+    is_padded = PATIENT_ID not in found or found[PATIENT_ID][1] != "UN"
     charset = character_set(values.get(SPECIFIC_CHARACTER_SET, b""))
     identifiers = DicomIdentifiers(
-        _text(values.get(PATIENT_ID, b""), charset, padding),
+        charset.decode_patient_id(values.get(PATIENT_ID, b""), is_padded=is_padded),
         *(_uid(values.get(tag, b"")) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)),
     )
     return identifiers, _uid(values.get(FRAME_OF_REFERENCE_UID, b""))
@@ -269,12 +272,6 @@ def _decode(source: SourceFile, found: dict[int, Element]) -> tuple[DicomIdentif
 _NEEDED: Final = frozenset({PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
 _OPTIONAL: Final = frozenset({SPECIFIC_CHARACTER_SET, FRAME_OF_REFERENCE_UID})
 _READ: Final = _NEEDED | _OPTIONAL
-
-
-def _text(raw: bytes, charset: CharacterSet, padding: str) -> str:
-    # Trailing blanks are padding.
-    text = charset.decode_patient_id(raw)
-    return text.rstrip(padding) if padding else text
 
 
 def _uid(raw: bytes) -> str:

@@ -4,7 +4,7 @@ A result's name follows from its identifiers alone, see ``core.engine.result_pat
 folder, made durable, and then linked to its final names. Links in the destination are not followed: a patient's folder
 that is one takes no result.
 
-Public names: ``FolderStore``, ``StagedResult``, ``clear_partial_results``.
+Public names: ``FolderStore``, ``FolderWriter``, ``clear_partial_results``.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ import ctypes
 import errno
 import os
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from deidflow.tasks.core.engine.result_paths import relative_path
+from deidflow.tasks.core.engine.stores import Staged
 from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
 from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.engine.stores import ResultContent
+    from deidflow.tasks.core.request.request import Operation
 
 PARTIAL_FOLDER: Final = ".deidflow-partial"
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
@@ -33,15 +37,38 @@ _COMPARED_BYTES: Final = 1 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class StagedResult(NamedTuple):
-    """A result that is written but not yet visible."""
+class _Partial(NamedTuple):
+    """Where a result is written that is not yet visible, and where it will be."""
 
     partial: str
     final: str
 
 
+@dataclass(frozen=True, slots=True)
 class FolderStore:
-    """Writer of results into one folder; each worker process has its own."""
+    """See ``deidflow.tasks.core.engine.stores.ResultStore``.
+
+    Attributes:
+        folder: Its path; it exists.
+        overwrite: Whether a different object under a result's final name is replaced.
+
+    """
+
+    folder: str
+    overwrite: bool = False
+
+    def writer(self) -> FolderWriter:
+        """Return a writer for this process."""
+        return FolderWriter(self.folder, overwrite=self.overwrite)
+
+    def lacks(self) -> str:
+        """Look for the folder."""
+        is_there = os.path.isdir(self.folder)  # noqa: PTH112 (the hot path is text)
+        return "" if is_there else "does not see the destination folder; mount the same storage there"
+
+
+class FolderWriter:
+    """See ``deidflow.tasks.core.engine.stores.ResultWriter``; each worker process has its own."""
 
     def __init__(self, folder: str, *, overwrite: bool) -> None:
         """Take the destination, which exists.
@@ -56,26 +83,21 @@ class FolderStore:
         self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"  # its own: processes do not wait for each other
         self._count = 0
 
-    def stage(self, write: Callable[[int], None], new: DicomIdentifiers) -> StagedResult:
-        """Write one result to the partial folder.
-
-        Args:
-            write: Writes it to an open file.
-            new: Its identifiers.
-
-        Raises:
-            OSError: It cannot be written (or its source not be read).
-
-        """
-        descriptor, partial = self._new_partial()
+    def stage(self, content: ResultContent, instance: PlannedInstance, operation: Operation) -> Staged:
+        """Write one result to the partial folder."""
+        del operation  # names and bytes say it all
         try:
-            write(descriptor)
-        except BaseException:
+            descriptor, partial = self._new_partial()
+            try:
+                content.write(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                os.unlink(partial)  # noqa: PTH108
+                raise
             os.close(descriptor)
-            os.unlink(partial)  # noqa: PTH108
-            raise
-        os.close(descriptor)
-        return StagedResult(partial, f"{self._folder}/{relative_path(new)}")
+        except OSError as error:
+            raise _unwritable(error) from None
+        return Staged(_Partial(partial, f"{self._folder}/{relative_path(instance.new)}"))
 
     def _new_partial(self) -> tuple[int, str]:
         while True:
@@ -89,7 +111,7 @@ class FolderStore:
             except FileExistsError:
                 continue  # left by an earlier attempt, or by a killed process that had the same number
 
-    def publish(self, staged: Sequence[StagedResult]) -> list[InstanceFailed | None]:
+    def publish(self, staged: Sequence[Staged]) -> list[InstanceFailed | None]:
         """Make results visible under their final names, durably.
 
         Returns:
@@ -104,11 +126,10 @@ class FolderStore:
         try:
             self._flush()
             with _OpenFolder(self._folder) as folders:
-                verdicts = [self._publish_one(result, folders) for result in staged]
+                verdicts = [self._publish_one(result.place, folders) for result in staged]
             self._flush()
         except OSError as error:
-            message = f"the destination cannot be written: {os_error_text(error)}"
-            raise Unusable(message) from None
+            raise _unwritable(error) from None
         return verdicts
 
     def _flush(self) -> None:
@@ -121,7 +142,7 @@ class FolderStore:
         finally:
             os.close(descriptor)
 
-    def _publish_one(self, result: StagedResult, folders: _OpenFolder) -> InstanceFailed | None:
+    def _publish_one(self, result: _Partial, folders: _OpenFolder) -> InstanceFailed | None:
         above, _, name = result.final[len(self._folder) + 1 :].rpartition("/")
         try:
             folder = folders.descriptor(above)
@@ -143,7 +164,7 @@ class FolderStore:
         os.unlink(result.partial)  # noqa: PTH108
         return None
 
-    def _resolve_conflict(self, result: StagedResult, folder: int, name: str) -> InstanceFailed | None:
+    def _resolve_conflict(self, result: _Partial, folder: int, name: str) -> InstanceFailed | None:
         try:
             same = _same_content(result.partial, open_plain_file(folder, name.encode()))
         except NotPlainError:
@@ -190,6 +211,10 @@ class _OpenFolder:
             self._descriptor = self._open.enter_context(open_folder(self._root, path.encode(), make=True))
             self._path = path
         return self._descriptor
+
+
+def _unwritable(error: OSError) -> Unusable:
+    return Unusable(f"the destination cannot be written: {os_error_text(error)}", error)
 
 
 def _is_there(folder: int, name: str) -> bool:

@@ -10,7 +10,12 @@ job of 100, 1.3 ms of 200, 1.9 ms of 500, 4.1 ms of 1,000, 7.6 ms of 2,000, 12.8
 A server that was killed and started again has a job that ran in Failure with code 0 (1.12.7) or runs it again from the
 start (1.10.1): see ``deidflow.tasks.orthanc.jobs.restarted_jobs``.
 
-Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``cancel``.
+When all instances are done, a job of 1.11.3 and later reads one new instance of each series again, to bring the levels
+above up to date. Since the calls are permissive, an error there is passed over, and the step is done again, for ever:
+when that instance was deleted meanwhile, or when the server cannot read what it wrote itself (1.13.0 after some
+conversions). The job stays Running, all instances in its lists. See ``_LastStep``.
+
+Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``cancel``, ``end_last_step``.
 """
 
 from __future__ import annotations
@@ -53,6 +58,9 @@ _NAP_S: Final = 0.1
 _QUIET_S: Final = 2.0
 """No change for so long: a paused job's threads have ended."""
 
+_LAST_STEP_S: Final = 10.0
+"""How long a job may be at its last step, at least."""
+
 _WHAT: Final = "a job"
 
 MODIFICATION: Final = "ResourceModification"
@@ -89,6 +97,7 @@ class Job(NamedTuple):
         error_details: As the server says it: may hold identifiers and values, show ``failure`` instead.
         is_anonymization: Which of the two routes.
         instances: How many it was given, None when it does not say.
+        failed: How many of them failed; on 1.10.1 only those whose file could not be read.
         outputs: Identifiers of the resources written so far, all four levels, by level.
         given: Resources that it was given (1.11.3 on), None when it does not say.
         user_data: What the caller sent along (1.12.9 on), None when it does not say.
@@ -104,6 +113,7 @@ class Job(NamedTuple):
     error_details: str
     is_anonymization: bool
     instances: int | None
+    failed: int
     outputs: Mapping[str, tuple[str, ...]]
     given: frozenset[str] | None
     user_data: object
@@ -114,6 +124,12 @@ class Job(NamedTuple):
     def output_instances(self) -> tuple[str, ...]:
         """Instances written so far."""
         return self.outputs.get("Instance", ())
+
+    @property
+    def is_at_last_step(self) -> bool:
+        """Whether it is still running, although it says of every instance what became of it."""
+        done = len(self.output_instances) + self.failed
+        return self.state is JobState.RUNNING and self.instances is not None and done >= self.instances
 
     @property
     def failure(self) -> JobFailed | None:
@@ -173,7 +189,7 @@ def wait(
     *,
     expected_s: float = 0.0,
 ) -> Job:
-    """Wait until a job has ended, well or not; it is asked at most twice a second.
+    """Wait until a job has ended, well or not, or repeats its last step; it is asked at most twice a second.
 
     Args:
         client: The server.
@@ -183,7 +199,7 @@ def wait(
         expected_s: How long the job will take, to ask for the first time just then.
 
     Returns:
-        The job in state Success or Failure.
+        The job in state Success or Failure; Running when it would not end, see ``end_last_step``.
 
     Raises:
         Interrupted: ``stopped`` said so.
@@ -192,17 +208,53 @@ def wait(
         DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
 
     """
+    last_step = _LastStep()
+    first_s = min(max(expected_s, FIRST_POLL_S), deadline_s)
+    return _wait(client, job_id, deadline_s, stopped, first_s=first_s, enough=last_step.is_repeated)
+
+
+def _wait(
+    client: OrthancClient,
+    job_id: str,
+    deadline_s: float,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    first_s: float = FIRST_POLL_S,
+    enough: Callable[[Job], bool] = lambda _: False,
+) -> Job:
     end = time.monotonic() + deadline_s
-    _sleep(min(max(expected_s, FIRST_POLL_S), deadline_s), stopped)
+    _sleep(first_s, stopped)
     while True:
         asked = time.monotonic()
         job = read_job(client, job_id)
-        if job.state.is_final:
+        if job.state.is_final or enough(job):
             return job
         if asked >= end:
             raise DeadlineExceeded(_late(job, deadline_s))
         # From the answer on: a busy server that was slow to answer must not be asked the sooner for it.
         _sleep(min(_pause_s(job), max(MIN_POLL_S, end - time.monotonic())), stopped)
+
+
+class _LastStep:
+    """Tells a job that repeats its last step from one that takes its time for it.
+
+    The step reads one instance of each new series. So it takes less than all that came before, when every instance was
+    read, edited and written; a job that has been at it for longer has failed in it.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._reached: float | None = None
+
+    def is_repeated(self, job: Job) -> bool:
+        """Take what the job says now; return whether it has been at its last step for too long."""
+        if not job.is_at_last_step:
+            self._reached = None
+            return False
+        now = time.monotonic()
+        if self._reached is None:
+            self._reached = now
+        return now - self._reached >= max(_LAST_STEP_S, self._reached - self._began)
 
 
 def _pause_s(job: Job) -> float:
@@ -253,12 +305,35 @@ def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
     try:
         was_paused = read_job(client, job_id).state is JobState.PAUSED
         client.post(f"jobs/{job_id}/cancel")
-        job = wait(client, job_id, deadline_s)
+        job = _wait(client, job_id, deadline_s)
     except (NotFound, BadRequest):  # 400 for an unknown job
         return None
     if was_paused:
         _wait_until_quiet(client, deadline_s)
     return job
+
+
+def end_last_step(client: OrthancClient, job: Job, deadline_s: float) -> Job:
+    """Cancel a job that repeats its last step; all that it could make is there.
+
+    What the step is for is left undone: what the server shows of patient, study and series may be older than what
+    stands in their instances. No identifier and no file depends on it.
+
+    Args:
+        client: The server.
+        job: As ``wait`` returned it, in state Running.
+        deadline_s: For the cancellation.
+
+    Returns:
+        The job in state Success, as the server should have told it.
+
+    Raises:
+        DeadlineExceeded: It has not stopped.
+        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    cancel(client, job.id, deadline_s)
+    return job._replace(state=JobState.SUCCESS)
 
 
 def _wait_until_quiet(client: OrthancClient, deadline_s: float) -> None:
@@ -300,6 +375,7 @@ def parse_job(item: Any) -> Job:
         error_details=text(found, "ErrorDetails", _WHAT, ""),
         is_anonymization=content.get("IsAnonymization") is True,
         instances=whole(content, "InstancesCount", _WHAT) if is_bulk and "InstancesCount" in content else None,
+        failed=whole(content, "FailedInstancesCount", _WHAT, 0),
         outputs={level: tuple(ids) for level, ids in outputs.items()},
         given=None if given is None else frozenset(resource_ids(given, _WHAT)),
         user_data=found.get("UserData"),

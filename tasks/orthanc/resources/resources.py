@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.engine.review import ReviewCode, may_show_text
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.manifest.inventory import ATTRIBUTES
 from deidflow.tasks.orthanc.connection.answers import resource_ids
@@ -44,6 +45,10 @@ def resolve(client: OrthancClient, ids: Iterable[str]) -> Iterator[SourceInstanc
 
     An identifier that the server holds is one of the four ``orthanc_ids`` of at least one instance; its place there is
     its level. Identifiers that the server does not hold yield nothing.
+
+    What a person should look at is told by SOPClassUID, which Orthanc has as metadata (``SopClassUid``) and gives with
+    the instances, and by ImageType and BurnedInAnnotation where the server's ``ExtraMainDicomTags`` (1.11.0 on) list
+    them: by default it does not, and asking for them would cost a request, and a file read, for each instance.
 
     Args:
         client: The server.
@@ -83,7 +88,7 @@ def _resolve_batch(
         seen: Instances to leave out, as digests; the new ones are added.
 
     """
-    with_metadata = shown is Level.INSTANCE
+    with_metadata = shown in (None, Level.INSTANCE)
     named = {resource.id: resource for resource in read_content(client, ids, with_metadata=with_metadata)}
     if not named:
         return
@@ -120,6 +125,8 @@ def _source_instance(
     if shown is Level.INSTANCE:
         own = {"InstanceNumber": instance.tags.get("InstanceNumber", ""), "SOPClassUID": instance.sop_class_uid}
         attributes = {**attributes, **own}
+    risk = may_show_text(instance.sop_class_uid, instance.tags.get("ImageType", ""))
+    burned_in = risk or instance.tags.get("BurnedInAnnotation", "").strip() == "YES"
     return SourceInstance(
         path=b"",
         size=instance.size,
@@ -131,6 +138,8 @@ def _source_instance(
         is_result=bool(instance.origins),
         orthanc_ids=(study.parent, study.id, series.id, instance.id),
         stable=study.is_stable,
+        sop_class_uid=instance.sop_class_uid,
+        review=ReviewCode.BURNED_IN_TEXT if burned_in else "",
         content=instance.file_uuid,
     )
 

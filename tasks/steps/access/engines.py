@@ -1,6 +1,7 @@
 """The engine that a config asks for, and where its results are.
 
-Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``place_of``, ``results_place``.
+Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``source_of``, ``place_of``,
+``results_place``.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.files.locks import lock_folder, lock_server
-from deidflow.tasks.core.plan.planner import given_identifiers
-from deidflow.tasks.core.pseudonyms.original_uids import original_uids
+from deidflow.tasks.core.ledger.journal import LedgerJournal
+from deidflow.tasks.core.plan.planner import given_identifiers, original_uids
 from deidflow.tasks.local.engine import LocalEngine
-from deidflow.tasks.local.folder.store import clear_partial_results
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results
 from deidflow.tasks.local.worker import WorkerSettings
 from deidflow.tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
-from deidflow.tasks.steps.access.exchange import OrthancPlace
-from deidflow.tasks.steps.access.journal import LedgerJournal, run_nonce
-from deidflow.tasks.steps.access.replaced import Replaced
+from deidflow.tasks.orthanc.replaced import Replaced
+from deidflow.tasks.orthanc.store import OrthancPlace, OrthancSource, OrthancStore
+from deidflow.tasks.steps.access.journal import run_nonce
 from deidflow.tasks.steps.access.servers import connect, server_identity, source_server
 from deidflow.tasks.steps.run.settings import load_credentials
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.engine.protocol import Engine
+    from deidflow.tasks.core.engine.sources import InstanceSource
+    from deidflow.tasks.core.engine.stores import ResultStore
     from deidflow.tasks.steps.run.run_folder import Run
 
 
@@ -51,28 +55,39 @@ def open_engine(run: Run) -> Iterator[Engine]:
         with locked_destination(run.config), _orthanc_engine(run) as engine:
             yield engine
         return
-    if run.config.destination is not None and run.config.destination.orthanc is not None:
-        settings = _worker_settings(run, "")
-        with locked_destination(run.config), connect(run.config.destination.orthanc, run.config.orthanc) as client:
-            replaced = Replaced(str(run.folder))
-            replaced.put_back(client)
-            try:
-                with LocalEngine(settings, *_workers(run.config)) as local_engine:
-                    yield local_engine
-            finally:
-                replaced.put_back_if_possible(client)
-        return
+    with contextlib.ExitStack() as stack:
+        if run.config.destination is not None and run.config.destination.orthanc is not None:
+            stack.enter_context(_prepared_server(run, run.config.destination.orthanc))
+        else:
+            stack.enter_context(_prepared_folder(run))
+        yield stack.enter_context(LocalEngine(_worker_settings(run), *_workers(run.config)))
+
+
+@contextlib.contextmanager
+def _prepared_server(run: Run, url: str) -> Iterator[None]:
+    """Put back, before and after, what an earlier attempt took from its place and did not replace."""
+    with locked_destination(run.config), connect(url, run.config.orthanc) as client:
+        replaced = Replaced(str(run.folder))
+        replaced.put_back(client)
+        try:
+            yield
+        finally:
+            replaced.put_back_if_possible(client)
+
+
+@contextlib.contextmanager
+def _prepared_folder(run: Run) -> Iterator[None]:
+    """Make the folder, and leave nothing half-written in it, before and after."""
     folder = destination_folder(run.config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"the destination {folder} cannot be made: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
     with locked_destination(run.config):
         _clear(folder)
         try:
-            with LocalEngine(_worker_settings(run, str(folder)), *_workers(run.config)) as local_engine:
-                yield local_engine
+            yield
         finally:
             _clear(folder)
 
@@ -82,7 +97,7 @@ def _clear(folder: Path) -> None:
         clear_partial_results(str(folder))
     except OSError as error:
         message = f"the destination {folder} cannot be written: {os_error_text(error)}"
-        raise Unusable(message) from None
+        raise Unusable(message, error) from None
 
 
 @contextlib.contextmanager
@@ -104,45 +119,47 @@ def locked_destination(config: Config) -> Iterator[None]:
         yield
 
 
-def _workers(config: Config) -> tuple[int, str | None]:
-    """Return how many processes do the work, or the address of the cluster that does."""
+def _workers(config: Config) -> tuple[int, str | None, float]:
+    """Return how many processes do the work, or the address of the cluster that does, and how long a chunk may take."""
     execution = config.execution
-    return execution.workers, execution.dask_address if execution.runner == "dask" else None
+    address = execution.dask_address if execution.runner == "dask" else None
+    return execution.workers, address, execution.job_timeout_seconds
 
 
-def _worker_settings(run: Run, folder: str) -> WorkerSettings:
+def _worker_settings(run: Run) -> WorkerSettings:
     config = run.config
-    destination = config.destination
-    overwrite = destination is not None and destination.overwrite
     return WorkerSettings(
-        source=os.fsencode(str(config.source.folder or "")),
-        destination=folder,
-        overwrite=overwrite,
+        source=source_of(config),
+        store=_store_of(run),
         key=run.key,
         scope=config.scope,
         hardening=config.hardening,
         given=given_identifiers(run.ledger),
         originals=original_uids(run.ledger),
-        remote_source=place_of(config, config.source.orthanc),
-        remote_destination=place_of(
-            config, destination.orthanc if destination else None, run_folder=str(run.folder) if overwrite else ""
-        ),
         notes_content=not config.defaults.settings.keep_source,
     )
 
 
-def place_of(config: Config, url: str | None, *, run_folder: str = "") -> OrthancPlace | None:
-    """Return an Orthanc as worker processes get it, None without an address.
+def source_of(config: Config) -> InstanceSource:
+    """Return where the originals are."""
+    place = place_of(config, config.source.orthanc)
+    return FolderSource(os.fsencode(str(config.source.folder))) if place is None else OrthancSource(place)
 
-    Args:
-        config: The effective one.
-        url: The address.
-        run_folder: Keeps what results replace; "" when nothing is to be replaced.
 
-    """
+def _store_of(run: Run) -> ResultStore:
+    destination = run.config.destination
+    assert destination is not None  # noqa: S101 (checked when the config was read)
+    place = place_of(run.config, destination.orthanc)
+    if place is None:
+        return FolderStore(str(destination_folder(run.config)), destination.overwrite)
+    return OrthancStore(place, str(run.folder) if destination.overwrite else None)
+
+
+def place_of(config: Config, url: str | None) -> OrthancPlace | None:
+    """Return an Orthanc as worker processes get it, None without an address."""
     if url is None:
         return None
-    return OrthancPlace(url, config.orthanc, load_credentials(config.orthanc), run_folder)
+    return OrthancPlace(url, config.orthanc, load_credentials(config.orthanc))
 
 
 def results_place(config: Config) -> OrthancPlace | None:

@@ -1,97 +1,22 @@
-"""The memory of calls to an Orthanc, in the ledger: what was meant, what was sent, what the server answered.
+"""What the marks of a run's results are made from.
 
-Public names: ``LedgerJournal``, ``run_nonce``, ``LEFTOVERS``.
+Public names: ``run_nonce``.
 """
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.engine.protocol import CallMemory, CallState
+from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.orthanc.resources.marks import new_nonce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from contextlib import AbstractContextManager
-
-    from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.ledger.ledger import Ledger
-
-NONCE: Final = "mark_nonce"
-LEFTOVERS: Final = "leftovers"
-"""Results on the server by Orthanc's identifier, with the number of the call that may have made them."""
 
 
 def run_nonce(ledger: Ledger) -> str:
     """Return what the marks of a run's results are made from; made when it is first needed, then always the same."""
-    with ledger.transaction():
-        nonce = ledger.meta(NONCE)
-        if not isinstance(nonce, str):
-            nonce = new_nonce()
-            ledger.set_meta(NONCE, nonce)
-        return nonce
-
-
-class LedgerJournal:
-    """See ``deidflow.tasks.core.engine.protocol.Journal``; every change is on disk when its method returns."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        """Take the ledger of the run."""
-        self._ledger = ledger
-
-    def recall(self, call: int) -> CallMemory:
-        """Return what is known of a call."""
-        ((state, since, job),) = self._ledger.select("SELECT state, since, job FROM call WHERE number = ?", (call,))
-        sent = self._ledger.select(
-            "SELECT i.orthanc_id FROM call c, json_each(c.sent) s JOIN instance i ON i.id = s.value WHERE c.number = ?",
-            (call,),
-        )
-        return CallMemory(CallState(state), since, job, tuple(name for (name,) in sent))
-
-    def intend(self, call: int, since: int, instances: Sequence[PlannedInstance]) -> None:
-        """Note that a request is about to go out, with the server's last change before it and what it names."""
-        sent = json.dumps([instance.id for instance in instances], separators=(",", ":"))
-        self._set(call, CallState.INTENDED, since, sent)
-
-    def sent(self, call: int, job: str) -> None:
-        """Note the job that the request became."""
-        self._ledger.execute("UPDATE call SET state = ?, job = ? WHERE number = ?", (CallState.SENT, job, call))
-
-    def ended(self, call: int) -> None:
-        """Note that all its results are recorded."""
-        self._ledger.execute("UPDATE call SET state = ?, sent = '[]' WHERE number = ?", (CallState.ENDED, call))
-
-    def together(self) -> AbstractContextManager[None]:
-        """Make what is noted and recorded inside one transaction."""
-        return self._ledger.transaction()
-
-    def forget(self, call: int) -> None:
-        """Note that nothing of it is left on the server."""
-        with self._ledger.transaction():
-            self._ledger.execute(
-                "UPDATE instance SET target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = '',"
-                " is_there = 0, verified = ''"
-                " WHERE call = ? AND outcome = ''",
-                (call,),
-            )
-            self._set(call, CallState.PLANNED, None, "[]")
-
-    def leave(self, call: int, names: Iterable[str]) -> None:
-        """Note results that may be the call's own, or somebody else's."""
-        if found := set(names):
-            with self._ledger.transaction():
-                known: dict[str, int] = self._ledger.meta(LEFTOVERS, {})
-                self._ledger.set_meta(LEFTOVERS, known | dict.fromkeys(sorted(found), call))
-
-    def outputs(self, call: int) -> list[str]:
-        """Return the Orthanc identifiers of results that are known and are to go."""
-        rows = self._ledger.select(
-            "SELECT new_orthanc_id FROM instance WHERE call = ? AND outcome = '' AND new_orthanc_id <> ''", (call,)
-        )
-        return [name for (name,) in rows]
-
-    def _set(self, call: int, state: CallState, since: int | None, sent: str) -> None:
-        self._ledger.execute(
-            "UPDATE call SET state = ?, since = ?, sent = ?, job = '' WHERE number = ?", (state, since, sent, call)
-        )
+    return (
+        change_facts(ledger, lambda facts: replace(facts, mark_nonce=facts.mark_nonce or new_nonce())).mark_nonce or ""
+    )

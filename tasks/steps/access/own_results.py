@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.ledger.chunks import call_and_request
 from deidflow.tasks.orthanc.resources.marks import added_names, find_marked, mark_of
 from deidflow.tasks.steps.access.journal import run_nonce
 
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.orthanc.connection.client import OrthancClient
+    from deidflow.tasks.orthanc.resources.marks import Mark
     from deidflow.tasks.steps.run.run_folder import Run
 
 
 def proven_results(run: Run, client: OrthancClient, results: Mapping[int, str]) -> set[int]:
     """Look up which results carry the mark of their call.
 
-    Of a call without a mark (its request names InstanceCreatorUID itself) all that its own job listed count.
+    Of a call without a mark (its request leaves no element for it) all that its own job listed count.
 
     Args:
         run: Of engine orthanc.
@@ -36,11 +38,9 @@ def proven_results(run: Run, client: OrthancClient, results: Mapping[int, str]) 
 
     """
     nonce = run_nonce(run.ledger)
-    by_mark: dict[str | None, list[int]] = {}
+    by_mark: dict[Mark | None, list[int]] = {}
     for number in results:
-        ((call, request),) = run.ledger.select(
-            "SELECT i.call, m.request FROM instance i JOIN manifest_row m ON m.line = i.line WHERE i.id = ?", (number,)
-        )
+        call, request = call_and_request(run.ledger, number)
         by_mark.setdefault(mark_of(nonce, call, run.requests.get(request)), []).append(number)
     found: set[int] = set()
     for mark, numbers in by_mark.items():

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.core.ledger.results import results_there
+from deidflow.tasks.core.ledger.source_records import sources_to_verify
 from deidflow.tasks.steps.access.engines import destination_folder, results_place
 
 if TYPE_CHECKING:
@@ -71,26 +72,13 @@ class Places:
             raise Unusable(f"the {what} folder holds none {of_what}: {folder}; if it is not mounted, {how}")
 
     def _sources(self) -> Iterator[str]:
-        """Yield the files that verifying needs; a result that was found right before stands for a deleted source."""
-        last = 0
-        while rows := self._run.ledger.select(
-            "SELECT id, path FROM instance WHERE id > ? AND new_orthanc_id <> '' AND (? OR evidence = '')"
-            " ORDER BY id LIMIT 5000",
-            (last, self._run.config.defaults.settings.keep_source),
-        ):
-            last = rows[-1][0]
-            yield from (os.fsdecode(bytes(path)) for _, path in rows)
+        """Return the files that verifying needs; a result that was found right before stands for a deleted source."""
+        every = self._run.config.defaults.settings.keep_source
+        return (os.fsdecode(path) for path in sources_to_verify(self._run.ledger, every=every))
 
     def _results(self) -> Iterator[str]:
         """Yield the files that should be there, and their folders: one that is there was mounted."""
-        last = 0
-        while rows := self._run.ledger.select(
-            "SELECT i.id, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
-            " FROM instance i JOIN target t ON t.id = i.target WHERE i.id > ? AND i.is_there ORDER BY i.id LIMIT 5000",
-            (last,),
-        ):
-            last = rows[-1][0]
-            for _, *names in rows:
-                path = relative_path(DicomIdentifiers(*names))
-                yield path
-                yield path.partition("/")[0]
+        for new in results_there(self._run.ledger):
+            path = relative_path(new)
+            yield path
+            yield path.partition("/")[0]

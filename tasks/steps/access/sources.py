@@ -15,7 +15,8 @@ from deidflow.tasks.core.config.config import OrthancAccess
 from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
+from deidflow.tasks.core.ledger.source_records import fail_source, paths_of, repeated_instances
+from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.processes.pool import working_pool
 from deidflow.tasks.local.folder.copies import are_equal
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
@@ -129,12 +130,8 @@ def mark_ambiguous(ledger: Ledger, folder: str) -> None:
     Called before the planner joins equal ones.
     """
     root = os.fsencode(folder)
-    repeated = ledger.select("SELECT orthanc_id FROM instance GROUP BY orthanc_id HAVING count(*) > 1")
-    for (orthanc_id,) in repeated:
-        paths = [path for (path,) in ledger.select("SELECT path FROM instance WHERE orthanc_id = ?", (orthanc_id,))]
+    for orthanc_id in repeated_instances(ledger):
+        paths = paths_of(ledger, orthanc_id)
         if not are_equal(root, paths):
             text = f"{len(paths)} different files claim to be this instance"
-            ledger.execute(
-                "UPDATE instance SET outcome = ?, reason = ? WHERE orthanc_id = ?",
-                (Outcome.FAILED, reason_text(ReasonCode.AMBIGUOUS_SOURCE, text), orthanc_id),
-            )
+            fail_source(ledger, orthanc_id, Reason(ReasonCode.AMBIGUOUS_SOURCE, text))

@@ -6,49 +6,36 @@ Public names: ``missing_space``.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from humanize import naturalsize
+
+from deidflow.tasks.core.ledger.chunks import bytes_to_do
 
 if TYPE_CHECKING:
+    from deidflow.tasks.core.errors import Unusable
     from deidflow.tasks.steps.run.run_folder import Run
 
-_FULL: Final = ("(ENOSPC)", "(EDQUOT)", "(SQLITE_FULL)")
-_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
-_STEP: Final = 1000
 
-
-def missing_space(run: Run, message: str) -> str:
-    """Say how much room there is at the destination and how much is needed, when a message says that a disk is full.
+def missing_space(run: Run, error: Unusable) -> str:
+    """Say how much room there is at the destination and how much is needed, when a disk is full.
 
     Args:
         run: Open; its engine is closed, so that nothing half-written takes room any more.
-        message: Of the error that ended the work.
+        error: What ended the work.
 
     Returns:
-        What to add to the message, "" for an error of another kind.
+        What to add to the error's text, "" for an error of another kind.
 
     """
     folder = run.config.destination.folder if run.config.destination else None
-    if folder is None or not any(mark in message for mark in _FULL):
+    if folder is None or not error.is_for_want_of_room:
         return ""
-    needed = run.ledger.scalar("SELECT coalesce(sum(size), 0) FROM instance WHERE chunk IS NOT NULL AND outcome = ''")
+    needed = bytes_to_do(run.ledger)
     try:
         status = os.statvfs(folder)
     except OSError:
         return ""
     free = status.f_bavail * status.f_frsize
-    text = f"; {_size(free)} are free in {folder}, the results still to come need about {_size(needed)}"
-    return f"{text}: make room for {_size(needed - free)} more" if needed > free else text
-
-
-def _size(count: float) -> str:
-    """Return a number of bytes for people.
-
-    >>> _size(1_234_567)
-    '1.2 MB'
-    """
-    if count < _STEP:
-        return f"{count:.0f} bytes"
-    unit = 0
-    while count >= _STEP and unit < len(_UNITS) - 1:
-        count, unit = count / _STEP, unit + 1
-    return f"{count:.1f} {_UNITS[unit]}"
+    text = f"; {naturalsize(free)} are free in {folder}, the results still to come need about {naturalsize(needed)}"
+    return f"{text}: make room for {naturalsize(needed - free)} more" if needed > free else text

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.files.private_files import replace_file
-from deidflow.tasks.steps.access.journal import LEFTOVERS
+from deidflow.tasks.core.ledger.journal import leftovers
 
 if TYPE_CHECKING:
     from deidflow.tasks.steps.run.run_folder import Run
@@ -26,11 +26,11 @@ def write_leftovers(run: Run) -> None:
         OSError: It cannot be written.
 
     """
-    names = run.ledger.meta(LEFTOVERS, {})
+    names = leftovers(run.ledger)
     path = run.folder / LEFTOVERS_FILE
     if not names:
         path.unlink(missing_ok=True)
         return
     with replace_file(path) as stream:
-        json.dump({"Resources": sorted(names)}, stream, indent=2)
+        json.dump({"Resources": names}, stream, indent=2)
         stream.write("\n")

@@ -15,9 +15,10 @@ from deidflow.tasks.core.config.checks import cross_check
 from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.overrides import apply_override
-from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.ledger.results import results_there
+from deidflow.tasks.core.ledger.source_records import source_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,7 @@ _PLACES: Final = (("source", "folder"), ("destination", "folder"))
 _PATHS: Final = (*_PLACES, ("pseudonyms", "key_file"), ("orthanc", "ca_file"), ("report", "runs_dir"), ("manifest",))
 
 
-def relocated(config: Config, was: str | None, now: Path) -> Config:
+def relocated(config: Config, was: str, now: Path) -> Config:
     """Return a config with its paths as they are after they were moved together with the run folder.
 
     A path that leads nowhere any more is looked for where it lies as seen from the run folder, so that a project's
@@ -40,12 +41,12 @@ def relocated(config: Config, was: str | None, now: Path) -> Config:
 
     Args:
         config: Of the run.
-        was: Where the run folder was made; None in ledgers that do not tell.
+        was: Where the run folder was when the run was last worked on.
         now: Where it is.
 
     """
     here = os.path.abspath(now)  # noqa: PTH100 (as was was made)
-    if was is None or was == here:
+    if was == here:
         return config
     data = config.to_json()
     for *groups, key in _PATHS:
@@ -125,9 +126,9 @@ def renamed_places(ledger: Ledger, was: Config, now: Config) -> list[Problem]:
 def _holds_sources(ledger: Ledger, folder: str) -> bool:
     """Whether some of the planned files are there, and each that is there has its size."""
     found = False
-    for path, size in ledger.stream("SELECT path, size FROM instance"):
+    for path, size in source_files(ledger):
         try:
-            status = os.stat(os.path.join(os.fsencode(folder), bytes(path)))  # noqa: PTH116, PTH118 (bytes)
+            status = os.stat(os.path.join(os.fsencode(folder), path))  # noqa: PTH116, PTH118 (bytes)
         except OSError:
             continue
         if status.st_size != size:
@@ -139,11 +140,8 @@ def _holds_sources(ledger: Ledger, folder: str) -> bool:
 def _holds_results(ledger: Ledger, folder: str) -> bool:
     """Whether one of the results is there, or none was made yet."""
     first = True
-    for names in ledger.stream(
-        "SELECT t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
-        " FROM instance i JOIN target t ON t.id = i.target WHERE i.is_there"
-    ):
+    for new in results_there(ledger):
         first = False
-        if (Path(folder) / relative_path(DicomIdentifiers(*names))).is_file():
+        if (Path(folder) / relative_path(new)).is_file():
             return True
     return first

@@ -14,9 +14,9 @@ import secrets
 import shutil
 import socket
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.config.config import Config
@@ -24,15 +24,19 @@ from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error
 from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.files.private_files import replace_file, sync_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.local.deidentification.orthanc_profiles import profile_sha256
 from deidflow.tasks.steps.run.moved import override_run, relocated, renamed_places
 from deidflow.tasks.steps.run.settings import load_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from deidflow.tasks.core.ledger.run_facts import RunFacts
 
 KEY_FILE: Final = "pseudonym.key"
 SCRATCH_PREFIX: Final = "scratch-"
@@ -92,14 +96,6 @@ def check_run_id(run_id: str) -> None:
         raise InvalidInput([Problem("a run ID is 1 to 64 letters, digits, - and _", "--run-id")])
 
 
-def deidflow_version() -> str:
-    """Return the installed version, "0" in an uninstalled checkout."""
-    try:
-        return version("deidflow")
-    except PackageNotFoundError:
-        return "0"
-
-
 def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> dict[str, Any]:
     """Return what makes two runs the same one; by the config's keys, so that a difference can be named."""
     data = config.to_json()
@@ -117,7 +113,7 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
     return identity
 
 
-def differences(stored: dict[str, Any], current: dict[str, Any]) -> list[Problem]:
+def differences(stored: Mapping[str, Any], current: dict[str, Any]) -> list[Problem]:
     """Name what differs between two identities."""
     text = "differs from the run's; start a new run, or restore it to resume this one"
     return [Problem(text, key=name) for name in current if stored.get(name) != current[name]]
@@ -150,7 +146,7 @@ def require_own_folder(folder: Path) -> None:
     except NotADirectoryError:
         raise InvalidInput(f"must be a folder: {folder}") from None
     except OSError as error:
-        raise Unusable(f"the run folder {folder} cannot be read: {os_error_text(error)}") from None
+        raise Unusable(f"the run folder {folder} cannot be read: {os_error_text(error)}", error) from None
     if links:
         raise InvalidInput(f"a run folder must hold files of its own, not links: {folder / min(links)}")
 
@@ -169,26 +165,27 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         Unusable: The folder cannot be made or written.
 
     """
-    facts = {
-        "run_id": folder.name,
-        "name": config.name,
-        "engine": config.engine,
-        "source_kind": "folder" if config.source.folder else "orthanc",
-        "source_folder": os.path.realpath(config.source.folder) if config.source.folder else None,
-        "run_folder": str(folder.absolute()),
-        "config": config.to_json(),
-        "identity": run_identity(config, prepared.meta("manifest_sha256"), key.fingerprint),
-        "scope": config.scope,
-        "key_fingerprint": key.fingerprint,
-        "created": now(),
-        "versions": library_versions(),
-        "deidflow_version": deidflow_version(),
-        "host": socket.gethostname(),
-    }
-    if version_used := config.defaults.settings.dicom_version:
-        facts["profile_sha256"] = profile_sha256(version_used)
-    for name, value in facts.items():
-        prepared.set_meta(name, value)
+    dicom_version = config.defaults.settings.dicom_version
+    change_facts(
+        prepared,
+        lambda facts: replace(
+            facts,
+            run_id=folder.name,
+            name=config.name,
+            engine=config.engine,
+            source_folder=os.path.realpath(config.source.folder) if config.source.folder else None,
+            run_folder=str(folder.absolute()),
+            config=config.to_json(),
+            identity=run_identity(config, facts.manifest_sha256, key.fingerprint),
+            scope=config.scope,
+            key_fingerprint=key.fingerprint,
+            created=now(),
+            versions=library_versions(),
+            deidflow_version=deidflow_version(),
+            host=socket.gethostname(),
+            profile_sha256=profile_sha256(dicom_version) if dicom_version else None,
+        ),
+    )
     make_folder(folder)
     try:
         # The key first: a plan whose key is lost could never be finished.
@@ -197,7 +194,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
                 stream.write(new_key_text + "\n")
         return Run(folder, prepared.store(folder / FILE_NAME), config, key)
     except OSError as error:
-        raise Unusable(_unwritable(folder, error)) from None
+        raise Unusable(_unwritable(folder, error), error) from None
 
 
 def make_folder(folder: Path) -> None:
@@ -216,7 +213,7 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o700)
         sync_folder(folder.parent)
     except OSError as error:
-        raise Unusable(_unwritable(folder, error)) from None
+        raise Unusable(_unwritable(folder, error), error) from None
 
 
 def _unwritable(folder: Path, error: OSError) -> str:
@@ -261,14 +258,15 @@ def open_run(folder: Path, overrides: Iterable[str] = ()) -> Run:
     require_own_folder(folder)
     ledger = Ledger.open(folder / FILE_NAME)
     try:
-        stored = Config.from_json(ledger.meta("config"))
-        config = relocated(stored, ledger.meta("run_folder"), folder)
+        facts = read_facts(ledger)
+        stored = Config.from_json(dict(facts.config))
+        config = relocated(stored, facts.run_folder, folder)
         if overrides := tuple(overrides):
             config = override_run(config, overrides)
         if config != stored:
             go_on_with(ledger, stored, config, folder)
         key = run_key(config, folder)
-        _require_key(key, ledger.meta("key_fingerprint"))
+        _require_key(key, facts.key_fingerprint)
         return Run(folder, ledger, config, key)
     except BaseException:
         ledger.close()
@@ -285,14 +283,22 @@ def go_on_with(ledger: Ledger, was: Config, now: Config, folder: Path) -> None:
     problems = renamed_places(ledger, was, now)
     if problems:
         raise InvalidInput(problems)
-    identity = ledger.meta("identity", {})
-    places = run_identity(now, "", "")
-    with ledger.transaction():
-        ledger.set_meta("config", now.to_json())
-        ledger.set_meta("identity", identity | {name: places[name] for name in ("source", "destination")})
-        ledger.set_meta("run_folder", str(folder.absolute()))
+    identity = run_identity(now, "", "")
+    places = {name: identity[name] for name in ("source", "destination")}
+
+    def moved(facts: RunFacts) -> RunFacts:
+        folder_now = facts.source_folder
         if was.source.folder != now.source.folder and now.source.folder is not None:
-            ledger.set_meta("source_folder", os.path.realpath(now.source.folder))
+            folder_now = os.path.realpath(now.source.folder)
+        return replace(
+            facts,
+            config=now.to_json(),
+            identity={**facts.identity, **places},
+            run_folder=str(folder.absolute()),
+            source_folder=folder_now,
+        )
+
+    change_facts(ledger, moved)
 
 
 def _require_key(key: Key, fingerprint: str) -> None:

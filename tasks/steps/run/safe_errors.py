@@ -19,7 +19,7 @@ _R = TypeVar("_R")
 
 
 class UnexpectedError(DeidflowError):
-    """A mistake in deidflow: the type of the exception and where it was raised, without its text."""
+    """A bug in deidflow: the type of the exception and where it was raised, without its text."""
 
 
 def frames(error: BaseException) -> str:

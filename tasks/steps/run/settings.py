@@ -1,6 +1,6 @@
 """Config files, ``--set`` and secrets: the only module that reads configuration files and environment variables.
 
-Public names: ``Config``, ``InvalidConfig``, ``load_config``, ``check_files``, ``load_key``, ``load_credentials``,
+Public names: ``Config``, ``load_config``, ``read_config``, ``check_files``, ``load_key``, ``load_credentials``,
 ``credential_warning``, ``read_config_text``, ``runs_dir_of``.
 """
 
@@ -10,7 +10,7 @@ import ipaddress
 import os
 import stat
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -23,21 +23,21 @@ from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.options import read_options
 from deidflow.tasks.core.config.overrides import apply_override
 from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
-from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key, KeyFormatError
+from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
     "Config",
-    "InvalidConfig",
     "check_files",
     "credential_warning",
     "load_config",
     "load_credentials",
     "load_key",
+    "read_config",
     "read_config_text",
     "runs_dir_of",
 ]
@@ -52,19 +52,6 @@ _PATH_KEYS: Final = (
 )
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
-
-
-class InvalidConfig(InvalidInput):
-    """A config that is wrong.
-
-    Attributes:
-        usable: What is left of it without the keys that are wrong, for finding what else is; never to be run.
-
-    """
-
-    def __init__(self, problems: Iterable[Problem], usable: Config | None) -> None:
-        super().__init__(problems)
-        self.usable = usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +93,25 @@ def load_config(
         InvalidInput: With every problem, each with file, line and key.
 
     """
+    config, problems = read_config(path, overrides, manifest=manifest, runs_dir=runs_dir)
+    if problems or config is None:
+        raise InvalidInput(problems)
+    return config
+
+
+def read_config(
+    path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
+) -> tuple[Config | None, list[Problem]]:
+    """Read a config, see ``load_config``.
+
+    Returns:
+        The config and no problems; or else what is left of it without the keys that are wrong (None when that is too
+        little), never to be run but good for finding what else is wrong, and every problem.
+
+    Raises:
+        InvalidInput: The file cannot be read at all.
+
+    """
     document = read_yaml(read_config_text(path), str(path))
     data = document.data
     flags: dict[str, str] = {}
@@ -133,8 +139,8 @@ def load_config(
     problems += [origin.place(problem) for problem in found]
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
-        raise InvalidConfig(problems, _without(data, problems))
-    return config
+        return _without(data, problems), problems
+    return config, []
 
 
 def _without(data: dict[str, Any], problems: list[Problem]) -> Config | None:
@@ -254,8 +260,8 @@ def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | 
             raise InvalidInput([Problem(f"the environment variable {name} is not set; {HOW_TO_MAKE_A_KEY}", key=key)])
     try:
         return Key.parse(text)
-    except KeyFormatError as error:
-        raise InvalidInput([Problem(str(error), key=key)]) from None
+    except BadText as error:
+        raise InvalidInput([replace(error.problem, key=key)]) from None
 
 
 def _read_key_file(path: Path) -> str:

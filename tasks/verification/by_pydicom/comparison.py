@@ -19,8 +19,8 @@ from deidflow.tasks.verification.by_pydicom.references import check_references
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import UidMap
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.verification.uid_map import UidMap
 
 _PIXEL_DATA_GROUP: Final = 0x7FE0
 

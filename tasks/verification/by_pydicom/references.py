@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
     from pydicom.tag import BaseTag
 
+    from deidflow.tasks.core.ledger.uid_map import UidMap
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.verification.uid_map import UidMap
 
 _IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
 _LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})

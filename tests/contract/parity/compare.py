@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PIXEL_DATA, SPECIFIC_CHARACTER_SET, Path
 from deidflow.tasks.core.pseudonyms.new_identifiers import as_stored_uid
 from deidflow.tasks.core.request.edits import Edits
+from deidflow.tasks.local.deidentification.orthanc_profiles import REFERENCED_UIDS
 from deidflow.tasks.local.editing.references import padded_uid
-from deidflow.tasks.local.editing.rules import REFERENCED_UIDS
 from tests.contract.parity.differences import (
     ORTHANC_PATIENT_ID,
     ORTHANC_UID,

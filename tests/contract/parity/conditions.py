@@ -17,8 +17,8 @@ from deidflow.tasks.core.dicom.tags import (
     SIGNATURES,
     SPECIFIC_CHARACTER_SET,
 )
+from deidflow.tasks.local.deidentification.orthanc_profiles import REFERENCED_UIDS
 from deidflow.tasks.local.editing.references import padded_uid
-from deidflow.tasks.local.editing.rules import REFERENCED_UIDS
 from tests.contract.parity.differences import ORTHANC_UID, OUR_PATIENT_ID, OUR_UID, decoded
 from tests.contract.parity.facts import at_top, declared_charset, is_anonymize, text_of, texts_of
 from tests.contract.parity.reader import dataset_at

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
@@ -33,6 +35,10 @@ _RACE = "Study not found"
 """What 1.12.7 now and then answers, with 404/17, when it reconstructs the results of several studies."""
 
 _TRIES = 5
+_LAST_STEP_S: Final = 2.0
+"""How long a job with all its results may be running: from 1.11.3 on one whose last step fails repeats it for ever."""
+
+_POLL_S: Final = 0.2
 _SOURCE_OF = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
 
 
@@ -129,12 +135,12 @@ class OrthancSide:
 
     def run(self, operation: Operation, body: Mapping[str, Any], deck: Deck) -> Outcome:
         """Send a request for the loaded deck, fetch its results, and restore the server."""
-        answer = self._client.post(f"/tools/bulk-{operation}", json=body)
+        answer = self._send(operation, body)
         for _ in range(_TRIES - 1):
             if _RACE not in answer.text:
                 break
             self._restore(deck)
-            answer = self._client.post(f"/tools/bulk-{operation}", json=body)
+            answer = self._send(operation, body)
         if answer.status_code != httpx.codes.OK:
             try:
                 found = answer.json()
@@ -158,6 +164,33 @@ class OrthancSide:
         else:
             self._delete(instances)
         return outcome
+
+    def _send(self, operation: Operation, body: Mapping[str, Any]) -> httpx.Response:
+        """Send a request; one whose job would never end is cancelled, and answered with what the job says."""
+        path = f"/tools/bulk-{operation}"
+        if "Transcode" not in body:
+            return self._client.post(path, json=body)
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(self._client.post, path, json=body)
+            since = time.monotonic()
+            while not wait([sent], timeout=_POLL_S).done:
+                job = self._job_at_last_step()
+                if job is None:
+                    since = time.monotonic()
+                elif time.monotonic() - since >= _LAST_STEP_S:
+                    self._client.post(f"/jobs/{job['ID']}/cancel").raise_for_status()
+                    return httpx.Response(httpx.codes.OK, json=job["Content"])
+        return sent.result()
+
+    def _job_at_last_step(self) -> dict[str, Any] | None:
+        """Return the running job, when it says of every instance what became of it."""
+        for job in self._client.get("/jobs?expand").raise_for_status().json():
+            content = job["Content"]
+            if job["State"] == "Running" and "Resources" in content:
+                made = sum(entry["Type"] == "Instance" for entry in content["Resources"])
+                if made + content["FailedInstancesCount"] >= content["InstancesCount"]:
+                    return dict(job)
+        return None
 
     def _restore(self, deck: Deck) -> None:
         """Remove what a failed request left behind."""

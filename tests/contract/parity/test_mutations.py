@@ -8,12 +8,12 @@ import pytest
 
 from deidflow.tasks.core.request.edits import Edits
 from deidflow.tasks.local import worker
+from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.dicom_file import values
 from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
 from deidflow.tasks.local.editing import instance as editor
-from deidflow.tasks.local.editing.actions import Action
+from deidflow.tasks.local.editing.actions import Action, Rule
 from deidflow.tasks.local.editing.references import References
-from deidflow.tasks.local.editing.rules import Rules, compile_rules
 from deidflow.tasks.local.transcoding import transcoder
 from tests.contract.parity.built import built_files
 from tests.contract.parity.images import image_files
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Operation, Request
     from deidflow.tasks.local.dicom_file.elements import Item
     from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.table import Table, Tables
     from tests.orthanc_server import OrthancServer
 
 Patch = pytest.MonkeyPatch
@@ -33,22 +34,23 @@ REFERENCED_SOP_INSTANCE_UID = 0x00081155
 PRIVATE = 0x00091001
 
 
-def _with_rules(patch: Patch, change: Callable[[Rules], None]) -> None:
-    def compile_wrongly(request: Request, *, hardening: bool) -> Rules:
-        rules = compile_rules(request, hardening=hardening)
-        change(rules)
-        return rules
+def _with_table(patch: Patch, change: Callable[[Table], None]) -> None:
+    def compile_wrongly(request: Request, *, hardening: bool, known_uids: bool) -> Tables:
+        tables = compile_request(request, hardening=hardening, known_uids=known_uids)
+        change(tables.of_class(""))
+        return tables
 
-    patch.setattr(worker, "compile_rules", compile_wrongly)
+    patch.setattr(worker, "compile_request", compile_wrongly)
 
 
 def skip_nested_removal(patch: Patch) -> None:
     """Leave elements in items that are to be removed."""
 
-    def change(rules: Rules) -> None:
-        rules.nested = {tag: action for tag, action in rules.nested.items() if action is not Action.DROP}
+    def change(table: Table) -> None:
+        rules = table.nested.by_tag
+        table.nested.by_tag = {tag: rule for tag, rule in rules.items() if rule.action is not Action.REMOVE}
 
-    _with_rules(patch, change)
+    _with_table(patch, change)
 
 
 def wrong_padding(patch: Patch) -> None:
@@ -59,10 +61,10 @@ def wrong_padding(patch: Patch) -> None:
 def forget_a_uid_tag(patch: Patch) -> None:
     """Leave ReferencedSOPInstanceUID."""
 
-    def change(rules: Rules) -> None:
-        rules.nested.pop(REFERENCED_SOP_INSTANCE_UID, None)
+    def change(table: Table) -> None:
+        table.nested.by_tag.pop(REFERENCED_SOP_INSTANCE_UID, None)
 
-    _with_rules(patch, change)
+    _with_table(patch, change)
 
 
 def lose_an_empty_item(patch: Patch) -> None:
@@ -79,12 +81,10 @@ def lose_an_empty_item(patch: Patch) -> None:
 def keep_a_private_tag(patch: Patch) -> None:
     """Let one private element through."""
 
-    def keep(request: Request, *, hardening: bool) -> Rules:
-        rules = compile_rules(request, hardening=hardening)
-        rules.top[PRIVATE] = Action.KEEP
-        return rules
+    def change(table: Table) -> None:
+        table.top.by_tag[PRIVATE] = Rule(Action.KEEP, "")
 
-    patch.setattr("deidflow.tasks.local.worker.compile_rules", keep)
+    _with_table(patch, change)
 
 
 def swap_replace_and_remove(patch: Patch) -> None:

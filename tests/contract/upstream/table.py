@@ -37,8 +37,16 @@ UIDs, are UIDs here: deidflow checks what a config asks for.
 
 """
 _FOUND: Final = (
-    "1.13.0: a permissive job with Transcode never ends when it meets an instance which it cannot convert.",
-    "The jobs of engine orthanc are permissive: such a call of 1.13.0 ends with `execution.job_timeout_seconds`.",
+    (
+        "1.11.3 and later: a permissive job whose last step fails repeats it for ever. That step reads one result of "
+        "each new series: it fails when somebody deleted the result meanwhile (seen on 1.12.7), or when the server "
+        "cannot read what it converted (1.13.0: a value of VR OF where its dictionary has OD, put into implicit VR). "
+        "deidflow ends such a job and takes its results (tests/contract/test_orthanc_last_step.py)."
+    ),
+    (
+        "1.11.3 and later: modify at level Study wants study identifiers in `Resources`, and checks that the patient's "
+        "other studies agree with what is replaced. deidflow sends the instances at level Patient and checks it itself."
+    ),
     "1.13.0: bytes (base64) for palettes and overlays, VR OW, are read as numbers and refused; older ones take them.",
     "1.12.7: a route now and then answers 404, Study not found, when it reconstructs the results of several studies.",
 )

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from tests.jobs import Job
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def _cases(side: Side) -> list[object]:
     asked = [case for case in CASES if side is not Side.LOCAL or not case.elsewhere]

@@ -53,7 +53,7 @@ class Replaced:
             sync_folder(self._folder)
         except OSError as error:
             message = f"what a result replaces cannot be kept in {self._folder}: {os_error_text(error)}"
-            raise Unusable(message) from None
+            raise Unusable(message, error) from None
 
     def forget(self, orthanc_id: str) -> None:
         """Let go of an object: its place is taken, or it is back."""

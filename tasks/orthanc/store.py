@@ -1,6 +1,6 @@
 """An Orthanc as source or destination of the local engine, and as a place to read results back from.
 
-Public names: ``OrthancPlace``, ``OrthancStore``.
+Public names: ``OrthancPlace``, ``OrthancSource``, ``OrthancStore``, ``OrthancWriter``.
 """
 
 from __future__ import annotations
@@ -9,21 +9,25 @@ import contextlib
 import io
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.config.config import OrthancAccess
 from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.engine.sources import OpenOriginal
+from deidflow.tasks.core.engine.stores import Staged
 from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.client import OrthancClient
-from deidflow.tasks.orthanc.connection.errors import BadRequest, NotFound, RefusedCredentials
-from deidflow.tasks.steps.access.replaced import Replaced
+from deidflow.tasks.orthanc.connection.errors import FULL, BadRequest, NotFound, RefusedCredentials, ServerError
+from deidflow.tasks.orthanc.replaced import Replaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.engine.stores import ResultContent
 
 _STORED: Final = "Success"
 _ORIGIN: Final = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
@@ -37,14 +41,12 @@ class OrthancPlace:
         url: Its address.
         access: Which certificates are trusted.
         credentials: User name and password.
-        run_folder: Where objects that results replace are kept until these stand there; "" when none is replaced.
 
     """
 
     url: str
     access: OrthancAccess
     credentials: tuple[str, str] | None
-    run_folder: str = ""
 
     def client(self) -> OrthancClient:
         """Return this process's client."""
@@ -59,10 +61,59 @@ class OrthancPlace:
             raise InstanceFailed(ReasonCode.RESULT_MISSING, "the Orthanc does not hold the instance") from None
         return content.getvalue()
 
-    def store(self) -> OrthancStore:
-        """Return a writer."""
-        replaced = Replaced(self.run_folder) if self.run_folder else None
-        return OrthancStore(self.client(), replaced)
+
+@dataclass(frozen=True)
+class OrthancSource:
+    """See ``deidflow.tasks.core.engine.sources.InstanceSource``; what is stored on an Orthanc never changes.
+
+    Attributes:
+        place: The server.
+
+    """
+
+    place: OrthancPlace
+
+    def open(self, instance: PlannedInstance) -> OpenOriginal:
+        """Download a file into memory."""
+        try:
+            data = self.place.read(instance.orthanc_id)
+        except InstanceFailed as problem:
+            raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
+        return OpenOriginal(-1, len(data), data)
+
+    def check(self, original: OpenOriginal, instance: PlannedInstance) -> None:
+        """Do nothing: it is in memory."""
+
+    def content(self, original: OpenOriginal) -> str:
+        """Return "": the server's FileUuid names it, and the plan has that."""
+        del original
+        return ""
+
+    def lacks(self) -> str:
+        """Return "": whether the server answers is seen when it is asked."""
+        return ""
+
+
+@dataclass(frozen=True)
+class OrthancStore:
+    """See ``deidflow.tasks.core.engine.stores.ResultStore``.
+
+    Attributes:
+        place: The server.
+        run_folder: Where objects that results replace are kept until these stand there; None when none is replaced.
+
+    """
+
+    place: OrthancPlace
+    run_folder: str | None = None
+
+    def writer(self) -> OrthancWriter:
+        """Return a writer for this process."""
+        return OrthancWriter(self.place.client(), None if self.run_folder is None else Replaced(self.run_folder))
+
+    def lacks(self) -> str:
+        """Return "": whether the server answers is seen when it is asked."""
+        return ""
 
 
 @lru_cache(maxsize=8)
@@ -71,8 +122,8 @@ def _client(url: str, access: str, credentials: tuple[str, str] | None) -> Ortha
     return OrthancClient(url, read, credentials, read_s=read.timeout_seconds)
 
 
-class _Staged(NamedTuple):
-    """A result in memory."""
+class _InMemory(NamedTuple):
+    """A result that is not uploaded yet."""
 
     data: bytes
     original: str
@@ -80,8 +131,8 @@ class _Staged(NamedTuple):
     operation: Operation
 
 
-class OrthancStore:
-    """Writer of results to one Orthanc; see ``deidflow.tasks.core.engine.stores.RemoteStore``.
+class OrthancWriter:
+    """Writer of results to one Orthanc; see ``deidflow.tasks.core.engine.stores.ResultWriter``.
 
     A result that is there already is compared byte by byte: what ``POST /instances`` says about it (``AlreadyStored``,
     or success after overwriting) tells nothing.
@@ -93,16 +144,18 @@ class OrthancStore:
         self._replaced = replaced
         self._may_note_origin = True
 
-    def stage(self, data: bytes, instance: PlannedInstance, operation: Operation) -> _Staged:
+    def stage(self, content: ResultContent, instance: PlannedInstance, operation: Operation) -> Staged:
         """Hold one result until its batch is published."""
+        data = content.to_bytes()
         original = instance.orthanc_id or instance.original.orthanc_id(Level.INSTANCE)
-        return _Staged(data, original, instance.new.orthanc_id(Level.INSTANCE), operation)
+        held = _InMemory(data, original, instance.new.orthanc_id(Level.INSTANCE), operation)
+        return Staged(held, sha256(data).hexdigest())
 
-    def publish(self, staged: Sequence[_Staged]) -> list[InstanceFailed | None]:
+    def publish(self, staged: Sequence[Staged]) -> list[InstanceFailed | None]:
         """Upload results one by one; doing it again is safe."""
-        return [self._publish_one(result) for result in staged]
+        return [self._publish_one(result.place) for result in staged]
 
-    def _publish_one(self, result: _Staged) -> InstanceFailed | None:
+    def _publish_one(self, result: _InMemory) -> InstanceFailed | None:
         present = self._present(result.new)
         if present is None:
             problem = self._upload(result)
@@ -116,17 +169,21 @@ class OrthancStore:
             self._note_origin(result)
         return problem
 
-    def _upload(self, result: _Staged) -> InstanceFailed | None:
+    def _upload(self, result: _InMemory) -> InstanceFailed | None:
         try:
             uploaded = self._client.upload(result.data)
         except BadRequest as error:
             return InstanceFailed(ReasonCode.UNSUPPORTED, f"the Orthanc refuses the result: {error}")
+        except ServerError as error:
+            if error.orthanc_status != FULL:
+                raise
+            return InstanceFailed(ReasonCode.DESTINATION_UNUSABLE, f"the Orthanc did not store the result ({error})")
         if uploaded.status != _STORED or uploaded.orthanc_ids[-1] != result.new:
             text = "the Orthanc did not store the result under its identifiers"
             return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
         return None
 
-    def _replace(self, result: _Staged, old: bytes, replaced: Replaced) -> InstanceFailed | None:
+    def _replace(self, result: _InMemory, old: bytes, replaced: Replaced) -> InstanceFailed | None:
         """Put a result where another object stands; that one is gone only when the result is there."""
         replaced.keep(result.new, old)
         try:
@@ -154,7 +211,7 @@ class OrthancStore:
             self._client.upload(old)
         replaced.forget(orthanc_id)
 
-    def _note_origin(self, result: _Staged) -> None:
+    def _note_origin(self, result: _InMemory) -> None:
         """Say on the server what a result was made from, where the server lets a client do so.
 
         1.10.1 answers 403: metadata below 1024 are its own. The run's crosswalk has the mapping in any case.

@@ -1,0 +1,56 @@
+"""Instances that a person should look at before the results are given away, and why.
+
+What is known when the plan is made stands in the ledger then; the engine adds what only reading a whole file shows.
+
+Public names: ``ReviewCode``, ``REVIEW_TEXTS``, ``may_show_text``, ``content_of``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class ReviewCode(StrEnum):
+    """Why a person should look: a closed set."""
+
+    BURNED_IN_TEXT = "burned-in-text"
+    CONTENT_EMPTIED = "content-emptied"
+
+
+REVIEW_TEXTS: Final[dict[str, str]] = {
+    ReviewCode.BURNED_IN_TEXT: "text may be burned into the pixels, which are not touched: BurnedInAnnotation is YES, "
+    "or it is a secondary capture, a screen capture or the label image of a slide",
+    ReviewCode.CONTENT_EMPTIED: "a document, report or presentation that the profile emptied of its content; Keep of "
+    "EncapsulatedDocument, ContentSequence or GraphicAnnotationSequence brings it through",
+}
+"""What the codes mean."""
+
+_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+_CONTENTS: Final = {
+    "1.2.840.10008.5.1.4.1.1.104.": 0x00420011,
+    "1.2.840.10008.5.1.4.1.1.88.": 0x0040A730,
+    "1.2.840.10008.5.1.4.1.1.11.": 0x00700001,
+}
+"""Encapsulated documents, structured reports and presentation states (PS3.4 annex B.5) and their content."""
+
+_SLIDE_IMAGES: Final = frozenset({"LABEL", "OVERVIEW"})
+
+
+def may_show_text(sop_class_uid: str, image_type: str) -> bool:
+    """Whether an object of this kind often has text in its pixels: captures, and images that show a slide's label.
+
+    Args:
+        sop_class_uid: "" when unknown.
+        image_type: Its values, joined by a backslash (PS3.3 sections C.7.6.1.1.2 and C.8.12.4.1.1, edition 2026c).
+
+    """
+    if sop_class_uid == _SECONDARY_CAPTURE or sop_class_uid.startswith(_SECONDARY_CAPTURE + "."):
+        return True
+    values = {value.strip().upper() for value in image_type.split("\\")}
+    return bool(values & _SLIDE_IMAGES) or any("SCREEN" in value or value == "CSA REPORT" for value in values)
+
+
+def content_of(sop_class_uid: str) -> int | None:
+    """Return the attribute that holds the content of a document, report or presentation; None for other objects."""
+    return next((tag for prefix, tag in _CONTENTS.items() if sop_class_uid.startswith(prefix)), None)

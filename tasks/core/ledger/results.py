@@ -1,0 +1,289 @@
+"""Results in the destination: which are to be verified, what that found, and which sources may go after it.
+
+Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``pages_to_verify``, ``uid_pairs``,
+``frames_of_reference``, ``RightResult``, ``note_right``, ``note_wrong``, ``note_gone``, ``withdraw``,
+``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
+``sources_of_row``, ``copies_of``, ``note_review``, ``forget_review``, ``kinds_of_objects``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.ledger.chunks import planned_instance
+from deidflow.tasks.core.outcomes import FOUND_BY_VERIFYING, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
+    from deidflow.tasks.core.ledger.chunks import Parents
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.outcomes import Reason
+    from deidflow.tasks.core.request.request import Operation
+
+_PAGE: Final = 5000
+_FORGET_NEW: Final = "target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = ''"
+
+
+@dataclass(frozen=True, slots=True)
+class ToVerify:
+    """Which results are to be looked at.
+
+    Attributes:
+        again: All that was ever done; otherwise what counts as done.
+        verified: Also what was found right before; otherwise only what was not.
+        full: Whether results are read back in full, so that a look at their identifiers is not enough.
+
+    """
+
+    again: bool
+    verified: bool
+    full: bool
+
+    @property
+    def condition(self) -> str:
+        """The same for instances ``i`` of a query."""
+        done = f"i.outcome = '{Outcome.DONE}'"
+        if self.again:
+            lost = ", ".join(f"'{code}'" for code in FOUND_BY_VERIFYING)
+            return f"({done} OR (i.new_orthanc_id <> '' AND i.code IN ({lost})))"
+        if self.verified:
+            return done
+        enough = "'full'" if self.full else "'full', 'identifiers'"
+        return f"{done} AND i.verified NOT IN ({enough})"
+
+
+class ExpectedResult(NamedTuple):
+    """A result that is to be looked at.
+
+    Attributes:
+        request: The number of its request.
+        evidence: The SHA-256 of the result as it was written or found right, "" when unknown.
+        result_id: Its Orthanc identifier.
+        outcome: Of the instance so far.
+        content: The SHA-256 of the file that it was made from, "" when that was not noted.
+        instance: As it was planned.
+
+    """
+
+    request: int
+    evidence: str
+    result_id: str
+    outcome: str
+    content: str
+    instance: PlannedInstance
+
+
+def count_to_verify(ledger: Ledger, wanted: ToVerify) -> int:
+    """Count the results that are to be looked at."""
+    return int(ledger.scalar(f"SELECT count(*) FROM instance i WHERE {wanted.condition}"))  # noqa: S608 (constants)
+
+
+def pages_to_verify(ledger: Ledger, wanted: ToVerify, size: int) -> Iterator[list[ExpectedResult]]:
+    """Yield the results that are to be looked at, so many at a time, so that the ledger may change meanwhile."""
+    last = 0
+    while rows := ledger.select(
+        "SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
+        " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid, s.series_instance_uid,"
+        " i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
+        " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
+        " JOIN target t ON t.id = i.target"
+        f" WHERE {wanted.condition} AND i.id > ? ORDER BY i.id LIMIT ?",
+        (last, size),
+    ):
+        last = rows[-1][5]
+        parents: Parents = {}
+        yield [
+            ExpectedResult(row[0], row[1], row[2], row[3], row[4], planned_instance(row[5:], parents)) for row in rows
+        ]
+
+
+class UidPairs(NamedTuple):
+    """Original and new UIDs of one instance."""
+
+    study: str
+    new_study: str
+    series: str
+    new_series: str
+    instance: str
+    new_instance: str
+
+
+def uid_pairs(ledger: Ledger, operation: Operation) -> Iterator[UidPairs]:
+    """Yield the UIDs of all instances of an operation whose results are known."""
+    for row in ledger.stream(
+        "SELECT DISTINCT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
+        " t.series_instance_uid, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
+        " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.id",
+        (operation,),
+    ):
+        yield UidPairs._make(row)
+
+
+def frames_of_reference(ledger: Ledger, operation: Operation) -> list[str]:
+    """Return the original FrameOfReferenceUIDs of all instances of an operation."""
+    rows = ledger.select(
+        "SELECT DISTINCT s.frame_of_reference_uid FROM series s JOIN instance i ON i.series = s.id"
+        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND s.frame_of_reference_uid <> ''",
+        (operation,),
+    )
+    return [uid for (uid,) in rows]
+
+
+class RightResult(NamedTuple):
+    """A result that was found right: how (``full`` or ``identifiers``), its SHA-256 or "", the instance's number."""
+
+    how: str
+    evidence: str
+    id: int
+
+
+def note_right(ledger: Ledger, results: Sequence[RightResult]) -> None:
+    """Make instances ``done`` and verified."""
+    ledger.execute_many(
+        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?, evidence = ?"
+        " WHERE id = ?",
+        results,
+    )
+
+
+def note_wrong(ledger: Ledger, results: Sequence[InstanceResult], uncompared: Sequence[int]) -> None:
+    """Note results that are wrong or missing.
+
+    Args:
+        ledger: Of the run.
+        results: With outcome and reason.
+        uncompared: Numbers of instances whose results nobody can compare with their sources.
+
+    """
+    with ledger.transaction():
+        ledger.execute_many("UPDATE instance SET verified = '' WHERE id = ?", [(number,) for number in uncompared])
+        ledger.execute_many(
+            "UPDATE instance SET outcome = ?1, code = ?2, text = ?3, verified = '', is_there = ?1 <> 'missing'"
+            " WHERE id = ?4",
+            [(one.outcome, one.code or "", one.text, one.id) for one in results],
+        )
+
+
+def note_gone(ledger: Ledger, numbers: Sequence[int], *, and_forget: bool = False) -> None:
+    """Note that nothing of these instances is in the destination any more.
+
+    Args:
+        ledger: Of the run.
+        numbers: Of instances.
+        and_forget: Also forget their new identifiers, since a server will give them others.
+
+    """
+    gone = [(number,) for number in numbers]
+    ledger.execute_many("UPDATE instance SET is_there = 0 WHERE id = ?", gone)
+    if and_forget:
+        ledger.execute_many(f"UPDATE instance SET {_FORGET_NEW} WHERE id = ?", gone)  # noqa: S608 (a constant)
+
+
+def withdraw(ledger: Ledger, number: int, reason: Reason) -> None:
+    """Make an instance ``failed`` although its result is still there."""
+    ledger.execute(
+        "UPDATE instance SET outcome = ?, code = ?, text = ?, verified = '', evidence = '' WHERE id = ?",
+        (Outcome.FAILED, *reason, number),
+    )
+
+
+def results_there(ledger: Ledger) -> Iterator[DicomIdentifiers]:
+    """Yield what stands in the destination, page by page, so that the ledger may change meanwhile."""
+    last = 0
+    while rows := ledger.select(
+        "SELECT i.id, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
+        " FROM instance i JOIN target t ON t.id = i.target WHERE i.id > ? AND i.is_there ORDER BY i.id LIMIT ?",
+        (last, _PAGE),
+    ):
+        last = rows[-1][0]
+        for _, *names in rows:
+            yield DicomIdentifiers(*names)
+
+
+def result_names(ledger: Ledger) -> set[str]:
+    """Return the Orthanc identifiers of all results."""
+    return {name for (name,) in ledger.select("SELECT new_orthanc_id FROM instance WHERE new_orthanc_id <> ''")}
+
+
+def rows_done_in_full(ledger: Ledger) -> list[tuple[int, int]]:
+    """Return the rows whose results were all read back in full and found right, with the numbers of their requests."""
+    # A result that was not read back in full and found right is no reason to delete anything.
+    rows = ledger.select(
+        "SELECT m.line, m.request FROM manifest_row m WHERE m.outcome = ''"
+        " AND EXISTS (SELECT 1 FROM instance i WHERE i.line = m.line) AND NOT EXISTS (SELECT 1 FROM instance i"
+        " WHERE i.line = m.line AND (i.outcome <> 'done' OR i.verified <> 'full')) ORDER BY m.line"
+    )
+    return [(line, request) for line, request in rows]
+
+
+def shares_a_torn_patient(ledger: Ledger, line: int) -> bool:
+    """Whether a row's patient has to be done again as a whole, in one call to an Orthanc."""
+    return bool(
+        ledger.scalar(
+            "SELECT EXISTS (SELECT 1 FROM instance i JOIN series s ON s.id = i.series"
+            " JOIN series t ON t.patient = s.patient JOIN instance j ON j.series = t.id AND j.call = i.call"
+            " WHERE i.line = ? AND j.outcome <> 'done')",
+            (line,),
+        )
+    )
+
+
+class SourceContent(NamedTuple):
+    """What a result was made from.
+
+    Attributes:
+        id: The instance's number.
+        orthanc_id: Of the source.
+        path: Of its file, relative to the source folder.
+        size: In bytes.
+        content: Its SHA-256, or the FileUuid that an Orthanc gave it; "" when unknown.
+
+    """
+
+    id: int
+    orthanc_id: str
+    path: bytes
+    size: int
+    content: str
+
+
+def sources_of_row(ledger: Ledger, line: int) -> list[SourceContent]:
+    """Return the planned instances of a row."""
+    rows = ledger.select("SELECT id, orthanc_id, path, size, content FROM instance WHERE line = ?", (line,))
+    return [SourceContent(number, name, bytes(path), size, content) for number, name, path, size, content in rows]
+
+
+def copies_of(ledger: Ledger, number: int) -> list[bytes]:
+    """Return the further files that hold the same instance, relative to the source folder."""
+    return [bytes(path) for (path,) in ledger.select("SELECT path FROM copy WHERE instance = ?", (number,))]
+
+
+def forget_review(ledger: Ledger, kept: Operation) -> None:
+    """Forget what a person should look at of all rows of other operations."""
+    ledger.execute(
+        "UPDATE instance SET review = '' WHERE line IN (SELECT line FROM manifest_row WHERE operation <> ?)", (kept,)
+    )
+
+
+def kinds_of_objects(ledger: Ledger, operation: Operation) -> list[tuple[int, str]]:
+    """Return the SOPClassUIDs of the objects of an operation, with the number of each request that they have."""
+    rows = ledger.select(
+        "SELECT DISTINCT m.request, i.sop_class_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
+        " WHERE m.operation = ? AND i.sop_class_uid <> ''",
+        (operation,),
+    )
+    return [(request, sop_class_uid) for request, sop_class_uid in rows]
+
+
+def note_review(ledger: Ledger, code: str, request: int, sop_class_uid: str) -> None:
+    """Note that a person should look at all objects of a kind under a request."""
+    ledger.execute(
+        "UPDATE instance SET review = CASE WHEN review = '' THEN ?1 ELSE review || ';' || ?1 END"
+        " WHERE sop_class_uid = ?2 AND line IN (SELECT line FROM manifest_row WHERE request = ?3)",
+        (code, sop_class_uid, request),
+    )

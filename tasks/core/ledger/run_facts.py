@@ -1,0 +1,165 @@
+"""What is true of a run as a whole: one frozen record, kept as JSON by field.
+
+Whoever wants to change something gives the record as it is to be (``dataclasses.replace``); no key is a free string,
+and a field that nothing writes or nothing reads is one too many.
+
+Public names: ``RunFacts``, ``read_facts``, ``change_facts``, ``store_manifest``, ``read_manifest``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from deidflow.tasks.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from deidflow.tasks.core.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The facts of one run; moments are ISO 8601 in UTC, whole seconds. None: not known, or not yet.
+
+    Attributes:
+        run_id: Also the name of the run folder.
+        name: Of the config.
+        engine: ``local`` or ``orthanc``.
+        config: The effective config, as ``Config.to_json`` gives it.
+        identity: What makes two runs the same one, by config key.
+        scope: Of the pseudonyms.
+        key_fingerprint: Of the key, never the key.
+        manifest_name: Of the manifest's file.
+        manifest_sha256: Of its bytes, in hex.
+        free_columns: Of the manifest, in its order.
+        profile_sha256: Of the profile's table, None without a profile.
+        source_folder: Where the source folder really is, None on an Orthanc.
+        run_folder: Where the run folder was when the run was last worked on.
+        server_version: Of the Orthanc, None without one.
+        server_makes_room: Whether it deletes its oldest patients when it is full; None when it does not say.
+        notes: What the server's version does differently, for people.
+        deidflow_version: That made the run.
+        versions: Of Python and the libraries that results or reports depend on, by name.
+        host: That made the run.
+        created: When the plan was frozen.
+        started: When the command that made the run began.
+        attempts: How often the run was worked on: once, and once more for each ``resume`` that found work.
+        ended: When the last attempt ended, None while one is under way.
+        complete: Whether every step of it came to its end and is reported.
+        deletion_ended: Whether the deletion of sources came to its end.
+        deleted_sources: What became of them, see ``deidflow.tasks.core.report.totals.DeletedSources``; None when none
+            were to be deleted, or that has not begun.
+        unusable: Why the last attempt ended early, for people.
+        seconds_by_step: How long each step took over all attempts.
+        mark_nonce: What the marks of results on an Orthanc are made from; None until the first is made.
+
+    """
+
+    run_id: str = ""
+    name: str = ""
+    engine: str = "local"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    scope: str = ""
+    key_fingerprint: str = ""
+    manifest_name: str = ""
+    manifest_sha256: str = ""
+    free_columns: tuple[str, ...] = ()
+    profile_sha256: str | None = None
+    source_folder: str | None = None
+    run_folder: str = ""
+    server_version: str | None = None
+    server_makes_room: bool | None = None
+    notes: tuple[str, ...] = ()
+    deidflow_version: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    created: str | None = None
+    started: str | None = None
+    attempts: int = 0
+    ended: str | None = None
+    complete: bool = False
+    deletion_ended: bool = False
+    deleted_sources: Mapping[str, int] | None = None
+    unusable: str | None = None
+    seconds_by_step: Mapping[str, float] = field(default_factory=dict)
+    mark_nonce: str | None = None
+
+    def with_seconds(self, step: str, seconds: float) -> RunFacts:
+        """Return the same with the time of a step added."""
+        total = round(self.seconds_by_step.get(step, 0) + seconds, 3)
+        return replace(self, seconds_by_step={**self.seconds_by_step, step: total})
+
+
+_NAMES: Final = tuple(one.name for one in fields(RunFacts))
+_LISTS: Final = frozenset({"free_columns", "notes"})
+
+
+def read_facts(ledger: Ledger) -> RunFacts:
+    """Return the facts of a run as they are now.
+
+    Raises:
+        InvalidInput: The ledger does not hold them as they were written.
+
+    """
+    try:
+        stored = {key: json.loads(value) for key, value in ledger.select("SELECT key, value FROM meta")}
+        given: dict[str, Any] = {name: stored[name] for name in _NAMES if stored.get(name) is not None}
+        return RunFacts(**given | {name: tuple(given[name]) for name in _LISTS & given.keys()})
+    except (ValueError, TypeError):
+        raise InvalidInput(f"{ledger.path}: is damaged; restore it from a backup or start a new run") from None
+
+
+def change_facts(ledger: Ledger, change: Callable[[RunFacts], RunFacts]) -> RunFacts:
+    """Change facts in one transaction, so that no other thread's change is lost.
+
+    Args:
+        ledger: Of the run.
+        change: Gets the facts as they are, returns them as they are to be.
+
+    Returns:
+        The facts as they are now.
+
+    """
+    with ledger.transaction():
+        before = read_facts(ledger)
+        after = change(before)
+        ledger.execute_many(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [
+                (name, json.dumps(getattr(after, name), ensure_ascii=False))
+                for name in _NAMES
+                if getattr(after, name) != getattr(before, name)
+            ],
+        )
+    return after
+
+
+def store_manifest(ledger: Ledger, content: bytes, name: str, sha256: str) -> None:
+    """Keep the manifest, so that the run folder alone is enough to look again for what was not found.
+
+    Args:
+        ledger: Prepared.
+        content: Its bytes.
+        name: Of its file.
+        sha256: Of its bytes, in hex.
+
+    """
+    ledger.execute("INSERT INTO manifest VALUES (?)", (content,))
+    change_facts(ledger, lambda facts: replace(facts, manifest_name=name, manifest_sha256=sha256))
+
+
+def read_manifest(ledger: Ledger) -> bytes:
+    """Return the manifest as it was read when the plan was made.
+
+    Raises:
+        InvalidInput: The ledger does not hold it.
+
+    """
+    content = ledger.scalar("SELECT content FROM manifest")
+    if not isinstance(content, bytes):
+        raise InvalidInput(f"{ledger.path}: is damaged: it does not hold the manifest; start a new run")
+    return content

@@ -1,0 +1,80 @@
+"""Original and new UIDs of a run, in a file of its own that the verifying processes read.
+
+The ledger belongs to one process; what others need of it travels in this file.
+
+Public names: ``UidMap``, ``UidKind``, ``write_uid_map``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
+from deidflow.tasks.core.errors import Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    UidEntry = tuple["UidKind", str, str]
+
+
+class UidKind(StrEnum):
+    """What a UID names, for Orthanc, which maps equal UIDs of different kinds to different ones (docs/orthanc.md)."""
+
+    ANY = ""
+    """The local engine makes no difference."""
+    STUDY = "study"
+    SERIES = "series"
+    INSTANCE = "instance"
+    """SOPInstanceUID and every other mapped UID."""
+
+
+_KINDS: Final = {STUDY_INSTANCE_UID: UidKind.STUDY, SERIES_INSTANCE_UID: UidKind.SERIES}
+
+
+class UidMap:
+    """New UIDs of the run by kind and original, in a file that several processes read."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file read-only."""
+        self._connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        self.get = lru_cache(maxsize=65536)(self._get)
+
+    def _get(self, tag: int, original: str) -> str | None:
+        kinds = ("", _KINDS.get(tag, UidKind.INSTANCE))
+        query = "SELECT new FROM uid WHERE kind IN (?, ?) AND original = ?"
+        row = self._connection.execute(query, (*kinds, original)).fetchone()
+        return row[0] if row else None
+
+
+def write_uid_map(path: Path, entries: Iterable[UidEntry]) -> None:
+    """Write the file, readable for its owner only.
+
+    Args:
+        path: Where nothing stands.
+        entries: Kind, original and new UID; of several for one kind and original the first counts.
+
+    Raises:
+        OSError: It cannot be made.
+        Unusable: It cannot be written.
+
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(
+                "CREATE TABLE uid (kind TEXT, original TEXT, new TEXT NOT NULL, PRIMARY KEY (original, kind))"
+                " WITHOUT ROWID"
+            )
+            connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", entries)
+    except sqlite3.DatabaseError:
+        folder = path.parent
+        message = f"the run folder {folder} cannot be read or written: is the disk full, broken, or not writable?"
+        raise Unusable(message) from None

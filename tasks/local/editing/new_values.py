@@ -1,0 +1,88 @@
+"""What a rule makes of the value of one element: the bytes that a result gets for those of its source.
+
+The functions that rules carry see and give text, or items; reading and writing it in the VR and the character set of
+the dataset is done here.
+
+Public names: ``CharacterSets``, ``changed_element``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, describe_tag
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.dicom_file.encoding import element_header
+from deidflow.tasks.local.dicom_file.values import NUMBER_VRS, choose_vr, encode_element, encode_value
+from deidflow.tasks.local.editing.actions import Action, Original
+
+if TYPE_CHECKING:
+    from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
+    from deidflow.tasks.local.dicom_file.elements import Element, Read
+    from deidflow.tasks.local.dicom_file.encoding import Encoding
+    from deidflow.tasks.local.editing.actions import Rule
+    from deidflow.tasks.local.editing.references import Subject
+
+
+class CharacterSets(NamedTuple):
+    """Of one dataset.
+
+    Attributes:
+        old: That its values are written in.
+        new: That those of the result are.
+
+    """
+
+    old: CharacterSet
+    new: CharacterSet
+
+
+def changed_element(
+    rule: Rule, element: Element, read: Read, subject: Subject, charsets: CharacterSets, encoding: Encoding
+) -> bytes | None:
+    """Return a whole element with its new value, None when it stays as it is.
+
+    Args:
+        rule: Neither removal nor one that stays.
+        element: As it stands in the source.
+        read: Reads bytes of the source.
+        subject: The instance.
+        charsets: Of the dataset.
+        encoding: Of the dataset.
+
+    Raises:
+        InstanceFailed: The new value cannot be written.
+
+    """
+    tag, vr, _, value, end, sequence = element
+    if not rule.of_the_run and (vr == "UN" or sequence is not None):  # a name sent as a sequence
+        vr = choose_vr(tag)
+    if rule.action is Action.EMPTY:
+        return None if value == end and vr == element[1] else element_header(tag, vr, 0, encoding)
+    raw = read(value, end) if vr != "SQ" else b""
+    if rule.action is Action.REPLACE_UID:
+        references = subject.references
+        data: bytes | None = references.map_originals(raw) if rule.of_the_run else references.map_uid_value(raw)
+        if data != raw and not rule.of_the_run and vr in NUMBER_VRS:
+            message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
+            raise InstanceFailed(ReasonCode.BAD_VALUE, message)
+    else:
+        assert rule.new_value is not None  # noqa: S101 (a rule of any other kind has one)
+        new = rule.new_value(Original(tag, vr, _text(tag, vr, raw, charsets.old), is_given=False), subject)
+        if isinstance(new, tuple):
+            return encode_element(tag, new, charsets.new, encoding)
+        data = None if new is None else encode_value(tag, vr, new, charsets.new, encoding)
+    if data is None or data == raw:
+        return None
+    try:
+        return element_header(tag, vr, len(data), encoding) + data
+    except OverflowError as error:
+        raise InstanceFailed(ReasonCode.BAD_VALUE, f"{describe_tag(tag)}: {error}") from None
+
+
+def _text(tag: int, vr: str, raw: bytes, charset: CharacterSet) -> str:
+    """Return a value as text; a PatientID as identifiers are made of it (docs/decisions/0011)."""
+    if tag == PATIENT_ID:
+        return charset.decode_patient_id(raw)
+    return charset.decode(raw, is_person_name=vr == "PN").rstrip(" \0")

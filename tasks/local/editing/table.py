@@ -1,0 +1,159 @@
+"""The table that editing carries out: from an element's tag, path, VR and private creator to the rule for it.
+
+Who makes it (``deidentification``) knows profiles and requests; here are the types alone. Of the rules for one element
+the most special wins: one named by path or private creator (``PathNode``), by tag, by repeating group or being private,
+by VR.
+
+Public names: ``Scope``, ``Table``, ``Tables``, ``RepeatingGroup``, ``FIRST_REPEATING_GROUP``, ``TextOf``,
+``LateValues``, ``LATE_TAGS``, ``Join``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.dicom.tags import (
+    PATIENT_ID,
+    PATIENT_NAME,
+    SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    STUDY_INSTANCE_UID,
+)
+from deidflow.tasks.core.request.edits import Value
+from deidflow.tasks.local.editing.private_blocks import with_plain_tags
+from deidflow.tasks.local.editing.references import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from deidflow.tasks.core.errors import InstanceFailed
+    from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
+    from deidflow.tasks.local.dicom_file.elements import Element, Read
+    from deidflow.tasks.local.editing.actions import Rule
+    from deidflow.tasks.local.editing.path_nodes import PathNode
+
+TextOf = Callable[[int], str]
+"""Gives the text of an element at the top level of a source by its tag, "" where it is absent or a sequence."""
+
+LateValues = Callable[[TextOf, Subject], Mapping[int, Value]]
+"""Gives values of the top level that depend on the instance.
+
+It is asked once for all instances of a series in which ``LATE_TAGS`` are equal (``shared_header``), so it may depend on
+these alone: asking for others raises ``ValueError``.
+"""
+
+LATE_TAGS: Final = frozenset({PATIENT_NAME, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_CLASS_UID})
+"""Elements of the top level on which late values may depend."""
+
+Join = Callable[[bytes, str], bytes]
+"""Makes one value, padded, of the bytes that stand in the source and of the new text."""
+
+FIRST_REPEATING_GROUP: Final = 0x50000000
+"""Curves and overlays (PS3.5 section 7.6); no rule is looked for by group below."""
+
+
+class RepeatingGroup(NamedTuple):
+    """A rule for public elements of repeating groups.
+
+    Attributes:
+        mask: Of the digits that count, in 32 bits.
+        tag: With zeros where none counts; at least ``FIRST_REPEATING_GROUP``.
+        rule: What happens to them.
+
+    """
+
+    mask: int
+    tag: int
+    rule: Rule
+
+
+@dataclass(slots=True)
+class Scope:
+    """The rules of one kind of place: the top level, items, or items of a sequence that is kept.
+
+    Attributes:
+        by_tag: Rules for single elements.
+        private: For private elements without a rule of their own.
+        groups: For curves and overlays, the first that fits.
+        by_vr: For elements that no other rule names, and for private ones that are kept; not for sequences.
+
+    """
+
+    by_tag: dict[int, Rule] = field(default_factory=dict)
+    private: Rule | None = None
+    groups: tuple[RepeatingGroup, ...] = ()
+    by_vr: Mapping[str, Rule] = field(default_factory=dict)
+
+    def rule_of_group(self, tag: int) -> Rule | None:
+        """Return what happens to an element that is not named: private ones, curves and overlays."""
+        if tag & 0x10000:
+            return self.private
+        for mask, group, rule in self.groups:
+            if tag & mask == group:
+                return rule
+        return None
+
+
+@dataclass(slots=True)
+class Table:
+    """What happens to each element of an object.
+
+    Attributes:
+        anonymizes: Whether it makes another object: items are looked into even where no path leads, and preamble and
+            file meta information are made anew. Else an item in which no path ends stays as it is.
+        top: Rules at top level.
+        nested: Rules inside items, at every depth.
+        shielded: Rules inside items of a kept sequence.
+        values: New values of top-level elements with the action REPLACE, but for the identifiers and the PatientName,
+            which differ from instance to instance.
+        late_values: More of them, which depend on the instance.
+        joins: Top-level elements whose new value is joined with the one that stands there.
+        paths: Rules and values by path, and those at top level by private creator; or None.
+        everywhere: Rules by private creator that hold in every item, but for kept sequences.
+        names_creators: Whether a path depends on the private creators of a dataset, so that each one is asked.
+        given_identifiers: Identifiers with a new value of the request: written even where they are absent or equal.
+        given_sequences: Sequences in ``values`` with items, which are treated like those of the file.
+        sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
+        clears_overlay_bits: Whether overlays in unused bits of the pixels go.
+        problem: A value that no file takes: each instance fails, also where the value would not be written.
+
+    """
+
+    anonymizes: bool
+    top: Scope
+    nested: Scope
+    shielded: Scope
+    values: dict[int, Value] = field(default_factory=dict)
+    late_values: LateValues | None = None
+    joins: Mapping[int, Join] = field(default_factory=dict)
+    paths: PathNode | None = None
+    everywhere: tuple[PathNode, ...] = ()
+    names_creators: bool = False
+    given_identifiers: tuple[int, ...] = ()
+    given_sequences: tuple[int, ...] = ()
+    sets_character_set: bool = False
+    clears_overlay_bits: bool = False
+    problem: InstanceFailed | None = None
+
+    def read_paths(
+        self, nodes: tuple[PathNode, ...], elements: Collection[Element], read: Read, charset: CharacterSet
+    ) -> tuple[PathNode, ...]:
+        """Return paths as they read in one dataset, whose private blocks are its own; see ``with_plain_tags``."""
+        return with_plain_tags(nodes, elements, read, charset) if self.names_creators and nodes else nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """A compiled request.
+
+    Attributes:
+        of_class: Gives the table for objects of a SOP class by SOPClassUID, "" where an object has none: the type of an
+            attribute, on which actions may depend, is a matter of the IOD. Equal UIDs give the same table.
+        given_identifiers: See ``Table``; the same in all of them.
+
+    """
+
+    of_class: Callable[[str], Table]
+    given_identifiers: tuple[int, ...] = ()
