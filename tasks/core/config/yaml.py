@@ -83,15 +83,13 @@ def read_yaml_value(text: str) -> object:
     """Read one value, for ``--set``.
 
     Raises:
-        ValueError: It is no YAML; the message does not repeat it.
+        BadText: It is no YAML; the message does not repeat it.
 
     """
     try:
         return _plain(_load(text), "", {}, 0)
     except (YAMLError, RecursionError, ValueError):
-        raise ValueError(
-            "the value is no YAML; put it in quotes for the shell and, when it is text, for YAML"
-        ) from None
+        raise BadText("the value is no YAML; put it in quotes for the shell and, when it is text, for YAML") from None
 
 
 def _load(text: str) -> Any:
