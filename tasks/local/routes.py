@@ -1,7 +1,7 @@
 """Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` as Python calls on a folder.
 
 For programs that have no manifest: the routes' own request goes in, with ``Resources``, and an answer of the routes'
-own shape comes out. Reference 1, 5.1 (Orthanc 1.10.1).
+own shape comes out. Source: docs/orthanc.md, Options, Answers and jobs (Orthanc 1.10.1).
 
 Public names: ``BulkRoutes``, ``UnknownResource``.
 """

@@ -245,7 +245,7 @@ def test_identifiers_need_force_and_cannot_go() -> None:
 
 
 def test_rows_cannot_delete_the_only_copy() -> None:
-    """With ``KeepSource: false`` a row may not keep SOPInstanceUID (reference 0, hazard 4)."""
+    """With ``KeepSource: false`` a row may not keep SOPInstanceUID (docs/orthanc.md, hazard 4)."""
     config = defaults(KeepSource=False, Force=True)
 
     assert "KeepSource" in only(row_problems(f"orthanc_id,Keep\n{ID},SOPInstanceUID\n", config))

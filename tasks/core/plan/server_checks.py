@@ -1,6 +1,6 @@
 """What an Orthanc of a given version cannot do, found before anything is sent.
 
-Source: reference 1.1, 2.1 and 10 (measured on 1.10.1, 1.12.7 and 1.13.0).
+Source: docs/orthanc.md, Options, Which identifiers change, Versions (measured on 1.10.1, 1.12.7 and 1.13.0).
 
 Public names: ``check_settings_on_server``, ``check_request_on_server``, ``check_patients_on_server``.
 """

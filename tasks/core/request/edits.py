@@ -61,8 +61,8 @@ class Edits:
     def normalized(self) -> Edits:
         """Return the same edits with each tag in one list only, in ascending order.
 
-        Orthanc reads Remove, Replace, Keep in this order and the last one wins (reference 2.2; 1.10.1 to 1.13.0). A
-        nested path in Keep is no such case: it shields the element from the profile only (1.10.1, 1.12.7).
+        Orthanc reads Remove, Replace, Keep in this order and the last one wins (docs/orthanc.md, Order; 1.10.1 to
+        1.13.0). A nested path in Keep is no such case: it shields the element from the profile only (1.10.1, 1.12.7).
         """
         keep = {path for path in self.keep if not path.is_nested}
         replace = {path: value for path, value in sorted(self.replace.items()) if path not in keep}

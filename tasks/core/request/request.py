@@ -111,8 +111,8 @@ class Request:
     def level(self) -> Level:
         """Return the level from which identifiers change.
 
-        For modify ``Level``, or what Orthanc infers: the highest identifier in Replace, else the instance (reference
-        1.1). Anonymize always changes all four.
+        For modify ``Level``, or what Orthanc infers: the highest identifier in Replace, else the instance
+        (docs/orthanc.md, Options). Anonymize always changes all four.
         """
         if self.operation is Operation.ANONYMIZE:
             return Level.PATIENT
@@ -279,8 +279,9 @@ def check_request(request: Request, prefix: str = "") -> list[Problem]:
 def request_faults(request: Request) -> list[RequestFault]:
     """Find what Orthanc refuses before any work, and the combinations with which it loses data.
 
-    Identifiers in Remove, and without ``Force`` in any list (reference 1.1, 2.1; Orthanc 1.10.1 to 1.13.0), empty UIDs,
-    and with ``KeepSource: false`` whatever could delete the only copy (reference 0, hazards 3 and 4).
+    Identifiers in Remove, and without ``Force`` in any list (docs/orthanc.md, Options, Which identifiers change;
+    Orthanc 1.10.1 to 1.13.0), empty UIDs, and with ``KeepSource: false`` whatever could delete the only copy
+    (docs/orthanc.md, hazards 3 and 4).
     """
     edits, settings = request.edits, request.settings
     faults = []

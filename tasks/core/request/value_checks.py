@@ -1,7 +1,7 @@
 """Whether a new value fits its element: VR and number of values from the dictionary of public tags.
 
 These checks are the manifest's and the config's. The engines accept what Orthanc accepts, which checks nothing
-(reference 2.4).
+(docs/orthanc.md, Values).
 
 Public names: ``check_value``, ``check_path``.
 """
@@ -111,7 +111,7 @@ def _check_octets(tag: int, value: str) -> str | None:
         return f"the base64 of the data URI cannot be decoded; {_SHOWN_GOOD_OCTETS}"
     rule = None if is_private(tag) else _rule(tag)
     if rule and rule.formats and not any(fmt.gaps for fmt in rule.formats) and not rule.vr.endswith("OW"):
-        # The routes read the bytes as text there, and none at all for tags (reference 2.4).
+        # The routes read the bytes as text there, and none at all for tags (docs/orthanc.md, Values).
         text = embedded.content.decode("latin-1")
         problem = _check_text(rule, text) if text and rule.vr != "AT" else f"takes no bytes in VR {rule.vr}"
         return problem and f"{problem}; write numbers and tags as text"
@@ -159,7 +159,7 @@ def _rule(tag: int) -> _Rule | None:
 
 
 def check_path(path: Path) -> str | None:
-    """Find a step of a path that is no sequence; Orthanc would do nothing and say nothing (reference 2.3)."""
+    """Find a step of a path that is no sequence: Orthanc would silently do nothing (docs/orthanc.md, Tags and paths)."""
     for parent, _ in path.parents:
         if dictionary_vr(parent) not in ("SQ", None):
             return f"bad path: {describe_tag(parent)} is no sequence"
