@@ -125,7 +125,7 @@ def _config_file(config: str, *, deployed: bool) -> str:
     if deployed or allowed is not None:
         return str(safely(find_served)(config, allowed))
     if not config:
-        raise InvalidInput("give config: the path of a config file")
+        raise InvalidInput("the parameter config must be given: the path of a config file")
     return config
 
 

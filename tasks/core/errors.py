@@ -102,8 +102,8 @@ class Problem:
     def __str__(self) -> str:
         """``cohort.csv, line 3, column Replace.PatientID: text``, without the parts that are unknown.
 
-        >>> str(Problem("is a number from 1", file="trial.yaml", line=9, key="execution.workers"))
-        'trial.yaml, line 9, key execution.workers: is a number from 1'
+        >>> str(Problem("must be at least 1", file="trial.yaml", line=9, key="execution.workers"))
+        'trial.yaml, line 9, key execution.workers: must be at least 1'
         """
         where = [printable(self.file, lines=False)] if self.file else []
         if self.line:

@@ -147,7 +147,7 @@ def test_uids_cannot_be_empty(name: str, value: str) -> None:
     """Orthanc refuses them at run time (docs/orthanc.md, Which identifiers change); an empty PatientID is accepted."""
     found = problems(Operation.MODIFY, {"Replace": {name: value}, "Force": True})
 
-    assert found == [(f"Replace.{name}", "a UID cannot be empty")]
+    assert found == [(f"Replace.{name}", "a UID must not be empty")]
     modify(Replace={"PatientID": ""}, Force=True)
 
 

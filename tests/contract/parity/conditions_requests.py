@@ -167,7 +167,7 @@ def unknown_member(case: Case, found: Difference) -> bool:
     """A member of the body that neither route has."""
     named = _complaints(found)
     return found.kind == "refused" and all(
-        member in case.body and member not in _MEMBERS and text.startswith("unknown; known are")
+        member in case.body and member not in _MEMBERS and text.startswith("unknown; the known ones are")
         for member, text in named
     )
 
@@ -183,7 +183,7 @@ def member_of_the_other_route(case: Case, found: Difference) -> bool:
 def same_element_twice(case: Case, found: Difference) -> bool:
     """One element under two spellings in ``Replace`` or in one item of it."""
     named = _complaints(found)
-    stands_twice = found.kind == "refused" and all("stands twice" in text for _, text in named)
+    stands_twice = found.kind == "refused" and all("appears twice" in text for _, text in named)
     return stands_twice and any(_repeats(level) for level in _levels(case.body.get("Replace")))
 
 
@@ -227,6 +227,6 @@ def kept_value(case: Case, found: Difference) -> bool:
     kept = case.body.get("Keep")
     complaints = _complaints(found)
     return found.kind == "refused" and all(
-        isinstance(kept, list) and member.removeprefix("Replace.") in kept and text.startswith("a value is text")
+        isinstance(kept, list) and member.removeprefix("Replace.") in kept and text.startswith("a value must be text")
         for member, text in complaints
     )
