@@ -258,8 +258,8 @@ def test_what_versions_can_do(access: Access, answer: dict[str, Any], expected: 
     ("handler", "text"),
     [
         (always(200, {"Version": "1.9.3"}), r"too old \(1\.9\.3\); bulk editing needs 1\.9\.4"),
-        (always(200, {"status": "ok"}), "no Orthanc"),
-        (always(200, "<html>"), "no Orthanc"),
+        (always(200, {"status": "ok"}), "not an Orthanc"),
+        (always(200, "<html>"), "not an Orthanc"),
         (always(404, "no such page"), "not an Orthanc"),
     ],
 )

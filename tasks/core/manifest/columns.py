@@ -143,7 +143,7 @@ def _take_edit(columns: dict[Path, EditColumn], prefix: str, index: int, name: s
     if problem:
         return problem
     if path in columns:
-        return f"names the same element as column {columns[path].header}"
+        return f"must name another element than column {columns[path].header}"
     columns[path] = EditColumn(index, name, path)
     return ""
 

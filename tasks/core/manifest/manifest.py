@@ -145,7 +145,7 @@ class Manifest:
             operation = _OPERATIONS.get(text)
             if operation is None:
                 problems.append(
-                    Problem(f"is one of {', '.join(_OPERATIONS)}, or empty for the config's", column=OPERATION)
+                    Problem(f"must be one of {', '.join(_OPERATIONS)}, or empty for the config's", column=OPERATION)
                 )
         instances = None
         text = cells[columns.instances].strip() if columns.instances >= 0 else ""

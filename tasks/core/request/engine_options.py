@@ -34,12 +34,12 @@ def options_without_effect(settings: Settings, *, on_server: bool) -> Iterator[t
     """
     if on_server:
         if settings.lossy_quality:
-            text = "has no effect: jobs of an Orthanc use the server's own DicomLossyTranscodingQuality; leave it out"
+            text = "must be left out: jobs of an Orthanc use the server's own DicomLossyTranscodingQuality"
             yield "LossyQuality", text
         return
     for field, name, what in _LOCAL:
         if getattr(settings, field):
-            yield name, f"has no effect with engine: local: it {what}; leave it out"
+            yield name, f"must be left out with engine: local, where it has no effect: it {what}"
 
 
 def names_by_creator(edits: Edits) -> Iterator[tuple[str, str]]:

@@ -294,7 +294,7 @@ def request_faults(request: Request) -> list[RequestFault]:
                 text = f"{name} cannot be removed: it identifies the object; use Replace"
                 faults.append(RequestFault(member, path, text))
             elif not settings.force:
-                text = f"{name} in {member} needs Force: true, since it changes what belongs to which patient, study or series"
+                text = f"{name} in {member} needs Force: true, since it changes what belongs together"
                 faults.append(RequestFault(member, path, text))
             if member == "Replace" and path.tag != PATIENT_ID and not str(edits.replace[path]).strip(" \0"):
                 faults.append(RequestFault(member, path, "a UID must not be empty"))

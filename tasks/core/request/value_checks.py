@@ -138,9 +138,7 @@ def _check_text(rule: _Rule, value: str) -> str | None:
     if rule.most is not None and count > rule.most:
         return f"must have at most {rule.most} values, not {count} (a backslash separates values)"
     if count < rule.fewest:
-        return (
-            f"has {count} value{'s' if count > 1 else ''} (a backslash separates values), at least {rule.fewest} belong"
-        )
+        return f"must have at least {rule.fewest} values, not {count} (a backslash separates values)"
     return None
 
 
