@@ -160,7 +160,7 @@ class InstanceFailed(DeidflowError):
 
 
 class TransientError(DeidflowError):
-    """A fault that may pass (a worker died, a server answered 503): the chunk may be tried again.
+    """A transient fault (a worker died, a server answered 503): the chunk may be tried again.
 
     Attributes:
         retry_after_s: How long to wait first, where a server says so.

@@ -59,7 +59,7 @@ class Settings:
         remove_private_tags: Modify: private elements at top level are removed.
         dicom_version: Anonymize: which profile, one of DICOM_VERSIONS, or "" when not given.
         force: The user knows that identifiers are replaced or kept.
-        keep_source: False deletes the sources after the verdict.
+        keep_source: False deletes the sources once all is verified and reported.
         level: Modify: from which level down identifiers are regenerated; None infers it from Replace.
         private_creator: Creator under which private tags of Replace are looked up (Orthanc 1.6.0).
         transcode: Transfer syntax UID of the results, "" for the source's.

@@ -9,6 +9,7 @@ import os
 from collections import deque
 from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.config.config import OrthancAccess
@@ -63,7 +64,7 @@ def read_source(
     except NotADirectoryError:
         raise InvalidInput(f"must be a folder: {folder}") from None
     except OSError as error:
-        raise InvalidInput(trouble_with(folder, error)) from None
+        raise InvalidInput(trouble_with(Path(folder), error)) from None
     root = os.fsencode(folder)
     progress.start("reading headers")
     files = find_files(root)
