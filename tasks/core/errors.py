@@ -21,7 +21,8 @@
     │   ├── RefusedCredentials    401 or 403
     │   ├── UntrustedCertificate  the server's certificate cannot be verified
     │   ├── WrongAddress          something answers that is no Orthanc, or too old a one
-    │   └── ReadOnlyServer        the Orthanc is in its mode ``ReadOnly``
+    │   ├── ReadOnlyServer        the Orthanc is in its mode ``ReadOnly``
+    │   └── SharedOriginals       another job edits the same originals, and nothing would tell the results apart
     ├── NotFound                  the Orthanc does not hold it (any more)
     ├── BadRequest                the Orthanc will never accept this request
     ├── UnexpectedError           a bug in deidflow, without its text

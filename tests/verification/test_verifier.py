@@ -103,7 +103,7 @@ def run(source: Path, body: dict[str, Any] | None = None, operation: Operation =
     plan, given = planned(source, request)
     destination, uid_map = source.parent / "results", source.parent / "uids"
     results = Worker(settings_for(source, destination, given)).edit([(request, plan)])
-    assert [] == [result.reason for result in results if result.outcome is not Outcome.DONE]
+    assert [] == [(result.code, result.text) for result in results if result.outcome is not Outcome.DONE]
     # As tasks/steps/verify.py writes it for this engine, whose references follow whatever attribute names them.
     uids = ((UidKind.ANY, *pair) for one in plan for pair in zip(one.original[1:], one.new[1:], strict=True))
     write_uid_map(uid_map, uids)
@@ -194,7 +194,9 @@ def test_no_false_alarm_on_real_files(tmp_path: Path, operation: Operation, body
                 path.unlink()
 
     assert [] == [
-        (name, result.reason) for name, result in run(source, body, operation).verify().items() if result.code
+        (name, result.code, result.text)
+        for name, result in run(source, body, operation).verify().items()
+        if result.code
     ]
 
 

@@ -85,15 +85,13 @@ def read_yaml_value(text: str) -> object:
     """Read one value, for ``--set``.
 
     Raises:
-        ValueError: It is no YAML; the message does not repeat it.
+        BadText: It is no YAML; the message does not repeat it.
 
     """
     try:
         return _plain(_load(text), "", {}, 0)
     except (YAMLError, RecursionError, ValueError):
-        raise ValueError(
-            "the value must be YAML; put it in quotes for the shell and, if it is text, for YAML"
-        ) from None
+        raise BadText("the value must be YAML; put it in quotes for the shell and, if it is text, for YAML") from None
 
 
 def _load(text: str) -> Any:

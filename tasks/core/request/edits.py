@@ -35,7 +35,7 @@ class Edits:
 
     Attributes:
         replace: New values by path; "" empties the element.
-        remove: Elements to drop.
+        remove: Elements to remove.
         keep: Elements to protect from the anonymization profile, from regeneration and from the other two lists.
 
     """

@@ -221,7 +221,7 @@ def parse_edits(body: Mapping[str, Any], prefix: str = "") -> tuple[Edits, list[
                 problems.append(Problem("the same element appears twice in Replace", column=where))
             values[path] = parse_value(path.tag, value)
         except BadText as error:
-            problems.append(Problem(str(error), column=where))
+            problems.append(Problem(error.problem.text, column=where))
     lists: dict[str, list[Path]] = {"Remove": [], "Keep": []}
     for key, paths in lists.items():
         texts = [] if body.get(key) is None else body[key]

@@ -119,8 +119,8 @@ def read_config(
     for override in overrides:
         try:
             flags[apply_override(data, override)] = "--set"
-        except ValueError as error:
-            problems.append(Problem(str(error), f"--set {override.partition('=')[0]}"))
+        except BadText as error:
+            problems.append(replace(error.problem, file=f"--set {override.partition('=')[0]}"))
     if manifest is not None:
         data["manifest"] = str(manifest)
         flags["manifest"] = "--manifest"
