@@ -25,7 +25,7 @@ from deidflow.tasks.orthanc.jobs.failure_probe import probe
 from deidflow.tasks.orthanc.jobs.failures import Failures
 from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, submit, wait
 from deidflow.tasks.orthanc.jobs.lost_jobs import others_at_work
-from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_copies
+from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_surplus_results
 from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S, Settlement
 from deidflow.tasks.orthanc.jobs.transcoded import not_converted
 from deidflow.tasks.orthanc.resources.changes import Changes
@@ -274,7 +274,7 @@ class OrthancEngine:
         else:
             studies = {instance.original.orthanc_id(Level.STUDY) for instance in call.instances}
             lost = self._server.loses_links and self._settlement.mark(call) is not None
-            copies = possible_copies(self._client, self._changes, since, job, ids, studies, loses_links=lost)
+            copies = possible_surplus_results(self._client, self._changes, since, job, ids, studies, loses_links=lost)
             self._settlement.delete_own(call, copies, is_listed=False)
             if lost and copies:  # conversion with loss gives a result another SOPInstanceUID than the job lists
                 self._unlisted.add(call.number)

@@ -33,7 +33,7 @@ def apply_override(data: dict[str, Any], text: str) -> str:
     separator, value = bool(values), text[len(key) + 1 :]
     key = key.strip()
     if not separator or not key:
-        raise BadText("is written --set KEY=VALUE, as in --set execution.chunk_size=50")
+        raise BadText("must be written --set KEY=VALUE, as in --set execution.chunk_size=50")
     if key.startswith(_REPLACE):
         tag = key.removeprefix(_REPLACE)
         groups, name = ["options", "Replace"], tag

@@ -126,11 +126,11 @@ class FolderWriter:
         try:
             self._flush()
             with _OpenFolder(self._folder) as folders:
-                verdicts = [self._publish_one(result.place, folders) for result in staged]
+                failures = [self._publish_one(result.place, folders) for result in staged]
             self._flush()
         except OSError as error:
             raise _unwritable(error) from None
-        return verdicts
+        return failures
 
     def _flush(self) -> None:
         """Bring everything written so far to the disk: one call for a whole batch instead of one per file."""

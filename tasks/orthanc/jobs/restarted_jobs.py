@@ -7,7 +7,7 @@
 and in no job. They came before the first output that the job lists; so may have what others made of the same originals
 meanwhile, and only the mark of the call tells the two apart.
 
-Public names: ``possible_copies``.
+Public names: ``possible_surplus_results``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _START_S: Final = 0.03
 """No server is back sooner: on a fast machine, with an empty index, Orthanc answers after 0.035 s."""
 
 
-def possible_copies(
+def possible_surplus_results(
     client: OrthancClient,
     changes: Changes,
     since: int,

@@ -58,7 +58,7 @@ class Places:
     def _require(self, key: str, folder: str, what: str, of_what: str, names: Iterable[str]) -> None:
         how = _HOW_TO_MEND.format(key=key)
         if not os.path.isdir(folder):  # noqa: PTH112 (pathlib raises where the way is barred)
-            raise Unusable(f"the {what} folder is not there: {folder}; {how}")
+            raise Unusable(f"the {what} folder was not found: {folder}; {how}")
         known = self._seen.get(key)
         if known is not None and os.path.lexists(os.path.join(folder, known)):  # noqa: PTH118
             return

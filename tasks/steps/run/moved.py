@@ -115,11 +115,11 @@ def renamed_places(ledger: Ledger, was: Config, now: Config) -> list[Problem]:
     problems = []
     old, new = was.source.folder, now.source.folder
     if old is not None and new is not None and old != new and not _holds_sources(ledger, str(new)):
-        text = "does not hold the files that the run was planned with; name the folder that they were moved to"
+        text = "must hold the files that the run was planned with; name the folder that they were moved to"
         problems.append(Problem(text, key="source.folder"))
     old, new = (config.destination.folder if config.destination else None for config in (was, now))
     if old is not None and new is not None and old != new and not _holds_results(ledger, str(new)):
-        text = "holds none of the run's results; name the folder that they were moved to"
+        text = "must hold the run's results; name the folder that they were moved to"
         problems.append(Problem(text, key="destination.folder"))
     return problems
 
