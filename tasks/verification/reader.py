@@ -74,6 +74,8 @@ class Read:
         elements: Of the dataset.
         fault: What is wrong with it, going on after "the result"; "" when it was read to its last byte.
         is_whole: Whether all elements were read, whatever stands behind them.
+        passed_over: Whether one of them is a sequence whose items are not written as the standard has it, and are not
+            among the elements.
 
     """
 
@@ -85,6 +87,7 @@ class Read:
     elements: Item = field(default_factory=list)
     fault: str = ""
     is_whole: bool = False
+    passed_over: bool = False
     _file: BinaryIO | None = None
     _dataset: BinaryIO | None = None
     _data: bytes = b""
@@ -137,6 +140,7 @@ def _read(file: BinaryIO, read: Read) -> None:
         walk.dataset(read.elements, start, size, explicit=read.explicit)
     finally:
         read._data, read._base = walk.data, walk.base  # noqa: SLF001 (likewise)
+        read.passed_over = walk.passed_over
     read.is_whole = True
     if not read.syntax or has_tail:
         raise _FaultError(_TAIL if has_tail else "has no file meta information")
@@ -191,6 +195,7 @@ class _Walk:
     def __init__(self, file: BinaryIO, size: int, head: bytes, *, little: bool) -> None:
         order = "<" if little else ">"
         self.data, self.base, self.count = head, 0, 0
+        self.passed_over = False  # a sequence whose items are not written as the standard has it
         self._file, self._size, self._little = file, size, little
         self._explicit = struct.Struct(f"{order}HH2sH").unpack_from
         self._implicit = struct.Struct(f"{order}HHL").unpack_from
@@ -271,6 +276,8 @@ class _Walk:
                     raise
             finally:
                 self.count = walk.count
+                self.passed_over = self.passed_over or walk.passed_over
+        self.passed_over = self.passed_over or vr == b"SQ"
         return None
 
     def _delimited(

@@ -160,7 +160,9 @@ class Verifier:
     def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> None:
         """Compare by the own reader; and by pydicom where that is asked, or where the bytes alone cannot tell."""
         source, result = read_dicom(source_file), read_dicom(result_file)
-        by_bytes = not self._settings.given_values and source.is_whole and result.is_whole
+        by_bytes = not self._settings.given_values and all(
+            one.is_whole and not one.passed_over for one in (source, result)
+        )
         hides = False
         if not by_bytes or self._asks_pydicom(request, expected, source, result):
             settings, files = self._settings, (source_file, result_file)

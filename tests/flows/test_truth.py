@@ -13,7 +13,7 @@ import pytest
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
 from deidflow.tasks.core.outcomes import Outcome
-from tests.dicom_files import Element, Item, instance
+from tests.dicom_files import EXPLICIT, Element, Item, elements, encode, instance
 from tests.jobs import files_of, instance_lines
 from tests.steps import Steps
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.jobs import Job
 
 PATIENT = DicomIdentifiers("P-1", "1.2.3.1", "", "").orthanc_id(Level.PATIENT)
+END_OF_ITEM = struct.pack("<HHL", 0xFFFE, 0xE00D, 0)
+END_OF_SEQUENCE = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
 WAVEFORM = Element(0x54000100, "SQ", (Item((Element(0x54001010, "OW", bytes(range(200))),)),))
 
 
@@ -356,3 +358,22 @@ def test_folders_that_were_moved(job: Job) -> None:
     job.write_config(source={"folder": "originals"}, destination={"folder": "given"})
     assert 0 == job("run", "job.yaml", "--run-id", "r").code
     assert 2 == job("resume", run_dir, "--set", "options.Force=true").code
+
+
+@pytest.mark.parametrize("operation", ["anonymize", "modify"])
+@pytest.mark.parametrize("where", ["sequence", "item", "both"])
+def test_a_sound_result_of_an_irregular_source_is_right(tmp_path: Path, operation: str, where: str) -> None:
+    """Sequences and items that have a length and end with a delimiter all the same: read otherwise, and no fault."""
+    content = encode(elements({"ReferencedSOPInstanceUID": "1.2.3.1.1.1"}), EXPLICIT)
+    content += END_OF_ITEM if where != "sequence" else b""
+    items = struct.pack("<HHL", 0xFFFE, 0xE000, len(content)) + content
+    items += END_OF_SEQUENCE if where != "item" else b""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "odd.dcm").write_bytes(instance(Element(0x00081140, "SQ", items)))
+    steps = Steps(tmp_path)
+    options = {"DicomVersion": "2023b"} if operation == "anonymize" else {"Replace": {"StudyDescription": "X"}}
+    steps.plan([PATIENT], operation=operation, options=options)
+    steps.edit()
+
+    assert 0 == steps.verify()
+    assert steps.report().reconciled
