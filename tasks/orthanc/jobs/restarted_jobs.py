@@ -63,14 +63,17 @@ def possible_surplus_results(
         return []
     outputs, originals = frozenset(job.output_instances), frozenset(instance_ids)
     before: set[str] = set()
+    later: set[str] = set()
     seen: set[str] = set()
     for name in changes.new_instances(since):
         if name in outputs:
             seen.add(name)
-        elif name not in originals and not seen:
-            before.add(name)
-    if len(seen) < len(outputs):
-        return [name for name in results_by_study(client, originals, studies) if name not in outputs]
+        elif name not in originals:
+            (later if seen else before).add(name)
     found = list(read_content(client, before))
-    linkless = unlinked(found, originals) if loses_links else []
+    # What is converted with loss gets another SOPInstanceUID than the job lists, whenever it comes.
+    linkless = unlinked([*found, *read_content(client, later)], originals) if loses_links else []
+    if len(seen) < len(outputs):
+        by_study = results_by_study(client, originals, studies)
+        return [*(name for name in by_study if name not in outputs), *linkless]
     return [*(item.id for item in found if not originals.isdisjoint(item.origins)), *linkless]
