@@ -15,7 +15,7 @@ from deidflow.tasks.core.ledger.results import note_gone, withdraw
 from deidflow.tasks.core.ledger.source_records import failed_sources, take_as_it_is
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.local.folder.index import read_index_entries
-from deidflow.tasks.steps.access.engines import destination_folder, results_place
+from deidflow.tasks.steps.access.engines import destination_folder, server_of_results
 from deidflow.tasks.steps.findings import remove_result
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def take_again(run: Run) -> None:
     folder = run.config.source.folder
     if folder is None:
         return
-    and_unverified = run.config.verify == "full" and results_place(run.config) is None
+    and_unverified = run.config.verify == "full" and server_of_results(run.config) is None
     root = os.fsencode(str(folder))
     for one in failed_sources(run.ledger, and_unverified=and_unverified):
         if not _has_changed(os.path.join(root, one.path), one.size, one.mtime_ns):  # noqa: PTH118 (bytes)
@@ -40,7 +40,7 @@ def take_again(run: Run) -> None:
         (entry,) = read_index_entries(root, [one.path])
         if not isinstance(entry, SourceInstance) or entry.identifiers != one.original:
             continue
-        if one.is_there and results_place(run.config) is None and not _withdrawn(run, one.id, one.new):
+        if one.is_there and server_of_results(run.config) is None and not _withdrawn(run, one.id, one.new):
             continue
         take_as_it_is(run.ledger, one.id, entry.size, entry.mtime_ns)
 

@@ -16,14 +16,14 @@ from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_wrong
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.orthanc.resources.results import delete_instances
-from deidflow.tasks.steps.access.engines import destination_folder, results_place
+from deidflow.tasks.steps.access.engines import destination_folder, server_of_results
 from deidflow.tasks.steps.access.own_results import proven_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
-    from deidflow.tasks.steps.access.places import Places
+    from deidflow.tasks.steps.access.places import Folders
     from deidflow.tasks.steps.run.run_folder import Run
 
 _WRITTEN_AT_ONCE: Final = 2000
@@ -38,18 +38,18 @@ class Findings:
 
     """
 
-    def __init__(self, run: Run, places: Places, how: str) -> None:
+    def __init__(self, run: Run, folders: Folders, how: str) -> None:
         """Take the run.
 
         Args:
             run: Open.
-            places: Looked at again when results are missing.
+            folders: Looked at again when results are missing.
             how: ``full`` or ``identifiers``: what a result that is found right counts as.
 
         """
         self.failed = 0
         self._run = run
-        self._places = places
+        self._folders = folders
         self._how = how
         self._right: list[RightResult] = []
 
@@ -77,7 +77,7 @@ class Findings:
             elif one.is_done or result.outcome is not Outcome.MISSING:
                 bad.append((one, result))
         if any(result.outcome is Outcome.MISSING for _, result in bad) or uncompared:
-            self._places.require()
+            self._folders.require()
         if bad or uncompared:
             self._write_bad(bad, uncompared)
         if len(self._right) >= _WRITTEN_AT_ONCE:
@@ -98,8 +98,8 @@ class Findings:
 
     def _removed(self, wrong: Sequence[tuple[Expected, InstanceResult]]) -> list[int]:
         """Take wrong results out of the destination; return the numbers of those that are not there any more."""
-        place = results_place(self._run.config)
-        if place is None:
+        server = server_of_results(self._run.config)
+        if server is None:
             folder = str(destination_folder(self._run.config))
             names = [(one.instance.id, relative_path(one.instance.new)) for one, _ in wrong]
             return [number for number, name in names if remove_result(folder, name)]
@@ -114,9 +114,9 @@ class Findings:
             return []
         try:
             if made_there:
-                proven = proven_results(self._run, place.client(), {one.instance.id: one.result_id for one in own})
+                proven = proven_results(self._run, server.client(), {one.instance.id: one.result_id for one in own})
                 own = [one for one in own if one.instance.id in proven]
-            delete_instances(place.client(), [one.result_id for one in own])
+            delete_instances(server.client(), [one.result_id for one in own])
         except DeidflowError:  # they stay, named
             return []
         return [one.instance.id for one in own]

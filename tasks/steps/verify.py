@@ -32,8 +32,8 @@ from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.presence import presence_in_worker, start_presence
 from deidflow.tasks.orthanc.resources.resources import still_there
-from deidflow.tasks.steps.access.engines import destination_folder, place_of, results_place
-from deidflow.tasks.steps.access.places import Places
+from deidflow.tasks.steps.access.engines import destination_folder, server_of, server_of_results
+from deidflow.tasks.steps.access.places import Folders
 from deidflow.tasks.steps.findings import Findings
 from deidflow.tasks.verification.verifier import VerifierSettings, start_verifier, verify_in_worker
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.errors import TransientError, Unusable
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.orthanc.store import OrthancPlace
+    from deidflow.tasks.orthanc.store import OrthancServer
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
@@ -86,14 +86,14 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
     total = count_to_verify(run.ledger, wanted)
     if not total:
         return 0
-    places = Places(run, full=full)
-    places.require()
+    folders = Folders(run, full=full)
+    folders.require()
     progress.start("verifying", total)
-    findings = Findings(run, places, "full" if full else "identifiers")
-    remote = results_place(run.config)
+    findings = Findings(run, folders, "full" if full else "identifiers")
+    server = server_of_results(run.config)
     try:
-        if remote is not None and not full:
-            _verify_presence(run, remote, wanted, findings, progress)
+        if server is not None and not full:
+            _verify_presence(run, server, wanted, findings, progress)
         elif not full:
             check = _Check(presence_in_worker, start_presence, str(destination_folder(run.config)))
             _verify_in_pools(run, check, _work(run, wanted, _QUICK_BATCH), findings, progress)
@@ -122,16 +122,16 @@ class _Check(NamedTuple):
 
 def _verify_content(run: Run, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
     """Read results back."""
-    remote = results_place(run.config)
+    server = server_of_results(run.config)
     with _uid_map(run) as uid_map:
         settings = VerifierSettings(
             source=os.fsencode(str(run.config.source.folder or "")),
-            destination="" if remote is not None else str(destination_folder(run.config)),
+            destination="" if server is not None else str(destination_folder(run.config)),
             hardening=run.config.hardening,
             given_values=run.config.engine == "orthanc",
             uid_map=uid_map,
-            remote_source=place_of(run.config, run.config.source.orthanc),
-            remote_results=remote,
+            source_server=server_of(run.config, run.config.source.orthanc),
+            result_server=server,
         )
         check = _Check(verify_in_worker, start_verifier, settings)
         _verify_in_pools(run, check, _work(run, wanted, _BATCH), findings, progress)
@@ -181,9 +181,9 @@ def _verify_in_pool(
         stop_pool(pool)
 
 
-def _verify_presence(run: Run, place: OrthancPlace, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
+def _verify_presence(run: Run, server: OrthancServer, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
     """Ask an Orthanc for all results at once; their identifiers are what they are found by."""
-    client = place.client()
+    client = server.client()
     text = "the result is not on the Orthanc"
     for work in _work(run, wanted, _PRESENCE_BATCH):
         if run.stop.is_set():

@@ -70,8 +70,8 @@ class VerifierSettings:
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
         given_values: Whether what Replace and Remove ask for is looked up, since a server wrote the results.
         uid_map: SQLite file of original and new UIDs of the run; "" when nothing was anonymized.
-        remote_source: Read from instead of the source folder.
-        remote_results: Read from instead of the destination folder.
+        source_server: Read from instead of the source folder.
+        result_server: Read from instead of the destination folder.
         pydicom: Which instances pydicom reads, too.
     """
 
@@ -80,8 +80,8 @@ class VerifierSettings:
     hardening: bool
     given_values: bool = False
     uid_map: str = ""
-    remote_source: Reader | None = None
-    remote_results: Reader | None = None
+    source_server: Reader | None = None
+    result_server: Reader | None = None
     pydicom: ThirdJudge = ThirdJudge.SAMPLE
 
 
@@ -130,8 +130,8 @@ class Verifier:
         return results
 
     def _verify(self, request: Request, expected: Expected) -> None:
-        if self._settings.remote_results is not None:
-            result_file: BinaryIO = io.BytesIO(self._settings.remote_results.read(expected.result_id))
+        if self._settings.result_server is not None:
+            result_file: BinaryIO = io.BytesIO(self._settings.result_server.read(expected.result_id))
         else:
             result_file = open_result(self._settings.destination, expected.instance.new)
         with result_file, warnings.catch_warnings():
@@ -163,12 +163,12 @@ class Verifier:
                 self._compare_with_evidence(expected, result_file)
 
     def _open_source(self, instance: PlannedInstance) -> BinaryIO:
-        if self._settings.remote_source is None:
+        if self._settings.source_server is None:
             above, _, name = bytes(instance.path).rpartition(b"/")
             with open_folder(self._settings.source, above) as folder:
                 return os.fdopen(open_plain_file(folder, name), "rb")
         try:
-            return io.BytesIO(self._settings.remote_source.read(instance.orthanc_id))
+            return io.BytesIO(self._settings.source_server.read(instance.orthanc_id))
         except InstanceFailed:
             raise FileNotFoundError from None
 

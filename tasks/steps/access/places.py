@@ -3,7 +3,7 @@
 A share that is not mounted leaves an empty folder, a project that was renamed none at all. Neither says anything about
 results, so it is told apart from a file that is missing.
 
-Public names: ``Places``.
+Public names: ``Folders``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import Unusable
 from deidflow.tasks.core.ledger.results import results_there
 from deidflow.tasks.core.ledger.source_records import sources_to_verify
-from deidflow.tasks.steps.access.engines import destination_folder, results_place
+from deidflow.tasks.steps.access.engines import destination_folder, server_of_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _HOW_TO_MEND: Final = "mount it, or name where it is now with --set {key}=FOLDER; nothing was changed"
 
 
-class Places:
+class Folders:
     """Source and destination folder of one run; what is on a server answers for itself."""
 
     def __init__(self, run: Run, *, full: bool) -> None:
@@ -48,7 +48,7 @@ class Places:
 
         """
         config = self._run.config
-        if results_place(config) is None:
+        if server_of_results(config) is None:
             folder = str(destination_folder(config))
             self._require("destination.folder", folder, "destination", "of the run's results", self._results())
         if self._full and config.source.folder is not None:
