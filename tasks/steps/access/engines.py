@@ -1,7 +1,6 @@
 """The engine that a config asks for, and where its results are.
 
-Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``source_of``, ``server_of``,
-``server_of_results``.
+Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``source_of``, ``server_of``.
 """
 
 from __future__ import annotations
@@ -160,13 +159,6 @@ def server_of(config: Config, url: str | None) -> OrthancServer | None:
     if url is None:
         return None
     return OrthancServer(url, config.orthanc, load_credentials(config.orthanc))
-
-
-def server_of_results(config: Config) -> OrthancServer | None:
-    """Return the Orthanc that the results are on, None for a folder."""
-    if config.engine == "orthanc":
-        return server_of(config, config.source.orthanc)
-    return server_of(config, config.destination.orthanc if config.destination else None)
 
 
 @contextlib.contextmanager
