@@ -28,7 +28,7 @@ from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.editing.overlay_bits import without_overlay_bits
-from deidflow.tasks.local.editing.references import References, Subject
+from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
 from deidflow.tasks.local.editing.shared_header import SharedHeaders
 from deidflow.tasks.local.editing.splice import Assembly, assemble, says_burned_in, sop_class_of
 from deidflow.tasks.local.folder.index import identify
@@ -87,7 +87,7 @@ class Compiled(NamedTuple):
     headers: SharedHeaders
 
 
-def subject_of(request: Request, instance: PlannedInstance, references: References) -> Subject:
+def identifiers_of(request: Request, instance: PlannedInstance, references: References) -> InstanceIdentifiers:
     """Return the instance with its new PatientName: given, generated, or None when the request leaves or removes it."""
     path = Path((), PATIENT_NAME)
     edits = request.edits
@@ -98,7 +98,7 @@ def subject_of(request: Request, instance: PlannedInstance, references: Referenc
         name = None
     else:
         name = new_patient_name(instance.new.patient_id)
-    return Subject(instance.original, instance.new, name, references)
+    return InstanceIdentifiers(instance.original, instance.new, name, references)
 
 
 class Compiler:
@@ -215,25 +215,25 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
 
     """
     request, tables, references, headers = compiled
-    subject = subject_of(request, instance, references)
-    editor = Editor(source, tables, subject)
-    shared = headers.edit(source, editor, subject)
+    identifiers = identifiers_of(request, instance, references)
+    editor = Editor(source, tables, identifiers)
+    shared = headers.edit(source, editor, identifiers)
     if shared is not None:
-        assembly = assemble(source, shared.parts, shared.sop_class, shared.table, subject)
+        assembly = assemble(source, shared.spans, shared.sop_class, shared.table, identifiers)
         assembly.burned_in = shared.burned_in
         return assembly
     elements = source.scan()
-    identifiers, _ = identify(source, elements)
-    if identifiers != instance.original:
+    found, _ = identify(source, elements)
+    if found != instance.original:
         raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
     source.check(elements)
     elements = source.make_regular(elements, drops_opaque=request.operation is Operation.ANONYMIZE)
     context = editor.context(elements)
-    parts = editor.edit(elements, source.layout.encoding, source.body_size, context)
-    headers.learn(source, elements, editor, subject, context)
+    spans = editor.edit(elements, source.layout.encoding, source.body_size, context)
+    headers.learn(source, elements, editor, identifiers, context)
     if context.table.clears_overlay_bits:
-        parts = without_overlay_bits(source, elements, parts, context.table)
-    assembly = assemble(source, parts, sop_class_of(source, elements), context.table, subject)
+        spans = without_overlay_bits(source, elements, spans, context.table)
+    assembly = assemble(source, spans, sop_class_of(source, elements), context.table, identifiers)
     assembly.burned_in = says_burned_in(source, elements)
     return assembly
 

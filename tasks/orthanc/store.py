@@ -1,6 +1,6 @@
 """An Orthanc as source or destination of the local engine, and as a place to read results back from.
 
-Public names: ``OrthancPlace``, ``OrthancSource``, ``OrthancStore``, ``OrthancWriter``.
+Public names: ``OrthancServer``, ``OrthancSource``, ``OrthancStore``, ``OrthancWriter``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ORIGIN: Final = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "Modi
 
 
 @dataclass(frozen=True)
-class OrthancPlace:
+class OrthancServer:
     """One Orthanc, as worker processes get it; each process opens its own connection.
 
     Attributes:
@@ -78,12 +78,12 @@ class OrthancSource:
 
     """
 
-    place: OrthancPlace
+    server: OrthancServer
 
     def open(self, instance: PlannedInstance) -> OpenOriginal:
         """Download a file into memory."""
         try:
-            data = self.place.read(instance.orthanc_id)
+            data = self.server.read(instance.orthanc_id)
         except InstanceFailed as problem:
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
         return OpenOriginal(-1, len(data), data)
@@ -91,7 +91,7 @@ class OrthancSource:
     def reopen(self, instance: PlannedInstance) -> BinaryIO:
         """Download it again."""
         try:
-            return io.BytesIO(self.place.read(instance.orthanc_id))
+            return io.BytesIO(self.server.read(instance.orthanc_id))
         except InstanceFailed:
             raise FileNotFoundError from None
 
@@ -118,17 +118,17 @@ class OrthancStore:
 
     """
 
-    place: OrthancPlace
+    server: OrthancServer
     run_folder: str | None = None
 
     def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
         """Download a result."""
         del new
-        return io.BytesIO(self.place.read(orthanc_id))
+        return io.BytesIO(self.server.read(orthanc_id))
 
     def writer(self) -> OrthancWriter:
         """Return a writer for this process."""
-        return OrthancWriter(self.place.client(), None if self.run_folder is None else Replaced(self.run_folder))
+        return OrthancWriter(self.server.client(), None if self.run_folder is None else Replaced(self.run_folder))
 
     def lacks(self) -> str:
         """Return "": whether the server answers is seen when it is asked."""

@@ -16,7 +16,7 @@ from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.files.beneath import delete_plain_file, open_folder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.ledger.results import (
-    copies_of,
+    duplicates_of,
     result_names,
     rows_done_in_full,
     shares_a_torn_patient,
@@ -105,7 +105,7 @@ def _delete_files(run: Run, lines: list[int], progress: Progress) -> DeletedSour
         if run.stop.is_set():
             break
         for one in sources_of_row(run.ledger, line):
-            paths = [one.path, *copies_of(run.ledger, one.id)]
+            paths = [one.path, *duplicates_of(run.ledger, one.id)]
             of_all = [is_planned and _delete(folder, path, one.size, one.content) for path in paths]
             ends[None if None in of_all else all(of_all)] += 1
             progress.advance()

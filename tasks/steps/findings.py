@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
-    from deidflow.tasks.steps.access.places import Places
+    from deidflow.tasks.steps.access.places import Folders
     from deidflow.tasks.steps.access.results import Results
     from deidflow.tasks.steps.run.run_folder import Run
 
@@ -30,19 +30,19 @@ class Findings:
 
     """
 
-    def __init__(self, run: Run, places: Places, results: Results, how: str) -> None:
+    def __init__(self, run: Run, folders: Folders, results: Results, how: str) -> None:
         """Take the run.
 
         Args:
             run: Open.
-            places: Looked at again when results are missing.
+            folders: Looked at again when results are missing.
             results: Where they stand.
             how: ``full`` or ``identifiers``: what a result that is found right counts as.
 
         """
         self.failed = 0
         self._run = run
-        self._places = places
+        self._folders = folders
         self._results = results
         self._how = how
         self._right: list[RightResult] = []
@@ -71,7 +71,7 @@ class Findings:
             elif one.is_done or result.outcome is not Outcome.MISSING:
                 bad.append((one, result))
         if any(result.outcome is Outcome.MISSING for _, result in bad) or uncompared:
-            self._places.require()
+            self._folders.require()
         if bad or uncompared:
             self._write_bad(bad, uncompared)
         if len(self._right) >= _WRITTEN_AT_ONCE:

@@ -30,7 +30,7 @@ from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.engines import source_of
-from deidflow.tasks.steps.access.places import Places
+from deidflow.tasks.steps.access.places import Folders
 from deidflow.tasks.steps.access.results import results_of
 from deidflow.tasks.steps.findings import Findings
 from deidflow.tasks.verification.verifier import VerifierSettings, start_verifier, verify_in_worker
@@ -81,10 +81,10 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
     if not total:
         return 0
     results = results_of(run)
-    places = Places(run, results, full=full)
-    places.require()
+    folders = Folders(run, results, full=full)
+    folders.require()
     progress.start("verifying", total)
-    findings = Findings(run, places, results, "full" if full else "identifiers")
+    findings = Findings(run, folders, results, "full" if full else "identifiers")
     try:
         if full:
             _verify_content(run, results, wanted, findings, progress)

@@ -105,7 +105,7 @@ def test_values_that_the_local_engine_does_not_take(job: Job) -> None:
     planned = job("plan", "job.yaml")
 
     assert 2 == planned.code
-    assert "Replace.PixelData: an image is decoded by an Orthanc only" in planned.err
+    assert "Replace.PixelData: only an Orthanc decodes images" in planned.err
 
 
 NOTES = [

@@ -17,7 +17,7 @@ from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.dask_cluster import edit_on_cluster
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.orthanc.connection.errors import ServerError
-from deidflow.tasks.orthanc.store import OrthancPlace, OrthancSource
+from deidflow.tasks.orthanc.store import OrthancServer, OrthancSource
 from tests.local.folders import planned, settings_for, write_instances
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ class _Busy(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def busy() -> Iterator[OrthancPlace]:
+def busy() -> Iterator[OrthancServer]:
     """Give the address of a source that is busy."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Busy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield OrthancPlace(f"http://127.0.0.1:{server.server_port}", OrthancAccess(), None)
+        yield OrthancServer(f"http://127.0.0.1:{server.server_port}", OrthancAccess(), None)
         server.shutdown()
 
 
-def test_retry_after_reaches_the_flow(tmp_path: Path, busy: OrthancPlace) -> None:
+def test_retry_after_reaches_the_flow(tmp_path: Path, busy: OrthancServer) -> None:
     """From a worker process, and from a worker of a cluster."""
     write_instances(tmp_path / "source", 1)
     plan, given = planned(tmp_path / "source", MODIFY)

@@ -70,7 +70,7 @@ class Ledger:
 
         """
         if not path.is_file():
-            message = f"{path.parent}: no run folder; name the one that `deidflow run` printed"
+            message = f"{path.parent} must be a run folder; name the one that `deidflow run` printed"
             raise InvalidInput(message)
         if path.stat().st_size == 0:  # for SQLite an empty database, which it would begin to fill
             raise InvalidInput(_damaged(path))
@@ -249,7 +249,7 @@ def _unopened(error: sqlite3.DatabaseError, path: Path) -> DeidflowError:
 
 
 def _damaged(path: Path) -> str:
-    return f"{path}: is damaged; restore it from a backup or start a new run"
+    return f"{path} is damaged; restore it from a backup or start a new run"
 
 
 def _of_another_version(path: Path, version: str | None) -> str:
@@ -259,6 +259,6 @@ def _of_another_version(path: Path, version: str | None) -> str:
     if found and found[1] == deidflow_version():  # between two releases the tables may change, too
         name = f"another build of deidflow {found[1]}"
     return (
-        f"{path}: was written by {name}, whose run folders this version (deidflow {deidflow_version()}) does not read; "
+        f"{path} was written by {name}, whose run folders this version (deidflow {deidflow_version()}) does not read; "
         "finish, verify or report the run with the version that made it, or start a new run"
     )

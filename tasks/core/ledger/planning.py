@@ -3,10 +3,10 @@
 While a plan is made the table ``claim`` (line, instance, level) holds what each row names, see ``claim_sources``.
 Everything is done by whole sets, so that 100,000 instances are planned in seconds.
 
-Public names: ``PlannedRow``, ``TargetRecord``, ``NewIdentifiers``, ``PatientGroup``, ``AssignedCall``, ``join_copies``,
-``claim_sources``, ``set_row_aside``, ``assign_claims``, ``planned_pages``, ``add_targets``, ``drop_unplanned``,
-``forget_targets``, ``fail_collisions``, ``cut_chunks``, ``patients_to_call``, ``last_numbers``, ``add_calls``,
-``add_chunk``, ``plan_is_complete``.
+Public names: ``PlannedRow``, ``TargetRecord``, ``NewIdentifiers``, ``PatientGroup``, ``AssignedCall``,
+``join_duplicates``, ``claim_sources``, ``set_row_aside``, ``assign_claims``, ``planned_pages``, ``add_targets``,
+``drop_unplanned``, ``forget_targets``, ``fail_collisions``, ``cut_chunks``, ``patients_to_call``, ``last_numbers``,
+``add_calls``, ``add_chunk``, ``plan_is_complete``.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class AssignedCall(NamedTuple):
     patient: str
 
 
-def join_copies(ledger: Ledger) -> None:
+def join_duplicates(ledger: Ledger) -> None:
     """Make one entry of files with one Orthanc identifier: the first path; whether they are equal was marked before."""
     # In two steps: which identifiers repeat, the index alone tells.
     ledger.execute(

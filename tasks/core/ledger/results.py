@@ -3,7 +3,7 @@
 Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``pages_to_verify``, ``uid_pairs``,
 ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_wrong``, ``note_gone``, ``withdraw``,
 ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
-``sources_of_row``, ``copies_of``, ``note_review``, ``forget_review``, ``kinds_of_objects``.
+``sources_of_row``, ``duplicates_of``, ``note_review``, ``forget_review``, ``kinds_of_objects``.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def sources_of_row(ledger: Ledger, line: int) -> list[SourceContent]:
     return [SourceContent(number, name, bytes(path), size, content) for number, name, path, size, content in rows]
 
 
-def copies_of(ledger: Ledger, number: int) -> list[bytes]:
+def duplicates_of(ledger: Ledger, number: int) -> list[bytes]:
     """Return the further files that hold the same instance, relative to the source folder."""
     return [bytes(path) for (path,) in ledger.select("SELECT path FROM copy WHERE instance = ?", (number,))]
 

@@ -110,7 +110,7 @@ def read_facts(ledger: Ledger) -> RunFacts:
         given: dict[str, Any] = {name: stored[name] for name in _NAMES if stored.get(name) is not None}
         return RunFacts(**given | {name: tuple(given[name]) for name in _LISTS & given.keys()})
     except (ValueError, TypeError):
-        raise InvalidInput(f"{ledger.path}: is damaged; restore it from a backup or start a new run") from None
+        raise InvalidInput(f"{ledger.path} is damaged; restore it from a backup or start a new run") from None
 
 
 def change_facts(ledger: Ledger, change: Callable[[RunFacts], RunFacts]) -> RunFacts:
@@ -161,5 +161,5 @@ def read_manifest(ledger: Ledger) -> bytes:
     """
     content = ledger.scalar("SELECT content FROM manifest")
     if not isinstance(content, bytes):
-        raise InvalidInput(f"{ledger.path}: is damaged: it does not hold the manifest; start a new run")
+        raise InvalidInput(f"{ledger.path} is damaged: it does not hold the manifest; start a new run")
     return content

@@ -26,7 +26,7 @@ from deidflow.tasks.core.ledger.planning import (
     drop_unplanned,
     fail_collisions,
     forget_targets,
-    join_copies,
+    join_duplicates,
     plan_is_complete,
     planned_pages,
     set_row_aside,
@@ -120,7 +120,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     requests = RequestCache(ledger)
     found = [*problems]
     with ledger.transaction():
-        join_copies(ledger)
+        join_duplicates(ledger)
         claim_sources(ledger, _NOTHING_HELD)
         checks = [
             check_rows_against_source(ledger),

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.editing.actions import Original
-    from deidflow.tasks.local.editing.references import Subject
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 _BLANKS: Final = " \t\n\r\v\f"
 
 
-def new_patient_id(original: Original, subject: Subject) -> str:
+def new_patient_id(original: Original, identifiers: InstanceIdentifiers) -> str:
     """Return the new PatientID of the patient that an item names, who may be another one of the run; "" stays ""."""
-    return subject.map_patient_id(original.text)
+    return identifiers.map_patient_id(original.text)
 
 
-def new_patient_name(original: Original, subject: Subject) -> str | None:
+def new_patient_name(original: Original, identifiers: InstanceIdentifiers) -> str | None:
     """Return the instance's new PatientName; None for a blank one, and for one that the request gives.
 
     A name that the request gives is no patient's.
     """
-    return subject.patient_name if original.text.strip(_BLANKS) and not original.is_given else None
+    return identifiers.patient_name if original.text.strip(_BLANKS) and not original.is_given else None

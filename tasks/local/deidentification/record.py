@@ -12,7 +12,7 @@ from deidflow.tasks.core.dicom.tags import PATIENT_IDENTITY_REMOVED, PATIENT_NAM
 from deidflow.tasks.local.dicom_file.encoding import MAX_SHORT_LENGTH
 
 if TYPE_CHECKING:
-    from deidflow.tasks.local.editing.references import Subject
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
     from deidflow.tasks.local.editing.table import TextOf
 
 _PADDING = " \0^="
@@ -29,17 +29,17 @@ class IdentityRecord:
 
     keeps_name: bool
 
-    def __call__(self, text_of: TextOf, subject: Subject) -> dict[int, str]:
+    def __call__(self, text_of: TextOf, identifiers: InstanceIdentifiers) -> dict[int, str]:
         """Return NO where the original PatientID or PatientName is that of the result, too.
 
         It may be kept, or given back by a new value.
         """
-        return {PATIENT_IDENTITY_REMOVED: "NO"} if self._keeps_identity(text_of, subject) else {}
+        return {PATIENT_IDENTITY_REMOVED: "NO"} if self._keeps_identity(text_of, identifiers) else {}
 
-    def _keeps_identity(self, text_of: TextOf, subject: Subject) -> bool:
-        if subject.original.patient_id and subject.original.patient_id == subject.new.patient_id:
+    def _keeps_identity(self, text_of: TextOf, identifiers: InstanceIdentifiers) -> bool:
+        if identifiers.original.patient_id and identifiers.original.patient_id == identifiers.new.patient_id:
             return True
-        new = (subject.patient_name or "").strip(_PADDING)
+        new = (identifiers.patient_name or "").strip(_PADDING)
         if not self.keeps_name and not new:
             return False
         original = text_of(PATIENT_NAME).strip(_PADDING)

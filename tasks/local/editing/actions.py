@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from deidflow.tasks.core.request.edits import Value
-from deidflow.tasks.local.editing.references import Subject
+from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 
 class Action(Enum):
@@ -56,7 +56,7 @@ class Original(NamedTuple):
     is_given: bool
 
 
-NewValue = Callable[[Original, Subject], Value | None]
+NewValue = Callable[[Original, InstanceIdentifiers], Value | None]
 """Makes the new value of an element, or new items, out of its own value and the instance's identifiers.
 
 None leaves the element. What it makes of one original may depend on the identifiers of patient, study and series, and

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.edits import Item, Value
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
-    from deidflow.tasks.local.editing.references import Subject
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
     from deidflow.tasks.local.editing.table import Table
 
 
 def treated_items(
-    tag: int, items: tuple[Item, ...], table: Table, subject: Subject, nodes: tuple[PathNode, ...]
+    tag: int, items: tuple[Item, ...], table: Table, identifiers: InstanceIdentifiers, nodes: tuple[PathNode, ...]
 ) -> tuple[Item, ...]:
     """Return the items as they are to be written.
 
@@ -32,11 +32,11 @@ def treated_items(
         tag: The sequence.
         items: Its items as the request gives them.
         table: Of the object.
-        subject: The instance.
+        identifiers: The instance.
         nodes: Of the paths that lead to the sequence.
 
     """
-    return tuple(_item(item, table, subject, step_into(nodes, tag, index)) for index, item in enumerate(items))
+    return tuple(_item(item, table, identifiers, step_into(nodes, tag, index)) for index, item in enumerate(items))
 
 
 def values_of_paths(nodes: tuple[PathNode, ...]) -> dict[int, Value]:
@@ -64,31 +64,36 @@ def _replaced(item: Item, nodes: tuple[PathNode, ...]) -> Item:
     return tuple(sorted(elements.items()))
 
 
-def _item(item: Item, table: Table, subject: Subject, nodes: tuple[PathNode, ...]) -> Item:
+def _item(item: Item, table: Table, identifiers: InstanceIdentifiers, nodes: tuple[PathNode, ...]) -> Item:
     elements: dict[int, Value] = {}
     for tag, value in item:
         rule = table.nested.by_tag.get(tag) or table.nested.rule_of_group(tag)
         rule = rule_of_paths(tag, nodes, rule)
         if rule is not None and rule.removes:
             continue
-        elements[tag] = _value(tag, value, rule, table, subject, nodes)
+        elements[tag] = _value(tag, value, rule, table, identifiers, nodes)
     for node in nodes:
         elements.update(node.replace)
     return tuple(sorted(elements.items()))
 
 
 def _value(
-    tag: int, value: Value, rule: Rule | None, table: Table, subject: Subject, nodes: tuple[PathNode, ...]
+    tag: int,
+    value: Value,
+    rule: Rule | None,
+    table: Table,
+    identifiers: InstanceIdentifiers,
+    nodes: tuple[PathNode, ...],
 ) -> Value:
     if rule is not None and rule.action is Action.EMPTY:
         return () if dictionary_vr(tag) == "SQ" else ""
     if isinstance(value, tuple):
         is_kept = rule is not None and rule.action is Action.KEEP
-        return value if is_kept else treated_items(tag, value, table, subject, nodes)
+        return value if is_kept else treated_items(tag, value, table, identifiers, nodes)
     if rule is None or rule.stays:
         return value
     if rule.action is Action.REPLACE_UID:
-        return subject.references.map_uid_value(value.encode("latin-1", "replace")).decode("latin-1")
+        return identifiers.references.map_uid_value(value.encode("latin-1", "replace")).decode("latin-1")
     assert rule.new_value is not None  # noqa: S101 (a rule of this kind has one)
-    new = rule.new_value(Original(tag, choose_vr(tag), value.rstrip(" "), is_given=True), subject)
+    new = rule.new_value(Original(tag, choose_vr(tag), value.rstrip(" "), is_given=True), identifiers)
     return value if new is None else new

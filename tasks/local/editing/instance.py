@@ -27,7 +27,7 @@ from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.given_items import treated_items, values_of_paths
 from deidflow.tasks.local.editing.new_values import CharacterSets, changed_element
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
-from deidflow.tasks.local.editing.spans import Output, parts_size
+from deidflow.tasks.local.editing.spans import Output, spans_size
 from deidflow.tasks.local.editing.splice import sop_class_of
 from deidflow.tasks.local.editing.table import FIRST_REPEATING_GROUP, LATE_TAGS, Scope
 
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
-    from deidflow.tasks.local.editing.references import Subject
-    from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
+    from deidflow.tasks.local.editing.spans import Span
     from deidflow.tasks.local.editing.table import Join, Table, Tables
 
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
@@ -92,18 +92,18 @@ class Context(NamedTuple):
 class Editor:
     """Editor of one file's dataset."""
 
-    __slots__ = ("_old_charset", "_source", "_subject", "_tables", "changed")
+    __slots__ = ("_identifiers", "_old_charset", "_source", "_tables", "changed")
 
-    def __init__(self, source: SourceFile, tables: Tables, subject: Subject) -> None:
+    def __init__(self, source: SourceFile, tables: Tables, identifiers: InstanceIdentifiers) -> None:
         """Take the open source, the compiled request and the instance's identifiers."""
         self._source = source
         self._tables = tables
-        self._subject = subject
-        self.changed = subject.new_identifiers(tables.given_identifiers)
+        self._identifiers = identifiers
+        self.changed = identifiers.new_identifiers(tables.given_identifiers)
         self._old_charset: CharacterSet | None = None
 
-    def edit(self, elements: list[Element], encoding: Encoding, end: int, context: Context) -> list[Part]:
-        """Edit the top level and all that is below; return the parts of the result.
+    def edit(self, elements: list[Element], encoding: Encoding, end: int, context: Context) -> list[Span]:
+        """Edit the top level and all that is below; return the spans of the result.
 
         Args:
             elements: All elements of the dataset.
@@ -115,8 +115,8 @@ class Editor:
             InstanceFailed: A new value cannot be written.
 
         """
-        parts = self.edit_some(elements, encoding, context, context.new_values)
-        return parts if elements or parts else [(end, end)]
+        spans = self.edit_some(elements, encoding, context, context.new_values)
+        return spans if elements or spans else [(end, end)]
 
     def context(self, elements: list[Element]) -> Context:
         """Find out what holds for all elements of the dataset.
@@ -140,16 +140,16 @@ class Editor:
         for tag in table.given_sequences:
             items = table.values[tag]
             if isinstance(items, tuple):
-                new_values[tag] = treated_items(tag, items, table, self._subject, nodes)
+                new_values[tag] = treated_items(tag, items, table, self._identifiers, nodes)
         for node in nodes:
             new_values.update(node.replace)  # at top level only what is named by a private creator
         new_values.update(self.changed)
         if table.late_values is not None:
-            new_values.update(table.late_values(partial(self._text_of, elements, old_charset), self._subject))
+            new_values.update(table.late_values(partial(self._text_of, elements, old_charset), self._identifiers))
         if PIXEL_DATA in new_values and self._source.layout.is_compressed:
             message = "new PixelData cannot be put into a file whose pixels are compressed"
             raise InstanceFailed(ReasonCode.BAD_VALUE, message)
-        name, rule = self._subject.patient_name, table.top.by_tag.get(PATIENT_NAME)
+        name, rule = self._identifiers.patient_name, table.top.by_tag.get(PATIENT_NAME)
         if name is not None and rule is not None and rule.action is Action.REPLACE:
             new_values.setdefault(PATIENT_NAME, name)
         return Context(table, charset, nodes, new_values)
@@ -166,7 +166,7 @@ class Editor:
 
     def edit_some(
         self, elements: list[Element], encoding: Encoding, context: Context, new_values: Mapping[int, Value]
-    ) -> list[Part]:
+    ) -> list[Span]:
         """Edit consecutive elements of the top level and all that is below.
 
         Args:
@@ -180,7 +180,7 @@ class Editor:
 
         """
         place = _Place(context.table, context.charset, context.nodes, 0)
-        return self._dataset(elements, encoding, place, new_values, context.table.top).parts
+        return self._dataset(elements, encoding, place, new_values, context.table.top).spans
 
     def top_rule(self, tag: int, context: Context) -> Rule | None:
         """Return what happens to an element of the top level, None when no rule but that of its VR concerns it."""
@@ -247,7 +247,7 @@ class Editor:
                     pending.pop()
                     next_new = pending[-1]
                     joins = table.joins if depth == 0 else {}
-                    output.parts.append(self._replacement(element, new_values[tag], joins, charset, encoding))
+                    output.spans.append(self._replacement(element, new_values[tag], joins, charset, encoding))
             elif rule is not None and rule.removes:
                 continue
             elif sequence is not None and visits and (rule is None or rule.enters_items):
@@ -290,11 +290,11 @@ class Editor:
             self._keep(output, element, charset)
             return
         charsets = CharacterSets(self._old_charset or charset, charset)
-        changed = changed_element(rule, element, self._source.read, self._subject, charsets, encoding)
+        changed = changed_element(rule, element, self._source.read, self._identifiers, charsets, encoding)
         if changed is None:
             output.span(start, end)
         else:
-            output.parts.append(changed)
+            output.spans.append(changed)
 
     def _keep(self, output: Output, element: Element, charset: CharacterSet) -> None:
         """Leave an element as it is."""
@@ -327,16 +327,16 @@ class Editor:
                 nodes += place.table.everywhere
             self._item(written, item, encoding, place._replace(nodes=nodes))
         items_end = items[-1][3] if items else value
-        if written.parts == [(value, items_end)] or not items:
+        if written.spans == [(value, items_end)] or not items:
             output.span(start, end)
         elif self._source.read(value - 4, value) == _UNDEFINED_BYTES:
             output.span(start, value)
-            output.extend(written.parts)
+            output.extend(written.spans)
             output.span(items_end, end)
         else:
             header = self._source.read(start, value - 4)
-            output.parts.append(header + outer.long_length.pack(parts_size(written.parts)))
-            output.extend(written.parts)
+            output.spans.append(header + outer.long_length.pack(spans_size(written.spans)))
+            output.extend(written.spans)
 
     def _item(self, written: Output, item: Item, encoding: Encoding, place: _Place) -> None:
         """Write an item, its length mended where it is defined."""
@@ -357,7 +357,7 @@ class Editor:
             charset = declared or charset
         self._old_charset = old_charset if old_charset != charset else None
         place = place._replace(charset=charset, nodes=nodes)
-        inner = self._dataset(elements, encoding, place, new_values, scope).parts
+        inner = self._dataset(elements, encoding, place, new_values, scope).spans
         self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):
             written.span(start, end)
@@ -366,7 +366,7 @@ class Editor:
             written.extend(inner)
             written.span(stop, end)
         else:
-            written.parts.append(encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, parts_size(inner)))
+            written.spans.append(encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, spans_size(inner)))
             written.extend(inner)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.dicom_file.encoding import Encoding
     from deidflow.tasks.local.editing.actions import Rule
-    from deidflow.tasks.local.editing.references import Subject
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 
 class CharacterSets(NamedTuple):
@@ -39,7 +39,12 @@ class CharacterSets(NamedTuple):
 
 
 def changed_element(
-    rule: Rule, element: Element, read: Read, subject: Subject, charsets: CharacterSets, encoding: Encoding
+    rule: Rule,
+    element: Element,
+    read: Read,
+    identifiers: InstanceIdentifiers,
+    charsets: CharacterSets,
+    encoding: Encoding,
 ) -> bytes | None:
     """Return a whole element with its new value, None when it stays as it is.
 
@@ -47,7 +52,7 @@ def changed_element(
         rule: Neither removal nor one that stays.
         element: As it stands in the source.
         read: Reads bytes of the source.
-        subject: The instance.
+        identifiers: The instance.
         charsets: Of the dataset.
         encoding: Of the dataset.
 
@@ -62,14 +67,14 @@ def changed_element(
         return None if value == end and vr == element[1] else element_header(tag, vr, 0, encoding)
     raw = read(value, end) if vr != "SQ" else b""
     if rule.action is Action.REPLACE_UID:
-        references = subject.references
+        references = identifiers.references
         data: bytes | None = references.map_originals(raw) if rule.of_the_run else references.map_uid_value(raw)
         if data != raw and not rule.of_the_run and vr in NUMBER_VRS:
             message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
             raise InstanceFailed(ReasonCode.BAD_VALUE, message)
     else:
         assert rule.new_value is not None  # noqa: S101 (a rule of any other kind has one)
-        new = rule.new_value(Original(tag, vr, _text(tag, vr, raw, charsets.old), is_given=False), subject)
+        new = rule.new_value(Original(tag, vr, _text(tag, vr, raw, charsets.old), is_given=False), identifiers)
         if isinstance(new, tuple):
             return encode_element(tag, new, charsets.new, encoding)
         data = None if new is None else encode_value(tag, vr, new, charsets.new, encoding)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
-    from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.spans import Span
     from deidflow.tasks.local.editing.table import Table
 
 _BITS_ALLOCATED: Final = 0x00280100
@@ -37,13 +37,13 @@ _OVERLAY_DATA: Final = 0x3000
 _WIDTHS: Final = (8, 16, 32, 64)
 
 
-def without_overlay_bits(source: SourceFile, elements: list[Element], parts: list[Part], table: Table) -> list[Part]:
-    """Return the parts of an edited dataset with the bits cleared in which its source has overlays.
+def without_overlay_bits(source: SourceFile, elements: list[Element], spans: list[Span], table: Table) -> list[Span]:
+    """Return the spans of an edited dataset with the bits cleared in which its source has overlays.
 
     Args:
         source: The open file.
         elements: All elements of its dataset.
-        parts: What became of them.
+        spans: What became of them.
         table: By which it was edited; an overlay that it keeps, and pixel data that it replaces, are the user's word.
 
     Raises:
@@ -54,7 +54,7 @@ def without_overlay_bits(source: SourceFile, elements: list[Element], parts: lis
     pixels = [(value, end) for tag, _, _, value, end, _ in elements if tag == PIXEL_DATA]
     rule = table.top.by_tag.get(PIXEL_DATA)
     if not overlays or not pixels or (rule is not None and rule.action in (Action.REPLACE, Action.REMOVE)):
-        return parts
+        return spans
     numbers = {tag: _number(source, elements, tag) for tag in (_BITS_ALLOCATED, _BITS_STORED, _HIGH_BIT)}
     allocated, stored, high_bit = numbers.values()
     image = ((1 << stored) - 1) << max(0, high_bit + 1 - stored)
@@ -63,7 +63,7 @@ def without_overlay_bits(source: SourceFile, elements: list[Element], parts: lis
         if position < allocated and not image >> position & 1 and (position or not has_data):
             hidden |= 1 << position
     if not hidden:
-        return parts
+        return spans
     little = source.layout.encoding.little and source.layout.transfer_syntax != GE_BIG_ENDIAN_PIXELS
     # The words of 32 bits and more of big endian files are read in two ways.
     ambiguous = not little and allocated > 16  # noqa: PLR2004 (a word of OW)
@@ -73,8 +73,8 @@ def without_overlay_bits(source: SourceFile, elements: list[Element], parts: lis
     kept = ((1 << allocated) - 1) ^ hidden
     mask = kept.to_bytes(allocated // 8, "little" if little else "big")
     for value, end in pixels:
-        parts = list(_masked(parts, value, end, mask))
-    return parts
+        spans = list(_masked(spans, value, end, mask))
+    return spans
 
 
 def _overlays(source: SourceFile, elements: list[Element], table: Table) -> Iterator[tuple[int, bool]]:
@@ -102,16 +102,16 @@ def _number(source: SourceFile, elements: list[Element], wanted: int) -> int:
     return 0
 
 
-def _masked(parts: list[Part], value: int, end: int, mask: bytes) -> Iterator[Part]:
-    """Yield the parts, what lies in one value masked word by word."""
-    for part in parts:
-        if isinstance(part, bytes | MaskedSpan) or part[1] <= value or part[0] >= end:
-            yield part
+def _masked(spans: list[Span], value: int, end: int, mask: bytes) -> Iterator[Span]:
+    """Yield the spans, what lies in one value masked word by word."""
+    for span in spans:
+        if isinstance(span, bytes | MaskedSpan) or span[1] <= value or span[0] >= end:
+            yield span
             continue
-        start, stop = max(part[0], value), min(part[1], end)
-        if part[0] < start:
-            yield part[0], start
+        start, stop = max(span[0], value), min(span[1], end)
+        if span[0] < start:
+            yield span[0], start
         turn = (start - value) % len(mask)
         yield MaskedSpan(start, stop, mask[turn:] + mask[:turn])
-        if stop < part[1]:
-            yield stop, part[1]
+        if stop < span[1]:
+            yield stop, span[1]

@@ -1,6 +1,6 @@
 """The instance being edited: its identifiers before and after, and how the values that refer to others are mapped.
 
-Public names: ``References``, ``Subject``.
+Public names: ``References``, ``InstanceIdentifiers``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class References:
 
 
 @dataclass(slots=True)
-class Subject:
+class InstanceIdentifiers:
     """One instance.
 
     Attributes:

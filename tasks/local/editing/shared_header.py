@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.encoding import Encoding
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
     from deidflow.tasks.local.editing.instance import Context, Editor
-    from deidflow.tasks.local.editing.references import Subject
-    from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
+    from deidflow.tasks.local.editing.spans import Span
     from deidflow.tasks.local.editing.table import Table
 
 MAX_HEADER_BYTES: Final = 1 << 16
@@ -102,14 +102,14 @@ class Shared(NamedTuple):
 
     Attributes:
         table: By which it was edited.
-        parts: Of the edited dataset.
+        spans: Of the edited dataset.
         sop_class: Value of SOPClassUID as it stands in the dataset, None where it has none.
         burned_in: Whether BurnedInAnnotation is YES.
 
     """
 
     table: Table
-    parts: list[Part]
+    spans: list[Span]
     sop_class: bytes | None
     burned_in: bool
 
@@ -163,15 +163,15 @@ class SharedHeaders:
         """Begin without any."""
         self._series: dict[object, dict[tuple[int, ...], _Shape]] = {}
 
-    def edit(self, source: SourceFile, editor: Editor, subject: Subject) -> Shared | None:
+    def edit(self, source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers) -> Shared | None:
         """Edit an instance by what is remembered of its series; None when that does not fit it, or it is damaged."""
-        shapes = self._series.get(_series_of(source, editor, subject))
+        shapes = self._series.get(_series_of(source, editor, identifiers))
         if shapes is None or source.layout.doubts:
             return None
         for shape in shapes.values():
             if shape.template is not None:
                 try:
-                    return _apply(shape.template, source, editor, subject)
+                    return _apply(shape.template, source, editor, identifiers)
                 except (_Differs, StructError):
                     continue
                 except InstanceFailed:
@@ -179,7 +179,12 @@ class SharedHeaders:
         return None
 
     def learn(
-        self, source: SourceFile, elements: list[Element], editor: Editor, subject: Subject, context: Context
+        self,
+        source: SourceFile,
+        elements: list[Element],
+        editor: Editor,
+        identifiers: InstanceIdentifiers,
+        context: Context,
     ) -> None:
         """Take note of an instance that was scanned and edited in full."""
         if source.layout.deflated or source.is_rewritten or context.table.sets_character_set:
@@ -189,7 +194,7 @@ class SharedHeaders:
         header = _header(elements, source)
         if header is None:
             return
-        name = _series_of(source, editor, subject)
+        name = _series_of(source, editor, identifiers)
         shapes = self._series.pop(name, None)
         if shapes is None:
             if len(self._series) >= MAX_SERIES:
@@ -207,13 +212,13 @@ class SharedHeaders:
             shape.template = _template(source, header, shape.gaps, editor, context)
 
 
-def _series_of(source: SourceFile, editor: Editor, subject: Subject) -> object:
+def _series_of(source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers) -> object:
     """Return all that a result depends on beside the request and the instance's own bytes."""
     layout = source.layout
     return (
-        subject.original[:3],
-        subject.new[:3],
-        subject.patient_name,
+        identifiers.original[:3],
+        identifiers.new[:3],
+        identifiers.patient_name,
         SOP_INSTANCE_UID in editor.changed,
         layout.transfer_syntax,
         id(layout.encoding),
@@ -297,11 +302,11 @@ def _between(values: dict[int, Value], last: int, tag: int) -> dict[int, Value]:
     return {new: value for new, value in values.items() if last < new <= tag}
 
 
-def _bytes_of(parts: list[Part], body: bytes) -> bytes:
-    return b"".join([part if isinstance(part, bytes) else body[part[0] : part[1]] for part in parts])
+def _bytes_of(spans: list[Span], body: bytes) -> bytes:
+    return b"".join([span if isinstance(span, bytes) else body[span[0] : span[1]] for span in spans])
 
 
-def _apply(template: _Template, source: SourceFile, editor: Editor, subject: Subject) -> Shared:
+def _apply(template: _Template, source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers) -> Shared:
     """Walk through an instance step by step.
 
     Raises:
@@ -309,7 +314,7 @@ def _apply(template: _Template, source: SourceFile, editor: Editor, subject: Sub
         InstanceFailed: It cannot be scanned or edited.
 
     """
-    parts, position = _apply_steps(template, source, editor, subject)
+    spans, position = _apply_steps(template, source, editor, identifiers)
     tail = source.scan(start=position)
     if source.findings.irregular or source.findings.doubts or source.contradiction(tail):
         raise _Differs
@@ -318,15 +323,17 @@ def _apply(template: _Template, source: SourceFile, editor: Editor, subject: Sub
         if element[0] <= last or not element[0] & 0xFFFF or element[0] & 0xFF00FFFF in _OVERLAY_BITS:
             raise _Differs
         last = element[0]
-    parts += editor.edit_some(tail, source.layout.encoding, template.context, template.tail_values)
-    return Shared(template.context.table, parts, template.sop_class, template.burned_in or says_burned_in(source, tail))
+    spans += editor.edit_some(tail, source.layout.encoding, template.context, template.tail_values)
+    return Shared(template.context.table, spans, template.sop_class, template.burned_in or says_burned_in(source, tail))
 
 
-def _apply_steps(template: _Template, source: SourceFile, editor: Editor, subject: Subject) -> tuple[list[Part], int]:
+def _apply_steps(
+    template: _Template, source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers
+) -> tuple[list[Span], int]:
     """Return what becomes of the remembered elements, and where they end."""
     body = source.body
     unpack = source.layout.encoding.tag_vr_length.unpack_from
-    parts: list[Part] = []
+    spans: list[Span] = []
     position = kept_from = source.dataset_start
     for kind, tag, raw, output in template.steps:
         start, made = position, output
@@ -344,18 +351,18 @@ def _apply_steps(template: _Template, source: SourceFile, editor: Editor, subjec
         elif kind == _OTHER:
             element = _scan_one(source, position, tag)
             position = element[4]
-            new_values = _values_of(tag, element, template.context, source, subject)
+            new_values = _values_of(tag, element, template.context, source, identifiers)
             made = _bytes_of(editor.edit_some([element], source.layout.encoding, template.context, new_values), body)
         if kept_from < start:
-            parts.append((kept_from, start))
+            spans.append((kept_from, start))
         if made:
-            parts.append(made)
+            spans.append(made)
         kept_from = position
     if position > len(body):
         raise _Differs
     if kept_from < position:
-        parts.append((kept_from, position))
-    return parts, position
+        spans.append((kept_from, position))
+    return spans, position
 
 
 def _scan_one(source: SourceFile, position: int, tag: int) -> Element:
@@ -371,11 +378,13 @@ def _scan_one(source: SourceFile, position: int, tag: int) -> Element:
     return found[0]
 
 
-def _values_of(tag: int, element: Element, context: Context, source: SourceFile, subject: Subject) -> dict[int, Value]:
+def _values_of(
+    tag: int, element: Element, context: Context, source: SourceFile, identifiers: InstanceIdentifiers
+) -> dict[int, Value]:
     """Return the new value of an element, if it has one."""
     if tag != SOP_INSTANCE_UID:
         return {tag: context.new_values[tag]} if tag in context.new_values else {}
     value = source.body[element[3] : element[4]].rstrip(b"\0")
-    if value != subject.original.sop_instance_uid.encode("latin-1", "replace"):
+    if value != identifiers.original.sop_instance_uid.encode("latin-1", "replace"):
         raise _Differs
-    return {tag: subject.new.sop_instance_uid} if tag in context.new_values else {}
+    return {tag: identifiers.new.sop_instance_uid} if tag in context.new_values else {}

@@ -33,15 +33,15 @@ from deidflow.tasks.local.dicom_file.encoding import (
 )
 from deidflow.tasks.local.dicom_file.values import encode_value
 from deidflow.tasks.local.editing.references import padded_uid
-from deidflow.tasks.local.editing.spans import MaskedSpan, parts_size
+from deidflow.tasks.local.editing.spans import MaskedSpan, spans_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
-    from deidflow.tasks.local.editing.references import Subject
-    from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
+    from deidflow.tasks.local.editing.spans import Span
     from deidflow.tasks.local.editing.table import Table
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.204752977782827029516074077606453405661"
@@ -76,37 +76,37 @@ class Assembly:
     Attributes:
         source: The open source, whose body the spans refer to.
         prefix: New bytes before the dataset: preamble and file meta information.
-        parts: The dataset.
+        spans: The dataset.
         burned_in: Whether the source says that text is burned into its pixels.
 
     """
 
     source: SourceFile
     prefix: bytes
-    parts: list[Part]
+    spans: list[Span]
     burned_in: bool = False
 
     @property
     def size(self) -> int:
         """Length of the result in bytes."""
-        return len(self.prefix) + parts_size(self.parts)
+        return len(self.prefix) + spans_size(self.spans)
 
     def pieces(self) -> Iterator[bytes | memoryview | tuple[int, int]]:
         """Yield bytes at hand, and those spans that are still on disk only."""
         body = memoryview(self.source.body)
         at_hand = len(body)
         yield self.prefix
-        for part in self.parts:
-            if isinstance(part, bytes):
-                yield part
-            elif isinstance(part, MaskedSpan):
-                yield from self._masked(part)
-            elif part[1] <= at_hand:
-                yield body[part[0] : part[1]]
-            elif part[1] - part[0] < _DIRECT_COPY_BYTES:
-                yield self.source.read(*part)
+        for span in self.spans:
+            if isinstance(span, bytes):
+                yield span
+            elif isinstance(span, MaskedSpan):
+                yield from self._masked(span)
+            elif span[1] <= at_hand:
+                yield body[span[0] : span[1]]
+            elif span[1] - span[0] < _DIRECT_COPY_BYTES:
+                yield self.source.read(*span)
             else:
-                yield part
+                yield span
 
     def _masked(self, span: MaskedSpan) -> Iterator[bytes]:
         """Yield the bytes of a span piece by piece, its bits cleared."""
@@ -163,30 +163,30 @@ def _copy(source: int, destination: int, start: int, end: int) -> None:
 
 
 def assemble(
-    source: SourceFile, parts: list[Part], sop_class: bytes | None, table: Table, subject: Subject
+    source: SourceFile, spans: list[Span], sop_class: bytes | None, table: Table, identifiers: InstanceIdentifiers
 ) -> Assembly:
     """Put an edited dataset behind the file meta information that goes with it.
 
     Args:
         source: The open file.
-        parts: Its edited dataset.
+        spans: Its edited dataset.
         sop_class: Value of SOPClassUID in its dataset, None where it has none.
         table: By which it was edited.
-        subject: The instance's identifiers before and after.
+        identifiers: The instance's identifiers before and after.
 
     Raises:
         InstanceFailed: A UID of the file meta information is longer than any.
 
     """
     layout = source.layout
-    prefix = (_new_meta if table.anonymizes else _true_meta)(source, sop_class, table, subject)
+    prefix = (_new_meta if table.anonymizes else _true_meta)(source, sop_class, table, identifiers)
     if layout.deflated:
-        if parts == [(0, source.body_size)] and not (table.anonymizes or source.is_rewritten):
+        if spans == [(0, source.body_size)] and not (table.anonymizes or source.is_rewritten):
             compressed = source.compressed_dataset()
         else:
-            compressed = deflate(Assembly(source, b"", parts).to_bytes())
-        parts = [compressed]
-    return Assembly(source, prefix, parts)
+            compressed = deflate(Assembly(source, b"", spans).to_bytes())
+        spans = [compressed]
+    return Assembly(source, prefix, spans)
 
 
 def deflate(data: bytes) -> bytes:
@@ -235,11 +235,11 @@ def _new_uid(text: str) -> bytes:
     return encode_value(SOP_CLASS_UID, "UI", text, DEFAULT, EXPLICIT_LITTLE)
 
 
-def _new_meta(source: SourceFile, own_class: bytes | None, table: Table, subject: Subject) -> bytes:
+def _new_meta(source: SourceFile, own_class: bytes | None, table: Table, identifiers: InstanceIdentifiers) -> bytes:
     """Return an empty preamble and the file meta information that PS3.10 requires, with deidflow as implementation."""
     sop_class = _sop_class(source, own_class, table)
     try:
-        return required_meta(sop_class, padded_uid(subject.new.sop_instance_uid), _syntax(source))
+        return required_meta(sop_class, padded_uid(identifiers.new.sop_instance_uid), _syntax(source))
     except OverflowError:
         raise InstanceFailed(ReasonCode.DAMAGED, _TOO_LONG) from None
 
@@ -282,12 +282,12 @@ def _uid_element(tag: int, value: bytes) -> bytes:
     return element_header(tag, "UI", len(value), EXPLICIT_LITTLE) + value
 
 
-def _true_meta(source: SourceFile, own_class: bytes | None, table: Table, subject: Subject) -> bytes:
+def _true_meta(source: SourceFile, own_class: bytes | None, table: Table, identifiers: InstanceIdentifiers) -> bytes:
     """Return what stands before an edited copy: the source's preamble and meta information, made whole and true."""
     required = {
         _VERSION: b"\0\1",
         _MEDIA_STORAGE_SOP_CLASS_UID: _sop_class(source, own_class, table),
-        _MEDIA_STORAGE_SOP_INSTANCE_UID: padded_uid(subject.new.sop_instance_uid),
+        _MEDIA_STORAGE_SOP_INSTANCE_UID: padded_uid(identifiers.new.sop_instance_uid),
         _TRANSFER_SYNTAX_UID: padded_uid(_syntax(source)),
         _IMPLEMENTATION_CLASS_UID: padded_uid(IMPLEMENTATION_CLASS_UID),
     }

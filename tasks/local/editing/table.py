@@ -23,7 +23,7 @@ from deidflow.tasks.core.dicom.tags import (
 )
 from deidflow.tasks.core.request.edits import Value
 from deidflow.tasks.local.editing.private_blocks import with_plain_tags
-from deidflow.tasks.local.editing.references import Subject
+from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 TextOf = Callable[[int], str]
 """Gives the text of an element at the top level of a source by its tag, "" where it is absent or a sequence."""
 
-LateValues = Callable[[TextOf, Subject], Mapping[int, Value]]
+LateValues = Callable[[TextOf, InstanceIdentifiers], Mapping[int, Value]]
 """Gives values of the top level that depend on the instance.
 
 It is asked once for all instances of a series in which ``LATE_TAGS`` are equal (``shared_header``), so it may depend on

@@ -1,6 +1,6 @@
 """The engine that a config asks for, and where its results are.
 
-Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``source_of``, ``place_of``.
+Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``source_of``, ``server_of``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results
 from deidflow.tasks.local.worker import WorkerSettings
 from deidflow.tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
 from deidflow.tasks.orthanc.replaced import Replaced
-from deidflow.tasks.orthanc.store import OrthancPlace, OrthancSource, OrthancStore
+from deidflow.tasks.orthanc.store import OrthancServer, OrthancSource, OrthancStore
 from deidflow.tasks.steps.access.journal import run_nonce
 from deidflow.tasks.steps.access.servers import connect, server_identity, source_server
 from deidflow.tasks.steps.run.settings import load_credentials
@@ -141,24 +141,24 @@ def _worker_settings(run: Run) -> WorkerSettings:
 
 def source_of(config: Config) -> InstanceSource:
     """Return where the originals are."""
-    place = place_of(config, config.source.orthanc)
-    return FolderSource(os.fsencode(str(config.source.folder))) if place is None else OrthancSource(place)
+    server = server_of(config, config.source.orthanc)
+    return FolderSource(os.fsencode(str(config.source.folder))) if server is None else OrthancSource(server)
 
 
 def _store_of(run: Run) -> ResultStore:
     destination = run.config.destination
     assert destination is not None  # noqa: S101 (checked when the config was read)
-    place = place_of(run.config, destination.orthanc)
-    if place is None:
+    server = server_of(run.config, destination.orthanc)
+    if server is None:
         return FolderStore(str(destination_folder(run.config)), destination.overwrite)
-    return OrthancStore(place, str(run.folder) if destination.overwrite else None)
+    return OrthancStore(server, str(run.folder) if destination.overwrite else None)
 
 
-def place_of(config: Config, url: str | None) -> OrthancPlace | None:
+def server_of(config: Config, url: str | None) -> OrthancServer | None:
     """Return an Orthanc as worker processes get it, None without an address."""
     if url is None:
         return None
-    return OrthancPlace(url, config.orthanc, load_credentials(config.orthanc))
+    return OrthancServer(url, config.orthanc, load_credentials(config.orthanc))
 
 
 @contextlib.contextmanager

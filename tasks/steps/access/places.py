@@ -3,7 +3,7 @@
 A share that is not mounted leaves an empty folder, a project that was renamed none at all. Neither says anything about
 results, so it is told apart from a file that is missing.
 
-Public names: ``Places``, ``require_folder``.
+Public names: ``Folders``, ``require_folder``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OF_WHAT: Final = {"source": "of the files that were planned", "destination": "o
 _HOW_TO_MEND: Final = "mount it, or name where it is now with --set {key}=FOLDER; nothing was changed"
 
 
-class Places:
+class Folders:
     """What verifying reads from and looks at; what is on a server answers for itself."""
 
     def __init__(self, run: Run, results: Results, *, full: bool) -> None:

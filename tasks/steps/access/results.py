@@ -22,7 +22,7 @@ from deidflow.tasks.local.presence import find_results, presence_in_worker, star
 from deidflow.tasks.orthanc.resources.resources import still_there
 from deidflow.tasks.orthanc.resources.results import delete_instances
 from deidflow.tasks.orthanc.store import OrthancStore
-from deidflow.tasks.steps.access.engines import destination_folder, place_of
+from deidflow.tasks.steps.access.engines import destination_folder, server_of
 from deidflow.tasks.steps.access.own_results import proven_results
 from deidflow.tasks.steps.access.places import require_folder
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Expected
     from deidflow.tasks.core.engine.stores import ResultStore
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.orthanc.store import OrthancPlace
+    from deidflow.tasks.orthanc.store import OrthancServer
     from deidflow.tasks.steps.run.run_folder import Run
 
     Work = list[tuple[Request, list[Expected]]]
@@ -125,13 +125,13 @@ class _OrthancResults:
     are_files = False
     presence = None
 
-    def __init__(self, run: Run, place: OrthancPlace) -> None:
+    def __init__(self, run: Run, server: OrthancServer) -> None:
         self._run = run
-        self._place = place
+        self._server = server
 
     @property
     def store(self) -> ResultStore:
-        return OrthancStore(self._place)
+        return OrthancStore(self._server)
 
     def require(self) -> None:
         """Do nothing: a server answers for itself."""
@@ -139,7 +139,7 @@ class _OrthancResults:
     def find(self, work: Work) -> list[InstanceResult]:
         """Ask for all of them at once; their identifiers are what they are found by."""
         expected = [one for _, group in work for one in group]
-        there = still_there(self._place.client(), [one.result_id for one in expected])
+        there = still_there(self._server.client(), [one.result_id for one in expected])
         results = []
         for one in expected:
             if one.result_id not in there:
@@ -158,7 +158,7 @@ class _OrthancResults:
         ]
         if not own:
             return []
-        client = self._place.client()
+        client = self._server.client()
         try:
             if made_there:
                 proven = proven_results(self._run, client, {one.instance.id: one.result_id for one in own})
@@ -178,8 +178,8 @@ def results_of(run: Run) -> Results:
     """Return where the results of a run stand."""
     config = run.config
     holder = config.source if config.destination is None else config.destination
-    place = place_of(config, holder.orthanc)
-    return _FolderResults(run) if place is None else _OrthancResults(run, place)
+    server = server_of(config, holder.orthanc)
+    return _FolderResults(run) if server is None else _OrthancResults(run, server)
 
 
 def _remove_file(folder: str, name: str) -> bool:

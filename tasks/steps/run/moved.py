@@ -1,6 +1,6 @@
 """A run whose folders were moved or named anew: what may differ, and whether it is still the same run.
 
-Public names: ``relocated``, ``override_run``, ``renamed_places``, ``CHANGEABLE``.
+Public names: ``relocated``, ``override_run``, ``renamed_folders``, ``CHANGEABLE``.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def override_run(config: Config, overrides: Iterable[str]) -> Config:
     return Config.from_json(data)
 
 
-def renamed_places(ledger: Ledger, was: Config, now: Config) -> list[Problem]:
+def renamed_folders(ledger: Ledger, was: Config, now: Config) -> list[Problem]:
     """Compare the folders of two configs of one run; what differs in name must hold the same.
 
     Args:

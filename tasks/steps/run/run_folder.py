@@ -29,7 +29,7 @@ from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.local.deidentification.orthanc_profiles import profile_sha256
-from deidflow.tasks.steps.run.moved import override_run, relocated, renamed_places
+from deidflow.tasks.steps.run.moved import override_run, relocated, renamed_folders
 from deidflow.tasks.steps.run.settings import load_key
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def go_on_with(ledger: Ledger, was: Config, now: Config, folder: Path) -> None:
         InvalidInput: They do not.
 
     """
-    problems = renamed_places(ledger, was, now)
+    problems = renamed_folders(ledger, was, now)
     if problems:
         raise InvalidInput(problems)
     identity = run_identity(now, "", "")

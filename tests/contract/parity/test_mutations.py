@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.request.request import Operation, Request
     from deidflow.tasks.local.dicom_file.elements import Item
-    from deidflow.tasks.local.editing.spans import Part
+    from deidflow.tasks.local.editing.spans import Span
     from deidflow.tasks.local.editing.table import Table, Tables
     from tests.orthanc_server import OrthancServer
 
@@ -113,11 +113,11 @@ def lose_the_last_fragment(patch: Patch) -> None:
     """Drop the last item of the encapsulated pixels, which are the file's last element (4 bytes in it)."""
     edit = editor.Editor.edit
 
-    def lose(self: editor.Editor, *args: Any) -> list[Part]:
-        parts = edit(self, *args)
-        last = parts.pop()
+    def lose(self: editor.Editor, *args: Any) -> list[Span]:
+        spans = edit(self, *args)
+        last = spans.pop()
         start, end = last[0], last[1]
-        return [*parts, (start, end - 20), (end - 8, end)]
+        return [*spans, (start, end - 20), (end - 8, end)]
 
     patch.setattr(editor.Editor, "edit", lose)
 

@@ -11,7 +11,7 @@ from deidflow.tasks.core.request.request import DICOM_VERSIONS
 from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
-from deidflow.tasks.local.editing.references import References, Subject
+from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
 from deidflow.tasks.local.editing.splice import Assembly
 from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, elements, instance
 from tests.local.edits import PSEUDONYMS, anonymize, anonymized, modified, read
@@ -74,13 +74,13 @@ def test_two_new_ids_of_one_patient() -> None:
     data = instance(nested(1, PatientID="P-1"))
     references = References(PSEUDONYMS, patient_ids={"P-1": "AAA"})
     original = DicomIdentifiers("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1")
-    subject = Subject(original, original._replace(patient_id="BBB"), None, references)
+    identifiers = InstanceIdentifiers(original, original._replace(patient_id="BBB"), None, references)
     edit = anonymize({"Replace": {"PatientID": "BBB"}})
 
     with SourceFile.of_bytes(data) as source:
-        editor, elements = Editor(source, edit.compiled(source).tables, subject), source.scan()
-        parts = editor.edit(elements, EXPLICIT_LITTLE, len(data), editor.context(elements))
-        result = Assembly(source, data[: source.layout.dataset_start], parts).to_bytes()
+        editor, elements = Editor(source, edit.compiled(source).tables, identifiers), source.scan()
+        spans = editor.edit(elements, EXPLICIT_LITTLE, len(data), editor.context(elements))
+        result = Assembly(source, data[: source.layout.dataset_start], spans).to_bytes()
     assert "BBB" == innermost(read(result), 1).PatientID
 
 

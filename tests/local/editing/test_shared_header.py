@@ -11,7 +11,7 @@ from benchmarks.generate import Shape, generate
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
-from deidflow.tasks.local.worker import Compiled, edit_source, subject_of
+from deidflow.tasks.local.worker import Compiled, edit_source, identifiers_of
 from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, instance
 from tests.local.edits import Edit, anonymize, modify
 from tests.local.strategies import PROPERTY, series_of_files
@@ -143,9 +143,9 @@ def test_most_of_a_real_series_is_remembered(tmp_path: Path) -> None:
         with SourceFile.open(path) as source:
             compiled = compiled or edit.compiled(source)
             plan = edit.plan(source)
-            subject = subject_of(edit.request, plan, compiled.references)
-            editor = Editor(source, compiled.tables, subject)
-            remembered += compiled.headers.edit(source, editor, subject) is not None
+            identifiers = identifiers_of(edit.request, plan, compiled.references)
+            editor = Editor(source, compiled.tables, identifiers)
+            remembered += compiled.headers.edit(source, editor, identifiers) is not None
             edit_source(source, plan, compiled)
 
     assert remembered >= 95

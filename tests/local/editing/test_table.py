@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-    from deidflow.tasks.local.editing.references import Subject
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 STUDY_DATE: Final = 0x00080020
 STUDY_DESCRIPTION: Final = 0x00081030
@@ -43,12 +43,12 @@ EMPTY: Final = Rule(Action.EMPTY, "by hand")
 KEEP: Final = Rule(Action.KEEP, "by hand")
 
 
-def later(original: Original, _: Subject) -> str:
+def later(original: Original, _: InstanceIdentifiers) -> str:
     """Return the date one year later."""
     return str(int(original.text) + 10000)
 
 
-def louder(original: Original, _: Subject) -> str:
+def louder(original: Original, _: InstanceIdentifiers) -> str:
     """Return the text in capitals."""
     return original.text.upper()
 
@@ -146,7 +146,7 @@ def test_each_sop_class_has_its_table() -> None:
 def test_new_items_for_a_sequence() -> None:
     """A rule's function may give items, which are written in the encoding and character set of the dataset."""
 
-    def dummy(original: Original, _: Subject) -> Any:
+    def dummy(original: Original, _: InstanceIdentifiers) -> Any:
         assert ("SQ", "") == (original.vr, original.text)
         return (((STUDY_DESCRIPTION, "caf\xe9"),),)
 
@@ -168,10 +168,10 @@ def test_functions_see_text_and_may_leave_the_element() -> None:
     """The text comes decoded; None leaves bytes as they are, what the character set lacks fails without its content."""
     seen: list[str] = []
 
-    def look(original: Original, _: Subject) -> None:
+    def look(original: Original, _: InstanceIdentifiers) -> None:
         seen.append(original.text)
 
-    def foreign(_: Original, __: Subject) -> str:
+    def foreign(_: Original, __: InstanceIdentifiers) -> str:
         return "\u5c71"
 
     data = instance(SpecificCharacterSet="ISO_IR 100", StudyDescription="caf\xe9 ")

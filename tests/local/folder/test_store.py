@@ -340,7 +340,7 @@ def test_hostile_identifiers_stay_inside(folder: Path, text: str) -> None:
 
 
 def test_ordinary_identifiers_stay_readable() -> None:
-    """Subject numbers, UUIDs and UIDs name their folders as they are."""
+    """InstanceIdentifiers numbers, UUIDs and UIDs name their folders as they are."""
     new = DicomIdentifiers("Trial 7^007_a-b", "2.25.1", "2.25.2", "2.25.3")
 
     assert "Trial 7^007_a-b/2.25.1/2.25.2/2.25.3.dcm" == relative_path(new)
