@@ -204,7 +204,7 @@ def _work(run: Run, wanted: ToVerify, size: int) -> Iterator[Work]:
     for page in pages_to_verify(run.ledger, wanted, size):
         yield [
             (
-                run.requests.get(request),
+                run.ledger.requests.get(request),
                 [
                     Expected(one.instance, one.evidence, one.result_id, is_done=one.outcome == Outcome.DONE)
                     for one in group

@@ -1,8 +1,8 @@
-"""The manifest's rows and their effective requests.
+"""The manifest's rows, and which of them have which request.
 
-Public names: ``RowRecord``, ``RequestUse``, ``add_request``, ``add_rows``, ``forget_counts``, ``read_request``,
-``request_numbers``, ``request_uses``, ``rows_by_request``, ``planned_lines``, ``identifiers_to_find``, ``count_rows``,
-``rows_by_operation``, ``rows_by_outcome``.
+Public names: ``RowRecord``, ``RequestUse``, ``add_rows``, ``forget_counts``, ``request_numbers``, ``request_uses``,
+``rows_by_request``, ``planned_lines``, ``identifiers_to_find``, ``count_rows``, ``rows_by_operation``,
+``rows_by_outcome``.
 """
 
 from __future__ import annotations
@@ -47,11 +47,6 @@ class RowRecord(NamedTuple):
     text: str = ""
 
 
-def add_request(ledger: Ledger, number: int, operation: Operation, body: str) -> None:
-    """Add an effective request under a number that is new; the body is JSON."""
-    ledger.execute("INSERT INTO request VALUES (?, ?, ?)", (number, operation, body))
-
-
 def add_rows(ledger: Ledger, rows: Iterable[RowRecord]) -> None:
     """Add rows whose lines are new."""
     ledger.execute_many(
@@ -63,12 +58,6 @@ def add_rows(ledger: Ledger, rows: Iterable[RowRecord]) -> None:
 def forget_counts(ledger: Ledger, lines: Iterable[int]) -> None:
     """Hold these rows to no number of instances any more."""
     ledger.execute_many("UPDATE manifest_row SET declared = NULL WHERE line = ?", [(line,) for line in lines])
-
-
-def read_request(ledger: Ledger, number: int) -> tuple[str, str]:
-    """Return operation and body (JSON) of a request."""
-    ((operation, body),) = ledger.select("SELECT operation, body FROM request WHERE id = ?", (number,))
-    return operation, body
 
 
 def request_numbers(ledger: Ledger) -> list[int]:
