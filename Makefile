@@ -12,6 +12,7 @@ PYTEST_ARGS ?= -n 4 --dist worksteal
 BENCH_ARGS  ?=
 FAULTS_ARGS ?= --seed 11 --local 300 --orthanc 60
 STOPS_ARGS  ?= --seed 1 --local 30 --orthanc 30
+KILLS_ARGS  ?= --kills --seed 1 --local 0 --orthanc 20
 READERS_ARGS ?= --count 20000 --seed 1
 FUZZ_ARGS   ?= --count 200000 --seed 1
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
@@ -23,7 +24,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-kills test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -72,6 +73,11 @@ test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine,
 test-stops: $(STAMP) orthanc compiler  ## runs stopped at 30 moments from the first edit to the report's last file, on each engine (8 minutes)
 	$(BIN)/python -m tests.faults --stops $(STOPS_ARGS)
 
+test-kills: SUITES = sid
+test-kills: $(STAMP) orthanc compiler  ## flow or Orthanc killed at 20 moments beside a twin run or a colleague, on 1.10.1 and 1.13.0 (10 minutes)
+	$(BIN)/python -m tests.faults $(KILLS_ARGS)
+	$(ROOTS) && $(BIN)/python -m tests.faults $(KILLS_ARGS) --root "$${DEIDFLOW_TEST_ORTHANC_ROOTS##*:}"
+
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
@@ -81,7 +87,7 @@ test-readers: $(STAMP) dcmtk  ## 20,000 files about which pydicom and DCMTK may 
 test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
 	$(BIN)/python -m tests.corpus $(FOLDER)
 
-test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (8 minutes)
+test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (17 minutes on two free cores)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity
 
 lint: $(STAMP)  ## style, format and types; changes nothing

@@ -1,4 +1,4 @@
-"""The flow: load -> plan -> apply every chunk -> reconcile -> publish.
+"""The flow: load -> plan -> apply every chunk -> verify -> publish.
 
 What is done is in ``tasks``; here is only the order, and in which of Prefect's states a run ends.
 
@@ -45,7 +45,7 @@ from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.safe_errors import safely
 from deidflow.tasks.steps.run.served import find_served
-from deidflow.tasks.verify import reconcile
+from deidflow.tasks.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +144,7 @@ def _work(run: Run) -> State[Any]:
                 with open_engine(run) as live.engine, _settling(live):
                     _apply_all(live, name)
                     if live.failure is None:
-                        _reconcile(live, name)
+                        _verify(live, name)
             except DeidflowError as error:
                 live.failure = live.failure or error
             finally:
@@ -233,9 +233,9 @@ def _apply_all(live: Live, name: str) -> None:
         live.failure = live.failure or Interrupted("the run was stopped")
 
 
-def _reconcile(live: Live, name: str) -> None:
+def _verify(live: Live, name: str) -> None:
     """Read the results back; a verification that was stopped proves nothing, however far it was."""
-    _work_through(live, iter([partial(_submitted, retrying(reconcile, live.run.config.execution), name)]))
+    _work_through(live, iter([partial(_submitted, retrying(verify, live.run.config.execution), name)]))
     if live.run.stop.is_set():
         live.failure = live.failure or Interrupted("the run was stopped")
 

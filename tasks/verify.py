@@ -1,6 +1,6 @@
 """The Prefect task that checks the results of a run.
 
-Public names: ``reconcile``.
+Public names: ``verify``.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _VERIFICATION: Final = 0
 """In the place of a chunk's number, which are 1 and more."""
 
 
-@task(name="reconcile", persist_result=False, retry_condition_fn=may_pass)
-def reconcile(run_dir: str) -> State[Any] | None:
+@task(name="verify", persist_result=False, retry_condition_fn=may_pass)
+def verify(run_dir: str) -> State[Any] | None:
     """Check that every result is there and is what it should be, as far as ``verify`` asks.
 
     Args:

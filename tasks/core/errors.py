@@ -10,6 +10,7 @@
     │   └── TagSyntaxError        it names no tag or path
     ├── InstanceFailed            give this instance the outcome ``failed``, go on with the others
     │   ├── ScanError             its file cannot be scanned to its end with certainty
+    │   │   └── TooManyElementsError   it has more elements than are held in memory
     │   └── NotDicomError         its file is no DICOM
     ├── TransientError            try the chunk again, a limited number of times
     │   ├── Unreachable           an Orthanc gave no answer, or only half of one
@@ -29,7 +30,7 @@
     OSError
     └── NotPlainError             a folder, pipe or device stands where a plain file must; never leaves deidflow
 
-Control flow, which never leaves the room it is raised in: ``HeadTooShortError``, ``_OutOfWindow``, ``_Differs``,
+Control flow, which never leaves the room it is raised in: ``HeadTooShortError``, ``OutOfWindow``, ``_Differs``,
 ``_FaultError``.
 
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.

@@ -64,6 +64,7 @@ class ReasonCode(StrEnum):
     UNSTABLE = "unstable"
     SERVER_ERROR = "server-error"
     WORKER_DIED = "worker-died"
+    DESTINATION_UNUSABLE = "destination-unusable"
     INTERRUPTED = "interrupted"
     INTERNAL_ERROR = "internal-error"
 
@@ -101,9 +102,12 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and run "
     "failures.csv with them.",
     ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
-    "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`.",
+    "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`. If it "
+    "is other studies of the patient that say otherwise who it is (the crosswalk says so), edit the patient as a whole "
+    "in a new run.",
     ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
-    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode.",
+    "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode. Where "
+    "the Orthanc converts what it stores (IngestTranscoding), switch that off and resume.",
     ReasonCode.RESULT_MISSING: "The result vanished after it was written; put it back and `deidflow verify`, or let "
     "`deidflow resume` write it again.",
     ReasonCode.RESULT_DIFFERS: "Something else changed the result, which was removed; `deidflow resume` writes it "
@@ -119,6 +123,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",
+    ReasonCode.DESTINATION_UNUSABLE: "The Orthanc has no room, or may not store it; make room or give the right to "
+    "write, then `deidflow resume`.",
     ReasonCode.INTERRUPTED: "`deidflow resume` goes on where the run stopped.",
     ReasonCode.INTERNAL_ERROR: "This is a bug in deidflow: please report it with the text that crosswalk.csv has for "
     "it, which holds no patient data. `deidflow resume` tries the instance again, with a newer version, too.",

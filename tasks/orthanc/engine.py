@@ -19,10 +19,12 @@ from deidflow.tasks.core.engine.protocol import CallState, InstanceResult
 from deidflow.tasks.core.errors import Interrupted, TransientError
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import Operation
-from deidflow.tasks.orthanc.connection.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound
+from deidflow.tasks.orthanc.connection.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound, SharedOriginals
 from deidflow.tasks.orthanc.hardening import hardened_body
 from deidflow.tasks.orthanc.jobs.failure_probe import probe
+from deidflow.tasks.orthanc.jobs.failures import Failures
 from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, submit, wait
+from deidflow.tasks.orthanc.jobs.lost_jobs import others_at_work
 from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_copies
 from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S, Settlement
 from deidflow.tasks.orthanc.jobs.transcoded import not_converted
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
     Record = Callable[[Sequence[InstanceResult]], None]
     Stopped = Callable[[], bool]
 
-_MAX_PROBES: Final = 50
-
 _PACE_MARGIN: Final = 1.15
 """A poll that comes a moment too early costs half a second, one that comes late only itself."""
 
@@ -65,6 +65,11 @@ _TORN_PATIENT: Final = (
     "edit the patient as a whole, or give all of the patient's attributes as they are there in Replace"
 )
 _NOT_CONVERTED: Final = "the Orthanc could not convert it and kept the transfer syntax of the original"
+_LINK_LOST: Final = (
+    "the Orthanc converts what it stores (IngestTranscoding), and results of this version lose the link to their "
+    "originals by it; switch it off there, or set options.Transcode to the same transfer syntax"
+)
+_LEFT: Final = "an instance left the Orthanc while the call was sent"
 _GONE: Final = "the Orthanc does not hold the instance any more"
 
 
@@ -104,6 +109,9 @@ class OrthancEngine:
         self._settings = settings
         self._settlement = Settlement(client, server, journal, settings.run_id, settings.nonce, self._fails)
         self._slots = threading.Semaphore(settings.parallel_jobs)
+        self._sending = threading.Lock()
+        self._jobs: set[str] = set()
+        """Of requests that leave no room for a mark."""
         self._seconds_per_instance = 0.0  # of the last job: with a patient per call most jobs are short
 
     def close(self) -> None:
@@ -236,14 +244,15 @@ class OrthancEngine:
         since = self._changes.newest(within_s=_RECENTLY_S)
         self._journal.intend(call.number, since, call.instances)
         try:
-            data = self._settlement.user_data(call)
-            job_id = submit(self._client, call.request.operation, self._body(call), ids, user_data=data)
-        except (BadRequest, NotFound) as error:
+            job_id = self._submit(call, ids)
+        except BadRequest as error:
             self._journal.forget(call.number)
-            # 1.13.0 answers 400 to instances that it does not hold, older ones 404: so see whether they are there.
-            if isinstance(error, BadRequest) and still_there(self._client, ids) >= set(ids):
-                return error
-            raise TransientError("an instance left the Orthanc while the call was sent") from None
+            if still_there(self._client, ids) != set(ids):  # 1.13.0 answers 400 for unknown instances, too
+                raise TransientError(_LEFT) from None
+            return error
+        except NotFound:
+            self._journal.forget(call.number)
+            raise TransientError(_LEFT) from None
         self._journal.sent(call.number, job_id)
         expected_s = self._seconds_per_instance * len(ids) * _PACE_MARGIN
         try:
@@ -263,10 +272,23 @@ class OrthancEngine:
             job = self._settled(call, "the Orthanc was started again while the job ran")
         else:
             studies = {instance.original.orthanc_id(Level.STUDY) for instance in call.instances}
-            copies = possible_copies(self._client, self._changes, since, job, ids, studies)
+            lost = self._server.loses_links and self._settlement.mark(call) is not None
+            copies = possible_copies(self._client, self._changes, since, job, ids, studies, loses_links=lost)
             self._settlement.delete_own(call, copies, is_listed=False)
         self._seconds_per_instance = job.runtime_s / len(ids)
         return job
+
+    def _submit(self, call: Call, ids: Sequence[str]) -> str:
+        data = self._settlement.user_data(call)
+        if self._settlement.mark(call) is not None:
+            return submit(self._client, call.request.operation, self._body(call), ids, user_data=data)
+        with self._sending:
+            if others_at_work(self._client, ids, self._jobs):
+                self._journal.forget(call.number)
+                raise SharedOriginals
+            job_id = submit(self._client, call.request.operation, self._body(call), ids, user_data=data)
+            self._jobs.add(job_id)
+        return job_id
 
     def _settled(self, call: Call, why_not: str) -> Job:
         """Return the job whose results can be taken, or raise so that the call is sent again."""
@@ -283,27 +305,35 @@ class OrthancEngine:
         found = map_outputs(self._client, job.outputs, _ids(call))
         if found.repeated:
             self._settlement.delete_own(call, found.repeated, is_listed=True)
+        is_link_lost = self._without_links(call, found.foreign)
+        explains_all = len(found.foreign) >= len(call.instances) - len(found.of)
         kept = self._without_conversion(call, found.of)
         left = self._names_left(call, {name: made for name, made in found.of.items() if name not in kept})
         results = []
-        probed: list[InstanceResult] = []
+        failures = self._failures(call)
         for instance in call.instances:
             made = found.of.get(instance.orthanc_id)
             if instance.orthanc_id in kept:
                 failed = InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _NOT_CONVERTED)
                 results.append(failed)
-            elif made is None and len(probed) < _MAX_PROBES:
-                probed.append(self._failure(call, instance))
-                results.append(probed[-1])
+            elif made is None and is_link_lost and (explains_all or not self._fails(call, instance.orthanc_id)):
+                results.append(InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _LINK_LOST))
             elif made is None:
-                # So many fail for one reason; asking for each would cost a request each.
-                results.append(probed[0]._replace(id=instance.id))
+                results.append(failures.of(instance))
             elif keyword := left.get(instance.orthanc_id):
                 text = f"the original {keyword} is left in the result; add its path to Remove"
                 results.append(InstanceResult(instance.id, Outcome.FAILED, ReasonCode.IDENTIFIER_LEFT, text))
             else:
                 results.append(_done(instance, made))
         return results
+
+    def _without_links(self, call: Call, outputs: Collection[str]) -> bool:
+        """Take results out that do not tell what they were made from; return whether there are any."""
+        own = set(outputs) - set(_ids(call))
+        if not self._server.loses_links or not own:
+            return False
+        self._settlement.delete_own(call, own, is_listed=True)
+        return True
 
     def _without_conversion(self, call: Call, made: Mapping[str, Result]) -> set[str]:
         """Take results out that kept another transfer syntax than was asked for; return their originals."""
@@ -324,12 +354,11 @@ class OrthancEngine:
         self._settlement.delete_own(call, [made[original].orthanc_ids[-1] for original in left], is_listed=True)
         return left
 
-    def _failure(self, call: Call, instance: PlannedInstance) -> InstanceResult:
-        reason = probe(self._client, instance.orthanc_id, call.request.operation, self._body(call))
-        if reason is None:
-            text = "the Orthanc counted the instance as done, but its result is not there"
-            return InstanceResult(instance.id, Outcome.MISSING, ReasonCode.RESULT_MISSING, text)
-        return InstanceResult(instance.id, Outcome.FAILED, *reason)
+    def _failures(self, call: Call) -> Failures:
+        def delete_own(names: Collection[str]) -> None:
+            self._settlement.delete_own(call, names, is_listed=True)
+
+        return Failures(self._client, call, self._body(call), self._settlement.user_data(call), delete_own)
 
 
 def _ids(call: Call) -> list[str]:

@@ -20,7 +20,7 @@ from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientE
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.client import OrthancClient
-from deidflow.tasks.orthanc.connection.errors import BadRequest, NotFound, RefusedCredentials
+from deidflow.tasks.orthanc.connection.errors import FULL, BadRequest, NotFound, RefusedCredentials, ServerError
 from deidflow.tasks.orthanc.replaced import Replaced
 
 if TYPE_CHECKING:
@@ -174,6 +174,10 @@ class OrthancWriter:
             uploaded = self._client.upload(result.data)
         except BadRequest as error:
             return InstanceFailed(ReasonCode.UNSUPPORTED, f"the Orthanc refuses the result: {error}")
+        except ServerError as error:
+            if error.orthanc_status != FULL:
+                raise
+            return InstanceFailed(ReasonCode.DESTINATION_UNUSABLE, f"the Orthanc did not store the result ({error})")
         if uploaded.status != _STORED or uploaded.orthanc_ids[-1] != result.new:
             text = "the Orthanc did not store the result under its identifiers"
             return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)

@@ -21,7 +21,7 @@ from deidflow.tasks.core.plan.intake import add_instances, add_rows
 from deidflow.tasks.core.plan.planner import PlanOptions, make_plan
 from deidflow.tasks.core.plan.replan import adopt
 from deidflow.tasks.core.plan.server_abilities import server_notes
-from deidflow.tasks.core.plan.server_checks import check_settings_on_server
+from deidflow.tasks.core.plan.server_checks import check_destination_settings, check_settings_on_server
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, new_key
 from deidflow.tasks.orthanc.resources.abilities import read_abilities
 from deidflow.tasks.orthanc.resources.resources import resolve
@@ -164,7 +164,7 @@ def _plan(
             server=server if config.engine == "orthanc" else None,
             writes_to_source=writes_to_source(config),
         )
-        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, server))
+        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, target))
         mark_emptied_content(ledger)
         progress.finish()
     except BaseException:
@@ -186,11 +186,12 @@ def _checked_plan(
     return set_aside
 
 
-def _server_problems(config: Config, server: ServerAbilities | None) -> list[Problem]:
-    """Return the options that the Orthanc which is the engine cannot do."""
-    if config.engine != "orthanc" or server is None:
+def _server_problems(config: Config, target: ServerAbilities | None) -> list[Problem]:
+    """Return what the Orthanc that results go to cannot do, as the engine or as the destination."""
+    if target is None:
         return []
-    return [Problem(text, key=key) for key, text in check_settings_on_server(config.defaults.settings, server)]
+    check = check_settings_on_server if config.engine == "orthanc" else check_destination_settings
+    return [Problem(text, key=key) for key, text in check(config.defaults.settings, target)]
 
 
 def _shares_processes(config: Config) -> bool:

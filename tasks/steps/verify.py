@@ -206,7 +206,7 @@ def _work(run: Run, wanted: ToVerify, size: int) -> Iterator[Work]:
             (
                 run.ledger.requests.get(request),
                 [
-                    Expected(one.instance, one.evidence, one.result_id, is_done=one.outcome == Outcome.DONE)
+                    Expected(one.instance, one.evidence, one.result_id, one.outcome == Outcome.DONE, one.content)
                     for one in group
                 ],
             )

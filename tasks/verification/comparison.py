@@ -7,7 +7,9 @@ Public names: ``compare``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import describe_tag, dictionary_vr
@@ -17,15 +19,17 @@ from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.fates import Fate
 
 if TYPE_CHECKING:
+    from deidflow.tasks.core.ledger.uid_map import UidMap
     from deidflow.tasks.verification.permitted import Permitted, Place
     from deidflow.tasks.verification.reader import Element, Item, Read
-    from deidflow.tasks.core.ledger.uid_map import UidMap
 
 _PIECE_BYTES: Final = 1 << 20
 _MAX_UIDS_BYTES: Final = 1 << 16
 _PIXELS: Final = 0x7FE0
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 """Value representations that are the same bytes in both byte orders."""
+_MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
+_UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 _PADDING: Final = " \0"
 _TAG_BITS: Final = 32
 
@@ -56,7 +60,7 @@ class _Comparison:
         """
         allowed, left = self.permitted, _keyed(after)
         table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
-        has_nodes = bool(place.nodes)
+        has_nodes, asked = bool(place.nodes), _MAY_BE_UIDS if self.uids is not None else ()
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
             other = left.pop(key, None)
@@ -65,6 +69,7 @@ class _Comparison:
                 if (
                     fate is None
                     and other is not None
+                    and vr not in asked
                     and vr == other[1]
                     and items is None
                     and end - start == other[3] - other[2]
@@ -98,7 +103,7 @@ class _Comparison:
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
         else:
-            self._check_same(element, other)
+            self._check_same(element, other, is_kept=fate is Fate.KEPT)
 
     def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, *, kept: bool) -> None:
         if len(before) != len(after):
@@ -114,7 +119,7 @@ class _Comparison:
             raise self._left(element[0])
         raise self._differs(element[0], "is in the result, although neither the source nor the request has it")
 
-    def _check_same(self, element: Element, other: Element) -> None:
+    def _check_same(self, element: Element, other: Element, *, is_kept: bool) -> None:
         tag, vr, start, end, _ = element
         permitted = self.permitted
         if vr != other[1] and vr != b"UN" and not permitted.recodes:
@@ -123,9 +128,11 @@ class _Comparison:
             known = vr if vr in _TEXTS else (dictionary_vr(tag) or "").encode()
             if known not in _TEXTS:
                 return
-        if self._same_bytes(start, end, other) or self._follows(element, other):
-            return
-        raise self._differs(tag, "is not the source's, byte for byte")
+        if self._same_bytes(start, end, other):
+            if not is_kept:
+                self._check_names_no_original(element)
+        elif not self._follows(element, other):
+            raise self._differs(tag, "is not the source's, byte for byte")
 
     def _same_bytes(self, start: int, end: int, other: Element) -> bool:
         if end - start != other[3] - other[2]:
@@ -150,14 +157,31 @@ class _Comparison:
         """Each UID must be another one now: which one is told by the run's map, as far as it names an object of it."""
         tag = element[0]
         before, after = self._uid_values(self.source, element), self._uid_values(self.result, other)
-        if len(before) != len(after):
-            raise self._differs(tag, "has another number of values in the result")
-        for old, new in zip(before, after, strict=True):
+        for old, new in zip_longest(before, after, fillvalue=""):
             expected = self.uids.get(tag, old) if self.uids is not None else None
-            if old == new and old and not old.startswith(WELL_KNOWN) and expected != new:
+            if new == expected:
+                continue
+            if old == new and old and not old.startswith(WELL_KNOWN):
                 raise self._left(tag)
+            if expected is not None:
+                text = f"{describe_tag(tag)} names another object than in the source"
+                raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
             if bool(old) != bool(new):
                 raise self._differs(tag, "lost or gained a UID in the result")
+
+    def _check_names_no_original(self, element: Element) -> None:
+        """Look for objects of the run in what stayed as it is: UIDs, and what nobody knows the VR of."""
+        tag, vr, start, end, items = element
+        if self.uids is None or items is not None or vr not in _MAY_BE_UIDS or end - start > _MAX_UIDS_BYTES:
+            return
+        if vr != b"UI" and dictionary_vr(tag) not in {None, "UI"}:
+            return
+        if vr != b"UI" and not _UIDS.fullmatch(self.source.value(start, end)):
+            return
+        for old in self._uid_values(self.source, element):
+            if old and self.uids.get(tag, old) not in {None, old}:
+                text = f"{describe_tag(tag)} still names an original object of the run"
+                raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
 
     @staticmethod
     def _uid_values(read: Read, element: Element) -> list[str]:
@@ -193,8 +217,9 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | Non
         uids: Of the run; None where none are mapped.
 
     Raises:
-        InstanceFailed: ``identifier-left`` where something is there that was to go, ``pixel-data-differs`` or
-            ``result-differs`` where something else is lost, added or changed; the text names the element.
+        InstanceFailed: ``identifier-left`` where something is there that was to go, ``reference-broken`` where a UID
+            names another object, ``pixel-data-differs`` or ``result-differs`` where something else is lost, added or
+            changed; the text names the element.
 
     """
     _Comparison(source, result, permitted, uids).dataset(source.elements, result.elements, permitted.start())

@@ -1,66 +1,51 @@
 """Whether a result has the four identifiers that were planned for it, in its dataset and in its file meta information.
 
-Public names: ``check_identifiers``, ``same_bytes``, ``IDENTIFIER_KEYWORDS``.
+Public names: ``has_identifiers``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.dicom.tags import IDENTIFIERS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from pydicom import Dataset
-
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.verification.reader import Read
 
-IDENTIFIER_KEYWORDS: Final = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
+_MAX_BYTES: Final = 1 << 16
 
 
-def same_bytes(source: Dataset, result: Dataset) -> frozenset[str]:
-    """Return the identifiers, by keyword, that are in the result as they are in the source; nothing is decoded."""
-    return frozenset(
-        keyword
-        for keyword in IDENTIFIER_KEYWORDS
-        if keyword in result and keyword in source and _raw(source, keyword) == _raw(result, keyword)
+def has_identifiers(source: Read, result: Read, instance: PlannedInstance) -> bool:
+    """Whether a result has the planned identifiers, as far as their bytes tell; where not, pydicom is to be asked.
+
+    Args:
+        source: Read to its end.
+        result: Likewise.
+        instance: What was planned.
+
+    """
+    before, after = _raw_values(source), _raw_values(result)
+    for tag, old, wanted in zip(IDENTIFIERS, instance.original, instance.new, strict=True):
+        raw = after.get(tag, b"")
+        if not (old == wanted and tag in after and raw == before.get(tag)) and not _spells(raw, wanted):
+            return False
+    return all(
+        _spells(result.meta_value(element), instance.new.sop_instance_uid)
+        for element in result.meta
+        if element[0] == _MEDIA_STORAGE_SOP_INSTANCE_UID
     )
 
 
-def _raw(dataset: Dataset, keyword: str) -> Any:
-    return dataset.get_item(keyword).value
+def _raw_values(read: Read) -> dict[int, bytes]:
+    values: dict[int, bytes] = {}
+    for tag, _, start, end, _ in read.elements:
+        if tag in IDENTIFIERS and tag not in values and end - start <= _MAX_BYTES:
+            values[tag] = read.value(start, end)
+    return values
 
 
-def check_identifiers(result: Dataset, instance: PlannedInstance, same: Collection[str] = ()) -> None:
-    """Compare with the planned identifiers.
-
-    One that was to stay and has the bytes of the source stays what it was, however pydicom reads it: text behind a NUL,
-    bytes that the character set lacks, several values in a UID.
-
-    Args:
-        result: As pydicom reads it.
-        instance: What was planned.
-        same: The identifiers that are known to have the source's bytes.
-
-    Raises:
-        InstanceFailed: ``result-differs``, with the keyword.
-
-    """
-    for keyword, before, wanted in zip(IDENTIFIER_KEYWORDS, instance.original, instance.new, strict=True):
-        if before == wanted and keyword in same:
-            continue
-        element = result.get(keyword)
-        value = "" if element is None else _joined(element)
-        # A PatientID sent as UN keeps the blank of its padding, which pydicom drops.
-        if value.replace("\0", "").rstrip(" ") != wanted.rstrip(" "):
-            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, f"{keyword} of the result is not the planned one")
-    in_meta = getattr(result, "file_meta", {}).get("MediaStorageSOPInstanceUID")
-    if in_meta and _joined(in_meta) != instance.new.sop_instance_uid:
-        text = "MediaStorageSOPInstanceUID of the result is not its SOPInstanceUID"
-        raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
-
-
-def _joined(value: Any) -> str:
-    return value if isinstance(value, str) else "\\".join(str(part) for part in value)
+def _spells(raw: bytes, text: str) -> bool:
+    """Whether bytes are a text of ASCII, which is the same in all character sets, and padding."""
+    return text.isascii() and raw.rstrip(b"\0").rstrip(b" ") == text.encode("ascii").rstrip(b" ")

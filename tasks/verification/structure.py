@@ -2,11 +2,13 @@
 
 What the source itself lacks is not held against its result.
 
-Public names: ``check_structure``, ``content_hash``.
+Public names: ``check_structure``, ``content_hash``, ``is_what_was_read``.
 """
 
 from __future__ import annotations
 
+import io
+import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +18,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.verification.reader import Read
 
 _PIECE_BYTES: Final = 1 << 20
@@ -28,6 +31,26 @@ def content_hash(file: BinaryIO) -> str:
     while data := file.read(_PIECE_BYTES):
         digest.update(data)
     return digest.hexdigest()
+
+
+def is_what_was_read(source: BinaryIO, planned: PlannedInstance, content: str) -> bool:
+    """Whether a source is what its result was made from: by size and time, or else, after a copy, by its content.
+
+    Args:
+        source: Open at its start, where it is left; what came from an Orthanc, which changes no instance in place,
+            is in memory.
+        planned: Says what the file was like.
+        content: Its SHA-256 when it was edited, "" when that was not noted.
+
+    """
+    if isinstance(source, io.BytesIO):
+        return True
+    status = os.fstat(source.fileno())
+    if (status.st_size, status.st_mtime_ns) == (planned.size, planned.mtime_ns):
+        return True
+    is_same = bool(content) and content_hash(source) == content
+    source.seek(0)
+    return is_same
 
 
 def check_structure(result: Read, source: Read) -> None:

@@ -29,6 +29,7 @@ ARGUMENTS: Final[dict[str, tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "TagSyntaxError": (("names no tag",), {"column": "Remove"}),
     "InstanceFailed": ((ReasonCode.DAMAGED, "truncated at byte 12"), {}),
     "ScanError": (("truncated", 12, ReasonCode.UNSUPPORTED), {}),
+    "TooManyElementsError": ((12,), {}),
     "NotDicomError": ((), {}),
     "Unusable": (("the disk is full", OSError(28, "No space left on device")), {}),
     "Unreachable": (("no answer",), {"was_sent": True}),

@@ -183,7 +183,9 @@ def test_a_killed_flow_whose_call_had_shrunk(
 
         assert 0 == done.code, done.err
         sent = [json.loads(one.body)["Resources"] for one in proxy.requests if "bulk-anonymize" in one.path]
-        assert [COUNT, COUNT - 1, COUNT] == [len(names) for names in sent]
+        # 1.13.0 takes a call that names an instance which it does not hold, and leaves that one out.
+        refused = [COUNT - 1] if server.running.version.startswith(("1.10.", "1.12.")) else []
+        assert [COUNT, *refused, COUNT] == [len(names) for names in sent]
         _assert_done_once(server)
     assert calm == report_of(job, "shrunk")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.jobs import Job
 
 COUNT: Final = 150
-MARKED: Final = "InstanceCreatorUID"
+MARKED: Final = ("InstanceCreatorUID", "StorageMediaFileSetUID")
 KEEPS_USER_DATA: Final = (1, 12, 9)
 COLLEAGUE: Final = {"DicomVersion": "2021b", "Replace": {"StudyDescription": "COLLEAGUE"}, "Force": True}
 
@@ -175,7 +175,7 @@ def test_another_run_between_kill_and_resume(
         assert COUNT == len(theirs)
         assert theirs <= set(server.get("instances"))
         assert {2} == {len(names) for names in server.originals().values()}
-        creators = {server.dataset(name)[MARKED].value for name in _results(server)[::10]}
+        creators = {server.dataset(name)[MARKED[0]].value for name in _results(server)[::10]}
         assert {"2.25."} == {str(creator)[:5] for creator in creators}
 
 
@@ -224,8 +224,8 @@ def test_no_retry_over_a_restart(job: Job, serve: Callable[..., contextlib.Abstr
 def test_without_a_mark_nothing_unproven_is_deleted(
     job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]]
 ) -> None:
-    """The request names InstanceCreatorUID itself: what the lost call left stays, and a file names it for a person."""
-    options = {"DicomVersion": "2021b", "Keep": ["InstanceCreatorUID"]}
+    """The request names all elements for it itself: what the lost call left stays, and a file names it for a person."""
+    options = {"DicomVersion": "2021b", "Keep": list(MARKED)}
     with serve() as server, OrthancProxy(server.url) as proxy:
         held = proxy.add(Hold(), _is_sent)
         write(job, server, source={"orthanc": proxy.url}, verify="identifiers", execution=None, options=options)

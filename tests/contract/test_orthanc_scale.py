@@ -77,8 +77,11 @@ class Traffic(NamedTuple):
 
 
 def _traffic(log: str) -> Traffic:
-    """Read a server's log: ``I1123 21:04:52.319075 HTTP-1 HttpServer.cpp:1263] (http) GET /patients``."""
-    lines = re.findall(r"^I\d+ (\d\d):(\d\d):([\d.]+) .*\(http\) (GET|POST|PUT|DELETE) (\S+)", log, re.MULTILINE)
+    """Read a server's log: ``I1123 21:04:52.319075 HTTP-1 HttpServer.cpp:1263] (http) GET /patients``.
+
+    1.13.0 also has a line for the end of each request, with the time it took behind the path.
+    """
+    lines = re.findall(r"^I\d+ (\d\d):(\d\d):([\d.]+) .*\(http\) (GET|POST|PUT|DELETE) (\S+)$", log, re.MULTILINE)
     polls: dict[str, list[float]] = {}
     for hour, minute, second, method, path in lines:
         if method == "GET" and path.startswith("/jobs/"):

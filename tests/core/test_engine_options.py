@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from deidflow.tasks.core.plan.server_abilities import ServerAbilities, server_notes
-from deidflow.tasks.core.plan.server_checks import check_request_on_server, check_settings_on_server
+from deidflow.tasks.core.plan.server_checks import (
+    check_destination_settings,
+    check_request_on_server,
+    check_settings_on_server,
+)
 from deidflow.tasks.core.request.engine_options import options_without_effect
 from deidflow.tasks.core.request.request import Operation, Request, Settings, parse_request
 
@@ -99,11 +103,24 @@ def test_conversion_of_what_is_stored() -> None:
 
     assert ["options.Transcode"] == asked(ServerAbilities((1, 13, 0), frozenset(), lossy, "Recycle"))
     assert [] == asked(ServerAbilities((1, 13, 0), frozenset(), lossy, "Recycle"), Transcode=lossless)
-    assert ["source.orthanc"] == asked(early) == asked(early, Transcode=lossless)
+    assert ["source.orthanc"] == asked(early) == asked(early, Transcode="1.2.840.10008.1.2.1")
+    assert [] == asked(early, Transcode=lossless)
     assert [] == asked(converts)
     assert ["IngestTranscoding"] == [note.split(":")[0] for note in server_notes(converts, Settings(), edits=True)]
     assert [] == list(server_notes(converts, Settings(transcode=lossless), edits=True))
     assert [] != list(server_notes(converts, Settings(transcode=lossless), edits=False))
+
+
+def test_a_destination_that_converts() -> None:
+    """The local engine's results must have its transfer syntax, or would not stay what they are."""
+    converts = ServerAbilities((1, 12, 7), frozenset(), "1.2.840.10008.1.2.4.70", "Recycle")
+
+    found = dict(check_destination_settings(Settings(), converts))
+    assert ["options.Transcode"] == [*found]
+    assert "must be 1.2.840.10008.1.2.4.70 here" in found["options.Transcode"]
+    assert ["options.Transcode"] == [k for k, _ in check_destination_settings(Settings(transcode="1.2.3"), converts)]
+    assert [] == [*check_destination_settings(Settings(transcode="1.2.840.10008.1.2.4.70"), converts)]
+    assert [] == [*check_destination_settings(Settings(), NEWEST)]
 
 
 def test_a_server_without_oddities_has_no_notes() -> None:

@@ -41,6 +41,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--injury", action="append", default=[], help="this injury only; may be repeated")
     parser.add_argument("--stops", action="store_true", help="stop runs that work, between first edit and last report")
+    parser.add_argument("--kills", action="store_true", help="kill flow or Orthanc beside a twin run or a colleague")
+    parser.add_argument(
+        "--root", type=Path, default=None, help="system root of another Orthanc, as for the contract tests"
+    )
     parser.add_argument("--only", default="", metavar="ENGINE:NUMBER", help="repeat one moment, as the table names it")
     options = parser.parse_args()
     # What runs in the background of a script ignores Ctrl-C, and so would all that it starts.
@@ -83,16 +87,19 @@ def _run(options: argparse.Namespace, environment: dict[str, str]) -> int:
                 f"NO ORTHANC at {BINARY}: nothing was injured there (Debian: apt-get install orthanc)", file=sys.stderr
             )
             return _FAILED
-        with OrthancRunner(environment) as servers:
+        with OrthancRunner(environment, options.root) as servers:
 
             def on_servers(seed: int) -> Verdict:
+                if options.kills:
+                    return servers.run(servers.draw_kill(seed))
                 drawn = servers.draw_stop(seed) if options.stops else servers.draw(seed, options.injury)
                 return servers.run(drawn)
 
             if number:
                 return _only("orthanc", on_servers(int(number)))
             counts = ", ".join(
-                f"{name} {servers.calm(name).requests} requests" for name in ENGINES[: 1 if options.stops else None]
+                f"{name} {servers.calm(name).requests} requests"
+                for name in ENGINES[: 1 if options.stops or options.kills else None]
             )
             print(f"undisturbed runs: {counts}", flush=True)
             failed |= _many("orthanc", options.orthanc, options.jobs, first, on_servers)

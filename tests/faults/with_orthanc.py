@@ -6,7 +6,6 @@ Public names: ``OrthancMoment``, ``OrthancRunner``, ``INJURIES``, ``ENGINES``.
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import shutil
 import signal
@@ -22,7 +21,8 @@ from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
 from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
 from tests.faults.local import STOPS
-from tests.jobs import COMMAND_S, Finished, Job, Running, files_of, read_csv
+from tests.faults.servers_state import anonymize_as_a_colleague, left_or_touched, state_of, stopped_badly
+from tests.jobs import COMMAND_S, Finished, Job, Running, read_csv
 from tests.orthanc_proxy import Answer, Cut, Hang, OrthancProxy, Reset, Run
 from tests.orthanc_server import OrthancServer
 from tests.zygote import Zygote
@@ -41,6 +41,7 @@ _NOTICED_S: Final = 1.5
 """A run asks every second whether it is cancelled; the Orthanc may be silent for two."""
 
 _MAX_RESUMES: Final = 6
+_KILLS: Final = ("kill -9 flow", "kill -9 Orthanc")
 _STOPS: Final = ("Ctrl-C", "SIGTERM", CANCELLED)
 _ENDED: Final = (0, 1)
 
@@ -77,6 +78,7 @@ class OrthancMoment:
         before: Whether the Orthanc has not seen it yet.
         times: How many requests in a row.
         colleague: Whether somebody else anonymizes one of the studies before the run is taken up again.
+        twin: Whether a run of another project does all of the originals then.
 
     """
 
@@ -87,6 +89,7 @@ class OrthancMoment:
     before: bool
     times: int = 1
     colleague: bool = False
+    twin: bool = False
 
 
 @dataclass
@@ -99,9 +102,10 @@ class _Calm:
 class OrthancRunner:
     """Runs moments, each with a fresh Orthanc behind a proxy; a context manager, safe for threads."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        """Take the environment of a client of a Prefect server."""
+    def __init__(self, environment: dict[str, str], orthanc: Path | None = None) -> None:
+        """Take the environment of a client of a Prefect server, and the system root of another Orthanc, if any."""
         self._environment = environment
+        self._orthanc = orthanc
         self._root = Path(tempfile.mkdtemp(prefix="deidflow-faults-"))
         self._lock = threading.Lock()
         self._calm: dict[str, _Calm] = {}
@@ -137,6 +141,22 @@ class OrthancRunner:
         injury = STOPS[seed % len(STOPS)]
         return OrthancMoment(seed, ENGINES[0], injury, request, before=dice.random() < 0.4, colleague=True)
 
+    def draw_kill(self, seed: int) -> OrthancMoment:
+        """Return a moment between the first edit and the last request; the next seed kills the other of the two."""
+        dice = random.Random(f"orthanc kill {seed}")  # noqa: S311 (chooses moments)
+        calm = self.calm(ENGINES[0])
+        request = dice.randint(calm.edits_from, calm.requests)
+        has_twin = dice.random() < 0.5
+        return OrthancMoment(
+            seed,
+            ENGINES[0],
+            _KILLS[seed % len(_KILLS)],
+            request,
+            before=dice.random() < 0.4,
+            colleague=not has_twin,
+            twin=has_twin,
+        )
+
     def calm(self, shape: str) -> _Calm:
         """Return the undisturbed run of a shape."""
         with self._lock:
@@ -148,12 +168,12 @@ class OrthancRunner:
                     assert done.code == 0, done.err
                     requests = [one.path for one in proxy.requests[seen:]]
                     edits_from = next((n for n, path in enumerate(requests, 1) if "/tools/bulk-" in path), 1)
-                    self._calm[shape] = _Calm(_state(job, server, shape, RUN_ID), len(requests), edits_from)
+                    self._calm[shape] = _Calm(state_of(job, server, shape, RUN_ID), len(requests), edits_from)
             return self._calm[shape]
 
     @contextlib.contextmanager
     def _served(self, job: Job, shape: str) -> Any:
-        with OrthancServer(settings=SETTINGS) as running:
+        with OrthancServer(self._orthanc, SETTINGS) as running:
             server = Server(running)
             with contextlib.closing(server), OrthancProxy(running.url) as proxy:
                 source: dict[str, Any] = {"orthanc": proxy.url}
@@ -189,7 +209,8 @@ class OrthancRunner:
         try:
             with self._served(Job(root, self._environment, self._zygote), moment.shape) as (job, server, proxy):
                 self._injure(job, server, proxy, moment, verdict)
-                foreign = _anonymize_as_a_colleague(server) if moment.colleague else set()
+                foreign = anonymize_as_a_colleague(server) if moment.colleague else set()
+                foreign |= self._twin(job, server) if moment.twin else set()
                 done = Finished(-1, "", "")
                 for _ in range(_MAX_RESUMES):
                     done = job(*again(job, _run_id(moment)))
@@ -199,8 +220,8 @@ class OrthancRunner:
                 if done.code:
                     verdict.problems.append(f"ends with exit code {done.code}: {done.out[-300:]} {done.err[-300:]}")
                 else:
-                    verdict.problems += _left_or_touched(server, foreign)
-                    state = _state(job, server, moment.shape, _run_id(moment))
+                    verdict.problems += left_or_touched(server, foreign)
+                    state = state_of(job, server, moment.shape, _run_id(moment))
                     verdict.problems += [
                         f"{name}: {str(calm.state[name])[:300]} {str(state[name])[:300]}"
                         for name in state
@@ -210,6 +231,18 @@ class OrthancRunner:
             verdict.problems.append(f"{type(error).__name__}: {error}")
         shutil.rmtree(root, ignore_errors=True)
         return verdict
+
+    def _twin(self, job: Job, server: Server) -> set[str]:
+        """Let a run of another project do the same originals; return the instances that it made."""
+        twin = Job(job.root / "twin", self._environment, self._zygote)
+        twin.root.mkdir()
+        twin.manifest.write_bytes(job.manifest.read_bytes())
+        write(twin, server, name="twin", orthanc={"accept_unstable": True})
+        run_id = f"twin-{threading.get_ident()}-{time.monotonic_ns()}"
+        done = twin("run", "job.yaml", "--run-id", run_id)
+        assert done.code == 0, done.err
+        lines = read_csv(twin.root / "runs" / run_id / "crosswalk.csv")
+        return {line["new_orthanc_id"] for line in lines if line["level"] == "instance"}
 
     def _injure(self, job: Job, server: Server, proxy: OrthancProxy, moment: OrthancMoment, verdict: Verdict) -> None:
         counter = threading.Lock()
@@ -250,7 +283,7 @@ class OrthancRunner:
         done = process[0].end()
         if rule.hits and moment.injury in _STOPS:
             verdict.stopped_s = time.monotonic() - struck_at
-            verdict.problems += _stopped_badly(done, server)
+            verdict.problems += stopped_badly(done, server)
         verdict.problems += untrue(job, _run_id(moment), done.code)
         for thread in revive:
             thread.join()
@@ -309,33 +342,6 @@ class OrthancRunner:
         return faults[moment.injury]
 
 
-def _anonymize_as_a_colleague(server: Server) -> set[str]:
-    """Anonymize an original study in the way of Orthanc Explorer; return the instances that this made."""
-    study = min(one["ID"] for one in server.get("studies?expand") if "AnonymizedFrom" not in one)
-    made = server.post(f"studies/{study}/anonymize", {})["ID"]
-    return {one["ID"] for one in server.get(f"studies/{made}/instances")}
-
-
-def _left_or_touched(server: Server, foreign: set[str]) -> list[str]:
-    """Name jobs that were left, and results of somebody else that are gone; take the others away."""
-    missing = foreign - set(server.get("instances"))
-    for name in foreign - missing:
-        server.delete(f"instances/{name}")
-    found = [f"{len(missing)} of a colleague's {len(foreign)} results are gone"] if missing else []
-    return [*found, *_jobs_left(server)]
-
-
-def _jobs_left(server: Server) -> list[str]:
-    going_on = {one["State"] for one in server.get("jobs?expand")} & {"Running", "Pending", "Paused"}
-    return [f"a job was left on the Orthanc: {going_on}"] if going_on else []
-
-
-def _stopped_badly(done: Finished, server: Server) -> list[str]:
-    """Name what is wrong with how a command ended that was told to stop."""
-    found = [] if done.code in (130, 0) else [f"exit code {done.code} after a signal: {done.err[-300:]}"]
-    return [*found, *_jobs_left(server)]
-
-
 def _watch(process: Running, rule: Rule) -> float:
     """Wait until the rule struck or the command ended; return when."""
     limit = time.monotonic() + COMMAND_S
@@ -354,47 +360,3 @@ def _note(verdict: Verdict, code: int, said: str) -> None:
 def _run_id(moment: OrthancMoment) -> str:
     """Return a name that no other moment's run has, by which Prefect finds it."""
     return f"{RUN_ID}-{moment.seed}-{threading.get_ident()}"
-
-
-def _state(job: Job, server: Server, shape: str, run_id: str) -> dict[str, Any]:
-    """Return all that must be equal; on engine orthanc without the identifiers that it generates."""
-    run_dir = job.root / "runs" / run_id
-    rows = read_csv(run_dir / "reconciliation.csv")
-    lines = read_csv(run_dir / "crosswalk.csv")
-    generated = {"new_orthanc_id", "new_dicom_id", "attempts"} if shape == "engine orthanc" else {"attempts"}
-    summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
-    state: dict[str, Any] = {
-        "reconciliation.csv": [{name: value for name, value in row.items() if name not in generated} for row in rows],
-        "crosswalk.csv": sorted(
-            tuple(value for name, value in line.items() if name not in generated) for line in lines
-        ),
-        "files of the run folder": sorted(path.name for path in run_dir.iterdir()),
-        "counts": [summary[name] for name in ("rows", "instances", "crosswalk_by_level", "reconciled")],
-        "destination": files_of(job.destination) if job.destination.exists() else {},
-    }
-    if shape == "engine orthanc":
-        state["results"] = _structure(server)
-        known = {line["new_orthanc_id"] for line in lines if line["level"] == "instance"}
-        made = {name for names in server.originals().values() for name in names}
-        state["results that the crosswalk knows"] = known == made
-    elif shape == "local to orthanc":
-        state["results"] = {name: server.dataset(name).to_json() for name in sorted(server.get("instances"))}
-    state["instances"] = len(server.get("instances"))
-    return state
-
-
-def _structure(server: Server) -> list[tuple[str, ...]]:
-    """Return for every result what it was made from, and the first original of its series, study and patient."""
-    first: dict[str, str] = {}
-    found = []
-    for series in server.get("series?expand"):
-        study = server.get(f"studies/{series['ParentStudy']}")
-        for name in series["Instances"]:
-            metadata = server.get(f"instances/{name}/metadata?expand")
-            origin = metadata.get("AnonymizedFrom")
-            if origin:
-                parents = (series["ID"], study["ID"], study["ParentPatient"])
-                found.append((origin, parents))
-                for parent in parents:
-                    first[parent] = min(first.get(parent, origin), origin)
-    return sorted((origin, *(first[parent] for parent in parents)) for origin, parents in found)

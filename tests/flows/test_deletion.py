@@ -254,6 +254,21 @@ def _failing_open(name: bytes, number: int) -> Callable[..., int]:
     return opened
 
 
+def test_a_source_that_was_copied_is_known_by_its_content(tmp_path: Path) -> None:
+    """Where content is noted, another time of the same file is no change: verified, and deleted."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "1").write_bytes(_file(1, 1))
+    steps = Steps(tmp_path)
+    steps.plan([_study_id(1)], options=DELETING)
+    steps.edit()
+    os.utime(source / "1", ns=(1, 1))
+    steps.verify()
+
+    assert 0 == steps.report().unverified
+    assert DeletedSources(1) == steps.delete()
+
+
 def test_a_source_folder_that_is_away_for_now(tmp_path: Path) -> None:
     """Sources that nobody can see are not gone: the next attempt deletes them."""
     source = tmp_path / "source"

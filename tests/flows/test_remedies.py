@@ -28,6 +28,7 @@ KEPT: Final = 0x00540016
 FOLLOWED_ON_SERVERS: Final = {
     ReasonCode.UNSTABLE: "tests/contract/test_orthanc_remedies.py",
     ReasonCode.SERVER_ERROR: "tests/contract/test_orthanc_remedies.py",
+    ReasonCode.DESTINATION_UNUSABLE: "tests/contract/test_orthanc_full.py",
 }
 """Reasons that only an Orthanc gives, and where their advice is followed."""
 

@@ -229,6 +229,26 @@ def test_a_source_that_is_gone_costs_no_result(steps: Steps) -> None:
     assert 4 == len(files_of(steps.root / "results"))
 
 
+@pytest.mark.parametrize("change", ["kept value", "padding", "copied"])
+def test_a_source_that_changed_where_nothing_is_compared(steps: Steps, change: str) -> None:
+    """Nobody can say that it is what the result was made from: not verified, and `resume` makes that anew."""
+    path = steps.root / "source" / "1.dcm"
+    named: dict[str, Any] = {"SOPInstanceUID": "1.2.3.1.1.1", "InstanceNumber": "1"}
+    padding = Element(0xFFFCFFFC, "OB", b"\0\0")
+    changed = {
+        "kept value": instance(WAVEFORM, **named | {"InstanceNumber": "7"}),
+        "padding": instance(WAVEFORM, padding, **named),
+        "copied": path.read_bytes(),
+    }
+    path.write_bytes(changed[change])
+    os.utime(path, ns=(1, 1))
+
+    assert 0 == steps.verify()
+    assert (4, 1) == (steps.report().instances[Outcome.DONE], steps.report().unverified)
+    steps.resume()
+    assert (4, 0) == (steps.report().instances[Outcome.DONE], steps.report().unverified)
+
+
 def test_persons_who_share_a_patient_id(tmp_path: Path) -> None:
     """Two hospitals, one number: refused by line unless they are said to be one; spelling tells nobody apart."""
     steps = Steps(tmp_path)

@@ -237,9 +237,11 @@ def test_order_is_fixed(tmp_path: Path) -> None:
     ("raw", "charset", "expected"),
     [
         (b"ABC ", None, "ABC"),
-        (b"ABC \0", None, "ABC"),
+        (b"ABC \0", None, "ABC "),
+        (b"ABC  \0", None, "ABC  "),
+        (b"AB ", None, "AB "),
         (b"  ABC ", None, "  ABC"),
-        (b"A B  ", None, "A B"),
+        (b"A B   ", None, "A B"),
         (b"AB\0CD ", None, "AB"),
         (b"    ", None, ""),
         (b"\0\0", None, ""),
@@ -247,7 +249,7 @@ def test_order_is_fixed(tmp_path: Path) -> None:
         (b"A\\B ", None, "A\\B"),
         (b"a\tB\r\n", None, "a\tB\r\n"),
         ("Jörg".encode("latin-1"), None, "Jörg"),
-        ("Jörg ".encode("latin-1"), "", "Jörg"),
+        ("Jörg  ".encode("latin-1"), "", "Jörg"),
         ("Jörg".encode(), "ISO_IR 192", "Jörg"),
         ("Люк ".encode("iso8859-5"), "ISO_IR 144", "Люк"),
         ("山田".encode("gb18030"), "GB18030", "山田"),
@@ -260,7 +262,7 @@ def test_order_is_fixed(tmp_path: Path) -> None:
     ],
 )
 def test_patient_id_as_orthanc_decodes_it(tmp_path: Path, raw: bytes, charset: str | None, expected: str) -> None:
-    """Character set applied, trailing padding dropped, leading blanks and backslashes kept, an end at NUL."""
+    """Character set applied, leading blanks and backslashes kept, an end at NUL; blanks are padding at an even end."""
     data = instance(Element(0x00100020, "LO", raw), PatientID=None, SpecificCharacterSet=charset)
 
     assert expected == identifiers_of(data, tmp_path)[0]

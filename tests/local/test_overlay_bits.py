@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
-from deidflow.tasks.verification.pixels import check_pixels, hidden_bits
+from deidflow.tasks.verification.by_pydicom.pixels import check_pixels, hidden_bits
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, RLE, UNCOMPRESSED, Element, Syntax, instance
 from tests.dicom_files import encapsulated as fragments
 from tests.local.edits import anonymize, modify, read

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deidflow.tasks.core.dicom.tags import Path
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection import client as client_module
@@ -26,7 +27,7 @@ from deidflow.tasks.orthanc.connection.errors import ServerError, Unreachable
 from deidflow.tasks.orthanc.jobs.jobs import read_job, submit
 from deidflow.tasks.orthanc.resources.bulk_content import read_content
 from deidflow.tasks.orthanc.resources.changes import Changes
-from deidflow.tasks.orthanc.resources.marks import find_marked
+from deidflow.tasks.orthanc.resources.marks import Mark, find_marked
 from deidflow.tasks.orthanc.resources.resources import inventory
 from deidflow.tasks.orthanc.resources.server import read_server
 from tests.orthanc.shelf import UNKNOWN
@@ -248,7 +249,7 @@ READERS: Final[list[Callable[[OrthancClient], object]]] = [
     lambda client: Changes(client).reaches_back(3),
     lambda client: next(Changes(client).new_instances(0), None),
     lambda client: client.upload(b""),
-    lambda client: find_marked(client, [UNKNOWN], "2.25.1"),
+    lambda client: find_marked(client, [UNKNOWN], Mark(Path((), 0x00080014), "2.25.1")),
 ]
 
 

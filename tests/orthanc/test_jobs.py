@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.dicom.tags import Path
 from deidflow.tasks.core.errors import Interrupted
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
@@ -16,6 +17,7 @@ from deidflow.tasks.orthanc.jobs.failure_probe import probe
 from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, read_job, submit, wait
 from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs
 from deidflow.tasks.orthanc.resources.changes import Changes
+from deidflow.tasks.orthanc.resources.marks import Mark
 from deidflow.tasks.orthanc.resources.resources import resolve, still_there
 from deidflow.tasks.orthanc.resources.results import delete_instances, map_outputs, outputs_since
 from tests.orthanc.shelf import UNKNOWN, ids_of, lose_file, store
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 ANONYMIZE = {"DicomVersion": "2021b"}
 PATIENTLY_S = 30.0
-MARK = "2.25.123"
+MARK = Mark(Path((), 0x00080014), "2.25.123")
 
 
 @pytest.mark.parametrize(
@@ -126,8 +128,8 @@ def test_refused_calls_do_nothing(client: OrthancClient) -> None:
     ids = ids_of(store(client))
     since = Changes(client).newest()
 
-    with pytest.raises((NotFound, BadRequest)):
-        submit(client, Operation.ANONYMIZE, ANONYMIZE, [UNKNOWN])
+    with pytest.raises((NotFound, BadRequest)):  # 404 before 1.13.0, 400 since
+        submit(client, Operation.ANONYMIZE, ANONYMIZE, [*ids, UNKNOWN])
     with pytest.raises(BadRequest, match='naming PatientID requires "Force": true'):
         submit(client, Operation.MODIFY, {"Replace": {"PatientID": "SECRET"}}, ids)
     assert {} == outputs_since(client, since, ids)
@@ -190,13 +192,13 @@ def test_waiting_ends_at_the_deadline_and_when_stopped(client: OrthancClient) ->
 def test_lost_job_is_found(client: OrthancClient) -> None:
     """A job whose identifier was never received is found by the mark of its outputs; another's of the same is not."""
     ids, others = (ids_of(store(client, instances=3)) for _ in range(2))
-    marked = {**ANONYMIZE, "Replace": {"0008,0014": MARK}}
+    marked = {**ANONYMIZE, "Replace": {str(MARK.path): MARK.uid}}
     for resources in (ids, others):
         wait(client, submit(client, Operation.ANONYMIZE, ANONYMIZE, resources), PATIENTLY_S)
     job_id = submit(client, Operation.ANONYMIZE, marked, ids)
 
     assert [job_id] == [job.id for job in find_jobs(client, Operation.ANONYMIZE, ids, mark=MARK)]
-    assert [] == find_jobs(client, Operation.ANONYMIZE, ids, mark=f"{MARK}1")
+    assert [] == find_jobs(client, Operation.ANONYMIZE, ids, mark=Mark(MARK.path, f"{MARK.uid}1"))
     assert [] == find_jobs(client, Operation.ANONYMIZE, ids)
     assert [] == find_jobs(client, Operation.MODIFY, ids, mark=MARK)
     assert [] == find_jobs(client, Operation.ANONYMIZE, ids[:2], mark=MARK)

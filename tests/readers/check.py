@@ -1,6 +1,6 @@
 """What must hold for a drawn file: refused by name, or a result in which no reader finds a planted name.
 
-Public names: ``Tally``, ``check_all``.
+Public names: ``Tally``, ``check_all``, ``found_by_dcmdump``.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _check_batch(part: tuple[int, range, bool]) -> Tally:
                 for oddity in ("", *drawn.oddities):
                     tally.outcomes[oddity, outcome] += 1
         if with_dcmdump and results:
-            for name in _found_by_dcmdump(folder):
+            for name in found_by_dcmdump(folder):
                 number, oddities = results[name]
                 tally.faults.append((number, "dcmdump", oddities))
     return tally
@@ -137,7 +137,7 @@ def _readers_that_find_names(source_data: bytes, result: bytes) -> Iterator[str]
         yield "pydicom"
 
 
-def _found_by_dcmdump(folder: str) -> set[str]:
+def found_by_dcmdump(folder: str) -> set[str]:
     """Return the names of the files in which DCMTK shows a planted name; one process reads them all."""
     command = ["dcmdump", "+L", "+sd", "+r", "+F", "-q", folder]
     output = subprocess.run(command, capture_output=True, check=False).stdout

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING
 
-from tests.readers.check import Tally, check_all
-from tests.readers.drawn import ODDITIES
+import pytest
+
+from tests.dicom_files import instance
+from tests.readers.check import Tally, check_all, found_by_dcmdump
+from tests.readers.drawn import MARKER, ODDITIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SEED = 20_261_125
 FILES = 200
@@ -24,3 +31,15 @@ def test_no_reader_finds_a_name() -> None:
     assert tally.outcomes["", "done"] > FILES
     for oddity in ODDITIES:
         assert sum(count for (of, _), count in tally.outcomes.items() if of == oddity) > 0
+
+
+@pytest.mark.skipif(
+    shutil.which("dcmdump") is None,
+    reason="NO DCMTK: bytes and pydicom alone were searched for names (Debian: apt-get install dcmtk)",
+)
+def test_dcmtk_is_among_the_readers(tmp_path: Path) -> None:
+    """What it reads of a file that was not edited holds the names; without it the test above is weaker, and says so."""
+    (tmp_path / "named").write_bytes(instance(PatientName=MARKER.decode()))
+    (tmp_path / "nameless").write_bytes(instance())
+
+    assert {"named"} == found_by_dcmdump(str(tmp_path))

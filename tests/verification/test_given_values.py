@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation, parse_request
-from deidflow.tasks.verification.given_values import check_given_values
+from deidflow.tasks.verification.by_pydicom.given_values import check_given_values
 
 ITEM = {"CodeValue": "1", "CodeMeaning": "Fußgelenk"}
 BODY: dict[str, Any] = {

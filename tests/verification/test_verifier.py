@@ -23,7 +23,7 @@ from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
 from deidflow.tasks.local.presence import find_results
 from deidflow.tasks.local.worker import Worker
-from deidflow.tasks.verification.verifier import Verifier, VerifierSettings
+from deidflow.tasks.verification.verifier import ThirdJudge, Verifier, VerifierSettings
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, Item, Syntax, encapsulated, instance
 from tests.local.edits import PACKAGE
 from tests.local.folders import planned, settings_for
@@ -37,6 +37,16 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
 
 REFERENCE: dict[str, Any] = {"ReferencedSOPInstanceUID": "1.2.3.1.1.1", "PatientName": "Doe^Jane", "PatientID": "P-1"}
+
+
+JUDGE = [ThirdJudge.ALL]
+"""Which instances pydicom reads, too."""
+
+
+@pytest.fixture(autouse=True, params=[ThirdJudge.ALL, ThirdJudge.NEEDED], ids=lambda judge: judge.name)
+def judge(request: pytest.FixtureRequest) -> None:
+    """Whatever is wrong is found by the own reader alone as it is with pydicom beside it."""
+    JUDGE[0] = request.param
 
 
 @dataclass
@@ -58,6 +68,7 @@ class Finished:
                     source=os.fsencode(self.source),
                     destination=str(self.destination),
                     hardening=True,
+                    pydicom=JUDGE[0],
                     uid_map=str(self.uid_map) if self.request.operation is Operation.ANONYMIZE else "",
                     **settings,
                 )

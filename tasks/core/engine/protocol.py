@@ -105,6 +105,7 @@ class Expected(NamedTuple):
         evidence: The SHA-256 of the result as it was written or found right before, "" when it never was.
         result_id: Its Orthanc identifier.
         is_done: Whether it counts as done now; another one that is found right is done again.
+        content: The SHA-256 of the file that it was made from, "" when that was not noted.
 
     """
 
@@ -112,6 +113,7 @@ class Expected(NamedTuple):
     evidence: str = ""
     result_id: str = ""
     is_done: bool = True
+    content: str = ""
 
 
 class CallState(StrEnum):

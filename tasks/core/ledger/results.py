@@ -64,6 +64,7 @@ class ExpectedResult(NamedTuple):
         evidence: The SHA-256 of the result as it was written or found right, "" when unknown.
         result_id: Its Orthanc identifier.
         outcome: Of the instance so far.
+        content: The SHA-256 of the file that it was made from, "" when that was not noted.
         instance: As it was planned.
 
     """
@@ -72,6 +73,7 @@ class ExpectedResult(NamedTuple):
     evidence: str
     result_id: str
     outcome: str
+    content: str
     instance: PlannedInstance
 
 
@@ -84,16 +86,19 @@ def pages_to_verify(ledger: Ledger, wanted: ToVerify, size: int) -> Iterator[lis
     """Yield the results that are to be looked at, so many at a time, so that the ledger may change meanwhile."""
     last = 0
     while rows := ledger.select(
-        "SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id,"  # noqa: S608
-        " s.patient_id, s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, t.patient_id,"
-        " t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid FROM instance i"
-        " JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+        "SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
+        " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid, s.series_instance_uid,"
+        " i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
+        " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
+        " JOIN target t ON t.id = i.target"
         f" WHERE {wanted.condition} AND i.id > ? ORDER BY i.id LIMIT ?",
         (last, size),
     ):
-        last = rows[-1][4]
+        last = rows[-1][5]
         parents: Parents = {}
-        yield [ExpectedResult(row[0], row[1], row[2], row[3], planned_instance(row[4:], parents)) for row in rows]
+        yield [
+            ExpectedResult(row[0], row[1], row[2], row[3], row[4], planned_instance(row[5:], parents)) for row in rows
+        ]
 
 
 class UidPairs(NamedTuple):

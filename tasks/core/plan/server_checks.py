@@ -2,7 +2,8 @@
 
 Source: reference 1.1, 2.1 and 10 (measured on 1.10.1, 1.12.7 and 1.13.0).
 
-Public names: ``check_settings_on_server``, ``check_request_on_server``, ``check_patients_on_server``.
+Public names: ``check_settings_on_server``, ``check_destination_settings``, ``check_request_on_server``,
+``check_patients_on_server``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,17 @@ def check_settings_on_server(settings: Settings, server: ServerAbilities) -> Ite
         text = f"needs Orthanc {shown(_KEEP_LABELS_SINCE)}; the server is {shown(server.version)}"
         yield "options.KeepLabels", text
     yield from check_transcoding(settings.transcode, server)
+
+
+def check_destination_settings(settings: Settings, server: ServerAbilities) -> Iterator[tuple[str, str]]:
+    """Yield why a server would not keep the local engine's results as they are: the config's key, and a text."""
+    target = server.ingest_transcoding
+    if target and settings.transcode != target:
+        text = (
+            f"must be {target} here: the destination converts what it stores to that transfer syntax "
+            "(IngestTranscoding), so that other results would not be what this run wrote; or switch it off there"
+        )
+        yield "options.Transcode", text
 
 
 def check_request_on_server(request: Request, server: ServerAbilities) -> Iterator[tuple[str, str]]:

@@ -45,10 +45,11 @@ def check_transcoding(target: str, server: ServerAbilities) -> Iterator[tuple[st
         yield "options.Transcode", text
     if not server.ingest_transcoding:
         return
-    if server.version < _OVERRIDES_SINCE:
+    if server.version < _OVERRIDES_SINCE and target != server.ingest_transcoding:
         text = (
             f"the server converts what it stores (IngestTranscoding), and on Orthanc {shown(server.version)} results "
-            "lose the link to their originals by it; switch it off, or use engine: local"
+            f"lose the link to their originals by it; switch it off, set options.Transcode to "
+            f"{server.ingest_transcoding}, which is what it converts to, or use engine: local"
         )
         yield "source.orthanc", text
     elif not target and server.ingest_transcoding in LOSSY:

@@ -188,7 +188,7 @@ class Scanner:
             if not plain and (
                 vr == "SQ" or length == UNDEFINED or (vr == "UN" and length and self._may_be_items(tag, value))
             ):
-                self._account(elements, counted, position, end)
+                self.findings.count += len(elements) - counted
                 append(self._nested(tag, vr, position, value, length, end, encoding, depth))
                 position = elements[-1][4]
                 counted, limit = self._account(elements, len(elements) - 1, position, end)
@@ -202,14 +202,15 @@ class Scanner:
                 counted, limit = self._account(elements, counted, position, end)
         if position < end:
             raise TooManyElementsError(self.base + position)
-        self._account(elements, counted, position, end)
+        self.findings.count += len(elements) - counted
         return position, False
 
     def _account(self, elements: list[Element], counted: int, position: int, end: int) -> tuple[int, int]:
         """Count the elements behind the first ``counted`` ones; return their number, and how far there is room."""
-        self.findings.count += len(elements) - counted
-        room = min(self.findings.limit - self.findings.count, MAX_IN_ONE_DATASET - len(elements))
-        return len(elements), min(end, position + _SMALLEST_ELEMENT * room)
+        findings, known = self.findings, len(elements)
+        findings.count += known - counted
+        room = min(findings.limit - findings.count, MAX_IN_ONE_DATASET - known)
+        return known, min(end, position + _SMALLEST_ELEMENT * room)
 
     def _may_be_items(self, tag: int, value: int) -> bool:
         data = self.data

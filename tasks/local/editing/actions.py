@@ -77,7 +77,9 @@ class Rule:
             stays.
         of_the_run: REPLACE_UID: only UIDs that name objects of the run are replaced, others stay.
         is_named: Whether the request names the element.
+        removes: Whether the element goes.
         stays: Whether the element stays byte for byte when the table has no value for it.
+        enters_items: Whether a sequence with this rule stays and its items are looked into.
         rank: Of several rules by path for one element the highest wins, else the first: the request's before others,
             removal before the rest.
 
@@ -88,7 +90,9 @@ class Rule:
     new_value: NewValue | None = None
     of_the_run: bool = False
     is_named: bool = False
+    removes: bool = field(init=False)
     stays: bool = field(init=False)
+    enters_items: bool = field(init=False)
     rank: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,10 +106,7 @@ class Rule:
             message = f"{self.action.name} must {'' if self.action in _MADE else 'not '}have a function for new values"
             raise ValueError(message)
         stays = self.action is Action.KEEP or (self.action is Action.REPLACE and self.new_value is None)
+        object.__setattr__(self, "removes", self.action is Action.REMOVE)
         object.__setattr__(self, "stays", stays)
-        object.__setattr__(self, "rank", 2 * self.is_named + (self.action is Action.REMOVE))
-
-    @property
-    def enters_items(self) -> bool:
-        """Whether a sequence with this rule stays and its items are looked into."""
-        return self.stays or self.action is Action.REPLACE_UID
+        object.__setattr__(self, "enters_items", stays or self.action is Action.REPLACE_UID)
+        object.__setattr__(self, "rank", 2 * self.is_named + self.removes)

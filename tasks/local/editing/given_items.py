@@ -69,7 +69,7 @@ def _item(item: Item, table: Table, subject: Subject, nodes: tuple[PathNode, ...
     for tag, value in item:
         rule = table.nested.by_tag.get(tag) or table.nested.rule_of_group(tag)
         rule = rule_of_paths(tag, nodes, rule)
-        if rule is not None and rule.action is Action.REMOVE:
+        if rule is not None and rule.removes:
             continue
         elements[tag] = _value(tag, value, rule, table, subject, nodes)
     for node in nodes:

@@ -213,7 +213,7 @@ class Editor:
         next_new = pending[-1]
         visits = table.anonymizes or bool(nodes) or self._old_charset is not None
         simple = not nodes and self._old_charset is None
-        drops_private = private is not None and private.action is Action.REMOVE
+        drops_private = private is not None and private.removes
         run_start = run_end = 0
         for element in elements:
             tag, vr, start, _, end, sequence = element
@@ -248,7 +248,7 @@ class Editor:
                     next_new = pending[-1]
                     joins = table.joins if depth == 0 else {}
                     output.parts.append(self._replacement(element, new_values[tag], joins, charset, encoding))
-            elif rule is not None and rule.action is Action.REMOVE:
+            elif rule is not None and rule.removes:
                 continue
             elif sequence is not None and visits and (rule is None or rule.enters_items):
                 is_kept = rule is not None and rule.action is Action.KEEP
@@ -353,7 +353,7 @@ class Editor:
         charset_rule = rule_of_paths(SPECIFIC_CHARACTER_SET, nodes)
         if SPECIFIC_CHARACTER_SET in new_values:
             charset = given_character_set(new_values[SPECIFIC_CHARACTER_SET])
-        elif charset_rule is None or charset_rule.action is not Action.REMOVE:
+        elif charset_rule is None or not charset_rule.removes:
             charset = declared or charset
         self._old_charset = old_charset if old_charset != charset else None
         place = place._replace(charset=charset, nodes=nodes)

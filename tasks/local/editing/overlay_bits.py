@@ -84,6 +84,8 @@ def _overlays(source: SourceFile, elements: list[Element], table: Table) -> Iter
         group = element[0] >> 16
         if group >> 8 == _FIRST_GROUP and group % 2 == 0:
             found.setdefault(group, {}).setdefault(element[0] & 0xFFFF, element)
+    if not found:
+        return
     kept = {tag >> 16 for tag, rule in table.top.by_tag.items() if rule.action is Action.KEEP}
     for group, overlay in found.items():
         has_data = _OVERLAY_DATA in overlay and overlay[_OVERLAY_DATA][4] > overlay[_OVERLAY_DATA][3]

@@ -81,7 +81,7 @@ def _read_here(node: PathNode, blocks: Blocks, present: frozenset[int]) -> PathN
     here = PathNode()
     for tag, rule in node.rules.items():
         places = _places(tag, blocks)
-        if rule.action is not Action.REMOVE:
+        if not rule.removes:
             if is_private_number(tag) and not _is_meant(tag, blocks):
                 continue
             places = [place for place in places if place in present or not creator_of(tag)]

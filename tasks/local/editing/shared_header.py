@@ -29,7 +29,6 @@ from deidflow.tasks.local.dicom_file.elements import changed_tags
 from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS
 from deidflow.tasks.local.dicom_file.findings import Findings
 from deidflow.tasks.local.dicom_file.scanner import Scanner
-from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.splice import says_burned_in
 from deidflow.tasks.local.editing.table import LATE_TAGS
 
@@ -288,7 +287,7 @@ def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, cont
         rule = editor.top_rule(tag, context)
         if (rule is None or rule.stays) and vr not in context.table.top.by_vr:
             return _Step(_KEEP, tag, raw)
-        if rule is not None and rule.action is Action.REMOVE:
+        if rule is not None and rule.removes:
             return _Step(_DROP, tag, raw)
     return _Step(_OTHER, tag)
 

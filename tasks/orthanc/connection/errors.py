@@ -12,7 +12,8 @@
     │   ├── RefusedCredentials   401 or 403
     │   ├── UntrustedCertificate the server's certificate cannot be verified
     │   ├── WrongAddress         something answers that is no Orthanc, or no Orthanc that is new enough
-    │   └── ReadOnlyServer       Orthanc's mode ``ReadOnly`` (1.12.5 on)
+    │   ├── ReadOnlyServer       Orthanc's mode ``ReadOnly`` (1.12.5 on)
+    │   └── SharedOriginals      somebody else edits them now, and nothing would tell the two results apart
     ├── NotFound                 404: the resource or job is not there (any more)
     └── BadRequest               other 4xx, and 500 for mistakes of the request: sending it again is useless
 
@@ -40,6 +41,9 @@ CANCELLED: Final = 37
 
 CANNOT_STORE: Final = 2018
 """OrthancStatus of an output that cannot be stored; on 1.10.1 also of one that is there already."""
+
+FULL: Final = 19
+"""OrthancStatus of an instance for which there is no room: HTTP 507 for an upload, 500 for a job (1.12.7, 1.13.0)."""
 
 NOT_A_FILE: Final = 2006
 """OrthancStatus of an instance whose file has gone from the storage (1.10.1, 1.12.7)."""
@@ -69,7 +73,7 @@ _STATUS_TEXTS: Final = {
     15: "bad file format",
     16: "time-out",
     17: "unknown resource",
-    19: "the file storage is full",
+    FULL: "the file storage is full",
     20: "corrupted file",
     21: "inexistent tag",
     22: "read-only",
@@ -170,6 +174,18 @@ class ReadOnlyServer(Unusable):
     def __init__(self) -> None:
         """Take nothing: there is one thing to say."""
         super().__init__("the Orthanc is read-only; set ReadOnly to false in its configuration")
+
+
+class SharedOriginals(Unusable):
+    """Somebody else's job edits the same originals now, and the request leaves no room for a mark."""
+
+    def __init__(self) -> None:
+        """Take nothing: there is one thing to say."""
+        super().__init__(
+            "another job on the Orthanc edits the same originals, and nothing would tell the results of the two apart, "
+            "since the request names InstanceCreatorUID and StorageMediaFileSetUID itself; resume when that job has "
+            "ended, or start a new run whose options leave one of the two elements out"
+        )
 
 
 class NotFound(DeidflowError):

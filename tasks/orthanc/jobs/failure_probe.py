@@ -1,16 +1,18 @@
-"""Why one instance cannot be edited: jobs do not say which one failed, nor why.
+"""Why one instance cannot be edited, or its result not be stored: jobs do not say which one failed, nor why.
 
-Source: ``POST /instances/{id}/modify`` and ``/anonymize``, which store nothing and answer with the file (all versions).
+Source: ``POST /instances/{id}/modify`` and ``/anonymize``, which store nothing and answer with the file (all versions);
+``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` with ``Permissive`` false, which answer with the first error.
 
-Public names: ``probe``.
+Public names: ``probe``, ``probe_storing``, ``Stored``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.orthanc.connection.errors import NOT_A_FILE, BadRequest, NotFound, ServerError
+from deidflow.tasks.orthanc.connection.answers import mapping, objects, resource_id
+from deidflow.tasks.orthanc.connection.errors import FULL, NOT_A_FILE, BadRequest, NotFound, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,12 +25,16 @@ _BULK_ONLY: Final = frozenset(
     {"Resources", "Asynchronous", "Synchronous", "Permissive", "KeepSource", "UserData", "Transcode", "LossyQuality"}
 )
 _INTERNAL_ERROR: Final = 500
+_WHAT: Final = "a job"
+_REFUSED: Final = "the Orthanc did not store the result ({})"
 
 # By Orthanc's code; "bad file format" is what it says of values, and of files that it accepted it says nothing.
 _REASONS: Final[dict[int | None, ReasonCode]] = {
     5: ReasonCode.BAD_VALUE,
     13: ReasonCode.SOURCE_UNREADABLE,
+    14: ReasonCode.DESTINATION_UNUSABLE,
     15: ReasonCode.BAD_VALUE,
+    FULL: ReasonCode.DESTINATION_UNUSABLE,
     20: ReasonCode.DAMAGED,
     30: ReasonCode.DAMAGED,
     NOT_A_FILE: ReasonCode.SOURCE_UNREADABLE,
@@ -67,3 +73,53 @@ def probe(
         lost = "the Orthanc cannot read the instance's file"
         return code, f"{lost} ({error.reason})" if code is ReasonCode.SOURCE_UNREADABLE else error.reason
     return None
+
+
+class Stored(NamedTuple):
+    """What storing the result of one instance led to.
+
+    Attributes:
+        reason: Why the server refused it, with a text without values or identifiers; None when it did not.
+        made: Orthanc's identifiers of the instances that are there now.
+
+    """
+
+    reason: tuple[ReasonCode, str] | None
+    made: tuple[str, ...] = ()
+
+
+def probe_storing(
+    client: OrthancClient,
+    instance_id: str,
+    operation: Operation,
+    body: Mapping[str, Any],
+    user_data: Mapping[str, Any] | None,
+) -> Stored:
+    """Edit one instance by a job of its own that is not permissive, to learn why its result was not stored.
+
+    Args:
+        client: The server.
+        instance_id: Of the original.
+        operation: Which route.
+        body: Of the call's request, with its mark.
+        user_data: Of the call's request.
+
+    Raises:
+        TransientError: The server cannot be asked now, and may have stored the result.
+        Unusable: The server cannot be used.
+
+    """
+    single = {key: value for key, value in body.items() if key != "Asynchronous"}
+    single |= {"Resources": [instance_id], "Synchronous": True, "Permissive": False, "KeepSource": True}
+    if user_data is not None:
+        single["UserData"] = dict(user_data)
+    try:
+        answer = mapping(client.post(f"tools/bulk-{operation}", single), _WHAT)
+    except NotFound:
+        return Stored((ReasonCode.NOT_FOUND, "the Orthanc does not hold the instance any more"))
+    except (BadRequest, ServerError) as error:
+        if error.orthanc_status is None:
+            raise
+        return Stored((_REASONS.get(error.orthanc_status, ReasonCode.SERVER_ERROR), _REFUSED.format(error.reason)))
+    made = [item for item in objects(answer.get("Resources", []), _WHAT) if item.get("Type") == "Instance"]
+    return Stored(None, tuple(resource_id(item, "ID", _WHAT) for item in made))

@@ -1,8 +1,8 @@
-"""Jobs whose identifier was never received: the request was sent and its answer was lost.
+"""Jobs whose identifier was never received: the request was sent and its answer was lost; and jobs of others.
 
 Source: ``/jobs?expand``; ``ParentResources`` since 1.11.3, ``UserData`` since 1.12.9.
 
-Public names: ``find_jobs``, ``wait_for_possible_jobs``.
+Public names: ``find_jobs``, ``wait_for_possible_jobs``, ``wait_for_single_jobs``, ``others_at_work``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from deidflow.tasks.orthanc.connection.client import OrthancClient
+    from deidflow.tasks.orthanc.resources.marks import Mark
 
 _LOOKED_AT: Final = 10
 """Outputs of a job that are looked at: they all have the mark, or none."""
@@ -31,7 +32,7 @@ def find_jobs(
     operation: Operation,
     instance_ids: Collection[str],
     *,
-    mark: str | None = None,
+    mark: Mark | None = None,
     user_data: Mapping[str, Any] | None = None,
     deadline_s: float = 60.0,
 ) -> list[Job]:
@@ -94,12 +95,58 @@ def wait_for_possible_jobs(
                 break
 
 
+def wait_for_single_jobs(client: OrthancClient, operation: Operation, *, deadline_s: float = 60.0) -> None:
+    """Wait until no job of a single instance is at work: it may be one that asks why there is no result.
+
+    Raises:
+        DeadlineExceeded: One is.
+        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    end = time.monotonic() + deadline_s
+    while True:
+        jobs = [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]
+        if not any(_is_possible(job, operation, 1) and not job.state.is_final for job in jobs):
+            return
+        if time.monotonic() >= end:
+            message = "a job on the Orthanc may be the one whose answer was lost, and still runs; try again later"
+            raise DeadlineExceeded(message)
+        time.sleep(MIN_POLL_S)
+
+
+def others_at_work(client: OrthancClient, instance_ids: Collection[str], own: Collection[str]) -> bool:
+    """Whether a job of somebody else edits some of these instances now, or may: before 1.11.3 no job tells.
+
+    Args:
+        client: The server.
+        instance_ids: About to be sent.
+        own: Identifiers of jobs that are no others'.
+
+    Raises:
+        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    wanted = frozenset(instance_ids)
+    jobs = [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]
+    return any(
+        job.type == MODIFICATION
+        and not job.state.is_final
+        and job.id not in own
+        and (job.given is None or not wanted.isdisjoint(job.given))
+        for job in jobs
+    )
+
+
+def _is_possible(job: Job, operation: Operation, instances: int) -> bool:
+    """Whether a job is of the right kind, and was given so many instances where the server tells."""
+    is_of_kind = job.type == MODIFICATION and job.is_anonymization == (operation is Operation.ANONYMIZE)
+    return is_of_kind and job.instances in (None, instances)
+
+
 def _possible_jobs(client: OrthancClient, operation: Operation, wanted: frozenset[str]) -> Iterator[Job]:
     """Yield the jobs of the right kind that were given what a request named, or as many where the server is silent."""
     for job in [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]:
-        if job.type != MODIFICATION or job.is_anonymization != (operation is Operation.ANONYMIZE):
-            continue
-        if job.instances in (None, len(wanted)) and (job.given is None or job.given == wanted):
+        if _is_possible(job, operation, len(wanted)) and (job.given is None or job.given == wanted):
             yield job
 
 

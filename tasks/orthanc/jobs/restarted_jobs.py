@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.orthanc.resources.bulk_content import read_content
-from deidflow.tasks.orthanc.resources.own_results import results_by_study
+from deidflow.tasks.orthanc.resources.own_results import results_by_study, unlinked
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,6 +35,8 @@ def possible_copies(
     job: Job,
     instance_ids: Collection[str],
     studies: Collection[str],
+    *,
+    loses_links: bool = False,
 ) -> list[str]:
     """Find what may be results of a job's first life, when it ended well in its second.
 
@@ -48,6 +50,7 @@ def possible_copies(
         job: In state Success.
         instance_ids: What it was given.
         studies: Of these.
+        loses_links: Whether results may not tell what they were made from.
 
     Returns:
         Instances made from those of the job, and not listed by it: its own copies, or somebody else's results.
@@ -68,4 +71,6 @@ def possible_copies(
             before.add(name)
     if len(seen) < len(outputs):
         return [name for name in results_by_study(client, originals, studies) if name not in outputs]
-    return [item.id for item in read_content(client, before) if not originals.isdisjoint(item.origins)]
+    found = list(read_content(client, before))
+    linkless = unlinked(found, originals) if loses_links else []
+    return [*(item.id for item in found if not originals.isdisjoint(item.origins)), *linkless]

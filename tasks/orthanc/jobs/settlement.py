@@ -14,7 +14,7 @@ from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.engine.protocol import CallState
 from deidflow.tasks.orthanc.connection.errors import NotFound
 from deidflow.tasks.orthanc.jobs.jobs import MODIFICATION, Job, JobState, cancel, read_job
-from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs
+from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs, wait_for_single_jobs
 from deidflow.tasks.orthanc.resources.marks import find_marked, mark_of, uid_of
 from deidflow.tasks.orthanc.resources.own_results import OwnResults, find_own_results
 from deidflow.tasks.orthanc.resources.results import delete_instances
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.engine.protocol import Call, CallMemory, Journal
     from deidflow.tasks.orthanc.connection.client import OrthancClient
+    from deidflow.tasks.orthanc.resources.marks import Mark
     from deidflow.tasks.orthanc.resources.server import Server
 
     Fails = Callable[[Call, str], bool]
@@ -60,7 +61,7 @@ class Settlement:
         self._nonce = nonce
         self._fails = fails
 
-    def mark(self, call: Call) -> str | None:
+    def mark(self, call: Call) -> Mark | None:
         """Return what the results of a call carry, None when its request leaves no room for it."""
         return mark_of(self._nonce, call.number, call.request)
 
@@ -133,6 +134,9 @@ class Settlement:
             except NotFound:
                 return None, ()
             if job.state.is_final:
+                if len(job.output_instances) < len(memory.sent):
+                    # Killed while the server was asked why: see Failures.
+                    wait_for_single_jobs(self._client, call.request.operation, deadline_s=_LOST_JOB_S)
                 return job, job.output_instances
             stopped = cancel(self._client, memory.job, CANCEL_S) or job
             return _ended_by_itself(stopped), stopped.output_instances
@@ -154,7 +158,15 @@ class Settlement:
         if memory.since is None:
             return OwnResults({}, frozenset())
         studies = {instance.original.orthanc_id(Level.STUDY) for instance in call.instances}
-        return find_own_results(self._client, memory.since, memory.sent, studies, self.mark(call), listed)
+        return find_own_results(
+            self._client,
+            memory.since,
+            memory.sent,
+            studies,
+            self.mark(call),
+            listed,
+            loses_links=self._server.loses_links,
+        )
 
     def _is_all(self, call: Call, memory: CallMemory, made: Mapping[str, str]) -> bool:
         """Whether results of a job that the server has forgotten are all that it could make.

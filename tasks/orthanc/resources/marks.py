@@ -3,12 +3,13 @@
 That a result was made from the originals of a run, while it ran, proves nothing: a colleague may anonymize the same
 study at the same moment, and so may another run. So every request replaces InstanceCreatorUID (0008,0014), which
 "uniquely identifies the device that created the SOP instance" (DICOM PS3.3 2026d, section C.12.1.1), by a UID of its
-call, and what is not known to have it is never deleted (docs/decisions/0016).
+call, and what is not known to have it is never deleted (docs/decisions/0016). Where the request names that element
+itself, Storage Media File-set UID (0088,0140) takes its place (docs/decisions/0029).
 
 The UID is ``2.25.`` and the first 16 bytes of SHA-256 of the run's nonce and the call's number, so that it tells
-nobody anything but that two results are of one call. A request that names the element itself has no mark.
+nobody anything but that two results are of one call. A request that names both elements itself has no mark.
 
-Public names: ``new_nonce``, ``mark_of``, ``uid_of``, ``added_names``, ``marked_body``,
+Public names: ``new_nonce``, ``mark_of``, ``Mark``, ``uid_of``, ``added_names``, ``marked_body``,
 ``find_marked``, ``Marked``.
 """
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.orthanc.connection.client import OrthancClient
 
-INSTANCE_CREATOR_UID: Final = Path((), 0x00080014)
+_ELEMENTS: Final = {"InstanceCreatorUID": Path((), 0x00080014), "StorageMediaFileSetUID": Path((), 0x00880140)}
+"""Where a mark may stand, the first that a request leaves free."""
+
 _DEIDENTIFICATION_METHOD: Final = Path((), 0x00120063)
 _WITHOUT_BASIC_PROFILE: Final = "2008"
 """What Orthanc says of its profiles names the Basic Profile for all but this one (1.10.1 to 1.13.0)."""
@@ -39,6 +42,19 @@ _NONCE_BYTES: Final = 16
 _MARK_BYTES: Final = 16
 _AT_A_TIME: Final = MAX_CONNECTIONS // 2
 _INTERNAL_ERROR: Final = 500
+
+
+class Mark(NamedTuple):
+    """What the results of a call carry.
+
+    Attributes:
+        path: Of the element, at top level.
+        uid: Its value.
+
+    """
+
+    path: Path
+    uid: str
 
 
 class Marked(NamedTuple):
@@ -59,12 +75,12 @@ def new_nonce() -> str:
     return secrets.token_hex(_NONCE_BYTES)
 
 
-def mark_of(nonce: str, call: int, request: Request) -> str | None:
-    """Return the mark of a call, None when its request names InstanceCreatorUID itself.
+def mark_of(nonce: str, call: int, request: Request) -> Mark | None:
+    """Return the mark of a call, None when its request names all elements that could hold it.
 
     >>> from deidflow.tasks.core.request.request import Operation, Request
     >>> from deidflow.tasks.core.request.edits import Edits
-    >>> mark_of("00", 1, Request(Operation.MODIFY, Edits({}, (), ())))
+    >>> mark_of("00", 1, Request(Operation.MODIFY, Edits({}, (), ()))).uid
     '2.25.277116398837577178391410219225580003637'
 
     Args:
@@ -73,14 +89,21 @@ def mark_of(nonce: str, call: int, request: Request) -> str | None:
         request: Its arguments.
 
     """
-    return None if _names(request, INSTANCE_CREATOR_UID) else uid_of(nonce, call)
+    keyword = _free_element(request)
+    return None if keyword is None else Mark(_ELEMENTS[keyword], uid_of(nonce, call))
 
 
 def added_names(request: Request) -> list[str]:
     """Return what deidflow itself adds to a request to an Orthanc, each as ``replace`` and a keyword."""
-    added = {"InstanceCreatorUID": not _names(request, INSTANCE_CREATOR_UID)}
-    added["DeidentificationMethod"] = _takes_method(request)
-    return [f"replace {name}" for name, is_added in added.items() if is_added]
+    keyword = _free_element(request)
+    added = [] if keyword is None else [keyword]
+    if _takes_method(request):
+        added.append("DeidentificationMethod")
+    return [f"replace {name}" for name in added]
+
+
+def _free_element(request: Request) -> str | None:
+    return next((keyword for keyword, path in _ELEMENTS.items() if not _names(request, path)), None)
 
 
 def _takes_method(request: Request) -> bool:
@@ -98,7 +121,7 @@ def uid_of(nonce: str, call: int) -> str:
     return f"2.25.{number}"
 
 
-def marked_body(body: Mapping[str, Any], request: Request, mark: str | None, version: str) -> dict[str, Any]:
+def marked_body(body: Mapping[str, Any], request: Request, mark: Mark | None, version: str) -> dict[str, Any]:
     """Return the JSON body of a request with the call's mark.
 
     Of an anonymization also with DeidentificationMethod, unless the request names it: with any Replace, Keep or Remove
@@ -113,17 +136,18 @@ def marked_body(body: Mapping[str, Any], request: Request, mark: str | None, ver
     """
     added: dict[str, Any] = {}
     if mark is not None:
-        added[str(INSTANCE_CREATOR_UID)] = mark
+        added[str(mark.path)] = mark.uid
     if _takes_method(request):
         edits, settings = request.edits, request.settings
         weakened = bool(edits.keep) or settings.keep_private_tags or settings.dicom_version == _WITHOUT_BASIC_PROFILE
-        method = f"Orthanc {version} - PS 3.15-{settings.dicom_version} Table E.1-1"
+        # Not in the server's very words: 1.10.1 takes its own text in Replace for one that it has to take out.
+        method = f"Orthanc {version}, PS 3.15-{settings.dicom_version} Table E.1-1"
         added[str(_DEIDENTIFICATION_METHOD)] = method if weakened else f"{method} Basic Profile"
     return {**body, "Replace": {**body.get("Replace", {}), **added}} if added else dict(body)
 
 
-def find_marked(client: OrthancClient, instance_ids: Iterable[str], mark: str) -> Marked:
-    """Look a mark up: one request (``GET /instances/{id}/content/0008-0014``, all versions) for each instance.
+def find_marked(client: OrthancClient, instance_ids: Iterable[str], mark: Mark) -> Marked:
+    """Look a mark up: one request (``GET /instances/{id}/content/gggg-eeee``, all versions) for each instance.
 
     Args:
         client: The server.
@@ -138,17 +162,17 @@ def find_marked(client: OrthancClient, instance_ids: Iterable[str], mark: str) -
     if not names:
         return Marked(frozenset(), frozenset())
     with ThreadPoolExecutor(min(_AT_A_TIME, len(names))) as pool:
-        found = dict(zip(names, pool.map(lambda name: _creator(client, name), names), strict=True))
+        found = dict(zip(names, pool.map(lambda name: _value(client, name, mark.path), names), strict=True))
     return Marked(
-        frozenset(name for name, creator in found.items() if creator == mark),
-        frozenset(name for name, creator in found.items() if creator is None),
+        frozenset(name for name, value in found.items() if value == mark.uid),
+        frozenset(name for name, value in found.items() if value is None),
     )
 
 
-def _creator(client: OrthancClient, instance_id: str) -> str | None:
-    """Return InstanceCreatorUID of an instance, "" when it has none or is gone, None when it cannot be read."""
+def _value(client: OrthancClient, instance_id: str, path: Path) -> str | None:
+    """Return an element of an instance, "" when it has none or is gone, None when it cannot be read."""
     try:
-        content = client.content(f"instances/{instance_id}/content/{_as_in_urls(INSTANCE_CREATOR_UID)}")
+        content = client.content(f"instances/{instance_id}/content/{_as_in_urls(path)}")
     except NotFound:
         return ""
     except BadRequest:

@@ -7,7 +7,7 @@ looked for below the studies that were made from the originals' studies (``GET /
 Proven are those that carry the call's mark; of a call without one, those that its own job lists and the list of changes
 has as new: an output that stood there before is listed, too (1.12.7, ``OverwriteInstances`` false).
 
-Public names: ``OwnResults``, ``find_own_results``, ``results_by_study``.
+Public names: ``OwnResults``, ``find_own_results``, ``results_by_study``, ``unlinked``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.orthanc.connection.client import OrthancClient
     from deidflow.tasks.orthanc.resources.bulk_content import Resource
+    from deidflow.tasks.orthanc.resources.marks import Mark
 
 
 class OwnResults(NamedTuple):
@@ -46,8 +47,10 @@ def find_own_results(
     since: int,
     instance_ids: Collection[str],
     studies: Collection[str],
-    mark: str | None,
+    mark: Mark | None,
     listed: Iterable[str],
+    *,
+    loses_links: bool = False,
 ) -> OwnResults:
     """Find what a call left on the server.
 
@@ -61,6 +64,8 @@ def find_own_results(
         studies: Theirs, as planned: the server may not hold them any more.
         mark: Of the call, None when it has none.
         listed: Outputs in jobs that are known to be the call's.
+        loses_links: Whether results may not tell what they were made from: then all that came in meanwhile and tells
+            nothing is looked at for the mark, and its original is "".
 
     Raises:
         DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
@@ -71,12 +76,14 @@ def find_own_results(
     is_whole = changes.reaches_back(since)
     new = frozenset(changes.new_instances(since))
     own_jobs = frozenset(listed)
-    found = _made_from(read_content(client, [*(new | own_jobs)]), originals)
+    candidates = list(read_content(client, [*(new | own_jobs)]))
+    found = _made_from(candidates, originals)
     if not is_whole:
         found |= results_by_study(client, originals, studies)
     if mark is not None:
-        marked = find_marked(client, found, mark)
-        return OwnResults({name: found[name] for name in found if name in marked.own}, marked.unknown)
+        linkless = unlinked(candidates, originals) if loses_links else []
+        marked = find_marked(client, [*found, *linkless], mark)
+        return OwnResults({name: found.get(name, "") for name in marked.own}, marked.unknown & found.keys())
     proven = {name: origin for name, origin in found.items() if name in own_jobs and name in new}
     return OwnResults(proven, frozenset(found.keys() - proven.keys()))
 
@@ -111,6 +118,13 @@ def _all_studies(client: OrthancClient) -> Iterator[Resource]:
         since += len(page)
         if len(page) < BATCH:
             return
+
+
+def unlinked(instances: Iterable[Resource], originals: frozenset[str]) -> list[str]:
+    """Return the instances that do not tell what they were made from; originals of the call are none of them."""
+    return [
+        item.id for item in instances if item.level is Level.INSTANCE and not item.origins and item.id not in originals
+    ]
 
 
 def _made_from(instances: Iterable[Resource], originals: frozenset[str]) -> dict[str, str]:

@@ -53,6 +53,14 @@ class Server:
         return self.version >= (1, 11, 3)
 
     @property
+    def loses_links(self) -> bool:
+        """Whether a result that is converted as it is stored (``IngestTranscoding``) does not tell its original.
+
+        AnonymizedFrom and ModifiedFrom were lost by it until 1.11.3.
+        """
+        return self.version < (1, 11, 3)
+
+    @property
     def has_user_data(self) -> bool:
         """Whether a job keeps ``UserData``."""
         return self.version >= (1, 12, 9)

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.orthanc.connection.client import OrthancClient
+    from deidflow.tasks.orthanc.resources.marks import Mark
     from deidflow.tasks.steps.run.run_folder import Run
 
 
 def proven_results(run: Run, client: OrthancClient, results: Mapping[int, str]) -> set[int]:
     """Look up which results carry the mark of their call.
 
-    Of a call without a mark (its request names InstanceCreatorUID itself) all that its own job listed count.
+    Of a call without a mark (its request leaves no element for it) all that its own job listed count.
 
     Args:
         run: Of engine orthanc.
@@ -37,7 +38,7 @@ def proven_results(run: Run, client: OrthancClient, results: Mapping[int, str]) 
 
     """
     nonce = run_nonce(run.ledger)
-    by_mark: dict[str | None, list[int]] = {}
+    by_mark: dict[Mark | None, list[int]] = {}
     for number in results:
         call, request = call_and_request(run.ledger, number)
         by_mark.setdefault(mark_of(nonce, call, run.ledger.requests.get(request)), []).append(number)

@@ -1,4 +1,4 @@
-"""Whether the original name or ID is left anywhere in a result, and overlays and curves at top level; by pydicom.
+"""Whether the original name or ID is left anywhere in a result, and overlays and curves at top level.
 
 Public names: ``check_nothing_left``.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.references import walk_identity
+from deidflow.tasks.verification.by_pydicom.references import walk_identity
 
 if TYPE_CHECKING:
     from pydicom import Dataset

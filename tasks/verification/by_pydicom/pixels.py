@@ -1,4 +1,4 @@
-"""Whether the pixel data of a result is its source's, bit for bit; read by pydicom.
+"""Whether the pixel data of a result is its source's, bit for bit (see ``decoded_pixels`` for converted ones).
 
 Public names: ``check_pixels``, ``hidden_bits``.
 """
@@ -12,6 +12,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_decoded
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -25,7 +26,7 @@ _PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def check_pixels(source: Dataset, source_file: BinaryIO, result_file: BinaryIO, hidden: int) -> None:
-    """Compare from the pixel data on; when what stands behind it differs, the pixel data alone.
+    """Compare from the pixel data on; when what stands behind it differs, the pixel data alone, decoded where needed.
 
     Args:
         source: Read up to its pixel data, where its file stands.
@@ -42,6 +43,9 @@ def check_pixels(source: Dataset, source_file: BinaryIO, result_file: BinaryIO, 
     for file in (source_file, result_file):
         file.seek(0)
     before, after = dcmread(source_file, force=True), dcmread(result_file, force=True)
+    if _is_converted(before, after):
+        check_decoded(before, after, hidden)
+        return
     for keyword in _PIXEL_KEYWORDS:
         old, new = before.get(keyword), after.get(keyword)
         if hidden and keyword == "PixelData" and isinstance(old, bytes):
@@ -77,6 +81,13 @@ def _cleared(data: bytes, dataset: Dataset, hidden: int) -> bytes:
     words = np.frombuffer(data[:whole], f"{order}u{width}")
     mask = ((1 << 8 * width) - 1) ^ hidden
     return bytes((words & words.dtype.type(mask)).astype(words.dtype).tobytes()) + data[whole:]
+
+
+def _is_converted(before: Dataset, after: Dataset) -> bool:
+    """Whether both have a transfer syntax, not the same, and not the same bytes in their pixel data either."""
+    known = "None" not in _syntax(before) | _syntax(after)
+    same = all(before.get(keyword) == after.get(keyword) for keyword in _PIXEL_KEYWORDS)
+    return known and _syntax(before) != _syntax(after) and not same
 
 
 def _syntax(dataset: Dataset) -> set[str]:

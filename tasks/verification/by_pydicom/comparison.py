@@ -1,0 +1,78 @@
+"""A result as pydicom reads it, compared with its source as pydicom reads that: the third judge.
+
+Public names: ``compare_by_pydicom``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from pydicom import dcmread
+
+from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.verification.by_pydicom.given_values import check_given_values
+from deidflow.tasks.verification.by_pydicom.identifiers import check_identifiers, same_bytes
+from deidflow.tasks.verification.by_pydicom.inflation import inflatable
+from deidflow.tasks.verification.by_pydicom.leftovers import check_nothing_left
+from deidflow.tasks.verification.by_pydicom.pixels import check_pixels, hidden_bits
+from deidflow.tasks.verification.by_pydicom.references import check_references
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import UidMap
+    from deidflow.tasks.core.request.request import Request
+
+_PIXEL_DATA_GROUP: Final = 0x7FE0
+
+
+def compare_by_pydicom(
+    request: Request,
+    instance: PlannedInstance,
+    source_file: BinaryIO,
+    result_file: BinaryIO,
+    *,
+    uids: UidMap | None,
+    hardening: bool,
+    given_values: bool,
+) -> int:
+    """Compare what the elements mean.
+
+    Args:
+        request: Of the row.
+        instance: What was planned.
+        source_file: Open; where it stands does not matter.
+        result_file: Likewise.
+        uids: Of the run, None where nothing was anonymized.
+        hardening: Whether anonymize was to leave no name, no ID, no overlay.
+        given_values: Whether what Replace and Remove ask for is looked up.
+
+    Returns:
+        Which bits of each pixel were to be cleared.
+
+    Raises:
+        InstanceFailed: What is wrong, with the keyword.
+
+    """
+    for file in (source_file, result_file):
+        file.seek(0)
+    source_file, result_file = inflatable(source_file), inflatable(result_file)
+    source = dcmread(source_file, force=True, stop_before_pixels=True)
+    result = dcmread(result_file, force=True, stop_before_pixels=True)
+    check_identifiers(result, instance, same_bytes(source, result))
+    if given_values:
+        check_given_values(request, result)
+    anonymized = request.operation is Operation.ANONYMIZE
+    if anonymized and uids is not None:
+        check_references(request, source, result, uids)
+    if anonymized and hardening:
+        check_nothing_left(request, source, result)
+    hidden = hidden_bits(source, request) if anonymized and hardening else 0
+    if not _touches_pixels(request):
+        check_pixels(source, source_file, result_file, hidden)
+    return hidden
+
+
+def _touches_pixels(request: Request) -> bool:
+    return bool(request.settings.transcode) or any(
+        path.tag >> 16 == _PIXEL_DATA_GROUP for path in (*request.edits.replace, *request.edits.remove)
+    )

@@ -1,0 +1,97 @@
+"""Whether a result in another transfer syntax than its source's has the same pixels: both decoded by pydicom's codecs.
+
+An Orthanc converts what it stores when its ``IngestTranscoding`` says so (1.11.3 on, results of jobs, too).
+
+Public names: ``check_decoded``.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID
+
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydicom import Dataset
+
+    Frame = np.ndarray[Any, np.dtype[Any]]
+
+_PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_DICOM: Final = "1.2.840.10008.1.2"
+_LOSSY: Final = frozenset(f"{_DICOM}.4.{end}" for end in ("50", "51", "81", "91", "93"))
+"""Transfer syntaxes that may lose pixels (PS3.5 section 10, edition 2026c)."""
+
+_CONVERTS: Final = "the Orthanc converts what it stores (IngestTranscoding)"
+_REMEDY: Final = "switch it off there, or set options.Transcode"
+
+
+def check_decoded(source: Dataset, result: Dataset, hidden: int) -> None:
+    """Compare frame by frame, of each pixel the bits that are stored.
+
+    Args:
+        source: Read in full.
+        result: Likewise.
+        hidden: Bits of each pixel that must be clear in the result.
+
+    Raises:
+        InstanceFailed: Pixels differ, one of those bits is set, or one of the two cannot be decoded here.
+
+    """
+    if not any(keyword in source for keyword in _PIXEL_KEYWORDS):
+        return
+    try:
+        frames = list(zip_longest(_frames(source), _frames(result)))
+    except Exception:  # noqa: BLE001 (the codecs' own; their texts may hold values)
+        text = f"{_CONVERTS}, and the pixels cannot be decoded here to compare them; {_REMEDY}"
+        raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, text) from None
+    mask = _stored_bits(source) & ~hidden
+    for before, after in frames:
+        if before is None or after is None or not _same(before, after, mask):
+            raise _difference(result)
+        if hidden and np.any(_words(after) & _words(after).dtype.type(hidden)):
+            text = "an overlay is left in unused bits of the pixel data"
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
+
+
+def _difference(result: Dataset) -> InstanceFailed:
+    if result.file_meta.TransferSyntaxUID in _LOSSY:
+        return InstanceFailed(ReasonCode.TRANSCODING_FAILED, f"{_CONVERTS} with loss; {_REMEDY} to a lossless one")
+    return InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the decoded pixels are not the source's")
+
+
+def _frames(dataset: Dataset) -> Iterator[Frame]:
+    decoder = get_decoder(UID(dataset.file_meta.TransferSyntaxUID))
+    for frame, _ in decoder.iter_array(dataset, raw=True, correct_unused_bits=False):
+        yield frame
+
+
+def _stored_bits(dataset: Dataset) -> int:
+    """Return the mask of a pixel's bits that count; a codec is free to leave the others out, or to extend a sign."""
+    stored = int(dataset.get("BitsStored") or 0)
+    if not stored:  # floating point
+        return -1
+    return ((1 << stored) - 1) << (int(dataset.get("HighBit") or stored - 1) + 1 - stored)
+
+
+def _same(before: Frame, after: Frame, mask: int) -> bool:
+    if before.shape != after.shape or before.dtype.itemsize != after.dtype.itemsize:
+        return False
+    if before.dtype.kind == "f" or mask == -1:
+        return before.tobytes() == after.tobytes()
+    one, other = _words(before), _words(after)
+    bits = one.dtype.type(mask & ((1 << 8 * one.dtype.itemsize) - 1))
+    return bool(np.array_equal(one & bits, other & bits))
+
+
+def _words(frame: Frame) -> Frame:
+    """Return a frame as unsigned numbers of this machine's byte order."""
+    native = frame.astype(frame.dtype.newbyteorder("="))
+    return np.ascontiguousarray(native).view(f"u{native.dtype.itemsize}")

@@ -1,0 +1,119 @@
+"""Results in another transfer syntax than their source's: the pixels decide, not the bytes."""
+
+from __future__ import annotations
+
+import copy
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.by_pydicom.pixels import check_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FRAMES, ROWS, COLUMNS = 2, 5, 7
+
+
+def _image(bits: int, *, signed: bool = False, stored: int | None = None, samples: int = 1) -> Dataset:
+    made = Dataset()
+    made.file_meta = Dataset()  # type: ignore[assignment]
+    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7.3", "1.2.3"
+    made.Rows, made.Columns, made.NumberOfFrames, made.SamplesPerPixel = ROWS, COLUMNS, FRAMES, samples
+    made.PhotometricInterpretation = "RGB" if samples > 1 else "MONOCHROME2"
+    if samples > 1:
+        made.PlanarConfiguration = 0
+    made.BitsAllocated, made.BitsStored, made.PixelRepresentation = bits, stored or bits, int(signed)
+    made.HighBit = made.BitsStored - 1
+    dice = np.random.default_rng(1)
+    values = dice.integers(0, 1 << made.BitsStored, FRAMES * ROWS * COLUMNS * samples).astype(f"<u{bits // 8}")
+    made.PixelData = values.tobytes()
+    made["PixelData"].VR = "OW"
+    return made
+
+
+def _file(dataset: Dataset, syntax: UID) -> io.BytesIO:
+    dataset = copy.deepcopy(dataset)
+    dataset.file_meta = Dataset()  # type: ignore[assignment]
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if syntax == RLELossless:
+        dataset.compress(RLELossless, generate_instance_uid=False)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    stream.seek(0)
+    return stream
+
+
+def _check(source: Dataset, result: Dataset, syntaxes: tuple[UID, UID], hidden: int = 0) -> None:
+    source_file, result_file = (_file(*one) for one in zip((source, result), syntaxes, strict=True))
+    read = dcmread(source_file, stop_before_pixels=True)
+    dcmread(result_file, stop_before_pixels=True)
+    check_pixels(read, source_file, result_file, hidden)
+
+
+COMPRESSED, EXPANDED = (ExplicitVRLittleEndian, RLELossless), (RLELossless, ImplicitVRLittleEndian)
+IMAGES: list[dict[str, Any]] = [
+    {"bits": 8},
+    {"bits": 16, "stored": 12},
+    {"bits": 16, "signed": True},
+    {"bits": 8, "samples": 3},
+]
+
+
+@pytest.mark.parametrize("syntaxes", [COMPRESSED, EXPANDED], ids=["compressed", "expanded"])
+@pytest.mark.parametrize("form", IMAGES)
+def test_the_same_pixels(form: dict[str, Any], syntaxes: tuple[UID, UID]) -> None:
+    """Whatever their form, converted without loss they are the source's; with one bit changed they are not."""
+    source, changed = _image(**form), _image(**form)
+    data = bytearray(source.PixelData)
+    data[-2] ^= 1
+    changed.PixelData = bytes(data)
+
+    _check(source, source, syntaxes)
+    with pytest.raises(InstanceFailed, match="decoded pixels") as failed:
+        _check(source, changed, syntaxes)
+    assert ReasonCode.PIXEL_DATA_DIFFERS == failed.value.code
+
+
+def _shorter(image: Dataset) -> None:
+    image.NumberOfFrames = 1
+    image.PixelData = image.PixelData[: len(image.PixelData) // FRAMES]
+
+
+def _hidden(image: Dataset) -> None:
+    words = np.frombuffer(image.PixelData, "<u2") | np.uint16(1 << 15)
+    image.PixelData = words.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [(_shorter, ReasonCode.PIXEL_DATA_DIFFERS), (_hidden, ReasonCode.IDENTIFIER_LEFT)],
+    ids=["a-frame-less", "an-overlay-bit"],
+)
+def test_what_a_result_must_not_be(change: Callable[[Dataset], None], code: ReasonCode) -> None:
+    """A frame that is gone, or a bit beside the image that was to be cleared."""
+    source, result = _image(16, stored=12), _image(16, stored=12)
+    change(result)
+    _check(source, source, EXPANDED, hidden=1 << 15)
+    with pytest.raises(InstanceFailed) as failed:
+        _check(source, result, EXPANDED, hidden=1 << 15)
+    assert code == failed.value.code
+
+
+def test_pixels_that_nobody_can_decode() -> None:
+    """They are not taken for the source's."""
+    source = _image(8)
+    unknown = _file(source, RLELossless).getvalue().replace(b"1.2.840.10008.1.2.5", b"1.2.840.10008.1.2.7")
+    source_file, result_file = _file(source, ExplicitVRLittleEndian), io.BytesIO(unknown)
+    read = dcmread(source_file, stop_before_pixels=True)
+    dcmread(result_file, stop_before_pixels=True)
+    with pytest.raises(InstanceFailed, match="cannot be decoded here") as failed:
+        check_pixels(read, source_file, result_file, 0)
+    assert ReasonCode.TRANSCODING_FAILED == failed.value.code
