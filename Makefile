@@ -34,8 +34,12 @@ demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-out
 	$(BIN)/deidflow inventory configs/demo-data -o demo-output/inventory.csv
 	$(BIN)/deidflow run configs/demo.yaml
 
-test: $(STAMP) orthanc dcmtk compiler  ## the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# Branches are measured when all tests run, not when PYTEST_ARGS names some.
+BRANCHES = $(if $(filter file,$(origin PYTEST_ARGS)),yes)
+
+test: $(STAMP) orthanc dcmtk compiler  ## the tests, and how many branches of each room they take
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(if $(BRANCHES),--cov --cov-report=)
+	$(if $(BRANCHES),$(BIN)/python -m tests.branches)
 
 # The fault tests compile a small library that makes system calls fail.
 compiler:
@@ -122,7 +126,7 @@ bench-peers: $(STAMP)  ## the engine against other de-identifiers (15 minutes)
 	.venv-bench/bin/python -m benchmarks.peers --count 10000 --size 64K $(BENCH_ARGS)
 
 clean:  ## remove what the other targets leave behind, except .venv
-	rm -rf .venv-bench demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .coverage .venv-bench demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks flows tasks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Exactly the lock, every file checked by its hash; the project itself is linked, so an edit needs no new install.

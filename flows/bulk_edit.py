@@ -26,7 +26,7 @@ from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from deidflow.flows.prefect_environment import served_configs
+from deidflow.flows.prefect_environment import leave_threads, served_configs
 from deidflow.flows.signals import ending, stopping, was_stopped
 from deidflow.tasks.apply import apply
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
@@ -68,9 +68,8 @@ class _Threads(ThreadPoolTaskRunner[Any]):
     """Does not wait, when a run is stopped, for threads that sleep before they try a chunk again."""
 
     def __exit__(self, *details: object) -> None:
-        if was_stopped() and self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
+        if was_stopped():
+            leave_threads(self)
         super().__exit__(*details)
 
 
