@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Unusable
 from deidflow.tasks.core.files.private_files import sync_folder
-from deidflow.tasks.core.ledger.requests import RequestCache
+from deidflow.tasks.core.ledger.manifest_rows import RequestCache
 from deidflow.tasks.core.ledger.schema import INDEXES, SCHEMA, SCHEMA_VERSION
 from deidflow.tasks.core.version import deidflow_version
 
