@@ -24,7 +24,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-kills test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test branches orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-kills test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -34,12 +34,16 @@ demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-out
 	$(BIN)/deidflow inventory configs/demo-data -o demo-output/inventory.csv
 	$(BIN)/deidflow run configs/demo.yaml
 
-# Branches are measured when all tests run, not when PYTEST_ARGS names some.
-BRANCHES = $(if $(filter file,$(origin PYTEST_ARGS)),yes)
+test: $(STAMP) orthanc dcmtk compiler  ## the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test: $(STAMP) orthanc dcmtk compiler  ## the tests, and how many branches of each room they take
-	$(BIN)/python -m pytest $(PYTEST_ARGS) $(if $(BRANCHES),--cov --cov-report=)
-	$(if $(BRANCHES),$(BIN)/python -m tests.branches)
+# Tests that run in pytest's own process; a tracer makes them two thirds slower, so it is a target of its own.
+IN_PROCESS := tests/core tests/local tests/orthanc tests/verification tests/steps tests/test_settings.py \
+	tests/flows/test_truth.py tests/flows/test_deletion.py tests/flows/test_disk_errors.py
+
+branches: $(STAMP) orthanc  ## how many branches of each room the tests take, against a floor (2 minutes)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report= $(IN_PROCESS)
+	$(BIN)/python -m tests.branches
 
 # The fault tests compile a small library that makes system calls fail.
 compiler:

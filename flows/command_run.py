@@ -18,7 +18,7 @@ from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.processes.collector import relax_collector
-from deidflow.tasks.core.report.totals import DeletedSources, Verdict, verdict
+from deidflow.tasks.core.report.totals import DeletedSources, Totals, totals_of
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.steps.access.engines import locked_destination
 from deidflow.tasks.steps.apply import reset_unfinished
@@ -156,7 +156,7 @@ def _run_again(config: Config, folder: Path) -> int:
 def _resume(run: Run) -> int:
     """Finish an open run, and close it."""
     try:
-        reported = verdict(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
+        reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
         if not finished:
             with locked_destination(run.config):
@@ -168,7 +168,7 @@ def _resume(run: Run) -> int:
             with make_progress() as progress:
                 find_again(run, progress)
         else:
-            _print_verdict(verdict(run.ledger), run.folder)
+            _print_totals(totals_of(run.ledger), run.folder)
     except BaseException:
         run.close()
         raise
@@ -207,14 +207,14 @@ def _ended(run: Run, state: Any, error: BaseException | None) -> int:
     folder = run.folder
     facts = read_facts(run.ledger)
     complete = is_complete(run)
-    result = verdict(run.ledger)
+    result = totals_of(run.ledger)
     if (was_pressed() or _was_cancelled(state)) and not complete:
         if facts.ended is None:
             _report(run)
         raise KeyboardInterrupt
     if facts.ended is None:
         raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
-    _print_verdict(result, folder)
+    _print_totals(result, folder)
     if not complete:
         raise Unusable(f"{facts.unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
     return result.exit_code
@@ -252,7 +252,7 @@ def _kept_key(folder: Path) -> str | None:
         return None
 
 
-def _print_verdict(result: Verdict, folder: Path) -> None:
+def _print_totals(result: Totals, folder: Path) -> None:
     """Print the last lines of a run: counts by outcome, source problems, where the report is."""
     for what, counts in (("rows", result.rows), ("instances", result.instances)):
         parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.engine.protocol import Engine
     from deidflow.tasks.core.errors import DeidflowError
-    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.core.report.totals import Totals
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
@@ -39,7 +39,7 @@ class Live:
         at_work: Numbers of the chunks that the engine is at; 0 while results are read back.
         errors: What ended the last attempt at a chunk, by its number.
         failure: What ended the work before its time.
-        verdict: Of the last report.
+        totals: Of the last report.
 
     """
 
@@ -49,7 +49,7 @@ class Live:
     at_work: set[int] = field(default_factory=set)
     errors: dict[int, DeidflowError] = field(default_factory=dict)
     failure: DeidflowError | None = None
-    verdict: Verdict | None = None
+    totals: Totals | None = None
 
 
 _live: dict[str, Live] = {}

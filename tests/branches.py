@@ -1,4 +1,4 @@
-"""At the end of ``make test``: how many branches of each room the tests' own process has taken, against a floor.
+"""The end of ``make branches``: how many branches of each room the tests' own process has taken, against a floor.
 
 The commands that tests start, and worker processes, are not counted: what is measured is what can be tried without
 them. ``python -m tests.branches`` reads ``.coverage``, prints a line for each room, and ends with 1 below a floor.

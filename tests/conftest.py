@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import shutil
@@ -15,7 +14,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import coverage
 import pytest
 from filelock import FileLock
 
@@ -24,31 +22,10 @@ from tests.memory import IN_MEMORY
 from tests.zygote import Zygote
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
 SERVER_START_SECONDS = 240  # 85 s were seen on a machine with ten times the work that it has cores for
 SERVER_STOP_SECONDS = 10
-
-
-MEASURED_CASES = 5
-"""Of each test function in each worker: further cases cost time under a tracer, and rarely take another branch."""
-
-_measured: collections.Counter[str] = collections.Counter()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure branches in the first cases of a test function only."""
-    measuring = coverage.Coverage.current()
-    name = item.nodeid.partition("[")[0]
-    _measured[name] += 1
-    if measuring is None or _measured[name] <= MEASURED_CASES:
-        return (yield)
-    measuring.stop()
-    try:
-        return (yield)
-    finally:
-        measuring.start()
 
 
 @pytest.fixture(scope="session")

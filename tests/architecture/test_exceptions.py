@@ -36,6 +36,7 @@ ARGUMENTS: Final[dict[str, tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "ServerError": (("busy", 503, None, 30.0), {}),
     "JobFailed": ((15, ""), {}),
     "ReadOnlyServer": ((), {}),
+    "SharedOriginals": ((), {}),
     "BadRequest": ((400, 8, "bad request"), {}),
 }
 

@@ -37,7 +37,12 @@ def test_every_row_and_instance_is_accounted_for(demo_job: Job) -> None:
     assert len(sources) == len(instance_lines(run_dir))
     assert len(sources) == len(files_of(demo_job.destination))
     assert sources == files_of(demo_job.source)
-    assert json.loads((run_dir / "summary.json").read_text())["reconciled"] is True
+    summary = json.loads((run_dir / "summary.json").read_text())
+    provenance = json.loads((run_dir / "provenance.json").read_text())
+    assert summary["reconciled"] is True
+    assert 1 == summary["attempts"] == provenance["attempts"]
+    assert summary["started"] == provenance["started"] <= provenance["created"] <= summary["ended"]
+    assert 0 <= summary["seconds"] < 600
 
     _check_private(run_dir)
     _check_again(demo_job, run_dir)

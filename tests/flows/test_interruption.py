@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -77,6 +78,8 @@ def test_kill_and_resume_equals_an_undisturbed_run(large_job: Job) -> None:
     assert 300 <= reached < 2000
     assert 0 == done.code, done.err
     assert calm == _state(large_job, "killed")
+    summary = json.loads((large_job.root / "runs" / "killed" / "summary.json").read_text())
+    assert 2 == summary["attempts"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])

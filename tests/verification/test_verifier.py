@@ -21,6 +21,8 @@ from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import DICOM_VERSIONS, Operation, Request, parse_request
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.local.presence import find_results
 from deidflow.tasks.local.worker import Worker
 from deidflow.tasks.verification.verifier import ThirdJudge, Verifier, VerifierSettings
@@ -65,11 +67,11 @@ class Finished:
         if full:
             verifier = Verifier(
                 VerifierSettings(
-                    source=os.fsencode(self.source),
-                    destination=str(self.destination),
+                    source=FolderSource(os.fsencode(self.source)),
+                    results=FolderStore(str(self.destination)),
                     hardening=True,
                     pydicom=JUDGE[0],
-                    uid_map=str(self.uid_map) if self.request.operation is Operation.ANONYMIZE else "",
+                    uid_map=str(self.uid_map) if self.request.operation is Operation.ANONYMIZE else None,
                     **settings,
                 )
             )
@@ -103,7 +105,7 @@ def run(source: Path, body: dict[str, Any] | None = None, operation: Operation =
     plan, given = planned(source, request)
     destination, uid_map = source.parent / "results", source.parent / "uids"
     results = Worker(settings_for(source, destination, given)).edit([(request, plan)])
-    assert [] == [result.reason for result in results if result.outcome is not Outcome.DONE]
+    assert [] == [(result.code, result.text) for result in results if result.outcome is not Outcome.DONE]
     # As tasks/steps/verify.py writes it for this engine, whose references follow whatever attribute names them.
     uids = ((UidKind.ANY, *pair) for one in plan for pair in zip(one.original[1:], one.new[1:], strict=True))
     write_uid_map(uid_map, uids)
@@ -194,7 +196,9 @@ def test_no_false_alarm_on_real_files(tmp_path: Path, operation: Operation, body
                 path.unlink()
 
     assert [] == [
-        (name, result.reason) for name, result in run(source, body, operation).verify().items() if result.code
+        (name, result.code, result.text)
+        for name, result in run(source, body, operation).verify().items()
+        if result.code
     ]
 
 

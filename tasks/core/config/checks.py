@@ -48,14 +48,14 @@ def _check_places(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "source", one_of
     if raw.get("engine", "local") == "orthanc":
         if raw.get("destination") is not None:
-            yield "destination", "is for engine local; engine orthanc writes back to its own server"
+            yield "destination", "must be left out with engine orthanc, which writes back to its own server"
         if "folder" in _given(_group(raw, "source"), "folder"):
             yield (
                 "source.folder",
-                "is for engine local; engine orthanc edits what its server holds: give source.orthanc",
+                "must be left out with engine orthanc, which edits what its server holds: give source.orthanc",
             )
     elif raw.get("destination") is None:
-        yield "destination", "is missing; engine local needs one of folder and orthanc"
+        yield "destination", "must be given with engine local: one of folder and orthanc"
     elif len(_given(_group(raw, "destination"), "folder", "orthanc")) != 1:
         yield "destination", one_of
 
@@ -71,7 +71,7 @@ def _check_folders(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for number, (key, folder) in enumerate(folders):
         for other_key, other in folders[:number]:
             if _is_inside(folder, other) or _is_inside(other, folder):
-                yield key, f"and {other_key} lie one inside the other; give them separate folders"
+                yield key, f"must neither lie inside {other_key} nor hold it; give them separate folders"
 
 
 def _is_inside(inner: Path, outer: Path) -> bool:
@@ -95,26 +95,26 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     good = f"one of {', '.join(DICOM_VERSIONS)}, in quotes"
     if raw.get("profile") is not None:
         if engine == "orthanc":
-            yield "profile", "is for engine local; engine orthanc takes options.DicomVersion"
+            yield "profile", "must be left out with engine orthanc; give options.DicomVersion"
         elif version is not None:
-            yield "profile", "and options.DicomVersion exclude each other; give one"
-        yield "profile", f"profiles are not built yet (later); give options.DicomVersion, {good}"
+            yield "profile", "must not be given together with options.DicomVersion; give one of them"
+        yield "profile", f"not built yet (later); give options.DicomVersion instead, {good}"
     if raw.get("profile_options"):
-        yield "profile_options", "profiles are not built yet (later); leave it out"
+        yield "profile_options", "not built yet (later); leave it out"
     if raw.get("operation") == "anonymize" and version is None and raw.get("profile") is None:
         why = (
             "the server's default changes between versions, so it is always sent"
             if engine == "orthanc"
             else "it says which elements are removed"
         )
-        yield "options.DicomVersion", f"is missing, and anonymize needs it: {good}; {why}"
+        yield "options.DicomVersion", f"must be given for anonymize: {good}; {why}"
 
 
 def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if _group(raw, "options").get("KeepSource") is False and raw.get("verify", "full") != "full":
         yield (
             "options.KeepSource",
-            "false needs verify: full; sources are deleted only when their results were read back",
+            "must be true unless verify is full: sources are deleted only when their results have been read back",
         )
 
 
@@ -122,9 +122,9 @@ def _check_groups(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     execution, schedule = _group(raw, "execution"), raw.get("schedule")
     address = execution.get("dask_address")
     if execution.get("runner") == "dask" and not address:
-        yield "execution.dask_address", "is missing, and runner dask needs it, as in tcp://scheduler:8786"
+        yield "execution.dask_address", "must be given with runner dask, as in tcp://scheduler:8786"
     elif address and not _DASK_ADDRESS.fullmatch(str(address)):
-        yield "execution.dask_address", "is tcp://HOST:PORT or tls://HOST:PORT, as in tcp://scheduler:8786"
+        yield "execution.dask_address", "must be tcp://HOST:PORT or tls://HOST:PORT, as in tcp://scheduler:8786"
     if isinstance(schedule, dict) and len(_given(schedule, "cron", "interval")) != 1:
         yield "schedule", 'give exactly one of cron ("0 2 * * *") and interval (seconds)'
     if len(_given(_group(raw, "pseudonyms"), "key_env", "key_file")) > 1:

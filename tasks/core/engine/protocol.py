@@ -9,13 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode, reason_text
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.outcomes import Outcome, ReasonCode
     from deidflow.tasks.core.request.request import Request
 
 
@@ -90,11 +89,6 @@ class InstanceResult(NamedTuple):
     new_orthanc_ids: tuple[str, str, str, str] | None = None
     content: str = ""
     review: str = ""
-
-    @property
-    def reason(self) -> str:
-        """Return ``<code>: <text>``, or "" for ``done``."""
-        return "" if self.code is None else reason_text(self.code, self.text)
 
 
 class Expected(NamedTuple):

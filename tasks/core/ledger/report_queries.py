@@ -213,7 +213,8 @@ def instance_entries(ledger: Ledger) -> Iterator[InstanceEntry]:
         "SELECT orthanc_id, sop_instance_uid, new_orthanc_id, new_sop_instance_uid, rank, code, text, line, is_there"
         " FROM planned ORDER BY orthanc_id, id"
     ):
-        yield InstanceEntry(original, uid, new, new_uid, rank, _reason(code, text), line, bool(is_there))
+        reason = _reason(code, text) if code else None
+        yield InstanceEntry(original, uid, new, new_uid, rank, reason, line, bool(is_there))
 
 
 def instances_not_done(ledger: Ledger, line: int) -> list[str]:

@@ -59,7 +59,9 @@ class Original(NamedTuple):
 NewValue = Callable[[Original, Subject], Value | None]
 """Makes the new value of an element, or new items, out of its own value and the instance's identifiers.
 
-None leaves the element. The same original and identifiers must always give the same.
+None leaves the element. What it makes of one original may depend on the identifiers of patient, study and series, and
+not on those of the instance, since it is remembered for the whole series (``shared_header``, which names in
+``_series_of`` all that a result depends on).
 """
 
 _MADE: Final = frozenset({Action.DUMMY, Action.CLEAN, Action.SHIFT})

@@ -7,7 +7,7 @@ what became of them, and the next instances are compared with these runs: a comp
 lies between the runs is read and edited element by element as ever. Where anything differs from what is remembered the
 instance is scanned and edited in full, and what differed is no longer taken for common.
 
-Nothing is guessed: a result is the same as without this module (tests/local/test_shared_header.py).
+Nothing is guessed: a result is the same as without this module (tests/local/editing/test_shared_header.py).
 
 Public names: ``SharedHeaders``.
 """
@@ -68,7 +68,7 @@ _RUN: Final = 0
 """Elements that are the same in all instances."""
 _KEEP: Final = 1
 """One element of a VR with a short length, which stays."""
-_DROP: Final = 2
+_REMOVE: Final = 2
 """One element of a VR with a short length, which goes."""
 _NEW: Final = 3
 """New elements, the same in all results."""
@@ -288,7 +288,7 @@ def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, cont
         if (rule is None or rule.stays) and vr not in context.table.top.by_vr:
             return _Step(_KEEP, tag, raw)
         if rule is not None and rule.removes:
-            return _Step(_DROP, tag, raw)
+            return _Step(_REMOVE, tag, raw)
     return _Step(_OTHER, tag)
 
 
@@ -330,7 +330,7 @@ def _apply_steps(template: _Template, source: SourceFile, editor: Editor, subjec
     position = kept_from = source.dataset_start
     for kind, tag, raw, output in template.steps:
         start, made = position, output
-        if kind <= _DROP:
+        if kind <= _REMOVE:
             if not body.startswith(raw, position):
                 raise _Differs
             if kind == _RUN:

@@ -84,6 +84,38 @@ def test_modify_by_path() -> None:
     assert "kept" == rows["StudyDescription"].rule
 
 
+def test_rules_beside_the_profile() -> None:
+    """What the request keeps, what goes with a change, and what follows other objects of the run is named as such."""
+    data = instance(
+        Element(0x00090010, "LO", b"TEST BLOCK"),
+        Element(0x00091001, "UI", b"1.2.3.1\0"),
+        DigitalSignaturesSequence=[{"MACIDNumber": 1}],
+        ReferencedImageSequence=[{"PatientID": "P-1", "StudyDescription": "kept"}],
+    )
+    kept = anonymize({"Keep": ["StudyInstanceUID", "ReferencedImageSequence"], "KeepPrivateTags": True, "Force": True})
+    rows = compared(data, kept)
+
+    assert {
+        "StudyInstanceUID": "Keep",
+        "SeriesInstanceUID": "pseudonym",
+        "ReferencedImageSequence": "Keep",
+        "ReferencedImageSequence[0].PatientID": "hardening: mapped",
+        "ReferencedImageSequence[0].StudyDescription": "kept",
+        "DigitalSignaturesSequence": "hardening: signatures and padding",
+    } == {name: rows[name].rule for name in rows if name in NAMED}
+    mapped = compared(data, anonymize({"KeepPrivateTags": True}, hardening=False))
+    assert "UIDs of the run's own objects" == mapped["0009,1001"].rule
+    assert "pseudonym" == mapped["ReferencedImageSequence[0].PatientID"].rule
+    signed = compared(data, modify({"Replace": {"StudyDescription": "new"}}))
+    assert "signature of an object that is changed" == signed["DigitalSignaturesSequence"].rule
+
+
+NAMED = (
+    "StudyInstanceUID", "SeriesInstanceUID", "ReferencedImageSequence", "ReferencedImageSequence[0].PatientID",
+    "ReferencedImageSequence[0].StudyDescription", "DigitalSignaturesSequence",
+)  # fmt: skip
+
+
 def test_order_is_that_of_the_file() -> None:
     """Lines stand in the order of tags, items under their sequence."""
     with SourceFile.of_bytes(IMAGE) as source:
