@@ -24,7 +24,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-kills test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test branches orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-kills test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -36,6 +36,14 @@ demo: $(STAMP)  ## inventory of the demo data, then de-identify it into demo-out
 
 test: $(STAMP) orthanc dcmtk compiler  ## the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Tests that run in pytest's own process; a tracer makes them two thirds slower, so it is a target of its own.
+IN_PROCESS := tests/core tests/local tests/orthanc tests/verification tests/steps tests/test_settings.py \
+	tests/flows/test_truth.py tests/flows/test_deletion.py tests/flows/test_disk_errors.py
+
+branches: $(STAMP) orthanc  ## how many branches of each room the tests take, against a floor (2 minutes)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report= $(IN_PROCESS)
+	$(BIN)/python -m tests.branches
 
 # The fault tests compile a small library that makes system calls fail.
 compiler:
@@ -122,7 +130,7 @@ bench-peers: $(STAMP)  ## the engine against other de-identifiers (15 minutes)
 	.venv-bench/bin/python -m benchmarks.peers --count 10000 --size 64K $(BENCH_ARGS)
 
 clean:  ## remove what the other targets leave behind, except .venv
-	rm -rf .venv-bench demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .coverage .venv-bench demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks flows tasks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Exactly the lock, every file checked by its hash; the project itself is linked, so an edit needs no new install.

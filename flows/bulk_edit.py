@@ -16,7 +16,6 @@ from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from prefect import flow
@@ -27,14 +26,14 @@ from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from deidflow.flows.prefect_environment import served_configs
+from deidflow.flows.prefect_environment import leave_threads, served_configs
 from deidflow.flows.signals import ending, stopping, was_stopped
 from deidflow.tasks.apply import apply
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.ledger.chunks import instances_to_do, open_chunks
 from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.processes.collector import relax_collector
-from deidflow.tasks.live import Live, going_live, handed_over
+from deidflow.tasks.live import Live, going_live, handed_over, take_open
 from deidflow.tasks.load import load
 from deidflow.tasks.plan import plan
 from deidflow.tasks.publish import publish
@@ -44,7 +43,6 @@ from deidflow.tasks.steps.apply import give_up
 from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import open_run
 from deidflow.tasks.steps.run.safe_errors import safely
 from deidflow.tasks.steps.run.served import find_served
 from deidflow.tasks.verify import verify
@@ -70,9 +68,8 @@ class _Threads(ThreadPoolTaskRunner[Any]):
     """Does not wait, when a run is stopped, for threads that sleep before they try a chunk again."""
 
     def __exit__(self, *details: object) -> None:
-        if was_stopped() and self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
+        if was_stopped():
+            leave_threads(self)
         super().__exit__(*details)
 
 
@@ -100,14 +97,15 @@ def bulk_edit(config: str = "") -> State[Any]:
     if deployed:
         _log_endings_without_traceback()
     try:
-        folder = handed_over() or Path(raised(plan(raised(load(_config_file(config, deployed=deployed))))))
+        given = handed_over()
+        run = given or take_open(raised(plan(raised(load(_config_file(config, deployed=deployed))))))
         with stopping(for_good=deployed) as stop, _noticing_cancellation(stop):
-            run = safely(open_run)(folder)
             run.stop = stop
             try:
                 return safely(_work)(run)
             finally:
-                run.close()
+                if given is None:
+                    run.close()
                 if deployed and stop.is_set():
                     ending(0)  # threads that sleep before another attempt are not waited for
     except DeidflowError as error:

@@ -15,7 +15,6 @@ from deidflow.tasks.core.ledger.overview import chunk_overviews, plan_totals, pl
 from deidflow.tasks.core.ledger.report_queries import review_counts
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
-from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.own_results import additions
 from deidflow.tasks.steps.load import load_checked
@@ -117,7 +116,7 @@ def _destination(config: Config) -> str:
 
 
 def _show_requests(ledger: Ledger, config: Config) -> None:
-    requests = RequestCache(ledger)
+    requests = ledger.requests
     used = request_uses(ledger)
     _print(f"requests:         {len(used)} different")
     for number, rows, instances in used[:_SHOWN_CHUNKS]:

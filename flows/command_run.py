@@ -36,13 +36,13 @@ from deidflow.tasks.steps.run.run_folder import (
     clear_leftovers,
     create_run,
     differences,
-    go_on_with,
     make_folder,
     new_run_id,
     no_run_folder,
     open_run,
     require_own_folder,
     run_identity,
+    take_config,
 )
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def run_config(
                     "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
                     "identifiers of other runs will not match"
                 )
-            create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text).close()
-            return _work(folder)
+            return _work(create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text))
 
 
 def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
@@ -119,7 +118,7 @@ def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     if not (folder / FILE_NAME).exists():
         raise InvalidInput(no_run_folder(folder))
     with _interruptible(folder), lock_folder(folder, "the run"):
-        return _resume(folder, overrides)
+        return _resume(open_run(folder, overrides))
 
 
 @contextlib.contextmanager
@@ -147,59 +146,71 @@ def _run_again(config: Config, folder: Path) -> int:
             if place is not None and place.folder is not None and "folder" in (stored[name] or {}):
                 identity[name] = stored[name]
         _require_same(run, identity)
-        go_on_with(run.ledger, run.config, config, folder)
-    finally:
+        take_config(run, config)
+    except BaseException:
         run.close()
-    return _resume(folder)
+        raise
+    return _resume(run)
 
 
-def _resume(folder: Path, overrides: tuple[str, ...] = ()) -> int:
-    run = open_run(folder, overrides)
+def _resume(run: Run) -> int:
+    """Finish an open run, and close it."""
     try:
-        reported = totals_of(run.ledger).reconciled and is_complete(run) and (folder / "summary.json").exists()
+        reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
         if not finished:
             with locked_destination(run.config):
                 pass  # said before anything is changed
             begin_again(run)
-            clear_leftovers(folder)
+            clear_leftovers(run.folder)
             take_again(run)
             reset_unfinished(run.ledger)
             with make_progress() as progress:
                 find_again(run, progress)
         else:
-            _print_totals(totals_of(run.ledger), folder)
-    finally:
+            _print_totals(totals_of(run.ledger), run.folder)
+    except BaseException:
         run.close()
-    return 0 if finished else _work(folder)
-
-
-def _work(folder: Path) -> int:
-    """Let the flow work on a frozen run; what became of it is read from the ledger, never from Prefect."""
-    prepare_prefect(folder.parent)
-    from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (takes seconds, and must find the environment prepared)
-
-    contain_own_server()
-    state: Any = None
-    error: BaseException | None = None
-    try:
-        with handing_over(folder):
-            state = bulk_edit.with_options(flow_run_name=folder.name)(return_state=True)
-    except (KeyboardInterrupt, SystemExit):
-        _report(folder)
         raise
-    except BaseException as caught:  # noqa: BLE001 (Prefect's own; its signals are no Exception, its text may hold anything)
-        error = caught
-    run = open_run(folder)
+    if not finished:
+        return _work(run)
+    run.close()
+    return 0
+
+
+def _work(run: Run) -> int:
+    """Let the flow work on a frozen run, and close it; how it ended is read from the ledger, never from Prefect."""
     try:
-        facts = read_facts(run.ledger)
-        complete = is_complete(run)
-        result = totals_of(run.ledger)
+        prepare_prefect(run.folder.parent)
+        from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (seconds, and must find the environment prepared)
+
+        contain_own_server()
+        state: Any = None
+        error: BaseException | None = None
+        try:
+            with handing_over(run):
+                state = bulk_edit.with_options(flow_run_name=run.folder.name)(return_state=True)
+        except (KeyboardInterrupt, SystemExit):
+            run = run.passed_on()
+            _report(run)
+            raise
+        except BaseException as caught:  # noqa: BLE001 (Prefect's own; its signals are no Exception, its text may hold anything)
+            error = caught
+        run = run.passed_on()
+        return _ended(run, state, error)
     finally:
         run.close()
+
+
+def _ended(run: Run, state: Any, error: BaseException | None) -> int:
+    """Say how the flow ended; return the exit code."""
+    folder = run.folder
+    facts = read_facts(run.ledger)
+    complete = is_complete(run)
+    result = totals_of(run.ledger)
     if (was_pressed() or _was_cancelled(state)) and not complete:
         if facts.ended is None:
-            _report(folder)
+            _report(run)
         raise KeyboardInterrupt
     if facts.ended is None:
         raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
@@ -220,15 +231,11 @@ def _reason(state: Any, error: BaseException | None) -> str:
     return refusal(error) or "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
 
 
-def _report(folder: Path) -> None:
+def _report(run: Run) -> None:
     """Write the report of a run that was interrupted before it could do so itself."""
-    with contextlib.suppress(DeidflowError):  # it can be written again, and what is said next matters more
-        run = open_run(folder)
-        try:
-            with make_progress(quiet=True) as progress:
-                publish_reports(run, progress)
-        finally:
-            run.close()
+    # It can be written again, and what is said next matters more.
+    with contextlib.suppress(DeidflowError), make_progress(quiet=True) as progress:
+        publish_reports(run, progress)
 
 
 def _require_same(run: Run, current: dict[str, object]) -> None:

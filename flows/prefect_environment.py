@@ -2,9 +2,8 @@
 
 A user's own settings win.
 
-Public names: ``prepare_prefect``, ``prepare_temporary``, ``contain_own_server``, ``stop_own_server``, ``refusal``,
-``served_configs``, ``serve_only``,
-``SERVED``.
+Public names: ``prepare_prefect``, ``prepare_temporary``, ``contain_own_server``, ``stop_own_server``,
+``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
 """
 
 from __future__ import annotations
@@ -192,6 +191,13 @@ def refusal(error: BaseException | None) -> str:
         f"the Prefect server at {_settings().api.url} refuses the login ({status}); set PREFECT_API_AUTH_STRING "
         "(USER:PASSWORD, of a server of your own) or PREFECT_API_KEY (Prefect Cloud) to what it asks for"
     )
+
+
+def leave_threads(runner: Any) -> None:
+    """Give up the threads of Prefect's ``ThreadPoolTaskRunner``, whose own end waits for those that sleep."""
+    if runner._executor is not None:  # noqa: SLF001
+        runner._executor.shutdown(wait=False, cancel_futures=True)  # noqa: SLF001
+        runner._executor = None  # noqa: SLF001
 
 
 def stop_own_server() -> None:

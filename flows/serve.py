@@ -26,7 +26,6 @@ from deidflow.tasks.steps.run.settings import load_config, load_key
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Schedule
 
     from deidflow.tasks.core.config.config import Config
@@ -62,7 +61,7 @@ def serve_configs(paths: tuple[Path, ...]) -> None:
             runner = Runner(name="deidflow", pause_on_shutdown=True)
             for config in configs:
                 # With the flow itself, so that nothing is loaded from where the server says that it is.
-                runner.add_flow(bulk_edit, **_deployment(config))
+                runner.add_flow(bulk_edit, **deployment_of(config))
             print(f"serving {', '.join(config.name for config in configs)}; stop with Ctrl-C", file=sys.stderr)  # noqa: T201
             asyncio.run(runner.start())
         except (KeyboardInterrupt, TerminationSignal):
@@ -135,13 +134,11 @@ def _trouble() -> Exception | None:
     return None
 
 
-def deployment_of(path: Path, config: Config) -> RunnerDeployment:
-    """Return the deployment of one config: its schedule, and never two runs of it at a time."""
-    del path  # a deployment knows names only
-    return bulk_edit.to_deployment(**_deployment(config))  # type: ignore[return-value]
+def deployment_of(config: Config) -> dict[str, Any]:
+    """Return what the deployment of one config is made from: its schedule, and never two runs of it at a time.
 
-
-def _deployment(config: Config) -> dict[str, Any]:
+    As ``Flow.to_deployment`` and ``Runner.add_flow`` take it; it knows names only, and no path.
+    """
     return {
         "name": config.name,
         "parameters": {"config": config.name},

@@ -3,10 +3,10 @@
 Prefect stores parameters; so a task gets a run folder's path and a number, and finds the open ledger, the key and the
 engine here.
 
-The command hands the folder of a frozen run to the flow here, too, since a parameter of the flow could be given by
-whoever reaches Prefect's API.
+The command hands an open run to the flow here, too, since a parameter of the flow could be given by whoever reaches
+Prefect's API; and so does the task that freezes a plan, since Prefect keeps results.
 
-Public names: ``Live``, ``live_run``, ``going_live``, ``handing_over``, ``handed_over``.
+Public names: ``Live``, ``live_run``, ``going_live``, ``handing_over``, ``handed_over``, ``leave_open``, ``take_open``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from deidflow.tasks.core.errors import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from deidflow.tasks.core.engine.protocol import Engine
     from deidflow.tasks.core.errors import DeidflowError
@@ -80,19 +79,34 @@ def live_run(name: str) -> Live:
         raise Interrupted("the run was stopped") from None
 
 
-_handed_over: Final[ContextVar[Path | None]] = ContextVar("handed_over", default=None)
+_handed_over: Final[ContextVar[Run | None]] = ContextVar("handed_over", default=None)
 
 
 @contextlib.contextmanager
-def handing_over(folder: Path) -> Iterator[None]:
-    """Have the flow that the block calls work on a run folder with a frozen plan."""
-    token = _handed_over.set(folder)
+def handing_over(run: Run) -> Iterator[None]:
+    """Have the flow that the block calls work on an open run with a frozen plan, and leave it open."""
+    token = _handed_over.set(run)
     try:
         yield
     finally:
         _handed_over.reset(token)
 
 
-def handed_over() -> Path | None:
-    """Return the run folder that the flow was called for, None when it was called for a config."""
+def handed_over() -> Run | None:
+    """Return the run that the flow was called for, None when it was called for a config."""
     return _handed_over.get()
+
+
+_left_open: Final[dict[str, Run]] = {}
+
+
+def leave_open(run: Run) -> str:
+    """Leave an open run to the flow of this process; return the text that it is found by."""
+    name = str(run.folder)
+    _left_open[name] = run
+    return name
+
+
+def take_open(name: str) -> Run:
+    """Return a run that was left open, once."""
+    return _left_open.pop(name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prefect import task
 
 from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.live import leave_open
 from deidflow.tasks.retries import ended_by
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.run.progress import make_progress
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @task(name="plan", persist_result=False)
 def plan(config: Config) -> str:
-    """Check manifest and source and freeze the plan; return the new run folder."""
+    """Check manifest and source and freeze the plan; return what the new run is found by, see ``take_open``."""
     try:
         return safely(_plan)(config)
     except DeidflowError as error:
@@ -33,5 +34,4 @@ def _plan(config: Config) -> str:
     folder = config.report.runs_dir / new_run_id(config.name)
     with make_progress() as progress:
         prepared = prepare(config, progress)
-    create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text).close()
-    return str(folder)
+    return leave_open(create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text))

@@ -19,7 +19,6 @@ from deidflow.tasks.core.ledger.chunks import (
     torn_calls,
 )
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
-from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.plan.planner import chunk_of
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def reset_unfinished(ledger: Ledger) -> None:
     """
     with ledger.transaction():
         reopen(ledger)
-        requests = RequestCache(ledger)
+        requests = ledger.requests
         for call, number in torn_calls(ledger):
             redo_call(ledger, call)
             if requests.get(number).level() is not Level.INSTANCE:
@@ -73,4 +72,4 @@ def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress
         record_results(ledger, results)
         progress.advance(len(results))
 
-    engine.apply(chunk_of(ledger, run.requests, number), record, run.stop.is_set)
+    engine.apply(chunk_of(ledger, ledger.requests, number), record, run.stop.is_set)

@@ -69,9 +69,9 @@ def delete_sources(run: Run, progress: Progress) -> DeletedSources | None:
 
 
 def _may_go(run: Run, line: int, request: int) -> bool:
-    if run.requests.get(request).settings.keep_source:
+    if run.ledger.requests.get(request).settings.keep_source:
         return False
-    on_its_own = run.config.engine == "local" or run.requests.get(request).level() is Level.INSTANCE
+    on_its_own = run.config.engine == "local" or run.ledger.requests.get(request).level() is Level.INSTANCE
     return on_its_own or not shares_a_torn_patient(run.ledger, line)
 
 

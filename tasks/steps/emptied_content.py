@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from deidflow.tasks.core.dicom.tags import Path
 from deidflow.tasks.core.engine.review import ReviewCode, content_of
 from deidflow.tasks.core.ledger.results import forget_review, kinds_of_objects, note_review
-from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.deidentification.orthanc_profiles import load_profile
 from deidflow.tasks.local.editing.actions import Action
@@ -24,7 +23,7 @@ def mark_emptied_content(ledger: Ledger) -> None:
     """Note the code of review at each instance of a plan whose content the profile, or the request, empties."""
     # What a modify makes still names its patient, and is not given away as de-identified.
     forget_review(ledger, Operation.ANONYMIZE)
-    requests = RequestCache(ledger)
+    requests = ledger.requests
     for number, sop_class_uid in kinds_of_objects(ledger, Operation.ANONYMIZE):
         tag = content_of(sop_class_uid)
         if tag is not None and _is_emptied(tag, requests.get(number)):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from deidflow.tasks.core.errors import InstanceFailed, os_error_text
 from deidflow.tasks.core.ledger.overview import spread_over_the_plan
 from deidflow.tasks.core.outcomes import ReasonCode, reason_text
-from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.plan.planner import chunk_of, given_identifiers, original_uids
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import Difference, differences
@@ -85,7 +84,7 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
 
 def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:
     """Take instances of different kinds (SOP classes, then requests, rows and series) first, spread over the plan."""
-    requests = RequestCache(ledger)
+    requests = ledger.requests
     for number, line, chunk in spread_over_the_plan(ledger, count):
         for request, instances, _ in chunk_of(ledger, requests, chunk).calls:
             for instance in instances:

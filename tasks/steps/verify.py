@@ -186,7 +186,7 @@ def _work(run: Run, wanted: ToVerify, size: int) -> Iterator[Work]:
     for page in pages_to_verify(run.ledger, wanted, size):
         yield [
             (
-                run.requests.get(request),
+                run.ledger.requests.get(request),
                 [
                     Expected(one.instance, one.evidence, one.result_id, one.outcome == Outcome.DONE, one.content)
                     for one in group

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -106,11 +107,23 @@ class Module(NamedTuple):
 
     def tree(self) -> ast.Module:
         """Return the parsed source."""
-        return ast.parse(self.path.read_text(encoding="utf-8"), filename=str(self.path))
+        return parse(self.path)
 
-    def imports(self) -> list[Import]:
+    def imports(self) -> tuple[Import, ...]:
         """Return everything that the module imports, wherever the statement stands."""
-        return list(walk_imports(self.tree(), at_import=True))
+        return imports_of(self.path)
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    """Parse a source file, once for all tests."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def imports_of(path: Path) -> tuple[Import, ...]:
+    """Return the imports of a source file, found once for all tests."""
+    return tuple(walk_imports(parse(path), at_import=True))
 
 
 def walk_imports(node: ast.AST, *, at_import: bool) -> Iterator[Import]:

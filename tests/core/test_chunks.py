@@ -10,7 +10,7 @@ import pytest
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.ledger.ledger import Ledger
-from deidflow.tasks.core.plan.intake import RequestCache, add_instances, add_rows
+from deidflow.tasks.core.plan.intake import add_instances, add_rows
 from deidflow.tasks.core.plan.planner import PlanOptions, chunk_of, make_plan
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.request.request import Operation
@@ -63,7 +63,7 @@ def test_number_of_chunks(ledger: Ledger, count: int, few_chunks: bool, chunk_si
 def test_every_instance_is_in_one_chunk(ledger: Ledger) -> None:
     """Nothing is lost between chunks, nothing is in two, and a series stays together but for the cuts."""
     sizes = plan(ledger, 1050, few_chunks=False, chunk_size=400)
-    requests = RequestCache(ledger)
+    requests = ledger.requests
     chunks = [chunk_of(ledger, requests, number + 1) for number in range(len(sizes))]
     planned = [[one for call in chunk.calls for one in call.instances] for chunk in chunks]
 

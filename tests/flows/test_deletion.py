@@ -19,7 +19,7 @@ from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.report.totals import DeletedSources
 from tests.dicom_files import Element, instance
 from tests.jobs import files_of
-from tests.steps import Steps
+from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ import pytest
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Unusable
 from tests.dicom_files import instance
-from tests.steps import Steps
+from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from deidflow.tasks.local import engine as engine_module
 from tests.dicom_files import DEFLATED, EXPLICIT, JPEG, RLE, Element, Item, Syntax, encapsulated, instance
 from tests.jobs import read_csv
 from tests.local.deaths import POISON, STUMBLING_BLOCK, edit_with_troubles
-from tests.steps import Steps
+from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
     import pytest

@@ -55,11 +55,9 @@ def test_two_runs_of_one_config_do_not_overlap(job: Job) -> None:
     """The deployment lets one run at a time and cancels another that would start meanwhile."""
     path = job.write_config(schedule={"interval": 5})
 
-    deployment = deployment_of(path, load_config(path))
+    limit = deployment_of(load_config(path))["concurrency_limit"]
 
-    assert 1 == deployment.concurrency_limit
-    assert deployment.concurrency_options is not None
-    assert "CANCEL_NEW" == deployment.concurrency_options.collision_strategy
+    assert (1, "CANCEL_NEW") == (limit.limit, limit.collision_strategy)
 
 
 def test_serve_says_what_is_missing(job: Job) -> None:

@@ -15,7 +15,7 @@ from deidflow.tasks.core.errors import InvalidInput, Unusable
 from deidflow.tasks.core.outcomes import Outcome
 from tests.dicom_files import EXPLICIT, Element, Item, elements, encode, instance
 from tests.jobs import files_of, instance_lines
-from tests.steps import Steps
+from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable

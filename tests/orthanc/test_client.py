@@ -28,8 +28,8 @@ from deidflow.tasks.orthanc.connection.errors import (
     UntrustedCertificate,
     WrongAddress,
 )
-from deidflow.tasks.orthanc.resources.results import outputs_since
 from deidflow.tasks.orthanc.resources.server import read_server
+from tests.orthanc.outputs import outputs_since
 from tests.orthanc.shelf import UNKNOWN, make
 from tests.orthanc_server import BINARY, OrthancServer, installed
 

@@ -19,7 +19,8 @@ from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_j
 from deidflow.tasks.orthanc.resources.changes import Changes
 from deidflow.tasks.orthanc.resources.marks import Mark
 from deidflow.tasks.orthanc.resources.resources import resolve, still_there
-from deidflow.tasks.orthanc.resources.results import delete_instances, map_outputs, outputs_since
+from deidflow.tasks.orthanc.resources.results import delete_instances, map_outputs
+from tests.orthanc.outputs import outputs_since
 from tests.orthanc.shelf import UNKNOWN, ids_of, lose_file, store
 
 if TYPE_CHECKING:

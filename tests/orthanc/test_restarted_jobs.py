@@ -13,8 +13,8 @@ from deidflow.tasks.orthanc.connection.errors import NotFound
 from deidflow.tasks.orthanc.jobs.jobs import JobState, submit, wait
 from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_surplus_results
 from deidflow.tasks.orthanc.resources.changes import Changes
-from deidflow.tasks.orthanc.resources.results import outputs_since
 from tests.orthanc.conftest import SETTINGS
+from tests.orthanc.outputs import outputs_since
 from tests.orthanc.shelf import ids_of, store
 from tests.orthanc_server import BINARY, OrthancServer, installed
 

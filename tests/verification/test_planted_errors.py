@@ -16,7 +16,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from tests.dicom_files import Element, Item, instance
-from tests.steps import Steps
+from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from deidflow.tasks.core.config.options import read_options
+from deidflow.tasks.core.config.options import ReadOptions, read_options
 from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads them at run time)
     CronText,
     FilePath,
@@ -24,6 +24,9 @@ from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads th
 )
 from deidflow.tasks.core.manifest.row_requests import Defaults
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.errors import Problem
 
 Engine = Literal["local", "orthanc"]
 Verify = Literal["full", "identifiers", "none"]
@@ -175,11 +178,21 @@ class Config(_Group):
         """Whether a key is configured, so that runs match each other."""
         return self.pseudonyms is not None and bool(self.pseudonyms.key_env or self.pseudonyms.key_file)
 
+    _options: ReadOptions = PrivateAttr()
+
+    def model_post_init(self, _context: object) -> None:
+        """Read the options, once; a config with problems in them is made all the same, so that all else is checked."""
+        self._options = read_options(self.options)
+
+    @property
+    def option_problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the options."""
+        return tuple(self._options.problems)
+
     @cached_property
     def defaults(self) -> Defaults:
         """What the config says for every row of the manifest."""
-        edits, settings, _ = read_options(self.options)
-        return Defaults(self.operation, edits, settings)
+        return Defaults(self.operation, self._options.edits, self._options.settings)
 
     def to_json(self) -> dict[str, Any]:
         """Return the effective config as JSON data; it names secrets but holds none."""

@@ -1,12 +1,12 @@
 """The config's ``options``: the bulk routes' arguments, with templates in ``Replace``.
 
-Public names: ``read_options``, ``OPTION_KEYS``.
+Public names: ``ReadOptions``, ``read_options``, ``OPTION_KEYS``.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError, parse_path
 from deidflow.tasks.core.errors import BadText, Problem
@@ -35,15 +35,26 @@ _PREFIX: Final = "options."
 _UID: Final = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))+")
 
 
-def read_options(raw: Mapping[str, Any]) -> tuple[Edits, Settings, list[Problem]]:
+class ReadOptions(NamedTuple):
+    """What the options say.
+
+    Attributes:
+        edits: The lists as they stand there: not normalised, values unfilled.
+        settings: The other arguments.
+        problems: Each under its key (``options.Replace.PatientID``) as the config spells it.
+
+    """
+
+    edits: Edits
+    settings: Settings
+    problems: list[Problem]
+
+
+def read_options(raw: Mapping[str, Any]) -> ReadOptions:
     """Read and check the options.
 
     Args:
         raw: As in the config; the strings of ``Replace`` are templates.
-
-    Returns:
-        The lists as they stand there (not normalised, values unfilled), the other arguments, and all problems, each
-        under its key (``options.Replace.PatientID``) as the config spells it.
 
     """
     body, problems = _without_odd_names(raw)
@@ -62,7 +73,7 @@ def read_options(raw: Mapping[str, Any]) -> tuple[Edits, Settings, list[Problem]
         problems.append(
             Problem(fault.text, key=f"{_PREFIX}{fault.member}.{name}" if name else f"{_PREFIX}{fault.where}")
         )
-    return edits, settings, problems
+    return ReadOptions(edits, settings, problems)
 
 
 def _without_odd_names(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

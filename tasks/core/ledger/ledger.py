@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Unusable
 from deidflow.tasks.core.files.private_files import sync_folder
+from deidflow.tasks.core.ledger.manifest_rows import RequestCache
 from deidflow.tasks.core.ledger.schema import INDEXES, SCHEMA, SCHEMA_VERSION
 from deidflow.tasks.core.version import deidflow_version
 
@@ -40,6 +41,7 @@ class Ledger:
 
     Attributes:
         path: Of the file, None while it is prepared.
+        requests: The effective requests in it.
 
     """
 
@@ -48,6 +50,7 @@ class Ledger:
         self._connection = connection
         self._lock = threading.RLock()
         self.path = path
+        self.requests = RequestCache(self)
 
     @classmethod
     def prepare(cls) -> Self:
@@ -122,7 +125,19 @@ class Ledger:
             raise
         sync_folder(path.parent)
         self._connection.close()
-        return self.open(path)
+        stored = self.open(path)
+        stored.requests.take_over(self.requests)
+        return stored
+
+    def passed_on(self) -> Self:
+        """Return the same open ledger for the caller alone: for whoever still holds this one, it is closed."""
+        with self._lock:
+            passed = type(self)(self._connection, self.path)
+            passed.requests.take_over(self.requests)
+            self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+            self._connection.close()
+            self.path = None
+        return passed
 
     def _copy_to(self, path: Path) -> None:
         with contextlib.closing(sqlite3.connect(path)) as target, self._translated():

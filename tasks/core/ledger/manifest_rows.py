@@ -1,21 +1,64 @@
-"""The manifest's rows and their effective requests.
+"""The manifest's rows and their effective requests, each made once in a process.
 
-Public names: ``RowRecord``, ``RequestUse``, ``add_request``, ``add_rows``, ``forget_counts``, ``read_request``,
-``request_numbers``, ``request_uses``, ``rows_by_request``, ``planned_lines``, ``identifiers_to_find``, ``count_rows``,
+Public names: ``RequestCache``, ``RowRecord``, ``RequestUse``, ``add_rows``, ``forget_counts``, ``request_numbers``,
+``request_uses``, ``rows_by_request``, ``planned_lines``, ``identifiers_to_find``, ``count_rows``,
 ``rows_by_operation``, ``rows_by_outcome``.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.request.request import Operation, Request, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.outcomes import Outcome
-    from deidflow.tasks.core.request.request import Operation
+
+
+_KEPT_REQUESTS: Final = 2048
+"""A manifest may give every row a request of its own."""
+
+
+class RequestCache:
+    """Requests of one ledger; the ones used last are kept as they were made, or parsed. ``Ledger.requests``."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Take the ledger they are in."""
+        self._ledger = ledger
+        self._kept: dict[int, Request] = {}
+
+    def add(self, number: int, request: Request) -> None:
+        """Add an effective request under a number that is new."""
+        body = json.dumps(request.body(), sort_keys=True, ensure_ascii=False)
+        self._ledger.execute("INSERT INTO request VALUES (?, ?, ?)", (number, request.operation, body))
+        self._keep(number, request)
+
+    def get(self, number: int) -> Request:
+        """Return a request.
+
+        Raises:
+            ValueError: There is none of that number.
+
+        """
+        request = self._kept.get(number)
+        if request is None:
+            ((operation, body),) = self._ledger.select("SELECT operation, body FROM request WHERE id = ?", (number,))
+            request = parse_request(Operation(operation), json.loads(body))
+            self._keep(number, request)
+        return request
+
+    def take_over(self, other: RequestCache) -> None:
+        """Keep what the ledger has kept that this one is a copy of."""
+        self._kept.update(other._kept)
+
+    def _keep(self, number: int, request: Request) -> None:
+        if len(self._kept) >= _KEPT_REQUESTS:
+            self._kept.clear()
+        self._kept[number] = request
 
 
 class RowRecord(NamedTuple):
@@ -47,11 +90,6 @@ class RowRecord(NamedTuple):
     text: str = ""
 
 
-def add_request(ledger: Ledger, number: int, operation: Operation, body: str) -> None:
-    """Add an effective request under a number that is new; the body is JSON."""
-    ledger.execute("INSERT INTO request VALUES (?, ?, ?)", (number, operation, body))
-
-
 def add_rows(ledger: Ledger, rows: Iterable[RowRecord]) -> None:
     """Add rows whose lines are new."""
     ledger.execute_many(
@@ -63,12 +101,6 @@ def add_rows(ledger: Ledger, rows: Iterable[RowRecord]) -> None:
 def forget_counts(ledger: Ledger, lines: Iterable[int]) -> None:
     """Hold these rows to no number of instances any more."""
     ledger.execute_many("UPDATE manifest_row SET declared = NULL WHERE line = ?", [(line,) for line in lines])
-
-
-def read_request(ledger: Ledger, number: int) -> tuple[str, str]:
-    """Return operation and body (JSON) of a request."""
-    ((operation, body),) = ledger.select("SELECT operation, body FROM request WHERE id = ?", (number,))
-    return operation, body
 
 
 def request_numbers(ledger: Ledger) -> list[int]:

@@ -16,7 +16,7 @@ from deidflow.tasks.core.ledger.planning import AssignedCall, add_calls, last_nu
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.ledger import Ledger
-    from deidflow.tasks.core.plan.intake import RequestCache
+    from deidflow.tasks.core.ledger.manifest_rows import RequestCache
 
 
 def cut_calls(ledger: Ledger, requests: RequestCache, chunk_size: int, max_chunks: int) -> None:

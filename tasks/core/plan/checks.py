@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.ledger.ledger import Ledger
-    from deidflow.tasks.core.plan.intake import RequestCache
+    from deidflow.tasks.core.ledger.manifest_rows import RequestCache
     from deidflow.tasks.core.request.request import Request
 
 _PATIENT_MODULE_KEYWORDS: Final = (

@@ -1,11 +1,10 @@
 """Bring the manifest's rows and the source's instances into the ledger.
 
-Public names: ``add_rows``, ``add_instances``, ``RequestCache``.
+Public names: ``add_rows``, ``add_instances``.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -16,7 +15,6 @@ from deidflow.tasks.core.ledger.manifest_rows import RowRecord
 from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.ledger.source_records import SeriesRecord, SourceRecord
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.request.request import Operation, Request, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,29 +22,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.errors import Problem
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.manifest.manifest import Manifest, ManifestRow
+    from deidflow.tasks.core.request.request import Request
 
 _T = TypeVar("_T")
 _BATCH: Final = 2000
-_CACHED_REQUESTS: Final = 2048
-
-
-class RequestCache:
-    """Requests of a ledger by their number; the ones used last are kept parsed."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        """Take the ledger they are in."""
-        self._ledger = ledger
-        self._cache: dict[int, Request] = {}
-
-    def get(self, number: int) -> Request:
-        """Return a request."""
-        request = self._cache.get(number)
-        if request is None:
-            if len(self._cache) >= _CACHED_REQUESTS:
-                self._cache.clear()
-            operation, body = manifest_rows.read_request(self._ledger, number)
-            request = self._cache[number] = parse_request(Operation(operation), json.loads(body))
-        return request
 
 
 def add_rows(ledger: Ledger, manifest: Manifest) -> list[Problem]:
@@ -70,8 +49,7 @@ def add_rows(ledger: Ledger, manifest: Manifest) -> list[Problem]:
             last_request, last_number = request, numbers.get(name)
             if last_number is None:
                 last_number = numbers[name] = len(numbers) + 1
-                body = json.dumps(request.body(), sort_keys=True, ensure_ascii=False)
-                manifest_rows.add_request(ledger, last_number, request.operation, body)
+                ledger.requests.add(last_number, request)
         return last_number
 
     def record(row: ManifestRow) -> RowRecord:

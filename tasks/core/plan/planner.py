@@ -42,7 +42,6 @@ from deidflow.tasks.core.plan.checks import (
     check_rows_against_source,
 )
 from deidflow.tasks.core.plan.in_place import check_in_place
-from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.plan.server_checks import check_patients_on_server, check_request_on_server
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_parents, sop_instance_uids
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.ledger.manifest_rows import RequestCache
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.core.request.request import Request
 
@@ -117,7 +117,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         InvalidInput: With every problem, unless skip_invalid is set.
 
     """
-    requests = RequestCache(ledger)
+    requests = ledger.requests
     found = [*problems]
     with ledger.transaction():
         join_duplicates(ledger)
@@ -225,7 +225,7 @@ def _cut(ledger: Ledger, options: PlanOptions) -> None:
 def given_identifiers(ledger: Ledger) -> GivenIdentifiers:
     """Collect the identifiers that requests of the run keep or replace."""
     given = GivenIdentifiers()
-    requests = RequestCache(ledger)
+    requests = ledger.requests
     if any(_gives(requests.get(number)) for number in request_numbers(ledger)):
         for number, frame_of_reference, original, new in identifier_changes(ledger):
             given.add(original, frame_of_reference, requests.get(number), new)

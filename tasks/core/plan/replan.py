@@ -23,7 +23,6 @@ from deidflow.tasks.core.ledger.plan_changes import (
 from deidflow.tasks.core.ledger.planning import add_chunk, last_numbers
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.plan.calls import cut_calls
-from deidflow.tasks.core.plan.intake import RequestCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +49,7 @@ def adopt(ledger: Ledger, fresh: Ledger, chunk_size: int, *, on_server: bool = F
     with ledger.transaction():
         numbers = _adopt_rows(ledger, fresh) + _adopt_mended(ledger, fresh) + _adopt_fetched(ledger, fresh)
         if on_server:
-            cut_calls(ledger, RequestCache(ledger), chunk_size, _MAX_NEW_CHUNKS)
+            cut_calls(ledger, ledger.requests, chunk_size, _MAX_NEW_CHUNKS)
             return len(numbers)
         _, last = last_numbers(ledger)
         for place in range(0, len(numbers), chunk_size):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.ledger.ledger import Ledger
-    from deidflow.tasks.core.plan.intake import RequestCache
+    from deidflow.tasks.core.ledger.manifest_rows import RequestCache
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities, Version
     from deidflow.tasks.core.request.request import Request, Settings
 

@@ -291,8 +291,8 @@ def cancel(client: OrthancClient, job_id: str, deadline_s: float) -> Job | None:
 
     A job that has ended already stays as it is. Once this returns nothing more is written (25 cancellations each on
     1.10.1 and 1.12.7), but the outputs in the job are not all: on 1.12.7 the last one of each of its threads is on the
-    server only, so ask ``mapping.outputs_since``. A paused job of 1.12 goes on writing to its end, cancelled or not,
-    and resumed it makes second copies: after that this waits until nothing has changed on the server for a while.
+    server only, so the changes are read, too. A paused job of 1.12 goes on writing to its end, cancelled or not, and
+    resumed it makes second copies: after that this waits until nothing has changed on the server for a while.
 
     Returns:
         The job in state Success or Failure, None when the server does not know it.

@@ -3,7 +3,7 @@
 ``AnonymizedFrom`` and ``ModifiedFrom`` of an instance hold the identifier of its original (docs/orthanc.md, Links),
 seen on 1.10.1 and 1.12.7; those of the levels above hold one of several and are not used.
 
-Public names: ``Result``, ``Results``, ``map_outputs``, ``outputs_since``, ``delete_instances``.
+Public names: ``Result``, ``Results``, ``map_outputs``, ``delete_instances``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.orthanc.connection.errors import BadRequest, NotFound
 from deidflow.tasks.orthanc.resources.bulk_content import Resource, batched, read_content
-from deidflow.tasks.orthanc.resources.changes import Changes
 from deidflow.tasks.orthanc.resources.resources import still_there
 
 if TYPE_CHECKING:
@@ -104,29 +103,6 @@ def _result(instance: Resource, found: Mapping[str, Resource]) -> Result | None:
         DicomIdentifiers(patient.dicom_id, study.dicom_id, series.dicom_id, instance.dicom_id),
         (patient.id, study.id, series.id, instance.id),
     )
-
-
-def outputs_since(client: OrthancClient, change: int, instance_ids: Collection[str]) -> dict[str, str]:
-    """Find what has been made from the originals of a call since a change.
-
-    One request for every 1,000 changes and for every 1,000 new instances. An instance that is itself one of the
-    originals is never returned.
-
-    Args:
-        client: The server.
-        change: ``Changes.newest`` before the call was sent.
-        instance_ids: The originals of the call.
-
-    Returns:
-        The original of each result that is still there, both by Orthanc's identifiers.
-
-    Raises:
-        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
-
-    """
-    originals = frozenset(instance_ids)
-    new = dict.fromkeys(name for name in Changes(client).new_instances(change) if name not in originals)
-    return {item.id: origin for item in read_content(client, new) for origin in item.origins if origin in originals}
 
 
 def delete_instances(client: OrthancClient, instance_ids: Iterable[str]) -> None:

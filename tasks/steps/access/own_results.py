@@ -41,7 +41,7 @@ def proven_results(run: Run, client: OrthancClient, results: Mapping[int, str]) 
     by_mark: dict[Mark | None, list[int]] = {}
     for number in results:
         call, request = call_and_request(run.ledger, number)
-        by_mark.setdefault(mark_of(nonce, call, run.requests.get(request)), []).append(number)
+        by_mark.setdefault(mark_of(nonce, call, run.ledger.requests.get(request)), []).append(number)
     found: set[int] = set()
     for mark, numbers in by_mark.items():
         if mark is None:

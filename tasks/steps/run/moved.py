@@ -90,14 +90,15 @@ def override_run(config: Config, overrides: Iterable[str]) -> Config:
         path = (data.get(group) or {}).get(key)
         if isinstance(path, str) and path:
             data[group][key] = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
+    changed = None
     try:
-        Config.model_validate(data)
+        changed = Config.from_json(data)
     except ValidationError as error:
         problems += describe(error)
     problems += cross_check(data)
-    if problems:
+    if problems or changed is None:
         raise InvalidInput(problems)
-    return Config.from_json(data)
+    return changed
 
 
 def renamed_folders(ledger: Ledger, was: Config, now: Config) -> list[Problem]:

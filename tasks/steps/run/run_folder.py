@@ -1,7 +1,7 @@
 """The run folder: its name, its files, and whether a config still belongs to it.
 
 Public names: ``Run``, ``new_run_id``, ``check_run_id``, ``make_folder``, ``require_own_folder``, ``no_run_folder``,
-``create_run``, ``open_run``, ``run_identity``, ``go_on_with``, ``clear_leftovers``.
+``create_run``, ``open_run``, ``run_identity``, ``take_config``, ``go_on_with``, ``clear_leftovers``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.files.private_files import replace_file, sync_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
-from deidflow.tasks.core.plan.intake import RequestCache
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.local.deidentification.orthanc_profiles import profile_sha256
@@ -53,7 +52,6 @@ class Run:
         ledger: Open, for this process alone.
         config: The effective one; ``execution``, ``verify``, ``report`` and ``orthanc`` may be those of this attempt.
         key: Secret of its generated identifiers.
-        requests: The effective requests by number.
         stop: Set when the work is to end as soon as that can be done cleanly.
 
     """
@@ -62,16 +60,15 @@ class Run:
     ledger: Ledger
     config: Config
     key: Key
-    requests: RequestCache = field(init=False)
     stop: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        """Read requests from the ledger when they are needed."""
-        self.requests = RequestCache(self.ledger)
 
     def close(self) -> None:
         """Close the ledger."""
         self.ledger.close()
+
+    def passed_on(self) -> Run:
+        """Return the same open run for the caller alone: for threads that still work on this one, it is closed."""
+        return Run(self.folder, self.ledger.passed_on(), self.config, self.key)
 
 
 def now() -> str:
@@ -299,6 +296,25 @@ def go_on_with(ledger: Ledger, was: Config, now: Config, folder: Path) -> None:
         )
 
     change_facts(ledger, moved)
+
+
+def take_config(run: Run, config: Config) -> None:
+    """Go on with a run by another config, which makes the same run; the key may be given in another way.
+
+    Raises:
+        InvalidInput: It makes another run, or its key is missing.
+
+    """
+    go_on_with(run.ledger, run.config, config, run.folder)
+    if _key_place(config) != _key_place(run.config):
+        run.key = run_key(config, run.folder)
+        _require_key(run.key, read_facts(run.ledger).key_fingerprint)
+    run.config = config
+
+
+def _key_place(config: Config) -> tuple[object, object]:
+    group = config.pseudonyms
+    return (group.key_env, group.key_file) if group is not None else (None, None)
 
 
 def _require_key(key: Key, fingerprint: str) -> None:

@@ -200,11 +200,12 @@ def _check(data: dict[str, Any]) -> tuple[Config | None, list[Problem]]:
     config = None
     try:
         config = Config.model_validate(data)
+        problems += config.option_problems
     except ValidationError as error:
         problems += describe(error)
-    options = data.get("options", {})
-    if isinstance(options, dict):
-        problems += read_options(options)[2]
+        options = data.get("options", {})
+        if isinstance(options, dict):
+            problems += read_options(options).problems
     problems += cross_check(data)
     return config, problems
 

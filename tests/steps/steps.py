@@ -47,7 +47,7 @@ class Steps:
             rows: Of the manifest, or the identifiers alone.
             run_id: Name of the run folder.
             skip_invalid: See ``prepare``.
-            changes: Of the config.
+            changes: Of the config; None leaves a key out.
 
         Raises:
             InvalidInput: With what is wrong.
@@ -66,7 +66,8 @@ class Steps:
             "execution": {"workers": 1},
         }
         with (self.root / "job.yaml").open("w") as stream:
-            YAML(typ="safe").dump(config | changes, stream)
+            given = {key: value for key, value in (config | changes).items() if value is not None}
+            YAML(typ="safe").dump(given, stream)
         cells = [{"orthanc_id": row} if isinstance(row, str) else row for row in rows]
         with (self.root / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in cells for name in row)), restval="")

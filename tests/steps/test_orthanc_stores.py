@@ -1,0 +1,95 @@
+"""The local engine between a folder and an Orthanc, step by step: from one to the other, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.report.totals import DeletedSources
+from tests.dicom_files import instance
+from tests.jobs import files_of
+from tests.steps.steps import Steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.contract.server import Server
+
+PATIENT = DicomIdentifiers("P-1", "1.2.3.1", "", "").orthanc_id(Level.PATIENT)
+
+
+def _fill(folder: Path) -> None:
+    folder.mkdir()
+    for number in range(3):
+        data = instance(SOPInstanceUID=f"1.2.3.1.1.{number}", InstanceNumber=str(number))
+        (folder / f"{number}.dcm").write_bytes(data)
+
+
+def _done(steps: Steps) -> int:
+    assert 0 == steps.verify()
+    result = steps.report()
+    assert result.reconciled
+    return result.instances[Outcome.DONE]
+
+
+def test_from_a_folder_to_a_server_and_again(tmp_path: Path, server: Server) -> None:
+    """The results are there once, however often the run is done; one that vanished is made again."""
+    _fill(tmp_path / "source")
+    steps = Steps(tmp_path)
+    steps.plan([PATIENT], destination={"orthanc": server.url})
+    steps.edit()
+    assert 3 == _done(steps)
+    names = set(server.get("instances"))
+    assert 3 == len(names)
+    server.delete(f"instances/{min(names)}")
+
+    assert 1 == steps.verify(again=True)
+    steps.resume()
+
+    assert 3 == _done(steps)
+    assert names == set(server.get("instances"))
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_from_a_server_to_a_folder(tmp_path: Path, server: Server, keeps: bool) -> None:
+    """The same bytes as from a folder; sources that are to go are deleted on the server."""
+    _fill(tmp_path / "source")
+    server.upload(tmp_path / "source")
+    from_folder, from_server = Steps(tmp_path), Steps(tmp_path)
+    options: dict[str, Any] = {"DicomVersion": "2023b", "KeepSource": keeps}
+    from_folder.plan([PATIENT], run_id="folder", destination={"folder": "expected"})
+    from_folder.edit()
+    access = {"accept_unstable": True}
+    from_server.plan([PATIENT], run_id="s", source={"orthanc": server.url}, orthanc=access, options=options)
+    from_server.edit()
+    assert 3 == _done(from_server)
+    deleted = from_server.delete()
+
+    assert files_of(tmp_path / "expected") == files_of(tmp_path / "results")
+    assert (None if keeps else DeletedSources(3, 0, 0)) == deleted
+    assert (3 if keeps else 0) == len(server.get("instances"))
+
+
+def test_another_object_in_the_place_of_a_result(tmp_path: Path, server: Server) -> None:
+    """It stays, and the instance fails; with destination.overwrite it is replaced."""
+    _fill(tmp_path / "source")
+    first, second, third = (Steps(tmp_path) for _ in range(3))
+    first.plan([PATIENT], run_id="a", destination={"orthanc": server.url})
+    first.edit()
+    _done(first)
+    changed = {"DicomVersion": "2023b", "Replace": {"StudyDescription": "Trial 7"}}
+    second.plan([PATIENT], run_id="b", destination={"orthanc": server.url}, options=changed)
+    second.edit()
+    second.verify()
+    assert 3 == second.report().instances[Outcome.FAILED]
+    over = {"orthanc": server.url, "overwrite": True}
+    third.plan([PATIENT], run_id="c", destination=over, options=changed)
+
+    third.edit()
+
+    assert 3 == _done(third)
+    assert 3 == len(server.get("instances"))
+    assert {b"Trial 7"} == {server.element(name, "0008-1030").rstrip(b" ") for name in server.get("instances")}
