@@ -103,7 +103,7 @@ class _Comparison:
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
         else:
-            self._check_same(element, other, is_kept=fate is Fate.KEPT)
+            self._check_same(element, other)
 
     def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, *, kept: bool) -> None:
         if len(before) != len(after):
@@ -119,7 +119,7 @@ class _Comparison:
             raise self._left(element[0])
         raise self._differs(element[0], "is in the result, although neither the source nor the request has it")
 
-    def _check_same(self, element: Element, other: Element, *, is_kept: bool) -> None:
+    def _check_same(self, element: Element, other: Element) -> None:
         tag, vr, start, end, _ = element
         permitted = self.permitted
         if vr != other[1] and vr != b"UN" and not permitted.recodes:
@@ -129,7 +129,7 @@ class _Comparison:
             if known not in _TEXTS:
                 return
         if self._same_bytes(start, end, other):
-            if not is_kept:
+            if tag not in permitted.named:
                 self._check_names_no_original(element)
         elif not self._follows(element, other):
             raise self._differs(tag, "is not the source's, byte for byte")

@@ -103,6 +103,7 @@ class Permitted:
         nested: By tag, inside items.
         shielded: By tag, inside items of sequences that the request keeps.
         root: Of its nested paths.
+        named: Tags that it keeps or replaces: UIDs in them are its own word at every depth.
         named_private: Private elements that it names, at whichever depth, as in block 10.
         drops_private_top: Whether private elements go.
         drops_private_nested: Whether they go inside items.
@@ -118,6 +119,7 @@ class Permitted:
     nested: dict[int, Fate]
     shielded: dict[int, Fate] = field(default_factory=dict)
     root: _Node = field(default_factory=_Node)
+    named: frozenset[int] = frozenset()
     named_private: frozenset[int] = frozenset()
     drops_private_top: bool = False
     drops_private_nested: bool = False
@@ -190,6 +192,7 @@ def permitted(request: Request, *, hardening: bool, hidden_bits: bool) -> Permit
             if fate is Fate.REMOVED and path.tag in allowed.shielded:
                 allowed.shielded[path.tag] = fate
     allowed.top.update(dict.fromkeys(IDENTIFIERS, Fate.FREE))
+    allowed.named = frozenset(path.tag for path in (*edits.keep, *edits.replace))
     allowed.named_private = frozenset(private)
     if any(isinstance(value, str) and parse_embedded(value) is not None for value in edits.replace.values()):
         allowed.top.update(dict.fromkeys(_WITH_A_DOCUMENT, Fate.FREE))

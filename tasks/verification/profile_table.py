@@ -14,11 +14,7 @@ from typing import Final, NamedTuple
 
 from deidflow.tasks.verification.fates import Fate
 
-_FATES: Final = {
-    "remove": Fate.REMOVED, "X": Fate.REMOVED,
-    "clear": Fate.EMPTIED, "Z": Fate.EMPTIED,
-    "replace-uid": Fate.UID, "U": Fate.UID,
-}  # fmt: skip
+_FATES: Final = {"X": Fate.REMOVED, "Z": Fate.EMPTIED, "U": Fate.UID}
 """By what the tables' columns ``action`` and ``nested_action`` say; whatever else they say, the attribute stays."""
 
 

@@ -19,7 +19,7 @@ from tests.dicom_files import Element, Item, instance
 from tests.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     Change = Callable[[bytes], bytes]
@@ -170,11 +170,27 @@ KINDS: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
 }
 
 
-def write(folder: Path) -> list[str]:
+MODIFIED: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
+    "nothing": ((*PRIVATE, REFERENCE, PIXELS), lambda data: data, ""),
+    "a private element changed": ((*PRIVATE, PIXELS), swap(b"secret", b"sacred"), DIFFERS),
+    "a private creator is lost": ((*PRIVATE, PIXELS), drop(0x00090010), DIFFERS),
+    "another birth date": ((PIXELS,), swap(b"19470213", b"19470214"), DIFFERS),
+    "no birth date": ((PIXELS,), drop(0x00100030), DIFFERS),
+    "what was to go is back": ((PIXELS,), add(0x00100040, "CS", "F"), DIFFERS),
+    "a signature": ((PIXELS,), add(0xFFFAFFFA, "SQ", []), DIFFERS),
+    "another reference": ((REFERENCE, PIXELS), lambda data: _with_reference(data, "1.2.99.6"), DIFFERS),
+    "one pixel": ((PIXELS,), lambda data: data[:-3] + b"\xff" + data[-2:], PIXEL),
+    "who sent it": ((PIXELS,), meta(0x00020016, b"AE", b"DOES_PC "), DIFFERS),
+    "the preamble": ((PIXELS,), lambda data: b"Doe^Jane" + data[8:], DIFFERS),
+}
+"""Beside what every request does, StudyDescription is new and PatientSex gone."""
+
+
+def write(folder: Path, kinds: Mapping[str, tuple[Sequence[Element], Change, str]]) -> list[str]:
     """Write a source for each kind; return the Orthanc identifiers of their studies."""
     folder.mkdir()
     rows = []
-    for at, (extra, *_) in enumerate(KINDS.values()):
+    for at, (extra, *_) in enumerate(kinds.values()):
         named = DicomIdentifiers(f"P-{at}", f"1.2.4.{at}.1", f"1.2.4.{at}.2", f"1.2.4.{at}.3")
         own = dict(zip(("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"), named, strict=True))
         (folder / f"{at:02}").write_bytes(instance(*extra, **IMAGE | own))
@@ -182,30 +198,40 @@ def write(folder: Path) -> list[str]:
     return rows
 
 
-def crosswalk(steps: Steps) -> dict[str, dict[str, str]]:
+def crosswalk(steps: Steps, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Report; return the line of each instance by what is done to its result."""
     steps.report()
     with (steps.run.folder / "crosswalk.csv").open(encoding="utf-8-sig", newline="") as stream:
         lines = [line for line in csv.DictReader(stream) if line["level"] == "instance"]
-    return {list(KINDS)[int(line["original_dicom_id"].split(".")[3])]: line for line in lines}
+    return {names[int(line["original_dicom_id"].split(".")[3])]: line for line in lines}
 
 
-@pytest.fixture
-def steps(tmp_path: Path) -> Steps:
-    """A run whose results are not verified yet."""
-    made = Steps(tmp_path)
-    made.plan(write(tmp_path / "source"))
-    made.edit()
-    return made
-
-
-def test_each_error_is_found_by_its_name(steps: Steps) -> None:
+@pytest.mark.parametrize(
+    ("kinds", "changes"),
+    [
+        (KINDS, {}),
+        (
+            MODIFIED,
+            {
+                "operation": "modify",
+                "options": {"Replace": {"StudyDescription": "new"}, "Remove": ["PatientSex"]},
+            },
+        ),
+    ],
+    ids=["anonymize", "modify"],
+)
+def test_each_error_is_found_by_its_name(
+    tmp_path: Path, kinds: Mapping[str, tuple[Sequence[Element], Change, str]], changes: dict[str, Any]
+) -> None:
     """What is changed, lost, added or left over in a result fails it, and nothing else does."""
-    results = {path.stem: path for path in (steps.root / "results").rglob("*.dcm")}
-    for name, row in crosswalk(steps).items():
+    steps = Steps(tmp_path)
+    steps.plan(write(tmp_path / "source", kinds), **changes)
+    steps.edit()
+    results = {path.stem: path for path in (tmp_path / "results").rglob("*.dcm")}
+    for name, row in crosswalk(steps, list(kinds)).items():
         path = results[row["new_dicom_id"]]
-        path.write_bytes(KINDS[name][1](path.read_bytes()))
+        path.write_bytes(kinds[name][1](path.read_bytes()))
     steps.verify()
 
-    found = {name: row["reason"].partition(":")[0] for name, row in crosswalk(steps).items()}
-    assert {name: code for name, (_, _, code) in KINDS.items()} == found
+    found = {name: row["reason"].partition(":")[0] for name, row in crosswalk(steps, list(kinds)).items()}
+    assert {name: code for name, (_, _, code) in kinds.items()} == found
