@@ -58,9 +58,17 @@ _MOST_DIGITS: Final = 4
 _MOST_DIGITS_IN_CODE: Final = 3
 _YEAR: Final = re.compile(r"18[5-9]\d|19\d\d|20[0-4]\d")
 _LOOSE_ENDS: Final = " \t,;:^_-/.#=&|'\u2019\""
-_LOOSE_POINTS: Final = re.compile("(?<=\\s)[.,;:'\u2019]+(?=\\s|$)")
+_LOOSE_POINTS: Final = re.compile("(?<=\\s)[.,;:^'\u2019]+(?=\\s|$)")
 _EMPTY_BRACKETS: Final = re.compile(r"\(\s*\)|\[\s*\]|\{\s*\}|<\s*>")
 _BLANKS: Final = re.compile(r"[ \t]{2,}")
+
+
+_NOBODY: Final = OwnValues()
+
+
+@lru_cache(maxsize=16384)
+def _folded_words(text: str) -> tuple[str, ...]:
+    return tuple(word.folded for word in words_of(text))
 
 
 class TextCleaner:
@@ -93,7 +101,10 @@ class TextCleaner:
             What is left. It may be empty.
 
         """
-        return self._remembered(text, own or OwnValues(), days)
+        # Protocols have the same texts for all patients: what nothing of this one is in needs no second look.
+        if own is None or not own.is_in(_folded_words(text)):
+            return self._remembered(text, _NOBODY, days)
+        return self._remembered(text, own, days)
 
     def _clean(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
         words = list(words_of(text))
@@ -163,12 +174,17 @@ def is_harmless_number(word: Word, before: str) -> bool:
 
 
 def _applied(text: str, edits: Iterable[Edit]) -> str:
-    parts, at = [], 0
+    result, at = "", 0
     for edit in sorted(edits):
         if edit.end > at:
-            parts += [text[at : edit.start], edit.replacement]
+            result = _joined(_joined(result, text[at : edit.start], was_cut=at > 0), edit.replacement, was_cut=False)
             at = edit.end
-    return "".join((*parts, text[at:]))
+    return _joined(result, text[at:], was_cut=at > 0)
+
+
+def _joined(one: str, two: str, *, was_cut: bool) -> str:
+    """Join two pieces; a blank keeps words apart between which something was, so that no new word comes about."""
+    return f"{one} {two}" if was_cut and one[-1:].isalnum() and two[:1].isalnum() else one + two
 
 
 def _tidied(text: str) -> str:

@@ -82,7 +82,15 @@ def _words(text: str) -> list[str]:
 
 def _scowl(folder: Path, kind: str, sizes: tuple[int, ...]) -> set[str]:
     paths = [folder / f"{variant}-{kind}.{size}" for variant in ("english", "american", "british") for size in sizes]
-    return {word for path in paths if path.exists() for word in _words(path.read_text(encoding="iso-8859-1"))}
+    return {word for path in paths if path.exists() for word in _words(_decoded(path))}
+
+
+def _decoded(path: Path) -> str:
+    """Return a list's text; SCOWL has some in ISO 8859-1."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return path.read_text(encoding="iso-8859-1")
 
 
 def _flat(values: object) -> Iterator[str]:

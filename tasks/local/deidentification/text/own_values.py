@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.local.deidentification.text.words import fold, spellings, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _BETWEEN_NAMES: Final = re.compile(r"[\^=\\,; ]+")
 _SHORTEST_NAME: Final = 2
@@ -88,7 +88,15 @@ class OwnValues:
                 words.add("".join(phrase))
         return cls(frozenset(words), frozenset(phrases))
 
-    def hits(self, folded: list[str]) -> set[int]:
+    def is_in(self, folded: Sequence[str]) -> bool:
+        """Whether any own value may be among the words of a text; see ``hits`` for which."""
+        return (
+            not self.words.isdisjoint(folded)
+            or any(phrase[0] in folded for phrase in self.phrases)
+            or any(self.stretches(word) for word in folded if not word.isascii())
+        )
+
+    def hits(self, folded: Sequence[str]) -> set[int]:
         """Return the places of the words of a text that are own values.
 
         Args:

@@ -35,6 +35,7 @@ class Verdict(Enum):
     GONE = "gone"
 
 
+_MAY_BE_TITLE: Final = (Verdict.KEEP, Verdict.WEAK, Verdict.UNKNOWN)
 _NOT_KNOWN: Final = (Verdict.UNKNOWN, Verdict.WEAK, Verdict.GONE)
 
 
@@ -76,8 +77,10 @@ def judge_beside(reading: Reading, vocabulary: Vocabulary, *, unknown_goes: bool
 
     """
     for place in range(len(reading.words)):
-        if reading.verdicts[place] is Verdict.KEEP and _is_title(reading, place):
+        if reading.verdicts[place] in _MAY_BE_TITLE and _is_title(reading, place):
             _drop_titled(reading, place)
+        elif _is_before_given_name(reading, place, vocabulary):
+            reading.verdicts[place] = Verdict.GONE
         elif reading.verdicts[place] is Verdict.WEAK:
             reading.verdicts[place] = _weak(reading, place, vocabulary)
     gone = (Verdict.UNKNOWN, Verdict.GONE) if unknown_goes else (Verdict.GONE,)
@@ -95,6 +98,17 @@ def _is_title(reading: Reading, place: int) -> bool:
         return True
     is_number_before = place > 0 and reading.words[place - 1].folded.isdigit()
     return word.folded in context.faint_titles and reading.verdicts[place + 1] in _NOT_KNOWN and not is_number_before
+
+
+def _is_before_given_name(reading: Reading, place: int, vocabulary: Vocabulary) -> bool:
+    """Head^Oliver: so names are written (PS3.5 section 6.2, PN), and what is before the given name is the family's."""
+    return (
+        reading.is_close(place)
+        and reading.verdicts[place] is not Verdict.COVERED
+        and reading.gap(place) == "^"
+        and vocabulary.is_given_name(reading.words[place + 1].folded)
+        and reading.words[place].text.isalpha()
+    )
 
 
 def _drop_titled(reading: Reading, place: int) -> None:
