@@ -128,6 +128,22 @@ def test_boxes_around_jpeg2000_are_blanked(kind: bytes) -> None:
         assert pixels(JP2) == pixels(cleaned)
 
 
+def test_profiles_in_the_header_of_a_jp2_are_blanked() -> None:
+    """A colour box with a profile is as well one place where text can stand."""
+    icc = profile((b"targ", b"text\0\0\0\0" + SECRET + b"\0"))
+    old = JP2.index(b"\0\0\0\x0fcolr")
+    box = struct.pack(">I", 11 + len(icc)) + b"colr\2\0\0" + icc
+    header = JP2.index(b"jp2h") - 4
+    (size,) = struct.unpack_from(">I", JP2, header)
+    grown = struct.pack(">I", size - 15 + len(box))
+    with_profile = JP2[:header] + grown + JP2[header + 4 : old] + box + JP2[old + 15 :]
+    cleaned = blanked(with_profile, jpeg2000_ranges(with_profile))
+
+    assert SECRET not in cleaned
+    assert len(with_profile) == len(cleaned)
+    assert pixels(with_profile) == pixels(cleaned)
+
+
 @pytest.mark.parametrize("frame", [JPEG, PROGRESSIVE, JPEG_LS, CODE_STREAM, JP2], ids=range(5))
 def test_frames_that_cannot_be_followed_are_refused(frame: bytes) -> None:
     """Cut off anywhere, or no such frame at all."""

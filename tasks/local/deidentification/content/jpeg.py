@@ -11,7 +11,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from deidflow.tasks.local.deidentification.content.ranges import Range, UnsafeContentError, is_encoder_note
+from deidflow.tasks.local.deidentification.content.ranges import (
+    Range,
+    UnsafeContentError,
+    is_encoder_note,
+    is_padding,
+)
 
 _SOI: Final = 0xD8
 _EOI: Final = 0xD9
@@ -56,7 +61,7 @@ def jpeg_ranges(data: bytes) -> list[Range]:
         if marker == _COM or marker in _APP:
             ranges += _blank_content(data, marker, at + 2, end)
         at = _behind_entropy_data(data, end) if marker == _SOS else end
-    if any(data[at:]):
+    if not is_padding(data[at:]):
         ranges.append(Range(at, len(data)))
     return ranges
 

@@ -8,9 +8,18 @@ Public names: ``jpeg2000_ranges``.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.content.ranges import Range, UnsafeContentError, is_encoder_note
+from deidflow.tasks.local.deidentification.content.icc import icc_ranges
+from deidflow.tasks.local.deidentification.content.ranges import (
+    Range,
+    UnsafeContentError,
+    is_encoder_note,
+    is_padding,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SOC: Final = b"\xff\x4f"
 _SOT: Final = 0xFF90
@@ -27,20 +36,22 @@ _NEEDED_BOXES: Final = frozenset({b"jP  ", b"ftyp", b"jp2h", b"jp2c"})
 _BOX_HEADER: Final = 8
 _LONG_BOX_HEADER: Final = 16
 _COLR_ICC: Final = (2, 3)
+_COLR_HEADER: Final = 3
 
 
-def jpeg2000_ranges(data: bytes) -> list[Range]:
+def jpeg2000_ranges(data: bytes, is_harmless: Callable[[str], bool] = lambda _: False) -> list[Range]:
     """Return what to blank in one frame.
 
     Args:
         data: All fragments of the frame, joined.
+        is_harmless: Asked about each text of an ICC profile in the header of a JP2 file.
 
     Raises:
-        UnsafeContentError: It is no JPEG 2000 that can be followed to its end, or it has an ICC profile in its header.
+        UnsafeContentError: It is no JPEG 2000 that can be followed to its end.
 
     """
     if data.startswith(_JP2_SIGNATURE):
-        return _boxes(data, 0, len(data))
+        return _boxes(data, 0, len(data), is_harmless)
     return _code_stream(data, 0, len(data))
 
 
@@ -78,7 +89,7 @@ def _code_stream(data: bytes, start: int, end: int) -> list[Range]:
         if marker == _SOT:
             part_end = _part_end(data, at, end)
         at = behind
-    if any(data[at:end]):
+    if not is_padding(data[at:end]):
         ranges.append(Range(at, end))
     return ranges
 
@@ -96,7 +107,7 @@ def _part_end(data: bytes, at: int, end: int) -> int:
     return last
 
 
-def _boxes(data: bytes, start: int, end: int) -> list[Range]:
+def _boxes(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]) -> list[Range]:
     ranges: list[Range] = []
     at = start
     while at < end:
@@ -111,8 +122,7 @@ def _boxes(data: bytes, start: int, end: int) -> list[Range]:
         if kind == b"jp2c":
             ranges += _code_stream(data, content, behind)
         elif kind == b"jp2h":
-            _refuse_profiles(data, content, behind)
-            ranges += [Range(*inner) for inner in _strangers(data, content, behind)]
+            ranges += _header(data, content, behind, is_harmless)
         elif kind not in _NEEDED_BOXES and any(data[content:behind]):
             ranges.append(Range(content, behind))
         at = behind
@@ -133,15 +143,13 @@ def _inner_boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, in
     return found
 
 
-def _refuse_profiles(data: bytes, start: int, end: int) -> None:
+def _header(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]) -> list[Range]:
+    ranges: list[Range] = []
     for kind, content, behind in _inner_boxes(data, start, end):
         if kind == b"colr" and _number(data, content, 1, behind) in _COLR_ICC:
-            raise UnsafeContentError("the JP2 header has an ICC profile")
-
-
-def _strangers(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
-    return [
-        (content, behind)
-        for kind, content, behind in _inner_boxes(data, start, end)
-        if kind not in _NEEDED_IN_HEADER and any(data[content:behind])
-    ]
+            profile = content + _COLR_HEADER
+            found = icc_ranges(data[profile:behind], is_harmless)
+            ranges += [Range(profile + one.start, profile + one.end, one.fill) for one in found]
+        elif kind not in _NEEDED_IN_HEADER and any(data[content:behind]):
+            ranges.append(Range(content, behind))
+    return ranges

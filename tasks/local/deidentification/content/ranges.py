@@ -3,7 +3,8 @@
 Blanking leaves every length as it is, so that fragments, frames and offset tables need no mending and nothing but the
 blanked octets changes.
 
-Public names: ``Range``, ``UnsafeContentError``, ``blanked``, ``is_encoder_note``.
+Public names: ``Range``, ``UnsafeContentError``, ``blanked``, ``is_encoder_note``,
+``is_padding``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 # What encoders write into every file: their names and versions, and tables of numbers.
 _ENCODER_NOTES: Final = re.compile(
-    rb"Created by OpenJPEG version [\d.]{1,12}|Kakadu-v?[\d.]{1,12}|LEAD Technologies Inc\. V[\d.]{1,8}|"
+    rb"Created by (?:GDCM/)?OpenJPEG version [\d.]{1,12}|Creator: JasPer Version [\d.]{1,12}|"
+    rb"Kakadu-v?[\d.]{1,12}|LEAD Technologies Inc\. V[\d.]{1,8}|"
     rb"Kdu-Layer-Info: log_2\{Delta-D\(squared-error\)/Delta-L\(bytes\)\}, L\(bytes\)\n(?:[-+\d.,e ]{1,40}\n)*|"
     rb"CREATOR: gd-jpeg v[\d.]{1,8} \(using IJG JPEG v\d{1,4}\), (?:default quality|quality = \d{1,3})\n?"
 )
@@ -49,6 +51,11 @@ def blanked(data: bytes, ranges: Iterable[Range]) -> bytes:
         result = bytearray(data) if result is None else result
         result[one.start : one.end] = bytes([one.fill]) * (one.end - one.start)
     return data if result is None else bytes(result)
+
+
+def is_padding(octets: bytes) -> bool:
+    """Whether octets behind the end of a frame fill it up and say nothing: zeros, or JPEG's fill octets."""
+    return not octets.strip(b"\0") or not octets.strip(b"\xff")
 
 
 def is_encoder_note(comment: bytes) -> bool:
