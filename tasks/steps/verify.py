@@ -127,7 +127,8 @@ def _verify_content(run: Run, wanted: ToVerify, findings: Findings, progress: Pr
         settings = VerifierSettings(
             source=os.fsencode(str(run.config.source.folder or "")),
             destination="" if remote is not None else str(destination_folder(run.config)),
-            hardening=run.config.hardening,
+            hardening=run.config.hardens,
+            profile=run.config.profile_choice,
             given_values=run.config.engine == "orthanc",
             uid_map=uid_map,
             remote_source=place_of(run.config, run.config.source.orthanc),

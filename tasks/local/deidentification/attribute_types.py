@@ -1,6 +1,6 @@
 """How the IOD of an instance asks for an attribute: what decides the combined codes of Table E.1-1.
 
-Public names: ``type_of``, ``is_known_sop_class``.
+Public names: ``type_of``, ``typed_paths``, ``is_known_sop_class``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ def _types() -> Mapping[str, Mapping[str, AttributeType]]:
 def is_known_sop_class(sop_class_uid: str) -> bool:
     """Whether the table has the IOD of a SOP class: 180 storage SOP classes of PS3.4."""
     return sop_class_uid in _types()
+
+
+def typed_paths(sop_class_uid: str) -> list[tuple[str, ...]]:
+    """Return the paths of which the table says something for a SOP class; none where it is not known."""
+    return [tuple(path.split(".")) for path in _types().get(sop_class_uid, ())]
 
 
 def type_of(sop_class_uid: str, path: Sequence[str]) -> AttributeType | None:

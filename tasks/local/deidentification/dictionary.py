@@ -13,6 +13,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import dictionary_VR, keyword_for_tag, repeater_has_tag
 
 _TABLES: Final = "deidflow.tasks.local.deidentification.tables"
@@ -44,7 +45,7 @@ def vr_of(tag: int) -> str | None:
         return "UL"
     if tag in _additions():
         return _additions()[tag]
-    if repeater_has_tag(tag) and tag >> 16 & 0xFF00 not in (_CURVES, _OVERLAYS):
+    if tag not in DicomDictionary and repeater_has_tag(tag) and tag >> 16 & 0xFF00 not in (_CURVES, _OVERLAYS):
         return None
     # Numbers that PS3.6 lists without a name were given back before they meant anything.
     return dictionary_VR(tag) if keyword_for_tag(tag) else None

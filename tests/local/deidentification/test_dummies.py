@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from deidflow.tasks.core.value_formats import VALUE_FORMATS
+from deidflow.tasks.core.dicom.value_representations import VALUE_FORMATS
 from deidflow.tasks.local.deidentification.codes import Code
 from deidflow.tasks.local.deidentification.dictionary import vr_of
 from deidflow.tasks.local.deidentification.dummies import dummy_items, dummy_value

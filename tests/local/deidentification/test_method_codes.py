@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.sr._concepts_dict import concepts
 
-from deidflow.tasks.core.value_formats import VALUE_FORMATS
+from deidflow.tasks.core.dicom.value_representations import VALUE_FORMATS
 from deidflow.tasks.local.deidentification.codes import Option
 from deidflow.tasks.local.deidentification.method_codes import (
     Applied,
