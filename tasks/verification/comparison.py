@@ -95,8 +95,8 @@ class _Comparison:
         if fate is Fate.REMOVED:
             if other is not None:
                 raise self._left(tag)
-        elif fate is Fate.CHANGED:
-            self._check_changed(element, other)
+        elif fate in {Fate.DUMMY, Fate.CHANGED}:
+            self._check_changed(element, other, fate)
         elif other is None or (fate is Fate.REFERENCE and _is_empty(other)):
             may_go = fate in {Fate.MAY_GO, Fate.REFERENCE} or self._is_misfit(element)
             if not may_go and not (self.permitted.drops_opaque and self._is_opaque(element)):
@@ -112,12 +112,13 @@ class _Comparison:
         else:
             self._check_same(element, other)
 
-    def _check_changed(self, element: Element, other: Element | None) -> None:
-        """Refuse the original value, unless it is one that stands for everybody's."""
-        if other is None or _is_empty(other) or _is_empty(element):
+    def _check_changed(self, element: Element, other: Element | None, fate: Fate) -> None:
+        """Refuse the original value, and where only one that stands for everybody's may be there any other, too."""
+        if other is None or _is_empty(other):
             return
         tag, _, start, end, items = element
-        if self._same_bytes(start, end, other) and (items is not None or not is_dummy(self.source.value(start, end))):
+        stays = items is not None or other[4] is not None or not is_dummy(self.result.value(other[2], other[3]))
+        if stays and (self._same_bytes(start, end, other) or (fate is Fate.DUMMY and other[4] is None)):
             raise self._left(tag)
 
     def _is_misfit(self, element: Element) -> bool:
@@ -138,7 +139,7 @@ class _Comparison:
         """Refuse an element that the source has not, unless it may be there."""
         if fate in {Fate.FREE, Fate.EXTENDED}:
             return
-        if fate in {Fate.REMOVED, Fate.EMPTIED} and not _is_empty(element):
+        if fate in {Fate.REMOVED, Fate.EMPTIED, Fate.DUMMY, Fate.CHANGED} and not _is_empty(element):
             raise self._left(element[0])
         raise self._differs(element[0], "is in the result, although neither the source nor the request has it")
 

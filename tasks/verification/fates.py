@@ -23,8 +23,10 @@ class Fate(Enum):
     """It is there and empty."""
     UID = auto()
     """It is there, and each of its UIDs is another one (UIDs of the standard apart)."""
+    DUMMY = auto()
+    """It is not there, or empty, or stands for everybody's value; of a sequence the items are others."""
     CHANGED = auto()
-    """It is not there, or empty, or has another value; no value is the original one."""
+    """It is not there, or empty, or has any other value than the original one."""
     REFERENCE = auto()
     """It is not there, or empty, or has the same items, whose elements have their own fates."""
     EXTENDED = auto()

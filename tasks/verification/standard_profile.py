@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary
 
+from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT
 from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
 from deidflow.tasks.verification.fates import Fate
 
@@ -29,6 +30,8 @@ _KEEP: Final = "K"
 _CLEAN: Final = "C"
 _REFERENCE: Final = "X/Z/U*"
 _SHIFTED: Final = frozenset({"DA", "DT"})
+_UNIQUE: Final = frozenset({"UI", "AT"})
+"""Value representations whose dummies are told by no list."""
 _STAYS_CLEANED: Final = {"SQ": Fate.SAME, "TM": Fate.FREE}
 """Under modified dates times stay where they are times, and sequences item by item."""
 _NUMBERS_AND_OFFSETS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
@@ -80,7 +83,9 @@ def _fate(row: dict[str, str], tag: int, options: Iterable[str]) -> Fate:
         return Fate.FREE if tag == _PATIENT_AGE and MODIFIED_DATES in options else Fate.SAME
     if row["basic"] == _UID:
         return Fate.UID
-    return Fate.REFERENCE if row["basic"] == _REFERENCE else Fate.CHANGED
+    if row["basic"] == _REFERENCE:
+        return Fate.REFERENCE
+    return Fate.CHANGED if vr in _UNIQUE or tag == ENCAPSULATED_DOCUMENT else Fate.DUMMY
 
 
 @lru_cache

@@ -108,7 +108,7 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         why = (
             "the server's default changes between versions, so it is always sent"
             if engine == "orthanc"
-            else "it says which elements are removed"
+            else f"it says which elements are removed; or give profile: {PROFILE_NAME}"
         )
         yield "options.DicomVersion", f"is missing, and anonymize needs it: {good}; {why}"
 

@@ -23,6 +23,7 @@ from deidflow.tasks.local.deidentification.codes import Code, Option
 from deidflow.tasks.local.deidentification.profile import Row, load_profile
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import differences
+from deidflow.tasks.local.worker import edit_source
 from tests.dicom_files import JPEG, Element, Item, encapsulated, instance
 from tests.local.edits import KEY, SCOPE, all_files, deidentify, read
 
@@ -348,3 +349,19 @@ def test_profile_is_told_by_plan_in_the_words_of_the_table() -> None:
     assert rows[0x00080023] == "ps3.15-2026d: Z/D -> D (type 1)"
     assert rows[0x00101030] == "ps3.15-2026d: X"
     assert rows[0x00200010] == "ps3.15-2026d: Z"
+
+
+@pytest.mark.parametrize("options", [(), tuple(option for option in OPTIONS if option != FULL_DATES)])
+def test_same_bytes_in_any_order(options: tuple[str, ...]) -> None:
+    """What a worker remembers of a series changes no byte: all instances one after the other, and each by itself."""
+    names = ("17106", "17136", "17166", "17196", "6924", "6293", "4558", "4588", "4618", "4648", "4678")
+    edit = deidentify(ProfileChoice(frozenset(options)))
+    alone = {name: edit(files()[name].read_bytes()) for name in names}
+    for order in (names, names[::-1]):
+        compiled = None
+        for name in order:
+            with SourceFile.of_bytes(files()[name].read_bytes()) as source:
+                own = edit.compiled(source)
+                compiled = compiled or own
+                result = edit_source(source, edit.plan(source), compiled._replace(references=own.references))
+                assert result.to_bytes() == alone[name], name
