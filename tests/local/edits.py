@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +46,11 @@ def all_files() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*") if path.is_file())
 
 
+@lru_cache
+def _profile(choice: ProfileChoice) -> Ps315:
+    return Ps315(choice, KEY, SCOPE)
+
+
 @dataclass
 class Edit:
     """A request, and the files that are edited in one run with it.
@@ -76,7 +82,7 @@ class Edit:
             with SourceFile.of_bytes(data) as other:
                 self._note(given, named, other)
         self._note(given, named, source)
-        profile = Ps315(self.profile, KEY, SCOPE) if self.profile is not None else None
+        profile = _profile(self.profile) if self.profile is not None else None
         tables = compile_request(self.request, hardening=self.hardening, profile=profile)
         references = References(self._pseudonyms(), given.uids, given.patient_ids, OriginalUids(named))
         return Compiled(self.request, tables, references, SharedHeaders())

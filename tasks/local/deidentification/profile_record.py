@@ -38,6 +38,8 @@ def profile_record(options: frozenset[Option], *, departs: bool) -> dict[int, Va
         departs: Whether the request keeps what the profile does not.
 
     """
+    # What an option keeps that is not claimed nobody would know of, so that the basic profile is not claimed either.
+    departs = departs or not all(map(Applied(options).claims, options))
     applied = Applied(options, departs)
     codes = applied_codes(applied)
     record: dict[int, Value] = {
