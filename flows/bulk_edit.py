@@ -125,7 +125,7 @@ def _config_file(config: str, *, deployed: bool) -> str:
     if deployed or allowed is not None:
         return str(safely(find_served)(config, allowed))
     if not config:
-        raise InvalidInput("give config: the path of a config file")
+        raise InvalidInput("the parameter config must be given: the path of a config file")
     return config
 
 
@@ -158,9 +158,9 @@ def _work(run: Run) -> State[Any]:
         if not isinstance(live.failure, Interrupted):
             change_facts(run.ledger, lambda facts: replace(facts, unusable=message))
         return _ended_by(live.failure, message)
-    if live.verdict is not None and live.verdict.reconciled:
+    if live.totals is not None and live.totals.reconciled:
         return Completed(message="everything reconciled")
-    shortcoming = live.verdict.shortcoming if live.verdict is not None else "some rows are not done"
+    shortcoming = live.totals.shortcoming if live.totals is not None else "some rows are not done"
     return Failed(name="Partial", message=f"{shortcoming}; see the report")
 
 

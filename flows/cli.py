@@ -44,10 +44,10 @@ def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Override one config key by its dotted path; the value is YAML. "
             "Example: --set execution.chunk_size=50. May be repeated.",
         ),
-        click.option("--run-id", metavar="ID", help="Name of the run; one that exists is resumed."),
-        click.option("--runs-dir", type=_FOLDER, metavar="DIR", help="Parent of the run folders."),
+        click.option("--run-id", metavar="ID", help="ID of the run; an existing one is resumed."),
+        click.option("--runs-dir", type=_FOLDER, metavar="DIR", help="Folder that holds the run folders."),
         click.option(
-            "--skip-invalid", is_flag=True, help="Give rows with problems the outcome 'invalid' and do the others."
+            "--skip-invalid", is_flag=True, help="Set rows with problems aside (outcome 'invalid') and do the others."
         ),
     )
     for option in reversed(options):
@@ -69,8 +69,8 @@ def cli(context: click.Context, *, debug: bool) -> None:
       deidflow run nightly.yaml                      do it, and write the report
 
     \b
-    Exit codes: 0 everything reconciled; 1 some rows are not done; 2 config, manifest or source is invalid,
-    nothing was changed; 3 the server or the destination cannot be used; 130 interrupted, resume goes on.
+    Exit codes: 0 everything is reconciled; 1 some rows are not done; 2 config, manifest or source is invalid,
+    nothing was changed; 3 the server or the destination cannot be used; 130 interrupted, resume continues.
 
     Every key of the config and every column of the manifest: configs/README.md.
     """  # noqa: D301 (\b keeps click from wrapping)
@@ -95,7 +95,7 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
 @cli.command()
 @_config_options
 @click.option("--diff", type=click.IntRange(min=1), metavar="N", help="Show what happens to each element of N samples.")
-@click.option("--show-values", is_flag=True, help="With --diff: show values too (patient data on your screen).")
+@click.option("--show-values", is_flag=True, help="With --diff: also show values (patient data on your screen).")
 def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
     """Check config, manifest and source, and show what run would do. Changes nothing anywhere."""
     plan_view.show_plan(config, overrides, manifest=manifest, **options)
@@ -109,9 +109,9 @@ def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **opti
     type=click.Choice([str(level) for level in Level]),
     default=str(Level.STUDY),
     show_default=True,
-    help="One row per ...",
+    help="What each row stands for.",
 )
-@click.option("--include-results", is_flag=True, help="List results of earlier runs, too.")
+@click.option("--include-results", is_flag=True, help="Also list results of earlier runs.")
 def inventory(source: str, output: Path, level: str, *, include_results: bool) -> None:
     """List what a folder or an Orthanc (http://...) holds, as a manifest to fill in."""
     from deidflow.flows.command_inventory import write_inventory_of  # noqa: PLC0415 (imports pandas)
@@ -133,7 +133,7 @@ _run_override = click.option(
 @click.argument("run_dir", type=_FOLDER)
 @_run_override
 def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
-    """Finish an interrupted or partly failed run; what is done is not done again."""
+    """Finish an interrupted or partly failed run; what is done is not repeated."""
     take_over()
     from deidflow.flows.command_run import resume_run  # noqa: PLC0415 (imports Prefect)
 
@@ -164,7 +164,7 @@ def report(run_dir: Path) -> None:
 @cli.command()
 @click.argument("configs", type=_FOLDER, nargs=-1, required=True)
 def serve(configs: tuple[Path, ...]) -> None:
-    """Run each config on the schedule that it names, on a Prefect server, until stopped."""
+    """Run each config on its own schedule, on a Prefect server, until stopped."""
     prepare_prefect(runs_dir_of(configs[0]))
     from deidflow.flows.serve import serve_configs  # noqa: PLC0415 (imports Prefect)
 
@@ -196,7 +196,7 @@ def main() -> None:
         _say(f"error: {error}")
         code = _explained(error, EXIT_UNUSABLE, debug=debug)
     except PermissionError as error:  # its file name may be a patient's
-        _say("error: permission denied; have a look at who owns the config, the run folder, and the folders it names")
+        _say("error: permission denied; check who owns the config, the run folder, and the folders that it names")
         code = _explained(error, EXIT_UNUSABLE, debug=debug)
     except (DeidflowError, Exception) as error:  # noqa: BLE001 (the last resort; the text of others may hold patient data)
         text = str(error) if isinstance(error, DeidflowError) else type(error).__name__

@@ -18,7 +18,7 @@ from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.processes.collector import relax_collector
-from deidflow.tasks.core.report.totals import DeletedSources, Verdict, verdict
+from deidflow.tasks.core.report.totals import DeletedSources, Totals, totals_of
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.steps.access.engines import locked_destination
 from deidflow.tasks.steps.apply import reset_unfinished
@@ -156,7 +156,7 @@ def _run_again(config: Config, folder: Path) -> int:
 def _resume(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     run = open_run(folder, overrides)
     try:
-        reported = verdict(run.ledger).reconciled and is_complete(run) and (folder / "summary.json").exists()
+        reported = totals_of(run.ledger).reconciled and is_complete(run) and (folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
         if not finished:
             with locked_destination(run.config):
@@ -168,7 +168,7 @@ def _resume(folder: Path, overrides: tuple[str, ...] = ()) -> int:
             with make_progress() as progress:
                 find_again(run, progress)
         else:
-            _print_verdict(verdict(run.ledger), folder)
+            _print_totals(totals_of(run.ledger), folder)
     finally:
         run.close()
     return 0 if finished else _work(folder)
@@ -194,7 +194,7 @@ def _work(folder: Path) -> int:
     try:
         facts = read_facts(run.ledger)
         complete = is_complete(run)
-        result = verdict(run.ledger)
+        result = totals_of(run.ledger)
     finally:
         run.close()
     if (was_pressed() or _was_cancelled(state)) and not complete:
@@ -203,7 +203,7 @@ def _work(folder: Path) -> int:
         raise KeyboardInterrupt
     if facts.ended is None:
         raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
-    _print_verdict(result, folder)
+    _print_totals(result, folder)
     if not complete:
         raise Unusable(f"{facts.unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
     return result.exit_code
@@ -245,7 +245,7 @@ def _kept_key(folder: Path) -> str | None:
         return None
 
 
-def _print_verdict(result: Verdict, folder: Path) -> None:
+def _print_totals(result: Totals, folder: Path) -> None:
     """Print the last lines of a run: counts by outcome, source problems, where the report is."""
     for what, counts in (("rows", result.rows), ("instances", result.instances)):
         parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]

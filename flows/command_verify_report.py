@@ -18,7 +18,7 @@ from deidflow.tasks.core.ledger.report_queries import count_not_compared
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.files import write_reports
-from deidflow.tasks.core.report.totals import verdict
+from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, require_own_folder
@@ -32,7 +32,7 @@ _HOW_TO_MEND: Final = (
 
 
 def report_run(folder: Path) -> int:
-    """Write the report files of a run again; return the exit code of its verdict."""
+    """Write the report files of a run again; return the exit code of its totals."""
     folder = _run_folder(folder)
     with lock_folder(folder, "the run"):
         run = open_run(folder)
@@ -63,7 +63,7 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
             stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
             with make_progress() as progress:
                 failed = verify_results(run, progress, full=True, again=True)
-            result = verdict(run.ledger)
+            result = totals_of(run.ledger)
             unverified = count_not_compared(run.ledger)
         finally:
             run.close()

@@ -86,7 +86,7 @@ def _checked(paths: tuple[Path, ...]) -> tuple[list[Config], list[Problem]]:
             continue
         problems += _check(path, config)
         if any(config.name == other.name for other in configs):
-            problems.append(Problem("another config on the command line has the same name", str(path), key="name"))
+            problems.append(Problem("must be different in every config on the command line", str(path), key="name"))
         configs.append(config)
     return configs, problems
 
@@ -94,7 +94,7 @@ def _checked(paths: tuple[Path, ...]) -> tuple[list[Config], list[Problem]]:
 def _check(path: Path, config: Config) -> list[Problem]:
     problems = []
     if config.schedule is None:
-        text = 'is needed by serve: {cron: "0 2 * * *"} or {interval: SECONDS}'
+        text = 'must be given to serve: {cron: "0 2 * * *"} or {interval: SECONDS}'
         problems.append(Problem(text, str(path), key="schedule"))
     if config.has_key:
         try:
@@ -102,7 +102,7 @@ def _check(path: Path, config: Config) -> list[Problem]:
         except InvalidInput as error:
             problems += error.problems
     else:
-        text = "serve needs a configured key, or each night's identifiers would differ: key_env or key_file"
+        text = "must be given to serve (key_env or key_file), or identifiers would differ from night to night"
         problems.append(Problem(text, str(path), key="pseudonyms"))
     return problems
 

@@ -11,7 +11,7 @@ from prefect import task
 
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
 from deidflow.tasks.live import live_run
-from deidflow.tasks.retries import failed, may_pass
+from deidflow.tasks.retries import failed, is_transient
 from deidflow.tasks.steps.apply import apply_chunk
 from deidflow.tasks.steps.run.safe_errors import safely
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_RETRY_AFTER_S: Final = 120.0
 
 
-@task(name="apply", task_run_name="apply-{number}", persist_result=False, retry_condition_fn=may_pass)
+@task(name="apply", task_run_name="apply-{number}", persist_result=False, retry_condition_fn=is_transient)
 def apply(run_dir: str, number: int) -> State[Any] | None:
     """Do what is still to be done of one chunk; what became of it is in the ledger.
 
@@ -30,7 +30,7 @@ def apply(run_dir: str, number: int) -> State[Any] | None:
         number: Of the chunk.
 
     Returns:
-        None, or a failed state: one that is tried again for faults that may pass. The error itself is left with the
+        None, or a failed state: one that is tried again for transient faults. The error itself is left with the
         live run.
 
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.engine.protocol import Engine
     from deidflow.tasks.core.errors import DeidflowError
-    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.core.report.totals import Totals
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
@@ -40,7 +40,7 @@ class Live:
         at_work: Numbers of the chunks that the engine is at; 0 while results are read back.
         errors: What ended the last attempt at a chunk, by its number.
         failure: What ended the work before its time.
-        verdict: Of the last report.
+        totals: Of the last report.
 
     """
 
@@ -50,7 +50,7 @@ class Live:
     at_work: set[int] = field(default_factory=set)
     errors: dict[int, DeidflowError] = field(default_factory=dict)
     failure: DeidflowError | None = None
-    verdict: Verdict | None = None
+    totals: Totals | None = None
 
 
 _live: dict[str, Live] = {}

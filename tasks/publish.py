@@ -30,9 +30,9 @@ def publish(run_dir: str) -> State[Any] | None:
     """
     live = live_run(run_dir)
     try:
-        live.verdict = safely(publish_reports)(live.run, live.progress)
+        live.totals = safely(publish_reports)(live.run, live.progress)
         if live.failure is None and safely(delete_sources)(live.run, live.progress) is not None:
-            live.verdict = safely(publish_reports)(live.run, live.progress)
+            live.totals = safely(publish_reports)(live.run, live.progress)
         if live.failure is None and live.run.stop.is_set() and deletion_is_due(live.run):
             live.failure = Interrupted("the run was stopped")
         if live.failure is None:  # told to stop or not: nothing is left to do

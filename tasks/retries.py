@@ -1,6 +1,6 @@
-"""Which tasks Prefect tries again: those that failed by a fault that may pass. No other layer tries anything again.
+"""Which tasks Prefect tries again: those that failed by a transient fault. No other layer tries anything again.
 
-Public names: ``failed``, ``ended_by``, ``raised``, ``may_pass``, ``retrying``.
+Public names: ``failed``, ``ended_by``, ``raised``, ``is_transient``, ``retrying``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Execution
 
 _T = TypeVar("_T")
-_MAY_PASS: Final = "MayPass"  # noqa: S105 (a state's name)
+_TRANSIENT: Final = "Transient"
 _JITTER: Final = 0.5
 
 
@@ -28,7 +28,7 @@ def failed(error: DeidflowError) -> State[Any]:
     """Return the state of a task that failed or was stopped; raised, an error would have its traceback logged."""
     if isinstance(error, Interrupted):
         return Cancelled(message=str(error))
-    return Failed(name=_MAY_PASS if isinstance(error, TransientError) else "Failed", message=str(error))
+    return Failed(name=_TRANSIENT if isinstance(error, TransientError) else "Failed", message=str(error))
 
 
 def ended_by(error: DeidflowError) -> Any:
@@ -49,10 +49,10 @@ def raised(value: _T) -> _T:
     return value
 
 
-def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed task is tried again: for faults that may pass, and for nothing else."""
+def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether a failed task is tried again: for transient faults, and for nothing else."""
     del task, task_run
-    return state.name == _MAY_PASS
+    return state.name == _TRANSIENT
 
 
 def retrying(task: Task[..., Any], execution: Execution) -> Task[..., Any]:

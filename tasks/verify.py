@@ -12,7 +12,7 @@ from prefect import task
 
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.live import live_run
-from deidflow.tasks.retries import failed, may_pass
+from deidflow.tasks.retries import failed, is_transient
 from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.safe_errors import safely
 from deidflow.tasks.steps.verify import verify_results
@@ -25,7 +25,7 @@ _VERIFICATION: Final = 0
 """In the place of a chunk's number, which are 1 and more."""
 
 
-@task(name="verify", persist_result=False, retry_condition_fn=may_pass)
+@task(name="verify", persist_result=False, retry_condition_fn=is_transient)
 def verify(run_dir: str) -> State[Any] | None:
     """Check that every result is there and is what it should be, as far as ``verify`` asks.
 

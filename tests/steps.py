@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from deidflow.tasks.core.report.totals import DeletedSources, Verdict
+    from deidflow.tasks.core.report.totals import DeletedSources, Totals
 
 
 @dataclass
@@ -102,6 +102,6 @@ class Steps:
         self.edit()
         self.verify()
 
-    def report(self) -> Verdict:
+    def report(self) -> Totals:
         """Write the report."""
         return write_reports(self.run.ledger, self.run.folder)

@@ -415,7 +415,7 @@ def test_all_problems_at_once_with_their_lines(tmp_path: Path) -> None:
     ]
     assert "did you mean overwrite?" in found[3].text
     assert str(found[0]).startswith(f"{tmp_path}/jobs/trial.yaml, line 1, key name: ")
-    assert str(found[-1]).startswith("--set, key verify: is one of full, identifiers or none")
+    assert str(found[-1]).startswith("--set, key verify: must be one of full, identifiers or none")
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """A missing file, a folder and another encoding are no tracebacks."""
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("name: a\nmanifest: é.csv\n".encode("latin-1"))
-    for path, text in ((tmp_path / "no", "^not found: "), (tmp_path, "plain file"), (latin, "line 2: is not")):
+    for path, text in ((tmp_path / "no", "^not found: "), (tmp_path, "plain file"), (latin, "line 2: must be UTF-8")):
         with pytest.raises(InvalidInput, match=text):
             load_config(path)
 
@@ -518,7 +518,7 @@ def test_credentials(tmp_path: Path) -> None:
     assert load_credentials(access, {}) is None
     assert load_credentials(access, {"ORTHANC_USERNAME": "u", "ORTHANC_PASSWORD": "p"}) == ("u", "p")
     for group, environ in ((access, {"ORTHANC_USERNAME": "u"}), (access, {"ORTHANC_PASSWORD": "p"}), (named, {})):
-        with pytest.raises(InvalidInput, match="is not set"):
+        with pytest.raises(InvalidInput, match="must be set"):
             load_credentials(group, environ)
 
 

@@ -104,8 +104,8 @@ class Problem:
     def __str__(self) -> str:
         """``cohort.csv, line 3, column Replace.PatientID: text``, without the parts that are unknown.
 
-        >>> str(Problem("is a number from 1", file="trial.yaml", line=9, key="execution.workers"))
-        'trial.yaml, line 9, key execution.workers: is a number from 1'
+        >>> str(Problem("must be at least 1", file="trial.yaml", line=9, key="execution.workers"))
+        'trial.yaml, line 9, key execution.workers: must be at least 1'
         """
         where = [printable(self.file, lines=False)] if self.file else []
         if self.line:
@@ -161,7 +161,7 @@ class InstanceFailed(DeidflowError):
 
 
 class TransientError(DeidflowError):
-    """A fault that may pass (a worker died, a server answered 503): the chunk may be tried again.
+    """A transient fault (a worker died, a server answered 503): the chunk may be tried again.
 
     Attributes:
         retry_after_s: How long to wait first, where a server says so.

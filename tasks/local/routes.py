@@ -1,7 +1,7 @@
 """Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` as Python calls on a folder.
 
 For programs that have no manifest: the routes' own request goes in, with ``Resources``, and an answer of the routes'
-own shape comes out. Reference 1, 5.1 (Orthanc 1.10.1).
+own shape comes out. Source: docs/orthanc.md, Options, Answers and jobs (Orthanc 1.10.1).
 
 Public names: ``BulkRoutes``, ``UnknownResource``.
 """
@@ -40,7 +40,7 @@ _PLURAL = {Level.PATIENT: "patients", Level.STUDY: "studies", Level.SERIES: "ser
 
 
 class UnknownResource(InvalidInput):
-    """``Resources`` names something that the folder does not hold (Orthanc: 404, OrthancStatus 17)."""
+    """``Resources`` must name what the folder holds (Orthanc: 404, OrthancStatus 17)."""
 
 
 class BulkRoutes:
@@ -75,7 +75,7 @@ class BulkRoutes:
         """
         inner, outer = destination.resolve(), source.resolve()
         if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-            raise InvalidInput([Problem("source and destination lie inside one another", key="destination")])
+            raise InvalidInput([Problem("source and destination must not lie inside one another", key="destination")])
         self._folder = os.fsencode(str(source))
         self._destination = destination
         self._key, self._scope = key, scope
@@ -197,7 +197,9 @@ class BulkRoutes:
             if not isinstance(body.get(key, False), bool)
         ]
         if operation is Operation.ANONYMIZE and not settings.dicom_version:
-            problems.append(Problem("is needed: the default differs between Orthanc's versions", key="DicomVersion"))
+            problems.append(
+                Problem("must be given: the default differs between Orthanc's versions", key="DicomVersion")
+            )
         if "Transcode" in body and not can_write(settings.transcode):
             problems.append(Problem(why_not(settings.transcode), key="Transcode"))
         if not settings.keep_source:
@@ -208,7 +210,7 @@ class BulkRoutes:
 
     def _resolve(self, resources: Any) -> Iterable[str]:
         if not isinstance(resources, list) or not all(isinstance(name, str) for name in resources):
-            raise InvalidInput([Problem("is a list of Orthanc identifiers, each in quotes", key="Resources")])
+            raise InvalidInput([Problem("must be a list of Orthanc IDs, each in quotes", key="Resources")])
         if not all(is_orthanc_id(name) and name in self._names for name in resources):
-            raise UnknownResource([Problem("names something that the folder does not hold", key="Resources")])
+            raise UnknownResource([Problem("must name what the folder holds", key="Resources")])
         return sorted({instance for name in resources for instance in self._names[name]})

@@ -25,7 +25,7 @@ from deidflow.tasks.orthanc.jobs.failure_probe import probe
 from deidflow.tasks.orthanc.jobs.failures import Failures
 from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, submit, wait
 from deidflow.tasks.orthanc.jobs.lost_jobs import others_at_work
-from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_copies
+from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_surplus_results
 from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S, Settlement
 from deidflow.tasks.orthanc.jobs.transcoded import not_converted
 from deidflow.tasks.orthanc.resources.changes import Changes
@@ -111,6 +111,7 @@ class OrthancEngine:
         self._slots = threading.Semaphore(settings.parallel_jobs)
         self._sending = threading.Lock()
         self._jobs: set[str] = set()
+        self._unlisted: set[int] = set()  # numbers of calls whose results were found beside what their jobs list
         """Of requests that leave no room for a mark."""
         self._seconds_per_instance = 0.0  # of the last job: with a patient per call most jobs are short
 
@@ -273,8 +274,10 @@ class OrthancEngine:
         else:
             studies = {instance.original.orthanc_id(Level.STUDY) for instance in call.instances}
             lost = self._server.loses_links and self._settlement.mark(call) is not None
-            copies = possible_copies(self._client, self._changes, since, job, ids, studies, loses_links=lost)
+            copies = possible_surplus_results(self._client, self._changes, since, job, ids, studies, loses_links=lost)
             self._settlement.delete_own(call, copies, is_listed=False)
+            if lost and copies:  # conversion with loss gives a result another SOPInstanceUID than the job lists
+                self._unlisted.add(call.number)
         self._seconds_per_instance = job.runtime_s / len(ids)
         return job
 
@@ -305,7 +308,7 @@ class OrthancEngine:
         found = map_outputs(self._client, job.outputs, _ids(call))
         if found.repeated:
             self._settlement.delete_own(call, found.repeated, is_listed=True)
-        is_link_lost = self._without_links(call, found.foreign)
+        is_link_lost = self._without_links(call, found.foreign) or call.number in self._unlisted
         explains_all = len(found.foreign) >= len(call.instances) - len(found.of)
         kept = self._without_conversion(call, found.of)
         left = self._names_left(call, {name: made for name, made in found.of.items() if name not in kept})

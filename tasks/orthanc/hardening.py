@@ -1,11 +1,11 @@
 """What anonymize removes on top of Orthanc's profile: overlays and curves, and names and IDs inside sequences.
 
 Orthanc keeps 50xx and 60xx elements at top level, leaves nested PatientName always, nested PatientID whenever PatientID
-is in Replace (reference 0, hazards 1, 2, 12), and everything inside sequences that Keep names. There is no way to say
-"at any depth" but ``Remove: ["PatientName"]``, which takes the name at top level, too; so the first level of every
+is in Replace (docs/orthanc.md, hazards 1, 2, 12), and everything inside sequences that Keep names. There is no way to
+say "at any depth" but ``Remove: ["PatientName"]``, which takes the name at top level, too; so the first level of every
 sequence that the profile keeps is listed (``kept_sequences.csv``, made by ``tests/tools/make_kept_sequences.py``). What
-stands deeper is found in the results (``deep_names``, or ``verify: full``), and such a result does not stay.
-``Remove`` reaches into kept sequences as well (1.10.1, 1.12.7).
+stands deeper is found in the results (``deep_names``, or ``verify: full``), and such a result does not stay. ``Remove``
+reaches into kept sequences as well (1.10.1, 1.12.7).
 
 Cost per instance in calls of 200 with profile 2021b: on 1.10.1 an instance of 64 KiB with 200 elements takes 3.1 ms
 without, 1.6 ms more for the 1,056 elements of curves and overlays, and 2.3 ms more for each entry per sequence: 7.1 ms

@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from deidflow.tasks.core.config.config import OrthancAccess
 from deidflow.tasks.core.dicom.identifiers import Level
@@ -26,6 +26,7 @@ from deidflow.tasks.orthanc.replaced import Replaced
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.engine.stores import ResultContent
 
@@ -53,7 +54,13 @@ class OrthancPlace:
         return _client(self.url, self.access.model_dump_json(), self.credentials)
 
     def read(self, orthanc_id: str) -> bytes:
-        """Return the DICOM file of an instance; see ``deidflow.tasks.core.engine.stores.Reader``."""
+        """Return the DICOM file of an instance.
+
+        Raises:
+            InstanceFailed: The Orthanc does not hold it.
+            DeidflowError: See ``orthanc.connection.errors``.
+
+        """
         content = io.BytesIO()
         try:
             self.client().download(orthanc_id, content)
@@ -81,6 +88,13 @@ class OrthancSource:
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
         return OpenOriginal(-1, len(data), data)
 
+    def reopen(self, instance: PlannedInstance) -> BinaryIO:
+        """Download it again."""
+        try:
+            return io.BytesIO(self.place.read(instance.orthanc_id))
+        except InstanceFailed:
+            raise FileNotFoundError from None
+
     def check(self, original: OpenOriginal, instance: PlannedInstance) -> None:
         """Do nothing: it is in memory."""
 
@@ -106,6 +120,11 @@ class OrthancStore:
 
     place: OrthancPlace
     run_folder: str | None = None
+
+    def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
+        """Download a result."""
+        del new
+        return io.BytesIO(self.place.read(orthanc_id))
 
     def writer(self) -> OrthancWriter:
         """Return a writer for this process."""

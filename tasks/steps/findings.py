@@ -1,29 +1,21 @@
 """What verifying found, brought into the ledger; a result that is wrong is taken out of the destination.
 
-Public names: ``Findings``, ``remove_result``.
+Public names: ``Findings``.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.engine.result_paths import relative_path
-from deidflow.tasks.core.errors import DeidflowError
-from deidflow.tasks.core.files.beneath import open_folder
-from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_wrong
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.orthanc.resources.results import delete_instances
-from deidflow.tasks.steps.access.engines import destination_folder, results_place
-from deidflow.tasks.steps.access.own_results import proven_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
     from deidflow.tasks.steps.access.places import Places
+    from deidflow.tasks.steps.access.results import Results
     from deidflow.tasks.steps.run.run_folder import Run
 
 _WRITTEN_AT_ONCE: Final = 2000
@@ -38,18 +30,20 @@ class Findings:
 
     """
 
-    def __init__(self, run: Run, places: Places, how: str) -> None:
+    def __init__(self, run: Run, places: Places, results: Results, how: str) -> None:
         """Take the run.
 
         Args:
             run: Open.
             places: Looked at again when results are missing.
+            results: Where they stand.
             how: ``full`` or ``identifiers``: what a result that is found right counts as.
 
         """
         self.failed = 0
         self._run = run
         self._places = places
+        self._results = results
         self._how = how
         self._right: list[RightResult] = []
 
@@ -94,47 +88,4 @@ class Findings:
         self.failed += sum(one.is_done for one, _ in bad)
         wrong = [(one, result) for one, result in bad if result.outcome is Outcome.FAILED]
         # The server will give its results others.
-        note_gone(self._run.ledger, self._removed(wrong), and_forget=self._run.config.engine == "orthanc")
-
-    def _removed(self, wrong: Sequence[tuple[Expected, InstanceResult]]) -> list[int]:
-        """Take wrong results out of the destination; return the numbers of those that are not there any more."""
-        place = results_place(self._run.config)
-        if place is None:
-            folder = str(destination_folder(self._run.config))
-            names = [(one.instance.id, relative_path(one.instance.new)) for one, _ in wrong]
-            return [number for number, name in names if remove_result(folder, name)]
-        # On a server only what is known to be this run's: what carries its mark, or was written with these very bytes.
-        made_there = self._run.config.engine == "orthanc"
-        own = [
-            one
-            for one, result in wrong
-            if (result.evidence and result.evidence == one.evidence) or (made_there and not one.evidence)
-        ]
-        if not own:
-            return []
-        try:
-            if made_there:
-                proven = proven_results(self._run, place.client(), {one.instance.id: one.result_id for one in own})
-                own = [one for one in own if one.instance.id in proven]
-            delete_instances(place.client(), [one.result_id for one in own])
-        except DeidflowError:  # they stay, named
-            return []
-        return [one.instance.id for one in own]
-
-
-def remove_result(folder: str, name: str) -> bool:
-    """Remove a result, or a link in its place, from a destination; return whether nothing stands there any more."""
-    above, _, last = name.encode().rpartition(b"/")
-    try:
-        with open_folder(folder, above) as descriptor:
-            mode = os.stat(last, dir_fd=descriptor, follow_symlinks=False).st_mode
-            if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
-                os.unlink(last, dir_fd=descriptor)
-                return True
-            return False
-    except FileNotFoundError:
-        return True
-    except NotPlainError:  # behind a link, where nothing of this run is
-        return True
-    except OSError:
-        return False
+        note_gone(self._run.ledger, self._results.remove(wrong), and_forget=self._run.config.engine == "orthanc")

@@ -82,7 +82,7 @@ def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | 
     problems = [*check_files(config), *_option_problems(config)]
     if config.execution.runner == "dask" and config.engine == "orthanc":
         problems.append(
-            Problem("is for engine local; with engine orthanc the server does the work", key="execution.runner")
+            Problem("must be left out with engine orthanc, where the server does the work", key="execution.runner")
         )
     key = None
     try:
@@ -129,7 +129,7 @@ def _manifest_problems(config: Config, *, with_rows: bool) -> list[Problem]:
 def _destination_trouble(config: Config) -> Unusable | TransientError | None:
     """Return what keeps results from being written where the config wants them."""
     if (problem := _folder_trouble(config)) is not None:
-        return Unusable(f"the destination {problem.text}")
+        return Unusable(str(problem))
     try:
         check_destination(config)
     except (Unusable, TransientError) as error:

@@ -16,12 +16,12 @@ from deidflow.tasks.steps.run.leftovers import write_leftovers
 from deidflow.tasks.steps.run.run_folder import now
 
 if TYPE_CHECKING:
-    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.core.report.totals import Totals
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
 
-def publish_reports(run: Run, progress: Progress) -> Verdict:
+def publish_reports(run: Run, progress: Progress) -> Totals:
     """Write all files of the run folder.
 
     Raises:
@@ -32,7 +32,7 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
     started = time.monotonic()
     change_facts(run.ledger, lambda facts: replace(facts, ended=facts.ended or now()))
     try:
-        verdict = write_reports(run.ledger, run.folder)
+        totals = write_reports(run.ledger, run.folder)
         write_leftovers(run)
     except OSError as error:
         message = (
@@ -41,7 +41,7 @@ def publish_reports(run: Run, progress: Progress) -> Verdict:
         raise Unusable(message, error) from None
     note_seconds(run, "report", time.monotonic() - started)
     progress.finish()
-    return verdict
+    return totals
 
 
 def note_complete(run: Run) -> None:

@@ -6,7 +6,6 @@ Public names: ``verify_results``.
 from __future__ import annotations
 
 import contextlib
-import os
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, groupby
@@ -24,16 +23,15 @@ from deidflow.tasks.core.ledger.results import (
     uid_pairs,
 )
 from deidflow.tasks.core.ledger.uid_map import UidKind, write_uid_map
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.plan.planner import given_identifiers
 from deidflow.tasks.core.processes.pool import make_pool, stop_pool, worker_died
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request.request import Operation
-from deidflow.tasks.local.presence import presence_in_worker, start_presence
-from deidflow.tasks.orthanc.resources.resources import still_there
-from deidflow.tasks.steps.access.engines import destination_folder, place_of, results_place
+from deidflow.tasks.steps.access.engines import source_of
 from deidflow.tasks.steps.access.places import Places
+from deidflow.tasks.steps.access.results import results_of
 from deidflow.tasks.steps.findings import Findings
 from deidflow.tasks.verification.verifier import VerifierSettings, start_verifier, verify_in_worker
 
@@ -43,17 +41,13 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.errors import TransientError, Unusable
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.orthanc.store import OrthancPlace
+    from deidflow.tasks.steps.access.results import Results
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
     Work = list[tuple[Request, list[Expected]]]
 
 _BATCH: Final = 64
-_QUICK_BATCH: Final = 512
-"""Of results whose identifiers alone are read, which takes less time than the trip to the process."""
-
-_PRESENCE_BATCH: Final = 5000
 _BATCHES_AHEAD_PER_WORKER: Final = 4
 _POLL_S: Final = 0.2
 _MAX_POOLS: Final = 4
@@ -86,19 +80,16 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
     total = count_to_verify(run.ledger, wanted)
     if not total:
         return 0
-    places = Places(run, full=full)
+    results = results_of(run)
+    places = Places(run, results, full=full)
     places.require()
     progress.start("verifying", total)
-    findings = Findings(run, places, "full" if full else "identifiers")
-    remote = results_place(run.config)
+    findings = Findings(run, places, results, "full" if full else "identifiers")
     try:
-        if remote is not None and not full:
-            _verify_presence(run, remote, wanted, findings, progress)
-        elif not full:
-            check = _Check(presence_in_worker, start_presence, str(destination_folder(run.config)))
-            _verify_in_pools(run, check, _work(run, wanted, _QUICK_BATCH), findings, progress)
+        if full:
+            _verify_content(run, results, wanted, findings, progress)
         else:
-            _verify_content(run, wanted, findings, progress)
+            _look_for(run, results, _work(run, wanted, results.batch), findings, progress)
     finally:
         findings.write()
     progress.finish()
@@ -120,19 +111,16 @@ class _Check(NamedTuple):
     settings: Any
 
 
-def _verify_content(run: Run, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
+def _verify_content(run: Run, results: Results, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
     """Read results back."""
-    remote = results_place(run.config)
     with _uid_map(run) as uid_map:
         settings = VerifierSettings(
-            source=os.fsencode(str(run.config.source.folder or "")),
-            destination="" if remote is not None else str(destination_folder(run.config)),
+            source=source_of(run.config),
+            results=results.store,
             hardening=run.config.hardens,
             profile=run.config.profile_choice,
             given_values=run.config.engine == "orthanc",
             uid_map=uid_map,
-            remote_source=place_of(run.config, run.config.source.orthanc),
-            remote_results=remote,
         )
         check = _Check(verify_in_worker, start_verifier, settings)
         _verify_in_pools(run, check, _work(run, wanted, _BATCH), findings, progress)
@@ -182,22 +170,16 @@ def _verify_in_pool(
         stop_pool(pool)
 
 
-def _verify_presence(run: Run, place: OrthancPlace, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
-    """Ask an Orthanc for all results at once; their identifiers are what they are found by."""
-    client = place.client()
-    text = "the result is not on the Orthanc"
-    for work in _work(run, wanted, _PRESENCE_BATCH):
+def _look_for(run: Run, results: Results, works: Iterator[Work], findings: Findings, progress: Progress) -> None:
+    """Look for results by their identifiers: a folder's in processes of their own, a server's by asking it."""
+    if results.presence is not None:
+        _verify_in_pools(run, _Check(*results.presence), works, findings, progress)
+        return
+    for work in works:
         if run.stop.is_set():
             raise Interrupted("the run was stopped")
         expected = [one for _, group in work for one in group]
-        there = still_there(client, [one.result_id for one in expected])
-        results = []
-        for one in expected:
-            if one.result_id not in there:
-                results.append(InstanceResult(one.instance.id, Outcome.MISSING, ReasonCode.RESULT_MISSING, text))
-            elif not one.is_done:
-                results.append(InstanceResult(one.instance.id, Outcome.DONE))
-        findings.add(expected, results)
+        findings.add(expected, results.find(work))
         progress.advance(len(expected))
 
 
@@ -216,10 +198,10 @@ def _work(run: Run, wanted: ToVerify, size: int) -> Iterator[Work]:
 
 
 @contextlib.contextmanager
-def _uid_map(run: Run) -> Iterator[str]:
+def _uid_map(run: Run) -> Iterator[str | None]:
     """Write original and new UIDs of anonymized instances to a file that the verifying processes read."""
     if not count_rows(run.ledger, Operation.ANONYMIZE):
-        yield ""
+        yield None
         return
     path = run.folder / _MAP_FILE
     path.unlink(missing_ok=True)

@@ -190,8 +190,8 @@ class _Walk:
 
     def __init__(self, file: BinaryIO, size: int, head: bytes, *, little: bool) -> None:
         order = "<" if little else ">"
-        self.data, self.base = head, 0
-        self._file, self._size, self._little, self._count = file, size, little, 0
+        self.data, self.base, self.count = head, 0, 0
+        self._file, self._size, self._little = file, size, little
         self._explicit = struct.Struct(f"{order}HH2sH").unpack_from
         self._implicit = struct.Struct(f"{order}HHL").unpack_from
         self._long = struct.Struct(f"{order}L").unpack_from
@@ -224,14 +224,14 @@ class _Walk:
         header, append = self.header, elements.append
         while position < end or delimited:
             tag, vr, value, length = header(position, explicit=explicit)
-            self._count += 1
+            self.count += 1
             if tag >= _ITEM and tag >> 16 == _DELIMITER_GROUP:
                 if tag == _ITEM_END and delimited and not length:
                     return value
                 raise self._misplaced(position, depth)
             if explicit and vr not in _SHORT_VRS and vr not in _LONG_VRS:
                 raise self._unknown_vr(position, tag, depth)
-            if self._count > _MAX_ELEMENTS:
+            if self.count > _MAX_ELEMENTS:
                 raise _FaultError("has more elements than are read")
             stop = value + length
             if length != _UNDEFINED:
@@ -263,12 +263,14 @@ class _Walk:
     def _known_items(self, value: int, stop: int, depth: int, vr: bytes, *, explicit: bool) -> list[Item] | None:
         """Return the items of a value of known length, None where it holds something else."""
         for inner in (False, True) if vr == b"UN" else (explicit,):
-            before = self._count
+            before, walk = self.count, self._unknown_or_own(vr)
             try:
-                return self._unknown_or_own(vr).items(value, stop, depth, explicit=inner, delimited=False)[0]
+                return walk.items(value, stop, depth, explicit=inner, delimited=False)[0]
             except _FaultError:
-                if self._count - before > _MAX_ELEMENTS >> 4:
+                if walk.count - before > _MAX_ELEMENTS >> 4:
                     raise
+            finally:
+                self.count = walk.count
         return None
 
     def _delimited(
@@ -280,14 +282,18 @@ class _Walk:
         if vr and vr not in {b"SQ", b"UN"}:
             raise _FaultError("has an undefined length where none belongs")
         inner = explicit and vr != b"UN"
-        return self._unknown_or_own(vr).items(value, end, depth, explicit=inner, delimited=True)
+        walk = self._unknown_or_own(vr)
+        try:
+            return walk.items(value, end, depth, explicit=inner, delimited=True)
+        finally:
+            self.count = walk.count
 
     def _unknown_or_own(self, vr: bytes) -> _Walk:
         """Return a reader of the same file in little endian for what is UN."""
         if vr != b"UN" or self._little:
             return self
         other = _Walk(self._file, self._size, b"", little=True)
-        other._count = self._count
+        other.count = self.count
         return other
 
     def items(self, position: int, end: int, depth: int, *, explicit: bool, delimited: bool) -> tuple[list[Item], int]:
@@ -297,7 +303,7 @@ class _Walk:
         items: list[Item] = []
         while position < end or delimited:
             tag, _, value, length = self.header(position, explicit=False)
-            self._count += 1
+            self.count += 1
             if tag == _SEQUENCE_END and delimited and not length:
                 return items, value
             if tag != _ITEM:

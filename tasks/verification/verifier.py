@@ -5,8 +5,6 @@ Public names: ``Verifier``, ``VerifierSettings``, ``ThirdJudge``, ``start_verifi
 
 from __future__ import annotations
 
-import io
-import os
 import warnings
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -16,9 +14,7 @@ from zlib import crc32
 from pydicom import dcmread
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
-from deidflow.tasks.core.engine.result_paths import open_result
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare
-from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.ledger.uid_map import UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import prepare_process
@@ -37,8 +33,9 @@ from deidflow.tasks.verification.structure import check_structure, content_hash,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deidflow.tasks.core.engine.protocol import Expected, PlannedInstance
-    from deidflow.tasks.core.engine.stores import Reader
+    from deidflow.tasks.core.engine.protocol import Expected
+    from deidflow.tasks.core.engine.sources import InstanceSource
+    from deidflow.tasks.core.engine.stores import ResultStore
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.permitted import Permitted
@@ -67,25 +64,21 @@ class VerifierSettings:
     """What is the same for all instances.
 
     Attributes:
-        source: The source folder.
-        destination: The destination folder.
+        source: Where the originals are.
+        results: Where the results are.
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
         profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
         given_values: Whether what Replace and Remove ask for is looked up, since a server wrote the results.
-        uid_map: SQLite file of original and new UIDs of the run; "" when nothing was anonymized.
-        remote_source: Read from instead of the source folder.
-        remote_results: Read from instead of the destination folder.
+        uid_map: SQLite file of original and new UIDs of the run; None when nothing was anonymized.
         pydicom: Which instances pydicom reads, too.
     """
 
-    source: bytes
-    destination: str
+    source: InstanceSource
+    results: ResultStore
     hardening: bool
     profile: ProfileChoice | None = None
     given_values: bool = False
-    uid_map: str = ""
-    remote_source: Reader | None = None
-    remote_results: Reader | None = None
+    uid_map: str | None = None
     pydicom: ThirdJudge = ThirdJudge.SAMPLE
 
 
@@ -134,10 +127,7 @@ class Verifier:
         return results
 
     def _verify(self, request: Request, expected: Expected) -> None:
-        if self._settings.remote_results is not None:
-            result_file: BinaryIO = io.BytesIO(self._settings.remote_results.read(expected.result_id))
-        else:
-            result_file = open_result(self._settings.destination, expected.instance.new)
+        result_file = self._settings.results.open(expected.instance.new, expected.result_id)
         with result_file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._compare_with_what_is_left(request, expected, result_file)
@@ -147,7 +137,7 @@ class Verifier:
         self._found = content_hash(result_file)
         as_planned = False
         try:
-            with self._open_source(expected.instance) as source_file:
+            with self._settings.source.reopen(expected.instance) as source_file:
                 as_planned = is_what_was_read(source_file, expected.instance, expected.content)
                 result_file.seek(0)
                 self._compare(request, expected, source_file, result_file)
@@ -165,16 +155,6 @@ class Verifier:
             self._check_evidence(expected)
             if not as_planned:  # what has changed since may be in what is not compared
                 self._compare_with_evidence(expected, result_file)
-
-    def _open_source(self, instance: PlannedInstance) -> BinaryIO:
-        if self._settings.remote_source is None:
-            above, _, name = bytes(instance.path).rpartition(b"/")
-            with open_folder(self._settings.source, above) as folder:
-                return os.fdopen(open_plain_file(folder, name), "rb")
-        try:
-            return io.BytesIO(self._settings.remote_source.read(instance.orthanc_id))
-        except InstanceFailed:
-            raise FileNotFoundError from None
 
     def _check_evidence(self, expected: Expected) -> None:
         if expected.evidence and self._found != expected.evidence:

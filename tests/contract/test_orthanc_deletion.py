@@ -114,10 +114,10 @@ def test_only_what_is_done_in_full_goes(job: Job, server: Server, tmp_path: Path
         pytest.param(Hold(), True, id="after-the-deletion", marks=pytest.mark.versions),
     ],
 )
-def test_killed_between_verdict_and_deletion(
+def test_killed_between_report_and_deletion(
     job: Job, server: Server, tmp_path: Path, fault: Fault, reached: bool
 ) -> None:
-    """The verdict is written before anything is deleted; resume deletes the rest, makes nothing anew, verify works."""
+    """The report is written before anything is deleted; resume deletes the rest, makes nothing anew, verify works."""
     studies = _fill(job, server, tmp_path / "made", 20, Shape(patients=2, series_per_study=1))
     originals = {one for instances in studies.values() for one in instances}
     with OrthancProxy(server.url) as proxy:

@@ -71,7 +71,7 @@ def test_in_the_place_of_an_original(job: Job, server: Server, engine: str, case
 
     assert 2 == done.code, done.err
     if (case, engine) == ("kept by anonymize", "orthanc") and server.running.version.startswith("1.10."):
-        assert "line 2, column Keep: of PatientID needs Orthanc 1.11.3" in done.err
+        assert "line 2, column Keep: PatientID in Keep needs Orthanc 1.11.3" in done.err
     else:
         assert "line 2, column SOPInstanceUID" in done.err
         assert "take their place on the server" in done.err

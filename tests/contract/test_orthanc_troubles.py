@@ -45,7 +45,7 @@ def test_a_server_that_cannot_be_used_is_named(job: Job, trouble: str, prefect_e
 
     assert 3 == done.code, done.err
     assert "Traceback" not in done.err
-    assert {"password": "password", "port": "no connection", "not an Orthanc": "no Orthanc"}[trouble] in done.err
+    assert {"password": "password", "port": "no connection", "not an Orthanc": "is not an Orthanc"}[trouble] in done.err
     assert not (job.root / "runs").exists()
 
 

@@ -53,7 +53,7 @@ def test_a_row_without_edits_shares_the_config_s() -> None:
     ids=["remove and replace", "replace and keep", "remove and keep"],
 )
 def test_the_last_list_wins(edits: Edits, expected: Edits) -> None:
-    """Orthanc reads Remove, Replace, Keep (reference 2.2)."""
+    """Orthanc reads Remove, Replace, Keep (docs/orthanc.md, Order)."""
     assert edits.normalized() == expected
 
 

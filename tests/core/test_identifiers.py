@@ -80,7 +80,7 @@ def changed(operation: Operation, body: dict[str, Any], original: DicomIdentifie
     ],
 )
 def test_which_identifiers_change(operation: str, body: dict[str, Any], expected: str) -> None:
-    """The table of reference 2.1."""
+    """The table of docs/orthanc.md, Which identifiers change."""
     assert changed(Operation(operation), body) == expected
 
 

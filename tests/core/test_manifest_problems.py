@@ -73,7 +73,7 @@ def test_an_empty_file(text: str) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """A missing file and a folder are no traceback."""
     for path in (tmp_path / "missing.csv", tmp_path):
-        with pytest.raises(InvalidInput, match=r"cannot be read|is a folder"):
+        with pytest.raises(InvalidInput, match=r"cannot be read|not a folder"):
             Manifest(path, defaults(), "cohort.csv")
 
 
@@ -100,7 +100,7 @@ def test_all_problems_of_the_header_at_once() -> None:
         (1, "subject"),
         (1, "site"),
     ]
-    assert "is written orthanc_id" in found[0][2]
+    assert "must be written orthanc_id" in found[0][2]
     assert "Replace.PatientID" in found[2][2]
     assert "StudyID" in found[11][2]
 
@@ -108,7 +108,7 @@ def test_all_problems_of_the_header_at_once() -> None:
 @pytest.mark.parametrize("name", ["OrthancID", "Orthanc ID", " ORTHANC-ID "])
 def test_a_misspelt_identifier_column(name: str) -> None:
     """The right spelling is said, once."""
-    assert "is written orthanc_id" in only(header_problems(f"{name},note\n{ID},a\n"))
+    assert "must be written orthanc_id" in only(header_problems(f"{name},note\n{ID},a\n"))
 
 
 def test_a_file_without_header_is_not_printed() -> None:
@@ -116,7 +116,7 @@ def test_a_file_without_header_is_not_printed() -> None:
     text = only(header_problems("Doe^John,Doe^John,,outcome\n"))
 
     assert "Doe" not in text
-    assert "first line names the columns" in text
+    assert "first line must name the columns" in text
 
 
 @pytest.mark.parametrize("name", sorted(set(REPORT_COLUMNS) - {"orthanc_id", "level", "operation"}))
@@ -245,7 +245,7 @@ def test_identifiers_need_force_and_cannot_go() -> None:
 
 
 def test_rows_cannot_delete_the_only_copy() -> None:
-    """With ``KeepSource: false`` a row may not keep SOPInstanceUID (reference 0, hazard 4)."""
+    """With ``KeepSource: false`` a row may not keep SOPInstanceUID (docs/orthanc.md, hazard 4)."""
     config = defaults(KeepSource=False, Force=True)
 
     assert "KeepSource" in only(row_problems(f"orthanc_id,Keep\n{ID},SOPInstanceUID\n", config))
@@ -265,7 +265,7 @@ def test_filled_values_are_checked() -> None:
     )
 
     assert (line, column) == (2, "subject")
-    assert text.startswith("filled into StudyID: does not fit VR SH")
+    assert text.startswith("filled into StudyID: must fit VR SH")
 
 
 @pytest.mark.parametrize("cell", ["", " ", "\t"])

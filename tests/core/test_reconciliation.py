@@ -13,7 +13,7 @@ from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.outcomes import SEVERITY, Outcome, Reason, ReasonCode, worst
 from deidflow.tasks.core.report.crosswalk import CrosswalkLine, crosswalk
 from deidflow.tasks.core.report.reconciliation import RowResult, row_results
-from deidflow.tasks.core.report.totals import verdict
+from deidflow.tasks.core.report.totals import totals_of
 from tests.core.ledgers import Instance, Row, make_ledger
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_what_is_no_outcome_and_no_reason_of_ours(tmp_path: Path) -> None:
     with make_ledger([Row([Instance("1"), Instance("2")])]).store(tmp_path / "ledger.db") as ledger:
         ledger.execute("UPDATE instance SET outcome = 'nonsense', code = 'DOE^JOHN', text = 'x' WHERE id = 2")
         (result,) = row_results(ledger)
-        found = verdict(ledger)
+        found = totals_of(ledger)
 
     assert (Outcome.FAILED, Reason(ReasonCode.INTERNAL_ERROR, "x"), 1) == (
         result.outcome,
@@ -239,7 +239,7 @@ def test_source_problems_are_counted_by_code() -> None:
     """What is not done keeps the run from being reconciled."""
     row = Row([Instance("1", outcome="failed", reason=DAMAGED)])
     with make_ledger([row], source_problems=[(b"a", ProblemCode.EMPTY), (b"b", ProblemCode.EMPTY)]) as ledger:
-        found = verdict(ledger)
+        found = totals_of(ledger)
 
     assert found.row_reasons == found.instance_reasons == {ReasonCode.DAMAGED: 1}
     assert found.source_problems == {"empty": 2}
@@ -250,7 +250,7 @@ def test_source_problems_are_counted_by_code() -> None:
 def test_source_problems_do_not_change_the_exit_code() -> None:
     """Files that are not DICOM are none of the manifest's business."""
     with make_ledger([Row([Instance("1")])], source_problems=[(b"a", ProblemCode.NOT_DICOM)]) as ledger:
-        found = verdict(ledger)
+        found = totals_of(ledger)
 
     assert found.reconciled
     assert found.exit_code == 0
@@ -305,7 +305,7 @@ def test_everything_is_accounted_for_exactly_once(rows: list[Row]) -> None:
     with make_ledger(rows) as ledger:
         results = list(row_results(ledger))
         lines = list(crosswalk(ledger))
-        found = verdict(ledger)
+        found = totals_of(ledger)
     instances = {instance.orthanc_id: instance for row in rows for instance in row.instances}
     by_line = dict(zip((result.line for result in results), rows, strict=True))
 

@@ -36,7 +36,7 @@ def problems(operation: Operation, body: dict[str, Any]) -> list[tuple[str, str]
     ],
 )
 def test_the_level_of_modify(body: dict[str, Any], level: Level) -> None:
-    """``Level`` in any case, or the highest identifier in Replace, or the instance (reference 1.1)."""
+    """``Level`` in any case, or the highest identifier in Replace, or the instance (docs/orthanc.md, Options)."""
     assert modify(**body).level() is level
 
 
@@ -137,17 +137,17 @@ def test_identifiers_need_force(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 def test_identifiers_cannot_be_removed(name: str) -> None:
-    """Not with Force either (reference 1.1)."""
+    """Not with Force either (docs/orthanc.md, Options)."""
     assert [column for column, _ in problems(Operation.MODIFY, {"Remove": [name], "Force": True})] == [f"Remove.{name}"]
 
 
 @pytest.mark.parametrize("name", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 @pytest.mark.parametrize("value", ["", "  "])
 def test_uids_cannot_be_empty(name: str, value: str) -> None:
-    """Orthanc refuses them at run time (reference 2.1); an empty PatientID is accepted."""
+    """Orthanc refuses them at run time (docs/orthanc.md, Which identifiers change); an empty PatientID is accepted."""
     found = problems(Operation.MODIFY, {"Replace": {name: value}, "Force": True})
 
-    assert found == [(f"Replace.{name}", "a UID cannot be empty")]
+    assert found == [(f"Replace.{name}", "a UID must not be empty")]
     modify(Replace={"PatientID": ""}, Force=True)
 
 
@@ -163,7 +163,7 @@ def test_uids_cannot_be_empty(name: str, value: str) -> None:
 def test_sources_are_not_deleted_when_data_could_be_lost(
     operation: Operation, body: dict[str, Any], column: str
 ) -> None:
-    """Hazards 3 and 4 of the reference."""
+    """docs/orthanc.md, hazards 3 and 4."""
     assert [found for found, _ in problems(operation, body | {"KeepSource": False})] == [column]
     parse_request(operation, body)
 

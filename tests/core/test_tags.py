@@ -1,4 +1,4 @@
-"""Spellings of tags and paths: all that Orthanc accepts and refuses (reference 2.3)."""
+"""Spellings of tags and paths: all that Orthanc accepts and refuses (docs/orthanc.md, Tags and paths)."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_sequences_are_checked_at_any_depth() -> None:
 
     assert (
         problem
-        == "item 2, ProcedureCodeSequence: item 1, CodeValue: does not fit VR SH: up to 16 characters, no line breaks"
+        == "item 2, ProcedureCodeSequence: item 1, CodeValue: must fit VR SH: up to 16 characters, no line breaks"
     )
 
 
@@ -159,5 +159,6 @@ def test_the_dictionary_decides() -> None:
 
 def test_steps_of_a_path_must_be_sequences() -> None:
     """Orthanc would do nothing and say nothing; private elements may be sequences."""
-    assert check_path(parse_path("PatientID[0].StudyDate")) == "bad path: PatientID is no sequence"
+    said = check_path(parse_path("PatientID[0].StudyDate"))
+    assert said == "a path must lead through sequences, and PatientID is none"
     assert check_path(parse_path("ProcedureCodeSequence[0].0009,1001[*].StudyDate")) is None

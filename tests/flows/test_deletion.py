@@ -216,7 +216,7 @@ def test_another_run_of_the_same_sources(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
 def test_sources_that_cannot_be_opened_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """What the system lets nobody look at stands against the verdict, and the next attempt deletes it."""
+    """What the system lets nobody look at keeps the run from being reconciled, and the next attempt deletes it."""
     source = tmp_path / "source"
     source.mkdir()
     for name, slice_number in (("1", 1), ("2", 2), ("copy", 1)):

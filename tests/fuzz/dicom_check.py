@@ -325,9 +325,9 @@ def _uid_of(raw: bytes) -> str:
 @lru_cache(maxsize=1)
 def _treated() -> frozenset[int]:
     """Return the tags that profile 2023b promises to treat, from its table."""
-    table = files("deidflow.tasks.local").joinpath("profiles", "orthanc-2023b.csv").read_text("utf-8")
+    table = files("deidflow.tasks.local.deidentification").joinpath("profiles", "orthanc-2023b.csv").read_text("utf-8")
     rows = [row for row in csv.DictReader(table.splitlines()) if "x" not in row["tag"]]
-    listed = {int(row["tag"].replace(",", ""), 16) for row in rows if row["action"] in ("remove", "clear")}
+    listed = {int(row["tag"].replace(",", ""), 16) for row in rows if row["action"] in ("X", "Z")}
     return frozenset(listed | {0x00100010, 0x00100020, 0x00100030})
 
 

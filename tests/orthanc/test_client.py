@@ -258,9 +258,9 @@ def test_what_versions_can_do(access: Access, answer: dict[str, Any], expected: 
     ("handler", "text"),
     [
         (always(200, {"Version": "1.9.3"}), r"too old \(1\.9\.3\); bulk editing needs 1\.9\.4"),
-        (always(200, {"status": "ok"}), "no Orthanc"),
-        (always(200, "<html>"), "no Orthanc"),
-        (always(404, "no such page"), "no Orthanc"),
+        (always(200, {"status": "ok"}), "not an Orthanc"),
+        (always(200, "<html>"), "not an Orthanc"),
+        (always(404, "no such page"), "not an Orthanc"),
     ],
 )
 def test_strangers(access: Access, handler: Callable[[httpx.Request], httpx.Response], text: str) -> None:
@@ -310,7 +310,7 @@ def test_password_and_files_on_a_real_server(access: Access) -> None:
             assert ("Success", "AlreadyStored") == (first.status, second.status)
             assert first.orthanc_ids == second.orthanc_ids
             assert (len(data), data) == (size, target.getvalue())
-            with pytest.raises(BadRequest, match="no DICOM that Orthanc can read"):
+            with pytest.raises(BadRequest, match="not DICOM that Orthanc can read"):
                 client.upload(b"nothing")
             with pytest.raises(NotFound):
                 client.download(UNKNOWN, io.BytesIO())

@@ -11,7 +11,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.client import OrthancClient
 from deidflow.tasks.orthanc.connection.errors import NotFound
 from deidflow.tasks.orthanc.jobs.jobs import JobState, submit, wait
-from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_copies
+from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_surplus_results
 from deidflow.tasks.orthanc.resources.changes import Changes
 from deidflow.tasks.orthanc.resources.results import outputs_since
 from tests.orthanc.conftest import SETTINGS
@@ -67,7 +67,7 @@ def test_killed_in_the_middle(access: Access) -> None:
                     pytest.skip(f"Orthanc {server.version} does not run jobs again")
                 left = outputs_since(client, since, ids).keys() - set(job.output_instances)
                 assert len(left) >= LEFT
-                assert left == set(possible_copies(client, Changes(client), since, job, ids, []))
+                assert left == set(possible_surplus_results(client, Changes(client), since, job, ids, []))
                 return
     pytest.fail(f"no job was saved in {TRIES} tries")
 
@@ -82,10 +82,10 @@ def test_what_the_job_does_not_list(client: OrthancClient) -> None:
     job = _anonymized(client, ids)
     client.counts.clear()
 
-    assert [copy] == possible_copies(client, Changes(client), since, job, ids, [])
+    assert [copy] == possible_surplus_results(client, Changes(client), since, job, ids, [])
     assert 2 == client.requests
     client.delete("changes")
-    assert [copy] == possible_copies(client, Changes(client), since, job, ids, ids_of(uploads, depth=1))
+    assert [copy] == possible_surplus_results(client, Changes(client), since, job, ids, ids_of(uploads, depth=1))
 
 
 def test_undisturbed_job(client: OrthancClient) -> None:
@@ -95,6 +95,6 @@ def test_undisturbed_job(client: OrthancClient) -> None:
     job = _anonymized(client, ids)
     client.counts.clear()
 
-    assert [] == possible_copies(client, Changes(client), since, job, ids, [])
-    assert [] == possible_copies(client, Changes(client), since, job._replace(runtime_s=0.02), ids, [])
+    assert [] == possible_surplus_results(client, Changes(client), since, job, ids, [])
+    assert [] == possible_surplus_results(client, Changes(client), since, job._replace(runtime_s=0.02), ids, [])
     assert 1 == client.requests

@@ -3,7 +3,7 @@
     .venv/bin/python tests/tools/make_kept_sequences.py
 
 Sources: every sequence of pydicom's dictionary (DICOM PS3.6, retired ones included) from group 0008 on, less those that
-``tasks/local/deidentification/profiles/orthanc-*.csv`` remove or clear at top level.
+``tasks/local/deidentification/profiles/orthanc-*.csv`` remove or empty at top level.
 """
 
 import csv
@@ -13,16 +13,16 @@ from pathlib import Path
 from pydicom._dicom_dict import DicomDictionary
 
 ROOT = Path(__file__).parents[2]
-PROFILES = ROOT / "tasks" / "local" / "profiles"
+PROFILES = ROOT / "tasks" / "local" / "deidentification" / "profiles"
 TARGET = ROOT / "tasks" / "orthanc" / "kept_sequences.csv"
 VERSIONS = ("2008", "2017c", "2021b", "2023b")
 FIRST_TAG = 0x0008_0000
 
 
 def emptied(version: str) -> set[str]:
-    """Return the tags that a profile removes or clears at top level."""
+    """Return the tags that a profile removes or empties at top level."""
     with (PROFILES / f"orthanc-{version}.csv").open(encoding="ascii", newline="") as lines:
-        return {row["tag"] for row in csv.DictReader(lines) if row["action"] in ("remove", "clear")}
+        return {row["tag"] for row in csv.DictReader(lines) if row["action"] in ("X", "Z")}
 
 
 def make_table() -> str:

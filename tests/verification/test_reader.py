@@ -113,5 +113,12 @@ def test_deep_and_endless_files_are_bounded() -> None:
     opened = b"\x08\0\x15\x92SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff"
     head = instance()
     assert "nests too deep to be read" == read_dicom(io.BytesIO(head + opened * 5000)).fault
+    nested = b"\1" * 12
+    for _ in range(60):  # each may be a sequence of two kinds of items
+        item = b"\xfe\xff\0\xe0" + (len(nested) + 12).to_bytes(4, "little") + b"\x09\0\1\x10UN\0\0"
+        nested = item + len(nested).to_bytes(4, "little") + nested
+    for syntax in (EXPLICIT, BIG):
+        private = Element(0x00091001, "UN", nested)
+        assert read_dicom(io.BytesIO(instance(private, syntax=syntax))).is_whole
     many = head + b"\x08\0\x60\0CS\0\0" * ((1 << 20) + 1)
     assert "has more elements than are read" == read_dicom(io.BytesIO(many)).fault

@@ -21,6 +21,8 @@ from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import DICOM_VERSIONS, Operation, Request, parse_request
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.local.presence import find_results
 from deidflow.tasks.local.worker import Worker
 from deidflow.tasks.verification.verifier import ThirdJudge, Verifier, VerifierSettings
@@ -65,11 +67,11 @@ class Finished:
         if full:
             verifier = Verifier(
                 VerifierSettings(
-                    source=os.fsencode(self.source),
-                    destination=str(self.destination),
+                    source=FolderSource(os.fsencode(self.source)),
+                    results=FolderStore(str(self.destination)),
                     hardening=True,
                     pydicom=JUDGE[0],
-                    uid_map=str(self.uid_map) if self.request.operation is Operation.ANONYMIZE else "",
+                    uid_map=str(self.uid_map) if self.request.operation is Operation.ANONYMIZE else None,
                     **settings,
                 )
             )

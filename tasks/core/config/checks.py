@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _FOR_LOCAL: Final = (
-    "is for engine local; engine orthanc takes options.DicomVersion. To have both, write engine: local, "
-    "source.orthanc and destination.orthanc"
+    "must be left out with engine orthanc; give options.DicomVersion. To have both, give engine: local, source.orthanc "
+    "and destination.orthanc"
 )
 _DASK_ADDRESS: Final = re.compile(r"(tcp|tls)://[^\s/:]+:[0-9]{1,5}")
 
@@ -53,14 +53,14 @@ def _check_places(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "source", one_of
     if raw.get("engine", "local") == "orthanc":
         if raw.get("destination") is not None:
-            yield "destination", "is for engine local; engine orthanc writes back to its own server"
+            yield "destination", "must be left out with engine orthanc, which writes back to its own server"
         if "folder" in _given(_group(raw, "source"), "folder"):
             yield (
                 "source.folder",
-                "is for engine local; engine orthanc edits what its server holds: give source.orthanc",
+                "must be left out with engine orthanc, which edits what its server holds: give source.orthanc",
             )
     elif raw.get("destination") is None:
-        yield "destination", "is missing; engine local needs one of folder and orthanc"
+        yield "destination", "must be given with engine local: one of folder and orthanc"
     elif len(_given(_group(raw, "destination"), "folder", "orthanc")) != 1:
         yield "destination", one_of
 
@@ -76,7 +76,7 @@ def _check_folders(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for number, (key, folder) in enumerate(folders):
         for other_key, other in folders[:number]:
             if _is_inside(folder, other) or _is_inside(other, folder):
-                yield key, f"and {other_key} lie one inside the other; give them separate folders"
+                yield key, f"must neither lie inside {other_key} nor hold it; give them separate folders"
 
 
 def _is_inside(inner: Path, outer: Path) -> bool:
@@ -102,7 +102,7 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if engine == "orthanc":
             yield "profile", _FOR_LOCAL
         elif version is not None:
-            yield "profile", "and options.DicomVersion exclude each other; give one"
+            yield "profile", "must not be given together with options.DicomVersion; give one of them"
     yield from _check_profile_options(raw)
     if raw.get("operation") == "anonymize" and version is None and raw.get("profile") is None:
         why = (
@@ -110,21 +110,21 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             if engine == "orthanc"
             else f"it says which elements are removed; or give profile: {PROFILE_NAME}"
         )
-        yield "options.DicomVersion", f"is missing, and anonymize needs it: {good}; {why}"
+        yield "options.DicomVersion", f"must be given for anonymize: {good}; {why}"
 
 
 def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     options, dates = raw.get("profile_options"), raw.get("dates")
     for key, value in (("profile_options", options), ("dates", dates)):
         if value and raw.get("profile") is None:
-            yield key, f"needs profile: {PROFILE_NAME}"
+            yield key, f"must be left out without profile: {PROFILE_NAME}"
     names = options if isinstance(options, list) else []
     for text in option_faults(names):
         yield "profile_options", text
     if not isinstance(dates, dict):
         return
     if MODIFIED_DATES not in names:
-        yield "dates", f"needs {MODIFIED_DATES} among profile_options"
+        yield "dates", f"must be left out without {MODIFIED_DATES} among profile_options"
     days = dates.get("shift_days", [1, 3650])
     if not (isinstance(days, list) and len(days) == 2 and all(type(day) is int for day in days)):  # noqa: PLR2004
         yield "dates.shift_days", "must be two whole numbers, as in [1, 3650]"
@@ -136,7 +136,7 @@ def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if _group(raw, "options").get("KeepSource") is False and raw.get("verify", "full") != "full":
         yield (
             "options.KeepSource",
-            "false needs verify: full; sources are deleted only when their results were read back",
+            "must be true unless verify is full: sources are deleted only when their results have been read back",
         )
 
 
@@ -144,9 +144,9 @@ def _check_groups(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     execution, schedule = _group(raw, "execution"), raw.get("schedule")
     address = execution.get("dask_address")
     if execution.get("runner") == "dask" and not address:
-        yield "execution.dask_address", "is missing, and runner dask needs it, as in tcp://scheduler:8786"
+        yield "execution.dask_address", "must be given with runner dask, as in tcp://scheduler:8786"
     elif address and not _DASK_ADDRESS.fullmatch(str(address)):
-        yield "execution.dask_address", "is tcp://HOST:PORT or tls://HOST:PORT, as in tcp://scheduler:8786"
+        yield "execution.dask_address", "must be tcp://HOST:PORT or tls://HOST:PORT, as in tcp://scheduler:8786"
     if isinstance(schedule, dict) and len(_given(schedule, "cron", "interval")) != 1:
         yield "schedule", 'give exactly one of cron ("0 2 * * *") and interval (seconds)'
     if len(_given(_group(raw, "pseudonyms"), "key_env", "key_file")) > 1:

@@ -95,7 +95,7 @@ class Execution(_Group):
     dask_address: str | None = None
     """Address of the Dask scheduler; needed by runner dask."""
     retries: int = Field(default=4, ge=0, le=100)
-    """Further attempts at a chunk after a fault that may pass."""
+    """Further attempts at a chunk after a transient fault."""
     retry_delay_seconds: float = Field(default=2.0, ge=0, le=3600, allow_inf_nan=False)
     """First delay; it doubles from attempt to attempt, with jitter."""
     job_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, allow_inf_nan=False)

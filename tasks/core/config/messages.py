@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _TEXTS: Final = {
-    "missing": "is missing",
-    "bool_type": "is true or false",
-    "int_type": "is a whole number",
-    "int_from_float": "is a whole number",
-    "float_type": "is a number",
-    "finite_number": "is a number",
-    "string_type": "is text; put it in quotes",
-    "path_type": "is a path; put it in quotes",
-    "dict_type": "is a group of keys",
-    "list_type": "is a list",
-    "model_type": "is a group of keys",
-    "invalid_key": "is no key: keys are text",
-    "greater_than_equal": "is {ge} or more",
-    "greater_than": "is more than {gt}",
-    "less_than_equal": "is {le} or less",
-    "enum": "is one of {expected}",
-    "literal_error": "is one of {expected}",
+    "missing": "must be given",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "string_type": "must be text; put it in quotes",
+    "path_type": "must be a path; put it in quotes",
+    "dict_type": "must be a group of keys",
+    "list_type": "must be a list",
+    "model_type": "must be a group of keys",
+    "invalid_key": "must be text, as every key",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be one of {expected}",
 }
 
 
@@ -56,7 +56,7 @@ def _text(details: ErrorDetails) -> str:
         return str(context["error"])
     text = _TEXTS.get(details["type"])
     if text is None:
-        return "is not what belongs here; see configs/README.md"
+        return "must be what configs/README.md says of this key"
     return text.format_map({key: str(value).replace("'", "") for key, value in context.items()})
 
 
@@ -67,7 +67,7 @@ def _unknown(location: Sequence[int | str]) -> str:
         group = next(kind for kind in (annotation, *get_args(annotation)) if _is_group(kind))
     known = list(group.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, 1)
-    return f"unknown key; {f'did you mean {close[0]}? ' if close else ''}Known here are {', '.join(known)}"
+    return f"unknown key; {f'did you mean {close[0]}? ' if close else ''}The keys here are {', '.join(known)}"
 
 
 def _is_group(kind: object) -> bool:

@@ -54,7 +54,7 @@ def read_options(raw: Mapping[str, Any]) -> tuple[Edits, Settings, list[Problem]
     problems += [Problem(text, key=key) for key, text in _check_edits(edits, spelled)]
     if settings.transcode and not _UID.fullmatch(settings.transcode):
         problems.append(
-            Problem("is the UID of a transfer syntax, as in 1.2.840.10008.1.2.1", key=f"{_PREFIX}Transcode")
+            Problem("must be the UID of a transfer syntax, as in 1.2.840.10008.1.2.1", key=f"{_PREFIX}Transcode")
         )
     # Which operation does not matter here: what is refused is the same for both.
     for fault in request_faults(Request(Operation.ANONYMIZE, edits.normalized(), settings)):
@@ -73,13 +73,13 @@ def _without_odd_names(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Pro
         if key in OPTION_KEYS:
             body[key] = value
         else:
-            text = NOT_OURS.get(key, f"unknown key; known here are {', '.join(OPTION_KEYS)}")
+            text = NOT_OURS.get(key, f"unknown key; the keys here are {', '.join(OPTION_KEYS)}")
             problems.append(Problem(text, key=f"{_PREFIX}{key}"))
     replace = body.get("Replace")
     if isinstance(replace, dict):
         for name in replace:
             if not isinstance(name, str):
-                text = 'write the tag in quotes, as in "0010,0020"; YAML takes it for something else'
+                text = 'write the tag in quotes, as in "0010,0020"; without them YAML reads something else'
                 problems.append(Problem(text, key=f"{_PREFIX}Replace.{name}"))
         body["Replace"] = {name: value for name, value in replace.items() if isinstance(name, str)}
     return body, problems

@@ -10,6 +10,7 @@ from typing import Any, Final
 from deidflow.tasks.core.config.yaml import read_yaml_value
 from deidflow.tasks.core.dicom.private_tags import split_outside_quotes
 from deidflow.tasks.core.dicom.tags import TagSyntaxError, parse_path
+from deidflow.tasks.core.errors import BadText
 
 _REPLACE: Final = "options.Replace."
 
@@ -25,14 +26,14 @@ def apply_override(data: dict[str, Any], text: str) -> str:
         The dotted key.
 
     Raises:
-        ValueError: There is no ``=``, or the value is no YAML; the message does not repeat the value.
+        BadText: There is no ``=``, or the value is no YAML; the message does not repeat the value.
 
     """
     key, *values = split_outside_quotes(text, "=") if text.startswith(_REPLACE) else text.split("=", 1)
     separator, value = bool(values), text[len(key) + 1 :]
     key = key.strip()
     if not separator or not key:
-        raise ValueError("is written --set KEY=VALUE, as in --set execution.chunk_size=50")
+        raise BadText("must be written --set KEY=VALUE, as in --set execution.chunk_size=50")
     if key.startswith(_REPLACE):
         tag = key.removeprefix(_REPLACE)
         groups, name = ["options", "Replace"], tag

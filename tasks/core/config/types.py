@@ -31,20 +31,20 @@ _ONLY_IN_OTHER_CRONS: Final = re.compile(r"(?i)(^|\s)[rh](\s|$)")
 
 def _check_name(text: str) -> str:
     if not _NAME.fullmatch(text):
-        raise ValueError(f"is 1 to {_MAX_NAME_CHARACTERS} letters, digits, - and _, as in nightly-trial")
+        raise ValueError(f"must be 1 to {_MAX_NAME_CHARACTERS} letters, digits, - and _, as in nightly-trial")
     return text
 
 
 def _check_scope(text: str) -> str:
     if not _SCOPE.fullmatch(text) or text != text.strip():
-        raise ValueError("is 1 to 128 characters without blanks around them, as in nightly-trial")
+        raise ValueError("must be 1 to 128 characters without blanks around them, as in nightly-trial")
     return text
 
 
 def _check_variable(text: str) -> str:
     if not _VARIABLE.fullmatch(text):
         raise ValueError(
-            "is the name of an environment variable, as in DEIDFLOW_KEY (the secret itself never stands here)"
+            "must be the name of an environment variable, as in DEIDFLOW_KEY (the secret itself never stands here)"
         )
     return text
 
@@ -56,7 +56,7 @@ def check_url(text: str) -> str:
         ValueError: It is none, or holds credentials.
 
     """
-    good = "is the address of an Orthanc, as in http://localhost:8042"
+    good = "must be the address of an Orthanc, as in http://localhost:8042"
     try:
         parts = urlsplit(text)
         has_host = bool(parts.hostname) and parts.port != 0
@@ -65,14 +65,18 @@ def check_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not has_host or parts.query or parts.fragment or re.search(r"\s", text):
         raise ValueError(good)
     if "@" in parts.netloc:
-        raise ValueError("holds credentials; give them in the variables of orthanc.username_env and password_env")
+        raise ValueError(
+            "must not hold credentials; give them in the variables of orthanc.username_env and password_env"
+        )
     return text.rstrip("/")
 
 
 def _check_path(path: Path) -> Path:
     names = [len(os.fsencode(name)) for name in path.parts]
     if max(names, default=0) > _MAX_FILE_NAME_BYTES or sum(names) + len(names) > _MAX_PATH_BYTES:
-        raise ValueError("is too long for a path")
+        raise ValueError(
+            "must be a path that the system can open: each name in it at most 255 bytes, all of it at most 4095"
+        )
     return path
 
 
@@ -80,7 +84,7 @@ def _check_timezone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError; a folder of zones an OSError
-        raise ValueError("is a time zone as in Europe/Brussels or UTC") from None
+        raise ValueError("must be a time zone, as in Europe/Brussels or UTC") from None
     return text
 
 

@@ -65,17 +65,19 @@ def read_yaml(text: str, name: str) -> YamlDocument:
         line, column = (mark.line + 1, str(mark.column + 1)) if mark else (0, "")
         raise InvalidInput([Problem(_syntax_text(error), name, line, column)]) from None
     except (YAMLError, RecursionError, ValueError):
-        raise InvalidInput([Problem("is no YAML text", name)]) from None
+        raise InvalidInput([Problem("must be YAML", name)]) from None
     if not isinstance(loaded, CommentedMap):
-        text = "is no group of keys; it looks like\nname: trial-7\nmanifest: cohort.csv\n..."
-        raise InvalidInput([Problem("is empty" if loaded is None else text, name)])
+        text = "must be a group of keys, as in\nname: trial-7\nmanifest: cohort.csv\n..."
+        raise InvalidInput([Problem("must not be empty" if loaded is None else text, name)])
     document = YamlDocument({})
     try:
         document.data.update(_plain(loaded, "", document.lines, 0))
     except RecursionError:
-        raise InvalidInput([Problem(f"has groups more than {MAX_DEPTH} deep, or one inside itself", name)]) from None
+        raise InvalidInput(
+            [Problem(f"must not nest groups more than {MAX_DEPTH} deep, nor one inside itself", name)]
+        ) from None
     except ValueError:
-        raise InvalidInput([Problem("has a key that is a number of thousands of digits", name)]) from None
+        raise InvalidInput([Problem("must not have a key that is a number of thousands of digits", name)]) from None
     return document
 
 
@@ -83,15 +85,13 @@ def read_yaml_value(text: str) -> object:
     """Read one value, for ``--set``.
 
     Raises:
-        ValueError: It is no YAML; the message does not repeat it.
+        BadText: It is no YAML; the message does not repeat it.
 
     """
     try:
         return _plain(_load(text), "", {}, 0)
     except (YAMLError, RecursionError, ValueError):
-        raise ValueError(
-            "the value is no YAML; put it in quotes for the shell and, when it is text, for YAML"
-        ) from None
+        raise BadText("the value must be YAML; put it in quotes for the shell and, if it is text, for YAML") from None
 
 
 def _load(text: str) -> Any:
@@ -105,10 +105,10 @@ def _syntax_text(error: MarkedYAMLError) -> str:
     problem = str(error.problem or "")
     if isinstance(error, DuplicateKeyError):
         duplicate = _DUPLICATE.match(problem)
-        return f"the key {duplicate[1]} stands twice in its group" if duplicate else "a key stands twice in its group"
+        return f"the key {duplicate[1]} appears twice in its group" if duplicate else "a key appears twice in its group"
     if "'\\t'" in problem:
-        return "a tab cannot indent YAML; use blanks"
-    return f"is no YAML: {problem or 'bad syntax'}"
+        return "YAML cannot be indented with tabs; use spaces"
+    return f"must be YAML: {problem or 'bad syntax'}"
 
 
 def _plain(node: Any, path: str, lines: dict[str, int], depth: int) -> Any:

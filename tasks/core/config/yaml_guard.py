@@ -25,7 +25,7 @@ _MAX_NODES: Final = 100_000
 _NO_TEXT: Final = re.compile(r"[\0\ud800-\udfff]")
 """Written as ``"\\0"`` or ``"\\ud800"``: no value of DICOM has it, no file name, and no file can store it."""
 
-_TOO_DEEP: Final = f"has groups more than {MAX_DEPTH} deep, or one inside itself"
+_TOO_DEEP: Final = f"must not nest groups more than {MAX_DEPTH} deep, nor one inside itself"
 
 _PLAIN_TAGS: Final = frozenset(
     {"!"} | {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")}
@@ -62,17 +62,17 @@ def _size(node: Any, sizes: dict[int, int]) -> int:
         return sizes[id(node)]
     sizes[id(node)] = 0
     if isinstance(node, ScalarNode) and _NO_TEXT.search(node.value):
-        raise BadText("has text with a NUL or half of a surrogate pair in it")
+        raise BadText("must not have text with a NUL or half of a surrogate pair in it")
     total = 1
     if isinstance(node, MappingNode):
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                raise BadText("has a group or a list as a key; keys are text")
+                raise BadText("must not have a group or a list as a key; keys are text")
             total += _size(key, sizes) + _size(value, sizes)
     elif isinstance(node, SequenceNode):
         total += sum(_size(entry, sizes) for entry in node.value)
     if total > _MAX_NODES:
-        raise BadText(f"has more than {_MAX_NODES} keys and values, aliases (*) counted as often as they stand")
+        raise BadText(f"must have at most {_MAX_NODES} keys and values, aliases (*) counted as often as they are used")
     sizes[id(node)] = total
     return total
 

@@ -195,17 +195,17 @@ def parse_path(text: str) -> Path:
     parsed: list[tuple[int, int | None]] = []
     for step in steps:
         if step is None:
-            message = "bad path; it looks like SequenceKeyword[0].Keyword or SequenceKeyword[*].Keyword"
+            message = "a path must be written SequenceKeyword[0].Keyword or SequenceKeyword[*].Keyword"
             raise TagSyntaxError(message)
         parsed.append((_parse_step(step["tag"]), _parse_index(step["index"])))
     *parents, (tag, last_index) = parsed
     if last_index is not None:
-        message = "the last element of a path has no index: an item itself cannot be named"
+        message = "the last element of a path must have no index: an item itself cannot be named"
         raise TagSyntaxError(message)
     checked: list[tuple[int, int]] = []
     for parent, index in parents:
         if index is None:
-            message = "every sequence on the way needs an index, [0] or [*] for all items"
+            message = "every sequence on the way must have an index, [0] or [*] for all items"
             raise TagSyntaxError(message)
         checked.append((parent, index))
     return Path(tuple(checked), tag)
@@ -226,6 +226,6 @@ def _parse_index(text: str | None) -> int | None:
     if text == "*":
         return -1
     if not text.isascii() or not text.isdigit() or len(text) > _MAX_INDEX_DIGITS:
-        message = "an index is a number from 0 or * for all items"
+        message = "an index must be a number from 0, or * for all items"
         raise TagSyntaxError(message)
     return int(text)

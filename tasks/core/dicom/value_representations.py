@@ -118,7 +118,7 @@ def _fits_ui(text: str) -> bool:
 
 
 def _fits_at(text: str) -> bool:
-    """Whether the routes take it (reference 2.4; 1.10.1 to 1.13.0): a keyword or a number, without parentheses."""
+    """Whether the routes take it: a keyword or a number without parentheses (docs/orthanc.md, Values)."""
     try:
         parse_tag(text)
     except TagSyntaxError:
@@ -181,4 +181,4 @@ VALUE_FORMATS: Final[dict[str, Format]] = {
     "UV": _integer(0, 2**64 - 1),
 }
 """All VRs whose values are written as text, OD, OF, OL and OV as numbers among them, since no Orthanc takes their bytes
-(reference 2.4); OB, OW and UN need a data URI, SQ a list of items."""
+(docs/orthanc.md, Values); OB, OW and UN need a data URI, SQ a list of items."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +97,16 @@ class InstanceSource(Protocol):
         Raises:
             InstanceFailed: It is not there, or is another one now.
             OSError: It cannot be read.
+            TransientError: It cannot be read now.
+            Unusable: The source cannot be used.
+
+        """
+
+    def reopen(self, instance: PlannedInstance) -> BinaryIO:
+        """Open what stands there now, whatever it is, to compare a result with it; no link is followed.
+
+        Raises:
+            OSError: It is not there, is no plain file, or cannot be read.
             TransientError: It cannot be read now.
             Unusable: The source cannot be used.
 

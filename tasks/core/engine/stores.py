@@ -1,33 +1,20 @@
 """Where results go.
 
-Public names: ``ResultStore``, ``ResultWriter``, ``ResultContent``, ``Staged``, ``BytesInMemory``, ``Reader``.
+Public names: ``ResultStore``, ``ResultWriter``, ``ResultContent``, ``Staged``, ``BytesInMemory``.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.errors import InstanceFailed
     from deidflow.tasks.core.request.request import Operation
-
-
-class Reader(Protocol):
-    """Reads whole files by Orthanc identifier."""
-
-    def read(self, orthanc_id: str) -> bytes:
-        """Return a DICOM file.
-
-        Raises:
-            InstanceFailed: It is not there.
-            TransientError: It cannot be read now.
-            Unusable: The place cannot be used.
-
-        """
 
 
 class ResultContent(Protocol):
@@ -104,6 +91,21 @@ class ResultStore(Protocol):
 
     def writer(self) -> ResultWriter:
         """Return a writer for this process."""
+
+    def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
+        """Open a result for reading.
+
+        Args:
+            new: Its identifiers.
+            orthanc_id: The last of these in Orthanc's form.
+
+        Raises:
+            InstanceFailed: ``result-missing`` where it is not there, ``result-differs`` where something else is or it
+                cannot be read.
+            TransientError: The store cannot be reached now.
+            Unusable: The store cannot be used.
+
+        """
 
     def lacks(self) -> str:
         """Return what keeps this machine from writing to it, "" for nothing."""

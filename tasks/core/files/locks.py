@@ -165,7 +165,9 @@ def _lock_file(path: Path, what: str) -> Iterator[None]:
             raise Unusable(message, error) from None
         try:
             if not _lock(descriptor, what):
-                message = f"{what} cannot be locked: its file system knows no locks; choose a folder on another one"
+                message = (
+                    f"{what} cannot be locked: its file system does not support locks; choose a folder on another one"
+                )
                 raise Unusable(message)
             if _is(path, descriptor):  # else its holder removed it between our two steps
                 try:
@@ -193,7 +195,7 @@ def _held(path: Path, what: str) -> Iterator[None]:
         raise Unusable(message, error) from None
     try:
         if not _lock(descriptor, what):
-            message = f"{what} cannot be locked: the file system of its lock knows no locks"
+            message = f"{what} cannot be locked: the file system of its lock does not support locks"
             raise Unusable(message)
         yield
     finally:

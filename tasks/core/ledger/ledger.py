@@ -257,7 +257,7 @@ def _of_another_version(path: Path, version: str | None) -> str:
     found = re.fullmatch(r'"([0-9][0-9A-Za-z.+-]{0,40})"', version or "")
     name = f"deidflow {found[1]}" if found else "another version of deidflow"
     if found and found[1] == deidflow_version():  # between two releases the tables may change, too
-        name = f"an earlier build of deidflow {found[1]}"
+        name = f"another build of deidflow {found[1]}"
     return (
         f"{path}: was written by {name}, whose run folders this version (deidflow {deidflow_version()}) does not read; "
         "finish, verify or report the run with the version that made it, or start a new run"

@@ -107,7 +107,7 @@ def parse_header(cells: Sequence[str]) -> tuple[Columns, list[Problem]]:
     for index, name in enumerate(names):
         prefix = next((prefix for prefix in edits if name.startswith(prefix)), None)
         if name in plain or name in free:
-            problems.append(Problem("stands twice in the header", column=name))
+            problems.append(Problem("appears twice in the header", column=name))
         elif name in _PLAIN_COLUMNS:
             plain[name] = index
         elif prefix:
@@ -143,7 +143,7 @@ def _take_edit(columns: dict[Path, EditColumn], prefix: str, index: int, name: s
     if problem:
         return problem
     if path in columns:
-        return f"names the same element as column {columns[path].header}"
+        return f"must name another element than column {columns[path].header}"
     columns[path] = EditColumn(index, name, path)
     return ""
 
@@ -151,17 +151,17 @@ def _take_edit(columns: dict[Path, EditColumn], prefix: str, index: int, name: s
 def _check_free(name: str) -> str:
     """Return why a name is no good for a free column, "" when it is."""
     if not name:
-        return "has no name; name it, or delete the column"
+        return "must have a name; name it, or delete the column"
     if name in REPORT_COLUMNS:
-        return "is a column of reconciliation.csv, to which free columns are added; rename it"
+        return "must not have the name of a column of reconciliation.csv, to which free columns are added; rename it"
     known = _near_miss(name)
     if known:
-        return f"is written {known} (rename it if it shall be a free column)"
+        return f"must be written {known} (rename it if it is meant as a free column)"
     if _LIST_PREFIX.fullmatch(name):
-        return "there is one column Remove and one column Keep; tags stand in their cells, separated by ;"
+        return "must be a column Remove or Keep with the tags in its cells, separated by ;"
     match = _EDIT_PREFIX.fullmatch(name)
     if match:
-        return f"is written {(match[1] or match[3]).capitalize()}.<tag or path>, for example Replace.PatientID"
+        return f"must be written {(match[1] or match[3]).capitalize()}.<tag or path>, for example Replace.PatientID"
     return ""
 
 
@@ -175,7 +175,7 @@ def _without_id(names: list[str], problems: list[Problem]) -> list[Problem]:
 
     When nothing looks like a header, the first line may well be a row: then its cells must not be printed.
     """
-    text = f"there is no column {ORTHANC_ID}; the first line names the columns"
+    text = f"the first line must name the columns, {ORTHANC_ID} among them"
     looks_like_a_header = any(name in _PLAIN_COLUMNS or _EDIT_PREFIX.fullmatch(name) for name in names)
     if any(_near_miss(name) == ORTHANC_ID for name in names):
         return problems

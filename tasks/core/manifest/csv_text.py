@@ -25,11 +25,14 @@ _MAX_CELL_CHARACTERS: Final = 64 << 20
 
 _HOW_TO_SAVE: Final = "save the file as UTF-8 (in Excel: Save As, file type 'CSV UTF-8 (Comma delimited)')"
 _OTHER_FILES: Final = (
-    (codecs.BOM_UTF32_LE, f"is UTF-32; {_HOW_TO_SAVE}"),
-    (codecs.BOM_UTF16_LE, f"is UTF-16 ('Unicode text'); {_HOW_TO_SAVE}"),
-    (codecs.BOM_UTF16_BE, f"is UTF-16 ('Unicode text'); {_HOW_TO_SAVE}"),
-    (codecs.BOM_UTF32_BE, f"is UTF-32; {_HOW_TO_SAVE}"),
-    (b"PK\x03\x04", "is a workbook or an archive, not CSV; in Excel: Save As, file type 'CSV UTF-8 (Comma delimited)'"),
+    (codecs.BOM_UTF32_LE, f"must be UTF-8, not UTF-32; {_HOW_TO_SAVE}"),
+    (codecs.BOM_UTF16_LE, f"must be UTF-8, not UTF-16 ('Unicode text'); {_HOW_TO_SAVE}"),
+    (codecs.BOM_UTF16_BE, f"must be UTF-8, not UTF-16 ('Unicode text'); {_HOW_TO_SAVE}"),
+    (codecs.BOM_UTF32_BE, f"must be UTF-8, not UTF-32; {_HOW_TO_SAVE}"),
+    (
+        b"PK\x03\x04",
+        "must be CSV, not a workbook or an archive; in Excel: Save As, file type 'CSV UTF-8 (Comma delimited)'",
+    ),
 )
 
 
@@ -75,7 +78,7 @@ class ManifestText:
         try:
             if isinstance(source, FilePath) and source.exists() and not source.is_file():
                 if source.is_dir():
-                    raise InvalidInput([Problem("is a folder; give a CSV file", name)])
+                    raise InvalidInput([Problem("must be a CSV file, not a folder", name)])
                 self._source = source.read_bytes()  # a pipe can be read only once
             self.sha256 = self._check_encoding()
             self.separator = self._find_separator(column)
@@ -89,7 +92,9 @@ class ManifestText:
         except OSError as error:
             raise InvalidInput([Problem(f"cannot be read: {os_error_text(error)}", self.name)]) from None
         except UnicodeDecodeError:
-            raise InvalidInput([Problem("changed while it was read", self.name)]) from None
+            raise InvalidInput(
+                [Problem("changed while it was read; close it where it is edited and try again", self.name)]
+            ) from None
 
     def _open(self) -> BinaryIO:
         return io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source.open("rb")
@@ -105,7 +110,7 @@ class ManifestText:
                 except StopIteration:
                     return
                 except csv.Error:
-                    fault = 'the quotes do not match; a cell with " in it is written "like ""this"""'
+                    fault = 'unmatched quote; a cell with " in it is written "like ""this"""'
                     yield Record(line, [], fault)
                     continue
                 if any(cells) and not "".join(cells).isspace():
@@ -131,11 +136,11 @@ class ManifestText:
                 except UnicodeDecodeError as error:
                     # The decoder puts the 0 to 3 bytes that it held back before the block; none of them is a newline.
                     line += error.object.count(b"\n", 0, error.start)
-                    raise InvalidInput([Problem(f"is not UTF-8; {_HOW_TO_SAVE}", self.name, line)]) from None
+                    raise InvalidInput([Problem(f"must be UTF-8; {_HOW_TO_SAVE}", self.name, line)]) from None
                 nul = block.find(b"\0")
                 if nul >= 0:
                     line += block.count(b"\n", 0, nul)
-                    raise InvalidInput([Problem(f"has a NUL byte; {_HOW_TO_SAVE}", self.name, line)])
+                    raise InvalidInput([Problem(f"must be UTF-8, without NUL bytes; {_HOW_TO_SAVE}", self.name, line)])
                 if not block:
                     return digest.hexdigest()
                 line += block.count(b"\n")
@@ -146,7 +151,7 @@ class ManifestText:
             if start.startswith(signature):
                 raise InvalidInput([Problem(text, self.name)])
         if start[1:2] == b"\0" or start[:1] == b"\0":
-            raise InvalidInput([Problem(f"is UTF-16 ('Unicode text'); {_HOW_TO_SAVE}", self.name)])
+            raise InvalidInput([Problem(f"must be UTF-8, not UTF-16 ('Unicode text'); {_HOW_TO_SAVE}", self.name)])
 
     def _find_separator(self, column: str) -> str:
         """Return the separator under which the first record has the column, or else the most columns.
@@ -161,7 +166,7 @@ class ManifestText:
             header = next(self._records(separator), None)
             if header is None:
                 raise InvalidInput(
-                    [Problem(f"is empty; its first line names the columns, {column} among them", self.name)]
+                    [Problem(f"must not be empty: its first line names the columns, {column} among them", self.name)]
                 )
             rank = (column in (cell.strip() for cell in header.cells), len(header.cells))
             if not best or rank > best_rank:

@@ -25,7 +25,7 @@ __all__ = ["Defaults", "Manifest", "ManifestRow"]
 _LEVELS: Final = {str(level): level for level in Level}
 _OPERATIONS: Final = {str(operation): operation for operation in Operation}
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
-_GOOD_ID: Final = "an Orthanc identifier: five groups of eight digits and letters a to f, joined by -"
+_GOOD_ID: Final = "an Orthanc ID: five groups of eight digits and letters a to f, joined by -"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,9 @@ class Manifest:
             raise InvalidInput([*problems, replace(error.problem, key="options.Replace")]) from None
         for column, users in self._builder.template_columns.items():
             if column not in self.free_columns:
-                text = f"there is no such free column, but the config's Replace of {', '.join(users)} needs it"
+                text = (
+                    f"must be a free column of the manifest, since the config's Replace of {', '.join(users)} uses it"
+                )
                 problems.append(Problem(text, self.name, header.line, column))
         if problems:
             raise InvalidInput(problems)
@@ -128,29 +130,29 @@ class Manifest:
         problems: list[Problem] = []
         orthanc_id = cells[columns.orthanc_id].strip()
         if not is_orthanc_id(orthanc_id):
-            problems.append(Problem(f"is not {_GOOD_ID}", column=ORTHANC_ID))
+            problems.append(Problem(f"must be {_GOOD_ID}", column=ORTHANC_ID))
         elif first_lines.setdefault(orthanc_id, line) != line:
-            problems.append(Problem(f"stands in line {first_lines[orthanc_id]} already", column=ORTHANC_ID))
+            problems.append(Problem(f"appears in line {first_lines[orthanc_id]} already", column=ORTHANC_ID))
         level = None
         text = cells[columns.level].strip() if columns.level >= 0 else ""
         if text:
             level = _LEVELS.get(text)
             if level is None:
-                problems.append(Problem(f"is one of {', '.join(_LEVELS)}, or empty", column=LEVEL))
+                problems.append(Problem(f"must be one of {', '.join(_LEVELS)}, or empty", column=LEVEL))
         operation: Operation | None = self._defaults.operation
         text = cells[columns.operation].strip() if columns.operation >= 0 else ""
         if text:
             operation = _OPERATIONS.get(text)
             if operation is None:
                 problems.append(
-                    Problem(f"is one of {', '.join(_OPERATIONS)}, or empty for the config's", column=OPERATION)
+                    Problem(f"must be one of {', '.join(_OPERATIONS)}, or empty for the config's", column=OPERATION)
                 )
         instances = None
         text = cells[columns.instances].strip() if columns.instances >= 0 else ""
         if _COUNT.fullmatch(text):
             instances = int(text)
         elif text:
-            problems.append(Problem("is a whole number from 1, without separators, or empty", column=INSTANCES))
+            problems.append(Problem("must be a whole number from 1, without separators, or empty", column=INSTANCES))
         request, more = self._builder.build(operation or self._defaults.operation, cells)
         free = tuple([cells[index] for index, _ in columns.free])
         if not problems and not more:

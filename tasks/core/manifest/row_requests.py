@@ -83,7 +83,7 @@ class _OwnEdits:
         first = self.headers.setdefault(path, header)
         if first != header:
             self.problems.append(
-                Problem(f"{path.describe()} is also named by {first}; a row names it once", column=header)
+                Problem(f"{path.describe()} is named by {first}, too; name it once in a row", column=header)
             )
 
     def read_list(self, cell: str, header: str) -> tuple[Path, ...]:
@@ -97,7 +97,7 @@ class _OwnEdits:
                 self.problems.append(Problem(f"entry {number}: {problem}", column=header))
             elif isinstance(parsed, Path):
                 if parsed in paths:
-                    twice = f"entry {number}: {parsed.describe()} stands twice; a row names it once"
+                    twice = f"entry {number}: {parsed.describe()} appears twice; name it once"
                     self.problems.append(Problem(twice, column=header))
                 self.name(parsed, header)
                 paths[parsed] = None
@@ -245,7 +245,7 @@ def _parse_json(cell: str) -> object:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         members = dict(pairs)
         if len(members) < len(pairs):
-            raise BadText("a tag stands twice in one item")
+            raise BadText("a tag appears twice in one item")
         return members
 
     try:
@@ -253,9 +253,7 @@ def _parse_json(cell: str) -> object:
     except BadText:
         raise
     except (ValueError, RecursionError):
-        text = (
-            'is no JSON; a sequence is written as a list of items: [{"CodeValue": "T-04000", "CodeMeaning": "Breast"}]'
-        )
+        text = 'must be JSON; a sequence is a list of items: [{"CodeValue": "T-04000", "CodeMeaning": "Breast"}]'
         raise BadText(text) from None
 
 

@@ -1,7 +1,8 @@
 """Cut planned instances into calls to an Orthanc, and calls into chunks.
 
 Orthanc keeps its maps of identifiers inside one call only: a patient is never split over two calls of one request, and
-patients to whom a request gives one PatientID never share a call, since they would merge (reference 9).
+patients to whom a request gives one PatientID never share a call, since they would merge (docs/orthanc.md, Several
+calls).
 
 Public names: ``cut_calls``.
 """

@@ -90,12 +90,16 @@ def check_rows_against_source(ledger: Ledger) -> Iterator[Finding]:
 
     Expects what rows claim, as all checks up to ``check_persons`` do.
     """
-    for line, said, level in wrong_levels(ledger):
-        yield Finding((line,), "level", f"says {said}, but the source holds a {level} under this identifier")
+    for line, _, level in wrong_levels(ledger):
+        yield Finding((line,), "level", f"must be {level}, which is what the source holds under this identifier")
     for line, declared, held in wrong_counts(ledger):
-        yield Finding((line,), "instances", f"says {declared}, but the source holds {held}; is more arriving?")
+        yield Finding(
+            (line,), "instances", f"must be {held}, as many as the source holds, not {declared}; is more arriving?"
+        )
     for pair in overlapping_rows(ledger):
-        yield Finding(pair, "orthanc_id", "names instances that another row names too; keep only one of the two rows")
+        yield Finding(
+            pair, "orthanc_id", "must not name instances that another row names, too; keep only one of the two rows"
+        )
 
 
 def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """What an Orthanc of a given version cannot do, found before anything is sent.
 
-Source: reference 1.1, 2.1 and 10 (measured on 1.10.1, 1.12.7 and 1.13.0).
+Source: docs/orthanc.md, Options, Which identifiers change, Versions (measured on 1.10.1, 1.12.7 and 1.13.0).
 
 Public names: ``check_settings_on_server``, ``check_destination_settings``, ``check_request_on_server``,
 ``check_patients_on_server``.
@@ -67,7 +67,7 @@ def check_request_on_server(request: Request, server: ServerAbilities) -> Iterat
         known = [
             name for name, since in {"2008": (1, 9, 4), "2017c": (1, 9, 4), **_PROFILES}.items() if since <= version
         ]
-        yield "DicomVersion", f"the server is Orthanc {here}, which has {', '.join(known)} only"
+        yield "DicomVersion", f"must be one that the server has (Orthanc {here}: {', '.join(known)})"
     if request.operation is Operation.ANONYMIZE and version < _RECURSION_SINCE:
         yield "operation", f"anonymize inside sequences needs Orthanc {shown(_RECURSION_SINCE)}; the server is {here}"
     if settings.level is not None and version < _LEVEL_SINCE:
@@ -82,17 +82,17 @@ def _strict_identifiers(request: Request, here: str) -> Iterator[tuple[str, str]
     newer = f"needs Orthanc 1.11.3; the server is {here}"
     if request.operation is Operation.ANONYMIZE:
         if _PATIENT_ID in edits.keep:
-            yield "Keep", f"of PatientID {newer}"
+            yield "Keep", f"PatientID in Keep {newer}"
         return
     if level is Level.PATIENT and _PATIENT_ID not in edits.replace:
-        yield "Level", f"Patient without Replace of PatientID {newer}"
+        yield "Level", f"Patient without PatientID in Replace {newer}"
     if level in (Level.STUDY, Level.SERIES) and _PATIENT_ID in edits.replace:
         remedy = "; use Level: Patient, which also gives new studies and series unless Keep names their UIDs"
-        yield "Replace", f"of PatientID at level {level} {newer}{remedy}"
+        yield "Replace", f"PatientID in Replace at level {level} {newer}{remedy}"
     if level is Level.SERIES and Path((), STUDY_INSTANCE_UID) in edits.replace:
-        yield "Replace", f"of StudyInstanceUID at level series {newer}"
+        yield "Replace", f"StudyInstanceUID in Replace at level series {newer}"
     if level is Level.INSTANCE and Path((), SERIES_INSTANCE_UID) in edits.replace:
-        yield "Replace", f"of SeriesInstanceUID at level instance {newer}"
+        yield "Replace", f"SeriesInstanceUID in Replace at level instance {newer}"
 
 
 def check_patients_on_server(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:

@@ -55,5 +55,5 @@ def check_transcoding(target: str, server: ServerAbilities) -> Iterator[tuple[st
     elif not target and server.ingest_transcoding in LOSSY:
         yield (
             "options.Transcode",
-            "is needed: the server converts what it stores (IngestTranscoding) with loss; Transcode takes its place",
+            "must be given: the server converts what it stores (IngestTranscoding) with loss, which Transcode replaces",
         )

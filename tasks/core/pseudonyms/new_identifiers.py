@@ -45,7 +45,7 @@ def as_stored_text(value: str) -> str:
 
 
 def as_stored_uid(value: str) -> str:
-    """Return a UID as it reads back: Orthanc drops blanks anywhere (reference 2.1)."""
+    """Return a UID as it reads back: Orthanc drops blanks anywhere (docs/orthanc.md, Which identifiers change)."""
     return "".join(as_stored_text(value).split())
 
 
@@ -53,8 +53,8 @@ def new_identifiers(original: DicomIdentifiers, request: Request, pseudonyms: Ps
     """Compute the identifiers of the result of one instance.
 
     A replaced identifier takes the given value and a kept one stays; the others are regenerated from the request's
-    level down (reference 2.1). PatientID is keyed by StudyInstanceUID when the source has none, so that strangers do
-    not merge.
+    level down (docs/orthanc.md, Which identifiers change). PatientID is keyed by StudyInstanceUID when the source has
+    none, so that strangers do not merge.
 
     Args:
         original: As decoded from the source.

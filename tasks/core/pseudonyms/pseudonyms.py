@@ -47,7 +47,7 @@ class Key:
 
         """
         if len(secret) < MIN_KEY_BYTES:
-            message = f"the key has fewer than {MIN_KEY_BYTES} bytes; {HOW_TO_MAKE_A_KEY}"
+            message = f"the key must have at least {MIN_KEY_BYTES} bytes; {HOW_TO_MAKE_A_KEY}"
             raise BadText(message)
         self._secret = secret
 
@@ -69,7 +69,7 @@ class Key:
                 message = f"the key must be random bytes, not zeros; {HOW_TO_MAKE_A_KEY}"
                 raise BadText(message)
             return cls(secret)
-        message = f"the key is neither hex nor base64; {HOW_TO_MAKE_A_KEY}"
+        message = f"the key must be hex or base64; {HOW_TO_MAKE_A_KEY}"
         raise BadText(message)
 
     def __repr__(self) -> str:

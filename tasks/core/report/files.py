@@ -1,6 +1,6 @@
 """The report files of a run folder, written from its ledger alone; writing them again gives the same CSV files.
 
-Public names: ``write_reports``, ``verdict``.
+Public names: ``write_reports``, ``totals_of``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from deidflow.tasks.core.report.page import render_page
 from deidflow.tasks.core.report.reconciliation import row_results
 from deidflow.tasks.core.report.review import REVIEW_COLUMNS, review_lines
 from deidflow.tasks.core.report.summary import provenance, summary
-from deidflow.tasks.core.report.totals import Verdict, VerdictCounter, verdict
+from deidflow.tasks.core.report.totals import Totals, TotalsCounter, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.report.reconciliation import RowResult
 
-__all__ = ["verdict", "write_reports"]
+__all__ = ["totals_of", "write_reports"]
 
 RECONCILIATION: Final = "reconciliation.csv"
 CROSSWALK: Final = "crosswalk.csv"
@@ -45,24 +45,24 @@ PAGE: Final = "report.html"
 _JOINT: Final = ";"
 
 
-def write_reports(ledger: Ledger, run_dir: Path) -> Verdict:
+def write_reports(ledger: Ledger, run_dir: Path) -> Totals:
     """Write all report files, each complete or not at all, and remove those that no longer apply.
 
     Returns:
-        The verdict that they show.
+        The totals that they show.
 
     Raises:
         InvalidInput: The ledger is damaged.
         OSError: A file cannot be written.
 
     """
-    counter = VerdictCounter()
+    counter = TotalsCounter()
     free_columns = read_facts(ledger).free_columns
     rows = (_row_cells(result) for result in counter.count(row_results(ledger)))
     write_table(run_dir / RECONCILIATION, (*REPORT_COLUMNS, *free_columns), rows)
     resources: Counter[tuple[str, str]] = Counter()
     write_table(run_dir / CROSSWALK, COLUMNS, _counted(crosswalk(ledger), resources))
-    result = counter.verdict(ledger)
+    result = counter.totals(ledger)
 
     if any(count for outcome, count in result.rows.items() if outcome is not Outcome.DONE):
         write_records(run_dir / FAILURES, failure_records(ledger))

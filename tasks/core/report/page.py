@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.run_facts import RunFacts
-    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.core.report.totals import Totals
 
 _TEMPLATE: Final = "report.html.j2"
 _MINUTE_S: Final = 60
@@ -51,12 +51,12 @@ SOURCE_PROBLEM_TEXTS: Final[dict[str, str]] = {
 """What the codes of source problems mean."""
 
 
-def render_page(ledger: Ledger, verdict: Verdict, figures: Mapping[str, Any]) -> str:
+def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> str:
     """Return the page.
 
     Args:
         ledger: Of the run.
-        verdict: Its counts.
+        totals: Its counts.
         figures: What ``summary.json`` holds.
 
     """
@@ -71,29 +71,29 @@ def render_page(ledger: Ledger, verdict: Verdict, figures: Mapping[str, Any]) ->
     )
     environment.filters |= {"number": _number, "duration": _duration, "moment": _moment}
     reasons = sorted(
-        {*verdict.row_reasons, *verdict.instance_reasons},
-        key=lambda code: (-verdict.instance_reasons.get(code, 0), -verdict.row_reasons.get(code, 0), code),
+        {*totals.row_reasons, *totals.instance_reasons},
+        key=lambda code: (-totals.instance_reasons.get(code, 0), -totals.row_reasons.get(code, 0), code),
     )
     return environment.get_template(_TEMPLATE).render(
         summary=figures,
         outcomes=OUTCOME_TEXTS,
-        reasons=[_reason_line(verdict, code) for code in reasons],
-        source_problems=sorted(verdict.source_problems.items(), key=lambda item: (-item[1], item[0])),
+        reasons=[_reason_line(totals, code) for code in reasons],
+        source_problems=sorted(totals.source_problems.items(), key=lambda item: (-item[1], item[0])),
         source_problem_texts=SOURCE_PROBLEM_TEXTS,
-        review=sorted(verdict.review.items(), key=lambda item: (-item[1], item[0])),
+        review=sorted(totals.review.items(), key=lambda item: (-item[1], item[0])),
         review_texts=REVIEW_TEXTS,
-        work=_work(facts, rows_by_operation(ledger), verdict),
-        damaged=verdict.damaged,
+        work=_work(facts, rows_by_operation(ledger), totals),
+        damaged=totals.damaged,
         versions=facts.versions,
         host=facts.host,
     )
 
 
-def _reason_line(verdict: Verdict, code: ReasonCode) -> tuple[str, int, int, str]:
-    return str(code), verdict.row_reasons.get(code, 0), verdict.instance_reasons.get(code, 0), REMEDIES[code]
+def _reason_line(totals: Totals, code: ReasonCode) -> tuple[str, int, int, str]:
+    return str(code), totals.row_reasons.get(code, 0), totals.instance_reasons.get(code, 0), REMEDIES[code]
 
 
-def _work(facts: RunFacts, operations: list[tuple[str, int]], verdict: Verdict) -> dict[str, str]:
+def _work(facts: RunFacts, operations: list[tuple[str, int]], totals: Totals) -> dict[str, str]:
     """Return what was asked for, in words; of the options the names only, since values may belong to people."""
     config = facts.config
     options = config.get("options") or {}
@@ -113,22 +113,22 @@ def _work(facts: RunFacts, operations: list[tuple[str, int]], verdict: Verdict) 
         "Kept": _names(options.get("Keep")),
         "Private tags": "kept" if options.get("KeepPrivateTags") else "",
         "Hardening": hardening if any(name == Operation.ANONYMIZE for name, _ in operations) else "",
-        "Checks": _checks(verdict),
+        "Checks": _checks(totals),
         "Scope of pseudonyms": facts.scope,
         "Fingerprint of the key": facts.key_fingerprint,
     }
     return {name: text for name, text in work.items() if text}
 
 
-def _checks(verdict: Verdict) -> str:
+def _checks(totals: Totals) -> str:
     """Say what was checked and how far that came, and no more."""
-    if verdict.checks == "none":
+    if totals.checks == "none":
         return "none: no result was read back"
-    asked = {"full": "every result read back in full", "identifiers": "presence and identifiers"}[verdict.checks]
-    done = verdict.instances[Outcome.DONE]
-    if verdict.unverified:
-        return f"{asked}; not verified: {_number(verdict.unverified)} of {_number(done)}"
-    return f"{asked}; verified: {_number(verdict.verified)} of {_number(done)}"
+    asked = {"full": "every result read back in full", "identifiers": "presence and identifiers"}[totals.checks]
+    done = totals.instances[Outcome.DONE]
+    if totals.unverified:
+        return f"{asked}; not verified: {_number(totals.unverified)} of {_number(done)}"
+    return f"{asked}; verified: {_number(totals.verified)} of {_number(done)}"
 
 
 def _dicom_version(options: Mapping[str, Any]) -> str:

@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.dicom.identifiers import Level
     from deidflow.tasks.core.ledger.ledger import Ledger
-    from deidflow.tasks.core.report.totals import Verdict
+    from deidflow.tasks.core.report.totals import Totals
 
 
-def summary(ledger: Ledger, verdict: Verdict, resources: Mapping[Level, Mapping[Outcome, int]]) -> dict[str, Any]:
+def summary(ledger: Ledger, totals: Totals, resources: Mapping[Level, Mapping[Outcome, int]]) -> dict[str, Any]:
     """Return what ``summary.json`` holds.
 
     Args:
         ledger: Of the run.
-        verdict: Its counts.
+        totals: Its counts.
         resources: How many lines of the crosswalk have each level and outcome.
 
     """
     facts = read_facts(ledger)
     seconds = facts.seconds_by_step
-    done = verdict.instances[Outcome.DONE]
+    done = totals.instances[Outcome.DONE]
     return {
         "run_id": facts.run_id,
         "name": facts.name,
-        "reconciled": verdict.reconciled,
-        "exit_code": verdict.exit_code,
-        "rows": _with_total(verdict.rows),
-        "instances": _with_total(verdict.instances),
-        "rows_by_level": {level: _with_total(counts) for level, counts in verdict.rows_by_level.items()},
+        "reconciled": totals.reconciled,
+        "exit_code": totals.exit_code,
+        "rows": _with_total(totals.rows),
+        "instances": _with_total(totals.instances),
+        "rows_by_level": {level: _with_total(counts) for level, counts in totals.rows_by_level.items()},
         "crosswalk_by_level": {str(level): _with_total(counts) for level, counts in resources.items()},
-        "row_reasons": {str(code): count for code, count in verdict.row_reasons.items()},
-        "instance_reasons": {str(code): count for code, count in verdict.instance_reasons.items()},
-        "verified": {"checks": verdict.checks, "verified": verdict.verified, "not_verified": verdict.unverified},
-        "review": {"total": sum(verdict.review.values()), **verdict.review},
-        "source_problems": {"total": sum(verdict.source_problems.values()), **verdict.source_problems},
-        "sources": _sources(verdict),
+        "row_reasons": {str(code): count for code, count in totals.row_reasons.items()},
+        "instance_reasons": {str(code): count for code, count in totals.instance_reasons.items()},
+        "verified": {"checks": totals.checks, "verified": totals.verified, "not_verified": totals.unverified},
+        "review": {"total": sum(totals.review.values()), **totals.review},
+        "source_problems": {"total": sum(totals.source_problems.values()), **totals.source_problems},
+        "sources": _sources(totals),
         "possible_leftovers": count_leftovers(ledger),
         "chunks": count_chunks(ledger),
         "attempts": facts.attempts,
@@ -98,9 +98,9 @@ def provenance(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _sources(verdict: Verdict) -> dict[str, int]:
+def _sources(totals: Totals) -> dict[str, int]:
     """Return what became of sources that were to be deleted; 0 of all where none were."""
-    return asdict(verdict.sources or DeletedSources())
+    return asdict(totals.sources or DeletedSources())
 
 
 def _with_total(counts: Mapping[Outcome, int]) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""The verdict on a run: how many rows and instances have which outcome, and why.
+"""The totals of a run: how many rows and instances have which outcome, and why.
 
-Public names: ``Verdict``, ``DeletedSources``, ``VerdictCounter``, ``verdict``.
+Public names: ``Totals``, ``DeletedSources``, ``TotalsCounter``, ``totals_of``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class DeletedSources:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Totals:
     """The result of a run in numbers; nothing in it identifies anybody.
 
     Attributes:
@@ -80,7 +80,7 @@ class Verdict:
 
     @property
     def damaged(self) -> int:
-        """How many damaged files, which might belong to a row, stand against the verdict."""
+        """How many damaged files, which might belong to a row, keep the run from being reconciled."""
         return 0 if self.ignores_damaged else self.source_problems.get(ProblemCode.DAMAGED, 0)
 
     @property
@@ -121,8 +121,8 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class VerdictCounter:
-    """Counts row results as they pass by, so that one pass serves a file and the verdict."""
+class TotalsCounter:
+    """Counts row results as they pass by, so that one pass serves a file and the totals."""
 
     rows: Counter[Outcome] = field(default_factory=Counter)
     by_level: dict[str, Counter[Outcome]] = field(default_factory=dict)
@@ -137,8 +137,8 @@ class VerdictCounter:
                 self.reasons[result.reason.code] += 1
             yield result
 
-    def verdict(self, ledger: Ledger) -> Verdict:
-        """Return the verdict, once all rows have passed by."""
+    def totals(self, ledger: Ledger) -> Totals:
+        """Return the totals, once all rows have passed by."""
         instances: Counter[Outcome] = Counter()
         reasons: Counter[ReasonCode] = Counter()
         for outcome, code, count in instance_counts(ledger):
@@ -148,7 +148,7 @@ class VerdictCounter:
         facts = read_facts(ledger)
         config = facts.config
         checks = str(config.get("verify", "none"))
-        return Verdict(
+        return Totals(
             rows=_all_outcomes(self.rows),
             instances=_all_outcomes(instances),
             rows_by_level={level: _all_outcomes(counts) for level, counts in sorted(self.by_level.items())},
@@ -163,12 +163,12 @@ class VerdictCounter:
         )
 
 
-def verdict(ledger: Ledger) -> Verdict:
+def totals_of(ledger: Ledger) -> Totals:
     """Count what became of all rows and instances; what nothing is known about yet counts as cancelled."""
-    counter = VerdictCounter()
+    counter = TotalsCounter()
     for _ in counter.count(row_results(ledger)):
         pass
-    return counter.verdict(ledger)
+    return counter.totals(ledger)
 
 
 def _verified(ledger: Ledger, checks: str) -> int:

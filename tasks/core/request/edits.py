@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _DATA_URI: Final = "data:application/octet-stream;base64,"
-type_of_value = "a value is text in quotes, or a list of items (objects) for a sequence"
+type_of_value = "a value must be text in quotes, or a list of items (objects) for a sequence"
 
 Item = tuple[tuple[int, "Value"], ...]
 """One sequence item: tags and values in ascending order of tags."""
@@ -61,8 +61,8 @@ class Edits:
     def normalized(self) -> Edits:
         """Return the same edits with each tag in one list only, in ascending order.
 
-        Orthanc reads Remove, Replace, Keep in this order and the last one wins (reference 2.2; 1.10.1 to 1.13.0). A
-        nested path in Keep is no such case: it shields the element from the profile only (1.10.1, 1.12.7).
+        Orthanc reads Remove, Replace, Keep in this order and the last one wins (docs/orthanc.md, Order; 1.10.1 to
+        1.13.0). A nested path in Keep is no such case: it shields the element from the profile only (1.10.1, 1.12.7).
         """
         keep = {path for path in self.keep if not path.is_nested}
         replace = {path: value for path, value in sorted(self.replace.items()) if path not in keep}
@@ -103,11 +103,11 @@ def parse_value(tag: int, value: object) -> Value:
     is_sequence = dictionary_vr(tag) == "SQ"
     if isinstance(value, list):
         if not is_sequence and dictionary_vr(tag) is not None:
-            message = f"{describe_tag(tag)} is no sequence, so its value is text in quotes"
+            message = f"the value of {describe_tag(tag)}, which is no sequence, must be text in quotes"
             raise BadText(message)
         return tuple(_parse_item(item) for item in value)
     if is_sequence and value != "":
-        message = f'{describe_tag(tag)} is a sequence, so its value is a list of items: [{{"Keyword": "value"}}]'
+        message = f'the value of {describe_tag(tag)}, a sequence, must be a list of items: [{{"Keyword": "value"}}]'
         raise BadText(message)
     if value is None:
         return ""
@@ -119,16 +119,16 @@ def parse_value(tag: int, value: object) -> Value:
 
 def _parse_item(item: object) -> Item:
     if not isinstance(item, dict):
-        message = f"an item of a sequence is an object of tags and values, not {_json_type(item)}"
+        message = f"an item of a sequence must be an object of tags and values, not {_json_type(item)}"
         raise BadText(message)
     elements: dict[int, Value] = {}
     for name, value in item.items():
         tag = parse_tag(str(name))
         if tag in elements:
-            message = f"{describe_tag(tag)} stands twice in one item"
+            message = f"{describe_tag(tag)} appears twice in one item"
             raise BadText(message)
         if value == "" and dictionary_vr(tag) == "SQ":
-            message = f"{describe_tag(tag)} is a sequence; inside an item write [] to empty it"
+            message = f"the value of {describe_tag(tag)}, a sequence, must be a list; write [] to empty it"
             raise BadText(message)
         elements[tag] = parse_value(tag, value)
     return tuple(sorted(elements.items()))
@@ -159,7 +159,7 @@ def decode_data_uri(text: str) -> bytes | None:
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except binascii.Error:
-        message = "the data URI holds no valid base64"
+        message = "the data URI must hold valid base64"
         raise ValueError(message) from None
 
 

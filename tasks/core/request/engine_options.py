@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LOCAL: Final = (
     ("private_creator", "PrivateCreator", "looks up private elements in an Orthanc's Dictionary"),
     ("keep_labels", "KeepLabels", "copies labels, which files do not have"),
-    ("lossy_quality", "LossyQuality", "is for codecs that lose pixels, and the local engine writes none"),
+    ("lossy_quality", "LossyQuality", "sets the quality of codecs that lose pixels, and the local engine writes none"),
     ("priority", "Priority", "orders the jobs of an Orthanc"),
 )
 
@@ -34,12 +34,12 @@ def options_without_effect(settings: Settings, *, on_server: bool) -> Iterator[t
     """
     if on_server:
         if settings.lossy_quality:
-            text = "no Orthanc reads it in jobs; the server's own DicomLossyTranscodingQuality counts; leave it out"
+            text = "must be left out: jobs of an Orthanc use the server's own DicomLossyTranscodingQuality"
             yield "LossyQuality", text
         return
     for field, name, what in _LOCAL:
         if getattr(settings, field):
-            yield name, f"has no effect with engine: local: it {what}; leave it out"
+            yield name, f"must be left out with engine: local, where it has no effect: it {what}"
 
 
 def names_by_creator(edits: Edits) -> Iterator[tuple[str, str]]:
@@ -57,8 +57,8 @@ def names_by_creator(edits: Edits) -> Iterator[tuple[str, str]]:
 def check_request_on_local_engine(request: Request) -> Iterator[tuple[str, str]]:
     """Yield the values of ``Replace`` that only an Orthanc writes: the column, and why."""
     for tag, good, text in (
-        (PIXEL_DATA, (OCTETS,), "an image is decoded by an Orthanc only; give the pixels as application/octet-stream"),
-        (ENCAPSULATED_DOCUMENT, (PDF,), "a model is taken by an Orthanc only; the local engine takes a PDF"),
+        (PIXEL_DATA, (OCTETS,), "only an Orthanc decodes images; give the pixels as application/octet-stream"),
+        (ENCAPSULATED_DOCUMENT, (PDF,), "only an Orthanc takes a model; give a PDF"),
     ):
         path = Path((), tag)
         value = request.edits.replace.get(path)

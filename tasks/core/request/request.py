@@ -59,7 +59,7 @@ class Settings:
         remove_private_tags: Modify: private elements at top level are removed.
         dicom_version: Anonymize: which profile, one of DICOM_VERSIONS, or "" when not given.
         force: The user knows that identifiers are replaced or kept.
-        keep_source: False deletes the sources after the verdict.
+        keep_source: False deletes the sources once all is verified and reported.
         level: Modify: from which level down identifiers are regenerated; None infers it from Replace.
         private_creator: Creator under which private tags of Replace are looked up (Orthanc 1.6.0).
         transcode: Transfer syntax UID of the results, "" for the source's.
@@ -111,8 +111,8 @@ class Request:
     def level(self) -> Level:
         """Return the level from which identifiers change.
 
-        For modify ``Level``, or what Orthanc infers: the highest identifier in Replace, else the instance (reference
-        1.1). Anonymize always changes all four.
+        For modify ``Level``, or what Orthanc infers: the highest identifier in Replace, else the instance
+        (docs/orthanc.md, Options). Anonymize always changes all four.
         """
         if self.operation is Operation.ANONYMIZE:
             return Level.PATIENT
@@ -188,7 +188,7 @@ def parse_request(operation: Operation, body: Mapping[str, Any]) -> Request:
     edits, edit_problems = parse_edits(body)
     settings, setting_problems = parse_settings(body)
     unknown = [
-        Problem(NOT_OURS.get(key, f"unknown; known are {', '.join((*EDIT_KEYS, *SETTING_KEYS))}"), column=key)
+        Problem(NOT_OURS.get(key, f"unknown; the known ones are {', '.join((*EDIT_KEYS, *SETTING_KEYS))}"), column=key)
         for key in body
         if key not in EDIT_KEYS and key not in SETTING_KEYS
     ]
@@ -211,22 +211,22 @@ def parse_edits(body: Mapping[str, Any], prefix: str = "") -> tuple[Edits, list[
     replace = {} if body.get("Replace") is None else body["Replace"]
     values = {}
     if not isinstance(replace, dict):
-        problems.append(Problem("is an object of tags and values", column=f"{prefix}Replace"))
+        problems.append(Problem("must be an object of tags and values", column=f"{prefix}Replace"))
         replace = {}
     for name, value in replace.items():
         where = f"{prefix}Replace.{name}"
         try:
             path = parse_path(str(name))
             if path in values:
-                problems.append(Problem("the same element stands twice in Replace", column=where))
+                problems.append(Problem("the same element appears twice in Replace", column=where))
             values[path] = parse_value(path.tag, value)
         except BadText as error:
-            problems.append(Problem(str(error), column=where))
+            problems.append(Problem(error.problem.text, column=where))
     lists: dict[str, list[Path]] = {"Remove": [], "Keep": []}
     for key, paths in lists.items():
         texts = [] if body.get(key) is None else body[key]
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            problems.append(Problem("is a list of tags and paths, each in quotes", column=f"{prefix}{key}"))
+            problems.append(Problem("must be a list of tags and paths, each in quotes", column=f"{prefix}{key}"))
             continue
         for text, parsed in parse_path_list(texts):
             if isinstance(parsed, TagSyntaxError):
@@ -258,17 +258,17 @@ def _check_setting(name: str, value: object) -> str:
     """Return what is wrong with one argument, "" for nothing."""
     if name == "level":
         good = isinstance(value, str) and value.lower() in set(Level)
-        return "" if good else f"is one of {', '.join(level.capitalize() for level in Level)}"
+        return "" if good else f"must be one of {', '.join(level.capitalize() for level in Level)}"
     if name == "dicom_version":
-        return "" if value in DICOM_VERSIONS else f"is one of {', '.join(DICOM_VERSIONS)}, in quotes"
+        return "" if value in DICOM_VERSIONS else f"must be one of {', '.join(DICOM_VERSIONS)}, in quotes"
     if name == "lossy_quality":
         good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100  # noqa: PLR2004 (percent)
-        return "" if good else "is a number from 1 to 100"
+        return "" if good else "must be a number from 1 to 100"
     if name == "priority":
-        return "" if isinstance(value, int) and not isinstance(value, bool) else "is a whole number"
+        return "" if isinstance(value, int) and not isinstance(value, bool) else "must be a whole number"
     if name in ("private_creator", "transcode"):
-        return "" if isinstance(value, str) else "is text in quotes"
-    return "" if isinstance(value, bool) else "is true or false"
+        return "" if isinstance(value, str) else "must be text in quotes"
+    return "" if isinstance(value, bool) else "must be true or false"
 
 
 def check_request(request: Request, prefix: str = "") -> list[Problem]:
@@ -279,8 +279,9 @@ def check_request(request: Request, prefix: str = "") -> list[Problem]:
 def request_faults(request: Request) -> list[RequestFault]:
     """Find what Orthanc refuses before any work, and the combinations with which it loses data.
 
-    Identifiers in Remove, and without ``Force`` in any list (reference 1.1, 2.1; Orthanc 1.10.1 to 1.13.0), empty UIDs,
-    and with ``KeepSource: false`` whatever could delete the only copy (reference 0, hazards 3 and 4).
+    Identifiers in Remove, and without ``Force`` in any list (docs/orthanc.md, Options, Which identifiers change;
+    Orthanc 1.10.1 to 1.13.0), empty UIDs, and with ``KeepSource: false`` whatever could delete the only copy
+    (docs/orthanc.md, hazards 3 and 4).
     """
     edits, settings = request.edits, request.settings
     faults = []
@@ -293,10 +294,10 @@ def request_faults(request: Request) -> list[RequestFault]:
                 text = f"{name} cannot be removed: it identifies the object; use Replace"
                 faults.append(RequestFault(member, path, text))
             elif not settings.force:
-                text = f"{name} in {member} needs Force: true, since it changes which objects are one"
+                text = f"{name} in {member} needs Force: true, since it changes what belongs together"
                 faults.append(RequestFault(member, path, text))
             if member == "Replace" and path.tag != PATIENT_ID and not str(edits.replace[path]).strip(" \0"):
-                faults.append(RequestFault(member, path, "a UID cannot be empty"))
+                faults.append(RequestFault(member, path, "a UID must not be empty"))
     if not settings.keep_source:
         faults += _deletion_faults(request)
     return faults
@@ -306,7 +307,7 @@ def _deletion_faults(request: Request) -> list[RequestFault]:
     """Find what must not be combined with ``KeepSource: false``."""
     faults = []
     if request.settings.permissive:
-        text = "false cannot be combined with Permissive: Orthanc would delete the sources that failed, too"
+        text = "KeepSource must be true with Permissive: an Orthanc would delete the sources that failed, too"
         faults.append(RequestFault("KeepSource", None, text))
     path = Path((), SOP_INSTANCE_UID)
     for member, paths in (("Replace", request.edits.replace), ("Keep", request.edits.keep)):

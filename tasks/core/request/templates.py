@@ -59,7 +59,7 @@ class Template:
                 continue
             cell = cells.get(part.name, "")
             if not cell.strip():
-                text = f"the config's Replace uses {{{part.name}}}, so this cell cannot be empty"
+                text = f"the config's Replace uses {{{part.name}}}, so this cell must not be empty"
                 raise BadText(text, column=part.name)
             texts.append(cell)
         return "".join(texts)
@@ -91,7 +91,7 @@ def _parse_text(text: str) -> list[str | _Column]:
         if token[0] in ("{{", "}}"):
             parts.append(token[0][0])
         elif token[1] is None:
-            raise BadText("a brace stands alone; write {column} for a cell, {{ or }} for a brace")
+            raise BadText("unmatched brace; write {column} for a cell, {{ or }} for a brace")
         else:
             parts.append(_Column(_parse_name(token[1])))
     if end < len(text):
@@ -102,10 +102,10 @@ def _parse_text(text: str) -> list[str | _Column]:
 def _parse_name(text: str) -> str:
     name = text.strip()
     if not name:
-        raise BadText("{} names no column; write {column} for a cell, {{}} for braces")
+        raise BadText("{} must hold the name of a column; write {column} for a cell, {{}} for braces")
     if not _FORMAT_CHARACTERS.isdisjoint(name):
         raise BadText(
-            f"{{{name}}} is no column: between the braces stands a column's name alone, without . : ! [ ] "
-            "(a column whose name has these cannot be used; rename it)"
+            f"{{{name}}} must hold the name of a column alone, without . : ! [ ] "
+            "(rename a column whose name has one of these)"
         )
     return name

@@ -1,7 +1,7 @@
 """Whether a new value fits its element: VR and number of values from the dictionary of public tags.
 
 These checks are the manifest's and the config's. The engines accept what Orthanc accepts, which checks nothing
-(reference 2.4).
+(docs/orthanc.md, Values).
 
 Public names: ``check_value``, ``check_path``.
 """
@@ -37,9 +37,11 @@ _OVERLAY_DATA: Final = 0x60003000
 _ARRAYS: Final = frozenset({"OD", "OF", "OL", "OV"})
 """VRs whose one value holds any number of numbers (PS3.5 section 6.4)."""
 
-_SHOWN_GOOD_OCTETS: Final = f"binary data is written as {_OCTETS}..."
-_SHOWN_GOOD_DOCUMENT: Final = "a document is written as data:application/pdf;base64,... and must be a PDF"
-_SHOWN_GOOD_PIXELS: Final = f"pixels are written as {_OCTETS}..., an image as data:image/png;base64,... or image/jpeg"
+_SHOWN_GOOD_OCTETS: Final = f"binary data must be written as {_OCTETS}..."
+_SHOWN_GOOD_DOCUMENT: Final = "a document must be a PDF, written as data:application/pdf;base64,..."
+_SHOWN_GOOD_PIXELS: Final = (
+    f"pixels must be written as {_OCTETS}..., an image as data:image/png;base64,... or image/jpeg"
+)
 
 
 class _Rule(NamedTuple):
@@ -63,7 +65,7 @@ def check_value(tag: int, value: Value) -> str | None:
 
     """
     if tag >> 16 <= _FILE_META_GROUP or tag & 0xFFFF == 0 or tag >> 16 == 0xFFFE:  # noqa: PLR2004 (items, delimiters)
-        return "has no effect: file meta information and group lengths follow from the dataset"
+        return "must be left out: file meta information and group lengths follow from the dataset"
     if isinstance(value, tuple):
         return _check_items(value)
     if not value:
@@ -108,12 +110,12 @@ def _check_items(items: tuple[tuple[tuple[int, Value], ...], ...]) -> str | None
 def _check_octets(tag: int, value: str) -> str | None:
     embedded = parse_embedded(value)
     if embedded is None or embedded.content is None:
-        return f"the base64 of the data URI cannot be decoded; {_SHOWN_GOOD_OCTETS}"
+        return f"the data URI must hold valid base64; {_SHOWN_GOOD_OCTETS}"
     rule = None if is_private(tag) else _rule(tag)
     if rule and rule.formats and not any(fmt.gaps for fmt in rule.formats) and not rule.vr.endswith("OW"):
-        # The routes read the bytes as text there, and none at all for tags (reference 2.4).
+        # The routes read the bytes as text there, and none at all for tags (docs/orthanc.md, Values).
         text = embedded.content.decode("latin-1")
-        problem = _check_text(rule, text) if text and rule.vr != "AT" else f"takes no bytes in VR {rule.vr}"
+        problem = _check_text(rule, text) if text and rule.vr != "AT" else f"must not be bytes in VR {rule.vr}"
         return problem and f"{problem}; write numbers and tags as text"
     of_words = (dictionary_vr(tag) or "").removeprefix("US or ").removeprefix("SS or ") == "OW"
     unit = 2 if of_words or tag & 0xFF00FFFF == _OVERLAY_DATA else 1
@@ -122,7 +124,7 @@ def _check_octets(tag: int, value: str) -> str | None:
 
 def _check_text(rule: _Rule, value: str) -> str | None:
     if not rule.formats:
-        return f"does not fit VR {rule.vr}: {_SHOWN_GOOD_OCTETS}"
+        return f"must fit VR {rule.vr}: {_SHOWN_GOOD_OCTETS}"
     if "\\" not in value or not rule.formats[0].multiple:
         count = 1
         fits = any(fmt.fits(value) for fmt in rule.formats)
@@ -132,13 +134,11 @@ def _check_text(rule: _Rule, value: str) -> str | None:
         fits = any(all(fmt.fits(text) if text else fmt.gaps for text in values) for fmt in rule.formats)
     if not fits:
         good = " or ".join(fmt.good for fmt in rule.formats)
-        return f"does not fit VR {rule.vr}: {good}"
+        return f"must fit VR {rule.vr}: {good}"
     if rule.most is not None and count > rule.most:
-        return f"has {count} values (a backslash separates values), at most {rule.most} fit"
+        return f"must have at most {rule.most} values, not {count} (a backslash separates values)"
     if count < rule.fewest:
-        return (
-            f"has {count} value{'s' if count > 1 else ''} (a backslash separates values), at least {rule.fewest} belong"
-        )
+        return f"must have at least {rule.fewest} values, not {count} (a backslash separates values)"
     return None
 
 
@@ -159,8 +159,8 @@ def _rule(tag: int) -> _Rule | None:
 
 
 def check_path(path: Path) -> str | None:
-    """Find a step of a path that is no sequence; Orthanc would do nothing and say nothing (reference 2.3)."""
+    """Find a step of a path that is no sequence; Orthanc would silently ignore it (docs/orthanc.md, Tags and paths)."""
     for parent, _ in path.parents:
         if dictionary_vr(parent) not in ("SQ", None):
-            return f"bad path: {describe_tag(parent)} is no sequence"
+            return f"a path must lead through sequences, and {describe_tag(parent)} is none"
     return None

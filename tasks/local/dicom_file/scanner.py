@@ -1,8 +1,8 @@
 """Find every data element of a dataset: tag, VR, where it starts, where its value lies, and what is nested in it.
 
-Nothing is decoded and nothing is guessed: a dataset that cannot be read to its end with certainty is refused with the
-reason and the offset. What DCMTK reads although the standard has it otherwise is read as DCMTK does, and noted
-(``findings``). The loop over elements is the hottest code of the local engine, hence plain tuples and few calls.
+Nothing is decoded or guessed: a dataset that cannot be read to its end with certainty is refused with reason and
+offset. What DCMTK reads although the standard has it otherwise is read so, and noted (``findings``). The loop over
+elements is the engine's hottest code, hence plain tuples and few calls.
 
 Source: DICOM PS3.5 section 7 (edition 2026c): 7.1.2 and 7.1.3 element structures, 7.5 sequences, A.4 encapsulation,
 6.2.2 note 2 (sequences sent as UN are implicit VR little endian).
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 _ENCAPSULATED: Final = frozenset({"OB", "OW", "OV", "OL", "OF", "OD"})
 """VRs whose value of undefined length is a list of fragments; the dictionary's ``OB or OW`` counts by its first."""
-
 _SMALLEST_ELEMENT: Final = 8
 _ITEM_BYTES: Final = b"\xfe\xff\x00\xe0"
 _BIG_ITEM_BYTES: Final = b"\xff\xfe\xe0\x00"

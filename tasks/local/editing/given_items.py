@@ -1,7 +1,7 @@
 """Items that ``Replace`` gives: what the rules for elements inside items, and paths into them, make of them.
 
-Orthanc replaces first and then looks into all items, those it has just written among them (reference 2.2, steps 6 to
-10; 1.10.1, 1.12.7).
+Orthanc replaces first and then looks into all items, those it has just written among them (docs/orthanc.md, Order,
+steps 6 to 10; 1.10.1, 1.12.7).
 
 Public names: ``treated_items``, ``values_of_paths``, ``missing_items``.
 """

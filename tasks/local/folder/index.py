@@ -242,7 +242,9 @@ def _is_complete(source: SourceFile, found: dict[int, Element]) -> bool:
 
 
 def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifiers, str]:
-    """Decode the identifiers as Orthanc does (reference 8), and FrameOfReferenceUID; "" for what is absent.
+    """Decode the identifiers as Orthanc does, and FrameOfReferenceUID; "" for what is absent.
+
+    Source: docs/orthanc.md, Orthanc identifiers.
 
     Raises:
         InstanceFailed: One of them is too long to be an identifier.

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ class FolderSource:
             os.close(descriptor)
             raise
         return OpenOriginal(descriptor, instance.size)
+
+    def reopen(self, instance: PlannedInstance) -> BinaryIO:
+        """Open the file that stands there now."""
+        above, _, name = bytes(instance.path).rpartition(b"/")
+        with open_folder(self.folder, above) as folder:
+            return os.fdopen(open_plain_file(folder, name), "rb")
 
     def check(self, original: OpenOriginal, instance: PlannedInstance) -> None:
         """Compare size and time of the last change with those of the plan."""

@@ -15,9 +15,9 @@ import errno
 import os
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 
-from deidflow.tasks.core.engine.result_paths import relative_path
+from deidflow.tasks.core.engine.result_paths import open_result, relative_path
 from deidflow.tasks.core.engine.stores import Staged
 from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
 from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
@@ -27,6 +27,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.engine.stores import ResultContent
     from deidflow.tasks.core.request.request import Operation
@@ -60,6 +61,11 @@ class FolderStore:
     def writer(self) -> FolderWriter:
         """Return a writer for this process."""
         return FolderWriter(self.folder, overwrite=self.overwrite)
+
+    def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
+        """Open a result by its name; no link below the folder is followed."""
+        del orthanc_id
+        return open_result(self.folder, new)
 
     def lacks(self) -> str:
         """Look for the folder."""
@@ -126,11 +132,11 @@ class FolderWriter:
         try:
             self._flush()
             with _OpenFolder(self._folder) as folders:
-                verdicts = [self._publish_one(result.place, folders) for result in staged]
+                failures = [self._publish_one(result.place, folders) for result in staged]
             self._flush()
         except OSError as error:
             raise _unwritable(error) from None
-        return verdicts
+        return failures
 
     def _flush(self) -> None:
         """Bring everything written so far to the disk: one call for a whole batch instead of one per file."""

@@ -62,7 +62,7 @@ def why_not(transfer_syntax: str) -> str:
     if transfer_syntax in _WITH_EXTRA:
         return 'needs the codecs that come with `pip install "deidflow[codecs]"`; or use engine: orthanc'
     return (
-        "is none that the local engine writes; it writes uncompressed (implicit and explicit VR), deflated and RLE, "
+        "must be one that the local engine writes: uncompressed (implicit and explicit VR), deflated and RLE, "
         "with the extra `codecs` also JPEG lossless (.57, .70), JPEG-LS (.80, .81) and JPEG 2000 lossless (.90); for "
         "others use engine: orthanc"
     )

@@ -94,9 +94,9 @@ _DETAILS: Final = (
     (r"When modifying a patient, her PatientID is required", "PatientID must be replaced at this level"),
     (r"When modifying a \w+", "an identifier is given or kept that this level does not allow"),
     (r"Trying to change patient tags in a study", "patient attributes would differ between the patient's studies"),
-    (r"Cannot parse an invalid DICOM file", "the file is no DICOM that Orthanc can read"),
+    (r"Cannot parse an invalid DICOM file", "the file is not DICOM that Orthanc can read"),
     (r"Cannot transcode", "the pixel data cannot be transcoded"),
-    (r"List of strings expected in field: Resources", "Resources is no list of texts"),
+    (r"List of strings expected in field: Resources", "Resources must be a list of texts"),
 )
 
 

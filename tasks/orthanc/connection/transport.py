@@ -66,7 +66,7 @@ def _transport_error(error: httpx.TransportError) -> Unreachable | UntrustedCert
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _certificate_error(cause)
     if isinstance(error, httpx.UnsupportedProtocol) or any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return WrongAddress("no connection comes about; is it http:// or https:// that the Orthanc speaks there?")
+        return WrongAddress("no connection; does the Orthanc speak http:// or https:// there?")
     for kind, text, was_sent in _BROKEN:
         if isinstance(error, kind):
             return Unreachable(text, was_sent=was_sent)
@@ -113,7 +113,7 @@ def tls_context(ca_file: Path | None, *, verify: bool) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (ssl.SSLError, OSError):
-        problem = Problem("is no readable file of certificates in PEM format", key="orthanc.ca_file")
+        problem = Problem("must be a readable file of certificates in PEM format", key="orthanc.ca_file")
         raise InvalidInput([problem]) from None
     if not verify:
         context.check_hostname = False

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Operation
     from deidflow.tasks.orthanc.connection.client import OrthancClient
 
-# Transcoding never fails a job, which keeps the original syntax instead, but it fails this route (reference 6.3).
+# Transcoding never fails a job, which keeps the original syntax instead, but it fails this route (docs/orthanc.md,
+# Transcoding).
 _BULK_ONLY: Final = frozenset(
     {"Resources", "Asynchronous", "Synchronous", "Permissive", "KeepSource", "UserData", "Transcode", "LossyQuality"}
 )

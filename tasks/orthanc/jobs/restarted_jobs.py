@@ -7,7 +7,7 @@
 and in no job. They came before the first output that the job lists; so may have what others made of the same originals
 meanwhile, and only the mark of the call tells the two apart.
 
-Public names: ``possible_copies``.
+Public names: ``possible_surplus_results``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _START_S: Final = 0.03
 """No server is back sooner: on a fast machine, with an empty index, Orthanc answers after 0.035 s."""
 
 
-def possible_copies(
+def possible_surplus_results(
     client: OrthancClient,
     changes: Changes,
     since: int,
@@ -63,14 +63,17 @@ def possible_copies(
         return []
     outputs, originals = frozenset(job.output_instances), frozenset(instance_ids)
     before: set[str] = set()
+    later: set[str] = set()
     seen: set[str] = set()
     for name in changes.new_instances(since):
         if name in outputs:
             seen.add(name)
-        elif name not in originals and not seen:
-            before.add(name)
-    if len(seen) < len(outputs):
-        return [name for name in results_by_study(client, originals, studies) if name not in outputs]
+        elif name not in originals:
+            (later if seen else before).add(name)
     found = list(read_content(client, before))
-    linkless = unlinked(found, originals) if loses_links else []
+    # What is converted with loss gets another SOPInstanceUID than the job lists, whenever it comes.
+    linkless = unlinked([*found, *read_content(client, later)], originals) if loses_links else []
+    if len(seen) < len(outputs):
+        by_study = results_by_study(client, originals, studies)
+        return [*(name for name in by_study if name not in outputs), *linkless]
     return [*(item.id for item in found if not originals.isdisjoint(item.origins)), *linkless]

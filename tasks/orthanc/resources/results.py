@@ -1,7 +1,7 @@
 """Which result came of which original, and what a failed call left behind.
 
-``AnonymizedFrom`` and ``ModifiedFrom`` of an instance hold the identifier of its original (reference 7), seen on 1.10.1
-and 1.12.7; those of the levels above hold one of several and are not used.
+``AnonymizedFrom`` and ``ModifiedFrom`` of an instance hold the identifier of its original (docs/orthanc.md, Links),
+seen on 1.10.1 and 1.12.7; those of the levels above hold one of several and are not used.
 
 Public names: ``Result``, ``Results``, ``map_outputs``, ``outputs_since``, ``delete_instances``.
 """

@@ -83,7 +83,7 @@ def read_server(client: OrthancClient) -> Server:
             raise
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("Version"), str):
-        raise WrongAddress("what answers there is no Orthanc; check address and port")
+        raise WrongAddress("what answers there is not an Orthanc; check address and port")
     numbers = re.match(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", answer["Version"])
     version = (int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else _NEWEST
     if version < MINIMUM:

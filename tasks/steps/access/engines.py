@@ -1,7 +1,6 @@
 """The engine that a config asks for, and where its results are.
 
-Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``source_of``, ``place_of``,
-``results_place``.
+Public names: ``open_engine``, ``locked_destination``, ``destination_folder``, ``source_of``, ``place_of``.
 """
 
 from __future__ import annotations
@@ -161,13 +160,6 @@ def place_of(config: Config, url: str | None) -> OrthancPlace | None:
     if url is None:
         return None
     return OrthancPlace(url, config.orthanc, load_credentials(config.orthanc))
-
-
-def results_place(config: Config) -> OrthancPlace | None:
-    """Return the Orthanc that the results are on, None for a folder."""
-    if config.engine == "orthanc":
-        return place_of(config, config.source.orthanc)
-    return place_of(config, config.destination.orthanc if config.destination else None)
 
 
 @contextlib.contextmanager

@@ -9,12 +9,14 @@ import os
 from collections import deque
 from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.config.config import OrthancAccess
 from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.files.plain_files import trouble_with
 from deidflow.tasks.core.ledger.source_records import fail_source, paths_of, repeated_instances
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.processes.pool import working_pool
@@ -57,9 +59,12 @@ def read_source(
         InvalidInput: There is no such folder, or it cannot be read.
 
     """
-    if not os.access(folder, os.R_OK | os.X_OK) or not os.path.isdir(folder):  # noqa: PTH112
-        text = "the folder does not exist or cannot be read"
-        raise InvalidInput([Problem(text, str(folder))])
+    try:
+        os.scandir(os.path.join(folder, ".")).close()  # noqa: PTH118 (the dot asks for the right to enter)
+    except NotADirectoryError:
+        raise InvalidInput(f"must be a folder: {folder}") from None
+    except OSError as error:
+        raise InvalidInput(trouble_with(Path(folder), error)) from None
     root = os.fsencode(folder)
     progress.start("reading headers")
     files = find_files(root)
@@ -86,7 +91,7 @@ def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterato
     try:
         check_url(url)
     except ValueError as error:
-        raise InvalidInput([Problem(f"the address {error}")]) from None
+        raise InvalidInput([Problem(str(error), "SOURCE")]) from None
     progress.start("asking the Orthanc")
     with connect(url, OrthancAccess()) as client:
         read_server(client)

@@ -6,6 +6,7 @@ Public names: ``relocated``, ``override_run``, ``renamed_places``, ``CHANGEABLE`
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.overrides import apply_override
 from deidflow.tasks.core.engine.result_paths import relative_path
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.ledger.results import results_there
 from deidflow.tasks.core.ledger.source_records import source_files
 
@@ -83,8 +84,8 @@ def override_run(config: Config, overrides: Iterable[str]) -> Config:
             continue
         try:
             apply_override(data, override)
-        except ValueError as error:
-            problems.append(Problem(str(error), "--set", key=key))
+        except BadText as error:
+            problems.append(replace(error.problem, file="--set", key=key))
     for group, key in _PLACES:
         path = (data.get(group) or {}).get(key)
         if isinstance(path, str) and path:
@@ -114,11 +115,11 @@ def renamed_places(ledger: Ledger, was: Config, now: Config) -> list[Problem]:
     problems = []
     old, new = was.source.folder, now.source.folder
     if old is not None and new is not None and old != new and not _holds_sources(ledger, str(new)):
-        text = "does not hold the files that the run was planned with; name the folder that they were moved to"
+        text = "must hold the files that the run was planned with; name the folder that they were moved to"
         problems.append(Problem(text, key="source.folder"))
     old, new = (config.destination.folder if config.destination else None for config in (was, now))
     if old is not None and new is not None and old != new and not _holds_results(ledger, str(new)):
-        text = "holds none of the run's results; name the folder that they were moved to"
+        text = "must hold the run's results; name the folder that they were moved to"
         problems.append(Problem(text, key="destination.folder"))
     return problems
 

@@ -94,7 +94,7 @@ def check_run_id(run_id: str) -> None:
 
     """
     if not _RUN_ID.fullmatch(run_id):
-        raise InvalidInput([Problem("a run ID is 1 to 64 letters, digits, - and _", "--run-id")])
+        raise InvalidInput([Problem("a run ID must be 1 to 64 letters, digits, - and _", "--run-id")])
 
 
 _IDENTIFYING_KEYS: Final = (
@@ -120,13 +120,13 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
 
 def differences(stored: Mapping[str, Any], current: dict[str, Any]) -> list[Problem]:
     """Name what differs between two identities."""
-    text = "differs from the run's; start a new run, or restore it to resume this one"
+    text = "must be as it was when the run began; restore it to resume this run, or start a new one"
     return [Problem(text, key=name) for name in current if stored.get(name) != current[name]]
 
 
 def no_run_folder(folder: Path) -> str:
     """Say that there is no run where somebody looked for one."""
-    what = "holds no run" if folder.is_dir() else "not found"
+    what = "must be a run folder" if folder.is_dir() else "not found"
     return f"{what}: {folder}; name the folder that `deidflow run` printed"
 
 

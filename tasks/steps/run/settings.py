@@ -119,8 +119,8 @@ def read_config(
     for override in overrides:
         try:
             flags[apply_override(data, override)] = "--set"
-        except ValueError as error:
-            problems.append(Problem(str(error), f"--set {override.partition('=')[0]}"))
+        except BadText as error:
+            problems.append(replace(error.problem, file=f"--set {override.partition('=')[0]}"))
     if manifest is not None:
         data["manifest"] = str(manifest)
         flags["manifest"] = "--manifest"
@@ -180,7 +180,7 @@ def read_config_text(path: Path) -> str:
         raise InvalidInput(trouble_with(path, error)) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise InvalidInput([Problem("is not UTF-8; save it as UTF-8", str(path), line)]) from None
+        raise InvalidInput([Problem("must be UTF-8; save it as UTF-8", str(path), line)]) from None
 
 
 def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
@@ -257,7 +257,7 @@ def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | 
         name = group.key_env or ""
         key, text = "pseudonyms.key_env", (os.environ if environ is None else environ).get(name, "")
         if not text.strip():
-            raise InvalidInput([Problem(f"the environment variable {name} is not set; {HOW_TO_MAKE_A_KEY}", key=key)])
+            raise InvalidInput([Problem(f"the environment variable {name} must be set; {HOW_TO_MAKE_A_KEY}", key=key)])
     try:
         return Key.parse(text)
     except BadText as error:
@@ -271,7 +271,7 @@ def _read_key_file(path: Path) -> str:
     except OSError as error:
         raise InvalidInput([Problem(f"{trouble_with(path, error)}; {HOW_TO_MAKE_A_KEY}", key=key)]) from None
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise InvalidInput([Problem("others than its owner can use the file; give it mode 0600 (chmod 600)", key=key)])
+        raise InvalidInput([Problem("must be readable by its owner only; give it mode 0600 (chmod 600)", key=key)])
     return data.decode("ascii", "replace")
 
 
@@ -289,7 +289,7 @@ def load_credentials(access: OrthancAccess, environ: Mapping[str, str] | None = 
     if all(values):
         return values[0], values[1]
     problems = [
-        Problem(f"the environment variable {name} is not set", key=f"orthanc.{key}")
+        Problem(f"the environment variable {name} must be set", key=f"orthanc.{key}")
         for key, name, value in zip(keys, names, values, strict=True)
         if not value and (any(values) or name != OrthancAccess.model_fields[key].default)
     ]

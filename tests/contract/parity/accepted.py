@@ -26,7 +26,7 @@ class Accepted(NamedTuple):
 
     Attributes:
         name: Short, for the report.
-        reason: Why it is right, with the rule or the reference.
+        reason: Why it is right, with the rule or the section of docs/orthanc.md.
         holds: Whether a difference is this one.
 
     """
@@ -60,7 +60,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "group lengths in given items",
-        "are passed over as at top level (reference 2.4); DCMTK writes them, computed",
+        "are passed over as at top level (docs/orthanc.md, Values); DCMTK writes them, computed",
         encoding.group_length_in_given_items,
     ),
     Accepted("encapsulated OW", "untouched PixelData keeps its VR, DCMTK writes OB", encoding.encapsulated_vr),
@@ -71,7 +71,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "two results of one identifier",
-        "both fail; Orthanc keeps one of them in silence (reference 0, hazard 5)",
+        "both fail; Orthanc keeps one of them in silence (docs/orthanc.md, hazard 5)",
         requests.collision,
     ),
     Accepted(
@@ -86,7 +86,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "characters outside of the set",
-        "text that pydicom can encode is written whole, Orthanc drops the characters (reference 0, hazard 8)",
+        "text that pydicom can encode is written whole, Orthanc drops the characters (docs/orthanc.md, hazard 8)",
         conditions.lost_text,
     ),
     Accepted(
@@ -112,7 +112,8 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "references to kept and replaced UIDs",
-        "follow them, so that they stay true; Orthanc gives them another UID or leaves the original (reference 3.3)",
+        "follow them, so that they stay true; Orthanc gives them another UID or leaves the original "
+        "(docs/orthanc.md, UID map)",
         conditions.named_reference,
     ),
     Accepted(
@@ -167,12 +168,14 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "syntaxes that Orthanc lacks",
-        "are converted: it knows no JPEG 2000, writes no RLE, and leaves the file's syntax instead (reference 6.3)",
+        "are converted: it knows no JPEG 2000, writes no RLE, and leaves the file's syntax instead "
+        "(docs/orthanc.md, Transcoding)",
         encoding.kept_syntax,
     ),
     Accepted(
         "pixels that cannot be converted",
-        "fail the instance; Orthanc leaves the syntax in silence (reference 6.3), or its decoder forgives more",
+        "fail the instance; Orthanc leaves the syntax in silence (docs/orthanc.md, Transcoding), "
+        "or its decoder forgives more",
         encoding.impossible_conversion,
     ),
     Accepted(
@@ -182,7 +185,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "SelectorUNValue",
-        "is emptied as the profile 2023b has it; Orthanc fails the instance (reference 3.2)",
+        "is emptied as the profile 2023b has it; Orthanc fails the instance (docs/orthanc.md, Items)",
         requests.emptied_unknown,
     ),
     Accepted(
@@ -207,7 +210,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "identifiers of other levels",
-        "follow Orthanc 1.12, which accepts with Force what 1.10.1 refuses (reference 2.1)",
+        "follow Orthanc 1.12, which accepts with Force what 1.10.1 refuses (docs/orthanc.md, Which identifiers change)",
         requests.strict_identifiers,
     ),
     Accepted(
@@ -237,11 +240,13 @@ ACCEPTED: Final = (
         encoding.private_creator,
     ),
     Accepted(
-        "empty UID", "stays empty; Orthanc gives all empty ones the same new UID (reference 3.3)", conditions.empty_uid
+        "empty UID",
+        "stays empty; Orthanc gives all empty ones the same new UID (docs/orthanc.md, UID map)",
+        conditions.empty_uid,
     ),
     Accepted(
         "multi-valued UID",
-        "each is mapped; Orthanc makes them one new UID (reference 3.3)",
+        "each is mapped; Orthanc makes them one new UID (docs/orthanc.md, UID map)",
         conditions.multi_valued_uid,
     ),
 )

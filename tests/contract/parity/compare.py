@@ -297,7 +297,8 @@ def _resources(deck: Deck, outcome: Outcome) -> set[tuple[str, tuple[str, ...]]]
         dataset = read_file(data).dataset
         patient, before = dataset.get(PATIENT_ID), read_file(deck.files[name]).dataset.get(PATIENT_ID)
         if patient and before and patient.vr == "" and before.vr == "UN":
-            # Identifiers are made before the conversion to implicit VR, in which a UN is no longer seen (reference 8).
+            # Identifiers are made before the conversion to implicit VR, in which a UN is no longer seen
+            # (docs/orthanc.md, Orthanc identifiers).
             dataset[PATIENT_ID] = replace(patient, vr="UN")
         tags = (PATIENT_ID, 0x0020000D, 0x0020000E, 0x00080018)
         ids = tuple(decoded(dataset.get(tag), dataset.get(SPECIFIC_CHARACTER_SET)) for tag in tags)

@@ -35,7 +35,7 @@ _MEMBERS: Final = frozenset(
     | {"KeepSource", "PrivateCreator", "Transcode", "LossyQuality", "KeepLabels", "Permissive", "Synchronous"}
     | {"Asynchronous", "Priority", "UserData"}
 )
-"""Reference 1.1."""
+"""docs/orthanc.md, Options."""
 
 _SELECTOR_UN_VALUE: Final = 0x0072006D
 _NUMBERS: Final = re.compile(r"-?[0-9]+(?:\\-?[0-9]+)*", re.ASCII)
@@ -96,7 +96,7 @@ def version_of_numbers(case: Case, found: Difference) -> bool:
 
 
 def patient_of_study(case: Case, found: Difference) -> bool:
-    """Orthanc 1.11.3 and later compare new patient attributes with the other studies that they hold (reference 2.1)."""
+    """Orthanc 1.11.3 and later compare new attributes of a patient with other studies (docs/orthanc.md, Versions)."""
     return found.kind == "accepted" and "Trying to change patient tags in a study" in found.detail
 
 
@@ -115,7 +115,7 @@ def lookup_table(case: Case, found: Difference) -> bool:
 
 
 def strict_identifiers(case: Case, found: Difference) -> bool:
-    """What 1.10.1 refuses at run time although Force is given (reference 2.1)."""
+    """What 1.10.1 refuses at run time although Force is given (docs/orthanc.md, Which identifiers change)."""
     if found.kind != "only-ours" or case.version != "1.10.1" or case.request is None:
         return False
     if is_anonymize(case):
@@ -167,7 +167,7 @@ def unknown_member(case: Case, found: Difference) -> bool:
     """A member of the body that neither route has."""
     named = _complaints(found)
     return found.kind == "refused" and all(
-        member in case.body and member not in _MEMBERS and text.startswith("unknown; known are")
+        member in case.body and member not in _MEMBERS and text.startswith("unknown; the known ones are")
         for member, text in named
     )
 
@@ -183,7 +183,7 @@ def member_of_the_other_route(case: Case, found: Difference) -> bool:
 def same_element_twice(case: Case, found: Difference) -> bool:
     """One element under two spellings in ``Replace`` or in one item of it."""
     named = _complaints(found)
-    stands_twice = found.kind == "refused" and all("stands twice" in text for _, text in named)
+    stands_twice = found.kind == "refused" and all("appears twice" in text for _, text in named)
     return stands_twice and any(_repeats(level) for level in _levels(case.body.get("Replace")))
 
 
@@ -227,6 +227,6 @@ def kept_value(case: Case, found: Difference) -> bool:
     kept = case.body.get("Keep")
     complaints = _complaints(found)
     return found.kind == "refused" and all(
-        isinstance(kept, list) and member.removeprefix("Replace.") in kept and text.startswith("a value is text")
+        isinstance(kept, list) and member.removeprefix("Replace.") in kept and text.startswith("a value must be text")
         for member, text in complaints
     )

@@ -1,6 +1,6 @@
-"""The table of docs/orthanc.md, made from the cases.
+"""Makes the last part of docs/orthanc.md from the cases; what stands before its marker is written by hand.
 
-Public names: ``REPORT``, ``page``.
+Public names: ``MARKER``, ``REPORT``, ``page``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 REPORT: Final = Path(__file__).parents[3] / "docs" / "orthanc.md"
 VERSIONS: Final[tuple[Version, ...]] = ((1, 10, 1), (1, 12, 7), (1, 13, 0))
 
-_HEAD: Final = """\
-# deidflow on every Orthanc
+MARKER: Final = "<!-- what follows is written by `python -m tests.contract.upstream`; do not edit it -->\n"
 
-Written by `python -m tests.contract.upstream`; do not edit.
+_HEAD: Final = """\
+
+## Orthanc's own tests
 
 What Orthanc's own tests of modify, anonymize and the bulk routes assert ({integration} integration tests, {unit} unit
 tests) and what the Orthanc Book's page on anonymization shows is asserted on `deidflow run`, with the bare route of the
@@ -74,7 +75,7 @@ def _table(title: str, names: tuple[str, ...]) -> list[str]:
     head = ["upstream test", "what it asserts", *(f"route {v}" for v in shown), *(f"engine orthanc {v}" for v in shown)]
     cases = [case for case in CASES if case.test in names]
     return [
-        f"## {title}",
+        f"### {title}",
         "",
         "| " + " | ".join([*head, "engine local"]) + " |",
         "| --- | --- |" + " --- |" * 7,
@@ -119,14 +120,20 @@ def _counts() -> list[str]:
 
 
 def page() -> str:
-    """Return the text of docs/orthanc.md."""
+    """Return the text of docs/orthanc.md: up to the marker what stands there, then what the cases say.
+
+    Raises:
+        ValueError: If the file has no marker.
+    """
+    text = REPORT.read_text("utf-8")
+    by_hand = text[: text.index(MARKER)] + MARKER
     lines = [
         *_counts(),
         "",
         *_table("Integration tests", INTEGRATION),
         *_table("Unit tests", UNIT),
         *_table("The Orthanc Book: anonymization and modification", BOOK),
-        "## Faults of deidflow that these tests show",
+        "### Faults of deidflow that these tests show",
         "",
         "Engine orthanc:",
         "",
@@ -136,7 +143,7 @@ def page() -> str:
         "",
         *_faults(Side.LOCAL),
         "",
-        "## Orthanc's own faults, which the control shows",
+        "### Orthanc's own faults, which the control shows",
         "",
         *_faults(Side.ROUTE),
         "",
@@ -144,14 +151,14 @@ def page() -> str:
         "",
         *(f"* {fault}" for fault in _FOUND),
         "",
-        "## What is refused or not asked, and why",
+        "### What is refused or not asked, and why",
         "",
         *_reasons(),
         "",
-        "## Not applicable",
+        "### Not applicable",
         "",
         "| upstream test | why |",
         "| --- | --- |",
         *(f"| {name} | {reason} |" for name, reason in NOT_APPLICABLE.items()),
     ]
-    return _HEAD.format(integration=len(INTEGRATION), unit=len(UNIT)) + "\n".join(lines) + "\n"
+    return by_hand + _HEAD.format(integration=len(INTEGRATION), unit=len(UNIT)) + "\n".join(lines) + "\n"
