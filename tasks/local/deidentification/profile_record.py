@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import DEIDENTIFICATION_METHOD, PATIENT_IDENTITY_REMOVED
-from deidflow.tasks.local.deidentification.method_codes import (
+from deidflow.tasks.local.deidentification.profile_rules import values_of
+from deidflow.tasks.local.deidentification.standard.method_codes import (
     Applied,
     applied_codes,
     deidentifying_equipment,
     longitudinal_information,
     method_text,
 )
-from deidflow.tasks.local.deidentification.profile_rules import values_of
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.edits import Value
-    from deidflow.tasks.local.deidentification.codes import Option
+    from deidflow.tasks.local.deidentification.standard.codes import Option
 
 _METHOD_CODES: Final = 0x00120064
 _LONGITUDINAL: Final = 0x00280303

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.deidentification import codes
-from deidflow.tasks.local.deidentification.cleaning import Cleaning, cleaning_of
-from deidflow.tasks.local.deidentification.codes import AttributeType, Code, Option, action_for
 from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError, blanked
-from deidflow.tasks.local.deidentification.date_values import capped_as, checked_tm, shift_da, shift_dt
-from deidflow.tasks.local.deidentification.dictionary import vr_of
-from deidflow.tasks.local.deidentification.dummies import dummy_items, dummy_value
-from deidflow.tasks.local.deidentification.profile import EDITION, Row
+from deidflow.tasks.local.deidentification.standard import codes
+from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning, cleaning_of
+from deidflow.tasks.local.deidentification.standard.codes import AttributeType, Code, Option, action_for
+from deidflow.tasks.local.deidentification.standard.date_values import capped_as, checked_tm, shift_da, shift_dt
+from deidflow.tasks.local.deidentification.standard.dictionary import vr_of
+from deidflow.tasks.local.deidentification.standard.dummies import dummy_items, dummy_value
+from deidflow.tasks.local.deidentification.standard.profile import EDITION, Row
 from deidflow.tasks.local.editing.actions import Action, NewValue, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deidflow.tasks.core.request.edits import Item, Value
-    from deidflow.tasks.local.deidentification.new_items import NewElement, NewItem
+    from deidflow.tasks.local.deidentification.standard.new_items import NewElement, NewItem
     from deidflow.tasks.local.editing.actions import Original
     from deidflow.tasks.local.editing.references import Subject
 

@@ -24,15 +24,15 @@ from deidflow.tasks.core.dicom.tags import (
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.deidentification.attribute_types import type_of, typed_paths
-from deidflow.tasks.local.deidentification.codes import Option
-from deidflow.tasks.local.deidentification.date_shift import DateShift, ShiftRange
-from deidflow.tasks.local.deidentification.documents_of_classes import document_rules
-from deidflow.tasks.local.deidentification.frames import check_frame
-from deidflow.tasks.local.deidentification.known_attributes import known_vrs
+from deidflow.tasks.local.deidentification.content.documents_of_classes import document_rules
+from deidflow.tasks.local.deidentification.content.frames import check_frame
 from deidflow.tasks.local.deidentification.mapped_patients import new_patient_id
-from deidflow.tasks.local.deidentification.profile import EDITION, load_profile
 from deidflow.tasks.local.deidentification.profile_rules import Policy, clean_icc_profile
+from deidflow.tasks.local.deidentification.standard.attribute_types import type_of, typed_paths
+from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.local.deidentification.standard.date_shift import DateShift, ShiftRange
+from deidflow.tasks.local.deidentification.standard.known_attributes import known_vrs
+from deidflow.tasks.local.deidentification.standard.profile import EDITION, load_profile
 from deidflow.tasks.local.editing.actions import Action, Rule
 from deidflow.tasks.local.editing.table import RepeatingGroup, Scope, Table
 
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.local.deidentification.codes import AttributeType
-    from deidflow.tasks.local.deidentification.profile import Row
+    from deidflow.tasks.local.deidentification.standard.codes import AttributeType
+    from deidflow.tasks.local.deidentification.standard.profile import Row
     from deidflow.tasks.local.editing.actions import Original
     from deidflow.tasks.local.editing.references import Subject
 

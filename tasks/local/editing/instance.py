@@ -200,11 +200,7 @@ class Editor:
         return None
 
     def _dataset(  # noqa: C901, PLR0912 (the loop over elements; a call per element would double the time)
-        self,
-        elements: list[Element],
-        encoding: Encoding,
-        place: _Place,
-        new_values: Mapping[int, Value],
+        self, elements: list[Element], encoding: Encoding, place: _Place, new_values: Mapping[int, Value]
     ) -> Output:
         table, charset, nodes, depth, scope, shielded = place
         rules, by_vr, private, vrs, output = scope.by_tag, scope.by_vr, scope.private, scope.vrs, Output()

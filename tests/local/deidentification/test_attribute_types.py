@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from deidflow.tasks.local.deidentification.attribute_types import is_known_sop_class, type_of
+from deidflow.tasks.local.deidentification.standard.attribute_types import is_known_sop_class, type_of
 
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 MR: Final = "1.2.840.10008.5.1.4.1.1.4"

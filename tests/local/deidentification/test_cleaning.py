@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from deidflow.tasks.local.deidentification.cleaning import Cleaning, cleaning_of
-from deidflow.tasks.local.deidentification.codes import Code, Option
-from deidflow.tasks.local.deidentification.profile import load_profile
+from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning, cleaning_of
+from deidflow.tasks.local.deidentification.standard.codes import Code, Option
+from deidflow.tasks.local.deidentification.standard.profile import load_profile
 
 
 def test_every_row_that_is_cleaned() -> None:

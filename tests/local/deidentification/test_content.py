@@ -15,8 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.sr._concepts_dict import concepts
 
-from deidflow.tasks.local.deidentification.cleaning import Cleaning
-from deidflow.tasks.local.deidentification.codes import Action, Option
 from deidflow.tasks.local.deidentification.content.documents import treat_document
 from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.jpeg import jpeg_ranges
@@ -27,6 +25,8 @@ from deidflow.tasks.local.deidentification.content.structured_content import (
     content_rule,
     is_standard_scheme,
 )
+from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning
+from deidflow.tasks.local.deidentification.standard.codes import Action, Option
 from tests.local.strategies import PROPERTY
 
 SECRET: Final = b"Smith^John 1960-04-12"

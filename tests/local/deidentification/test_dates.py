@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
-from deidflow.tasks.local.deidentification.date_shift import DateShift, ShiftError, ShiftRange, parse_offset
-from deidflow.tasks.local.deidentification.date_values import (
+from deidflow.tasks.local.deidentification.standard.date_shift import DateShift, ShiftError, ShiftRange, parse_offset
+from deidflow.tasks.local.deidentification.standard.date_values import (
     capped_as,
     checked_tm,
     is_shared_constant,

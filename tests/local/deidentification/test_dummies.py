@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from deidflow.tasks.core.dicom.value_representations import VALUE_FORMATS
-from deidflow.tasks.local.deidentification.codes import Code
-from deidflow.tasks.local.deidentification.dictionary import vr_of
-from deidflow.tasks.local.deidentification.dummies import dummy_items, dummy_value
-from deidflow.tasks.local.deidentification.profile import load_profile
+from deidflow.tasks.local.deidentification.standard.codes import Code
+from deidflow.tasks.local.deidentification.standard.dictionary import vr_of
+from deidflow.tasks.local.deidentification.standard.dummies import dummy_items, dummy_value
+from deidflow.tasks.local.deidentification.standard.profile import load_profile
 
 if TYPE_CHECKING:
-    from deidflow.tasks.local.deidentification.new_items import NewItem
+    from deidflow.tasks.local.deidentification.standard.new_items import NewItem
 
 WITH_DUMMY: Final = [
     row

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydicom.sr._concepts_dict import concepts
 
 from deidflow.tasks.core.dicom.value_representations import VALUE_FORMATS
-from deidflow.tasks.local.deidentification.codes import Option
-from deidflow.tasks.local.deidentification.method_codes import (
+from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.local.deidentification.standard.method_codes import (
     Applied,
     applied_codes,
     deidentifying_equipment,
@@ -19,7 +19,7 @@ from deidflow.tasks.local.deidentification.method_codes import (
     method_text,
     with_earlier,
 )
-from deidflow.tasks.local.deidentification.new_items import CodeItem, NewElement
+from deidflow.tasks.local.deidentification.standard.new_items import CodeItem, NewElement
 from tests.local.strategies import PROPERTY
 
 CODES: Final = {code: meaning for entry in concepts["DCM"].values() for code, (meaning, _) in entry.items()}  # type: ignore[attr-defined]  # typed as object

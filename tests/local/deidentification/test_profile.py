@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.datadict import tag_for_keyword
 
-from deidflow.tasks.local.deidentification.codes import (
+from deidflow.tasks.local.deidentification.standard.codes import (
     AttributeType,
     Code,
     Option,
@@ -21,8 +21,8 @@ from deidflow.tasks.local.deidentification.codes import (
     action_for,
     parse_options,
 )
-from deidflow.tasks.local.deidentification.dictionary import is_known, vr_of
-from deidflow.tasks.local.deidentification.profile import PRIVATE, load_profile
+from deidflow.tasks.local.deidentification.standard.dictionary import is_known, vr_of
+from deidflow.tasks.local.deidentification.standard.profile import PRIVATE, load_profile
 from tests.local.strategies import PROPERTY
 
 PROFILE: Final = load_profile()

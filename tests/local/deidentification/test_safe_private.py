@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deidflow.tasks.local.deidentification.safe_private import SafePrivate, standard_attributes
+from deidflow.tasks.local.deidentification.standard.safe_private import SafePrivate, standard_attributes
 
 
 def test_the_list_is_complete() -> None:

@@ -19,8 +19,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES, OPTIONS, ProfileChoice
-from deidflow.tasks.local.deidentification.codes import Code, Option
-from deidflow.tasks.local.deidentification.profile import Row, load_profile
+from deidflow.tasks.local.deidentification.standard.codes import Code, Option
+from deidflow.tasks.local.deidentification.standard.profile import Row, load_profile
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import differences
 from deidflow.tasks.local.worker import edit_source

@@ -14,8 +14,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.local.deidentification.cleaning import Cleaning
-from deidflow.tasks.local.deidentification.codes import Action, Option
+from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning
+from deidflow.tasks.local.deidentification.standard.codes import Action, Option
 
 if TYPE_CHECKING:
     from collections.abc import Collection

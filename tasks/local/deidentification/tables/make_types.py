@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from deidflow.tasks.local.deidentification.codes import AttributeType, Code
-from deidflow.tasks.local.deidentification.profile import load_profile
+from deidflow.tasks.local.deidentification.standard.codes import AttributeType, Code
+from deidflow.tasks.local.deidentification.standard.profile import load_profile
 
 _STRICTEST_FIRST: Final = {name: place for place, name in enumerate(AttributeType)}
 _INDIFFERENT: Final = frozenset({Code.U, Code.D})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.local.deidentification.date_values import shift_da
+from deidflow.tasks.local.deidentification.standard.date_values import shift_da
 
 if TYPE_CHECKING:
     from collections.abc import Callable

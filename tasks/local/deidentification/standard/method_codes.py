@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.codes import Option
-from deidflow.tasks.local.deidentification.new_items import CodeItem, NewElement, NewItem
-from deidflow.tasks.local.deidentification.profile import EDITION, load_profile
+from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.local.deidentification.standard.new_items import CodeItem, NewElement, NewItem
+from deidflow.tasks.local.deidentification.standard.profile import EDITION, load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

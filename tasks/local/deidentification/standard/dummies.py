@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from deidflow.tasks.local.deidentification.new_items import CodeItem, NewElement, NewItem
+from deidflow.tasks.local.deidentification.standard.new_items import CodeItem, NewElement, NewItem
 
 DUMMY_DATE: Final = "20000101"
 DUMMY_TIME: Final = "000000"

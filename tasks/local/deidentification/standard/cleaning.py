@@ -8,8 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from deidflow.tasks.local.deidentification.codes import Option
-from deidflow.tasks.local.deidentification.date_values import is_shared_constant
+from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.local.deidentification.standard.date_values import is_shared_constant
 
 
 class Cleaning(StrEnum):

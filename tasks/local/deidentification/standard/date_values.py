@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.dummies import DUMMY_DATE
+from deidflow.tasks.local.deidentification.standard.dummies import DUMMY_DATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

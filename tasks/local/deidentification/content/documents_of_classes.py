@@ -11,7 +11,7 @@ from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.deidentification.content.documents import treat_document
-from deidflow.tasks.local.deidentification.profile import EDITION
+from deidflow.tasks.local.deidentification.standard.profile import EDITION
 from deidflow.tasks.local.editing.actions import Action, Rule
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.codes import Code, Option
+from deidflow.tasks.local.deidentification.standard.codes import Code, Option
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

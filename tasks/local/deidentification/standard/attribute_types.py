@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.codes import AttributeType
+from deidflow.tasks.local.deidentification.standard.codes import AttributeType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

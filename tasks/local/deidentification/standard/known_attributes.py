@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom._dicom_dict import DicomDictionary
 
-from deidflow.tasks.local.deidentification.dictionary import is_known, vr_of
-from deidflow.tasks.local.deidentification.profile import load_profile
+from deidflow.tasks.local.deidentification.standard.dictionary import is_known, vr_of
+from deidflow.tasks.local.deidentification.standard.profile import load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
