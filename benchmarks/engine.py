@@ -4,6 +4,7 @@
     python benchmarks/engine.py --count 10000 --size 64K
     python benchmarks/engine.py --count 3 --size 1G --kind multiframe
     python benchmarks/engine.py --count 500 --size 1M --kind enhanced-mr
+    python benchmarks/engine.py --profile                # the PS3.15 profile, by turns with DicomVersion
     python benchmarks/engine.py --json
 
 Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of
@@ -33,6 +34,7 @@ from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request.profile_choice import ProfileChoice
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
@@ -73,9 +75,10 @@ class Measurement:
         return (middle[-1] - middle[0]) / self.median(name)
 
 
-def plan_of(source: Path) -> Chunk:
+def plan_of(source: Path, *, has_profile: bool = False) -> Chunk:
     """Index a folder and plan all of it as one anonymization."""
-    request = parse_request(Operation.ANONYMIZE, BODY)
+    body = {key: value for key, value in BODY.items() if key != "DicomVersion" or not has_profile}
+    request = parse_request(Operation.ANONYMIZE, body)
     pseudonyms = Pseudonyms(KEY, SCOPE)
     folder = os.fsencode(source)
     paths = [path for path in find_files(folder) if isinstance(path, bytes)]
@@ -122,26 +125,28 @@ def run_copy(source: Path, destination: Path) -> float:
     return time.perf_counter() - started
 
 
-def measure(source: Path, scratch: Path, rounds: int) -> Measurement:
-    """Run `cp -r` and the engine with one and two workers by turns."""
-    chunk = plan_of(source)
+def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | None = None) -> Measurement:
+    """Run `cp -r` and the engine with one and two workers by turns; with a profile the engine with that, too."""
     destination = scratch / "results"
-    engines = {}
-    for workers in (1, 2):
-        settings = WorkerSettings(
-            FolderSource(os.fsencode(source)), FolderStore(str(destination)), KEY, SCOPE, hardening=True
-        )
-        engines[workers] = LocalEngine(settings, workers)
+    engines, chunks = {}, {}
+    for choice in dict.fromkeys((None, profile)):
+        for workers in (1, 2):
+            settings = WorkerSettings(
+                *(FolderSource(os.fsencode(source)), FolderStore(str(destination)), KEY, SCOPE),
+                hardening=True,
+                profile=choice,
+            )
+            name = f"{'profile' if choice else 'engine'}, {workers} worker{'s'[: workers > 1]}"
+            engines[name] = LocalEngine(settings, workers)
+            chunks[name] = plan_of(source, has_profile=choice is not None)
     measurement = Measurement()
     try:
-        for engine in engines.values():  # start the processes, fill the page cache
-            run_engine(engine, chunk, destination)
+        for name, engine in engines.items():  # start the processes, fill the page cache
+            run_engine(engine, chunks[name], destination)
         while True:
             measurement.note("cp -r", run_copy(source, destination))
-            for workers, engine in engines.items():
-                measurement.note(
-                    f"engine, {workers} worker{'s'[: workers > 1]}", run_engine(engine, chunk, destination)
-                )
+            for name, engine in engines.items():
+                measurement.note(name, run_engine(engine, chunks[name], destination))
             done = len(measurement.seconds["cp -r"])
             if done >= MAX_ROUNDS or (done >= rounds and measurement.spread("cp -r") <= MAX_SPREAD):
                 return measurement
@@ -167,6 +172,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=sorted(KINDS), default="ct", help="of instance (default: ct)")
     parser.add_argument("--rounds", type=int, default=5, help="at least (default: 5)")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where to work (default: in memory)")  # noqa: S108
+    parser.add_argument("--profile", action="store_true", help="also the engine with the profile ps3.15-2026d")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch_name:
@@ -174,7 +180,7 @@ def main() -> None:
         source = scratch / "source"
         shape = Shape(patients=min(10, arguments.count))
         generate(source, arguments.count, parse_size(arguments.size), kind=arguments.kind, shape=shape)
-        measurement = measure(source, scratch, arguments.rounds)
+        measurement = measure(source, scratch, arguments.rounds, ProfileChoice() if arguments.profile else None)
     base = measurement.median("cp -r")
     rows = {
         name: {

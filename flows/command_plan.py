@@ -137,8 +137,9 @@ def _show_requests(ledger: Ledger, config: Config) -> None:
 def _changes(request: Request, config: Config) -> str:
     """Say which identifiers change and which elements the request names; never a value."""
     if request.operation is Operation.ANONYMIZE:
-        parts = [f"profile {request.settings.dicom_version}", "all identifiers new"]
-        parts.append(f"hardening {'on' if config.hardening else 'off'}")
+        choice = config.profile_choice
+        parts = [f"profile {choice.describe() if choice else request.settings.dicom_version}", "all identifiers new"]
+        parts.append(f"hardening {'on' if config.hardens else 'off'}")
     else:
         level = request.level()
         parts = [f"identifiers new from {level} down"]

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.steps.run.settings import (
     Config,
@@ -221,6 +222,9 @@ def test_bad_overrides(tmp_path: Path, override: str, place: str, key: str) -> N
     assert (problem.file, problem.line, problem.key) == (place, 0, key)
 
 
+PROFILE: dict[str, Any] = {"options.DicomVersion": ..., "profile": "ps3.15-2026d"}
+MODIFIED = PROFILE | {"profile_options": [MODIFIED_DATES]}
+PROFILE_ON_ORTHANC = ["source.folder", "destination", "profile"]
 CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"engine": "orthanc", "source": {"orthanc": "http://a"}}, ["destination"]),
     ({"engine": "orthanc", "destination": ...}, ["source.folder"]),
@@ -229,8 +233,15 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"source.orthanc": "http://localhost:8042"}, ["source"]),
     ({"destination": {"overwrite": True}}, ["destination"]),
     ({"profile": "basic", "options.DicomVersion": ...}, ["profile"]),
-    ({"profile": "basic"}, ["profile", "profile"]),
-    ({"profile_options": ["RetainUIDs"]}, ["profile_options"]),
+    ({"profile": "ps3.15-2026d"}, ["profile"]),
+    ({"profile": "ps3.15-2026d", "engine": "orthanc", "options.DicomVersion": ...}, PROFILE_ON_ORTHANC),
+    ({"profile_options": ["retain-device-identity"]}, ["profile_options"]),
+    (PROFILE | {"profile_options": ["retain-uids", "RetainUIDs"]}, ["profile_options", "profile_options"]),
+    (PROFILE | {"profile_options": [FULL_DATES, MODIFIED_DATES]}, ["profile_options"]),
+    (PROFILE | {"dates": {"shift_days": [1, 10]}}, ["dates"]),
+    (MODIFIED | {"dates": {"shift_days": [10, 1]}}, ["dates.shift_days"]),
+    (MODIFIED | {"dates": {"shift_days": [1, 6], "whole_weeks": True}}, ["dates.shift_days"]),
+    (MODIFIED | {"dates": {"shift_days": [1]}}, ["dates.shift_days"]),
     ({"options.DicomVersion": ...}, ["options.DicomVersion"]),
     ({"options.DicomVersion": "2022"}, ["options.DicomVersion"]),
     ({"options.DicomVersion": 2008}, ["options.DicomVersion"]),

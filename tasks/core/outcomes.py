@@ -119,7 +119,7 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element to "
     "Remove, and run failures.csv.",
     ReasonCode.UNSAFE_CONTENT: "Put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its "
-    "place, then `deidflow resume`; or leave its row out of a new run.",
+    "place, then `deidflow resume`; name what cannot be looked into in Remove; or leave its row out of a new run.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",

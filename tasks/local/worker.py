@@ -25,7 +25,9 @@ from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.request import Operation, Request
 from deidflow.tasks.local.deidentification.compile import compile_request
+from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.compressed_frames import check_frames
 from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.editing.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.engine.stores import ResultContent, ResultStore, Staged
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.local.editing.table import Tables
 
 _COMPILED_REQUESTS: Final = 1024
@@ -56,6 +59,7 @@ class WorkerSettings:
         hardening: See ``compile_request``.
         given: Kept and replaced identifiers of the whole run.
         originals: UIDs of all objects of the run before.
+        profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
         notes_content: Whether the sources are to be deleted, so that what was read of each is noted.
 
     """
@@ -67,6 +71,7 @@ class WorkerSettings:
     hardening: bool
     given: GivenIdentifiers = field(default_factory=GivenIdentifiers)
     originals: OriginalUids = field(default_factory=OriginalUids)
+    profile: ProfileChoice | None = None
     notes_content: bool = False
 
 
@@ -105,9 +110,17 @@ class Compiler:
     """Compiles the requests of one run."""
 
     def __init__(
-        self, key: Key, scope: str, given: GivenIdentifiers, originals: OriginalUids, *, hardening: bool
+        self,
+        key: Key,
+        scope: str,
+        given: GivenIdentifiers,
+        originals: OriginalUids,
+        *,
+        hardening: bool,
+        profile: ProfileChoice | None = None,
     ) -> None:
         """Take what all requests share; see ``WorkerSettings``."""
+        self._profile = Ps315(profile, key, scope) if profile is not None else None
         self._key, self._scope = key, scope
         self._given, self._originals = given, originals
         self._hardening = hardening
@@ -128,7 +141,8 @@ class Compiler:
                 pseudonyms = Pseudonyms(self._key, self._scope, options)
                 references = References(pseudonyms, self._given.uids, self._given.patient_ids, self._originals)
                 self._references[options] = references
-            tables = compile_request(request, hardening=self._hardening, known_uids=bool(self._originals))
+            known_uids, profile = bool(self._originals), self._profile
+            tables = compile_request(request, hardening=self._hardening, known_uids=known_uids, profile=profile)
             compiled = Compiled(request, tables, references, SharedHeaders())
             self._compiled[name] = compiled
         return compiled
@@ -143,7 +157,9 @@ class Worker:
         self._writer = settings.store.writer()
         self._notes_content = settings.notes_content
         self._compiler = Compiler(
-            settings.key, settings.scope, settings.given, settings.originals, hardening=settings.hardening
+            *(settings.key, settings.scope, settings.given, settings.originals),
+            hardening=settings.hardening,
+            profile=settings.profile,
         )
 
     def edit(self, work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult]:
@@ -231,6 +247,7 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     context = editor.context(elements)
     spans = editor.edit(elements, source.layout.encoding, source.body_size, context)
     headers.learn(source, elements, editor, identifiers, context)
+    check_frames(source, elements, context.table)
     if context.table.clears_overlay_bits:
         spans = without_overlay_bits(source, elements, spans, context.table)
     assembly = assemble(source, spans, sop_class_of(source, elements), context.table, identifiers)

@@ -19,21 +19,29 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
 
 
-def mark_emptied_content(ledger: Ledger) -> None:
-    """Note the code of review at each instance of a plan whose content the profile, or the request, empties."""
+def mark_emptied_content(ledger: Ledger, *, has_profile: bool) -> None:
+    """Note the code of review at each instance of a plan whose content the profile, or the request, empties.
+
+    Args:
+        ledger: With a plan.
+        has_profile: Whether the PS3.15 profile is applied, which replaces all such content by a dummy.
+
+    """
     # What a modify makes still names its patient, and is not given away as de-identified.
     forget_review(ledger, Operation.ANONYMIZE)
     requests = ledger.requests
     for number, sop_class_uid in kinds_of_objects(ledger, Operation.ANONYMIZE):
         tag = content_of(sop_class_uid)
-        if tag is not None and _is_emptied(tag, requests.get(number)):
+        if tag is not None and _is_emptied(tag, requests.get(number), has_profile=has_profile):
             note_review(ledger, ReviewCode.CONTENT_EMPTIED, number, sop_class_uid)
 
 
-def _is_emptied(tag: int, request: Request) -> bool:
+def _is_emptied(tag: int, request: Request, *, has_profile: bool) -> bool:
     path = Path((), tag)
     if path in request.edits.keep or path in request.edits.replace:
         return False
+    if has_profile:
+        return True
     rule = load_profile(request.settings.dicom_version).top.by_tag.get(tag)
     emptied = rule is not None and rule.action in (Action.EMPTY, Action.REMOVE)
     return emptied or path in request.edits.remove

@@ -68,7 +68,8 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
     """
     source = source_of(config)
     given, originals = given_identifiers(ledger), original_uids(ledger)
-    compiler = Compiler(key, config.scope, given, originals, hardening=config.hardening)
+    profile = config.profile_choice
+    compiler = Compiler(key, config.scope, given, originals, hardening=config.hardening, profile=profile)
     for line, request, instance in _spread(ledger, count):
         compiled = compiler.compile(request)
         try:

@@ -117,7 +117,8 @@ def _verify_content(run: Run, results: Results, wanted: ToVerify, findings: Find
         settings = VerifierSettings(
             source=source_of(run.config),
             results=results.store,
-            hardening=run.config.hardening,
+            hardening=run.config.hardens,
+            profile=run.config.profile_choice,
             given_values=run.config.engine == "orthanc",
             uid_map=uid_map,
         )

@@ -17,6 +17,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.uid_map import UidMap
@@ -60,6 +61,7 @@ class _Comparison:
         """
         allowed, left = self.permitted, _keyed(after)
         table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
+        known = allowed.known
         has_nodes, asked = bool(place.nodes), _MAY_BE_UIDS if self.uids is not None else ()
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
@@ -68,6 +70,7 @@ class _Comparison:
                 fate = table.get(tag)
                 if (
                     fate is None
+                    and (known is None or tag in known)
                     and other is not None
                     and vr not in asked
                     and vr == other[1]
@@ -77,7 +80,7 @@ class _Comparison:
                     and value_before(start, end) == value_after(other[2], other[3])
                 ):
                     continue  # nearly all elements
-                fate = fate or Fate.SAME
+                fate = fate or allowed.fate(tag, place)
             else:
                 fate = allowed.fate(tag, place)
             if fate is not Fate.FREE:
@@ -92,18 +95,39 @@ class _Comparison:
         if fate is Fate.REMOVED:
             if other is not None:
                 raise self._left(tag)
-        elif other is None:
-            if fate is not Fate.MAY_GO and not (self.permitted.drops_opaque and self._is_opaque(element)):
+        elif fate in {Fate.DUMMY, Fate.CHANGED}:
+            self._check_changed(element, other, fate)
+        elif other is None or (fate is Fate.REFERENCE and _is_empty(other)):
+            may_go = fate in {Fate.MAY_GO, Fate.REFERENCE} or self._is_misfit(element)
+            if not may_go and not (self.permitted.drops_opaque and self._is_opaque(element)):
                 raise self._differs(tag, "is lost from the result")
         elif fate is Fate.EMPTIED:
             if not _is_empty(other):
                 raise self._left(tag)
         elif element[4] is not None and other[4] is not None:
-            self._items(tag, element[4], other[4], place, kept=fate is Fate.KEPT)
+            after = other[4][: len(element[4])] if fate is Fate.EXTENDED else other[4]
+            self._items(tag, element[4], after, place, kept=fate is Fate.KEPT)
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
         else:
             self._check_same(element, other)
+
+    def _check_changed(self, element: Element, other: Element | None, fate: Fate) -> None:
+        """Refuse the original value, and where only one that stands for everybody's may be there any other, too."""
+        if other is None or _is_empty(other):
+            return
+        tag, _, start, end, items = element
+        stays = items is not None or other[4] is not None or not is_dummy(self.result.value(other[2], other[3]))
+        if stays and (self._same_bytes(start, end, other) or (fate is Fate.DUMMY and other[4] is None)):
+            raise self._left(tag)
+
+    def _is_misfit(self, element: Element) -> bool:
+        """Whether a value may go since its VR is not that of its attribute."""
+        tag, vr, _, _, items = element
+        if self.permitted.known is None:
+            return False
+        said = vr.decode("latin-1") if items is None else "SQ"
+        return said != "UN" and said not in (dictionary_vr(tag) or "").split(" or ")
 
     def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, *, kept: bool) -> None:
         if len(before) != len(after):
@@ -113,9 +137,9 @@ class _Comparison:
 
     def _added(self, element: Element, fate: Fate) -> None:
         """Refuse an element that the source has not, unless it may be there."""
-        if fate is Fate.FREE:
+        if fate in {Fate.FREE, Fate.EXTENDED}:
             return
-        if fate in {Fate.REMOVED, Fate.EMPTIED} and not _is_empty(element):
+        if fate in {Fate.REMOVED, Fate.EMPTIED, Fate.DUMMY, Fate.CHANGED} and not _is_empty(element):
             raise self._left(element[0])
         raise self._differs(element[0], "is in the result, although neither the source nor the request has it")
 

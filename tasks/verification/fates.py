@@ -23,5 +23,13 @@ class Fate(Enum):
     """It is there and empty."""
     UID = auto()
     """It is there, and each of its UIDs is another one (UIDs of the standard apart)."""
+    DUMMY = auto()
+    """It is not there, or empty, or stands for everybody's value; of a sequence the items are others."""
+    CHANGED = auto()
+    """It is not there, or empty, or has any other value than the original one."""
+    REFERENCE = auto()
+    """It is not there, or empty, or has the same items, whose elements have their own fates."""
+    EXTENDED = auto()
+    """It has the same items, whose elements have their own fates, and more behind them."""
     FREE = auto()
     """What became of it is looked up by other checks, or is the request's own word."""

@@ -34,8 +34,10 @@ from deidflow.tasks.core.request.data_uris import parse_embedded
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.profile_table import profile_table
+from deidflow.tasks.verification.standard_profile import standard_profile
 
 if TYPE_CHECKING:
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
 
 _FIRST_CURVE: Final = 0x50000000
@@ -111,6 +113,7 @@ class Permitted:
         drops_nested_curves_and_overlays: Whether they go inside items.
         drops_opaque: Whether values go of which nobody knows what they hold.
         recodes: Whether the result has another transfer syntax.
+        known: Public attributes of the profile's edition, without which none stays; None where nobody asks.
 
     """
 
@@ -127,6 +130,7 @@ class Permitted:
     drops_nested_curves_and_overlays: bool = False
     drops_opaque: bool = False
     recodes: bool = False
+    known: frozenset[int] | None = None
 
     def table(self, place: Place) -> dict[int, Fate]:
         """Return the fates of most elements of a dataset; of one that is not in it ``fate`` tells."""
@@ -148,24 +152,31 @@ class Permitted:
             if tag in node.fates:
                 return node.fates[tag]
         found = self.table(place).get(tag)
-        if found is not None or tag < _FIRST_CURVE or place.shielded:
-            return found or Fate.SAME
+        if found is not None or tag < _FIRST_CURVE or (place.shielded and self.known is None):
+            is_unknown = self.known is not None and tag not in self.known
+            return found or (Fate.REMOVED if is_unknown else Fate.SAME)
+        return self._repeating_fate(tag, place)
+
+    def _repeating_fate(self, tag: int, place: Place) -> Fate:
+        """Return what curves, overlays and what follows them may become."""
         kind = tag >> 16 & 0xFF00
         if not place.depth:
             return Fate.REMOVED if self.drops_curves_and_overlays and kind in {_CURVES, _OVERLAYS} else Fate.SAME
-        goes = kind == _CURVES or (kind == _OVERLAYS and tag & 0xFFFF in _OVERLAY_CONTENT)
+        goes = kind == _CURVES or (kind == _OVERLAYS and (tag & 0xFFFF in _OVERLAY_CONTENT or self.known is not None))
         return Fate.REMOVED if self.drops_nested_curves_and_overlays and goes else Fate.SAME
 
     def _private_fate(self, tag: int, place: Place) -> Fate:
         named = self.named_private
         if named and (_key(tag) in named or (_is_creator(tag) and any(tag >> 16 == key >> 16 for key in named))):
             return Fate.FREE
-        if place.shielded:
+        if place.shielded and self.known is None:
             return Fate.SAME
         return Fate.REMOVED if (self.drops_private_nested if place.depth else self.drops_private_top) else Fate.SAME
 
 
-def permitted(request: Request, *, hardening: bool, hidden_bits: bool) -> Permitted:
+def permitted(
+    request: Request, *, hardening: bool, hidden_bits: bool, profile: ProfileChoice | None = None
+) -> Permitted:
     """Compile what a request permits on engine local.
 
     Args:
@@ -173,9 +184,15 @@ def permitted(request: Request, *, hardening: bool, hidden_bits: bool) -> Permit
         hardening: Whether anonymize also removes curves, overlays, signatures and trailing padding, and maps nested
             names and IDs.
         hidden_bits: Whether bits of the pixels that hold overlays are cleared.
+        profile: The PS3.15 profile of the run; None where the request names an Orthanc's.
 
     """
-    allowed = _anonymized(request, hardening=hardening) if _anonymizes(request) else _modified(request)
+    if not _anonymizes(request):
+        allowed = _modified(request)
+    elif profile is not None:
+        allowed = _by_standard(request, profile)
+    else:
+        allowed = _anonymized(request, hardening=hardening)
     edits, private = request.edits, set()
     for path, fate in (
         *((path, Fate.REMOVED) for path in edits.remove),
@@ -216,6 +233,28 @@ def _modified(request: Request) -> Permitted:
         nested=dict.fromkeys(SIGNATURES, Fate.MAY_GO),
         shielded=dict.fromkeys(SIGNATURES, Fate.MAY_GO),
         drops_private_top=request.settings.remove_private_tags,
+    )
+
+
+def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
+    """Return what PS3.15 permits: in every sequence, kept or not."""
+    table = standard_profile(profile.options)
+    drops_private = not request.settings.keep_private_tags
+    top, nested = dict(table.top), dict(table.nested)
+    for fates in (top, nested):
+        fates.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), Fate.REMOVED))
+        fates[PATIENT_NAME] = fates[PATIENT_ID] = Fate.FREE
+    return Permitted(
+        anonymizes=True,
+        top=top,
+        nested=nested,
+        shielded=nested,
+        drops_private_top=drops_private,
+        drops_private_nested=drops_private,
+        drops_curves_and_overlays=True,
+        drops_nested_curves_and_overlays=True,
+        drops_opaque=True,
+        known=table.known,
     )
 
 

@@ -31,7 +31,7 @@ _TRUE_IN_RESULT: Final = frozenset({0x00020000, 0x00020002, 0x00020003, 0x000200
 _PADDING: Final = b" \0^="
 
 
-def check_record(request: Request, instance: PlannedInstance, source: Read, result: Read) -> None:
+def check_record(request: Request, instance: PlannedInstance, source: Read, result: Read, edition: str) -> None:
     """Look at what an anonymized result says of its own de-identification.
 
     Args:
@@ -39,6 +39,7 @@ def check_record(request: Request, instance: PlannedInstance, source: Read, resu
         instance: What was planned.
         source: Read to its end.
         result: Likewise.
+        edition: Of PS3.15, as DeidentificationMethod names the profile by it.
 
     Raises:
         InstanceFailed: ``result-differs``: PatientIdentityRemoved says something else than is true, or
@@ -52,7 +53,7 @@ def check_record(request: Request, instance: PlannedInstance, source: Read, resu
             text = f"{describe_tag(PATIENT_IDENTITY_REMOVED)} of the result is not true"
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
     if Path((), DEIDENTIFICATION_METHOD) not in named:
-        method = f"PS 3.15-{request.settings.dicom_version} ".encode("ascii")
+        method = f"PS 3.15-{edition} ".encode("ascii")
         if method not in _value(result, DEIDENTIFICATION_METHOD):
             text = f"{describe_tag(DEIDENTIFICATION_METHOD)} of the result does not name the profile"
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)

@@ -18,6 +18,7 @@ from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable,
 from deidflow.tasks.core.ledger.uid_map import UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.pool import prepare_process
+from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.comparison import compare_by_pydicom
 from deidflow.tasks.verification.by_pydicom.identifiers import IDENTIFIER_KEYWORDS, check_identifiers
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Expected
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.engine.stores import ResultStore
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Read
@@ -65,6 +67,7 @@ class VerifierSettings:
         source: Where the originals are.
         results: Where the results are.
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
+        profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
         given_values: Whether what Replace and Remove ask for is looked up, since a server wrote the results.
         uid_map: SQLite file of original and new UIDs of the run; None when nothing was anonymized.
         pydicom: Which instances pydicom reads, too.
@@ -73,6 +76,7 @@ class VerifierSettings:
     source: InstanceSource
     results: ResultStore
     hardening: bool
+    profile: ProfileChoice | None = None
     given_values: bool = False
     uid_map: str | None = None
     pydicom: ThirdJudge = ThirdJudge.SAMPLE
@@ -193,14 +197,16 @@ class Verifier:
         """Compare element by element what the local engine wrote; a server writes a whole dataset anew."""
         allowed = self._permitted.get(hides)
         if allowed is None:
-            allowed = permitted(request, hardening=self._settings.hardening, hidden_bits=hides)
+            settings = self._settings
+            allowed = permitted(request, hardening=settings.hardening, hidden_bits=hides, profile=settings.profile)
             self._permitted[hides] = allowed
         compare(source, result, allowed, self._uids if allowed.anonymizes else None)
         check_file_meta(source, result, anonymizes=allowed.anonymizes, recodes=allowed.recodes)
         if allowed.anonymizes:
             if self._settings.hardening:
                 check_identity(request, source, result)
-            check_record(request, expected.instance, source, result)
+            edition = PROFILE_EDITION if self._settings.profile else request.settings.dicom_version
+            check_record(request, expected.instance, source, result, edition)
 
     def _compare_with_evidence(self, expected: Expected, result_file: BinaryIO) -> None:
         """Do what can be done when the source is gone, changed or not to be read."""

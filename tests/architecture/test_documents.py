@@ -34,7 +34,9 @@ def _sections() -> set[str]:
 
 def test_no_source_cites_a_document_by_a_number() -> None:
     """A number is one of a document that is not in the repository: cite a section of docs/orthanc.md by its name."""
-    found = {path.relative_to(ROOT): _NUMBERED.findall(_text(path)) for path in SOURCES if path != Path(__file__)}
+    # A table of the standard names a "Reference 2001 ..." of a maker.
+    ours = (path for path in SOURCES if path != Path(__file__) and path.name != "safe_private.csv")
+    found = {path.relative_to(ROOT): _NUMBERED.findall(_text(path)) for path in ours}
     assert {path: texts for path, texts in found.items() if texts} == {}
 
 

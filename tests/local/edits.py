@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
 from deidflow.tasks.local.deidentification.compile import compile_request
+from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.references import References
 from deidflow.tasks.local.editing.shared_header import SharedHeaders
@@ -29,6 +31,8 @@ from deidflow.tasks.local.worker import Compiled, edit_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice
 
 KEY: Final = Key(bytes(range(32)))
 SCOPE: Final = "tests"
@@ -42,6 +46,11 @@ def all_files() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*") if path.is_file())
 
 
+@lru_cache
+def _profile(choice: ProfileChoice) -> Ps315:
+    return Ps315(choice, KEY, SCOPE)
+
+
 @dataclass
 class Edit:
     """A request, and the files that are edited in one run with it.
@@ -49,12 +58,14 @@ class Edit:
     Attributes:
         request: Parsed.
         hardening: See ``compile_request``.
+        profile: The PS3.15 profile, instead of the request's ``DicomVersion``.
         others: Further files of the run, whose kept and replaced identifiers references must follow.
 
     """
 
     request: Request
     hardening: bool = True
+    profile: ProfileChoice | None = None
     others: Sequence[bytes] = field(default_factory=tuple)
 
     def plan(self, source: SourceFile) -> PlannedInstance:
@@ -71,7 +82,8 @@ class Edit:
             with SourceFile.of_bytes(data) as other:
                 self._note(given, named, other)
         self._note(given, named, source)
-        tables = compile_request(self.request, hardening=self.hardening)
+        profile = _profile(self.profile) if self.profile is not None else None
+        tables = compile_request(self.request, hardening=self.hardening, profile=profile)
         references = References(self._pseudonyms(), given.uids, given.patient_ids, OriginalUids(named))
         return Compiled(self.request, tables, references, SharedHeaders())
 
@@ -102,6 +114,11 @@ def modify(body: dict[str, Any], **keywords: Any) -> Edit:
 def anonymize(body: dict[str, Any], **keywords: Any) -> Edit:
     """Return the edit that a body of ``bulk-anonymize`` asks for; profile 2023b unless it names one."""
     return Edit(parse_request(Operation.ANONYMIZE, {"DicomVersion": "2023b", "Force": True, **body}), **keywords)
+
+
+def deidentify(choice: ProfileChoice, body: dict[str, Any] | None = None, **keywords: Any) -> Edit:
+    """Return the edit that the profile makes, with the lists of a body laid over it."""
+    return Edit(parse_request(Operation.ANONYMIZE, {"Force": True, **(body or {})}), profile=choice, **keywords)
 
 
 def modified(data: bytes, body: dict[str, Any], **keywords: Any) -> Dataset:

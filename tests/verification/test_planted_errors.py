@@ -46,6 +46,7 @@ CONTOUR: Final = Element(0x30060039, "SQ", (Item((Element(0x30060040, "SQ", (Ite
 DERIVATION: Final = Element(
     0x00089215, "SQ", (Item((Element(0x00080100, "SH", b"113076"), Element(0x00080104, "LO", b"Segmentation"))),)
 )
+SERIES: Final = Element(0x00081115, "SQ", (Item((Element(0x0020000E, "UI", b"1.2.99.7"),)),))
 PRIVATE: Final = (Element(0x00090010, "LO", b"MAKER "), Element(0x00091001, "LO", b"secret"))
 REFERENCE: Final = Element(
     0x00081140,
@@ -112,6 +113,22 @@ def meta(tag: int, vr: bytes, value: bytes) -> Change:
 def _with_reference(data: bytes, uid: str) -> bytes:
     dataset = dcmread(io.BytesIO(data))
     dataset.ReferencedImageSequence[0].ReferencedSOPInstanceUID = uid
+    output = io.BytesIO()
+    dataset.save_as(output, enforce_file_format=True)
+    return output.getvalue()
+
+
+def _with_series(data: bytes, uid: str) -> bytes:
+    dataset = dcmread(io.BytesIO(data))
+    dataset.ReferencedSeriesSequence[0].SeriesInstanceUID = uid
+    output = io.BytesIO()
+    dataset.save_as(output, enforce_file_format=True)
+    return output.getvalue()
+
+
+def _with_description(data: bytes, text: str) -> bytes:
+    dataset = dcmread(io.BytesIO(data))
+    dataset.ReferencedSeriesSequence[0].SeriesDescription = text
     output = io.BytesIO()
     dataset.save_as(output, enforce_file_format=True)
     return output.getvalue()
@@ -186,6 +203,26 @@ MODIFIED: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
 """Beside what every request does, StudyDescription is new and PatientSex gone."""
 
 
+STANDARD: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
+    **{name: kind for name, kind in KINDS.items() if kind[0] != (REFERENCE, PIXELS) and name != "another method"},
+    "an original UID": ((SERIES, PIXELS), lambda data: _with_series(data, "1.2.99.7"), LEFT),
+    "a reference is lost": ((SERIES, PIXELS), lambda data: _with_series(data, ""), DIFFERS),
+    "another method": ((PIXELS,), swap(b"PS 3.15-2026d", b"PS 3.15-2099z"), DIFFERS),
+    "a dummy of another value": ((PIXELS,), add(0x00100040, "CS", "M"), LEFT),
+    "an attribute that nobody knows": (
+        (Element(0x0008FFF0, "LO", b"Smith "), PIXELS),
+        add(0x0008FFF0, "LO", "Smith"),
+        LEFT,
+    ),
+    "a nested description": (
+        (Element(0x00081115, "SQ", (Item((Element(0x0008103E, "LO", b"of Jane Doe "),)),)), PIXELS),
+        lambda data: _with_description(data, "of Jane Doe"),
+        LEFT,
+    ),
+}
+"""What the PS3.15 profile does to the same files."""
+
+
 def write(folder: Path, kinds: Mapping[str, tuple[Sequence[Element], Change, str]]) -> list[str]:
     """Write a source for each kind; return the Orthanc identifiers of their studies."""
     folder.mkdir()
@@ -210,6 +247,7 @@ def crosswalk(steps: Steps, names: Sequence[str]) -> dict[str, dict[str, str]]:
     ("kinds", "changes"),
     [
         (KINDS, {}),
+        (STANDARD, {"options": {}, "profile": "ps3.15-2026d"}),
         (
             MODIFIED,
             {
@@ -218,7 +256,7 @@ def crosswalk(steps: Steps, names: Sequence[str]) -> dict[str, dict[str, str]]:
             },
         ),
     ],
-    ids=["anonymize", "modify"],
+    ids=["anonymize", "profile", "modify"],
 )
 def test_each_error_is_found_by_its_name(
     tmp_path: Path, kinds: Mapping[str, tuple[Sequence[Element], Change, str]], changes: dict[str, Any]

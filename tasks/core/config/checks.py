@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.errors import Problem
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, PROFILE_NAME, option_faults, shift_fault
 from deidflow.tasks.core.request.request import DICOM_VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_FOR_LOCAL: Final = (
+    "must be left out with engine orthanc; give options.DicomVersion. To have both, give engine: local, source.orthanc "
+    "and destination.orthanc"
+)
 _DASK_ADDRESS: Final = re.compile(r"(tcp|tls)://[^\s/:]+:[0-9]{1,5}")
 
 
@@ -95,19 +100,36 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     good = f"one of {', '.join(DICOM_VERSIONS)}, in quotes"
     if raw.get("profile") is not None:
         if engine == "orthanc":
-            yield "profile", "must be left out with engine orthanc; give options.DicomVersion"
+            yield "profile", _FOR_LOCAL
         elif version is not None:
             yield "profile", "must not be given together with options.DicomVersion; give one of them"
-        yield "profile", f"not built yet (later); give options.DicomVersion instead, {good}"
-    if raw.get("profile_options"):
-        yield "profile_options", "not built yet (later); leave it out"
+    yield from _check_profile_options(raw)
     if raw.get("operation") == "anonymize" and version is None and raw.get("profile") is None:
         why = (
             "the server's default changes between versions, so it is always sent"
             if engine == "orthanc"
-            else "it says which elements are removed"
+            else f"it says which elements are removed; or give profile: {PROFILE_NAME}"
         )
         yield "options.DicomVersion", f"must be given for anonymize: {good}; {why}"
+
+
+def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    options, dates = raw.get("profile_options"), raw.get("dates")
+    for key, value in (("profile_options", options), ("dates", dates)):
+        if value and raw.get("profile") is None:
+            yield key, f"must be left out without profile: {PROFILE_NAME}"
+    names = options if isinstance(options, list) else []
+    for text in option_faults(names):
+        yield "profile_options", text
+    if not isinstance(dates, dict):
+        return
+    if MODIFIED_DATES not in names:
+        yield "dates", f"must be left out without {MODIFIED_DATES} among profile_options"
+    days = dates.get("shift_days", [1, 3650])
+    if not (isinstance(days, list) and len(days) == 2 and all(type(day) is int for day in days)):  # noqa: PLR2004
+        yield "dates.shift_days", "must be two whole numbers, as in [1, 3650]"
+    elif fault := shift_fault(*days, whole_weeks=dates.get("whole_weeks") is True):
+        yield "dates.shift_days", fault
 
 
 def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``.
 
-Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Execution``, ``Schedule``,
-``Report``, ``OrthancAccess``.
+Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Execution``,
+``Schedule``, ``Report``, ``OrthancAccess``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads th
     VariableName,
 )
 from deidflow.tasks.core.manifest.row_requests import Defaults
+from deidflow.tasks.core.request.profile_choice import ProfileChoice
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
 
 if TYPE_CHECKING:
@@ -74,6 +75,15 @@ class Pseudonymization(_Group):
     """Projects with different scopes cannot be joined; the config's name when not given."""
     allow_merge: bool = False
     """Whether two patients of the source may get one PatientID."""
+
+
+class Dates(_Group):
+    """How dates move into the past, by one keyed number of days per patient."""
+
+    shift_days: list[int] = [1, 3650]
+    """The fewest and the most days."""
+    whole_weeks: bool = False
+    """Whether only whole weeks are taken, so that days of the week stay."""
 
 
 class Execution(_Group):
@@ -149,10 +159,12 @@ class Config(_Group):
     """Where results go; engine local only."""
     options: dict[str, Any] = {}
     """The bulk routes' own arguments, spelled as Orthanc spells them."""
-    profile: str | None = None
-    """Reserved: a PS3.15 profile instead of DicomVersion."""
+    profile: Literal["ps3.15-2026d"] | None = None
+    """A PS3.15 profile instead of DicomVersion; engine local only."""
     profile_options: list[str] = []
-    """Reserved."""
+    """Options of PS3.15 section E.3, by name."""
+    dates: Dates | None = None
+    """How far dates move with `retain-longitudinal-modified-dates`."""
     hardening: bool = True
     """Whether anonymize also removes what Orthanc's profiles leave: overlays, curves, nested names and IDs."""
     verify: Verify = "full"
@@ -192,7 +204,22 @@ class Config(_Group):
     @cached_property
     def defaults(self) -> Defaults:
         """What the config says for every row of the manifest."""
-        return Defaults(self.operation, self._options.edits, self._options.settings)
+        options = self._options
+        return Defaults(self.operation, options.edits, options.settings, has_profile=self.profile is not None)
+
+    @property
+    def profile_choice(self) -> ProfileChoice | None:
+        """What the PS3.15 profile does; None without one."""
+        if self.profile is None:
+            return None
+        dates = self.dates or Dates()
+        first, last = dates.shift_days
+        return ProfileChoice(frozenset(self.profile_options), (first, last), dates.whole_weeks)
+
+    @property
+    def hardens(self) -> bool:
+        """Whether results of anonymize hold no overlay, curve or nested name and ID; with a profile they never do."""
+        return self.hardening or self.profile is not None
 
     def to_json(self) -> dict[str, Any]:
         """Return the effective config as JSON data; it names secrets but holds none."""

@@ -39,12 +39,14 @@ class Defaults:
         operation: For rows without their own.
         edits: The three lists; the values of Replace are templates.
         settings: The other options.
+        has_profile: Whether a PS3.15 profile stands in the place of ``DicomVersion``.
 
     """
 
     operation: Operation
     edits: Edits = field(default_factory=Edits)
     settings: Settings = field(default_factory=Settings)
+    has_profile: bool = False
 
 
 class _Pattern(NamedTuple):
@@ -212,7 +214,7 @@ class RequestBuilder:
         request = Request(operation, Edits(stand_ins, edits.remove, edits.keep), settings)
         for fault in request_faults(request):
             yield Problem(fault.text, column=headers.get(fault.path, "") if fault.path else "")
-        if operation is Operation.ANONYMIZE and not settings.dicom_version:
+        if operation is Operation.ANONYMIZE and not (settings.dicom_version or self._defaults.has_profile):
             yield Problem("anonymize needs options.DicomVersion in the config", column=OPERATION)
 
 

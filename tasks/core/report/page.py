@@ -98,14 +98,16 @@ def _work(facts: RunFacts, operations: list[tuple[str, int]], totals: Totals) ->
     config = facts.config
     options = config.get("options") or {}
     engine = {"local": "deidflow's own, on files", "orthanc": "Orthanc"}
-    hardening = "on" if config.get("hardening") else "off"
+    hardening = "on" if config.get("hardening") or config.get("profile") else "off"
     work = {
         "Operation": ", ".join(
             f"{name} ({_number(count)} {'row' if count == 1 else 'rows'})" for name, count in operations
         ),
         "Engine": engine.get(facts.engine, ""),
         "Orthanc version": facts.server_version or "",
-        "Profile": config.get("profile") or _dicom_version(options),
+        "Profile": ", ".join((config["profile"], *(config.get("profile_options") or ())))
+        if config.get("profile")
+        else _dicom_version(options),
         "Replaced": _names(options.get("Replace")),
         "Removed": _names(options.get("Remove")),
         "Kept": _names(options.get("Keep")),

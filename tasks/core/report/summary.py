@@ -81,6 +81,7 @@ def provenance(ledger: Ledger) -> dict[str, Any]:
         "config_sha256": sha256(canonical.encode()).hexdigest(),
         "dicom_version": options.get("DicomVersion"),
         "profile": config.get("profile"),
+        "profile_options": config.get("profile_options") or [],
         "profile_sha256": facts.profile_sha256,
         "hardening": config.get("hardening"),
         "verify": config.get("verify"),

@@ -9,6 +9,7 @@ Public names: ``compile_request``.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.private_tags import creator_of, in_block, is_private_number
@@ -26,7 +27,8 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.deidentification.embedded_documents import with_document
 from deidflow.tasks.local.deidentification.orthanc_profiles import orthanc_table
-from deidflow.tasks.local.deidentification.record import IdentityRecord, with_earlier_methods
+from deidflow.tasks.local.deidentification.profile_record import APPENDED, profile_record
+from deidflow.tasks.local.deidentification.record import IdentityRecord, with_earlier_methods, with_earlier_texts
 from deidflow.tasks.local.dicom_file.character_sets import character_set
 from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE
 from deidflow.tasks.local.dicom_file.values import encode_element
@@ -36,35 +38,65 @@ from deidflow.tasks.local.editing.table import Scope, Table, Tables
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 
+_CLASSES: Final = 256
 _KEEP: Final = Rule(Action.KEEP, "Keep", is_named=True)
 _REMOVE: Final = Rule(Action.REMOVE, "Remove", is_named=True)
 _REMOVE_EVERYWHERE: Final = Rule(Action.REMOVE, "Remove (at every depth)", is_named=True)
 _REPLACE: Final = Rule(Action.REPLACE, "Replace", is_named=True)
 _PSEUDONYM: Final = Rule(Action.REPLACE, "pseudonym")
 _PRIVATE: Final = Rule(Action.REMOVE, "RemovePrivateTags")
+_MARK: Final = Rule(Action.REPLACE, "mark of de-identification")
 _SIGNATURE: Final = Rule(Action.REMOVE, "signature of an object that is changed")
 
 
-def compile_request(request: Request, *, hardening: bool, known_uids: bool = True) -> Tables:
+def compile_request(
+    request: Request, *, hardening: bool, known_uids: bool = True, profile: Ps315 | None = None
+) -> Tables:
     """Compile a request.
 
     Args:
         request: Its edits normalised.
         hardening: Anonymize: also remove top-level curves and overlays, and map nested PatientName and PatientID.
         known_uids: Whether UIDs of objects of the run are known, so that they are looked for in all elements.
+        profile: Anonymize: instead of the request's ``DicomVersion``.
 
     Raises:
         FileNotFoundError: There is no profile of the request's ``DicomVersion``.
 
     """
     request = with_document(request)
+    if request.operation is Operation.ANONYMIZE and profile is not None:
+        return _by_class(request, profile, known_uids=known_uids)
     if request.operation is Operation.ANONYMIZE:
         table = orthanc_table(request, hardening=hardening, known_uids=known_uids)
     else:
         table = _modify_table(request)
     _finish(table, request, hardening=hardening)
     return Tables(lambda _: table, table.given_identifiers)  # Orthanc's profiles do not ask for the IOD
+
+
+def _by_class(request: Request, profile: Ps315, *, known_uids: bool) -> Tables:
+    """Return one table for each SOP class: the types of attributes are a matter of the IOD."""
+
+    @lru_cache(maxsize=_CLASSES)
+    def of_class(sop_class: str) -> Table:
+        table = profile.table(request, sop_class, known_uids=known_uids)
+        table.top.by_tag[PATIENT_NAME] = _PSEUDONYM
+        record = profile_record(profile.options, departs=profile.departs(request))
+        table.values.update(record)
+        table.top.by_tag.update(dict.fromkeys(record, _MARK))
+        problem = table.problem
+        _finish(table, request, hardening=True)
+        table.problem = problem or table.problem
+        table.given_sequences = ()  # the request's word, which the profile does not take back
+        table.appends = frozenset(tag for tag, value in record.items() if table.values.get(tag) == value) & APPENDED
+        if table.joins:
+            table.joins = dict.fromkeys(table.joins, with_earlier_texts)
+        return table
+
+    return Tables(of_class, of_class("").given_identifiers)
 
 
 def _finish(table: Table, request: Request, *, hardening: bool) -> None:
@@ -95,8 +127,8 @@ def _lay_over(table: Table, request: Request) -> None:
         if _is_plain_top(path):
             top[path.tag] = _REMOVE
             table.values.pop(path.tag, None)
-            if table.anonymizes:
-                table.nested.by_tag[path.tag] = _REMOVE_EVERYWHERE
+            for scope in table.inner_scopes() if table.anonymizes else ():
+                scope.by_tag[path.tag] = _REMOVE_EVERYWHERE
             if path.tag in shielded:
                 shielded[path.tag] = _REMOVE_EVERYWHERE
     for path, value in edits.replace.items():

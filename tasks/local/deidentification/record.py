@@ -1,6 +1,6 @@
 """What a result says of its own de-identification: whether it still names the patient, and which steps there were.
 
-Public names: ``IdentityRecord``, ``deidentification_method``, ``with_earlier_methods``.
+Public names: ``IdentityRecord``, ``deidentification_method``, ``with_earlier_methods``, ``with_earlier_texts``.
 """
 
 from __future__ import annotations
@@ -69,3 +69,17 @@ def with_earlier_methods(earlier: bytes, own: str) -> bytes:
     elif stripped and len(stripped) + len(mark) + 1 < MAX_SHORT_LENGTH:
         joint = stripped + b"\\" + mark
     return joint + b" " * (len(joint) % 2)
+
+
+def with_earlier_texts(earlier: bytes, own: str) -> bytes:
+    """Do as ``with_earlier_methods`` does with each of several values.
+
+    Args:
+        earlier: The value as it stands in the file.
+        own: ASCII text, several values joined by a backslash.
+
+    """
+    joint = earlier
+    for text in own.split("\\"):
+        joint = with_earlier_methods(joint, text)
+    return joint

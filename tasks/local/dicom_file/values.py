@@ -3,7 +3,7 @@
 Source: DICOM PS3.5 section 6.2 (VRs, padding), 7.5 (sequences), edition 2026c; what Orthanc accepts: docs/orthanc.md,
 Values.
 
-Public names: ``encode_element``, ``encode_value``, ``choose_vr``, ``NUMBER_VRS``.
+Public names: ``encode_element``, ``encode_items``, ``encode_value``, ``choose_vr``, ``NUMBER_VRS``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from deidflow.tasks.local.dicom_file.character_sets import character_set
 from deidflow.tasks.local.dicom_file.encoding import ITEM, MAX_SHORT_LENGTH, SHORT_VRS, Encoding, element_header
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deidflow.tasks.core.request.edits import Item, Value
     from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
 
@@ -185,7 +187,7 @@ def encode_element(tag: int, value: Value, charset: CharacterSet, encoding: Enco
         vr = choose_vr(tag)
         if vr != "SQ":
             raise InstanceFailed(ReasonCode.BAD_VALUE, f"items for {describe_tag(tag)}, which is no known sequence")
-        data = b"".join(_encode_item(item, charset, encoding) for item in value)
+        data = encode_items(value, charset, encoding)
     else:
         vr = choose_vr(tag)
         data = b"" if vr == "SQ" else encode_value(tag, vr, value, charset, encoding)
@@ -194,6 +196,16 @@ def encode_element(tag: int, value: Value, charset: CharacterSet, encoding: Enco
             raise InstanceFailed(ReasonCode.BAD_VALUE, f"the new value of {describe_tag(tag)} is too long")
         vr = "UN"  # PS3.5 section 6.2.2, note 2: what is too long for the length field of its VR
     return element_header(tag, vr, len(data), encoding) + data
+
+
+def encode_items(items: Iterable[Item], charset: CharacterSet, encoding: Encoding) -> bytes:
+    """Write the items of a sequence, as ``encode_element`` does.
+
+    Raises:
+        InstanceFailed: A value cannot be written.
+
+    """
+    return b"".join(_encode_item(item, charset, encoding) for item in items)
 
 
 def _encode_item(item: Item, charset: CharacterSet, encoding: Encoding) -> bytes:

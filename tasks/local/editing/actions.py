@@ -77,6 +77,7 @@ class Rule:
         new_value: DUMMY, CLEAN, SHIFT and REPLACE: makes the new value out of the old one. A REPLACE without it means
             that the value stands in the table, or in the instance's new identifiers; where neither has one the element
             stays.
+        new_bytes: CLEAN: the same for values that are no text, out of their bytes alone; may raise ``InstanceFailed``.
         of_the_run: REPLACE_UID: only UIDs that name objects of the run are replaced, others stay.
         is_named: Whether the request names the element.
         removes: Whether the element goes.
@@ -90,6 +91,7 @@ class Rule:
     action: Action
     origin: str
     new_value: NewValue | None = None
+    new_bytes: Callable[[bytes], bytes] | None = None
     of_the_run: bool = False
     is_named: bool = False
     removes: bool = field(init=False)
@@ -104,7 +106,8 @@ class Rule:
             ValueError: The action needs a function, or cannot have one.
 
         """
-        if (self.new_value is None) == (self.action in _MADE) and self.action is not Action.REPLACE:
+        makes = self.new_value is not None or self.new_bytes is not None
+        if makes is not (self.action in _MADE) and self.action is not Action.REPLACE:
             message = f"{self.action.name} must {'' if self.action in _MADE else 'not '}have a function for new values"
             raise ValueError(message)
         stays = self.action is Action.KEEP or (self.action is Action.REPLACE and self.new_value is None)

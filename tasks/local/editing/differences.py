@@ -154,7 +154,7 @@ def _decision(path: Path, spelled: Path, old: tuple[str, int, bytes, Path] | Non
         is_kept = is_kept or (above is not None and above.action is Action.KEEP)
         nodes = step_into(nodes, tag, index) + (step_into(nodes, name, index) if name != tag else ())
         nodes += () if is_kept else table.everywhere
-        scope, values = table.shielded if is_kept else table.nested, ()
+        scope, values = table.shielded if is_kept else scope.items.get(tag, table.nested), ()
     if _has_value((path.tag, spelled.tag), nodes):
         return _GIVEN
     rule = _rule_of((path.tag, spelled.tag), old[0] if old else "", scope, nodes, is_gone=new is None)
@@ -173,5 +173,5 @@ def _rule_of(
     """Return the rule for an element by its tag and its name by creator; one to keep it does not hold if it is gone."""
     rule = rule_of_paths(tags[0], nodes) or rule_of_paths(tags[1], nodes)
     if rule is None or (is_gone and rule.action is Action.KEEP):
-        rule = scope.by_tag.get(tags[0]) or scope.rule_of_group(tags[0]) or scope.by_vr.get(vr)
+        rule = scope.by_tag.get(tags[0]) or scope.rule_of_kind(tags[0], vr) or scope.by_vr.get(vr)
     return rule

@@ -3,7 +3,7 @@
 Orthanc replaces first and then looks into all items, those it has just written among them (docs/orthanc.md, Order,
 steps 6 to 10; 1.10.1, 1.12.7).
 
-Public names: ``treated_items``, ``values_of_paths``.
+Public names: ``treated_items``, ``values_of_paths``, ``missing_items``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from deidflow.tasks.local.editing.actions import Action, Original
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from deidflow.tasks.core.request.edits import Item, Value
+    from deidflow.tasks.local.dicom_file.elements import Element, Read
+    from deidflow.tasks.local.dicom_file.elements import Item as ItemOfFile
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
@@ -67,7 +71,7 @@ def _replaced(item: Item, nodes: tuple[PathNode, ...]) -> Item:
 def _item(item: Item, table: Table, identifiers: InstanceIdentifiers, nodes: tuple[PathNode, ...]) -> Item:
     elements: dict[int, Value] = {}
     for tag, value in item:
-        rule = table.nested.by_tag.get(tag) or table.nested.rule_of_group(tag)
+        rule = table.nested.by_tag.get(tag) or table.nested.rule_of_kind(tag, dictionary_vr(tag) or "UN")
         rule = rule_of_paths(tag, nodes, rule)
         if rule is not None and rule.removes:
             continue
@@ -97,3 +101,26 @@ def _value(
     assert rule.new_value is not None  # noqa: S101 (a rule of this kind has one)
     new = rule.new_value(Original(tag, choose_vr(tag), value.rstrip(" "), is_given=True), identifiers)
     return value if new is None else new
+
+
+def missing_items(new: Iterable[Item], items: Sequence[ItemOfFile], read: Read) -> tuple[Item, ...]:
+    """Return those new items that a sequence does not have yet.
+
+    Args:
+        new: With values in ASCII. One whose elements all stand in an item of the file, whatever else does, is there.
+        items: Of the file.
+        read: Reads bytes of it.
+
+    """
+    return tuple(one for one in new if not any(_is_in(one, item[4], read) for item in items))
+
+
+def _is_in(new: Item, elements: list[Element], read: Read) -> bool:
+    return all(any(element[0] == tag and _equals(value, element, read) for element in elements) for tag, value in new)
+
+
+def _equals(new: Value, element: Element, read: Read) -> bool:
+    _, _, _, value, end, sequence = element
+    if isinstance(new, str):
+        return sequence is None and read(value, end).strip(b" \0") == new.encode("ascii")
+    return sequence is not None and not missing_items(new, sequence[1], read)

@@ -22,9 +22,9 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, character_set, given_character_set
 from deidflow.tasks.local.dicom_file.encoding import ITEM, MAX_SHORT_LENGTH, UNDEFINED, Encoding, element_header
-from deidflow.tasks.local.dicom_file.values import choose_vr, encode_element
+from deidflow.tasks.local.dicom_file.values import choose_vr, encode_element, encode_items
 from deidflow.tasks.local.editing.actions import Action
-from deidflow.tasks.local.editing.given_items import treated_items, values_of_paths
+from deidflow.tasks.local.editing.given_items import missing_items, treated_items, values_of_paths
 from deidflow.tasks.local.editing.new_values import CharacterSets, changed_element
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 from deidflow.tasks.local.editing.spans import Output, spans_size
@@ -34,6 +34,7 @@ from deidflow.tasks.local.editing.table import FIRST_REPEATING_GROUP, LATE_TAGS,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from deidflow.tasks.core.request.edits import Item as NewItem
     from deidflow.tasks.core.request.edits import Value
     from deidflow.tasks.local.dicom_file.elements import Element, Item
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.path_nodes import PathNode
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
     from deidflow.tasks.local.editing.spans import Span
-    from deidflow.tasks.local.editing.table import Join, Table, Tables
+    from deidflow.tasks.local.editing.table import Table, Tables
 
 _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""
@@ -61,6 +62,7 @@ class _Place(NamedTuple):
         charset: Of its new values, unless it declares another.
         nodes: Of the request's paths that lead here.
         depth: 0 at top level.
+        scope: Rules for it.
         shielded: Whether a kept sequence holds it.
 
     """
@@ -69,6 +71,7 @@ class _Place(NamedTuple):
     charset: CharacterSet
     nodes: tuple[PathNode, ...]
     depth: int
+    scope: Scope
     shielded: bool = False
 
 
@@ -179,16 +182,13 @@ class Editor:
             InstanceFailed: A new value cannot be written.
 
         """
-        place = _Place(context.table, context.charset, context.nodes, 0)
-        return self._dataset(elements, encoding, place, new_values, context.table.top).spans
+        place = _Place(context.table, context.charset, context.nodes, 0, context.table.top)
+        return self._dataset(elements, encoding, place, new_values).spans
 
-    def top_rule(self, tag: int, context: Context) -> Rule | None:
+    def top_rule(self, tag: int, vr: str, context: Context) -> Rule | None:
         """Return what happens to an element of the top level, None when no rule but that of its VR concerns it."""
         scope = context.table.top
-        rule = rule_of_paths(tag, context.nodes, scope.by_tag.get(tag))
-        if rule is None and (tag & 0x10000 or tag >= FIRST_REPEATING_GROUP):
-            rule = scope.rule_of_group(tag)
-        return rule
+        return rule_of_paths(tag, context.nodes, scope.by_tag.get(tag)) or scope.rule_of_kind(tag, vr)
 
     def _charset_of(self, elements: list[Element]) -> CharacterSet | None:
         """Return the character set that a dataset declares, None when it is that of the dataset above."""
@@ -200,20 +200,15 @@ class Editor:
         return None
 
     def _dataset(  # noqa: C901, PLR0912 (the loop over elements; a call per element would double the time)
-        self,
-        elements: list[Element],
-        encoding: Encoding,
-        place: _Place,
-        new_values: Mapping[int, Value],
-        scope: Scope,
+        self, elements: list[Element], encoding: Encoding, place: _Place, new_values: Mapping[int, Value]
     ) -> Output:
-        table, charset, nodes, depth, shielded = place
-        rules, by_vr, private, output = scope.by_tag, scope.by_vr, scope.private, Output()
+        table, charset, nodes, depth, scope, shielded = place
+        rules, by_vr, private, vrs, output = scope.by_tag, scope.by_vr, scope.private, scope.vrs, Output()
         pending = [UNDEFINED, *sorted(new_values, reverse=True)]
         next_new = pending[-1]
         visits = table.anonymizes or bool(nodes) or self._old_charset is not None
         simple = not nodes and self._old_charset is None
-        drops_private = private is not None and private.removes
+        drops_private, first_group = private is not None and private.removes, FIRST_REPEATING_GROUP
         run_start = run_end = 0
         for element in elements:
             tag, vr, start, _, end, sequence = element
@@ -223,7 +218,9 @@ class Editor:
                 if tag & 0x10000:
                     if drops_private:
                         continue
-                elif sequence is None and tag < FIRST_REPEATING_GROUP and vr not in by_vr:
+                elif (
+                    sequence is None and tag < first_group and not (vr in by_vr or (vrs and vr not in vrs.get(tag, ())))
+                ):
                     if start != run_end:
                         output.span(run_start, run_end)
                         run_start = start
@@ -239,37 +236,52 @@ class Editor:
                 output.close_group(start, encoding)
             if nodes:
                 rule = rule_of_paths(tag, nodes, rule)
-            if rule is None and (tag & 0x10000 or tag >= FIRST_REPEATING_GROUP):
-                rule = scope.rule_of_group(tag)
+            if rule is None:
+                rule = scope.rule_of_kind(tag, vr if sequence is None else "SQ")
             if tag in new_values:
                 # A second element of this tag, or one behind greater tags, must not bring the old value back.
                 if tag == next_new:
                     pending.pop()
                     next_new = pending[-1]
-                    joins = table.joins if depth == 0 else {}
-                    output.spans.append(self._replacement(element, new_values[tag], joins, charset, encoding))
+                    output.spans.append(self._replacement(element, new_values[tag], place, encoding))
             elif rule is not None and rule.removes:
                 continue
             elif sequence is not None and visits and (rule is None or rule.enters_items):
                 is_kept = rule is not None and rule.action is Action.KEEP
-                below = _Place(table, charset, nodes, depth + 1, shielded or is_kept)
-                self._sequence(output, element, encoding, below)
+                shields = shielded or is_kept
+                inside = table.shielded if shields else scope.items.get(tag, table.nested)
+                self._sequence(output, element, encoding, _Place(table, charset, nodes, depth + 1, inside, shields))
             else:
                 self._leaf(output, rule, element, by_vr, charset, encoding)
         output.span(run_start, run_end)
         source_end = elements[-1][4] if elements else 0
         return _finished(output, pending, new_values, source_end, charset, encoding)
 
-    def _replacement(
-        self, element: Element, new: Value, joins: Mapping[int, Join], charset: CharacterSet, encoding: Encoding
-    ) -> bytes:
+    def _replacement(self, element: Element, new: Value, place: _Place, encoding: Encoding) -> bytes:
         """Return the new form of an element that is there."""
         tag, _, _, value, end, sequence = element
-        join = joins.get(tag)
+        table, charset = place.table, place.charset
+        join = table.joins.get(tag) if place.depth == 0 else None
+        if isinstance(new, tuple) and sequence is not None and place.depth == 0 and tag in table.appends:
+            inside = place._replace(depth=1, scope=place.scope.items.get(tag, table.nested))
+            return self._appended(element, new, inside, encoding)
         if join is not None and isinstance(new, str) and sequence is None:
             joint = join(self._source.read(value, min(end, value + MAX_SHORT_LENGTH)), new)
             return element_header(tag, choose_vr(tag), len(joint), encoding) + joint
         return encode_element(tag, new, charset, encoding)
+
+    def _appended(self, element: Element, new: tuple[NewItem, ...], place: _Place, outer: Encoding) -> bytes:
+        """Return a sequence with its own items, edited as ever, and behind them those that it lacks."""
+        tag, vr, _, _, _, sequence = element
+        assert sequence is not None  # noqa: S101 (the caller's condition)
+        encoding, items = sequence
+        read, written = self._source.read, Output()
+        for index, item in enumerate(items):
+            nodes = step_into(place.nodes, tag, index) + place.table.everywhere
+            self._item(written, item, encoding, place._replace(nodes=nodes))
+        data = b"".join(read(*part[:2]) if isinstance(part, tuple) else part for part in written.spans)
+        data += encode_items(missing_items(new, items, read), place.charset, encoding)
+        return element_header(tag, vr, len(data), outer) + data
 
     def _leaf(
         self,
@@ -347,17 +359,15 @@ class Editor:
         table = place.table
         nodes = table.read_paths(place.nodes, elements, self._source.read, old_charset)
         new_values = values_of_paths(nodes) if nodes else {}
-        scope = table.shielded if place.shielded else table.nested
-        if not table.anonymizes and not any(node.edits for node in nodes):
-            scope = _UNTOUCHED
+        untouched = not table.anonymizes and not any(node.edits for node in nodes)
         charset_rule = rule_of_paths(SPECIFIC_CHARACTER_SET, nodes)
         if SPECIFIC_CHARACTER_SET in new_values:
             charset = given_character_set(new_values[SPECIFIC_CHARACTER_SET])
         elif charset_rule is None or not charset_rule.removes:
             charset = declared or charset
         self._old_charset = old_charset if old_charset != charset else None
-        place = place._replace(charset=charset, nodes=nodes)
-        inner = self._dataset(elements, encoding, place, new_values, scope).spans
+        place = place._replace(charset=charset, nodes=nodes, scope=_UNTOUCHED if untouched else place.scope)
+        inner = self._dataset(elements, encoding, place, new_values).spans
         self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):
             written.span(start, end)

@@ -72,6 +72,8 @@ def changed_element(
         if data != raw and not rule.of_the_run and vr in NUMBER_VRS:
             message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
             raise InstanceFailed(ReasonCode.BAD_VALUE, message)
+    elif rule.new_bytes is not None:
+        data = rule.new_bytes(raw)
     else:
         assert rule.new_value is not None  # noqa: S101 (a rule of any other kind has one)
         new = rule.new_value(Original(tag, vr, _text(tag, vr, raw, charsets.old), is_given=False), identifiers)

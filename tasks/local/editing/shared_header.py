@@ -189,6 +189,8 @@ class SharedHeaders:
         """Take note of an instance that was scanned and edited in full."""
         if source.layout.deflated or source.is_rewritten or context.table.sets_character_set:
             return
+        if context.table.check_frame is not None and source.layout.is_compressed:
+            return  # each frame is looked at
         if context.table.names_creators:  # what a path means depends on elements that may lie anywhere
             return
         header = _header(elements, source)
@@ -289,7 +291,7 @@ def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, cont
     tag, vr, start, _, _, sequence = element
     raw = body[start : start + 6]
     if sequence is None and encoding.explicit and vr.encode() in SHORT_VRS and tag not in context.new_values:
-        rule = editor.top_rule(tag, context)
+        rule = editor.top_rule(tag, vr, context)
         if (rule is None or rule.stays) and vr not in context.table.top.by_vr:
             return _Step(_KEEP, tag, raw)
         if rule is not None and rule.removes:

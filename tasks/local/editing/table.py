@@ -10,7 +10,7 @@ Public names: ``Scope``, ``Table``, ``Tables``, ``RepeatingGroup``, ``FIRST_REPE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -26,8 +26,6 @@ from deidflow.tasks.local.editing.private_blocks import with_plain_tags
 from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from deidflow.tasks.core.errors import InstanceFailed
     from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
     from deidflow.tasks.local.dicom_file.elements import Element, Read
@@ -78,6 +76,9 @@ class Scope:
         private: For private elements without a rule of their own.
         groups: For curves and overlays, the first that fits.
         by_vr: For elements that no other rule names, and for private ones that are kept; not for sequences.
+        vrs: The public attributes that are known, by tag, with the VRs that fit them; None where any will do.
+        misfit: For public elements that are not among ``vrs``, or have a VR that does not fit.
+        items: Rules inside the items of single sequences, where they are others than those for all items.
 
     """
 
@@ -85,14 +86,26 @@ class Scope:
     private: Rule | None = None
     groups: tuple[RepeatingGroup, ...] = ()
     by_vr: Mapping[str, Rule] = field(default_factory=dict)
+    vrs: Mapping[int, Collection[str]] | None = None
+    misfit: Rule | None = None
+    items: Mapping[int, Scope] = field(default_factory=dict)
 
-    def rule_of_group(self, tag: int) -> Rule | None:
-        """Return what happens to an element that is not named: private ones, curves and overlays."""
+    def rule_of_kind(self, tag: int, vr: str) -> Rule | None:
+        """Return what happens to an element that is not named: private ones, curves and overlays, unknown ones.
+
+        Args:
+            tag: The element.
+            vr: As it stands in the file; SQ for whatever has items.
+
+        """
         if tag & 0x10000:
             return self.private
-        for mask, group, rule in self.groups:
-            if tag & mask == group:
-                return rule
+        if tag >= FIRST_REPEATING_GROUP:
+            for mask, group, rule in self.groups:
+                if tag & mask == group:
+                    return rule
+        if self.vrs is not None and tag & 0xFFFF and vr not in self.vrs.get(tag, ()):
+            return self.misfit
         return None
 
 
@@ -110,6 +123,7 @@ class Table:
             which differ from instance to instance.
         late_values: More of them, which depend on the instance.
         joins: Top-level elements whose new value is joined with the one that stands there.
+        appends: Top-level sequences in ``values`` whose items stand behind those of the file, unless they are there.
         paths: Rules and values by path, and those at top level by private creator; or None.
         everywhere: Rules by private creator that hold in every item, but for kept sequences.
         names_creators: Whether a path depends on the private creators of a dataset, so that each one is asked.
@@ -117,6 +131,8 @@ class Table:
         given_sequences: Sequences in ``values`` with items, which are treated like those of the file.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
         clears_overlay_bits: Whether overlays in unused bits of the pixels go.
+        check_frame: Looks at each compressed frame (transfer syntax, all its fragments), and raises ``InstanceFailed``
+            where it holds more than an image; None where nobody asks.
         problem: A value that no file takes: each instance fails, also where the value would not be written.
 
     """
@@ -128,6 +144,7 @@ class Table:
     values: dict[int, Value] = field(default_factory=dict)
     late_values: LateValues | None = None
     joins: Mapping[int, Join] = field(default_factory=dict)
+    appends: frozenset[int] = frozenset()
     paths: PathNode | None = None
     everywhere: tuple[PathNode, ...] = ()
     names_creators: bool = False
@@ -135,7 +152,18 @@ class Table:
     given_sequences: tuple[int, ...] = ()
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
+    check_frame: Callable[[str, bytes], None] | None = None
     problem: InstanceFailed | None = None
+
+    def inner_scopes(self) -> list[Scope]:
+        """Return the rules inside items, wherever they are not those of a kept sequence."""
+        found, waiting = {id(self.nested): self.nested}, [self.nested, self.top]
+        while waiting:
+            for scope in waiting.pop().items.values():
+                if id(scope) not in found:
+                    found[id(scope)] = scope
+                    waiting.append(scope)
+        return list(found.values())
 
     def read_paths(
         self, nodes: tuple[PathNode, ...], elements: Collection[Element], read: Read, charset: CharacterSet

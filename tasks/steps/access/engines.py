@@ -133,6 +133,7 @@ def _worker_settings(run: Run) -> WorkerSettings:
         key=run.key,
         scope=config.scope,
         hardening=config.hardening,
+        profile=config.profile_choice,
         given=given_identifiers(run.ledger),
         originals=original_uids(run.ledger),
         notes_content=not config.defaults.settings.keep_source,

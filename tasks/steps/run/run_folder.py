@@ -27,6 +27,7 @@ from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.version import deidflow_version
+from deidflow.tasks.local.deidentification import ps3_15
 from deidflow.tasks.local.deidentification.orthanc_profiles import profile_sha256
 from deidflow.tasks.steps.run.moved import override_run, relocated, renamed_folders
 from deidflow.tasks.steps.run.settings import load_key
@@ -93,11 +94,15 @@ def check_run_id(run_id: str) -> None:
         raise InvalidInput([Problem("a run ID must be 1 to 64 letters, digits, - and _", "--run-id")])
 
 
+_IDENTIFYING_KEYS: Final = (
+    *("operation", "engine", "source", "destination", "options", "profile", "profile_options", "dates", "hardening"),
+)
+
+
 def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> dict[str, Any]:
     """Return what makes two runs the same one; by the config's keys, so that a difference can be named."""
     data = config.to_json()
-    names = ("operation", "engine", "source", "destination", "options", "profile", "profile_options", "hardening")
-    identity = {name: data[name] for name in names}
+    identity = {name: data[name] for name in _IDENTIFYING_KEYS}
     # What counts against the verdict is a matter of one attempt, too.
     identity["source"] = {k: v for k, v in identity["source"].items() if k != "ignore_damaged"}
     if identity["destination"]:
@@ -162,7 +167,6 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         Unusable: The folder cannot be made or written.
 
     """
-    dicom_version = config.defaults.settings.dicom_version
     change_facts(
         prepared,
         lambda facts: replace(
@@ -180,7 +184,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
             versions=library_versions(),
             deidflow_version=deidflow_version(),
             host=socket.gethostname(),
-            profile_sha256=profile_sha256(dicom_version) if dicom_version else None,
+            profile_sha256=_profile_sha256(config),
         ),
     )
     make_folder(folder)
@@ -192,6 +196,14 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         return Run(folder, prepared.store(folder / FILE_NAME), config, key)
     except OSError as error:
         raise Unusable(_unwritable(folder, error), error) from None
+
+
+def _profile_sha256(config: Config) -> str | None:
+    """Return the hash of the profile's data, None without a profile."""
+    if config.profile is not None:
+        return ps3_15.profile_sha256()
+    dicom_version = config.defaults.settings.dicom_version
+    return profile_sha256(dicom_version) if dicom_version else None
 
 
 def make_folder(folder: Path) -> None:

@@ -1,0 +1,56 @@
+"""What stands in the place of an encapsulated document, by the SOP class of the object that holds it.
+
+Public names: ``document_rules``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.deidentification.content.documents import treat_document
+from deidflow.tasks.local.deidentification.standard.profile import EDITION
+from deidflow.tasks.local.editing.actions import Action, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deidflow.tasks.core.request.edits import Value
+    from deidflow.tasks.local.editing.actions import Original
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
+
+_LENGTH: Final = 0x00420015
+_MIME_TYPES: Final = {
+    "1.2.840.10008.5.1.4.1.1.104.1": "application/pdf",
+    "1.2.840.10008.5.1.4.1.1.104.2": "text/xml",
+}
+"""Classes whose documents are replaced as a whole (PS3.4 annex B.5)."""
+
+
+def document_rules(sop_class: str) -> Mapping[int, Rule]:
+    """Return the rules for EncapsulatedDocument and its length; objects of other classes that have one are refused."""
+    origin = f"ps3.15-{EDITION}: D, a document without content"
+    mime_type = _MIME_TYPES.get(sop_class)
+    if mime_type is None:
+        return {ENCAPSULATED_DOCUMENT: Rule(Action.DUMMY, origin, _refuse)}
+    content = treat_document(mime_type, b"").content.decode("ascii")
+
+    def document(original: Original, _: InstanceIdentifiers) -> Value | None:
+        return None if original.is_given else content
+
+    def length(original: Original, _: InstanceIdentifiers) -> Value | None:
+        return None if original.is_given else str(len(content))
+
+    return {
+        ENCAPSULATED_DOCUMENT: Rule(Action.DUMMY, origin, document),
+        _LENGTH: Rule(Action.DUMMY, origin, length),
+    }
+
+
+def _refuse(original: Original, _: InstanceIdentifiers) -> Value | None:
+    if original.is_given:
+        return None
+    text = "an encapsulated document that is neither PDF nor CDA; Remove or Replace EncapsulatedDocument decides on it"
+    raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, text)

@@ -1,0 +1,50 @@
+"""Compressed frames that hold more than an image: comments, application segments, boxes, video.
+
+Public names: ``check_frame``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.deidentification.content.jpeg import jpeg_ranges
+from deidflow.tasks.local.deidentification.content.jpeg2000 import jpeg2000_ranges
+from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError
+
+_FAMILY: Final = "1.2.840.10008.1.2.4."
+_RLE: Final = "1.2.840.10008.1.2.5"
+_JPEG: Final = frozenset({*range(50, 71), 80, 81})
+"""JPEG and JPEG-LS (PS3.5 A.4.1 to A.4.3, PS3.6 table A-1)."""
+_JPEG_2000: Final = frozenset({*range(90, 94), 201, 202, 203})
+"""JPEG 2000 and HTJ2K."""
+
+
+def check_frame(transfer_syntax: str, frame: bytes) -> None:
+    """Look for text beside the image in one frame.
+
+    Args:
+        transfer_syntax: UID.
+        frame: All its fragments, joined.
+
+    Raises:
+        InstanceFailed: There is some, or nobody here can tell.
+
+    """
+    number = transfer_syntax.removeprefix(_FAMILY)
+    kind = int(number) if number.isdigit() and transfer_syntax != number else 0
+    if transfer_syntax == _RLE:
+        return
+    try:
+        if kind in _JPEG:
+            found = jpeg_ranges(frame)
+        elif kind in _JPEG_2000:
+            found = jpeg2000_ranges(frame)
+        else:
+            raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "pixel data in which nothing here can look for text")
+    except UnsafeContentError:
+        raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "a compressed frame cannot be read to its end") from None
+    if any(frame[one.start : one.end].strip(b"\0") for one in found):
+        text = "a compressed frame holds comments or application data beside its image"
+        raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, text)

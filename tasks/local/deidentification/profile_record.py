@@ -1,0 +1,53 @@
+"""What a result of the PS3.15 profile says of its own de-identification.
+
+Source: PS3.15 sections E.1.1, E.2 and E.3.6, PS3.3 sections C.7.1.1 and C.12.1 (edition 2026d).
+
+Public names: ``profile_record``, ``APPENDED``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import DEIDENTIFICATION_METHOD, PATIENT_IDENTITY_REMOVED
+from deidflow.tasks.local.deidentification.profile_rules import values_of
+from deidflow.tasks.local.deidentification.standard.method_codes import (
+    Applied,
+    applied_codes,
+    deidentifying_equipment,
+    longitudinal_information,
+    method_text,
+)
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.request.edits import Value
+    from deidflow.tasks.local.deidentification.standard.codes import Option
+
+_METHOD_CODES: Final = 0x00120064
+_LONGITUDINAL: Final = 0x00280303
+_CONTRIBUTING_EQUIPMENT: Final = 0x0018A001
+APPENDED: Final = frozenset({_METHOD_CODES, _CONTRIBUTING_EQUIPMENT})
+"""Sequences that keep the items of earlier steps."""
+
+
+def profile_record(options: frozenset[Option], *, departs: bool) -> dict[int, Value]:
+    """Return the values of the attributes that tell of the de-identification, by tag.
+
+    Args:
+        options: That were applied to every instance.
+        departs: Whether the request keeps what the profile does not.
+
+    """
+    # What an option keeps that is not claimed nobody would know of, so that the basic profile is not claimed either.
+    departs = departs or not all(map(Applied(options).claims, options))
+    applied = Applied(options, departs)
+    codes = applied_codes(applied)
+    record: dict[int, Value] = {
+        PATIENT_IDENTITY_REMOVED: "YES",
+        DEIDENTIFICATION_METHOD: method_text(applied),
+        _LONGITUDINAL: longitudinal_information(options),
+        _CONTRIBUTING_EQUIPMENT: values_of((deidentifying_equipment(),)),
+    }
+    if codes:
+        record[_METHOD_CODES] = values_of(tuple(code.as_item() for code in codes))
+    return record

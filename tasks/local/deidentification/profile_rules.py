@@ -1,0 +1,181 @@
+"""Rows of Table E.1-1 as rules that editing can carry out.
+
+Public names: ``Policy``, ``dummy``, ``data_uri``, ``values_of``, ``clean_icc_profile``.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.deidentification.content.icc import icc_ranges
+from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError, blanked
+from deidflow.tasks.local.deidentification.standard import codes
+from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning, cleaning_of
+from deidflow.tasks.local.deidentification.standard.codes import AttributeType, Code, Option, action_for
+from deidflow.tasks.local.deidentification.standard.date_values import capped_as, checked_tm, shift_da, shift_dt
+from deidflow.tasks.local.deidentification.standard.dictionary import vr_of
+from deidflow.tasks.local.deidentification.standard.dummies import dummy_items, dummy_value
+from deidflow.tasks.local.deidentification.standard.profile import EDITION, Row
+from deidflow.tasks.local.editing.actions import Action, NewValue, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deidflow.tasks.core.request.edits import Item, Value
+    from deidflow.tasks.local.deidentification.standard.new_items import NewElement, NewItem
+    from deidflow.tasks.local.editing.actions import Original
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
+
+_PATIENT_AGE: Final = 0x00101010
+_NUMBERS: Final = frozenset({"FD", "FL", "OD", "OF", "OL", "OV", "SL", "SS", "SV", "UL", "US", "UV"})
+
+
+@dataclass(slots=True)
+class Policy:
+    """Makes rules of rows under one choice of options.
+
+    Attributes:
+        options: That are applied.
+        days_of: Modified dates: the days to add to each date of an instance's patient.
+
+    """
+
+    options: frozenset[Option]
+    days_of: Callable[[InstanceIdentifiers], int]
+
+    def rule(self, row: Row, needed: AttributeType | None) -> Rule:
+        """Return what happens to an attribute.
+
+        Args:
+            row: Its row.
+            needed: Its type in the IOD, at the place in question.
+
+        """
+        found = row.rule(self.options)
+        if found.code is Code.C and found.option is not None:
+            cleaned = self._cleaned(row, found.option)
+            if cleaned is not None:
+                return cleaned
+            # Nothing of a text is kept that nothing here can clean.
+            return self._of_code(row, row.basic, needed, f", {found.option}: nothing kept")
+        option = f", {found.option}" if found.option else ""
+        if row.number == _PATIENT_AGE and found.code is Code.K and Option.RETAIN_MODIFIED_DATES in self.options:
+            return Rule(Action.CLEAN, f"{_origin(row, found.code)} -> C{option}", _capped)
+        return self._of_code(row, found.code, needed, option)
+
+    def _of_code(self, row: Row, code: Code, needed: AttributeType | None, reason: str) -> Rule:
+        action = _ACTIONS[action_for(code, needed)]
+        why = f" (type {needed})" if needed is not None and len(code) > 1 else ""
+        arrow = f" -> {action.value}" if action.value != code else ""
+        origin = f"{_origin(row, code)}{arrow}{why}{reason}"
+        new_value: NewValue | None = dummy if action is Action.DUMMY else None
+        return Rule(action, origin, new_value)
+
+    def _cleaned(self, row: Row, option: Option) -> Rule | None:
+        """Return how a value is cleaned, None where nothing here can do it."""
+        assert row.number is not None  # noqa: S101 (no option cleans a repeating group)
+        cleaning = cleaning_of(row.number, row.vr[:2], option)
+        origin = f"{_origin(row, Code.C)}, {option}"
+        if cleaning in (Cleaning.ITEMS, Cleaning.KEEP):
+            return Rule(Action.KEEP, origin)
+        if cleaning is Cleaning.DUMMY_DATE:
+            return Rule(Action.DUMMY, origin, dummy)
+        if cleaning is Cleaning.SHIFT_DA:
+            return Rule(Action.SHIFT, origin, self._shifts(shift_da))
+        if cleaning is Cleaning.SHIFT_DT:
+            return Rule(Action.SHIFT, origin, self._shifts(shift_dt))
+        if cleaning is Cleaning.CHECK_TM:
+            return Rule(Action.CLEAN, origin, _checked_time)
+        return None
+
+    def _shifts(self, shift: Callable[[str, int], str]) -> NewValue:
+        days_of = self.days_of
+
+        def shifted(original: Original, identifiers: InstanceIdentifiers) -> Value | None:
+            return None if original.is_given else shift(original.text, days_of(identifiers))
+
+        return shifted
+
+
+_ACTIONS: Final = {
+    codes.Action.REMOVE: Action.REMOVE,
+    codes.Action.EMPTY: Action.EMPTY,
+    codes.Action.DUMMY: Action.DUMMY,
+    codes.Action.REPLACE_UID: Action.REPLACE_UID,
+    codes.Action.KEEP: Action.KEEP,
+}
+
+
+def _origin(row: Row, code: Code) -> str:
+    return f"ps3.15-{EDITION}: {code}" if not row.reason else f"ps3.15-{EDITION} and beyond ({row.reason}): {code}"
+
+
+def _checked_time(original: Original, _: InstanceIdentifiers) -> Value | None:
+    return None if original.is_given else checked_tm(original.text)
+
+
+def _capped(original: Original, _: InstanceIdentifiers) -> Value | None:
+    return None if original.is_given else capped_as(original.text)
+
+
+def dummy(original: Original, identifiers: InstanceIdentifiers) -> Value | None:
+    """Return a value that is valid for its VR and tells nothing of the original; None for one that the request gives.
+
+    Source: PS3.15 Table E.1-1a, D (edition 2026d). A UID becomes the keyed one: it has to be unique.
+    """
+    if original.is_given:
+        return None
+    tag, vr = original.tag, original.vr
+    if vr == "UN":
+        vr = (vr_of(tag) or vr)[:2]
+    if vr == "SQ":
+        return tuple(map(_item, dummy_items(tag)))
+    if vr in _NUMBERS:
+        return "0"
+    value = dummy_value(tag, vr)
+    if value is None:
+        return (
+            identifiers.references.map_uid_value(original.text.encode("latin-1", "replace"))
+            .decode("latin-1")
+            .strip("\0")
+        )
+    if isinstance(value, bytes):
+        return data_uri(value)
+    return value + " " * (len(value) % 2) if original.vr == "UN" else value
+
+
+def data_uri(data: bytes) -> str:
+    """Return octets as the text by which new values give them."""
+    return "data:application/octet-stream;base64," + base64.b64encode(data).decode("ascii")
+
+
+def _item(item: NewItem) -> Item:
+    return tuple((element.tag, _value(element)) for element in item)
+
+
+def _value(element: NewElement) -> Value:
+    if isinstance(element.value, tuple):
+        return tuple(map(_item, element.value))
+    return data_uri(element.value) if isinstance(element.value, bytes) else element.value
+
+
+def values_of(items: tuple[NewItem, ...]) -> Value:
+    """Return items in the form in which new values are given."""
+    return tuple(map(_item, items))
+
+
+def clean_icc_profile(data: bytes) -> bytes:
+    """Return an ICC profile without texts, dates and identifiers.
+
+    Raises:
+        InstanceFailed: It cannot be read to its end.
+
+    """
+    try:
+        return blanked(data, icc_ranges(data, lambda _: False)) if data else data
+    except UnsafeContentError:
+        raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "the ICC profile cannot be read to its end") from None

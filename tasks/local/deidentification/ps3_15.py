@@ -1,0 +1,207 @@
+"""The profile ``ps3.15-2026d`` as tables: Table E.1-1 with the chosen options, for each SOP class.
+
+Of an attribute whose code leaves a choice its type in the instance's IOD decides, at the place where it stands; so the
+items of some sequences have rules of their own. Sequences that stay are looked into like any other.
+
+Public names: ``Ps315``, ``profile_sha256``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from pydicom.datadict import tag_for_keyword
+
+from deidflow.tasks.core.dicom.tags import (
+    DATA_SET_TRAILING_PADDING,
+    PATIENT_ID,
+    PATIENT_NAME,
+    SIGNATURES,
+)
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.deidentification.content.documents_of_classes import document_rules
+from deidflow.tasks.local.deidentification.content.frames import check_frame
+from deidflow.tasks.local.deidentification.mapped_patients import new_patient_id
+from deidflow.tasks.local.deidentification.profile_rules import Policy, clean_icc_profile
+from deidflow.tasks.local.deidentification.standard.attribute_types import type_of, typed_paths
+from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.local.deidentification.standard.date_shift import DateShift, ShiftRange
+from deidflow.tasks.local.deidentification.standard.known_attributes import known_vrs
+from deidflow.tasks.local.deidentification.standard.profile import EDITION, load_profile
+from deidflow.tasks.local.editing.actions import Action, Rule
+from deidflow.tasks.local.editing.table import RepeatingGroup, Scope, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice
+    from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.local.deidentification.standard.codes import AttributeType
+    from deidflow.tasks.local.deidentification.standard.profile import Row
+    from deidflow.tasks.local.editing.actions import Original
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers
+
+_TABLES: Final = "deidflow.tasks.local.deidentification.tables"
+_DATA: Final = ("profile.csv", "additional.csv", "types.csv.gz", "vr_additions.csv")
+_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+_DIRECTORY_RECORDS: Final = 0x00041220
+_NO_DIRECTORY: Final = "a DICOMDIR names other files and their patients; leave it out of the source"
+_ICC_PROFILE: Final = 0x00282000
+_CODING_SCHEME_URL: Final = 0x0008010E
+_CONTENT: Final = "ContentSequence"
+_ANY_GROUP: Final = 0xFF000000
+_FIRST_CURVE: Final = 0x50000000
+_FIRST_OVERLAY: Final = 0x60000000
+
+_MAPPED: Final = Rule(Action.REPLACE, f"ps3.15-{EDITION}: mapped", new_patient_id)
+_PRIVATE: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, private")
+_OVERLAY: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, curves and overlays")
+_SIGNATURE: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, signatures and padding")
+_MISFIT: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, not in the edition's dictionary, or of another VR")
+_ADDRESS: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, an address")
+_ICC: Final = Rule(Action.CLEAN, f"ps3.15-{EDITION}: C, text in an ICC profile", new_bytes=clean_icc_profile)
+_KNOWN_UIDS: Final = Rule(Action.REPLACE_UID, "UIDs of the run's own objects", of_the_run=True)
+_GROUPS: Final = tuple(RepeatingGroup(_ANY_GROUP, group, _OVERLAY) for group in (_FIRST_CURVE, _FIRST_OVERLAY))
+
+
+def profile_sha256() -> str:
+    """Return the hash of the profile's tables in hex, for provenance."""
+    folder = files(_TABLES)
+    return sha256(b"".join(folder.joinpath(name).read_bytes() for name in _DATA)).hexdigest()
+
+
+def _refuse_directory(_: Original, __: InstanceIdentifiers) -> None:
+    raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, _NO_DIRECTORY)
+
+
+def _new_patient_name(original: Original, identifiers: InstanceIdentifiers) -> str | None:
+    """Return the new name of the instance for one that stands in an item; where that has none, a dummy."""
+    if original.is_given or not original.text.strip():
+        return None
+    return "Removed^" if identifiers.patient_name is None else identifiers.patient_name
+
+
+@lru_cache
+def _rows_by_keyword() -> Mapping[str, Row]:
+    return {row.keyword: row for row in load_profile() if row.keyword}
+
+
+class Ps315:
+    """The profile under one choice of options, key and scope."""
+
+    def __init__(self, choice: ProfileChoice, key: Key, scope: str) -> None:
+        """Prepare what all requests share.
+
+        Args:
+            choice: Options and dates.
+            key: Secret of generated identifiers, and of the shift of dates.
+            scope: Their scope.
+
+        """
+        self.options: Final = frozenset(map(Option, choice.options))
+        shift = DateShift(key, scope, ShiftRange(*choice.shift_days, choice.whole_weeks))
+
+        def days_of(identifiers: InstanceIdentifiers) -> int:
+            original = identifiers.original
+            return shift.days(original.patient_id or original.study_instance_uid)
+
+        self._policy = Policy(self.options, days_of)
+        rows = (row for row in load_profile() if row.number is not None)
+        self._strictest = {row.number: self._policy.rule(row, None) for row in rows if row.number is not None}
+        self._scopes = lru_cache(maxsize=256)(self._scopes_of)
+
+    def departs(self, request: Request) -> bool:
+        """Whether a request keeps something that the profile with its options does not."""
+        if request.settings.keep_private_tags:
+            return True
+        for path in request.edits.keep:
+            row = load_profile().row_of(path.tag & 0xFFFFFFFF)
+            if row is not None and self._policy.rule(row, None).action is not Action.KEEP:
+                return True
+        return False
+
+    def table(self, request: Request, sop_class: str, *, known_uids: bool) -> Table:
+        """Return what happens to objects of a SOP class, before the request's own lists are laid over it."""
+        top, nested = self._scopes(sop_class, known_uids=known_uids)
+        private = None if request.settings.keep_private_tags else _PRIVATE
+        if request.edits.remove or private is None:
+            copies: dict[int, Scope] = {}
+            nested = _copied(nested, private, copies)
+            items = {tag: _copied(scope, private, copies) for tag, scope in top.items.items()}
+        else:
+            items = dict(top.items)
+        top = replace(top, by_tag=dict(top.by_tag), private=private, items=items)
+        table = Table(
+            anonymizes=True,
+            top=top,
+            nested=nested,
+            shielded=nested,
+            clears_overlay_bits=True,
+            check_frame=check_frame,
+        )
+        if sop_class == _DIRECTORY:
+            table.problem = InstanceFailed(ReasonCode.UNSAFE_CONTENT, _NO_DIRECTORY)
+        if not sop_class:  # a directory says what it is in its file meta information alone
+            top.by_tag[_DIRECTORY_RECORDS] = Rule(Action.DUMMY, _MISFIT.origin, _refuse_directory)
+        return table
+
+    def _scopes_of(self, sop_class: str, *, known_uids: bool) -> tuple[Scope, Scope]:
+        """Return the rules at top level, and those inside items of which the IOD says nothing else."""
+        nested = self._scope({}, known_uids=known_uids)
+        nodes: dict[tuple[str, ...], dict[str, AttributeType]] = {(): {}}
+        for path in typed_paths(sop_class):
+            for length in range(1, len(path)):
+                nodes.setdefault(path[:length], {})
+            needed = type_of(sop_class, path)
+            if needed is not None:
+                nodes[path[:-1]][path[-1]] = needed
+        if (_CONTENT,) in nodes:  # a content item is as the document itself is
+            nodes[_CONTENT,] = {**nodes[()], **nodes[_CONTENT,]}
+        scopes = {place: self._scope(types, known_uids=known_uids) for place, types in nodes.items()}
+        for place, scope in scopes.items():
+            if place:
+                tag = tag_for_keyword(place[-1])
+                parent = scopes[place[:-1]]
+                if tag is not None:
+                    parent.items = {**parent.items, tag: scope}
+        for place, scope in scopes.items():
+            self._close_loop(place, scope, scopes)
+        top = scopes[()]
+        top.by_tag.pop(PATIENT_NAME, None)
+        top.by_tag.update(document_rules(sop_class))
+        return top, nested
+
+    @staticmethod
+    def _close_loop(place: tuple[str, ...], scope: Scope, scopes: Mapping[tuple[str, ...], Scope]) -> None:
+        """A sequence inside itself has the same items, however deep."""
+        for index, keyword in enumerate(place):
+            tag = tag_for_keyword(keyword)
+            if tag is not None and tag not in scope.items:
+                scope.items = {**scope.items, tag: scopes[place[: index + 1]]}
+
+    def _scope(self, types: Mapping[str, AttributeType], *, known_uids: bool) -> Scope:
+        by_tag = dict(self._strictest)
+        for keyword, needed in types.items():
+            row = _rows_by_keyword().get(keyword)
+            if row is not None and row.number is not None:
+                by_tag[row.number] = self._policy.rule(row, needed)
+        by_tag.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), _SIGNATURE))
+        by_tag |= {_ICC_PROFILE: _ICC, _CODING_SCHEME_URL: _ADDRESS, PATIENT_ID: _MAPPED}
+        by_tag[PATIENT_NAME] = Rule(Action.REPLACE, _MAPPED.origin, _new_patient_name)
+        by_vr = {"UI": _KNOWN_UIDS, "UN": _KNOWN_UIDS} if known_uids else {}
+        return Scope(by_tag, _PRIVATE, _GROUPS, by_vr, known_vrs(), _MISFIT)
+
+
+def _copied(scope: Scope, private: Rule | None, copies: dict[int, Scope]) -> Scope:
+    """Return rules that can be changed for one request; sequences may stand in one another."""
+    found = copies.get(id(scope))
+    if found is None:
+        found = copies[id(scope)] = replace(scope, by_tag=dict(scope.by_tag), private=private, items={})
+        found.items = {tag: _copied(inside, private, copies) for tag, inside in scope.items.items()}
+    return found

@@ -1,0 +1,143 @@
+"""The words of PS3.15 Annex E (edition 2026d): options, codes of Table E.1-1, and what a code makes of an attribute.
+
+Public names: ``Option``, ``Code``, ``Action``, ``AttributeType``, ``action_for``, ``parse_options``, ``OptionsError``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class OptionsError(ValueError):
+    """The named options cannot be applied; the message says what is allowed."""
+
+
+class Option(StrEnum):
+    """The options of Annex E.3, by their names in a config, in the order of the columns of Table E.1-1."""
+
+    RETAIN_SAFE_PRIVATE = "retain-safe-private"
+    RETAIN_UIDS = "retain-uids"
+    RETAIN_DEVICE_IDENTITY = "retain-device-identity"
+    RETAIN_INSTITUTION_IDENTITY = "retain-institution-identity"
+    RETAIN_PATIENT_CHARACTERISTICS = "retain-patient-characteristics"
+    RETAIN_FULL_DATES = "retain-longitudinal-full-dates"
+    RETAIN_MODIFIED_DATES = "retain-longitudinal-modified-dates"
+    CLEAN_DESCRIPTORS = "clean-descriptors"
+    CLEAN_STRUCTURED_CONTENT = "clean-structured-content"
+    CLEAN_GRAPHICS = "clean-graphics"
+    CLEAN_PIXEL_DATA = "clean-pixel-data"
+    """Has no column: it is about pixels (E.3.1)."""
+
+
+class Code(StrEnum):
+    """What Table E.1-1 may say of an attribute (Table E.1-1a)."""
+
+    X = "X"
+    Z = "Z"
+    D = "D"
+    U = "U"
+    C = "C"
+    K = "K"
+    Z_D = "Z/D"
+    X_Z = "X/Z"
+    X_D = "X/D"
+    X_Z_D = "X/Z/D"
+    X_Z_U = "X/Z/U*"
+
+
+class Action(StrEnum):
+    """What is done with one element."""
+
+    REMOVE = "remove"
+    """The element is not in the result; a sequence goes with all its items."""
+    EMPTY = "empty"
+    """The element is there with a value of zero length."""
+    DUMMY = "dummy"
+    """The value is replaced by a valid one that tells nothing of the original."""
+    REPLACE_UID = "replace_uid"
+    """The UID is replaced by the keyed one; in a sequence the items stay and the UIDs in them are replaced."""
+    CLEAN = "clean"
+    """What identifies is taken out of the value; in a sequence, out of every item."""
+    KEEP = "keep"
+    """The value stays; the items of a sequence are treated one by one all the same (Table E.1-1a, K)."""
+
+
+class AttributeType(StrEnum):
+    """How an IOD asks for an attribute (PS3.5 section 7.4)."""
+
+    REQUIRED = "1"
+    REQUIRED_IF = "1C"
+    MAY_BE_EMPTY = "2"
+    MAY_BE_EMPTY_IF = "2C"
+    OPTIONAL = "3"
+
+
+_NEEDS_VALUE: Final = frozenset({AttributeType.REQUIRED, AttributeType.REQUIRED_IF})
+_NEEDS_ELEMENT: Final = frozenset({AttributeType.MAY_BE_EMPTY, AttributeType.MAY_BE_EMPTY_IF})
+
+# What each code makes of an attribute whose value, or only whose element, the IOD needs, and of any other.
+_ACTIONS: Final[dict[Code, tuple[Action, Action, Action]]] = {
+    Code.Z: (Action.DUMMY, Action.EMPTY, Action.EMPTY),
+    Code.D: (Action.DUMMY, Action.DUMMY, Action.DUMMY),
+    Code.U: (Action.REPLACE_UID, Action.REPLACE_UID, Action.REPLACE_UID),
+    Code.C: (Action.CLEAN, Action.CLEAN, Action.CLEAN),
+    Code.K: (Action.KEEP, Action.KEEP, Action.KEEP),
+    Code.Z_D: (Action.DUMMY, Action.EMPTY, Action.EMPTY),
+    Code.X_Z: (Action.DUMMY, Action.EMPTY, Action.REMOVE),
+    Code.X_D: (Action.DUMMY, Action.DUMMY, Action.REMOVE),
+    Code.X_Z_D: (Action.DUMMY, Action.EMPTY, Action.REMOVE),
+    Code.X_Z_U: (Action.REPLACE_UID, Action.EMPTY, Action.REMOVE),
+}
+
+
+def action_for(code: Code, needed: AttributeType | None) -> Action:
+    """Return what a code asks for, given how the instance's IOD asks for the attribute.
+
+    A combined code takes the weaker treatment only where the IOD needs it (Table E.1-1a): X/Z/D is a dummy for type 1,
+    empty for type 2 and removal for type 3. A conditional attribute that is there is treated as if its condition
+    held (1C as 1, 2C as 2). Z allows a dummy, which type 1 needs. X is removal, but for an attribute that is required
+    without condition: E.1.1 lets a value be replaced instead, and the object stays valid by a dummy (type 1) or an
+    empty element (type 2).
+
+    Args:
+        code: The code that governs.
+        needed: The attribute's type in the IOD, None where the IOD does not have it or is not known: the strictest.
+
+    """
+    if code is Code.X:
+        if needed is AttributeType.REQUIRED:
+            return Action.DUMMY
+        return Action.EMPTY if needed is AttributeType.MAY_BE_EMPTY else Action.REMOVE
+    with_value, with_element, otherwise = _ACTIONS[code]
+    if needed in _NEEDS_VALUE:
+        return with_value
+    return with_element if needed in _NEEDS_ELEMENT else otherwise
+
+
+_NOT_BUILT: Final = "clean-recognizable-visual-features"
+
+
+def parse_options(names: Iterable[str]) -> frozenset[Option]:
+    """Return the options of these names.
+
+    Raises:
+        OptionsError: A name is unknown or not built, or two options contradict each other (E.3.6).
+
+    """
+    given = list(names)
+    if _NOT_BUILT in given:
+        raise OptionsError(f"{_NOT_BUILT}: not built, nothing here finds or distorts faces; leave it out")
+    known = {option.value for option in Option}
+    for name in given:
+        if name not in known:
+            raise OptionsError(f"must be one of {', '.join(Option)}")
+    options = frozenset(Option(name) for name in given)
+    if {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES} <= options:
+        raise OptionsError(
+            f"{Option.RETAIN_FULL_DATES} and {Option.RETAIN_MODIFIED_DATES} exclude each other: name one of them"
+        )
+    return options

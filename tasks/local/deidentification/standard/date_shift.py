@@ -1,0 +1,122 @@
+"""By how many days the dates of a patient move: keyed, so that nothing needs to be stored, or from the manifest.
+
+The formula is that of the generated identifiers (``deidflow.tasks.core.pseudonyms``): HMAC-SHA-256(key, the fields
+``deidflow/1``, scope, ``date-shift``, original PatientID, each preceded by its length), of which the first 16 bytes
+choose among the allowed numbers of days. It is fixed for all releases of one major version (golden values in the
+tests).
+
+Public names: ``ShiftRange``, ``DateShift``, ``parse_offset``, ``ShiftError``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.pseudonyms.pseudonyms import Key
+
+_FORMAT: Final = "deidflow/1"
+_KIND: Final = "date-shift"
+_FIELD_LENGTH_BYTES: Final = 8
+_DIGEST_BYTES: Final = 16
+_DAYS_OF_A_WEEK: Final = 7
+_MAX_DAYS: Final = 36525
+"""A hundred years: farther back than any date that has to be told apart."""
+
+_OFFSET: Final = re.compile(r"[+-]?\d{1,5}", re.ASCII)
+
+
+class ShiftError(ValueError):
+    """The range or the offset cannot be used; the message says what must be and repeats no content of a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftRange:
+    """How far dates may move into the past: ``dates.shift_days`` and ``dates.whole_weeks`` of a config.
+
+    Attributes:
+        first: Fewest days, at least 1.
+        last: Most days, at most 36525.
+        whole_weeks: Whether only multiples of seven are taken, so that days of the week stay.
+
+    """
+
+    first: int = 1
+    last: int = 3650
+    whole_weeks: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ShiftError: They are out of order or range, or there is no whole week among them.
+
+        """
+        if not 1 <= self.first <= self.last <= _MAX_DAYS:
+            raise ShiftError(f"shift_days must be two whole numbers from 1 to {_MAX_DAYS}, the smaller one first")
+        if not len(self.choices):
+            raise ShiftError("with whole_weeks, shift_days must have a multiple of 7 between its two numbers")
+
+    @property
+    def choices(self) -> range:
+        """The numbers of days that a patient may get."""
+        if not self.whole_weeks:
+            return range(self.first, self.last + 1)
+        return range(-(-self.first // _DAYS_OF_A_WEEK) * _DAYS_OF_A_WEEK, self.last + 1, _DAYS_OF_A_WEEK)
+
+
+def _field(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogateescape")
+    return len(data).to_bytes(_FIELD_LENGTH_BYTES, "big") + data
+
+
+class DateShift:
+    """The shifts of all patients under one key, scope and range."""
+
+    def __init__(self, key: Key, scope: str, allowed: ShiftRange) -> None:
+        """Prepare the part of the message that all patients share.
+
+        Args:
+            key: The secret.
+            scope: Name of the project: one patient moves differently in two projects.
+            allowed: How far.
+
+        """
+        self._prefix = key.hmac(_field(_FORMAT) + _field(scope) + _field(_KIND))
+        self._choices = allowed.choices
+        self.days = lru_cache(maxsize=4096)(self._days)
+
+    def _days(self, patient: str) -> int:
+        """Return the days to add to each date of a patient: always negative, the same in all of their studies.
+
+        Args:
+            patient: What the patient's new PatientID is derived from: the original PatientID, decoded and without
+                padding, or the StudyInstanceUID where it is absent or empty.
+
+        """
+        mac = self._prefix.copy()
+        mac.update(_field(patient))
+        number = int.from_bytes(mac.digest()[:_DIGEST_BYTES], "big")
+        return -self._choices[number % len(self._choices)]
+
+
+def parse_offset(cell: str) -> int:
+    """Read the days to add to each date of a row's patient, from the column that ``dates.column`` names.
+
+    Args:
+        cell: A whole number, ``-120`` for 120 days into the past; blanks around it do not count.
+
+    Returns:
+        Days to add.
+
+    Raises:
+        ShiftError: It is empty, no whole number, zero, or more than a hundred years.
+
+    """
+    text = cell.strip(" ")
+    if not _OFFSET.fullmatch(text) or not 1 <= abs(int(text)) <= _MAX_DAYS:
+        raise ShiftError(f"must be a whole number of days other than 0, such as -120, at most {_MAX_DAYS} either way")
+    return int(text)

@@ -1,0 +1,196 @@
+"""Free text without what identifies: own values first, then forms, then every word that no vocabulary knows.
+
+Nothing here guesses what is a name. Whatever is not known to be harmless goes; what that costs is measured in
+``docs/text-cleaning.md``.
+
+Public names: ``TextCleaner``, ``Cleaned``, ``Unknown``.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.local.deidentification.text.context import load_context
+from deidflow.tasks.local.deidentification.text.own_values import OwnValues
+from deidflow.tasks.local.deidentification.text.patterns import Edit, pattern_edits
+from deidflow.tasks.local.deidentification.text.persons import Reading, Verdict, judge_beside
+from deidflow.tasks.local.deidentification.text.vocabulary import Standing, Vocabulary, load_vocabulary
+from deidflow.tasks.local.deidentification.text.words import Word, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Unknown(Enum):
+    """What happens to a word that no vocabulary knows and nothing else speaks against: ``text.unknown`` of a config."""
+
+    REMOVE = "remove"
+    REVIEW = "review"
+
+
+class Cleaned(NamedTuple):
+    """A cleaned text.
+
+    Attributes:
+        text: What is left; the very same text where nothing went.
+        removed: How many words, numbers and other stretches went or were moved.
+        to_review: With ``Unknown.REVIEW``: the words that stayed although no vocabulary knows them.
+
+    """
+
+    text: str
+    removed: int
+    to_review: tuple[str, ...] = ()
+
+
+_OF_STANDING: Final = {
+    Standing.KNOWN: Verdict.KEEP,
+    Standing.UNKNOWN: Verdict.UNKNOWN,
+    Standing.ALSO_A_NAME: Verdict.WEAK,
+    Standing.BESIDE: Verdict.WEAK,
+}
+_RUNS: Final = re.compile(r"\d+|\D+")
+_MOST_DIGITS: Final = 4
+"""Numbers with five digits or more are somebody's."""
+_MOST_DIGITS_IN_CODE: Final = 3
+_YEAR: Final = re.compile(r"18[5-9]\d|19\d\d|20[0-4]\d")
+_LOOSE_ENDS: Final = " \t,;:^_-/.#=&|'\u2019\""
+_LOOSE_POINTS: Final = re.compile("(?<=\\s)[.,;:^'\u2019]+(?=\\s|$)")
+_EMPTY_BRACKETS: Final = re.compile(r"\(\s*\)|\[\s*\]|\{\s*\}|<\s*>")
+_BLANKS: Final = re.compile(r"[ \t]{2,}")
+
+
+_NOBODY: Final = OwnValues()
+
+
+@lru_cache(maxsize=16384)
+def _folded_words(text: str) -> tuple[str, ...]:
+    return tuple(word.folded for word in words_of(text))
+
+
+class TextCleaner:
+    """Cleans texts by one vocabulary; equal texts of one series are cleaned once."""
+
+    def __init__(
+        self, vocabulary: Vocabulary | None = None, *, unknown: Unknown = Unknown.REMOVE, cache: int = 16384
+    ) -> None:
+        """Choose the vocabulary.
+
+        Args:
+            vocabulary: What is kept; None for the built-in one.
+            unknown: What happens to other words.
+            cache: How many texts are remembered.
+
+        """
+        self._vocabulary: Final = vocabulary or load_vocabulary()
+        self._unknown: Final = unknown
+        self._remembered: Final = lru_cache(maxsize=cache)(self._clean)
+
+    def clean(self, text: str, own: OwnValues | None = None, days: int | None = None) -> Cleaned:
+        """Clean one text.
+
+        Args:
+            text: Decoded; several values joined by backslashes are fine.
+            own: What the identifying attributes of the instance and of its series say.
+            days: What to add to dates (modified dates); None removes them.
+
+        Returns:
+            What is left. It may be empty.
+
+        """
+        # Protocols have the same texts for all patients: what nothing of this one is in needs no second look.
+        if own is None or not own.is_in(_folded_words(text)):
+            return self._remembered(text, _NOBODY, days)
+        return self._remembered(text, own, days)
+
+    def _clean(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
+        words = list(words_of(text))
+        edits = pattern_edits(text, days)
+        reading = Reading(text, words)
+        reading.verdicts = list(self._alone(words, own, edits))
+        judge_beside(reading, self._vocabulary, unknown_goes=self._unknown is Unknown.REMOVE)
+        review: list[str] = []
+        for word, verdict in zip(words, reading.verdicts, strict=True):
+            if verdict is Verdict.UNKNOWN and self._unknown is Unknown.REVIEW:
+                review.append(word.text)
+            elif verdict in (Verdict.UNKNOWN, Verdict.GONE):
+                edits.extend(self._cut(word, own))
+        if not edits:
+            return Cleaned(text, 0, tuple(review))
+        return Cleaned(_tidied(_applied(text, edits)), len(edits), tuple(review))
+
+    def _alone(self, words: list[Word], own: OwnValues, edits: list[Edit]) -> Iterator[Verdict]:
+        """Judge each word by itself."""
+        mine = own.hits([word.folded for word in words])
+        before = ""
+        for place, word in enumerate(words):
+            if place in mine or own.stretches(word.text):
+                yield Verdict.GONE
+            elif any(edit.start < word.end and word.start < edit.end for edit in edits):
+                yield Verdict.COVERED
+            elif word.folded.isalpha():
+                is_letter = len(word.folded) == 1 and word.folded.isascii()
+                yield Verdict.KEEP if is_letter else _OF_STANDING[self._vocabulary.standing(word.text)]
+            else:
+                is_harmless = (
+                    is_harmless_number(word, before) if word.folded.isdigit() else self._is_harmless_code(word)
+                )
+                yield Verdict.KEEP if is_harmless else Verdict.GONE
+            before = word.folded
+
+    def _is_harmless_code(self, word: Word) -> bool:
+        """T2w, 3D, B50f, 120kV, 0x64, b1000: letters that are known, and few digits."""
+        runs: list[str] = _RUNS.findall(word.folded)
+        letters = [run for run in runs if not run.isdigit()]
+        digits = [len(run) for run in runs if run.isdigit()]
+        context = load_context()
+        is_parameter = len(letters) == len(digits) == 1 and runs[0] in context.before_numbers
+        if context.units.issuperset(letters) or is_parameter:
+            return max(digits, default=0) <= _MOST_DIGITS
+        if sum(digits) > _MOST_DIGITS_IN_CODE:
+            return False
+        written = [run for run in _RUNS.findall(word.text) if not run.isdigit()]
+        return all(len(run) == 1 or self._vocabulary.standing(run) is Standing.KNOWN for run in written)
+
+    def _cut(self, word: Word, own: OwnValues) -> Iterator[Edit]:
+        """Take a word out; of a run of Japanese or Chinese characters only the own names, if the rest is known."""
+        stretches = own.stretches(word.text)
+        rest = word.text
+        for start, end in stretches:
+            rest = rest[:start] + " " * (end - start) + rest[end:]
+        if stretches and all(self._vocabulary.standing(part) is Standing.KNOWN for part in rest.split()):
+            yield from (Edit(word.start + start, word.start + end, "") for start, end in stretches)
+        else:
+            yield Edit(word.start, word.end, "")
+
+
+def is_harmless_number(word: Word, before: str) -> bool:
+    """Whether a number has so few digits that it tells nobody apart, and is no year."""
+    is_year = _YEAR.fullmatch(word.folded) is not None and before not in load_context().before_numbers
+    return len(word.folded) <= _MOST_DIGITS and not is_year
+
+
+def _applied(text: str, edits: Iterable[Edit]) -> str:
+    result, at = "", 0
+    for edit in sorted(edits):
+        if edit.end > at:
+            result = _joined(_joined(result, text[at : edit.start], was_cut=at > 0), edit.replacement, was_cut=False)
+            at = edit.end
+    return _joined(result, text[at:], was_cut=at > 0)
+
+
+def _joined(one: str, two: str, *, was_cut: bool) -> str:
+    """Join two pieces; a blank keeps words apart between which something was, so that no new word comes about."""
+    return f"{one} {two}" if was_cut and one[-1:].isalnum() and two[:1].isalnum() else one + two
+
+
+def _tidied(text: str) -> str:
+    """Take out blanks, brackets and separators that nothing is left between."""
+    previous = ""
+    while previous != text:
+        previous, text = text, _LOOSE_POINTS.sub("", _EMPTY_BRACKETS.sub("", text))
+    text = "\\".join(_BLANKS.sub(" ", value).strip(_LOOSE_ENDS) for value in text.split("\\"))
+    return text if any(map(str.isalnum, text)) else ""

@@ -1,0 +1,123 @@
+"""What the identifying attributes of an instance and of its series say: the first thing to look for in its texts.
+
+Public names: ``OwnValues``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.local.deidentification.text.words import fold, spellings, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_BETWEEN_NAMES: Final = re.compile(r"[\^=\\,; ]+")
+_SHORTEST_NAME: Final = 2
+_SHORTEST_NUMBER: Final = 3
+
+# Parts of names that are ordinary words, and say nothing of whose name it is.
+_PARTICLES: Final = frozenset(
+    {
+        *(
+            "al",
+            "and",
+            "bin",
+            "da",
+            "das",
+            "de",
+            "del",
+            "den",
+            "der",
+            "des",
+            "di",
+            "dos",
+            "dr",
+            "du",
+            "el",
+            "het",
+            "ibn",
+        ),
+        *("jr", "la", "le", "md", "mr", "mrs", "ms", "of", "phd", "prof", "sr", "st", "te", "ten", "ter", "the", "und"),
+        *("van", "von", "y", "zu", "zum", "zur"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnValues:
+    """What must not be left in any text of an instance.
+
+    Attributes:
+        words: Folded words that go wherever they stand, in whatever vocabulary they are: the patients named Echo,
+            Test or Thyroid.
+        phrases: Folded words in a row that go where they stand in this order, whatever is between them.
+
+    """
+
+    words: frozenset[str] = frozenset()
+    phrases: frozenset[tuple[str, ...]] = frozenset()
+
+    @classmethod
+    def of(cls, *, persons: Iterable[str] = (), others: Iterable[str] = ()) -> OwnValues:
+        """Collect from the values of attributes.
+
+        Args:
+            persons: Values of PN attributes, all component groups; any other name of a person.
+            others: Identifiers, places, devices, organizations, addresses, telephone numbers: their words may be
+                ordinary ones (University Hospital, CHEST-001), so they go as a whole; numbers of three digits or more
+                go alone, too.
+
+        """
+        words: set[str] = set()
+        phrases: set[tuple[str, ...]] = set()
+        for value in persons:
+            for part in _BETWEEN_NAMES.split(value):
+                whole = [word for word in words_of(part) if word.folded not in _PARTICLES]
+                words.update(*(spellings(word.text) for word in whole if len(word.folded) >= _SHORTEST_NAME), ())
+                if len(whole) > 1:
+                    words.update(spellings("".join(word.text for word in whole)))
+        for value in others:
+            phrase = tuple(word.folded for word in words_of(value))
+            if len("".join(phrase)) >= _SHORTEST_NAME:
+                phrases.add(phrase)
+            words.update(one for one in phrase if one.isdigit() and len(one) >= _SHORTEST_NUMBER)
+            if any(map(str.isdigit, value)) and len(phrase) > 1:
+                words.add("".join(phrase))
+        return cls(frozenset(words), frozenset(phrases))
+
+    def is_in(self, folded: Sequence[str]) -> bool:
+        """Whether any own value may be among the words of a text; see ``hits`` for which."""
+        return (
+            not self.words.isdisjoint(folded)
+            or any(phrase[0] in folded for phrase in self.phrases)
+            or any(self.stretches(word) for word in folded if not word.isascii())
+        )
+
+    def hits(self, folded: Sequence[str]) -> set[int]:
+        """Return the places of the words of a text that are own values.
+
+        Args:
+            folded: The text's words, from left to right.
+
+        """
+        found = {place for place, word in enumerate(folded) if word in self.words}
+        for phrase in self.phrases:
+            for place, word in enumerate(folded):
+                if word == phrase[0] and tuple(folded[place : place + len(phrase)]) == phrase:
+                    found.update(range(place, place + len(phrase)))
+        return found
+
+    def stretches(self, word: str) -> list[tuple[int, int]]:
+        """Return where own names stand inside a word of a script without blanks between words."""
+        plain = fold(word)
+        if word.isascii() or len(plain) != len(word):
+            return []
+        return [
+            (match.start(), match.end())
+            for own in sorted(self.words)
+            if not own.isascii()
+            for match in re.finditer(re.escape(own), plain)
+        ]

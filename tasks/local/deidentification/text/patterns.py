@@ -1,0 +1,243 @@
+"""What identifies by its form: dates in many notations, times, telephone numbers, addresses, URLs, labelled numbers.
+
+Public names: ``Edit``, ``pattern_edits``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.local.deidentification.standard.date_values import shift_da
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Edit(NamedTuple):
+    """A stretch of a text, and what comes in its place."""
+
+    start: int
+    end: int
+    replacement: str
+
+
+_MONTHS: Final = (
+    "january jan januar jänner janvier janv enero ene gennaio",
+    "february feb februar février fevrier févr fevr febrero febbraio",
+    "march mar märz maerz mrz mars marzo",
+    "april apr avril avr abril abr aprile",
+    "may mai mayo maggio",
+    "june jun juni juin junio giugno",
+    "july jul juli juillet juil julio luglio",
+    "august aug août aout agosto ago",
+    "september sep sept septembre septiembre setiembre settembre",
+    "october oct oktober okt octobre octubre ottobre",
+    "november nov novembre noviembre",
+    "december dec dezember dez décembre decembre déc diciembre dic dicembre",
+)
+_MONTH_NUMBERS: Final = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
+_MONTH_STARTS: Final = tuple(sorted({name[:3] for name in _MONTH_NUMBERS}))
+_MONTH: Final = "(?:" + "|".join(sorted(_MONTH_NUMBERS, key=len, reverse=True)) + ")"
+_YEAR: Final = r"(?:18|19|20)\d\d"
+_DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
+_TWO: Final = r"(?:0?[1-9]|1[0-2])"
+_NOT_IN_NUMBER: Final = r"(?<![\d.,])"
+_END: Final = r"(?![\d]|[.,]\d)"
+_BEFORE: Final = r"(?<![^\W_])"
+_BEHIND: Final = r"(?![^\W_])"
+_OF: Final = r"(?:\s+(?:of|de|del|von))?"
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+# Notations that say which is the day: these can be moved. Each names year, month and day.
+_CLEAR_DATES: Final = tuple(
+    map(
+        _compiled,
+        (
+            rf"(?<![\d.])(?P<y>{_YEAR})(?P<s>[-/._])(?P<m>{_TWO})(?P=s)(?P<d>{_DAY})(?:(?=T\d)|(?!\d))",
+            rf"(?<!\d)(?P<y>{_YEAR})(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?=\d{{4}}(?:\d\d)?(?!\d)|(?!\d))",
+            rf"{_NOT_IN_NUMBER}(?P<d>{_DAY})\.\s?(?P<m>{_TWO})\.\s?(?P<y>{_YEAR})(?!\d)",
+            rf"(?P<y>{_YEAR})\s?年\s?(?P<m>{_TWO})\s?月\s?(?P<d>{_DAY})\s?日",
+            rf"(?<!\d)(?P<d>{_DAY})(?:st|nd|rd|th|er|\.)?{_OF}[\s\-/._]*(?P<n>{_MONTH})\.?{_OF}[\s\-/.,_]*(?P<y>{_YEAR})(?!\d)",
+            rf"(?<![^\W_])(?P<n>{_MONTH})\.?[\s\-/_]*(?P<d>{_DAY})(?:st|nd|rd|th)?[\s\-/,._]+(?P<y>{_YEAR})(?!\d)",
+        ),
+    )
+)
+
+_PHONE_LABEL: Final = (
+    r"(?:tel|telefon|telephone|teléfono|telefono|téléphone|phone|ph|fax|mobile|mobil|handy|cell|call|電話)"
+)
+_ID_LABEL: Final = (
+    r"(?:mrn|ssn|pid|pat(?:ient)?[\s_-]?id|id|accession|acc|fallnummer|encounter|medical\s+record|iban|nhs|nir|dni|nie|"
+    r"insurance|versicherung|auftrag|akte|dossier|expediente|historia|nhc|カルテ|患者)"
+)
+_FAINT_ID_LABEL: Final = r"(?:case|fall|chart|record|rec|visit|policy|patient|pat|pt|order|number|no|nr)"
+_NUMBER_WORD: Final = r"(?:\s*(?:no|nr|num|number|nummer|numero|número|n°|nº|番号))?"
+
+_BIRTH_LABEL: Final = r"(?:dob|d\.o\.b\.|born|geb(?:oren|\.)?|née?|nacid[oa]|生年月日)"
+
+_STREETS: Final = (
+    *("street", "road", "avenue", "lane", "drive", "boulevard", "terrace", "highway", "crescent", "parkway", "square"),
+    *("close", "ave", "blvd"),
+)
+_STREET: Final = f"(?:{'|'.join(_STREETS)})"
+_NAME_WORD: Final = r"[^\W\d_][^\W_]*[.'\u2019-]?"
+
+
+class _Form(NamedTuple):
+    """One pattern, and what a text must have for it to be worth a search.
+
+    Attributes:
+        pattern: What goes.
+        digits: How many digits there must be at least.
+        needles: One of these must be in the text in lower case; none means anything.
+
+    """
+
+    pattern: re.Pattern[str]
+    digits: int
+    needles: tuple[str, ...]
+
+
+def _form(pattern: str, digits: int, *needles: str) -> _Form:
+    return _Form(_compiled(pattern), digits, needles)
+
+
+# Before the dates, since these may be parts of them.
+_ADDRESSES: Final = (
+    _form(r"[^\s@<>\[\](),;:]+@[^\s@<>\[\](),;:]+", 0, "@"),
+    _form(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"]+", 0, "://"),
+    _form(r"\bwww\.[^\s<>\"]+", 0, "www."),
+    _form(
+        rf"{_BEFORE}(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|info|local|de|fr|es|it|uk|jp|eu|ch|at|nl)(?:/\S*)?{_BEHIND}",
+        0,
+        ".",
+    ),
+    _form(r"\\\\[^\s\\]+\\\S*|\b[a-z]:\\\S*", 0, "\\"),  # network shares and paths
+    _form(r"(?<!\w)/(?:home|users|mnt|data|var|tmp)/\S*", 0, "/"),
+    _form(r"(?<![\d.])\d+(?:\.\d+){3,}", 4, "."),  # UIDs and network addresses
+)
+
+_OTHERS: Final = (
+    # Dates that may mean two days, or lack the year or the day.
+    _form(
+        rf"{_NOT_IN_NUMBER}(?:{_DAY}(?P<s>[-/.]){_TWO}(?P=s)|{_TWO}(?P<t>[-/.]){_DAY}(?P=t))(?:{_YEAR}|\d\d){_END}", 4
+    ),
+    _form(rf"{_NOT_IN_NUMBER}{_DAY}\.{_TWO}\.(?=\s|$|[,;)])", 2, "."),
+    _form(rf"(?<!\d)(?:{_TWO}[-/.]{_YEAR}|{_YEAR}[-/.]{_TWO})(?!\d)", 5),
+    _form(rf"{_BEFORE}(?<!\d\s){_MONTH}\.?[\s\-/'\u2019,._]*(?:{_YEAR}|'\d\d)(?!\d)", 2, *_MONTH_STARTS),
+    _form(
+        rf"(?<!\d){_DAY}(?:st|nd|rd|th|\.)?{_OF}[\s\-/._]*{_MONTH}(?:[\s\-/.,'\u2019_]*(?:\d{{4}}|\d\d))?{_BEHIND}",
+        1,
+        *_MONTH_STARTS,
+    ),
+    _form(rf"{_BEFORE}{_MONTH}\.?\s+{_DAY}(?:st|nd|rd|th)?(?![\d.]|[^\W_])", 1, *_MONTH_STARTS),
+    _form(r"(?:令和|平成|昭和|大正|[RHS])\s?(?:\d{1,2}|元)\s?[年.]\s?\d{1,2}\s?[月.]\s?\d{1,2}\s?日?", 2, "年", "."),
+    _form(r"\d{1,4}\s?年(?:\s?\d{1,2}\s?月)?(?:\s?\d{1,2}\s?日)?|\d{1,2}\s?月\s?\d{1,2}\s?日", 1, "年", "月"),
+    # Times of the day.
+    _form(r"(?<=\d{8})T?\d{4}(?:\d\d)?(?:\.\d+)?(?!\d)|(?<=\d)T\d\d:?\d\d(?::?\d\d)?Z?", 5),
+    _form(
+        r"(?<![\d:.])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:\s?[ap]\.?m\.?(?![^\W_]))?(?![\d:])", 3, ":"
+    ),
+    _form(rf"(?<![\d.])(?:1[0-2]|0?\d)\s?[ap]\.?m\.{_BEHIND}", 1, "m."),
+    _form(r"(?<![\d.])(?:[01]?\d|2[0-3])\s?(?:uhr|時)(?:\s?[0-5]\d\s?分?)?", 1, "uhr", "時"),
+    # Numbers that a word before them calls somebody's.
+    _form(rf"{_BEFORE}{_PHONE_LABEL}\.?\s*(?:no\.?|nr\.?|#)?\s*[:.]?\s*\+?[\d(][\d\s()/.\-]*\d", 2),
+    _form(rf"{_BEFORE}{_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w-]*\d)[^\W_][\w-]*(?:[/.]\w+)*", 1),
+    _form(rf"{_BEFORE}{_FAINT_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w-]*\d\d\d)[^\W_][\w-]*", 3),
+    _form(rf"{_BEFORE}{_BIRTH_LABEL}\.?(?:\s+(?:on|am|le|el))?\s*[:.]?\s*\d[\d./\s-]*", 1),
+    _form(r"〒\s?\d{3}-?\d{4}", 7),
+    # Telephone numbers.
+    _form(r"(?<![\w.])\+\d[\d\s()/.\-]{5,}\d", 7, "+"),
+    _form(r"(?<![\w.])(?!\d{3} \d{3} \d\d00)\(?\d{3}\)?[\s.\-]\s?\d{3}[\s.\-]\d{4}(?!\d)", 10),
+    _form(r"(?<![\w.])\d{2,3}-\d{2,4}-\d{2,4}(?:-\d{2,4})?(?!\d)", 6, "-"),
+    _form(r"(?<![\w.-])(?:\(0?\d{1,4}\)|0\d{1,4})[\s/.\-]*\d{2,}(?:[\s/.\-]\d{2,})*(?!\d)", 4),
+    _form(r"(?<![\w.])\d{2}(?:[\s.]\d{2}){4}(?!\d)", 10),
+    _form(r"(?<![\w.])\d{3}-\d{4}(?!\d)", 7),
+    # Postal addresses.
+    _form(rf"(?<![\w.])\d{{1,5}}[a-z]?,?\s+(?:{_NAME_WORD}\s+){{1,3}}{_STREET}{_BEHIND}\.?", 1, *_STREETS),
+    _form(
+        r"[^\W\d_]*(?:straße|strasse|str\.|gasse|allee|[^\W\d_]{2}weg|[^\W\d_]{3}(?:platz|damm|ufer))"
+        rf"\s*\d{{1,4}}\s?[a-z]?{_BEHIND}",
+        1,
+        *("str", "gasse", "allee", "weg", "platz", "damm", "ufer"),
+    ),
+    _form(
+        rf"{_BEFORE}(?:\d{{1,4}}\s?(?:bis|ter)?,?\s+)?(?:rue|avenue|boulevard|bd|chemin|impasse|quai)\s+"
+        rf"(?:(?:de|des|du|la|le|les|l['\u2019]|d['\u2019])\s*){{0,3}}{_NAME_WORD}",
+        0,
+        *("rue ", "avenue ", "boulevard ", "bd ", "chemin ", "impasse ", "quai "),
+    ),
+    _form(
+        rf"{_BEFORE}(?:calle|avenida|avda|plaza|paseo|carrer|(?-i:c/\s?(?=[A-ZÁ-Ú][a-zà-ÿ]{{2}})))\.?\s*"
+        rf"(?:(?:de|del|la|las|los|el)\s+){{0,3}}{_NAME_WORD}(?:,?\s*(?:n[º°.]\s*)?\d{{1,4}}(?![^\W_]))?",
+        0,
+        *("calle", "avenida", "avda", "plaza", "paseo", "carrer", "c/"),
+    ),
+    _form(rf"{_BEFORE}(?:p\.?\s?o\.?\s?box|postfach)\s*\d+", 1, "box", "postfach"),
+    _form(r"[^\s\d]{1,6}[都道府県市区町村]\S*?\d+(?:-\d+)+|\d+丁目\S*", 1, *"都道府県市区町村丁"),
+    _form(rf"{_BEFORE}[a-z]{{1,2}}-\d{{4,5}}(?!\d)", 4, "-"),
+)
+
+
+_DIGITS_OF_CLEAR_DATE: Final = 5
+_ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th)", re.IGNORECASE)
+
+
+def _moved(match: re.Match[str], days: int) -> str:
+    """Return a clear date moved, in its own notation, nothing where it is impossible."""
+    groups = match.groupdict()
+    month = int(groups["m"]) if groups.get("m") else _MONTH_NUMBERS[groups["n"].lower()]
+    there = shift_da(f"{groups['y']}{month:02d}{int(groups['d']):02d}", days)
+    if not there:
+        return ""
+    new = {"y": there[:4], "m": there[4:6], "d": there[6:]}
+    text, origin = match[0], match.start()
+    names = sorted((name for name in ("y", "m", "n", "d") if groups.get(name)), key=match.start, reverse=True)
+    for name in names:
+        start, end = match.start(name) - origin, match.end(name) - origin
+        digits = _month_name(text[start:end], int(new["m"])) if name == "n" else new[name]
+        text = text[:start] + digits + text[end:]
+    return _ORDINAL.sub("", text)
+
+
+def _month_name(old: str, month: int) -> str:
+    """Return the English abbreviation of a month, in the case of the old word."""
+    name = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[month - 1]
+    return name.upper() if old.isupper() else name.lower() if old.islower() else name
+
+
+def pattern_edits(text: str, days: int | None) -> list[Edit]:
+    """Return what must go because of its form, from left to right, without overlaps.
+
+    Args:
+        text: Any text.
+        days: What to add to dates whose day, month and year are clear; None removes them, too. A moved date stays in
+            its notation (its month, if it is a word, becomes the English one).
+
+    """
+    digits, lower = sum(map(str.isdigit, text)), text.lower()
+    edits: list[Edit] = []
+    taken = bytearray(len(text))
+
+    def take(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str]) -> None:
+        for match in pattern.finditer(text):
+            if not any(taken[match.start() : match.end()]):
+                taken[match.start() : match.end()] = b"\1" * (match.end() - match.start())
+                edits.append(Edit(match.start(), match.end(), replacement(match)))
+
+    def take_all(forms: tuple[_Form, ...]) -> None:
+        for form in forms:
+            if digits >= form.digits and (not form.needles or any(needle in lower for needle in form.needles)):
+                take(form.pattern, lambda _: "")
+
+    take_all(_ADDRESSES)
+    if digits >= _DIGITS_OF_CLEAR_DATE:
+        for pattern in _CLEAR_DATES:
+            take(pattern, lambda match: "" if days is None else _moved(match, days))
+    take_all(_OTHERS)
+    return sorted(edits)

@@ -1,0 +1,140 @@
+"""The words that cleaning keeps: the standard's own, common ones, those of radiology, and a site's.
+
+What stands in the file and where it comes from is in ``README.md`` beside it.
+
+Public names: ``Vocabulary``, ``Standing``, ``load_vocabulary``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from enum import Enum
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.local.deidentification.text.context import load_context
+from deidflow.tasks.local.deidentification.text.words import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PACKAGE: Final = "deidflow.tasks.local.deidentification.text"
+_CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_CASELESS: Final = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿ー々]+")
+"""Kana and Han characters, which are written without blanks between words."""
+
+_SHORTEST_PART: Final = 3
+_NO_COMPOUNDS: Final = "# From here on no compounds are made of the words."
+
+
+class Standing(Enum):
+    """What the vocabulary says of a word."""
+
+    KNOWN = "known"
+    """Harmless wherever it stands."""
+    ALSO_A_NAME = "also a name"
+    """A word of radiology that some people are called by: harmless, unless something beside it speaks of a person."""
+    BESIDE = "beside"
+    """A name of people that the standard's terms use, too: harmless beside the words that stand there with it."""
+    UNKNOWN = "unknown"
+
+
+_MARKS: Final = {"~": Standing.ALSO_A_NAME, "!": Standing.UNKNOWN}
+
+
+class Vocabulary:
+    """Words by their folded form."""
+
+    def __init__(self, lines: Iterable[str], given_names: Iterable[str], hand: Iterable[str]) -> None:
+        """Index the words.
+
+        Args:
+            lines: As in ``vocabulary.txt.gz``: ``word``, ``~word`` that is also a name, ``word another another`` that
+                is harmless beside the others, ``!word`` that looks like a compound and is a name.
+            given_names: Folded given names.
+            hand: The words written by hand, of which compounds may be made.
+
+        """
+        self._standing: dict[str, Standing] = {}
+        self._beside: dict[str, frozenset[str]] = {}
+        for line in lines:
+            word, *partners = line.split(" ")
+            if partners:
+                self._beside[word] = frozenset(partners)
+            self._standing[word.lstrip("~!")] = Standing.BESIDE if partners else _MARKS.get(word[0], Standing.KNOWN)
+        self._given: Final = frozenset(given_names)
+        parts = frozenset(hand)
+        self._parts: Final = frozenset(one for one in parts if len(one) >= _SHORTEST_PART and self._knows(one))
+        self.standing = lru_cache(maxsize=65536)(self._standing_of)
+
+    @property
+    def partners(self) -> Mapping[str, frozenset[str]]:
+        """The words beside which a word of ``Standing.BESIDE`` is harmless."""
+        return self._beside
+
+    def is_given_name(self, folded: str) -> bool:
+        """Whether people are called so by their given name."""
+        return folded in self._given
+
+    def with_more(self, more: Iterable[str]) -> Vocabulary:
+        """Return this vocabulary with words that a site keeps; they are harmless wherever they stand."""
+        new = Vocabulary((), self._given, ())
+        new._standing = self._standing | {fold(word): Standing.KNOWN for word in more}
+        new._beside, new._parts = self._beside, self._parts  # type: ignore[misc]  # the copy is not shared yet
+        return new
+
+    def _knows(self, folded: str) -> bool:
+        return self._standing.get(folded) is Standing.KNOWN
+
+    def _standing_of(self, word: str) -> Standing:
+        """Return the standing of letters as they are written, without digits."""
+        folded = fold(word)
+        found = self._standing.get(folded)
+        if found is not None:
+            return found
+        known = self._is_camel(word) or self._is_compound(folded) or self._is_run_of_terms(word)
+        return Standing.KNOWN if known else Standing.UNKNOWN
+
+    def _is_camel(self, word: str) -> bool:
+        """AxialBrain: a capital shows where the next word begins."""
+        parts = _CAMEL.findall(word)
+        return (
+            len(parts) > 1
+            and sum(map(len, parts)) == len(word)
+            and fold(parts[0]) not in load_context().beginnings
+            and all(self._knows(fold(part)) for part in parts)
+        )
+
+    def _is_compound(self, folded: str) -> bool:
+        """abdpelvis: two words of radiology, none of them a name."""
+        return any(
+            folded[:cut] in self._parts and folded[cut:] in self._parts
+            for cut in range(_SHORTEST_PART, len(folded) - _SHORTEST_PART + 1)
+        )
+
+    def _is_run_of_terms(self, word: str) -> bool:
+        """頭部単純: Japanese and Chinese terms one behind the other, longest first."""
+        if not _CASELESS.fullmatch(word):
+            return False
+        rest = fold(word)
+        while rest:
+            size = next((size for size in range(len(rest), 0, -1) if self._knows(rest[:size])), 0)
+            if not size:
+                return False
+            rest = rest[size:]
+        return True
+
+
+def _lines(name: str) -> list[str]:
+    return gzip.decompress(files(_PACKAGE).joinpath(name).read_bytes()).decode("utf-8").splitlines()
+
+
+@lru_cache
+def load_vocabulary() -> Vocabulary:
+    """Read the built-in vocabulary from the package's data, once a process."""
+    text = files(_PACKAGE).joinpath("radiology_words.txt").read_text(encoding="utf-8")
+    lines = text.partition(_NO_COMPOUNDS)[0].splitlines()
+    hand = {fold(word) for line in lines if not line.startswith("#") for word in line.split()}
+    return Vocabulary(_lines("vocabulary.txt.gz"), _lines("given_names.txt.gz"), hand)

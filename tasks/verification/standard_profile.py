@@ -1,0 +1,117 @@
+"""What Table E.1-1 of PS3.15 (edition 2026d) lets become of each attribute, read from its data for the verifier.
+
+The data are those of the editor; what reads them there is not used. Which of several codes the IOD of an object decides
+for is not told again here: of an attribute that the table protects the original value must be gone, whatever stands in
+its place.
+
+Public names: ``StandardProfile``, ``standard_profile``, ``is_dummy``.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydicom._dicom_dict import DicomDictionary
+
+from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
+from deidflow.tasks.verification.fates import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_TABLES: Final = ("profile.csv", "additional.csv")
+_NEW_ATTRIBUTES: Final = "vr_additions.csv"
+_UID: Final = "U"
+_KEEP: Final = "K"
+_CLEAN: Final = "C"
+_REFERENCE: Final = "X/Z/U*"
+_SHIFTED: Final = frozenset({"DA", "DT"})
+_UNIQUE: Final = frozenset({"UI", "AT"})
+"""Value representations whose dummies are told by no list."""
+_STAYS_CLEANED: Final = {"SQ": Fate.SAME, "TM": Fate.FREE}
+"""Under modified dates times stay where they are times, and sequences item by item."""
+_NUMBERS_AND_OFFSETS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
+_TIMEZONE_OFFSET: Final = 0x00080201
+_PATIENT_AGE: Final = 0x00101010
+_FIRST_GROUP: Final = 0x0008
+"""What stands below belongs into no dataset: commands, file meta information, directories."""
+
+_FREE: Final = (0x00282000, 0x00120062, 0x00120063, 0x00280303, 0x00420015)
+"""ICC profiles, which are cleaned; the marks of de-identification; the length of a document that is replaced."""
+_EXTENDED: Final = (0x00120064, 0x0018A001)
+"""De-identification Method Codes and Contributing Equipment: earlier items stay."""
+_GONE: Final = (0x0008010E,)
+"""Addresses that the table does not list."""
+
+_DUMMIES: Final = frozenset(
+    b"REMOVED|Removed^|000Y|20000101|20000101000000|000000|0|O|UNALTERED|CORRECT|+0000|about:blank|090Y".split(b"|")
+)
+
+
+class StandardProfile(NamedTuple):
+    """One choice of options.
+
+    Attributes:
+        top: By tag, at top level.
+        nested: By tag, inside items.
+        known: Public attributes of the edition.
+
+    """
+
+    top: dict[int, Fate]
+    nested: dict[int, Fate]
+    known: frozenset[int]
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    folder = files("deidflow.tasks").joinpath("local", "deidentification", "tables")
+    yield from csv.DictReader(folder.joinpath(name).read_text("utf-8").splitlines())
+
+
+def _fate(row: dict[str, str], tag: int, options: Iterable[str]) -> Fate:
+    codes = [row[option] for option in options if row.get(option)]
+    vr = row["vr"][:2]
+    if _CLEAN in codes and row.get(MODIFIED_DATES) == _CLEAN and MODIFIED_DATES in options:
+        if tag == _TIMEZONE_OFFSET or vr in _NUMBERS_AND_OFFSETS:
+            return Fate.SAME
+        return Fate.CHANGED if vr in _SHIFTED else _STAYS_CLEANED.get(vr, Fate.CHANGED)
+    if _KEEP in codes and _CLEAN not in codes:
+        return Fate.FREE if tag == _PATIENT_AGE and MODIFIED_DATES in options else Fate.SAME
+    if row["basic"] == _UID:
+        return Fate.UID
+    if row["basic"] == _REFERENCE:
+        return Fate.REFERENCE
+    return Fate.CHANGED if vr in _UNIQUE or tag == ENCAPSULATED_DOCUMENT else Fate.DUMMY
+
+
+@lru_cache
+def standard_profile(options: frozenset[str]) -> StandardProfile:
+    """Return what may become of each attribute.
+
+    Args:
+        options: Of PS3.15 section E.3, by name.
+
+    """
+    fates: dict[int, Fate] = {}
+    for table in _TABLES:
+        for row in _rows(table):
+            if "x" in row["tag"] or "," not in row["tag"]:
+                continue
+            tag = int(row["tag"].replace(",", ""), 16)
+            fates[tag] = _fate(row, tag, options)
+    fates.update(dict.fromkeys(_GONE, Fate.REMOVED))
+    fates[_FREE[0]] = Fate.FREE
+    top = {**fates, **dict.fromkeys(_FREE, Fate.FREE), **dict.fromkeys(_EXTENDED, Fate.EXTENDED)}
+    new = (int(row["tag"].replace(",", ""), 16) for row in _rows(_NEW_ATTRIBUTES))
+    known = {tag for tag, (*_, keyword) in DicomDictionary.items() if keyword and tag >> 16 >= _FIRST_GROUP}
+    return StandardProfile(top, fates, frozenset({*known, *new, *fates}))
+
+
+def is_dummy(value: bytes) -> bool:
+    """Whether a value is one of those that stand for everybody's, or nothing but zeros."""
+    stripped = value.strip(b" \0")
+    return not stripped or stripped in _DUMMIES or not value.strip(b"\0")
