@@ -35,8 +35,8 @@ PRIVATE = 0x00091001
 
 
 def _with_table(patch: Patch, change: Callable[[Table], None]) -> None:
-    def compile_wrongly(request: Request, *, hardening: bool, known_uids: bool) -> Tables:
-        tables = compile_request(request, hardening=hardening, known_uids=known_uids)
+    def compile_wrongly(request: Request, **options: Any) -> Tables:
+        tables = compile_request(request, **options)
         change(tables.of_class(""))
         return tables
 
