@@ -74,7 +74,13 @@ def _write(machine: Job, server: Server, url: str, **changes: Any) -> None:
     write(machine, server, source={"orthanc": url}, verify="identifiers", **changes)
 
 
-@pytest.mark.parametrize("kept", [[], ["InstanceCreatorUID"]], ids=["usual-mark", "other-mark"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param([], id="usual-mark"),
+        pytest.param(["InstanceCreatorUID"], id="other-mark", marks=pytest.mark.versions),
+    ],
+)
 def test_both_end_and_know_their_own(machines: tuple[Job, Job], held_server: Server, kept: list[str]) -> None:
     """One is killed in the middle of its call, the other does everything, the first is resumed: each has all, once."""
     here, there = machines

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +17,8 @@ from tests.local.edits import anonymize
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.jobs import Job
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 FAR = Element(0x00111001, "OB", b"\0" * 20000)
@@ -81,18 +81,16 @@ def test_other_captures() -> None:
     assert not may_show_text("1.2.840.10008.5.1.4.1.1.77.1", "LABELS\\SCENE")
 
 
-def run(*command: str, folder: Path) -> str:
+def run(job: Job, *command: str) -> str:
     """Run the command and return what it prints."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "deidflow.flows", *command], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+    ran = job(*command)
+    assert ran.code == 0, ran.err
+    return ran.out
 
 
-def test_plan_run_and_report_name_what_to_look_at(tmp_path: Path) -> None:
+def test_plan_run_and_report_name_what_to_look_at(job: Job) -> None:
     """Counts before and after, and a list with new identifiers only; what is kept is not named."""
-    source = tmp_path / "in"
+    source = job.root / "in"
     source.mkdir()
     (source / "a.dcm").write_bytes(instance(SOPClassUID=SECONDARY_CAPTURE))
     far = [Element(0x00110010, "LO", b"TEST BLOCK"), FAR]
@@ -100,7 +98,7 @@ def test_plan_run_and_report_name_what_to_look_at(tmp_path: Path) -> None:
     pdf: dict[str, Any] = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.104.1", "SOPInstanceUID": "1.2.3.1.1.3"}
     (source / "c.dcm").write_bytes(instance(EncapsulatedDocument=b"%PDF", **pdf))
     (source / "d.dcm").write_bytes(instance(SOPInstanceUID="1.2.3.1.1.4"))
-    run("inventory", "in", "-o", "m.csv", folder=tmp_path)
+    run(job, "inventory", "in", "-o", "m.csv")
     config: dict[str, Any] = {
         "name": "look",
         "manifest": "m.csv",
@@ -110,10 +108,10 @@ def test_plan_run_and_report_name_what_to_look_at(tmp_path: Path) -> None:
         "destination": {"folder": "out"},
         "options": {"DicomVersion": "2023b"},
     }
-    (tmp_path / "c.yaml").write_text(json.dumps(config))
-    plan = run("plan", "c.yaml", "--diff", "3", folder=tmp_path)
-    ended = run("run", "c.yaml", "--run-id", "one", folder=tmp_path)
-    folder = tmp_path / "runs" / "one"
+    (job.root / "c.yaml").write_text(json.dumps(config))
+    plan = run(job, "plan", "c.yaml", "--diff", "3")
+    ended = run(job, "run", "c.yaml", "--run-id", "one")
+    folder = job.root / "runs" / "one"
     with (folder / "review.csv").open(encoding="utf-8-sig", newline="") as stream:
         listed = list(csv.DictReader(stream))
 
@@ -131,5 +129,5 @@ def test_plan_run_and_report_name_what_to_look_at(tmp_path: Path) -> None:
     assert "content-emptied" in (folder / "report.html").read_text(encoding="utf-8")
 
     config["options"]["Keep"] = ["EncapsulatedDocument"]
-    (tmp_path / "c.yaml").write_text(json.dumps(config))
-    assert "content-emptied" not in run("plan", "c.yaml", folder=tmp_path)
+    (job.root / "c.yaml").write_text(json.dumps(config))
+    assert "content-emptied" not in run(job, "plan", "c.yaml")
