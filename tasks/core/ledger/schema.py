@@ -68,7 +68,7 @@ CREATE TABLE target (
 );
 
 -- Instances of the source; after planning only those that a row names. outcome is '' while nothing is known; code and
--- text say why it is not done.
+-- text say why it is not done; reason is both, for people who open the file: nothing of deidflow reads it.
 -- content: what was read of the source, so that nothing else is deleted in its place: the SHA-256 of its file, or the
 -- FileUuid that an Orthanc gives to what it stores; '' when no source is to be deleted.
 -- evidence: the SHA-256 of the result, as it was written or found right.
@@ -92,6 +92,7 @@ CREATE TABLE instance (
     outcome TEXT NOT NULL DEFAULT '',
     code TEXT NOT NULL DEFAULT '',
     text TEXT NOT NULL DEFAULT '',
+    reason TEXT AS (iif(text = '', code, code || ': ' || text)),
     attempts INTEGER NOT NULL DEFAULT 0,
     evidence TEXT NOT NULL DEFAULT '',
     content TEXT NOT NULL DEFAULT '',
