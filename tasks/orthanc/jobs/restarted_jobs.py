@@ -40,8 +40,9 @@ def possible_surplus_results(
 ) -> list[str]:
     """Find what may be results of a job's first life, when it ended well in its second.
 
-    One request as a rule, none for a job that was too short; two when others wrote at the same time. When the list of
-    changes lacks outputs of the job, somebody cleared it, and the results of its originals are looked for by study.
+    One request as a rule, none for a job that was too short where results tell what they were made from; two when
+    others wrote at the same time. When the list of changes lacks outputs of the job, somebody cleared it, and the
+    results of its originals are looked for by study.
 
     Args:
         client: The server.
@@ -59,7 +60,7 @@ def possible_surplus_results(
         DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
 
     """
-    if job.runtime_s < _START_S:
+    if job.runtime_s < _START_S and not loses_links:
         return []
     outputs, originals = frozenset(job.output_instances), frozenset(instance_ids)
     before: set[str] = set()
