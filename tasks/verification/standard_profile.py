@@ -34,6 +34,8 @@ _UNIQUE: Final = frozenset({"UI", "AT"})
 """Value representations whose dummies are told by no list."""
 _STAYS_CLEANED: Final = {"SQ": Fate.SAME, "TM": Fate.FREE}
 """Under modified dates times stay where they are times, and sequences item by item."""
+_CLEANED: Final = frozenset({"AE", "CS", "LO", "LT", "SH", "SQ", "ST", "UC", "UT"})
+"""Texts, of which what identifies goes, and sequences of them."""
 _NUMBERS_AND_OFFSETS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
 _TIMEZONE_OFFSET: Final = 0x00080201
 _PATIENT_AGE: Final = 0x00101010
@@ -81,8 +83,8 @@ def _fate(row: dict[str, str], tag: int, options: Iterable[str]) -> Fate:
         return Fate.CHANGED if vr in _SHIFTED else _STAYS_CLEANED.get(vr, Fate.CHANGED)
     if _KEEP in codes and _CLEAN not in codes:
         return Fate.FREE if tag == _PATIENT_AGE and MODIFIED_DATES in options else Fate.SAME
-    if row["basic"] == _UID:
-        return Fate.UID
+    if row["basic"] == _UID or (_CLEAN in codes and vr in _CLEANED):
+        return Fate.UID if row["basic"] == _UID else Fate.FREE
     if row["basic"] == _REFERENCE:
         return Fate.REFERENCE
     return Fate.CHANGED if vr in _UNIQUE or tag == ENCAPSULATED_DOCUMENT else Fate.DUMMY
