@@ -100,17 +100,17 @@ def naming_of(rule_of: Callable[[Row], Rule]) -> Naming:
         elif row.vr[:2] in _NAMES:
             (counted if row.keyword in _COUNTED else others).add(row.number)
     tags = frozenset(persons | others | counted)
-    known = frozenset(persons) | {tag for tag in in_items if keyword_for_tag(tag) in _PERSONS}
+    places = frozenset(others | counted) | {tag for tag in in_items if keyword_for_tag(tag) in _PLACES}
 
     @lru_cache(maxsize=4096)
     def own(values: frozenset[NamedValue]) -> OwnValues:
         named = [one for one in values if one.text.strip().upper() not in _ANONYMOUS]
         return OwnValues.of(
-            persons=_texts(one for one in named if one.tag in known),
+            persons=_texts(one for one in named if one.tag not in places),
             others=_texts(
                 one
                 for one in named
-                if one.tag not in known and not (one.tag in counted and len(one.text) < _FEWEST_COUNTED)
+                if one.tag in places and not (one.tag in counted and len(one.text) < _FEWEST_COUNTED)
             ),
         )
 

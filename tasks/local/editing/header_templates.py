@@ -168,7 +168,7 @@ def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, cont
     """Tell what is done with an element that differs from instance to instance."""
     tag, vr, start, _, _, sequence = element
     raw = body[start : start + 6]
-    if context.table.naming is not None and tag in context.table.naming.tags:
+    if context.table.naming is not None and (tag in context.table.naming.tags or vr == "PN"):
         return _Step(_OTHER, tag)
     if sequence is None and encoding.explicit and vr.encode() in SHORT_VRS and tag not in context.new_values:
         rule = editor.top_rule(tag, vr, context)

@@ -91,7 +91,7 @@ def _collect(
             inside = tag if tag in in_items else around
             for item in sequence[1]:
                 _collect(item[4], read, declared_charset(item[4], read) or charset, naming, inside, found)
-        elif (tag in tags or tag in more) and 0 < end - value <= _MAX_NAMED_BYTES:
+        elif (tag in tags or tag in more or vr == "PN") and 0 < end - value <= _MAX_NAMED_BYTES:
             is_name = "PN" in (vr, dictionary_vr(tag))
             text = charset.decode(read(value, end), is_person_name=is_name).strip(" \0")
             if text:

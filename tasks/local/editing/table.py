@@ -74,7 +74,7 @@ class Naming:
     """Which values identify, so that texts are searched for them.
 
     Attributes:
-        tags: Attributes whose values do, at every depth.
+        tags: Attributes whose values do, at every depth; so does every value of VR PN.
         in_items: Sequences in whose items further attributes do, with these.
         own: Makes of an instance's values what the rules look up (``InstanceIdentifiers.own``); equal values give the
             same.
