@@ -1,7 +1,8 @@
 """A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
 
 Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
-``MODIFIED_DATES``, ``CLEAN_DESCRIPTORS``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``.
+``MODIFIED_DATES``, ``CLEAN_DESCRIPTORS``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``,
+``shift_fault``.
 """
 
 from __future__ import annotations
@@ -40,6 +41,24 @@ NOT_BUILT: Final = {
 _MAX_DAYS: Final = 36525
 
 
+CLEANS_TEXTS: Final = (*("retain-device-identity", "retain-patient-characteristics", CLEAN_DESCRIPTORS),)
+"""Options with texts among what they clean."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextChoice:
+    """Which words cleaned texts keep beside the built-in vocabulary.
+
+    Attributes:
+        words: Of the site.
+        reviews_unknown: Whether words that nothing vouches for stay and are listed; else they go.
+
+    """
+
+    words: frozenset[str] = frozenset()
+    reviews_unknown: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileChoice:
     """What is done to each instance that is anonymized.
@@ -48,12 +67,14 @@ class ProfileChoice:
         options: Of ``OPTIONS``.
         shift_days: Modified dates: fewest and most days into the past, 1 to 36525.
         whole_weeks: Modified dates: whether only multiples of seven days are taken.
+        texts: Which words cleaned texts keep.
 
     """
 
     options: frozenset[str] = frozenset()
     shift_days: tuple[int, int] = (1, 3650)
     whole_weeks: bool = False
+    texts: TextChoice = TextChoice()
 
     def describe(self) -> str:
         """Return profile and options by name, for plan and report."""

@@ -55,7 +55,7 @@ def test_golden_values(syntax: Syntax) -> None:
 
 def test_dates_in_texts_move_with_the_others() -> None:
     """By the days of the patient, in their own notation; without modified dates they go."""
-    text = {"StudyComments": "after 2024-03-01 and 01.03.2024"}
+    text: dict[str, Any] = {"StudyComments": "after 2024-03-01 and 01.03.2024"}
     moved, gone = cleaned(choice=MOVED, StudyDate="20240301", **text), cleaned(StudyDate="20240301", **text)
     date = moved.StudyDate
 
@@ -77,7 +77,8 @@ def test_a_moved_date_never_makes_a_value_too_long() -> None:
 def test_where_nothing_is_left_the_iod_decides(sop_class: str, left: str) -> None:
     """A type 1 attribute gets a dummy, others are empty."""
     keyword = "RTPlanLabel" if left else "StudyDescription"
-    after = cleaned(SOPClassUID=sop_class, **{keyword: "Smith"})
+    value: dict[str, Any] = {keyword: "Smith"}
+    after = cleaned(SOPClassUID=sop_class, **value)
 
     assert after[keyword].value == left
 
@@ -110,7 +111,7 @@ def test_what_says_who_nobody_is_does_not_count() -> None:
 def test_own_values_of_a_kept_device_stay() -> None:
     """What an option keeps may stand in a text, too; AE titles are cleaned."""
     choice = ProfileChoice(frozenset({CLEAN_DESCRIPTORS, "retain-device-identity"}))
-    values = {"StationName": "BRAIN", "SeriesDescription": "brain scan", "RetrieveAETitle": "SMITH"}
+    values: dict[str, Any] = {"StationName": "BRAIN", "SeriesDescription": "brain scan", "RetrieveAETitle": "SMITH"}
     kept, gone = cleaned(choice=choice, **values), cleaned(**values)
 
     assert (kept.StationName, kept.SeriesDescription, gone.SeriesDescription) == ("BRAIN", "brain scan", "scan")
