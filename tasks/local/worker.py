@@ -198,8 +198,15 @@ class Worker:
                 self._source.check(original, instance)
                 anonymizes = request.operation is Operation.ANONYMIZE
                 review = ReviewCode.BURNED_IN_TEXT if assembly.burned_in and anonymizes else ""
+                notes = assembly.notes
                 result = InstanceResult(
-                    instance.id, Outcome.DONE, evidence=staged.evidence, content=content, review=review
+                    instance.id,
+                    Outcome.DONE,
+                    evidence=staged.evidence,
+                    content=content,
+                    review=review,
+                    removed=notes.removed,
+                    unknown_words=tuple(sorted(notes.unknown)),
                 )
                 return staged, result
         except InstanceFailed as problem:
