@@ -1,7 +1,8 @@
 """A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
 
 Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
-``MODIFIED_DATES``, ``CLEAN_DESCRIPTORS``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``,
+``MODIFIED_DATES``, ``CLEAN_DESCRIPTORS``, ``CLEAN_STRUCTURED_CONTENT``, ``CLEAN_GRAPHICS``,
+``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``,
 ``shift_fault``.
 """
 
@@ -17,6 +18,8 @@ PROFILE_EDITION: Final = "2026d"
 PROFILE_NAME: Final = "ps3.15-2026d"
 FULL_DATES: Final = "retain-longitudinal-full-dates"
 CLEAN_DESCRIPTORS: Final = "clean-descriptors"
+CLEAN_STRUCTURED_CONTENT: Final = "clean-structured-content"
+CLEAN_GRAPHICS: Final = "clean-graphics"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
 OPTIONS: Final = (
     "retain-device-identity",
@@ -25,14 +28,14 @@ OPTIONS: Final = (
     FULL_DATES,
     MODIFIED_DATES,
     CLEAN_DESCRIPTORS,
+    CLEAN_STRUCTURED_CONTENT,
+    CLEAN_GRAPHICS,
 )
 """Options of PS3.15 section E.3 (edition 2026d) that the local engine carries out."""
 
 NOT_BUILT: Final = {
     "retain-safe-private": "private elements are removed; Keep names single ones by their creator",
     "retain-uids": "UIDs are replaced; Keep names single ones",
-    "clean-structured-content": "the content of reports is replaced by a dummy",
-    "clean-graphics": "graphics, curves and overlays are removed or replaced by a dummy",
     "clean-pixel-data": "pixels are not touched",
     "clean-recognizable-visual-features": "nothing here finds or distorts faces",
 }
@@ -41,7 +44,10 @@ NOT_BUILT: Final = {
 _MAX_DAYS: Final = 36525
 
 
-CLEANS_TEXTS: Final = (*("retain-device-identity", "retain-patient-characteristics", CLEAN_DESCRIPTORS),)
+CLEANS_TEXTS: Final = (
+    *("retain-device-identity", "retain-patient-characteristics", CLEAN_DESCRIPTORS, CLEAN_STRUCTURED_CONTENT),
+    CLEAN_GRAPHICS,
+)
 """Options with texts among what they clean."""
 
 
