@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
-from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES
+from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES, SAFE_PRIVATE, UIDS
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.steps.run.settings import (
     Config,
@@ -236,7 +236,11 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"profile": "ps3.15-2026d"}, ["profile"]),
     ({"profile": "ps3.15-2026d", "engine": "orthanc", "options.DicomVersion": ...}, PROFILE_ON_ORTHANC),
     ({"profile_options": ["retain-device-identity"]}, ["profile_options"]),
-    (PROFILE | {"profile_options": ["retain-uids", "RetainUIDs"]}, ["profile_options", "profile_options"]),
+    (PROFILE | {"profile_options": ["clean-pixel-data", "RetainUIDs"]}, ["profile_options", "profile_options"]),
+    (PROFILE | {"profile_options": [UIDS], "options.KeepSource": False}, ["options.KeepSource"]),
+    (PROFILE | {"profile_options": [SAFE_PRIVATE], "options.KeepPrivateTags": True}, ["options.KeepPrivateTags"]),
+    (MODIFIED | {"dates": {"column": "offset", "shift_days": [1, 10]}}, ["dates"]),
+    (PROFILE | {"dates": {"column": "offset"}}, ["dates"]),
     (PROFILE | {"profile_options": [FULL_DATES, MODIFIED_DATES]}, ["profile_options"]),
     (PROFILE | {"dates": {"shift_days": [1, 10]}}, ["dates"]),
     (MODIFIED | {"dates": {"shift_days": [10, 1]}}, ["dates.shift_days"]),
@@ -335,6 +339,19 @@ def test_bad_values(tmp_path: Path, key: str, value: Any) -> None:
 
 GOOD_CRONS = ["0 2 * * *", "*/15 8-18 1,15 jan-mar MON", "0 0 * * 7", "5 4 * * sun"]
 GOOD_CRONS += ["@daily", "0 22-2 * * *", "0 3 L * *", "0 3 * * 5#2"]
+
+
+def test_profile_on_an_orthanc_says_what_to_write_instead(tmp_path: Path) -> None:
+    """The two lines, with the config's own server; put in, they make a config that is sound."""
+    text = (
+        "name: a\nmanifest: a.csv\noperation: anonymize\nprofile: ps3.15-2026d\nsource: {orthanc: 'http://pacs:8042'}\n"
+    )
+    (problem,) = problems(tmp_path, text + "engine: orthanc\n")
+    lines = "".join(f"{line}\n" for line in problem.text.splitlines()[1:])
+
+    assert problem.key == "profile"
+    assert lines == "engine: local\ndestination: {orthanc: http://pacs:8042}\n"
+    assert load_config(write(tmp_path, text + lines)).profile is not None
 
 
 @pytest.mark.parametrize("cron", GOOD_CRONS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom import dcmread
 from ruamel.yaml import YAML
 
+from deidflow.tasks.core.dicom.identifiers import orthanc_id
 from tests.dicom_files import Element, instance
 from tests.jobs import read_csv
 
@@ -56,3 +57,50 @@ def test_strict_run(job: Job) -> None:
     provenance = json.loads((done.run_dir / "provenance.json").read_text("utf-8"))
     assert ("ps3.15-2026d", []) == (provenance["profile"], provenance["profile_options"])
     assert provenance["profile_sha256"]
+
+
+def test_uids_stay_and_dates_move_by_the_manifest(job: Job) -> None:
+    """A patient's rows must agree on the days; UIDs are the originals, and what names them as well."""
+    job.source.mkdir()
+    for number in range(3):
+        uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.{number}", "SeriesInstanceUID": f"1.2.{number}.1"}
+        image = {"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": "1.2.0.1.1"}
+        values: dict[str, Any] = {
+            "PatientID": f"P-{number // 2}",
+            "PatientName": f"QQ^{number // 2}",
+            "StudyDate": "20240301",
+            "SOPInstanceUID": f"1.2.{number}.1.1",
+            "FrameOfReferenceUID": "1.2.9",
+            "ReferencedImageSequence": [image],
+        }
+        (job.source / str(number)).write_bytes(instance(**uids, **values))
+    job.write_config(
+        options=None,
+        profile="ps3.15-2026d",
+        profile_options=["retain-uids", "retain-longitudinal-modified-dates"],
+        dates={"column": "offset"},
+    )
+    sources = list(map(dcmread, job.source.iterdir()))
+    ids = {read.StudyInstanceUID: orthanc_id(read.PatientID, read.StudyInstanceUID) for read in sources}
+    offsets = {"1.2.0": "-31", "1.2.1": "-30", "1.2.2": "+1"}
+    job.write_manifest([{"orthanc_id": ids[uid], "offset": days} for uid, days in offsets.items()])
+    refused = job("run", "job.yaml", "--run-id", "r")
+    offsets["1.2.1"] = "-31"
+    job.write_manifest([{"orthanc_id": ids[uid], "offset": days} for uid, days in offsets.items()])
+    done = job("run", "job.yaml", "--run-id", "r")
+
+    assert 2 == refused.code
+    assert "the rows of one patient differ in the column of dates.column" in refused.err
+    assert 0 == done.code, done.err
+    results = {read.StudyInstanceUID: read for read in map(dcmread, job.destination.rglob("*.dcm"))}
+    assert {uid: read.StudyDate for uid, read in results.items()} == {
+        "1.2.0": "20240130",
+        "1.2.1": "20240130",
+        "1.2.2": "20240302",
+    }
+    for uid, read in results.items():
+        assert (read.SOPInstanceUID, read.FrameOfReferenceUID) == (f"{uid}.1.1", "1.2.9")
+        assert read.ReferencedImageSequence[0].ReferencedSOPInstanceUID == "1.2.0.1.1"
+        assert "QQ" not in str(read)
+        codes = [item.CodeValue for item in read.DeidentificationMethodCodeSequence]
+        assert codes == ["113100", "113107", "113110"]

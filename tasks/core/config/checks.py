@@ -12,16 +12,26 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.errors import Problem
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, PROFILE_NAME, option_faults, shift_fault
+from deidflow.tasks.core.request.profile_choice import (
+    MODIFIED_DATES,
+    PROFILE_NAME,
+    SAFE_PRIVATE,
+    UIDS,
+    option_faults,
+    shift_fault,
+)
 from deidflow.tasks.core.request.request import DICOM_VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _FOR_LOCAL: Final = (
-    "must be left out with engine orthanc; give options.DicomVersion. To have both, give engine: local, source.orthanc "
-    "and destination.orthanc"
+    "must be left out with engine orthanc; give options.DicomVersion instead, or have the profile on an Orthanc by the "
+    "local engine: write these two lines, and keep source.orthanc as it is\n"
+    "engine: local\n"
+    "destination: {{orthanc: {address}}}"
 )
 _DASK_ADDRESS: Final = re.compile(r"(tcp|tls)://[^\s/:]+:[0-9]{1,5}")
 
@@ -100,7 +110,8 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     good = f"one of {', '.join(DICOM_VERSIONS)}, in quotes"
     if raw.get("profile") is not None:
         if engine == "orthanc":
-            yield "profile", _FOR_LOCAL
+            address = _group(raw, "source").get("orthanc")
+            yield "profile", _FOR_LOCAL.format(address=address if _is_address(address) else "http://localhost:8042")
         elif version is not None:
             yield "profile", "must not be given together with options.DicomVersion; give one of them"
     yield from _check_profile_options(raw)
@@ -113,6 +124,13 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "options.DicomVersion", f"must be given for anonymize: {good}; {why}"
 
 
+def _is_address(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(check_url(value))
+    except ValueError:
+        return False
+
+
 def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     options, dates = raw.get("profile_options"), raw.get("dates")
     for key, value in (("profile_options", options), ("dates", dates)):
@@ -121,8 +139,14 @@ def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     names = options if isinstance(options, list) else []
     for text in option_faults(names):
         yield "profile_options", text
+    if UIDS in names and _group(raw, "options").get("KeepSource") is False:
+        yield "options.KeepSource", f"must be true with {UIDS}, since a result could be its own source"
+    if SAFE_PRIVATE in names and _group(raw, "options").get("KeepPrivateTags") is True:
+        yield "options.KeepPrivateTags", f"must be left out with {SAFE_PRIVATE}, which keeps what is known to be safe"
     if not isinstance(dates, dict):
         return
+    if dates.get("column") is not None and _given(dates, "shift_days", "whole_weeks"):
+        yield "dates", "give one of column and shift_days (with whole_weeks), not both"
     if MODIFIED_DATES not in names:
         yield "dates", f"must be left out without {MODIFIED_DATES} among profile_options"
     days = dates.get("shift_days", [1, 3650])

@@ -23,7 +23,7 @@ from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads th
     VariableName,
 )
 from deidflow.tasks.core.manifest.row_requests import Defaults
-from deidflow.tasks.core.request.profile_choice import ProfileChoice
+from deidflow.tasks.core.request.profile_choice import KEPT_UIDS, UIDS, ProfileChoice
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
 
 if TYPE_CHECKING:
@@ -78,12 +78,14 @@ class Pseudonymization(_Group):
 
 
 class Dates(_Group):
-    """How dates move into the past, by one keyed number of days per patient."""
+    """How dates move: by one keyed number of days per patient into the past, or as the manifest says."""
 
     shift_days: list[int] = [1, 3650]
     """The fewest and the most days."""
     whole_weeks: bool = False
     """Whether only whole weeks are taken, so that days of the week stay."""
+    column: str | None = None
+    """A free column of the manifest that has the days to add, instead of the keyed number; -120 is into the past."""
 
 
 class Execution(_Group):
@@ -205,7 +207,12 @@ class Config(_Group):
     def defaults(self) -> Defaults:
         """What the config says for every row of the manifest."""
         options = self._options
-        return Defaults(self.operation, options.edits, options.settings, has_profile=self.profile is not None)
+        return Defaults(
+            *(self.operation, options.edits, options.settings),
+            has_profile=self.profile is not None,
+            keeps=KEPT_UIDS if UIDS in self.profile_options else (),
+            shift_column=(self.dates and self.dates.column) or "",
+        )
 
     @property
     def profile_choice(self) -> ProfileChoice | None:

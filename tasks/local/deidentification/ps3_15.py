@@ -108,6 +108,8 @@ class Ps315:
         shift = DateShift(key, scope, ShiftRange(*choice.shift_days, choice.whole_weeks))
 
         def days_of(identifiers: InstanceIdentifiers) -> int:
+            if identifiers.shift_days is not None:
+                return identifiers.shift_days
             original = identifiers.original
             return shift.days(original.patient_id or original.study_instance_uid)
 
@@ -122,7 +124,7 @@ class Ps315:
             return True
         for path in request.edits.keep:
             row = load_profile().row_of(path.tag & 0xFFFFFFFF)
-            if row is not None and self._policy.rule(row, None).action is not Action.KEEP:
+            if row is not None and not self._policy.rule(row, None).leaves_value:
                 return True
         return False
 

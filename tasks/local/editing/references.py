@@ -86,6 +86,7 @@ class InstanceIdentifiers:
         new: Identifiers of the result.
         patient_name: PatientName of the result, None when the request leaves or removes it.
         references: Mapping of everything that refers to others.
+        shift_days: Days to add to the patient's dates, where the request says that.
 
     """
 
@@ -93,6 +94,7 @@ class InstanceIdentifiers:
     new: DicomIdentifiers
     patient_name: str | None
     references: References
+    shift_days: int | None = None
 
     def new_identifiers(self, given: Collection[int]) -> dict[int, str]:
         """Return the new values, by tag, of those identifiers that differ from the original ones or are given."""

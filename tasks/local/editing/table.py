@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
+    from deidflow.tasks.local.editing.private_elements import PrivateRules
 
 TextOf = Callable[[int], str]
 """Gives the text of an element at the top level of a source by its tag, "" where it is absent or a sequence."""
@@ -133,6 +134,7 @@ class Table:
         clears_overlay_bits: Whether overlays in unused bits of the pixels go.
         check_frame: Looks at each compressed frame (transfer syntax, all its fragments), and raises ``InstanceFailed``
             where it holds more than an image; None where nobody asks.
+        private: Rules for private elements by their creators, before that of their scope; None where nobody asks.
         problem: A value that no file takes: each instance fails, also where the value would not be written.
 
     """
@@ -153,6 +155,7 @@ class Table:
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
     check_frame: Callable[[str, bytes], None] | None = None
+    private: PrivateRules | None = None
     problem: InstanceFailed | None = None
 
     def inner_scopes(self) -> list[Scope]:
