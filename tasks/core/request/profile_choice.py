@@ -1,8 +1,8 @@
 """A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
 
 Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
-``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``,
-``parse_offset``.
+``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``CLEAN_DESCRIPTORS``, ``NOT_BUILT``, ``option_faults``,
+``shift_fault``, ``parse_offset``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PROFILE_EDITION: Final = "2026d"
 PROFILE_NAME: Final = "ps3.15-2026d"
 FULL_DATES: Final = "retain-longitudinal-full-dates"
+CLEAN_DESCRIPTORS: Final = "clean-descriptors"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
 SAFE_PRIVATE: Final = "retain-safe-private"
 UIDS: Final = "retain-uids"
@@ -37,11 +38,11 @@ OPTIONS: Final = (
     "retain-patient-characteristics",
     FULL_DATES,
     MODIFIED_DATES,
+    CLEAN_DESCRIPTORS,
 )
 """Options of PS3.15 section E.3 (edition 2026d) that the local engine carries out."""
 
 NOT_BUILT: Final = {
-    "clean-descriptors": "descriptions are removed; Keep and Replace name single ones",
     "clean-structured-content": "the content of reports is replaced by a dummy",
     "clean-graphics": "graphics, curves and overlays are removed or replaced by a dummy",
     "clean-pixel-data": "pixels are not touched",
