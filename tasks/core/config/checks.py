@@ -132,8 +132,8 @@ def _is_address(value: object) -> bool:
 
 
 def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    options, dates = raw.get("profile_options"), raw.get("dates")
-    for key, value in (("profile_options", options), ("dates", dates)):
+    options, dates, private = raw.get("profile_options"), raw.get("dates"), raw.get("private")
+    for key, value in (("profile_options", options), ("dates", dates), ("private", private)):
         if value and raw.get("profile") is None:
             yield key, f"must be left out without profile: {PROFILE_NAME}"
     names = options if isinstance(options, list) else []
@@ -143,6 +143,8 @@ def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "options.KeepSource", f"must be true with {UIDS}, since a result could be its own source"
     if SAFE_PRIVATE in names and _group(raw, "options").get("KeepPrivateTags") is True:
         yield "options.KeepPrivateTags", f"must be left out with {SAFE_PRIVATE}, which keeps what is known to be safe"
+    if isinstance(private, dict) and raw.get("profile") is not None and SAFE_PRIVATE not in names:
+        yield "private", f"must be left out without {SAFE_PRIVATE} among profile_options"
     if not isinstance(dates, dict):
         return
     if dates.get("column") is not None and _given(dates, "shift_days", "whole_weeks"):

@@ -1,7 +1,7 @@
 """The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``.
 
-Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Execution``,
-``Schedule``, ``Report``, ``OrthancAccess``.
+Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Private``,
+``Execution``, ``Schedule``, ``Report``, ``OrthancAccess``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads th
     VariableName,
 )
 from deidflow.tasks.core.manifest.row_requests import Defaults
+from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
 from deidflow.tasks.core.request.profile_choice import KEPT_UIDS, UIDS, ProfileChoice
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
 
@@ -86,6 +87,15 @@ class Dates(_Group):
     """Whether only whole weeks are taken, so that days of the week stay."""
     column: str | None = None
     """A free column of the manifest that has the days to add, instead of the keyed number; -120 is into the past."""
+
+
+class Private(_Group):
+    """Private attributes that the site knows to be safe, beside those of the standard's list."""
+
+    keep: list[FilePath] = []
+    """CSV files with the columns group, element, private_creator, vr and action."""
+    attributes: list[tuple[int, int, str, str, str]] = []
+    """What the files hold, so that a run goes on by it; no key for a config."""
 
 
 class Execution(_Group):
@@ -167,6 +177,8 @@ class Config(_Group):
     """Options of PS3.15 section E.3, by name."""
     dates: Dates | None = None
     """How far dates move with `retain-longitudinal-modified-dates`."""
+    private: Private | None = None
+    """The site's safe private attributes, with `retain-safe-private`."""
     hardening: bool = True
     """Whether anonymize also removes what Orthanc's profiles leave: overlays, curves, nested names and IDs."""
     verify: Verify = "full"
@@ -221,7 +233,9 @@ class Config(_Group):
             return None
         dates = self.dates or Dates()
         first, last = dates.shift_days
-        return ProfileChoice(frozenset(self.profile_options), (first, last), dates.whole_weeks)
+        listed = self.private.attributes if self.private is not None else ()
+        private = tuple(SiteAttribute(*one[:4], SiteAction(one[4])) for one in listed)
+        return ProfileChoice(frozenset(self.profile_options), (first, last), dates.whole_weeks, private)
 
     @property
     def hardens(self) -> bool:

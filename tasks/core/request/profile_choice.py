@@ -23,6 +23,8 @@ from deidflow.tasks.core.errors import BadText
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from deidflow.tasks.core.request.private_attributes import SiteAttribute
+
 PROFILE_EDITION: Final = "2026d"
 PROFILE_NAME: Final = "ps3.15-2026d"
 FULL_DATES: Final = "retain-longitudinal-full-dates"
@@ -67,12 +69,14 @@ class ProfileChoice:
         options: Of ``OPTIONS``.
         shift_days: Modified dates: fewest and most days into the past, 1 to 36525.
         whole_weeks: Modified dates: whether only multiples of seven days are taken.
+        private: Safe private: the site's own attributes.
 
     """
 
     options: frozenset[str] = frozenset()
     shift_days: tuple[int, int] = (1, 3650)
     whole_weeks: bool = False
+    private: tuple[SiteAttribute, ...] = ()
 
     def describe(self) -> str:
         """Return profile and options by name, for plan and report."""

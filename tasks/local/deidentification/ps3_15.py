@@ -30,6 +30,7 @@ from deidflow.tasks.local.deidentification.content.documents_of_classes import d
 from deidflow.tasks.local.deidentification.content.frames import check_frame
 from deidflow.tasks.local.deidentification.mapped_patients import new_patient_id
 from deidflow.tasks.local.deidentification.naming import naming_of
+from deidflow.tasks.local.deidentification.private_rules import SafePrivateRules
 from deidflow.tasks.local.deidentification.profile_rules import Policy, clean_icc_profile, dummy
 from deidflow.tasks.local.deidentification.standard.attribute_types import type_of, typed_paths
 from deidflow.tasks.local.deidentification.standard.codes import Option
@@ -133,6 +134,11 @@ class Ps315:
         self._cleaned = frozenset(tag for tag, rule in self._strictest.items() if rule.cleans_items)
         self._texts = text_rules(cleaning)
         self._by_scheme = by_scheme()
+        self._private = (
+            SafePrivateRules(self.options, cleaning, dummy, choice.private)
+            if Option.RETAIN_SAFE_PRIVATE in self.options
+            else None
+        )
         self._naming = naming_of(lambda row: self._policy.rule(row, None))
         self._scopes = lru_cache(maxsize=256)(self._scopes_of)
 
@@ -165,6 +171,7 @@ class Ps315:
             clears_overlay_bits=True,
             check_frame=check_frame,
             naming=self._naming if self._cleans_texts else None,
+            private=self._private,
         )
         if sop_class == _DIRECTORY:
             table.problem = InstanceFailed(ReasonCode.UNSAFE_CONTENT, _NO_DIRECTORY)

@@ -4,20 +4,19 @@ Each dataset hands out its own blocks (PS3.5 section 7.8.1), so a table cannot h
 Data Element Characteristics Sequence (0008,0300) at the top level speaks of all blocks of an object, at any depth
 (PS3.3 section C.12.1.1.7). All of edition 2026d.
 
-Public names: ``PrivateElement``, ``PrivateRules``, ``Statement``, ``Statements``, ``Creators``, ``creators_here``,
-``read_statements``, ``rule_of_private``, ``is_creator``, ``CHARACTERISTICS``.
+Public names: ``PrivateElement``, ``PrivateRules``, ``PrivateBlocks``, ``Statement``, ``is_creator``,
+``CHARACTERISTICS``.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from deidflow.tasks.local.editing.private_blocks import private_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
     from deidflow.tasks.local.dicom_file.elements import Element, Item, Read
@@ -39,9 +38,6 @@ _FIRST_BLOCK: Final = 0x10
 _LAST_BLOCK: Final = 0xFF
 _PRIVATE: Final = 0x10000
 
-Creators = Mapping[int, str]
-"""The creator of each private block of a dataset, by the tag that reserves it."""
-
 
 class Statement(NamedTuple):
     """What an object says of the elements of one private block.
@@ -58,10 +54,6 @@ class Statement(NamedTuple):
     def of(self, element: int) -> str:
         """Return K, D, Z, X or U, "" where nothing is said."""
         return self.actions.get(element, "K" if self.is_safe else "")
-
-
-Statements = Mapping[tuple[int, str], Statement]
-"""By group and creator."""
 
 
 class PrivateElement(NamedTuple):
@@ -105,7 +97,63 @@ def is_creator(tag: int) -> bool:
     return bool(tag & _PRIVATE) and _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK
 
 
-def creators_here(elements: Iterable[Element], read: Read, charset: CharacterSet) -> dict[int, str]:
+class PrivateBlocks(NamedTuple):
+    """The private blocks of one dataset, as a profile judges them.
+
+    Attributes:
+        rules: Of the profile.
+        creators: By the tag of the element that reserves a block.
+        statements: What the object says of its blocks.
+
+    """
+
+    rules: PrivateRules
+    creators: Mapping[int, str]
+    statements: Mapping[tuple[int, str], Statement]
+
+    @classmethod
+    def of_object(
+        cls, rules: PrivateRules, elements: Iterable[Element], read: Read, charset: CharacterSet
+    ) -> PrivateBlocks:
+        """Return the blocks of an object's top level, and what it says of all of them."""
+        return cls(rules, _creators(elements, read, charset), _statements(elements, read, charset))
+
+    def of_item(self, elements: Iterable[Element], read: Read, charset: CharacterSet) -> PrivateBlocks:
+        """Return the blocks of an item of the same object."""
+        return self._replace(creators=_creators(elements, read, charset))
+
+    def up_to(self, last: int, tail: Iterable[Element], read: Read, charset: CharacterSet) -> PrivateBlocks:
+        """Return the same with the blocks that are reserved behind a tag by other elements."""
+        creators = {tag: creator for tag, creator in self.creators.items() if tag <= last}
+        return self._replace(creators=creators | _creators(tail, read, charset))
+
+    def rule_of(self, tag: int, vr: str) -> Rule | None:
+        """Return what happens to a private element, None where its scope decides.
+
+        Args:
+            tag: The plain tag.
+            vr: As in ``PrivateElement``.
+
+        """
+        creators, group = self.creators, tag >> 16
+        if not creators:
+            return None
+        if is_creator(tag):
+            creator = creators.get(tag)
+            if creator is None:
+                return None
+            statement = self.statements.get((group, creator))
+            is_stated = statement is not None and (statement.is_safe or bool(statement.actions))
+            return self.rules.rule_of_creator(group, creator, is_stated=is_stated)
+        creator = creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
+        if creator is None:
+            return None
+        statement = self.statements.get((group, creator))
+        said = statement.of(tag & 0xFF) if statement is not None else ""
+        return self.rules.rule_of(PrivateElement(group, creator, tag & 0xFF, vr, said))
+
+
+def _creators(elements: Iterable[Element], read: Read, charset: CharacterSet) -> dict[int, str]:
     """Return the creators of one dataset; see ``private_blocks``."""
     private = [element for element in elements if element[0] & _PRIVATE]
     if not private:
@@ -114,34 +162,7 @@ def creators_here(elements: Iterable[Element], read: Read, charset: CharacterSet
     return {group << 16 | block: creator for (group, creator), found in blocks.items() for block in found}
 
 
-def rule_of_private(tag: int, vr: str, creators: Creators, statements: Statements, rules: PrivateRules) -> Rule | None:
-    """Return what happens to a private element of a dataset, None where its scope decides.
-
-    Args:
-        tag: The plain tag.
-        vr: As in ``PrivateElement``.
-        creators: Of the dataset.
-        statements: Of the object.
-        rules: Of the profile.
-
-    """
-    group = tag >> 16
-    if is_creator(tag):
-        creator = creators.get(tag)
-        if creator is None:
-            return None
-        statement = statements.get((group, creator))
-        is_stated = statement is not None and (statement.is_safe or bool(statement.actions))
-        return rules.rule_of_creator(group, creator, is_stated=is_stated)
-    creator = creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
-    if creator is None:
-        return None
-    statement = statements.get((group, creator))
-    said = statement.of(tag & 0xFF) if statement is not None else ""
-    return rules.rule_of(PrivateElement(group, creator, tag & 0xFF, vr, said))
-
-
-def read_statements(elements: Iterable[Element], read: Read, charset: CharacterSet) -> dict[tuple[int, str], Statement]:
+def _statements(elements: Iterable[Element], read: Read, charset: CharacterSet) -> dict[tuple[int, str], Statement]:
     """Return what an object says of its private blocks; where it contradicts itself the stricter word counts.
 
     Args:

@@ -22,6 +22,7 @@ from deidflow.tasks.core.config.config import Config, OrthancAccess
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.options import read_options
 from deidflow.tasks.core.config.overrides import apply_override
+from deidflow.tasks.core.config.private_keep import read_private_keep
 from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
@@ -48,6 +49,7 @@ _PATH_KEYS: Final = (
     ("destination", "folder"),
     ("report", "runs_dir"),
     ("pseudonyms", "key_file"),
+    ("private", "keep"),
     ("orthanc", "ca_file"),
 )
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
@@ -81,7 +83,7 @@ class _Origin:
 def load_config(
     path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
 ) -> Config:
-    """Read and check a config; nothing is changed, and the files that it names are not opened.
+    """Read and check a config; nothing is changed, and of the files that it names the site's lists alone are opened.
 
     Args:
         path: The YAML file; relative paths in it start at its folder.
@@ -135,8 +137,9 @@ def read_config(
         flags["report.runs_dir"] = "--runs-dir"
     origin = _Origin(str(path), document, flags)
     _resolve_paths(data, path, origin)
+    of_lists = _read_private_keep(data)
     config, found = _check(data)
-    problems += [origin.place(problem) for problem in found]
+    problems += [problem if problem.file else origin.place(problem) for problem in (*of_lists, *found)]
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
         return _without(data, problems), problems
@@ -188,10 +191,38 @@ def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
         group: Any = data
         for name in groups:
             group = group.get(name) if isinstance(group, dict) else None
-        text = group.get(key) if isinstance(group, dict) else None
-        if isinstance(text, str) and text:
-            base = Path.cwd() if origin.flag(".".join((*groups, key))) else config.absolute().parent
-            group[key] = os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+        found = group.get(key) if isinstance(group, dict) else None
+        base = Path.cwd() if origin.flag(".".join((*groups, key))) else config.absolute().parent
+        if isinstance(found, str) and found:
+            group[key] = _absolute(base, found)
+        elif isinstance(found, list):
+            group[key] = [_absolute(base, one) if isinstance(one, str) and one else one for one in found]
+
+
+def _absolute(base: Path, text: str) -> str:
+    return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+
+
+def _read_private_keep(data: dict[str, Any]) -> list[Problem]:
+    """Take what the files of ``private.keep`` say into the config, which keeps it for the whole run."""
+    group = data.get("private")
+    if not isinstance(group, dict):
+        return []
+    key = "private.keep"
+    if "attributes" in group:
+        return [Problem("unknown key; the keys here are keep", key="private.attributes")]
+    attributes, problems = [], []
+    for file in group["keep"] if isinstance(group.get("keep"), list) else ():
+        if not isinstance(file, str):
+            continue  # told by the config's own checks
+        try:
+            attributes += [list(one) for one in read_private_keep(read_plain_file(Path(file))[0], file)]
+        except OSError as error:
+            problems.append(Problem(trouble_with(Path(file), error), key=key))
+        except InvalidInput as error:
+            problems += error.problems
+    group["attributes"] = attributes
+    return problems
 
 
 def _check(data: dict[str, Any]) -> tuple[Config | None, list[Problem]]:
