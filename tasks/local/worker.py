@@ -139,7 +139,8 @@ class Compiler:
             references = self._references.get(options)
             if references is None:
                 pseudonyms = Pseudonyms(self._key, self._scope, options)
-                references = References(pseudonyms, self._given.uids, self._given.patient_ids, self._originals)
+                given = self._given
+                references = References(pseudonyms, given.uids, given.patient_ids, self._originals, given.names)
                 self._references[options] = references
             known_uids, profile = bool(self._originals), self._profile
             tables = compile_request(request, hardening=self._hardening, known_uids=known_uids, profile=profile)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.errors import Problem
 from deidflow.tasks.core.request.profile_choice import (
+    CLEANS_TEXTS,
     MODIFIED_DATES,
     PROFILE_NAME,
     SAFE_PRIVATE,
@@ -25,7 +26,7 @@ from deidflow.tasks.core.request.profile_choice import (
 from deidflow.tasks.core.request.request import DICOM_VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _FOR_LOCAL: Final = (
     "must be left out with engine orthanc; give options.DicomVersion instead, or have the profile on an Orthanc by the "
@@ -132,19 +133,17 @@ def _is_address(value: object) -> bool:
 
 
 def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    options, dates, private = raw.get("profile_options"), raw.get("dates"), raw.get("private")
-    for key, value in (("profile_options", options), ("dates", dates), ("private", private)):
+    options = raw.get("profile_options")
+    dates, private, text = (raw.get(key) for key in ("dates", "private", "text"))
+    for key, value in (("profile_options", options), ("dates", dates), ("private", private), ("text", text)):
         if value and raw.get("profile") is None:
             yield key, f"must be left out without profile: {PROFILE_NAME}"
     names = options if isinstance(options, list) else []
+    if text and not any(option in names for option in CLEANS_TEXTS):
+        yield "text", f"must be left out unless profile_options has one of {', '.join(CLEANS_TEXTS)}"
     for text in option_faults(names):
         yield "profile_options", text
-    if UIDS in names and _group(raw, "options").get("KeepSource") is False:
-        yield "options.KeepSource", f"must be true with {UIDS}, since a result could be its own source"
-    if SAFE_PRIVATE in names and _group(raw, "options").get("KeepPrivateTags") is True:
-        yield "options.KeepPrivateTags", f"must be left out with {SAFE_PRIVATE}, which keeps what is known to be safe"
-    if isinstance(private, dict) and raw.get("profile") is not None and SAFE_PRIVATE not in names:
-        yield "private", f"must be left out without {SAFE_PRIVATE} among profile_options"
+    yield from _check_kept(raw, names)
     if not isinstance(dates, dict):
         return
     if dates.get("column") is not None and _given(dates, "shift_days", "whole_weeks"):
@@ -156,6 +155,17 @@ def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "dates.shift_days", "must be two whole numbers, as in [1, 3650]"
     elif fault := shift_fault(*days, whole_weeks=dates.get("whole_weeks") is True):
         yield "dates.shift_days", fault
+
+
+def _check_kept(raw: Mapping[str, Any], names: Collection[object]) -> Iterator[tuple[str, str]]:
+    """What goes with options that keep UIDs and private elements."""
+    settings = _group(raw, "options")
+    if UIDS in names and settings.get("KeepSource") is False:
+        yield "options.KeepSource", f"must be true with {UIDS}, since a result could be its own source"
+    if SAFE_PRIVATE in names and settings.get("KeepPrivateTags") is True:
+        yield "options.KeepPrivateTags", f"must be left out with {SAFE_PRIVATE}, which keeps what is known to be safe"
+    if raw.get("private") and raw.get("profile") is not None and SAFE_PRIVATE not in names:
+        yield "private", f"must be left out without {SAFE_PRIVATE} among profile_options"
 
 
 def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
 
 Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
-``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``CLEAN_DESCRIPTORS``, ``NOT_BUILT``, ``option_faults``,
-``shift_fault``, ``parse_offset``.
+``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``CLEAN_DESCRIPTORS``, ``CLEANS_TEXTS``, ``TextChoice``,
+``NOT_BUILT``, ``option_faults``, ``shift_fault``, ``parse_offset``.
 """
 
 from __future__ import annotations
@@ -61,6 +61,24 @@ _MAX_DAYS: Final = 36525
 _OFFSET: Final = re.compile(r"[+-]?[0-9]{1,5}")
 
 
+CLEANS_TEXTS: Final = (*("retain-device-identity", "retain-patient-characteristics", SAFE_PRIVATE, CLEAN_DESCRIPTORS),)
+"""Options with texts among what they clean."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextChoice:
+    """Which words cleaned texts keep beside the built-in vocabulary.
+
+    Attributes:
+        words: Of the site.
+        reviews_unknown: Whether words that nothing vouches for stay and are listed; else they go.
+
+    """
+
+    words: frozenset[str] = frozenset()
+    reviews_unknown: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileChoice:
     """What is done to each instance that is anonymized.
@@ -69,6 +87,7 @@ class ProfileChoice:
         options: Of ``OPTIONS``.
         shift_days: Modified dates: fewest and most days into the past, 1 to 36525.
         whole_weeks: Modified dates: whether only multiples of seven days are taken.
+        texts: Which words cleaned texts keep.
         private: Safe private: the site's own attributes.
 
     """
@@ -76,6 +95,7 @@ class ProfileChoice:
     options: frozenset[str] = frozenset()
     shift_days: tuple[int, int] = (1, 3650)
     whole_weeks: bool = False
+    texts: TextChoice = TextChoice()
     private: tuple[SiteAttribute, ...] = ()
 
     def describe(self) -> str:

@@ -37,7 +37,8 @@ from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.date_shift import DateShift, ShiftRange
 from deidflow.tasks.local.deidentification.standard.known_attributes import known_vrs
 from deidflow.tasks.local.deidentification.standard.profile import EDITION, load_profile
-from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner
+from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner, Unknown
+from deidflow.tasks.local.deidentification.text.vocabulary import load_vocabulary
 from deidflow.tasks.local.editing.actions import Action, Rule
 from deidflow.tasks.local.editing.table import RepeatingGroup, Scope, Table
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
-    from deidflow.tasks.core.request.profile_choice import ProfileChoice
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice, TextChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.local.deidentification.standard.codes import AttributeType
     from deidflow.tasks.local.deidentification.standard.profile import Row
@@ -89,6 +90,11 @@ def profile_sha256() -> str:
     return sha256(b"".join(folder.joinpath(name).read_bytes() for name in _DATA)).hexdigest()
 
 
+def _cleaner(choice: TextChoice) -> TextCleaner:
+    vocabulary = load_vocabulary().with_more(choice.words) if choice.words else None
+    return TextCleaner(vocabulary, unknown=Unknown.REVIEW if choice.reviews_unknown else Unknown.REMOVE)
+
+
 def _refuse_directory(_: Original, __: InstanceIdentifiers) -> None:
     raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, _NO_DIRECTORY)
 
@@ -126,7 +132,7 @@ class Ps315:
             original = identifiers.original
             return shift.days(original.patient_id or original.study_instance_uid)
 
-        cleaning = CleaningRules(TextCleaner(), dummy, days_of, Option.RETAIN_MODIFIED_DATES in self.options)
+        cleaning = CleaningRules(_cleaner(choice.texts), dummy, days_of, Option.RETAIN_MODIFIED_DATES in self.options)
         self._policy = Policy(self.options, cleaning)
         rows = (row for row in load_profile() if row.number is not None)
         self._strictest = {row.number: self._policy.rule(row, None) for row in rows if row.number is not None}

@@ -27,6 +27,7 @@ from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
 from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key
+from deidflow.tasks.steps.run.site_words import read_site_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,6 +52,7 @@ _PATH_KEYS: Final = (
     ("pseudonyms", "key_file"),
     ("private", "keep"),
     ("orthanc", "ca_file"),
+    ("text", "keep"),
 )
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
@@ -83,7 +85,7 @@ class _Origin:
 def load_config(
     path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
 ) -> Config:
-    """Read and check a config; nothing is changed, and of the files that it names the site's lists alone are opened.
+    """Read and check a config; nothing is changed, and of the files that it names only the site's lists are opened.
 
     Args:
         path: The YAML file; relative paths in it start at its folder.
@@ -139,6 +141,8 @@ def read_config(
     _resolve_paths(data, path, origin)
     of_lists = _read_private_keep(data)
     config, found = _check(data)
+    if config is not None and config.text is not None:
+        found += read_site_words(config)
     problems += [problem if problem.file else origin.place(problem) for problem in (*of_lists, *found)]
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
@@ -187,20 +191,21 @@ def read_config_text(path: Path) -> str:
 
 
 def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
+    def absolute(text: object, key: str) -> object:
+        if not isinstance(text, str) or not text:
+            return text
+        base = Path.cwd() if origin.flag(key) else config.absolute().parent
+        return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+
     for *groups, key in _PATH_KEYS:
         group: Any = data
         for name in groups:
             group = group.get(name) if isinstance(group, dict) else None
-        found = group.get(key) if isinstance(group, dict) else None
-        base = Path.cwd() if origin.flag(".".join((*groups, key))) else config.absolute().parent
-        if isinstance(found, str) and found:
-            group[key] = _absolute(base, found)
-        elif isinstance(found, list):
-            group[key] = [_absolute(base, one) if isinstance(one, str) and one else one for one in found]
-
-
-def _absolute(base: Path, text: str) -> str:
-    return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+        value = group.get(key) if isinstance(group, dict) else None
+        name = ".".join((*groups, key))
+        if value:
+            listed = [absolute(text, name) for text in value] if isinstance(value, list) else None
+            group[key] = absolute(value, name) if listed is None else listed
 
 
 def _read_private_keep(data: dict[str, Any]) -> list[Problem]:

@@ -149,6 +149,8 @@ class TextCleaner:
 
     def _is_harmless_code(self, word: Word) -> bool:
         """T2w, 3D, B50f, 120kV, 0x64, b1000: letters that are known, and few digits."""
+        if self._vocabulary.is_listed_code(word.folded):
+            return True
         runs: list[str] = _RUNS.findall(word.folded)
         letters = [run for run in runs if not run.isdigit()]
         digits = [len(run) for run in runs if run.isdigit()]
