@@ -88,13 +88,17 @@ class SafePrivate(NamedTuple):
         return found
 
     def creators(self, source: Read, elements: Item) -> dict[int, str]:
-        """Return who has which private block of a dataset, by the tag that reserves it."""
+        """Return who has which private block of a dataset, by the tag that reserves it; nobody has one of two."""
         found: dict[int, str] = {}
+        twice: set[int] = set()
         for tag, _, start, end, items in elements:
             is_reserving = tag & 0x10000 and _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK
-            if is_reserving and tag not in found and items is None and end - start <= _MAX_CREATOR_BYTES:
-                found[tag] = source.value(start, end).decode("utf-8", "replace").strip(" \0")
-        return found
+            if is_reserving and tag in found:
+                twice.add(tag)
+            if is_reserving:
+                is_name = items is None and end - start <= _MAX_CREATOR_BYTES
+                found[tag] = source.value(start, end).decode("utf-8", "replace").strip(" \0") if is_name else ""
+        return {tag: creator for tag, creator in found.items() if creator and tag not in twice}
 
     def fate(
         self, element: Element, creators: Mapping[int, str], stated: Mapping[tuple[int, str], Mapping[int, str]]

@@ -11,6 +11,7 @@ Public names: ``PrivateElement``, ``PrivateRules``, ``PrivateBlocks``, ``Stateme
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from deidflow.tasks.local.editing.private_blocks import private_blocks
@@ -154,12 +155,14 @@ class PrivateBlocks(NamedTuple):
 
 
 def _creators(elements: Iterable[Element], read: Read, charset: CharacterSet) -> dict[int, str]:
-    """Return the creators of one dataset; see ``private_blocks``."""
+    """Return the creators of one dataset; a block that two elements reserve is nobody's."""
     private = [element for element in elements if element[0] & _PRIVATE]
     if not private:
         return {}
+    times = Counter(element[0] for element in private if is_creator(element[0]))
     blocks = private_blocks(private, read, charset)
-    return {group << 16 | block: creator for (group, creator), found in blocks.items() for block in found}
+    creators = {group << 16 | block: creator for (group, creator), found in blocks.items() for block in found}
+    return {tag: creator for tag, creator in creators.items() if times[tag] == 1}
 
 
 def _statements(elements: Iterable[Element], read: Read, charset: CharacterSet) -> dict[tuple[int, str], Statement]:
