@@ -2,7 +2,7 @@
 
 The checks read the config before it is known to be sound, so that all problems are reported at once.
 
-Public names: ``cross_check``.
+Public names: ``cross_check``, ``give_default_profile``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,13 @@ def cross_check(raw: Mapping[str, Any]) -> list[Problem]:
     """
     checks = (_check_places, _check_folders, _check_profile, _check_deletion, _check_groups)
     return [Problem(text, key=key) for check in checks for key, text in check(raw)]
+
+
+def give_default_profile(raw: dict[str, Any]) -> None:
+    """Put the default of ``profile`` into a config: anonymize on engine local without DicomVersion has one."""
+    version = _group(raw, "options").get("DicomVersion")
+    if raw.get("operation") == "anonymize" and raw.get("engine", "local") == "local" and version is None:
+        raw["profile"] = PROFILE_NAME if raw.get("profile") is None else raw["profile"]
 
 
 def _group(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -116,12 +123,8 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif version is not None:
             yield "profile", "must not be given together with options.DicomVersion; give one of them"
     yield from _check_profile_options(raw)
-    if raw.get("operation") == "anonymize" and version is None and raw.get("profile") is None:
-        why = (
-            "the server's default changes between versions, so it is always sent"
-            if engine == "orthanc"
-            else f"it says which elements are removed; or give profile: {PROFILE_NAME}"
-        )
+    if raw.get("operation") == "anonymize" and version is None and engine == "orthanc" and raw.get("profile") is None:
+        why = "the server's default changes between versions, so it is always sent"
         yield "options.DicomVersion", f"must be given for anonymize: {good}; {why}"
 
 

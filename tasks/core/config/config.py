@@ -28,6 +28,8 @@ from deidflow.tasks.core.request.profile_choice import KEPT_UIDS, UIDS, ProfileC
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deidflow.tasks.core.errors import Problem
 
 Engine = Literal["local", "orthanc"]
@@ -94,8 +96,6 @@ class Private(_Group):
 
     keep: list[FilePath] = []
     """CSV files with the columns group, element, private_creator, vr and action."""
-    attributes: list[tuple[int, int, str, str, str]] = []
-    """What the files hold, so that a run goes on by it; no key for a config."""
 
 
 class Text(_Group):
@@ -181,7 +181,7 @@ class Config(_Group):
     options: dict[str, Any] = {}
     """The bulk routes' own arguments, spelled as Orthanc spells them."""
     profile: Literal["ps3.15-2026d"] | None = None
-    """A PS3.15 profile instead of DicomVersion; engine local only."""
+    """A PS3.15 profile; engine local only, where anonymize without DicomVersion has it."""
     profile_options: list[str] = []
     """Options of PS3.15 section E.3, by name."""
     dates: Dates | None = None
@@ -217,6 +217,7 @@ class Config(_Group):
 
     _options: ReadOptions = PrivateAttr()
     _site_words: frozenset[str] = PrivateAttr(default=frozenset())
+    _site_attributes: tuple[SiteAttribute, ...] = PrivateAttr(default=())
 
     def model_post_init(self, _context: object) -> None:
         """Read the options, once; a config with problems in them is made all the same, so that all else is checked."""
@@ -225,6 +226,10 @@ class Config(_Group):
     def know_words(self, words: frozenset[str]) -> None:
         """Take the words of the files of ``text.keep``."""
         self._site_words = words
+
+    def know_attributes(self, attributes: Iterable[SiteAttribute]) -> None:
+        """Take the private attributes of the files of ``private.keep``."""
+        self._site_attributes = tuple(attributes)
 
     @property
     def option_problems(self) -> tuple[Problem, ...]:
@@ -249,10 +254,10 @@ class Config(_Group):
             return None
         dates = self.dates or Dates()
         first, last = dates.shift_days
-        listed = self.private.attributes if self.private is not None else ()
-        private = tuple(SiteAttribute(*one[:4], SiteAction(one[4])) for one in listed)
         texts = TextChoice(self._site_words, reviews_unknown=self.text is not None and self.text.unknown == "review")
-        return ProfileChoice(frozenset(self.profile_options), (first, last), dates.whole_weeks, texts, private)
+        return ProfileChoice(
+            frozenset(self.profile_options), (first, last), dates.whole_weeks, texts, self._site_attributes
+        )
 
     @property
     def hardens(self) -> bool:
@@ -260,10 +265,12 @@ class Config(_Group):
         return self.hardening or self.profile is not None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the effective config as JSON data, with the site's words; it names secrets but holds none."""
+        """Return the effective config as JSON data, with the site's own lists; it names secrets but holds none."""
         data = self.model_dump(mode="json")
         if data["text"] is not None:
             data["text"] = {"words": sorted(self._site_words), "unknown": data["text"]["unknown"]}
+        if data["private"] is not None:
+            data["private"] = {"attributes": [list(one) for one in self._site_attributes]}
         return data
 
     @classmethod
@@ -274,9 +281,10 @@ class Config(_Group):
             ValidationError: The data were made by something else.
 
         """
-        text = data.get("text")
-        if not text:
-            return cls.model_validate(data)
-        config = cls.model_validate(data | {"text": {"unknown": text["unknown"]}})
-        config.know_words(frozenset(text["words"]))
+        text, private = data.get("text"), data.get("private")
+        plain = {"text": {"unknown": text["unknown"]} if text else None, "private": {} if private else None}
+        config = cls.model_validate(data | plain)
+        config.know_words(frozenset(text["words"] if text else ()))
+        listed = private["attributes"] if private else ()
+        config.know_attributes(SiteAttribute(*one[:-1], SiteAction(one[-1])) for one in listed)
         return config

@@ -247,7 +247,7 @@ class RequestBuilder:
         for fault in request_faults(request):
             yield Problem(fault.text, column=headers.get(fault.path, "") if fault.path else "")
         if operation is Operation.ANONYMIZE and not (settings.dicom_version or self._defaults.has_profile):
-            yield Problem("anonymize needs options.DicomVersion in the config", column=OPERATION)
+            yield Problem("anonymize needs profile or options.DicomVersion in the config", column=OPERATION)
 
 
 def _read_cell(column: EditColumn, cell: str, problems: list[Problem]) -> Value:

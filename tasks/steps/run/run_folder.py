@@ -106,8 +106,6 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
     identity = {name: data[name] for name in _IDENTIFYING_KEYS}
     # What counts against the verdict is a matter of one attempt, too.
     identity["source"] = {k: v for k, v in identity["source"].items() if k != "ignore_damaged"}
-    if identity["private"]:  # what the files say, wherever they are
-        identity["private"] = identity["private"]["attributes"]
     if identity["destination"]:
         # Whether other objects are replaced is a matter of one attempt; where results go is not.
         identity["destination"] = {k: v for k, v in identity["destination"].items() if k != "overwrite"}

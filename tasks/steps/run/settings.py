@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from deidflow.tasks.core.config.checks import cross_check
+from deidflow.tasks.core.config.checks import cross_check, give_default_profile
 from deidflow.tasks.core.config.config import Config, OrthancAccess
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.options import read_options
@@ -139,11 +139,13 @@ def read_config(
         flags["report.runs_dir"] = "--runs-dir"
     origin = _Origin(str(path), document, flags)
     _resolve_paths(data, path, origin)
-    of_lists = _read_private_keep(data)
+    give_default_profile(data)
     config, found = _check(data)
     if config is not None and config.text is not None:
         found += read_site_words(config)
-    problems += [problem if problem.file else origin.place(problem) for problem in (*of_lists, *found)]
+    if config is not None:
+        found += _read_site_attributes(config)
+    problems += [problem if problem.file else origin.place(problem) for problem in found]
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
         return _without(data, problems), problems
@@ -208,25 +210,17 @@ def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
             group[key] = absolute(value, name) if listed is None else listed
 
 
-def _read_private_keep(data: dict[str, Any]) -> list[Problem]:
-    """Take what the files of ``private.keep`` say into the config, which keeps it for the whole run."""
-    group = data.get("private")
-    if not isinstance(group, dict):
-        return []
-    key = "private.keep"
-    if "attributes" in group:
-        return [Problem("unknown key; the keys here are keep", key="private.attributes")]
+def _read_site_attributes(config: Config) -> list[Problem]:
+    """Read the files of ``private.keep`` into a config; return what is wrong with them."""
     attributes, problems = [], []
-    for file in group["keep"] if isinstance(group.get("keep"), list) else ():
-        if not isinstance(file, str):
-            continue  # told by the config's own checks
+    for path in config.private.keep if config.private is not None else ():
         try:
-            attributes += [list(one) for one in read_private_keep(read_plain_file(Path(file))[0], file)]
+            attributes += read_private_keep(read_plain_file(path)[0], str(path))
         except OSError as error:
-            problems.append(Problem(trouble_with(Path(file), error), key=key))
+            problems.append(Problem(trouble_with(path, error), key="private.keep"))
         except InvalidInput as error:
             problems += error.problems
-    group["attributes"] = attributes
+    config.know_attributes(attributes)
     return problems
 
 
