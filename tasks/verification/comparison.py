@@ -36,6 +36,7 @@ _MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 _PADDING: Final = " \0"
 _TAG_BITS: Final = 32
+_GROUP_LENGTH_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class _Comparison:
                     fate = private.fate(element, creators, self.stated)
             if fate is not Fate.FREE:
                 self._element(element, other, fate, place)
+            elif other is not None:
+                self._check_group_length(other)
         for element in left.values():
             self._added(element, allowed.fate(element[0], place))
         if allowed.cleans_texts:
@@ -165,10 +168,17 @@ class _Comparison:
     def _added(self, element: Element, fate: Fate) -> None:
         """Refuse an element that the source has not, unless it may be there."""
         if fate in {Fate.FREE, Fate.EXTENDED}:
+            self._check_group_length(element)
             return
         if fate in {Fate.REMOVED, Fate.EMPTIED, Fate.DUMMY, Fate.CHANGED} and not _is_empty(element):
             raise self._left(element[0])
         raise self._differs(element[0], "is in the result, although neither the source nor the request has it")
+
+    def _check_group_length(self, element: Element) -> None:
+        """Refuse what has the tag of a group's length and is no number of bytes."""
+        tag, _, start, end, _ = element
+        if self.permitted.anonymizes and not tag & 0xFFFF and end - start != _GROUP_LENGTH_BYTES:
+            raise self._left(tag)
 
     def _check_same(self, element: Element, other: Element) -> None:
         tag, vr, start, end, _ = element

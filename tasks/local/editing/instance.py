@@ -29,7 +29,7 @@ from deidflow.tasks.local.editing.new_values import CharacterSets, changed_eleme
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 from deidflow.tasks.local.editing.private_elements import PrivateBlocks
 from deidflow.tasks.local.editing.references import CleaningNotes
-from deidflow.tasks.local.editing.spans import Output, spans_size
+from deidflow.tasks.local.editing.spans import Output, is_no_group_length, spans_size
 from deidflow.tasks.local.editing.splice import sop_class_of
 from deidflow.tasks.local.editing.table import FIRST_REPEATING_GROUP, NamedValue, Scope
 
@@ -214,7 +214,8 @@ class Editor:
         self, elements: list[Element], encoding: Encoding, place: _Place, new_values: Mapping[int, Value]
     ) -> Output:
         table, charset, nodes, depth, scope, shielded, blocks = place
-        rules, by_vr, private, vrs, output = scope.by_tag, scope.by_vr, scope.private, scope.vrs, Output()
+        rules, by_vr, private, vrs = scope.by_tag, scope.by_vr, scope.private, scope.vrs
+        output = Output(mends=table.anonymizes)
         pending = [UNDEFINED, *sorted(new_values, reverse=True)]
         next_new = pending[-1]
         visits = table.anonymizes or bool(nodes) or self._old_charset is not None
@@ -257,7 +258,7 @@ class Editor:
                     pending.pop()
                     next_new = pending[-1]
                     output.spans.append(self._replacement(element, new_values[tag], place, encoding))
-            elif rule is not None and rule.removes:
+            elif (rule is not None and rule.removes) or (table.anonymizes and is_no_group_length(element)):
                 continue
             elif sequence is not None and visits and (rule is None or rule.enters_items):
                 is_kept = rule is not None and rule.action is Action.KEEP

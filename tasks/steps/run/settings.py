@@ -154,7 +154,8 @@ def read_config(
 
 def _without(data: dict[str, Any], problems: list[Problem]) -> Config | None:
     """Return a config without the keys that are wrong, None when too little is left."""
-    left = {"name": "unnamed", "source": {}} | deepcopy(data)
+    required = {"name": "unnamed", "manifest": os.devnull, "operation": "anonymize", "source": {}}
+    left = required | deepcopy(data)
     for problem in problems:
         group: Any = left
         *groups, last = problem.key.split(".")
@@ -163,7 +164,7 @@ def _without(data: dict[str, Any], problems: list[Problem]) -> Config | None:
         if isinstance(group, dict):
             group.pop(last, None)
     try:
-        return Config.model_validate({"name": "unnamed", "source": {}} | left)
+        return Config.model_validate(required | left)
     except ValidationError:
         return None
 
