@@ -17,6 +17,7 @@ from deidflow.tasks.local.deidentification.standard.safe_private import standard
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.worker import edit_source
 from deidflow.tasks.verification.comparison import compare
+from deidflow.tasks.verification.leaks.search import LeakSearch
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom
 from tests.dicom_files import BIG, EXPLICIT, IMPLICIT, Element, Item, Syntax, instance
@@ -42,9 +43,11 @@ def treated(*extra: Element, choice: ProfileChoice = SAFE, syntax: Syntax = EXPL
 
 
 def judge(source: bytes, result: bytes, choice: ProfileChoice) -> None:
-    """Have the verifier compare, which shares no code with the editor."""
-    allowed = permitted(deidentify(choice).request, hardening=True, hidden_bits=False, profile=choice)
-    compare(read_dicom(io.BytesIO(source)), read_dicom(io.BytesIO(result)), allowed, None)
+    """Have the verifier compare and search, which shares no code with the editor."""
+    edit, (before, after) = deidentify(choice), (read_dicom(io.BytesIO(one)) for one in (source, result))
+    compare(before, after, permitted(edit.request, hardening=True, hidden_bits=False, profile=choice), None)
+    with SourceFile.of_bytes(source) as opened:
+        LeakSearch(choice, written_by_server=False).check(edit.request, edit.plan(opened), before, after)
 
 
 def statement(status: bytes, *more: Element, creator: bytes = b"QQ LAB", group: bytes = b"\x29\0") -> Element:
@@ -127,8 +130,8 @@ def _with(*options: str, private: tuple[SiteAttribute, ...] = ()) -> ProfileChoi
     ("options", "date", "moment", "time"),
     [
         ((), None, None, None),
-        ((FULL_DATES,), "20240301", "20240301101112+0100", "101112"),
-        ((MODIFIED_DATES,), "20240227", "20240227101112+0100", "101112"),
+        ((FULL_DATES,), "20190301", "20190301101112+0100", "101112"),
+        ((MODIFIED_DATES,), "20190226", "20190226101112+0100", "101112"),
     ],
 )
 def test_dates_follow_the_options(options: tuple[str, ...], date: str, moment: str, time: str) -> None:
@@ -138,7 +141,7 @@ def test_dates_follow_the_options(options: tuple[str, ...], date: str, moment: s
         for element, vr in ((1, "DA"), (2, "DT"), (3, "TM"))
     )
     creator = Element(0x00290010, "LO", b"MY LAB")
-    values = (("DA", b"20240301"), ("DT", b"20240301101112+0100 "), ("TM", b"101112"))
+    values = (("DA", b"20190301"), ("DT", b"20190301101112+0100 "), ("TM", b"101112"))
     elements = [Element(0x00291001 + index, vr, value) for index, (vr, value) in enumerate(values)]
     after = treated(creator, *elements, choice=_with(*options, private=site))
 
