@@ -25,6 +25,8 @@ from deidflow.tasks.verification.leaks.kinds import STRUCTURED, Kind, kind_of, n
 from deidflow.tasks.verification.permitted import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Item, Read
 
@@ -76,11 +78,17 @@ class Identifying:
 
 
 class Treated:
-    """Which attributes a profile treats; what a request names beside it makes no difference."""
+    """Which attributes a profile treats; what a request names beside it makes no difference.
+
+    Attributes:
+        private: Which private elements may stay; None where the profile does not ask for their creators.
+
+    """
 
     def __init__(self, profile: Permitted) -> None:
         """Take what the profile alone permits."""
         self._profile = profile
+        self.private = profile.private
         self._known: dict[tuple[int, int, bool], Fate] = {}
 
     def fate(self, tag: int, depth: int, *, shielded: bool = False) -> Fate:
@@ -104,7 +112,8 @@ def identifying_values(source: Read, treated: Treated, shields: frozenset[int]) 
 
     """
     found = Identifying()
-    _Collector(source, treated, shields, found).collect(source.elements, 0, b"")
+    stated = treated.private.stated(source) if treated.private is not None else {}
+    _Collector(source, treated, shields, found, stated).collect(source.elements, 0, b"")
     return found
 
 
@@ -114,6 +123,7 @@ class _Collector:
     treated: Treated
     shields: frozenset[int]
     found: Identifying
+    stated: Mapping[tuple[int, str], Mapping[int, str]]
 
     def collect(
         self,
@@ -127,8 +137,14 @@ class _Collector:
     ) -> None:
         """Collect from a dataset and what is in it."""
         fate_of, found, value = self.treated.fate, self.found, self.source.value
-        for tag, vr_bytes, start, end, items in elements:
-            fate = fate_of(tag, depth, shielded=shielded)
+        private = self.treated.private
+        creators = private.creators(self.source, elements) if private is not None else {}
+        for element in elements:
+            tag, vr_bytes, start, end, items = element
+            if private is not None and tag & 0x10000:
+                fate = private.fate(element, creators, self.stated)
+            else:
+                fate = fate_of(tag, depth, shielded=shielded)
             is_treated = fate in _TREATED
             if items is not None:
                 below = removed or (is_treated and fate is not Fate.UID)

@@ -23,6 +23,7 @@ from deidflow.tasks.core.request.profile_choice import (
     FULL_DATES,
     MODIFIED_DATES,
     OPTIONS,
+    SAFE_PRIVATE,
     ProfileChoice,
 )
 from deidflow.tasks.local.deidentification.standard.codes import Code, Option
@@ -255,7 +256,9 @@ def options_of(option: str) -> list[Row]:
     return [row for row in load_profile() if row.options.get(Option(option)) is Code.K and row.number is not None]
 
 
-@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in (MODIFIED_DATES, CLEAN_DESCRIPTORS)])
+@pytest.mark.parametrize(
+    "option", [one for one in OPTIONS if one not in (MODIFIED_DATES, CLEAN_DESCRIPTORS, SAFE_PRIVATE)]
+)
 def test_an_option_keeps_its_own_and_the_rest_is_cleaned(option: str) -> None:
     """K at top level and below; every other marker goes."""
     data = with_markers(files()["CT_small.dcm"])
