@@ -27,9 +27,9 @@ from deidflow.tasks.core.request.request import Operation, Request
 from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
-from deidflow.tasks.local.editing.compressed_frames import check_frames
 from deidflow.tasks.local.editing.instance import Editor
-from deidflow.tasks.local.editing.overlay_bits import without_overlay_bits
+from deidflow.tasks.local.editing.pixel_data.compressed_frames import check_frames
+from deidflow.tasks.local.editing.pixel_data.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
 from deidflow.tasks.local.editing.shared_header import SharedHeaders
 from deidflow.tasks.local.editing.splice import Assembly, assemble, says_burned_in, sop_class_of
@@ -139,7 +139,8 @@ class Compiler:
             references = self._references.get(options)
             if references is None:
                 pseudonyms = Pseudonyms(self._key, self._scope, options)
-                references = References(pseudonyms, self._given.uids, self._given.patient_ids, self._originals)
+                given = self._given
+                references = References(pseudonyms, given.uids, given.patient_ids, self._originals, given.names)
                 self._references[options] = references
             known_uids, profile = bool(self._originals), self._profile
             tables = compile_request(request, hardening=self._hardening, known_uids=known_uids, profile=profile)

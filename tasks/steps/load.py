@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.errors import InvalidInput, Problem, TransientError, Unusable
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.plan.intake import add_rows
 from deidflow.tasks.core.request.engine_options import names_by_creator, options_without_effect
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 
-_ROW_KEYS: Final = ("options", "operation", "engine", "profile")
-"""Where one of these is wrong, what is said of rows could be wrong as well."""
+_REQUEST_KEYS: Final = frozenset(
+    {"options", "options.Force", "options.Level", "options.DicomVersion", "operation", "engine", "profile"}
+)
+"""Where one of these is wrong, what is said of a row's request could be wrong as well."""
+_OWN_COLUMNS: Final = frozenset({ORTHANC_ID, LEVEL, INSTANCES, ""})
+"""What is wrong in these, or with a row as a whole, has nothing to do with its request."""
 
 
 def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | None) -> Config:
@@ -46,10 +51,13 @@ def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | N
     if config is not None and not found:
         return config
     if config is not None:
-        with_rows = not any(problem.key.startswith(_ROW_KEYS) for problem in found)
-        found += _problems(config, with_rows=with_rows)[0]
+        wrong = {problem.key for problem in found}
+        more = _problems(config)[0]
+        of_rows = _manifest_problems(config, with_rows=True)
+        more += [p for p in of_rows if wrong.isdisjoint(_REQUEST_KEYS) or p.line <= 1 or p.column in _OWN_COLUMNS]
         if (trouble := _folder_trouble(config)) is not None:
-            found.append(trouble)
+            more.append(trouble)
+        found += [problem for problem in more if problem.key not in wrong or not problem.key]
     raise InvalidInput(found)
 
 
@@ -66,7 +74,7 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
         TransientError: Likewise, for now.
 
     """
-    problems, key = _problems(config, with_rows=False)
+    problems, key = _problems(config)
     trouble = _destination_trouble(config)
     if not problems and trouble is None:
         return key
@@ -78,8 +86,10 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
     raise InvalidInput(problems)
 
 
-def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | None]:
+def _problems(config: Config) -> tuple[list[Problem], Key | None]:
     problems = [*check_files(config), *_option_problems(config)]
+    if text := _in_the_way(config.report.runs_dir):
+        problems.append(Problem(text, key="report.runs_dir"))
     if config.execution.runner == "dask" and config.engine == "orthanc":
         problems.append(
             Problem("must be left out with engine orthanc, where the server does the work", key="execution.runner")
@@ -94,8 +104,6 @@ def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | 
             load_credentials(config.orthanc)
         except InvalidInput as error:
             problems += error.problems
-    if with_rows:
-        problems += _manifest_problems(config, with_rows=True)
     return problems, key
 
 
@@ -152,6 +160,15 @@ def _folder_trouble(config: Config) -> Problem | None:
     except OSError as error:
         text = trouble_with(folder, error)
     return Problem(text, key="destination.folder") if text else None
+
+
+def _in_the_way(folder: Path) -> str:
+    """Say what stands in the place of a folder that is to be made, or of one above it, "" for nothing."""
+    try:
+        place = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        return "" if stat.S_ISDIR(os.stat(place).st_mode) else f"must be a folder: {place}"  # noqa: PTH116 (likewise)
+    except OSError as error:
+        return trouble_with(folder, error)
 
 
 def _unwritable(folder: Path, place: Path) -> str:

@@ -16,6 +16,7 @@ from deidflow.tasks.core.dicom.tags import describe_tag, dictionary_vr
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
+from deidflow.tasks.verification.cleaned_texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.standard_profile import is_dummy
 
@@ -33,6 +34,7 @@ _MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 _PADDING: Final = " \0"
 _TAG_BITS: Final = 32
+_GROUP_LENGTH_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class _Comparison:
         result: Likewise.
         permitted: What may differ.
         uids: Of the run; None where none are mapped.
+        texts: Compares cleaned texts.
 
     """
 
@@ -51,6 +54,7 @@ class _Comparison:
     result: Read
     permitted: Permitted
     uids: UidMap | None
+    texts: CleanedTexts
 
     def dataset(self, before: Item, after: Item, place: Place) -> None:
         """Compare two datasets.
@@ -60,6 +64,8 @@ class _Comparison:
 
         """
         allowed, left = self.permitted, _keyed(after)
+        if allowed.cleans_texts:
+            self.texts.enter(before, after)
         table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
         known = allowed.known
         has_nodes, asked = bool(place.nodes), _MAY_BE_UIDS if self.uids is not None else ()
@@ -85,8 +91,12 @@ class _Comparison:
                 fate = allowed.fate(tag, place)
             if fate is not Fate.FREE:
                 self._element(element, other, fate, place)
+            elif other is not None:
+                self._check_group_length(other)
         for element in left.values():
             self._added(element, allowed.fate(element[0], place))
+        if allowed.cleans_texts:
+            self.texts.leave()
         if _ascends(before) and not _ascends(after):
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the elements of the result are not in order")
 
@@ -97,6 +107,8 @@ class _Comparison:
                 raise self._left(tag)
         elif fate in {Fate.DUMMY, Fate.CHANGED}:
             self._check_changed(element, other, fate)
+        elif fate in {Fate.CLEANED, Fate.CLEANED_CODE}:
+            self._check_cleaned(element, other, is_code=fate is Fate.CLEANED_CODE)
         elif other is None or (fate is Fate.REFERENCE and _is_empty(other)):
             may_go = fate in {Fate.MAY_GO, Fate.REFERENCE} or self._is_misfit(element)
             if not may_go and not (self.permitted.drops_opaque and self._is_opaque(element)):
@@ -106,7 +118,7 @@ class _Comparison:
                 raise self._left(tag)
         elif element[4] is not None and other[4] is not None:
             after = other[4][: len(element[4])] if fate is Fate.EXTENDED else other[4]
-            self._items(tag, element[4], after, place, kept=fate is Fate.KEPT)
+            self._items(tag, element[4], after, place, fate)
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
         else:
@@ -129,19 +141,37 @@ class _Comparison:
         said = vr.decode("latin-1") if items is None else "SQ"
         return said != "UN" and said not in (dictionary_vr(tag) or "").split(" or ")
 
-    def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, *, kept: bool) -> None:
+    def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, fate: Fate) -> None:
         if len(before) != len(after):
             raise self._differs(tag, "has another number of items in the result")
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            self.dataset(old, new, place.item(tag, index, kept=kept))
+            inside = place.item(tag, index, kept=fate is Fate.KEPT, cleaned=fate is Fate.CLEANED_ITEMS)
+            self.dataset(old, new, inside)
+
+    def _check_cleaned(self, element: Element, other: Element | None, *, is_code: bool) -> None:
+        """Refuse a text that still identifies, or says something else than its source."""
+        if other is None or _is_empty(other) or is_dummy(self.result.value(other[2], other[3])):
+            return
+        if element[4] is not None or other[4] is not None:
+            raise self._left(element[0])
+        fault = self.texts.fault(element, other, is_code=is_code)
+        if fault:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"the text of {describe_tag(element[0])} {fault}")
 
     def _added(self, element: Element, fate: Fate) -> None:
         """Refuse an element that the source has not, unless it may be there."""
         if fate in {Fate.FREE, Fate.EXTENDED}:
+            self._check_group_length(element)
             return
         if fate in {Fate.REMOVED, Fate.EMPTIED, Fate.DUMMY, Fate.CHANGED} and not _is_empty(element):
             raise self._left(element[0])
         raise self._differs(element[0], "is in the result, although neither the source nor the request has it")
+
+    def _check_group_length(self, element: Element) -> None:
+        """Refuse what has the tag of a group's length and is no number of bytes."""
+        tag, _, start, end, _ = element
+        if self.permitted.anonymizes and not tag & 0xFFFF and end - start != _GROUP_LENGTH_BYTES:
+            raise self._left(tag)
 
     def _check_same(self, element: Element, other: Element) -> None:
         tag, vr, start, end, _ = element
@@ -246,7 +276,8 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | Non
             changed; the text names the element.
 
     """
-    _Comparison(source, result, permitted, uids).dataset(source.elements, result.elements, permitted.start())
+    texts = CleanedTexts(source, result, permitted)
+    _Comparison(source, result, permitted, uids, texts).dataset(source.elements, result.elements, permitted.start())
 
 
 def _keyed(elements: Item) -> dict[int, Element]:

@@ -105,6 +105,21 @@ def test_all_problems_of_the_header_at_once() -> None:
     assert "StudyID" in found[11][2]
 
 
+def test_rows_under_a_header_that_is_wrong() -> None:
+    """What is wrong with them is said as well, but for what only follows from the header."""
+    content = f"orthanc_id,level,Replace.Nope,subject\nxx,study,,\n{ID},planet,,\n{ID},study\n"
+    found = header_problems(content, defaults(Replace={"PatientName": "{subjects}"}))
+
+    assert [(1, "Replace.Nope"), (1, "subjects"), (2, "orthanc_id"), (3, "level"), (4, "")] == [
+        (line, column) for line, column, _ in found
+    ]
+
+
+def test_rows_without_a_column_of_identifiers() -> None:
+    """Nothing can be said of them."""
+    assert [1] == [line for line, _, _ in header_problems("level\nplanet\n")]
+
+
 @pytest.mark.parametrize("name", ["OrthancID", "Orthanc ID", " ORTHANC-ID "])
 def test_a_misspelt_identifier_column(name: str) -> None:
     """The right spelling is said, once."""

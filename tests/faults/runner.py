@@ -92,6 +92,7 @@ class Runner:
         self._root = Path(tempfile.mkdtemp(prefix="deidflow-faults-", dir=IN_MEMORY))
         self._lock = threading.Lock()
         self._calm: dict[Shape, Calm] = {}
+        self._kept: set[Path] = set()
         self.victim = Victim(self._root / "prefect-victim")
         self._zygote = Zygote(environment | {"LD_PRELOAD": str(library())})
 
@@ -100,10 +101,13 @@ class Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove everything."""
+        """Remove everything but the folders of moments that were not equal."""
         self.victim.kill()
         self._zygote.__exit__()
-        shutil.rmtree(self._root, ignore_errors=True)
+        for path in set(self._root.iterdir()) - self._kept:
+            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._root.rmdir()
 
     def profiles(self) -> dict[Shape, Profile]:
         """Return the calls of undisturbed runs."""
@@ -164,6 +168,7 @@ class Runner:
         if not verdict.problems:
             shutil.rmtree(job.root)
         else:
+            self._kept.add(job.root)
             verdict.problems.append(f"kept: {job.root}")
         return verdict
 

@@ -183,6 +183,7 @@ KINDS: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     ),
     "an original UID": ((REFERENCE, PIXELS), lambda data: _with_reference(data, "1.2.99.5"), LEFT),
     "a reference is lost": ((REFERENCE, PIXELS), lambda data: _with_reference(data, ""), DIFFERS),
+    "text as the length of a group": ((PIXELS,), add(0x00280000, "UT", "Doe^Jane"), LEFT),
     "the elements in another order": ((PIXELS,), _exchanged, DIFFERS),
 }
 

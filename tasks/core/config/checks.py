@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.errors import Problem
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, PROFILE_NAME, option_faults, shift_fault
+from deidflow.tasks.core.request.profile_choice import (
+    CLEANS_TEXTS,
+    MODIFIED_DATES,
+    PROFILE_NAME,
+    option_faults,
+    shift_fault,
+)
 from deidflow.tasks.core.request.request import DICOM_VERSIONS
 
 if TYPE_CHECKING:
@@ -114,11 +120,13 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    options, dates = raw.get("profile_options"), raw.get("dates")
-    for key, value in (("profile_options", options), ("dates", dates)):
+    options, dates, text = raw.get("profile_options"), raw.get("dates"), raw.get("text")
+    for key, value in (("profile_options", options), ("dates", dates), ("text", text)):
         if value and raw.get("profile") is None:
             yield key, f"must be left out without profile: {PROFILE_NAME}"
     names = options if isinstance(options, list) else []
+    if text and not any(option in names for option in CLEANS_TEXTS):
+        yield "text", f"must be left out unless profile_options has one of {', '.join(CLEANS_TEXTS)}"
     for text in option_faults(names):
         yield "profile_options", text
     if not isinstance(dates, dict):

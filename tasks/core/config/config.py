@@ -23,7 +23,7 @@ from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads th
     VariableName,
 )
 from deidflow.tasks.core.manifest.row_requests import Defaults
-from deidflow.tasks.core.request.profile_choice import ProfileChoice
+from deidflow.tasks.core.request.profile_choice import ProfileChoice, TextChoice
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
 
 if TYPE_CHECKING:
@@ -84,6 +84,15 @@ class Dates(_Group):
     """The fewest and the most days."""
     whole_weeks: bool = False
     """Whether only whole weeks are taken, so that days of the week stay."""
+
+
+class Text(_Group):
+    """Which words of cleaned texts may stay beside the built-in vocabulary."""
+
+    keep: list[FilePath] = []
+    """Files with words, separated by blanks or lines; lines that begin with # are comments."""
+    unknown: Literal["remove", "review"] = "remove"
+    """Whether other words go, or stay and are listed."""
 
 
 class Execution(_Group):
@@ -165,6 +174,8 @@ class Config(_Group):
     """Options of PS3.15 section E.3, by name."""
     dates: Dates | None = None
     """How far dates move with `retain-longitudinal-modified-dates`."""
+    text: Text | None = None
+    """Which words cleaned texts keep."""
     hardening: bool = True
     """Whether anonymize also removes what Orthanc's profiles leave: overlays, curves, nested names and IDs."""
     verify: Verify = "full"
@@ -191,10 +202,15 @@ class Config(_Group):
         return self.pseudonyms is not None and bool(self.pseudonyms.key_env or self.pseudonyms.key_file)
 
     _options: ReadOptions = PrivateAttr()
+    _site_words: frozenset[str] = PrivateAttr(default=frozenset())
 
     def model_post_init(self, _context: object) -> None:
         """Read the options, once; a config with problems in them is made all the same, so that all else is checked."""
         self._options = read_options(self.options)
+
+    def know_words(self, words: frozenset[str]) -> None:
+        """Take the words of the files of ``text.keep``."""
+        self._site_words = words
 
     @property
     def option_problems(self) -> tuple[Problem, ...]:
@@ -214,7 +230,8 @@ class Config(_Group):
             return None
         dates = self.dates or Dates()
         first, last = dates.shift_days
-        return ProfileChoice(frozenset(self.profile_options), (first, last), dates.whole_weeks)
+        texts = TextChoice(self._site_words, reviews_unknown=self.text is not None and self.text.unknown == "review")
+        return ProfileChoice(frozenset(self.profile_options), (first, last), dates.whole_weeks, texts)
 
     @property
     def hardens(self) -> bool:
@@ -222,8 +239,11 @@ class Config(_Group):
         return self.hardening or self.profile is not None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the effective config as JSON data; it names secrets but holds none."""
-        return self.model_dump(mode="json")
+        """Return the effective config as JSON data, with the site's words; it names secrets but holds none."""
+        data = self.model_dump(mode="json")
+        if data["text"] is not None:
+            data["text"] = {"words": sorted(self._site_words), "unknown": data["text"]["unknown"]}
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Config:
@@ -233,4 +253,9 @@ class Config(_Group):
             ValidationError: The data were made by something else.
 
         """
-        return cls.model_validate(data)
+        text = data.get("text")
+        if not text:
+            return cls.model_validate(data)
+        config = cls.model_validate(data | {"text": {"unknown": text["unknown"]}})
+        config.know_words(frozenset(text["words"]))
+        return config

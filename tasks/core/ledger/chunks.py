@@ -3,7 +3,7 @@
 Public names: ``Parents``, ``ChunkRow``, ``IdentifierChange``, ``planned_instance``, ``open_chunks``,
 ``instances_to_do``, ``bytes_to_do``, ``instances_without_outcome``, ``chunk_key``, ``chunk_rows``, ``begin_attempt``,
 ``record_results``, ``fail_rest``, ``reopen``, ``torn_calls``, ``redo_call``, ``reopen_patients``,
-``identifier_changes``, ``original_uids``, ``call_and_request``.
+``identifier_changes``, ``original_uids``, ``names_of_patients``, ``call_and_request``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.dicom.persons import Person
 from deidflow.tasks.core.engine.protocol import CallState, PlannedInstance
 from deidflow.tasks.core.outcomes import Outcome
 
@@ -227,6 +228,16 @@ def original_uids(ledger: Ledger) -> Iterator[str]:
     )
     for (uid,) in rows:
         yield uid
+
+
+def names_of_patients(ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """Yield PatientID (StudyInstanceUID where that is empty) and PatientName, each pair once, sorted."""
+    rows = ledger.stream(
+        "SELECT DISTINCT iif(patient_id = '', study_instance_uid, patient_id) AS patient, person FROM series"
+        " ORDER BY patient, person"
+    )
+    for patient, person in rows:
+        yield patient, Person.from_text(person).name
 
 
 def call_and_request(ledger: Ledger, number: int) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
 
 Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
-``MODIFIED_DATES``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``.
+``MODIFIED_DATES``, ``CLEAN_DESCRIPTORS``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``,
+``shift_fault``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 PROFILE_EDITION: Final = "2026d"
 PROFILE_NAME: Final = "ps3.15-2026d"
 FULL_DATES: Final = "retain-longitudinal-full-dates"
+CLEAN_DESCRIPTORS: Final = "clean-descriptors"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
 OPTIONS: Final = (
     "retain-device-identity",
@@ -22,13 +24,13 @@ OPTIONS: Final = (
     "retain-patient-characteristics",
     FULL_DATES,
     MODIFIED_DATES,
+    CLEAN_DESCRIPTORS,
 )
 """Options of PS3.15 section E.3 (edition 2026d) that the local engine carries out."""
 
 NOT_BUILT: Final = {
     "retain-safe-private": "private elements are removed; Keep names single ones by their creator",
     "retain-uids": "UIDs are replaced; Keep names single ones",
-    "clean-descriptors": "descriptions are removed; Keep and Replace name single ones",
     "clean-structured-content": "the content of reports is replaced by a dummy",
     "clean-graphics": "graphics, curves and overlays are removed or replaced by a dummy",
     "clean-pixel-data": "pixels are not touched",
@@ -39,6 +41,24 @@ NOT_BUILT: Final = {
 _MAX_DAYS: Final = 36525
 
 
+CLEANS_TEXTS: Final = (*("retain-device-identity", "retain-patient-characteristics", CLEAN_DESCRIPTORS),)
+"""Options with texts among what they clean."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextChoice:
+    """Which words cleaned texts keep beside the built-in vocabulary.
+
+    Attributes:
+        words: Of the site.
+        reviews_unknown: Whether words that nothing vouches for stay and are listed; else they go.
+
+    """
+
+    words: frozenset[str] = frozenset()
+    reviews_unknown: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileChoice:
     """What is done to each instance that is anonymized.
@@ -47,12 +67,14 @@ class ProfileChoice:
         options: Of ``OPTIONS``.
         shift_days: Modified dates: fewest and most days into the past, 1 to 36525.
         whole_weeks: Modified dates: whether only multiples of seven days are taken.
+        texts: Which words cleaned texts keep.
 
     """
 
     options: frozenset[str] = frozenset()
     shift_days: tuple[int, int] = (1, 3650)
     whole_weeks: bool = False
+    texts: TextChoice = TextChoice()
 
     def describe(self) -> str:
         """Return profile and options by name, for plan and report."""

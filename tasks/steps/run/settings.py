@@ -26,6 +26,7 @@ from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
 from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key
+from deidflow.tasks.steps.run.site_words import read_site_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,6 +50,7 @@ _PATH_KEYS: Final = (
     ("report", "runs_dir"),
     ("pseudonyms", "key_file"),
     ("orthanc", "ca_file"),
+    ("text", "keep"),
 )
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
@@ -81,7 +83,7 @@ class _Origin:
 def load_config(
     path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
 ) -> Config:
-    """Read and check a config; nothing is changed, and the files that it names are not opened.
+    """Read and check a config; nothing is changed, and of the files that it names only those of words are opened.
 
     Args:
         path: The YAML file; relative paths in it start at its folder.
@@ -136,6 +138,8 @@ def read_config(
     origin = _Origin(str(path), document, flags)
     _resolve_paths(data, path, origin)
     config, found = _check(data)
+    if config is not None and config.text is not None:
+        found += read_site_words(config)
     problems += [origin.place(problem) for problem in found]
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
@@ -145,7 +149,8 @@ def read_config(
 
 def _without(data: dict[str, Any], problems: list[Problem]) -> Config | None:
     """Return a config without the keys that are wrong, None when too little is left."""
-    left = {"name": "unnamed", "source": {}} | deepcopy(data)
+    required = {"name": "unnamed", "manifest": os.devnull, "operation": "anonymize", "source": {}}
+    left = required | deepcopy(data)
     for problem in problems:
         group: Any = left
         *groups, last = problem.key.split(".")
@@ -154,7 +159,7 @@ def _without(data: dict[str, Any], problems: list[Problem]) -> Config | None:
         if isinstance(group, dict):
             group.pop(last, None)
     try:
-        return Config.model_validate({"name": "unnamed", "source": {}} | left)
+        return Config.model_validate(required | left)
     except ValidationError:
         return None
 
@@ -184,14 +189,21 @@ def read_config_text(path: Path) -> str:
 
 
 def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
+    def absolute(text: object, key: str) -> object:
+        if not isinstance(text, str) or not text:
+            return text
+        base = Path.cwd() if origin.flag(key) else config.absolute().parent
+        return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+
     for *groups, key in _PATH_KEYS:
         group: Any = data
         for name in groups:
             group = group.get(name) if isinstance(group, dict) else None
-        text = group.get(key) if isinstance(group, dict) else None
-        if isinstance(text, str) and text:
-            base = Path.cwd() if origin.flag(".".join((*groups, key))) else config.absolute().parent
-            group[key] = os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+        value = group.get(key) if isinstance(group, dict) else None
+        name = ".".join((*groups, key))
+        if value:
+            listed = [absolute(text, name) for text in value] if isinstance(value, list) else None
+            group[key] = absolute(value, name) if listed is None else listed
 
 
 def _check(data: dict[str, Any]) -> tuple[Config | None, list[Problem]]:

@@ -16,12 +16,14 @@ from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_decoded
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.tag import BaseTag
 
     from deidflow.tasks.core.request.request import Request
 
 _DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 _BIG_ENDIAN: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.113619.5.2"})
 _COMPARED_BYTES: Final = 1 << 20
+_OVERLAY_GROUPS: Final = 0x60
 _PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -58,20 +60,26 @@ def check_pixels(source: Dataset, source_file: BinaryIO, result_file: BinaryIO, 
 
 
 def hidden_bits(source: Dataset, request: Request) -> int:
-    """Return the bits of each pixel that overlays use beside the image, those apart that the request keeps."""
+    """Return the bits of each pixel that overlays use beside the image, those apart that the request keeps.
+
+    All that the image does not use where an overlay without data does not tell its bit.
+    """
     allocated, stored = int(source.get("BitsAllocated") or 0), int(source.get("BitsStored") or 0)
-    lowest = max(0, int(source.get("HighBit") or 0) + 1 - stored)
+    image = ((1 << stored) - 1) << max(0, int(source.get("HighBit") or 0) + 1 - stored)
     kept = {path.tag >> 16 for path in request.edits.keep if not path.is_nested}
     hidden = 0
-    for group in range(0x6000, 0x6100, 2):
-        if group in kept or not ((group, 0x0100) in source or (group, 0x0102) in source):
-            continue
-        position = int(source[group, 0x0102].value or 0) if (group, 0x0102) in source else 0
+    for group in {tag.group for tag in source.keys() if _is_overlay(tag)} - kept:  # noqa: SIM118 (no values wanted)
+        position = source[group, 0x0102].value if (group, 0x0102) in source else None
         has_data = (group, 0x3000) in source and bool(source[group, 0x3000].value)
-        outside = not lowest <= position < lowest + stored
-        if outside and position < allocated and (position > 0 or not has_data):
+        if not isinstance(position, int) or position >= allocated:
+            hidden |= 0 if has_data else ((1 << allocated) - 1) & ~image
+        elif not (has_data and position == 0) and not (image >> position & 1 and (has_data or position == 0)):
             hidden |= 1 << position
     return hidden
+
+
+def _is_overlay(tag: BaseTag) -> bool:
+    return tag.group >> 8 == _OVERLAY_GROUPS and tag.group % 2 == 0
 
 
 def _cleared(data: bytes, dataset: Dataset, hidden: int) -> bytes:

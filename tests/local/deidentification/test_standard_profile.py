@@ -18,7 +18,13 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES, OPTIONS, ProfileChoice
+from deidflow.tasks.core.request.profile_choice import (
+    CLEAN_DESCRIPTORS,
+    FULL_DATES,
+    MODIFIED_DATES,
+    OPTIONS,
+    ProfileChoice,
+)
 from deidflow.tasks.local.deidentification.standard.codes import Code, Option
 from deidflow.tasks.local.deidentification.standard.profile import Row, load_profile
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -249,7 +255,7 @@ def options_of(option: str) -> list[Row]:
     return [row for row in load_profile() if row.options.get(Option(option)) is Code.K and row.number is not None]
 
 
-@pytest.mark.parametrize("option", [option for option in OPTIONS if option != MODIFIED_DATES])
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in (MODIFIED_DATES, CLEAN_DESCRIPTORS)])
 def test_an_option_keeps_its_own_and_the_rest_is_cleaned(option: str) -> None:
     """K at top level and below; every other marker goes."""
     data = with_markers(files()["CT_small.dcm"])
