@@ -103,7 +103,7 @@ def identifiers_of(request: Request, instance: PlannedInstance, references: Refe
         name = None
     else:
         name = new_patient_name(instance.new.patient_id)
-    return InstanceIdentifiers(instance.original, instance.new, name, references)
+    return InstanceIdentifiers(instance.original, instance.new, name, references, request.shift_days)
 
 
 class Compiler:

@@ -22,6 +22,8 @@ from deidflow.tasks.verification.frames import frames_fault
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from deidflow.tasks.core.ledger.uid_map import UidMap
     from deidflow.tasks.verification.permitted import Permitted, Place
     from deidflow.tasks.verification.reader import Element, Item, Read
@@ -50,6 +52,7 @@ class _Comparison:
         permitted: What may differ.
         uids: Of the run; None where none are mapped.
         texts: Compares cleaned texts.
+        stated: What the source says of its private elements.
 
     """
 
@@ -58,6 +61,7 @@ class _Comparison:
     permitted: Permitted
     uids: UidMap | None
     texts: CleanedTexts
+    stated: Mapping[tuple[int, str], Mapping[int, str]]
 
     def dataset(self, before: Item, after: Item, place: Place) -> None:
         """Compare two datasets.
@@ -70,7 +74,8 @@ class _Comparison:
         if allowed.cleans_texts:
             self.texts.enter(before, after, cleaned=place.cleaned)
         table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
-        known = allowed.known
+        known, private = allowed.known, allowed.private
+        creators = private.creators(self.source, before) if private is not None else {}
         has_nodes, asked = bool(place.nodes), _MAY_BE_UIDS if self.uids is not None else ()
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
@@ -92,6 +97,8 @@ class _Comparison:
                 fate = fate or allowed.fate(tag, place)
             else:
                 fate = allowed.fate(tag, place)
+                if private is not None and fate is Fate.REMOVED and tag & 0x10000:
+                    fate = private.fate(element, creators, self.stated)
             if fate is not Fate.FREE:
                 self._element(element, other, fate, place)
             elif other is not None:
@@ -299,7 +306,9 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | Non
 
     """
     texts = CleanedTexts(source, result, permitted)
-    _Comparison(source, result, permitted, uids, texts).dataset(source.elements, result.elements, permitted.start())
+    stated = permitted.private.stated(source) if permitted.private is not None else {}
+    comparison = _Comparison(source, result, permitted, uids, texts, stated)
+    comparison.dataset(source.elements, result.elements, permitted.start())
 
 
 def _keyed(elements: Item) -> dict[int, Element]:

@@ -31,9 +31,10 @@ from deidflow.tasks.core.dicom.tags import (
     is_computed,
 )
 from deidflow.tasks.core.request.data_uris import parse_embedded
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.private_elements import SafePrivate, safe_private
 from deidflow.tasks.verification.profile_table import profile_table
 from deidflow.tasks.verification.standard_profile import standard_profile
 
@@ -127,6 +128,7 @@ class Permitted:
         moves_dates: Whether dates in cleaned texts are other ones.
         keeps: Attributes that an option keeps.
         retained_kinds: Kinds of concepts whose values an option keeps.
+        private: Which private elements may stay; None where nobody asks.
 
     """
 
@@ -149,6 +151,7 @@ class Permitted:
     moves_dates: bool = False
     keeps: frozenset[int] = frozenset()
     retained_kinds: frozenset[str] = frozenset()
+    private: SafePrivate | None = None
 
     def table(self, place: Place) -> dict[int, Fate]:
         """Return the fates of most elements of a dataset; of one that is not in it ``fate`` tells."""
@@ -277,7 +280,8 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
         drops_opaque=True,
         known=table.known,
         cleaned=cleaned,
-        cleans_texts=Fate.CLEANED in nested.values(),
+        cleans_texts=Fate.CLEANED in nested.values() or SAFE_PRIVATE in profile.options,
+        private=safe_private(profile) if SAFE_PRIVATE in profile.options else None,
         moves_dates=MODIFIED_DATES in profile.options,
         keeps=frozenset(tag for tag, fate in nested.items() if fate is Fate.SAME),
         retained_kinds=frozenset(kind for option, kind in _RETAINED_KINDS.items() if option in profile.options),

@@ -30,6 +30,7 @@ from deidflow.tasks.local.deidentification.content.documents_of_classes import d
 from deidflow.tasks.local.deidentification.content.frames import frame_blanks
 from deidflow.tasks.local.deidentification.mapped_patients import new_patient_id
 from deidflow.tasks.local.deidentification.naming import naming_of
+from deidflow.tasks.local.deidentification.private_rules import SafePrivateRules
 from deidflow.tasks.local.deidentification.profile_rules import Policy, clean_icc_profile, dummy
 from deidflow.tasks.local.deidentification.standard.attribute_types import type_of, typed_paths
 from deidflow.tasks.local.deidentification.standard.codes import Option
@@ -128,6 +129,8 @@ class Ps315:
         shift = DateShift(key, scope, ShiftRange(*choice.shift_days, choice.whole_weeks))
 
         def days_of(identifiers: InstanceIdentifiers) -> int:
+            if identifiers.shift_days is not None:
+                return identifiers.shift_days
             original = identifiers.original
             return shift.days(original.patient_id or original.study_instance_uid)
 
@@ -139,6 +142,11 @@ class Ps315:
         self._cleaned = frozenset(tag for tag, rule in self._strictest.items() if rule.cleans_items)
         self._texts = text_rules(cleaning, self.options)
         self._choose = ItemRules(self.options, Rule(Action.DUMMY, _IDENTIFYING, dummy))
+        self._private = (
+            SafePrivateRules(self.options, cleaning, dummy, choice.private)
+            if Option.RETAIN_SAFE_PRIVATE in self.options
+            else None
+        )
         self._naming = naming_of(lambda row: self._policy.rule(row, None))
         self._scopes = lru_cache(maxsize=256)(self._scopes_of)
 
@@ -148,7 +156,7 @@ class Ps315:
             return True
         for path in request.edits.keep:
             row = load_profile().row_of(path.tag & 0xFFFFFFFF)
-            if row is not None and self._policy.rule(row, None).action is not Action.KEEP:
+            if row is not None and not self._policy.rule(row, None).leaves_value:
                 return True
         return False
 
@@ -171,6 +179,7 @@ class Ps315:
             clears_overlay_bits=True,
             frame_blanks=frame_blanks,
             naming=self._naming if self._cleans_texts else None,
+            private=self._private,
         )
         if sop_class == _DIRECTORY:
             table.problem = InstanceFailed(ReasonCode.UNSAFE_CONTENT, _NO_DIRECTORY)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
+    from deidflow.tasks.local.editing.private_elements import PrivateRules
 
 TextOf = Callable[[int], str]
 """Gives the text of an element at the top level of a source by its tag, "" where it is absent or a sequence."""
@@ -187,6 +188,7 @@ class Table:
         frame_blanks: Says of each compressed frame (transfer syntax, all its fragments) which octets are no image and
             become blank, by start, end and what each becomes; raises ``InstanceFailed`` where nobody can tell. None
             where nobody asks.
+        private: Rules for private elements by their creators, before that of their scope; None where nobody asks.
         naming: Which values identify; None where no rule asks.
         problem: A value that no file takes: each instance fails, also where the value would not be written.
 
@@ -208,6 +210,7 @@ class Table:
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
     frame_blanks: Callable[[str, bytes], Sequence[tuple[int, int, int]]] | None = None
+    private: PrivateRules | None = None
     naming: Naming | None = None
     problem: InstanceFailed | None = None
 
