@@ -26,11 +26,12 @@ from pathlib import Path
 
 from benchmarks.engine import KEY, SCOPE, plan_of, run_engine
 from benchmarks.generate import Shape, generate, parse_size
+from deidflow.tasks.core.processes.workers import LocalWorkers, Role
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
-from deidflow.tasks.local.worker import WorkerSettings
-from deidflow.tasks.steps.access.sources import read_source
+from deidflow.tasks.local.worker import WorkerSettings, start_worker
+from deidflow.tasks.steps.access.folder_contents import read_source
 from deidflow.tasks.steps.run.progress import Progress
 
 CONFIG = """\
@@ -116,12 +117,14 @@ class EngineAndIndex:
         self._folder, self._workers = folder, workers
         self._chunk = plan_of(folder / "source")
         source, store = FolderSource(os.fsencode(folder / "source")), FolderStore(str(folder / "results"))
-        self._engine = LocalEngine(WorkerSettings(source, store, KEY, SCOPE, hardening=True), workers)
+        settings = WorkerSettings(source, store, KEY, SCOPE, hardening=True)
+        self._pool = LocalWorkers(workers, [Role(start_worker, settings)])
+        self._engine = LocalEngine(self._pool)
         run_engine(self._engine, self._chunk, folder / "results")
 
     def close(self) -> None:
         """End the processes."""
-        self._engine.close()
+        self._pool.close()
 
     def run(self) -> None:
         """Measure both once, the engine under the conditions of a run."""

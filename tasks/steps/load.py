@@ -5,19 +5,17 @@ Public names: ``load_checked``, ``check_before_planning``.
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InvalidInput, Problem, TransientError, Unusable
-from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.ledger.ledger import Ledger
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.plan.intake import add_rows
 from deidflow.tasks.core.request.engine_options import names_by_creator, options_without_effect
 from deidflow.tasks.local.transcoding.codecs import can_write, why_not
-from deidflow.tasks.steps.access.servers import check_destination
-from deidflow.tasks.steps.run.settings import check_files, load_credentials, load_key, read_config
+from deidflow.tasks.steps.access.choice import named_by, store_of
+from deidflow.tasks.steps.run.settings import check_files, load_key, read_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +46,8 @@ def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | N
     if config is not None:
         with_rows = not any(problem.key.startswith(_ROW_KEYS) for problem in found)
         found += _problems(config, with_rows=with_rows)[0]
-        if (trouble := _folder_trouble(config)) is not None:
+        _, store = named_by(config)
+        if store is not None and (trouble := store.own_trouble()) is not None:
             found.append(trouble)
     raise InvalidInput(found)
 
@@ -67,7 +66,7 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
 
     """
     problems, key = _problems(config, with_rows=False)
-    trouble = _destination_trouble(config)
+    trouble = store_of(config).trouble()
     if not problems and trouble is None:
         return key
     problems += _manifest_problems(config, with_rows=not skip_invalid)
@@ -89,11 +88,7 @@ def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | 
         key = load_key(config)
     except InvalidInput as error:
         problems += error.problems
-    if config.source.orthanc or (config.destination is not None and config.destination.orthanc):
-        try:
-            load_credentials(config.orthanc)
-        except InvalidInput as error:
-            problems += error.problems
+    problems += dict.fromkeys(problem for place in named_by(config) if place for problem in place.problems())
     if with_rows:
         problems += _manifest_problems(config, with_rows=True)
     return problems, key
@@ -124,40 +119,3 @@ def _manifest_problems(config: Config, *, with_rows: bool) -> list[Problem]:
     except InvalidInput as error:
         return list(error.problems)
     return found if with_rows else []
-
-
-def _destination_trouble(config: Config) -> Unusable | TransientError | None:
-    """Return what keeps results from being written where the config wants them."""
-    if (problem := _folder_trouble(config)) is not None:
-        return Unusable(str(problem))
-    try:
-        check_destination(config)
-    except (Unusable, TransientError) as error:
-        return error
-    except InvalidInput:  # credentials or certificates, told as such
-        return None
-    return None
-
-
-def _folder_trouble(config: Config) -> Problem | None:
-    folder = config.destination.folder if config.destination is not None else None
-    if folder is None:
-        return None
-    text = ""
-    try:
-        for place in (folder, *folder.parents):
-            if os.path.lexists(place):
-                text = _unwritable(folder, place)
-                break
-    except OSError as error:
-        text = trouble_with(folder, error)
-    return Problem(text, key="destination.folder") if text else None
-
-
-def _unwritable(folder: Path, place: Path) -> str:
-    """Say why a folder cannot be made or written, from the first place on its path that exists; "" when it can."""
-    if not stat.S_ISDIR(os.stat(place).st_mode):  # noqa: PTH116 (as the other calls)
-        return f"must be a folder: {place}"
-    if not os.access(place, os.W_OK | os.X_OK):
-        return f"cannot be written: {folder if place == folder else f'{folder} (in {place})'}"
-    return ""

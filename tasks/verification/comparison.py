@@ -20,7 +20,7 @@ from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
-    from deidflow.tasks.core.ledger.uid_map import UidMap
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.verification.permitted import Permitted, Place
     from deidflow.tasks.verification.reader import Element, Item, Read
 
@@ -50,7 +50,7 @@ class _Comparison:
     source: Read
     result: Read
     permitted: Permitted
-    uids: UidMap | None
+    uids: Uids | None
 
     def dataset(self, before: Item, after: Item, place: Place) -> None:
         """Compare two datasets.
@@ -231,7 +231,7 @@ class _Comparison:
         return InstanceFailed(code, f"{describe_tag(tag)} {text}")
 
 
-def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | None) -> None:
+def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> None:
     """Compare all elements of a result with those of its source.
 
     Args:
