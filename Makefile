@@ -89,7 +89,7 @@ test-kills: $(STAMP) orthanc compiler  ## flow or Orthanc killed at 20 moments b
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-test-readers: $(STAMP) dcmtk  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (2 minutes)
+test-readers: $(STAMP) dcmtk  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (3 minutes)
 	$(BIN)/python -m tests.readers $(READERS_ARGS)
 
 test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md

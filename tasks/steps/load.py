@@ -5,11 +5,14 @@ Public names: ``load_checked``, ``check_before_planning``.
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.core.files.plain_files import read_plain_file
+from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.plan.intake import add_rows
 from deidflow.tasks.core.request.engine_options import names_by_creator, options_without_effect
@@ -24,8 +27,12 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 
-_ROW_KEYS: Final = ("options", "operation", "engine", "profile")
-"""Where one of these is wrong, what is said of rows could be wrong as well."""
+_REQUEST_KEYS: Final = frozenset(
+    {"options", "options.Force", "options.Level", "options.DicomVersion", "operation", "engine", "profile"}
+)
+"""Where one of these is wrong, what is said of a row's request could be wrong as well."""
+_OWN_COLUMNS: Final = frozenset({ORTHANC_ID, LEVEL, INSTANCES, ""})
+"""What is wrong in these, or with a row as a whole, has nothing to do with its request."""
 
 
 def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | None) -> Config:
@@ -44,11 +51,14 @@ def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | N
     if config is not None and not found:
         return config
     if config is not None:
-        with_rows = not any(problem.key.startswith(_ROW_KEYS) for problem in found)
-        found += _problems(config, with_rows=with_rows)[0]
+        wrong = {problem.key for problem in found}
+        more = _problems(config)[0]
+        of_rows = _manifest_problems(config, with_rows=True)
+        more += [p for p in of_rows if wrong.isdisjoint(_REQUEST_KEYS) or p.line <= 1 or p.column in _OWN_COLUMNS]
         _, store = named_by(config)
         if store is not None and (trouble := store.own_trouble()) is not None:
-            found.append(trouble)
+            more.append(trouble)
+        found += [problem for problem in more if problem.key not in wrong or not problem.key]
     raise InvalidInput(found)
 
 
@@ -65,7 +75,7 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
         TransientError: Likewise, for now.
 
     """
-    problems, key = _problems(config, with_rows=False)
+    problems, key = _problems(config)
     trouble = store_of(config).trouble()
     if not problems and trouble is None:
         return key
@@ -77,8 +87,10 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
     raise InvalidInput(problems)
 
 
-def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | None]:
+def _problems(config: Config) -> tuple[list[Problem], Key | None]:
     problems = [*check_files(config), *_option_problems(config)]
+    if text := _in_the_way(config.report.runs_dir):
+        problems.append(Problem(text, key="report.runs_dir"))
     if config.execution.runner == "dask" and config.engine == "orthanc":
         problems.append(
             Problem("must be left out with engine orthanc, where the server does the work", key="execution.runner")
@@ -89,8 +101,6 @@ def _problems(config: Config, *, with_rows: bool) -> tuple[list[Problem], Key | 
     except InvalidInput as error:
         problems += error.problems
     problems += dict.fromkeys(problem for place in named_by(config) if place for problem in place.problems())
-    if with_rows:
-        problems += _manifest_problems(config, with_rows=True)
     return problems, key
 
 
@@ -119,3 +129,12 @@ def _manifest_problems(config: Config, *, with_rows: bool) -> list[Problem]:
     except InvalidInput as error:
         return list(error.problems)
     return found if with_rows else []
+
+
+def _in_the_way(folder: Path) -> str:
+    """Say what stands in the place of a folder that is to be made, or of one above it, "" for nothing."""
+    try:
+        place = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        return "" if stat.S_ISDIR(os.stat(place).st_mode) else f"must be a folder: {place}"  # noqa: PTH116 (likewise)
+    except OSError as error:
+        return trouble_with(folder, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError
 from deidflow.tasks.core.errors import BadText
-from deidflow.tasks.core.request.edits import Edits, merge, parse_value, value_to_json
+from deidflow.tasks.core.request.edits import MAX_DEPTH, Edits, merge, parse_value, value_to_json
+from tests.dicom_files import instance
+from tests.local.edits import modify, read
 
 PATIENT_ID = Path((), 0x00100020)
 STUDY_DATE = Path((), 0x00080020)
@@ -117,6 +120,21 @@ def test_other_json_types_are_refused(tag: int, value: object) -> None:
     """Only text and, for sequences, items: YAML and JSON would change ``007`` and dates."""
     with pytest.raises(BadText, match=r"quotes|items|object|twice|no sequence"):
         parse_value(tag, value)
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 500])
+def test_levels_of_sequences_are_limited(depth: int) -> None:
+    """As many as allowed make a file that can be read; more are refused before anything walks down into them."""
+    value: list[dict[str, Any]] = []
+    for _ in range(depth - 1):
+        value = [{"RequestAttributesSequence": value}]
+    if depth > MAX_DEPTH:
+        with pytest.raises(BadText, match="32 deep"):
+            parse_value(0x00081032, value)
+        return
+    result = read(modify({"Replace": {"ProcedureCodeSequence": value}})(instance()))
+
+    assert "RequestAttributesSequence" in result.ProcedureCodeSequence[0]
 
 
 def test_unknown_tags_in_items_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +104,21 @@ def test_all_problems_of_the_header_at_once() -> None:
     assert "must be written orthanc_id" in found[0][2]
     assert "Replace.PatientID" in found[2][2]
     assert "StudyID" in found[11][2]
+
+
+def test_rows_under_a_header_that_is_wrong() -> None:
+    """What is wrong with them is said as well, but for what only follows from the header."""
+    content = f"orthanc_id,level,Replace.Nope,subject\nxx,study,,\n{ID},planet,,\n{ID},study\n"
+    found = header_problems(content, defaults(Replace={"PatientName": "{subjects}"}))
+
+    assert [(1, "Replace.Nope"), (1, "subjects"), (2, "orthanc_id"), (3, "level"), (4, "")] == [
+        (line, column) for line, column, _ in found
+    ]
+
+
+def test_rows_without_a_column_of_identifiers() -> None:
+    """Nothing can be said of them."""
+    assert [1] == [line for line, _, _ in header_problems("level\nplanet\n")]
 
 
 @pytest.mark.parametrize("name", ["OrthancID", "Orthanc ID", " ORTHANC-ID "])
@@ -300,3 +316,20 @@ def test_no_message_holds_a_cell(cells: list[str]) -> None:
     for row in rows(text):
         assert row.problems
         assert "MARKER" not in "".join(map(str, row.problems))
+
+
+@pytest.mark.parametrize("cell", ["", " ", "0", "-0", "1.5", "a week", "36526", "--1", "1e3"])
+def test_bad_offsets_of_dates(cell: str) -> None:
+    """The column is named, the cell is not repeated."""
+    config = replace(defaults(Operation.ANONYMIZE), has_profile=True, shift_column="offset")
+    ((line, column, text),) = row_problems(f"orthanc_id,offset\n{ID},{cell}\n", config)
+
+    assert (line, column) == (2, "offset")
+    assert "whole number of days other than 0" in text
+
+
+def test_a_missing_column_of_offsets() -> None:
+    """The header is to blame."""
+    config = replace(defaults(Operation.ANONYMIZE), has_profile=True, shift_column="offset")
+
+    assert header_problems(f"orthanc_id,shift\n{ID},-1\n", config)[0][:2] == (1, "offset")

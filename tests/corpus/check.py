@@ -46,8 +46,13 @@ class Verdict(NamedTuple):
 
 
 def takes(server: OrthancServer, data: bytes) -> str:
-    """Return the Orthanc ID under which a server takes a file, "" when it does not."""
-    answer = httpx.post(f"{server.url}/instances", content=data, timeout=60.0)
+    """Return the Orthanc ID under which a server takes a file, "" when it does not, or crashes."""
+    try:
+        answer = httpx.post(f"{server.url}/instances", content=data, timeout=60.0)
+    except httpx.TransportError:
+        server.kill()
+        server.start()
+        return ""
     body: Any = answer.json() if answer.is_success and data else {}
     return str(body.get("ID", "")) if isinstance(body, dict) else ""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.conftest import start_prefect_server
-from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
+from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, kept, remove_but, untrue
 from tests.faults.injector import Injector, Profile, library
 from tests.faults.local import EDITED_SOURCE_CHANGES, SHAPES, SOURCE_CHANGES, Moment, Shape, draw, draw_stop
 from tests.faults.state import State, difference, difference_but_one, state_of
@@ -92,6 +92,7 @@ class Runner:
         self._root = Path(tempfile.mkdtemp(prefix="deidflow-faults-", dir=IN_MEMORY))
         self._lock = threading.Lock()
         self._calm: dict[Shape, Calm] = {}
+        self._kept: set[Path] = set()
         self.victim = Victim(self._root / "prefect-victim")
         self._zygote = Zygote(environment | {"LD_PRELOAD": str(library())})
 
@@ -100,10 +101,10 @@ class Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove everything."""
+        """Remove everything but the folders of moments that were not equal."""
         self.victim.kill()
         self._zygote.__exit__()
-        shutil.rmtree(self._root, ignore_errors=True)
+        remove_but(self._root, self._kept)
 
     def profiles(self) -> dict[Shape, Profile]:
         """Return the calls of undisturbed runs."""
@@ -164,7 +165,7 @@ class Runner:
         if not verdict.problems:
             shutil.rmtree(job.root)
         else:
-            verdict.problems.append(f"kept: {job.root}")
+            self._kept |= kept(job.root, verdict)
         return verdict
 
     def _injure_prefect(self, job: Job, moment: Moment, verdict: Verdict) -> None:

@@ -226,11 +226,21 @@ def test_a_destination_that_is_a_file_stops_the_run_before_it_begins(demo_job: J
 
 
 def test_config_key_manifest_and_destination_are_told_at_once(demo_job: Job) -> None:
-    """Each of them is wrong by itself: every one of the messages, exit code 2, nothing is made."""
+    """Each of them is wrong by itself: every one of the messages, exit code 2, nothing is made.
+
+    Nothing is said of the requests of rows where what they are made from is not known.
+    """
     rows = demo_job.inventory()[:2]
     demo_job.write_manifest([*rows, {"orthanc_id": "not-an-id"}])
     demo_job.destination.write_text("in the way")
-    demo_job.write_config(execution={"workers": 0}, colour="red", pseudonyms={"key_file": "no.key"})
+    demo_job.write_config(
+        execution={"workers": 0},
+        colour="red",
+        pseudonyms={"key_file": "no.key"},
+        options={"DicomVersion": "1999"},
+        operation="erase",
+        report={"runs_dir": str(demo_job.manifest)},
+    )
 
     for command in (("run", "job.yaml", "--run-id", "wrong"), ("plan", "job.yaml")):
         done = demo_job(*command)
@@ -240,9 +250,12 @@ def test_config_key_manifest_and_destination_are_told_at_once(demo_job: Job) -> 
             "key execution.workers",
             "key colour",
             f"not found: {demo_job.root / 'no.key'}",
-            "line 4, column orthanc_id",
+            "key options.DicomVersion",
+            f"must be a folder: {demo_job.manifest}",
             f"must be a folder: {demo_job.destination}",
-            "5 problems found",
+            "key operation",
+            "line 4, column orthanc_id",
+            "8 problems found",
         ):
             assert part in done.err, done.err
         assert not (demo_job.root / "runs").exists()

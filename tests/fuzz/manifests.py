@@ -35,7 +35,8 @@ _LONG: Final = 60_000
 _TOKENS: Final = (
     '"', '""', '"""', "'", "\0", "\ufeff", "\r", "\n", "\r\n", "\x1a", "\u2028", "\x85", ",", ";", "\t", "|", "=1+1",
     "'=1", "-", "@", "[", "{", "[{", "}]", '[{"PatientID": "Z"}]', '[{"PatientID": 1e999}]', "[" * 3000,
-    '[{"ContentSequence":' * 3000, "9" * 6000, "{subject}", "{}", "{{", "PatientID", "0010,0020", "(0010,0020)",
+    '[{"ContentSequence":' * 3000, '[{"ContentSequence":' * 300 + "[]" + "}]" * 300,
+    "9" * 6000, "{subject}", "{}", "{{", "PatientID", "0010,0020", "(0010,0020)",
     "ContentSequence[*].PatientID", "ContentSequence[999999999999].PatientID", "[*]", ".", "..", "a.b" * 2000,
     " " * 3000, " " * 3000 + "]", "\t" * 500 + "x", "Replace.", "Clear.", "Replace.PatientID", "orthanc_id", "Remove",
     "line", "yes", "no", "data:application/octet-stream;base64,", "data:application/octet-stream;base64,AAAA",

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Final
 from pydicom import dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.request.profile_choice import ProfileChoice
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
-from tests.local.edits import anonymize
+from tests.local.edits import anonymize, deidentify
 from tests.readers.drawn import MARKER, draw
 
 if TYPE_CHECKING:
@@ -50,9 +51,14 @@ class Tally:
         self.faults += other.faults
 
 
-@lru_cache(maxsize=2)
-def _edit(*, keeps_private: bool) -> Edit:
-    return anonymize({"KeepPrivateTags": keeps_private})
+@lru_cache
+def _edits() -> dict[str, Edit]:
+    """Return what is done to each file, by name."""
+    return {
+        "Orthanc": anonymize({}),
+        "Orthanc, private": anonymize({"KeepPrivateTags": True}),
+        "PS3.15": deidentify(ProfileChoice()),
+    }
 
 
 def check_all(seed: int, numbers: range, *, with_dcmdump: bool, workers: int) -> Iterator[Tally]:
@@ -81,14 +87,14 @@ def _check_batch(part: tuple[int, range, bool]) -> Tally:
         for number in numbers:
             drawn = draw(seed, number)
             oddities = ", ".join(drawn.oddities)
-            for keeps_private in (False, True):
+            for at, edit in enumerate(_edits().values()):
                 try:
-                    result = _edit(keeps_private=keeps_private)(drawn.data)
+                    result = edit(drawn.data)
                 except InstanceFailed as problem:
                     outcome = str(problem.code)
                 else:
                     outcome = "done"
-                    name = f"{number}-{keeps_private:d}.dcm"
+                    name = f"{number}-{at}.dcm"
                     results[name] = (number, oddities)
                     if with_dcmdump:
                         Path(folder, name).write_bytes(result)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED = 20_261_125
-FILES = 200
+FILES = 150
 
 
 def test_no_reader_finds_a_name() -> None:
@@ -26,9 +26,9 @@ def test_no_reader_finds_a_name() -> None:
         tally.add(part)
 
     assert [] == tally.faults
-    assert {"done", "damaged", "ambiguous-encoding"} >= {outcome for _, outcome in tally.outcomes}
+    assert {"done", "damaged", "ambiguous-encoding", "unsafe-content"} >= {outcome for _, outcome in tally.outcomes}
     # A check that refuses all would prove nothing.
-    assert tally.outcomes["", "done"] > FILES
+    assert tally.outcomes["", "done"] > 1.5 * FILES
     for oddity in ODDITIES:
         assert sum(count for (of, _), count in tally.outcomes.items() if of == oddity) > 0
 

@@ -67,7 +67,7 @@ def _unknown(location: Sequence[int | str]) -> str:
         group = next(kind for kind in (annotation, *get_args(annotation)) if _is_group(kind))
     known = list(group.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, 1)
-    return f"unknown key; {f'did you mean {close[0]}? ' if close else ''}The keys here are {', '.join(known)}"
+    return f"unknown key; {f'did you mean {close[0]}? The' if close else 'the'} keys here are {', '.join(known)}"
 
 
 def _is_group(kind: object) -> bool:

@@ -17,7 +17,7 @@ from deidflow.tasks.core.manifest.row_requests import Defaults, RequestBuilder
 from deidflow.tasks.core.request.request import Operation, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path as FilePath
 
 __all__ = ["Defaults", "Manifest", "ManifestRow"]
@@ -75,7 +75,7 @@ class Manifest:
             name: As the user gave it, for problems; the path when left out.
 
         Raises:
-            InvalidInput: With every problem of the file as a whole.
+            InvalidInput: With every problem of the header, and of the rows as far as it lets them be read.
 
         """
         self.name = name or ("manifest" if isinstance(source, bytes) else str(source))
@@ -99,8 +99,18 @@ class Manifest:
                     f"must be a free column of the manifest, since the config's Replace of {', '.join(users)} uses it"
                 )
                 problems.append(Problem(text, self.name, header.line, column))
+        shift = defaults.shift_column
+        if shift and shift not in self.free_columns:
+            text = "must be a free column of the manifest, since the config's dates.column names it"
+            problems.append(Problem(text, self.name, header.line, shift))
         if problems:
-            raise InvalidInput(problems)
+            raise InvalidInput([*problems, *self._problems_of_rows({problem.column for problem in problems})])
+
+    def _problems_of_rows(self, wrong: Collection[str]) -> Iterator[Problem]:
+        """Yield what is wrong with the rows under a header that is wrong itself, but for what follows from that."""
+        if self._columns.orthanc_id >= 0:
+            for row in self.rows():
+                yield from (problem for problem in row.problems if problem.column not in wrong)
 
     def rows(self) -> Iterator[ManifestRow]:
         """Read the rows from the first; those with problems are among them.

@@ -1,7 +1,7 @@
 """What is to be done to the elements of a dataset: the Replace, Remove and Keep lists of Orthanc's bulk routes.
 
-Public names: ``Value``, ``Item``, ``Edits``, ``parse_value``, ``parse_path_list``, ``merge``, ``value_to_json``,
-``decode_data_uri``.
+Public names: ``Value``, ``Item``, ``Edits``, ``MAX_DEPTH``, ``parse_value``, ``parse_path_list``, ``merge``,
+``value_to_json``, ``decode_data_uri``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _DATA_URI: Final = "data:application/octet-stream;base64,"
+MAX_DEPTH: Final = 32
+"""Of sequences in a value: what is far beyond any object, and far from the 64 levels that a file may have."""
+
 type_of_value = "a value must be text in quotes, or a list of items (objects) for a sequence"
 
 Item = tuple[tuple[int, "Value"], ...]
@@ -85,18 +88,19 @@ def merge(general: Edits, particular: Edits) -> Edits:
     )
 
 
-def parse_value(tag: int, value: object) -> Value:
+def parse_value(tag: int, value: object, depth: int = 1) -> Value:
     """Read one value of ``Replace`` from its JSON form.
 
     Args:
         tag: The element it is for; its VR in the dictionary decides whether items are allowed.
         value: Text, None (the same as ""), or a list of objects for a sequence.
+        depth: How many sequences deep the element is in a value, from 1; at most ``MAX_DEPTH``.
 
     Returns:
         The value, nested tags normalised and sorted.
 
     Raises:
-        BadText: Another JSON type, items for an element that is no sequence, text for one that is.
+        BadText: Another JSON type, items for an element that is no sequence, text for one that is, too many levels.
         TagSyntaxError: An item names an unknown tag.
 
     """
@@ -105,7 +109,10 @@ def parse_value(tag: int, value: object) -> Value:
         if not is_sequence and dictionary_vr(tag) is not None:
             message = f"the value of {describe_tag(tag)}, which is no sequence, must be text in quotes"
             raise BadText(message)
-        return tuple(_parse_item(item) for item in value)
+        if depth > MAX_DEPTH:
+            message = f"must not nest sequences more than {MAX_DEPTH} deep"
+            raise BadText(message)
+        return tuple(_parse_item(item, depth + 1) for item in value)
     if is_sequence and value != "":
         message = f'the value of {describe_tag(tag)}, a sequence, must be a list of items: [{{"Keyword": "value"}}]'
         raise BadText(message)
@@ -117,7 +124,7 @@ def parse_value(tag: int, value: object) -> Value:
     return () if is_sequence else value
 
 
-def _parse_item(item: object) -> Item:
+def _parse_item(item: object, depth: int) -> Item:
     if not isinstance(item, dict):
         message = f"an item of a sequence must be an object of tags and values, not {_json_type(item)}"
         raise BadText(message)
@@ -130,7 +137,7 @@ def _parse_item(item: object) -> Item:
         if value == "" and dictionary_vr(tag) == "SQ":
             message = f"the value of {describe_tag(tag)}, a sequence, must be a list; write [] to empty it"
             raise BadText(message)
-        elements[tag] = parse_value(tag, value)
+        elements[tag] = parse_value(tag, value, depth)
     return tuple(sorted(elements.items()))
 
 
@@ -150,7 +157,7 @@ def decode_data_uri(text: str) -> bytes | None:
     Padding may be missing, as for Orthanc.
 
     Raises:
-        ValueError: What follows is no base64.
+        BadText: What follows is no base64.
 
     """
     if not text.startswith(_DATA_URI):
@@ -159,8 +166,7 @@ def decode_data_uri(text: str) -> bytes | None:
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except binascii.Error:
-        message = "the data URI must hold valid base64"
-        raise ValueError(message) from None
+        raise BadText("the data URI must hold valid base64") from None
 
 
 def value_to_json(value: Value) -> object:

@@ -1,11 +1,11 @@
 """An edited dataset as spans of its source and new bytes.
 
-Public names: ``Span``, ``MaskedSpan``, ``Output``, ``spans_size``.
+Public names: ``Span``, ``MaskedSpan``, ``Output``, ``is_no_group_length``, ``spans_size``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element
@@ -27,6 +27,10 @@ class MaskedSpan(NamedTuple):
     mask: bytes
 
 
+_GROUP_LENGTH_BYTES: Final = 4
+_GROUP_LENGTH_VRS: Final = ("UL", "UN")
+"""Those of explicit files, and of implicit ones, whose dictionary has no private group."""
+
 Span = bytes | tuple[int, int] | MaskedSpan
 """New bytes, or a span of the source's body by start and end."""
 
@@ -36,17 +40,24 @@ def spans_size(spans: list[Span]) -> int:
     return sum(len(span) if isinstance(span, bytes) else span[1] - span[0] for span in spans)
 
 
+def is_no_group_length(element: Element) -> bool:
+    """Whether an element has the tag of a group's length and is no 32-bit number (PS3.5 section 7.2)."""
+    tag, vr, _, value, end, _ = element
+    return not tag & 0xFFFF and (end - value != _GROUP_LENGTH_BYTES or vr not in _GROUP_LENGTH_VRS)
+
+
 class Output:
     """The spans of one dataset, adjacent spans joined, lengths of groups mended where the dataset has them."""
 
-    __slots__ = ("group", "group_at", "group_length", "group_start", "spans")
+    __slots__ = ("group", "group_at", "group_start", "mends", "spans")
 
-    def __init__(self) -> None:
+    def __init__(self, *, mends: bool = False) -> None:
+        """Take whether wrong lengths of untouched groups are mended, too: any four bytes may stand there."""
+        self.mends = mends
         self.spans: list[Span] = []
         self.group = -1
         self.group_at = 0
         self.group_start = 0
-        self.group_length = b""
 
     def span(self, start: int, end: int) -> None:
         """Add bytes of the source's body."""
@@ -70,12 +81,11 @@ class Output:
         self.group = element[0] >> 16
         self.group_at = len(self.spans) - 1
         self.group_start = element[4]
-        self.group_length = length
 
     def close_group(self, source_end: int, encoding: Encoding) -> None:
         """Mend the length of the group when its size changed; a wrong length of an untouched group stays."""
         size = spans_size(self.spans[self.group_at + 1 :])
-        if size != source_end - self.group_start:
+        if self.mends or size != source_end - self.group_start:
             self.spans[self.group_at] = encoding.long_length.pack(size)
         self.group = -1
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.config.config import OrthancAccess
 from deidflow.tasks.core.config.types import check_url
-from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Problem
+from deidflow.tasks.core.errors import BadText, DeidflowError, InvalidInput
 from deidflow.tasks.orthanc.connection.client import OrthancClient
 from deidflow.tasks.orthanc.connection.errors import ReadOnlyServer
 from deidflow.tasks.orthanc.resources.resources import inventory
@@ -80,8 +81,8 @@ def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterato
     """
     try:
         check_url(url)
-    except ValueError as error:
-        raise InvalidInput([Problem(str(error), "SOURCE")]) from None
+    except BadText as error:
+        raise InvalidInput([replace(error.problem, file="SOURCE")]) from None
     progress.start("asking the Orthanc")
     with connect(url, OrthancAccess()) as client:
         read_server(client)

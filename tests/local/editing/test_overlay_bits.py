@@ -63,10 +63,16 @@ def words_of(result: bytes, like: np.ndarray, syntax: Syntax) -> list[int]:
     st.sets(st.integers(0, 15), min_size=1, max_size=3),
 )
 def test_bits_beside_the_image_are_cleared(syntax: Syntax, pixels: list[int], stored: int, positions: set[int]) -> None:
-    """Named bits that the image does not use are clear in every pixel, all others are as they were."""
+    """Named bits that the image does not use are clear in every pixel, all others are as they were.
+
+    A named bit that the image uses, too, cannot be cleared; 0 is what stands there when nobody meant a bit.
+    """
     words = np.array(pixels, "u2")
     overlays = [e for n, p in enumerate(sorted(positions)) for e in overlay(p, 0x6000 + 2 * n, syntax)]
     data = image(words, stored, *overlays, syntax=syntax)
+    if any(0 < position < stored for position in positions):
+        assert_refused(data)
+        return
     result = anonymize({})(data)
 
     hidden = sum(1 << position for position in positions if position >= stored)
@@ -111,11 +117,35 @@ def test_what_cannot_be_cleared_is_refused() -> None:
     )
     wide = image(np.array([1], "u4"), 12, *overlay(12, syntax=BIG), syntax=BIG)
     for data in (compressed, wide):
-        with pytest.raises(InstanceFailed) as caught:
-            anonymize({})(data)
-        assert ReasonCode.UNSAFE_CONTENT is caught.value.code
-        for edit in (anonymize({}, hardening=False), anonymize({"Remove": ["PixelData"]}), modify({})):
-            edit(data)
+        assert_refused(data)
+
+
+@pytest.mark.parametrize("group", [0x6000, 0x6002, 0x60FE])
+@pytest.mark.parametrize("position", [None, b"", 16, 0xFFFF])
+def test_an_overlay_that_does_not_say_where_it_lies(group: int, position: int | bytes | None) -> None:
+    """It is refused where the pixels have room for it; and a result in which any of that is set is no result."""
+    rows = Element(group << 16 | 0x0010, "US", b"\1\0")
+    said = position.to_bytes(2, "little") if isinstance(position, int) else position
+    overlays = [rows] if said is None else [rows, Element(group << 16 | 0x0102, "US", said)]
+    words = np.array([0x100F], "u2")
+    data = image(words, 12, *overlays)
+    assert_refused(data)
+    full, own = image(words, 16, *overlays), image(words, 12, *overlays, Element(group << 16 | 0x3000, "OW", b"\1\0"))
+    for sound in (full, own):
+        assert [0x100F] == words_of(anonymize({})(sound), words, EXPLICIT)
+        assert 0 == hidden_bits(read(sound), anonymize({}).request)
+
+    assert 0xF000 == hidden_bits(read(data), anonymize({}).request)
+
+
+def assert_refused(data: bytes) -> None:
+    """Assert that an anonymization fails by name, and that whoever wants the overlay, or no pixels, gets that."""
+    with pytest.raises(InstanceFailed) as caught:
+        anonymize({})(data)
+    assert ReasonCode.UNSAFE_CONTENT is caught.value.code
+    assert hidden_bits(read(data), anonymize({}).request)
+    for edit in (anonymize({}, hardening=False), anonymize({"Remove": ["PixelData"]}), modify({})):
+        edit(data)
 
 
 def test_overlays_that_are_kept_or_have_their_own_data() -> None:

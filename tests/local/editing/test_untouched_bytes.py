@@ -334,6 +334,24 @@ def test_wrong_lengths_of_untouched_groups_stay() -> None:
     assert 0x63 == read(modify({})(data))[0x00280000].value
 
 
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG], ids=lambda syntax: syntax.uid)
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(("vr", "value"), [("UL", b"ZQNAME^A"), ("LO", b"ZQNA"), ("UL", b"ZQNA"), ("UL", b"")])
+def test_nothing_hides_in_the_length_of_a_group(syntax: Syntax, vr: str, value: bytes, *, nested: bool) -> None:
+    """Anonymize drops what is no number of 32 bits, and writes the number that is true also where nothing changes."""
+    length, rows = Element(0x00280000, vr, value), Element(0x00280010, "US", b"\1\1")
+    extra = (Element(0x00089215, "SQ", (Item((length, rows)),)),) if nested else (length, rows)
+    result = anonymize({})(instance(*extra, syntax=syntax))
+
+    assert b"ZQNA" not in result
+    inside = read(result)[0x00089215].value[0] if nested else read(result)
+    assert 0x101 == inside.Rows
+    if len(value) == 4 and (vr == "UL" or not syntax.explicit):
+        assert len(encode([rows], syntax)) == inside[0x00280000].value
+    else:
+        assert 0x00280000 not in inside
+
+
 def test_forms_of_sequences_stay() -> None:
     """A changed item keeps its form: defined and undefined lengths, and UN, come out as they went in."""
     inner = (Element(0x00081150, "UI", b"1.2.3\0"), Element(0x00081155, "UI", b"1.2.3.9\0"))

@@ -2,7 +2,8 @@
 
 Older objects keep an overlay plane beside the image: OverlayBitPosition names a bit of each pixel that the image does
 not use, and OverlayData is absent (PS3.3 section C.9.2, retired since edition 2004). Who removes the overlay's elements
-alone leaves the plane to be read. Bits that no overlay element names are not looked at.
+alone leaves the plane to be read. Where it cannot be told which bit that is, or the image uses it, too, nothing can be
+cleared. Bits in files without such overlays are not looked at.
 
 Public names: ``without_overlay_bits``.
 """
@@ -31,7 +32,6 @@ _BITS_STORED: Final = 0x00280101
 _HIGH_BIT: Final = 0x00280102
 _FIRST_GROUP: Final = 0x60
 _LAST_GROUP: Final = 0x60FF
-_OVERLAY_BITS_ALLOCATED: Final = 0x0100
 _OVERLAY_BIT_POSITION: Final = 0x0102
 _OVERLAY_DATA: Final = 0x3000
 _WIDTHS: Final = (8, 16, 32, 64)
@@ -47,7 +47,7 @@ def without_overlay_bits(source: SourceFile, elements: list[Element], spans: lis
         table: By which it was edited; an overlay that it keeps, and pixel data that it replaces, are the user's word.
 
     Raises:
-        InstanceFailed: There are such overlays and the bits cannot be cleared.
+        InstanceFailed: There are such overlays and the bits cannot be told or cleared.
 
     """
     overlays = list(_overlays(source, elements, table))
@@ -60,8 +60,16 @@ def without_overlay_bits(source: SourceFile, elements: list[Element], spans: lis
     image = ((1 << stored) - 1) << max(0, high_bit + 1 - stored)
     hidden = 0
     for position, has_data in overlays:
-        if position < allocated and not image >> position & 1 and (position or not has_data):
-            hidden |= 1 << position
+        if position is None or position >= allocated:
+            if not has_data and allocated > stored:
+                text = "an overlay without data does not say in which bit of the pixels it lies"
+                raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, text)
+        elif not image >> position & 1:
+            if position or not has_data:
+                hidden |= 1 << position
+        elif position and not has_data:
+            text = "an overlay lies in a bit of the pixels that the image uses, too"
+            raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, text)
     if not hidden:
         return spans
     little = source.layout.encoding.little and source.layout.transfer_syntax != GE_BIG_ENDIAN_PIXELS
@@ -77,8 +85,8 @@ def without_overlay_bits(source: SourceFile, elements: list[Element], spans: lis
     return spans
 
 
-def _overlays(source: SourceFile, elements: list[Element], table: Table) -> Iterator[tuple[int, bool]]:
-    """Yield the bit position of each overlay at top level, and whether it has data of its own."""
+def _overlays(source: SourceFile, elements: list[Element], table: Table) -> Iterator[tuple[int | None, bool]]:
+    """Yield of each overlay at top level its bit, None where nothing tells, and whether it has data of its own."""
     found: dict[int, dict[int, Element]] = {}
     for element in elements:
         group = element[0] >> 16
@@ -88,10 +96,12 @@ def _overlays(source: SourceFile, elements: list[Element], table: Table) -> Iter
         return
     kept = {tag >> 16 for tag, rule in table.top.by_tag.items() if rule.action is Action.KEEP}
     for group, overlay in found.items():
+        if group in kept:
+            continue
         has_data = _OVERLAY_DATA in overlay and overlay[_OVERLAY_DATA][4] > overlay[_OVERLAY_DATA][3]
-        said = _OVERLAY_BITS_ALLOCATED in overlay or _OVERLAY_BIT_POSITION in overlay
-        if said and group not in kept:
-            yield _number(source, list(overlay.values()), group << 16 | _OVERLAY_BIT_POSITION), has_data
+        position = overlay.get(_OVERLAY_BIT_POSITION)
+        is_said = position is not None and position[4] >= position[3] + 2
+        yield _number(source, [position], position[0]) if position and is_said else None, has_data
 
 
 def _number(source: SourceFile, elements: list[Element], wanted: int) -> int:
