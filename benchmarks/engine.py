@@ -1,11 +1,11 @@
 """The local engine against `cp -r` of the same files, in one interleaved run.
 
-    python benchmarks/engine.py                          # 1,000 x 512 KiB, 5 rounds
-    python benchmarks/engine.py --count 10000 --size 64K
-    python benchmarks/engine.py --count 3 --size 1G --kind multiframe
-    python benchmarks/engine.py --count 500 --size 1M --kind enhanced-mr
-    python benchmarks/engine.py --profile                # the PS3.15 profile, by turns with DicomVersion
-    python benchmarks/engine.py --json
+    python -m benchmarks.engine                          # 1,000 x 512 KiB, 5 rounds
+    python -m benchmarks.engine --count 10000 --size 64K
+    python -m benchmarks.engine --count 3 --size 1G --kind multiframe
+    python -m benchmarks.engine --count 500 --size 1M --kind enhanced-mr
+    python -m benchmarks.engine --profile                # the PS3.15 profile, by turns with DicomVersion
+    python -m benchmarks.engine --json
 
 Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of
 it. Apart: the index of the folder, the plan, verification, and the start of the worker processes, which do not depend

@@ -1,6 +1,6 @@
 """Write realistic synthetic DICOM sets: the same bytes for the same arguments, on any machine.
 
-python benchmarks/generate.py FOLDER --count 1000 --size 512K --patients 10 --seed 1
+python -m benchmarks.generate FOLDER --count 1000 --size 512K --patients 10 --seed 1
 
 - generate: one set, as a function.
 - Shape: how its instances are spread over patients, studies and series.

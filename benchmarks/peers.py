@@ -1,7 +1,7 @@
 """The engine, other de-identifiers and a plain pydicom loop on the same files, one core each, beside `cp -r`.
 
     make bench-peers                                     # 1,000 x 512 KiB and 10,000 x 64 KiB
-    python benchmarks/peers.py --count 500 --size 64K    # with the packages of the dependency group `bench`
+    python -m benchmarks.peers --count 500 --size 64K    # with the packages of the dependency group `bench`
 
 Each contender gets the list of files and writes its results into an empty folder, in a process of its own that is held
 to one core; importing and starting are not counted. What they do differs: the engine follows a whole profile at every

@@ -1,8 +1,8 @@
 """What the whole of `deidflow run` costs per instance, beside what its engine and its index cost.
 
-    python benchmarks/pipeline.py                          # 5,000 and 50,000 x 64 KiB, two workers
-    python benchmarks/pipeline.py --small 1000 --large 5000
-    python benchmarks/pipeline.py --json
+    python -m benchmarks.pipeline                          # 5,000 and 50,000 x 64 KiB, two workers
+    python -m benchmarks.pipeline --small 1000 --large 5000
+    python -m benchmarks.pipeline --json
 
 Each run is the real command on new files; from two sizes follows what one more instance costs, without the start of
 Python, Prefect and the worker processes. In the same rounds: the engine and the index of the larger folder with as many

@@ -1,7 +1,7 @@
 """The real command on real files.
 
-Public names: ``Job``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``stop_limit_s``, ``DEMO_DATA``,
-``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
+Public names: ``Job``, ``OtherMachine``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``stop_limit_s``,
+``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml import YAML
 
@@ -27,6 +27,8 @@ COMMAND_S = 150.0
 
 STOP_S = 5.0
 """What a command may take that was told to stop, where it has the cores that it wants."""
+
+_ELSEWHERE: Final = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run/lock && exec "$@"', "sh")
 
 DEMO_DATA = Path(__file__).parents[1] / "configs" / "demo-data"
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -164,13 +166,20 @@ class Job:
         """Return the environment of the command."""
         return os.environ | self.environment | {"TEST_DEIDFLOW_KEY": self.key}
 
-    def start(self, *arguments: object, variables: Mapping[str, str] | None = None, alone: bool = False) -> Running:
+    def start(
+        self,
+        *arguments: object,
+        variables: Mapping[str, str] | None = None,
+        alone: bool = False,
+        umask: int | None = None,
+    ) -> Running:
         """Start the command.
 
         Args:
             arguments: Of the command.
             variables: More of its environment.
             alone: Whether it is to be a Python of its own, as a user starts it.
+            umask: Its own; None for that of the tests.
 
         """
         # Into files, since whoever outlives the command would hold a pipe open.
@@ -182,7 +191,7 @@ class Job:
         with os.fdopen(handle, "wb") as to_out, err.open("wb") as to_err:
             if self.zygote and not alone and self.zygote.fits(environment):
                 process: subprocess.Popen[bytes] | Forked = self.zygote.start(
-                    [str(argument) for argument in arguments], environment, self.root, (out, err)
+                    [str(argument) for argument in arguments], environment, self.root, (out, err), umask
                 )
             else:
                 process = subprocess.Popen(
@@ -193,12 +202,26 @@ class Job:
                     stdout=to_out,
                     stderr=to_err,
                     start_new_session=True,
+                    umask=-1 if umask is None else umask,
                 )
         return Running(process, out, err)
 
     def __call__(self, *arguments: object) -> Finished:
         """Run the command to its end."""
         return self.start(*arguments).end()
+
+
+class OtherMachine(Job):
+    """A folder whose commands have locks of their own; to be started ``alone``."""
+
+    @staticmethod
+    def is_possible() -> bool:
+        """Whether ``unshare -m`` and ``mount`` are allowed here."""
+        return subprocess.run([*_ELSEWHERE, "true"], capture_output=True, check=False).returncode == 0
+
+    def command(self, *arguments: object) -> list[str]:
+        """Return the command line."""
+        return [*_ELSEWHERE, *super().command(*arguments)]
 
 
 def stop_limit_s() -> float:

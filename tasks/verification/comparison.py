@@ -18,6 +18,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.cleaned_texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.frames import frames_fault
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _PIECE_BYTES: Final = 1 << 20
 _MAX_UIDS_BYTES: Final = 1 << 16
 _PIXELS: Final = 0x7FE0
+_COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
+"""Transfer syntaxes with frames of their own (PS3.5 section 10)."""
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 """Value representations that are the same bytes in both byte orders."""
 _MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
@@ -126,6 +129,8 @@ class _Comparison:
         elif element[4] is not None and other[4] is not None:
             after = other[4][: len(element[4])] if fate is Fate.EXTENDED else other[4]
             self._items(tag, element[4], after, place, fate)
+        elif fate is Fate.FRAMES and element[4] is None and self.source.syntax.startswith(_COMPRESSED):
+            self._check_frames(element, other)
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
         else:
@@ -154,6 +159,15 @@ class _Comparison:
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             inside = place.item(tag, index, kept=fate is Fate.KEPT, cleaned=fate is Fate.CLEANED_ITEMS)
             self.dataset(old, new, inside)
+
+    def _check_frames(self, element: Element, other: Element) -> None:
+        """Refuse other images, and texts beside them."""
+        before, after = self.source.value(element[2], element[3]), self.result.value(other[2], other[3])
+        fault = frames_fault(before, after, little=self.source.little)
+        if fault:
+            is_text = len(before) == len(after) and "text" in fault
+            code = ReasonCode.IDENTIFIER_LEFT if is_text else ReasonCode.PIXEL_DATA_DIFFERS
+            raise InstanceFailed(code, f"PixelData {fault}")
 
     def _check_cleaned(self, element: Element, other: Element | None, *, is_code: bool) -> None:
         """Refuse a text that still identifies, or says something else than its source."""

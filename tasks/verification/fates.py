@@ -37,5 +37,7 @@ class Fate(Enum):
     """The same, of a code, whose numbers are nobody's."""
     CLEANED_ITEMS = auto()
     """It has the same items, in which every text is cleaned and other elements have their own fates."""
+    FRAMES = auto()
+    """It is there, byte for byte, but for what is no image in compressed frames, which is blank."""
     FREE = auto()
     """What became of it is looked up by other checks, or is the request's own word."""

@@ -260,6 +260,7 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
     for fates in (top, nested, cleaned):
         fates.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), Fate.REMOVED))
         fates[PATIENT_NAME] = fates[PATIENT_ID] = Fate.FREE
+    top[PIXEL_DATA] = Fate.FRAMES
     return Permitted(
         anonymizes=True,
         top=top,

@@ -27,7 +27,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.deidentification.cleaned_items import by_scheme, text_rules
 from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
 from deidflow.tasks.local.deidentification.content.documents_of_classes import document_rules
-from deidflow.tasks.local.deidentification.content.frames import check_frame
+from deidflow.tasks.local.deidentification.content.frames import frame_blanks
 from deidflow.tasks.local.deidentification.mapped_patients import new_patient_id
 from deidflow.tasks.local.deidentification.naming import naming_of
 from deidflow.tasks.local.deidentification.private_rules import SafePrivateRules
@@ -175,7 +175,7 @@ class Ps315:
             nested=nested,
             shielded=nested,
             clears_overlay_bits=True,
-            check_frame=check_frame,
+            frame_blanks=frame_blanks,
             naming=self._naming if self._cleans_texts else None,
             private=self._private,
         )

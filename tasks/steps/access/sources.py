@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.config.config import OrthancAccess
 from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.engine.sources import SourceProblem
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import BadText, InvalidInput
 from deidflow.tasks.core.files.plain_files import trouble_with
 from deidflow.tasks.core.ledger.source_records import fail_source, paths_of, repeated_instances
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
@@ -90,8 +91,8 @@ def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterato
     """
     try:
         check_url(url)
-    except ValueError as error:
-        raise InvalidInput([Problem(str(error), "SOURCE")]) from None
+    except BadText as error:
+        raise InvalidInput([replace(error.problem, file="SOURCE")]) from None
     progress.start("asking the Orthanc")
     with connect(url, OrthancAccess()) as client:
         read_server(client)

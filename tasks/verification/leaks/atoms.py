@@ -228,6 +228,7 @@ _BY_KIND: Final[dict[Kind, Callable[[str], Iterator[Atom]]]] = {
     Kind.PLACE: _place,
     Kind.PHONE: _phone,
     Kind.TEXT: _text,
+    Kind.DESCRIPTOR: _in_text,
     Kind.DATE: _date,
     Kind.TIME: _time,
     Kind.DATE_TIME: _date_time,

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Item, Read
 
-_TREATED: Final = frozenset({Fate.REMOVED, Fate.EMPTIED, Fate.UID, Fate.DUMMY, Fate.CHANGED})
+_CLEANED: Final = frozenset({Fate.CLEANED, Fate.CLEANED_CODE})
+_TREATED: Final = frozenset({Fate.REMOVED, Fate.EMPTIED, Fate.UID, Fate.DUMMY, Fate.CHANGED, *_CLEANED})
 _AT_ANY_DEPTH: Final = {PATIENT_ID: Fate.DUMMY, PATIENT_NAME: Fate.DUMMY}
 _AT_TOP: Final = dict.fromkeys(IDENTIFIERS, Fate.UID) | _AT_ANY_DEPTH
 """What identifies whatever becomes of it by the profile."""
@@ -170,6 +171,8 @@ class _Collector:
             kind = _CODES[tag] if who and tag in _CODES else _kind(tag, vr, is_treated=is_treated)
             if kind is None:
                 continue
+            if kind is Kind.TEXT and fate in _CLEANED:
+                kind = Kind.DESCRIPTOR  # words that tell nobody may stay in it
             raw = value(start, end).strip(_PADDING)
             if raw:
                 in_ascii = raw.isascii() and _ESCAPE not in raw

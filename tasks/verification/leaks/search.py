@@ -50,8 +50,8 @@ _FIRST_BLOCK: Final = 0x10
 _AROUND_BYTES: Final = 4
 _MAX_CONTEXT_BYTES: Final = 1 << 12
 _PADDING: Final = b" \0"
-_KEPT_BY_NUMBER: Final = frozenset({Kind.PERSON, Kind.IDENTIFIER, Kind.PHONE})
-"""What is looked for in private elements that the request keeps as a whole."""
+_IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.IDENTIFIER, Kind.PHONE})
+"""What is looked for in private elements, where a request keeps them as a whole: their dates and UIDs are its word."""
 
 
 class _Scope(NamedTuple):
@@ -63,7 +63,6 @@ class _Scope(NamedTuple):
         kept: Tags of single elements that it keeps.
         shields: Sequences that it keeps.
         given: What its Replace brings, folded.
-        keeps_private: Whether private elements stay.
 
     """
 
@@ -72,7 +71,6 @@ class _Scope(NamedTuple):
     kept: frozenset[int]
     shields: frozenset[int]
     given: bytes
-    keeps_private: bool
 
 
 class LeakSearch:
@@ -166,7 +164,6 @@ def _scope(request: Request, profile: ProfileChoice | None) -> _Scope:
         frozenset(path.tag for path in edits.keep),
         frozenset(path.tag for path in edits.keep if not path.is_nested) if profile is None else frozenset(),
         given.encode("utf-8", "surrogateescape").translate(FOLDED),
-        keeps_private=request.settings.keep_private_tags,
     )
 
 
@@ -286,10 +283,9 @@ class _Judge:
         plain = tuple(map(_in_any_block, path))
         return any(plain[:length] in named for length in range(1, len(plain) + 1))
 
-    def _passes_private(self, leaf: Leaf | None, kind: Kind) -> bool:
-        if leaf is None or not self._scope.keeps_private or kind in _KEPT_BY_NUMBER:
-            return False
-        return any(tag & 0x10000 for tag in leaf.path)
+    @staticmethod
+    def _passes_private(leaf: Leaf | None, kind: Kind) -> bool:
+        return leaf is not None and kind not in _IN_PRIVATE and any(tag & 0x10000 for tag in leaf.path)
 
     def attributes_left(self) -> Iterator[str]:
         """Yield the attributes that the profile removes or empties, and that are there with a value."""

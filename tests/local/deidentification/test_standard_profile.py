@@ -351,22 +351,22 @@ def test_dates_move_by_the_same_days_everywhere() -> None:
     assert (KEY.fingerprint, SCOPE, moved) == ("48f3dcb4", "tests", -189)
 
 
-def with_comment(path: Path) -> bytes:
-    """Return a JPEG file with a comment in its first frame."""
+def cut_off(path: Path) -> bytes:
+    """Return a JPEG file whose frame has no end."""
     dataset = dcmread(path)
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
-    dataset.PixelData = encapsulate([frame[:2] + b"\xff\xfe\x00\x08Smith!" + frame[2:]])
+    dataset.PixelData = encapsulate([frame[: len(frame) // 2]])
     target = io.BytesIO()
     dataset.save_as(target)
     return target.getvalue()
 
 
 def test_unsafe_content_is_refused() -> None:
-    """A JPEG with a comment, video, a document that is neither PDF nor CDA, a directory."""
+    """A JPEG that is cut off, video, a document that is neither PDF nor CDA, a directory."""
     stl = instance(SOPClassUID="1.2.840.10008.5.1.4.1.1.104.3", EncapsulatedDocument=b"solid Smith")
     video = JPEG._replace(uid="1.2.840.10008.1.2.4.102")
     unsafe = [
-        with_comment(files()["SC_rgb_jpeg_gdcm.dcm"]),
+        cut_off(files()["SC_rgb_jpeg_gdcm.dcm"]),
         instance(encapsulated(b"", b"\0\0\1\xb3"), syntax=video),
         stl,
         instance(SOPClassUID="1.2.840.10008.1.3.10"),
