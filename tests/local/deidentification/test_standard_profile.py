@@ -22,10 +22,11 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.profile_choice import (
     CLEAN_DESCRIPTORS,
+    CLEAN_GRAPHICS,
+    CLEAN_STRUCTURED_CONTENT,
     FULL_DATES,
     MODIFIED_DATES,
     OPTIONS,
-    SAFE_PRIVATE,
     ProfileChoice,
 )
 from deidflow.tasks.local.deidentification.standard.codes import Code, Option
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BASIC = ProfileChoice()
+CLEANING = ProfileChoice(frozenset({CLEAN_DESCRIPTORS, CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS}))
 FILES = (
     *("CT_small.dcm", "MR_small.dcm", "MR_small_bigendian.dcm", "rtplan.dcm", "rtdose.dcm", "rtstruct.dcm"),
     *("examples_ybr_color.dcm", "JPEG2000.dcm", "test-SR.dcm", "waveform_ecg.dcm", "image_dfl.dcm", "liver_1frame.dcm"),
@@ -127,13 +129,14 @@ def leaves(dataset: Dataset) -> list[tuple[int, Any]]:
     return [(int(element.tag), element.value) for element in dataset.iterall() if element.VR != "SQ"]
 
 
+@pytest.mark.parametrize("choice", [BASIC, CLEANING], ids=["basic", "cleaning"])
 @pytest.mark.parametrize("name", FILES)
-def test_no_marker_survives(name: str) -> None:
+def test_no_marker_survives(name: str, choice: ProfileChoice) -> None:
     """At the top, three levels deep in sequences that stay, in private sequences and unknown attributes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = with_markers(files()[name])
-    result = deidentify(BASIC)(data)
+    result = deidentify(choice)(data)
     after = read(result)
 
     assert any("QQ" in str(value) for _, value in leaves(read(data)))
@@ -262,9 +265,7 @@ def options_of(option: str) -> list[Row]:
     return [row for row in load_profile() if row.options.get(Option(option)) is Code.K and row.number is not None]
 
 
-@pytest.mark.parametrize(
-    "option", [one for one in OPTIONS if one not in (MODIFIED_DATES, CLEAN_DESCRIPTORS, SAFE_PRIVATE)]
-)
+@pytest.mark.parametrize("option", [option for option in OPTIONS if options_of(option)])
 def test_an_option_keeps_its_own_and_the_rest_is_cleaned(option: str) -> None:
     """K at top level and below; every other marker goes."""
     data = with_markers(files()["CT_small.dcm"])
