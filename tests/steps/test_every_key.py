@@ -18,7 +18,7 @@ from deidflow.tasks.core.config.config import Execution
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.ledger.chunks import open_chunks
-from deidflow.tasks.core.processes import workers
+from deidflow.tasks.core.processes.pool import make_pool
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
 from deidflow.tasks.local import engine as local_engine
@@ -269,11 +269,11 @@ def test_the_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """As many processes edit, and as many verify, as ``execution.workers`` says."""
     asked = []
 
-    def count(number: int, *others: Any, real: Callable[..., Any] = workers.make_pool) -> Any:
+    def count(number: int, *others: Any) -> Any:
         asked.append(number)
-        return real(number, *others)
+        return make_pool(number, *others)
 
-    monkeypatch.setattr(workers, "make_pool", count)
+    monkeypatch.setattr("deidflow.tasks.core.processes.workers.make_pool", count)
     steps = _small(tmp_path, execution={"workers": 3})
     steps.edit()
     steps.verify()
