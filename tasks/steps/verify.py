@@ -33,7 +33,7 @@ from deidflow.tasks.steps.access.engines import source_of
 from deidflow.tasks.steps.access.places import Folders
 from deidflow.tasks.steps.access.results import results_of
 from deidflow.tasks.steps.findings import Findings
-from deidflow.tasks.verification.verifier import VerifierSettings, start_verifier, verify_in_worker
+from deidflow.tasks.verification.verifier import ThirdJudge, VerifierSettings, start_verifier, verify_in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ _MAX_POOLS: Final = 4
 _MAP_FILE: Final = "uid_map.tmp"
 
 
-def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False) -> int:
+def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False, deep: bool = False) -> int:
     """Verify results; what is found goes into the ledger, and a result that fails goes out of the destination.
 
     Args:
@@ -65,6 +65,7 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
         full: Read every result back; otherwise only whether it is there with its identifiers.
         again: Look at everything that was ever done: a result that is back and right is done again. Otherwise at what
             counts as done and was not verified so far; where sources are to be deleted, at all that counts as done.
+        deep: Have pydicom read every result, too.
 
     Returns:
         How many results that counted as done failed.
@@ -87,7 +88,7 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
     findings = Findings(run, folders, results, "full" if full else "identifiers")
     try:
         if full:
-            _verify_content(run, results, wanted, findings, progress)
+            _verify_content(run, results, wanted, findings, progress, deep=deep)
         else:
             _look_for(run, results, _work(run, wanted, results.batch), findings, progress)
     finally:
@@ -111,7 +112,9 @@ class _Check(NamedTuple):
     settings: Any
 
 
-def _verify_content(run: Run, results: Results, wanted: ToVerify, findings: Findings, progress: Progress) -> None:
+def _verify_content(
+    run: Run, results: Results, wanted: ToVerify, findings: Findings, progress: Progress, *, deep: bool
+) -> None:
     """Read results back."""
     with _uid_map(run) as uid_map:
         settings = VerifierSettings(
@@ -121,6 +124,7 @@ def _verify_content(run: Run, results: Results, wanted: ToVerify, findings: Find
             profile=run.config.profile_choice,
             given_values=run.config.engine == "orthanc",
             uid_map=uid_map,
+            pydicom=ThirdJudge.ALL if deep else ThirdJudge.SAMPLE,
         )
         check = _Check(verify_in_worker, start_verifier, settings)
         _verify_in_pools(run, check, _work(run, wanted, _BATCH), findings, progress)
@@ -189,7 +193,14 @@ def _work(run: Run, wanted: ToVerify, size: int) -> Iterator[Work]:
             (
                 run.ledger.requests.get(request),
                 [
-                    Expected(one.instance, one.evidence, one.result_id, one.outcome == Outcome.DONE, one.content)
+                    Expected(
+                        one.instance,
+                        one.evidence,
+                        one.result_id,
+                        one.outcome == Outcome.DONE,
+                        one.content,
+                        one.ends_series,
+                    )
                     for one in group
                 ],
             )

@@ -66,6 +66,7 @@ class ExpectedResult(NamedTuple):
         outcome: Of the instance so far.
         content: The SHA-256 of the file that it was made from, "" when that was not noted.
         instance: As it was planned.
+        ends_series: Whether it is the first or the last instance of its series, in the order of the plan.
 
     """
 
@@ -75,6 +76,7 @@ class ExpectedResult(NamedTuple):
     outcome: str
     content: str
     instance: PlannedInstance
+    ends_series: bool = False
 
 
 def count_to_verify(ledger: Ledger, wanted: ToVerify) -> int:
@@ -88,7 +90,9 @@ def pages_to_verify(ledger: Ledger, wanted: ToVerify, size: int) -> Iterator[lis
     while rows := ledger.select(
         "SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
         " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid, s.series_instance_uid,"
-        " i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid"
+        " i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
+        " i.id = (SELECT min(id) FROM instance WHERE series = i.series)"
+        " OR i.id = (SELECT max(id) FROM instance WHERE series = i.series)"
         " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
         " JOIN target t ON t.id = i.target"
         f" WHERE {wanted.condition} AND i.id > ? ORDER BY i.id LIMIT ?",
@@ -97,7 +101,8 @@ def pages_to_verify(ledger: Ledger, wanted: ToVerify, size: int) -> Iterator[lis
         last = rows[-1][5]
         parents: Parents = {}
         yield [
-            ExpectedResult(row[0], row[1], row[2], row[3], row[4], planned_instance(row[5:], parents)) for row in rows
+            ExpectedResult(row[0], row[1], row[2], row[3], row[4], planned_instance(row[5:-1], parents), bool(row[-1]))
+            for row in rows
         ]
 
 
