@@ -165,7 +165,7 @@ def _plan(
             writes_to_source=writes_to_source(config),
         )
         set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, target))
-        mark_emptied_content(ledger, has_profile=config.profile is not None)
+        mark_emptied_content(ledger, config.profile_choice)
         progress.finish()
     except BaseException:
         ledger.close()
