@@ -1,7 +1,7 @@
 """The real command on real files.
 
-Public names: ``Job``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``stop_limit_s``, ``DEMO_DATA``,
-``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
+Public names: ``Job``, ``OtherMachine``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``stop_limit_s``,
+``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml import YAML
 
@@ -27,6 +27,8 @@ COMMAND_S = 150.0
 
 STOP_S = 5.0
 """What a command may take that was told to stop, where it has the cores that it wants."""
+
+_ELSEWHERE: Final = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run/lock && exec "$@"', "sh")
 
 DEMO_DATA = Path(__file__).parents[1] / "configs" / "demo-data"
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -207,6 +209,19 @@ class Job:
     def __call__(self, *arguments: object) -> Finished:
         """Run the command to its end."""
         return self.start(*arguments).end()
+
+
+class OtherMachine(Job):
+    """A folder whose commands have locks of their own; to be started ``alone``."""
+
+    @staticmethod
+    def is_possible() -> bool:
+        """Whether ``unshare -m`` and ``mount`` are allowed here."""
+        return subprocess.run([*_ELSEWHERE, "true"], capture_output=True, check=False).returncode == 0
+
+    def command(self, *arguments: object) -> list[str]:
+        """Return the command line."""
+        return [*_ELSEWHERE, *super().command(*arguments)]
 
 
 def stop_limit_s() -> float:

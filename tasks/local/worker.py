@@ -27,9 +27,9 @@ from deidflow.tasks.core.request.request import Operation, Request
 from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
-from deidflow.tasks.local.editing.compressed_frames import check_frames
 from deidflow.tasks.local.editing.instance import Editor
-from deidflow.tasks.local.editing.overlay_bits import without_overlay_bits
+from deidflow.tasks.local.editing.pixel_data.compressed_frames import without_texts_in_frames
+from deidflow.tasks.local.editing.pixel_data.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
 from deidflow.tasks.local.editing.shared_header import SharedHeaders
 from deidflow.tasks.local.editing.splice import Assembly, assemble, says_burned_in, sop_class_of
@@ -103,7 +103,7 @@ def identifiers_of(request: Request, instance: PlannedInstance, references: Refe
         name = None
     else:
         name = new_patient_name(instance.new.patient_id)
-    return InstanceIdentifiers(instance.original, instance.new, name, references)
+    return InstanceIdentifiers(instance.original, instance.new, name, references, request.shift_days)
 
 
 class Compiler:
@@ -139,7 +139,8 @@ class Compiler:
             references = self._references.get(options)
             if references is None:
                 pseudonyms = Pseudonyms(self._key, self._scope, options)
-                references = References(pseudonyms, self._given.uids, self._given.patient_ids, self._originals)
+                given = self._given
+                references = References(pseudonyms, given.uids, given.patient_ids, self._originals, given.names)
                 self._references[options] = references
             known_uids, profile = bool(self._originals), self._profile
             tables = compile_request(request, hardening=self._hardening, known_uids=known_uids, profile=profile)
@@ -197,8 +198,15 @@ class Worker:
                 self._source.check(original, instance)
                 anonymizes = request.operation is Operation.ANONYMIZE
                 review = ReviewCode.BURNED_IN_TEXT if assembly.burned_in and anonymizes else ""
+                notes = assembly.notes
                 result = InstanceResult(
-                    instance.id, Outcome.DONE, evidence=staged.evidence, content=content, review=review
+                    instance.id,
+                    Outcome.DONE,
+                    evidence=staged.evidence,
+                    content=content,
+                    review=review,
+                    removed=notes.removed,
+                    unknown_words=tuple(sorted(notes.unknown)),
                 )
                 return staged, result
         except InstanceFailed as problem:
@@ -247,7 +255,7 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     context = editor.context(elements)
     spans = editor.edit(elements, source.layout.encoding, source.body_size, context)
     headers.learn(source, elements, editor, identifiers, context)
-    check_frames(source, elements, context.table)
+    spans = without_texts_in_frames(source, elements, spans, context.table)
     if context.table.clears_overlay_bits:
         spans = without_overlay_bits(source, elements, spans, context.table)
     assembly = assemble(source, spans, sop_class_of(source, elements), context.table, identifiers)

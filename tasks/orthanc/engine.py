@@ -69,6 +69,10 @@ _LINK_LOST: Final = (
     "the Orthanc converts what it stores (IngestTranscoding), and results of this version lose the link to their "
     "originals by it; switch it off there, or set options.Transcode to the same transfer syntax"
 )
+_WITH_LOSS: Final = (
+    "the Orthanc converts what it stores (IngestTranscoding) with loss; "
+    "switch it off there, or set options.Transcode to a lossless one"
+)
 _LEFT: Final = "an instance left the Orthanc while the call was sent"
 _GONE: Final = "the Orthanc does not hold the instance any more"
 
@@ -111,8 +115,9 @@ class OrthancEngine:
         self._slots = threading.Semaphore(settings.parallel_jobs)
         self._sending = threading.Lock()
         self._jobs: set[str] = set()
-        self._unlisted: set[int] = set()  # numbers of calls whose results were found beside what their jobs list
         """Of requests that leave no room for a mark."""
+        self._unlisted: set[int] = set()
+        """Numbers of calls of which results were deleted that their jobs do not list."""
         self._seconds_per_instance = 0.0  # of the last job: with a patient per call most jobs are short
 
     def close(self) -> None:
@@ -242,6 +247,7 @@ class OrthancEngine:
     def _send_and_wait(self, call: Call, stopped: Stopped) -> Job | BadRequest:
         """Send the call and wait for its job, or return why the server refuses its arguments for good."""
         ids = _ids(call)
+        self._unlisted.discard(call.number)
         since = self._changes.newest(within_s=_RECENTLY_S)
         self._journal.intend(call.number, since, call.instances)
         try:
@@ -275,8 +281,7 @@ class OrthancEngine:
             studies = {instance.original.orthanc_id(Level.STUDY) for instance in call.instances}
             lost = self._server.loses_links and self._settlement.mark(call) is not None
             copies = possible_surplus_results(self._client, self._changes, since, job, ids, studies, loses_links=lost)
-            self._settlement.delete_own(call, copies, is_listed=False)
-            if lost and copies:  # conversion with loss gives a result another SOPInstanceUID than the job lists
+            if self._settlement.delete_own(call, copies, is_listed=False):
                 self._unlisted.add(call.number)
         self._seconds_per_instance = job.runtime_s / len(ids)
         return job
@@ -308,8 +313,9 @@ class OrthancEngine:
         found = map_outputs(self._client, job.outputs, _ids(call))
         if found.repeated:
             self._settlement.delete_own(call, found.repeated, is_listed=True)
-        is_link_lost = self._without_links(call, found.foreign) or call.number in self._unlisted
-        explains_all = len(found.foreign) >= len(call.instances) - len(found.of)
+        nowhere = len(job.output_instances) - len(found.of) - len(found.repeated) - len(found.foreign)
+        is_converted = self._without_links(call, found.foreign) or self._without_unlisted(call, job, nowhere)
+        explains_all = len(found.foreign) + nowhere >= len(call.instances) - len(found.of)
         kept = self._without_conversion(call, found.of)
         left = self._names_left(call, {name: made for name, made in found.of.items() if name not in kept})
         results = []
@@ -319,8 +325,9 @@ class OrthancEngine:
             if instance.orthanc_id in kept:
                 failed = InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _NOT_CONVERTED)
                 results.append(failed)
-            elif made is None and is_link_lost and (explains_all or not self._fails(call, instance.orthanc_id)):
-                results.append(InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, _LINK_LOST))
+            elif made is None and is_converted and (explains_all or not self._fails(call, instance.orthanc_id)):
+                text = _LINK_LOST if self._server.loses_links else _WITH_LOSS
+                results.append(InstanceResult(instance.id, Outcome.FAILED, ReasonCode.TRANSCODING_FAILED, text))
             elif made is None:
                 results.append(failures.of(instance))
             elif keyword := left.get(instance.orthanc_id):
@@ -337,6 +344,21 @@ class OrthancEngine:
             return False
         self._settlement.delete_own(call, own, is_listed=True)
         return True
+
+    def _without_unlisted(self, call: Call, job: Job, nowhere: int) -> bool:
+        """Take results out that have another SOPInstanceUID than the job lists; return whether there were any.
+
+        That is what conversion with loss leads to when it is stored (1.10.1, 1.12.7 and 1.13.0).
+
+        Args:
+            call: Which one.
+            job: Of the call, ended.
+            nowhere: How many instances the job lists that are not on the server.
+
+        """
+        if not nowhere:
+            return False
+        return call.number in self._unlisted or self._settlement.delete_unlisted(call, job.output_instances)
 
     def _without_conversion(self, call: Call, made: Mapping[str, Result]) -> set[str]:
         """Take results out that kept another transfer syntax than was asked for; return their originals."""

@@ -16,10 +16,14 @@ from deidflow.tasks.core.dicom.tags import describe_tag, dictionary_vr
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
+from deidflow.tasks.verification.cleaned_texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.frames import frames_fault
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from deidflow.tasks.core.ledger.uid_map import UidMap
     from deidflow.tasks.verification.permitted import Permitted, Place
     from deidflow.tasks.verification.reader import Element, Item, Read
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 _PIECE_BYTES: Final = 1 << 20
 _MAX_UIDS_BYTES: Final = 1 << 16
 _PIXELS: Final = 0x7FE0
+_COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
+"""Transfer syntaxes with frames of their own (PS3.5 section 10)."""
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 """Value representations that are the same bytes in both byte orders."""
 _MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
@@ -45,6 +51,8 @@ class _Comparison:
         result: Likewise.
         permitted: What may differ.
         uids: Of the run; None where none are mapped.
+        texts: Compares cleaned texts.
+        stated: What the source says of its private elements.
 
     """
 
@@ -52,6 +60,8 @@ class _Comparison:
     result: Read
     permitted: Permitted
     uids: UidMap | None
+    texts: CleanedTexts
+    stated: Mapping[tuple[int, str], Mapping[int, str]]
 
     def dataset(self, before: Item, after: Item, place: Place) -> None:
         """Compare two datasets.
@@ -61,8 +71,11 @@ class _Comparison:
 
         """
         allowed, left = self.permitted, _keyed(after)
+        if allowed.cleans_texts:
+            self.texts.enter(before, after)
         table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
-        known = allowed.known
+        known, private = allowed.known, allowed.private
+        creators = private.creators(self.source, before) if private is not None else {}
         has_nodes, asked = bool(place.nodes), _MAY_BE_UIDS if self.uids is not None else ()
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
@@ -84,12 +97,16 @@ class _Comparison:
                 fate = fate or allowed.fate(tag, place)
             else:
                 fate = allowed.fate(tag, place)
+                if private is not None and fate is Fate.REMOVED and tag & 0x10000:
+                    fate = private.fate(element, creators, self.stated)
             if fate is not Fate.FREE:
                 self._element(element, other, fate, place)
             elif other is not None:
                 self._check_group_length(other)
         for element in left.values():
             self._added(element, allowed.fate(element[0], place))
+        if allowed.cleans_texts:
+            self.texts.leave()
         if _ascends(before) and not _ascends(after):
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the elements of the result are not in order")
 
@@ -100,6 +117,8 @@ class _Comparison:
                 raise self._left(tag)
         elif fate in {Fate.DUMMY, Fate.CHANGED}:
             self._check_changed(element, other, fate)
+        elif fate in {Fate.CLEANED, Fate.CLEANED_CODE}:
+            self._check_cleaned(element, other, is_code=fate is Fate.CLEANED_CODE)
         elif other is None or (fate is Fate.REFERENCE and _is_empty(other)):
             may_go = fate in {Fate.MAY_GO, Fate.REFERENCE} or self._is_misfit(element)
             if not may_go and not (self.permitted.drops_opaque and self._is_opaque(element)):
@@ -109,7 +128,9 @@ class _Comparison:
                 raise self._left(tag)
         elif element[4] is not None and other[4] is not None:
             after = other[4][: len(element[4])] if fate is Fate.EXTENDED else other[4]
-            self._items(tag, element[4], after, place, kept=fate is Fate.KEPT)
+            self._items(tag, element[4], after, place, fate)
+        elif fate is Fate.FRAMES and element[4] is None and self.source.syntax.startswith(_COMPRESSED):
+            self._check_frames(element, other)
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
         else:
@@ -132,11 +153,31 @@ class _Comparison:
         said = vr.decode("latin-1") if items is None else "SQ"
         return said != "UN" and said not in (dictionary_vr(tag) or "").split(" or ")
 
-    def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, *, kept: bool) -> None:
+    def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, fate: Fate) -> None:
         if len(before) != len(after):
             raise self._differs(tag, "has another number of items in the result")
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            self.dataset(old, new, place.item(tag, index, kept=kept))
+            inside = place.item(tag, index, kept=fate is Fate.KEPT, cleaned=fate is Fate.CLEANED_ITEMS)
+            self.dataset(old, new, inside)
+
+    def _check_frames(self, element: Element, other: Element) -> None:
+        """Refuse other images, and texts beside them."""
+        before, after = self.source.value(element[2], element[3]), self.result.value(other[2], other[3])
+        fault = frames_fault(before, after, little=self.source.little)
+        if fault:
+            is_text = len(before) == len(after) and "text" in fault
+            code = ReasonCode.IDENTIFIER_LEFT if is_text else ReasonCode.PIXEL_DATA_DIFFERS
+            raise InstanceFailed(code, f"PixelData {fault}")
+
+    def _check_cleaned(self, element: Element, other: Element | None, *, is_code: bool) -> None:
+        """Refuse a text that still identifies, or says something else than its source."""
+        if other is None or _is_empty(other) or is_dummy(self.result.value(other[2], other[3])):
+            return
+        if element[4] is not None or other[4] is not None:
+            raise self._left(element[0])
+        fault = self.texts.fault(element, other, is_code=is_code)
+        if fault:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"the text of {describe_tag(element[0])} {fault}")
 
     def _added(self, element: Element, fate: Fate) -> None:
         """Refuse an element that the source has not, unless it may be there."""
@@ -256,7 +297,10 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | Non
             changed; the text names the element.
 
     """
-    _Comparison(source, result, permitted, uids).dataset(source.elements, result.elements, permitted.start())
+    texts = CleanedTexts(source, result, permitted)
+    stated = permitted.private.stated(source) if permitted.private is not None else {}
+    comparison = _Comparison(source, result, permitted, uids, texts, stated)
+    comparison.dataset(source.elements, result.elements, permitted.start())
 
 
 def _keyed(elements: Item) -> dict[int, Element]:

@@ -31,8 +31,10 @@ from deidflow.tasks.core.dicom.tags import (
     is_computed,
 )
 from deidflow.tasks.core.request.data_uris import parse_embedded
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.private_elements import SafePrivate, safe_private
 from deidflow.tasks.verification.profile_table import profile_table
 from deidflow.tasks.verification.standard_profile import standard_profile
 
@@ -81,18 +83,20 @@ class Place(NamedTuple):
         depth: 0 at top level.
         shielded: Whether the request keeps a sequence around it.
         nodes: Of the request's paths that lead here.
+        cleaned: Whether all texts of a sequence around it are cleaned.
 
     """
 
     depth: int = 0
     shielded: bool = False
     nodes: tuple[_Node, ...] = ()
+    cleaned: bool = False
 
-    def item(self, tag: int, index: int, *, kept: bool) -> Place:
+    def item(self, tag: int, index: int, *, kept: bool, cleaned: bool = False) -> Place:
         """Return where an item of a sequence here stands."""
         key = _key(tag)
         below = [node for above in self.nodes for number, node in above.children.get(key, ()) if number in {-1, index}]
-        return Place(self.depth + 1, self.shielded or kept, tuple(below))
+        return Place(self.depth + 1, self.shielded or kept, tuple(below), self.cleaned or cleaned)
 
 
 @dataclass(slots=True)
@@ -114,6 +118,11 @@ class Permitted:
         drops_opaque: Whether values go of which nobody knows what they hold.
         recodes: Whether the result has another transfer syntax.
         known: Public attributes of the profile's edition, without which none stays; None where nobody asks.
+        cleaned: By tag, inside items of sequences that are cleaned.
+        cleans_texts: Whether there is any ``Fate.CLEANED``.
+        moves_dates: Whether dates in cleaned texts are other ones.
+        keeps: Attributes that an option keeps.
+        private: Which private elements may stay; None where nobody asks.
 
     """
 
@@ -131,11 +140,18 @@ class Permitted:
     drops_opaque: bool = False
     recodes: bool = False
     known: frozenset[int] | None = None
+    cleaned: dict[int, Fate] = field(default_factory=dict)
+    cleans_texts: bool = False
+    moves_dates: bool = False
+    keeps: frozenset[int] = frozenset()
+    private: SafePrivate | None = None
 
     def table(self, place: Place) -> dict[int, Fate]:
         """Return the fates of most elements of a dataset; of one that is not in it ``fate`` tells."""
         if not place.depth:
             return self.top
+        if place.cleaned:
+            return self.cleaned
         return self.shielded if place.shielded else self.nested
 
     def start(self) -> Place:
@@ -205,7 +221,7 @@ def permitted(
         elif not _is_private(path.tag):
             allowed.top[path.tag] = fate
             if fate is Fate.REMOVED and allowed.anonymizes:
-                allowed.nested[path.tag] = fate
+                allowed.nested[path.tag] = allowed.cleaned[path.tag] = fate
             if fate is Fate.REMOVED and path.tag in allowed.shielded:
                 allowed.shielded[path.tag] = fate
     allowed.top.update(dict.fromkeys(IDENTIFIERS, Fate.FREE))
@@ -217,7 +233,7 @@ def permitted(
         allowed.top[PIXEL_DATA] = Fate.FREE
     if request.settings.transcode:
         allowed.recodes = True
-        for table in (allowed.top, allowed.nested, allowed.shielded):
+        for table in (allowed.top, allowed.nested, allowed.shielded, allowed.cleaned):
             table.update(dict.fromkeys(_OF_TRANSCODING, Fate.FREE))
     return allowed
 
@@ -240,10 +256,11 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
     """Return what PS3.15 permits: in every sequence, kept or not."""
     table = standard_profile(profile.options)
     drops_private = not request.settings.keep_private_tags
-    top, nested = dict(table.top), dict(table.nested)
-    for fates in (top, nested):
+    top, nested, cleaned = dict(table.top), dict(table.nested), dict(table.cleaned)
+    for fates in (top, nested, cleaned):
         fates.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), Fate.REMOVED))
         fates[PATIENT_NAME] = fates[PATIENT_ID] = Fate.FREE
+    top[PIXEL_DATA] = Fate.FRAMES
     return Permitted(
         anonymizes=True,
         top=top,
@@ -255,6 +272,11 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
         drops_nested_curves_and_overlays=True,
         drops_opaque=True,
         known=table.known,
+        cleaned=cleaned,
+        cleans_texts=Fate.CLEANED in nested.values() or SAFE_PRIVATE in profile.options,
+        private=safe_private(profile) if SAFE_PRIVATE in profile.options else None,
+        moves_dates=MODIFIED_DATES in profile.options,
+        keeps=frozenset(tag for tag, fate in nested.items() if fate is Fate.SAME),
     )
 
 

@@ -72,6 +72,8 @@ class Read:
         explicit: Whether the dataset has explicit VR.
         little: Whether it is little endian.
         elements: Of the dataset.
+        start: Where the dataset begins in its stream: the file, or what was inflated of it.
+        size: Where that stream ends.
         fault: What is wrong with it, going on after "the result"; "" when it was read to its last byte.
         is_whole: Whether all elements were read, whatever stands behind them.
         passed_over: Whether one of them is a sequence whose items are not written as the standard has it, and are not
@@ -85,6 +87,8 @@ class Read:
     explicit: bool = True
     little: bool = True
     elements: Item = field(default_factory=list)
+    start: int = 0
+    size: int = 0
     fault: str = ""
     is_whole: bool = False
     passed_over: bool = False
@@ -97,6 +101,12 @@ class Read:
         """Return the value of an element of the file meta information."""
         assert self._file is not None  # noqa: S101 (it was read)
         return _bytes(self._file, element[2], element[3])
+
+    def head(self) -> bytes:
+        """Return what stands before the dataset: preamble and file meta information."""
+        assert self._file is not None  # noqa: S101 (it was read)
+        end = self.meta[-1][3] if self.meta else 132 if self.preamble else 0
+        return _bytes(self._file, 0, end)
 
     def value(self, start: int, end: int) -> bytes:
         """Return bytes of the dataset."""
@@ -133,6 +143,7 @@ def _read(file: BinaryIO, read: Read) -> None:
         file.seek(start)
         head, has_tail = _inflated(file.read())
         file, start, size = BytesIO(head), 0, len(head)
+    read.start, read.size = start, size
     read.explicit, read.little = _encoding(head[start : start + _HEADER_BYTES], read.syntax)
     read._dataset = file  # noqa: SLF001 (made here)
     walk = _Walk(file, size, head, little=read.little)

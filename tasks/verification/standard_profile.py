@@ -25,16 +25,19 @@ if TYPE_CHECKING:
 
 _TABLES: Final = ("profile.csv", "additional.csv")
 _NEW_ATTRIBUTES: Final = "vr_additions.csv"
-_UID: Final = "U"
 _KEEP: Final = "K"
 _CLEAN: Final = "C"
-_REFERENCE: Final = "X/Z/U*"
+_BY_CODE: Final = {"U": Fate.UID, "X/Z/U*": Fate.REFERENCE}
 _SHIFTED: Final = frozenset({"DA", "DT"})
 _UNIQUE: Final = frozenset({"UI", "AT"})
 """Value representations whose dummies are told by no list."""
 _STAYS_CLEANED: Final = {"SQ": Fate.SAME, "TM": Fate.FREE}
 """Under modified dates times stay where they are times, and sequences item by item."""
-_NUMBERS_AND_OFFSETS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
+_TEXTS: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+_CLEANED: Final = {**dict.fromkeys({"AE", "CS", *_TEXTS}, Fate.CLEANED), "SQ": Fate.CLEANED_ITEMS}
+_CODES: Final = (0x00080100, 0x00080102, 0x00080103, 0x00080119)
+"""Value, scheme and version of a code."""
+_NUMBERS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
 _TIMEZONE_OFFSET: Final = 0x00080201
 _PATIENT_AGE: Final = 0x00101010
 _FIRST_GROUP: Final = 0x0008
@@ -58,12 +61,14 @@ class StandardProfile(NamedTuple):
     Attributes:
         top: By tag, at top level.
         nested: By tag, inside items.
+        cleaned: By tag, inside items of sequences that are cleaned.
         known: Public attributes of the edition.
 
     """
 
     top: dict[int, Fate]
     nested: dict[int, Fate]
+    cleaned: dict[int, Fate]
     known: frozenset[int]
 
 
@@ -76,16 +81,16 @@ def _fate(row: dict[str, str], tag: int, options: Iterable[str]) -> Fate:
     codes = [row[option] for option in options if row.get(option)]
     vr = row["vr"][:2]
     if _CLEAN in codes and row.get(MODIFIED_DATES) == _CLEAN and MODIFIED_DATES in options:
-        if tag == _TIMEZONE_OFFSET or vr in _NUMBERS_AND_OFFSETS:
+        if tag == _TIMEZONE_OFFSET:
+            return Fate.CLEANED
+        if vr in _NUMBERS:
             return Fate.SAME
         return Fate.CHANGED if vr in _SHIFTED else _STAYS_CLEANED.get(vr, Fate.CHANGED)
     if _KEEP in codes and _CLEAN not in codes:
         return Fate.FREE if tag == _PATIENT_AGE and MODIFIED_DATES in options else Fate.SAME
-    if row["basic"] == _UID:
-        return Fate.UID
-    if row["basic"] == _REFERENCE:
-        return Fate.REFERENCE
-    return Fate.CHANGED if vr in _UNIQUE or tag == ENCAPSULATED_DOCUMENT else Fate.DUMMY
+    protected = Fate.CHANGED if vr in _UNIQUE or tag == ENCAPSULATED_DOCUMENT else Fate.DUMMY
+    by_code = _BY_CODE.get(row["basic"], protected)
+    return _CLEANED.get(vr, by_code) if _CLEAN in codes else by_code
 
 
 @lru_cache
@@ -108,7 +113,9 @@ def standard_profile(options: frozenset[str]) -> StandardProfile:
     top = {**fates, **dict.fromkeys(_FREE, Fate.FREE), **dict.fromkeys(_EXTENDED, Fate.EXTENDED)}
     new = (int(row["tag"].replace(",", ""), 16) for row in _rows(_NEW_ATTRIBUTES))
     known = {tag for tag, (*_, keyword) in DicomDictionary.items() if keyword and tag >> 16 >= _FIRST_GROUP}
-    return StandardProfile(top, fates, frozenset({*known, *new, *fates}))
+    texts = {tag: Fate.CLEANED for tag, (vr, *_, keyword) in DicomDictionary.items() if vr in _TEXTS and keyword}
+    cleaned = {**texts, **dict.fromkeys(_CODES, Fate.CLEANED_CODE), **fates}
+    return StandardProfile(top, fates, cleaned, frozenset({*known, *new, *fates}))
 
 
 def is_dummy(value: bytes) -> bool:

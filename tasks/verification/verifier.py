@@ -25,6 +25,7 @@ from deidflow.tasks.verification.by_pydicom.identifiers import IDENTIFIER_KEYWOR
 from deidflow.tasks.verification.comparison import compare
 from deidflow.tasks.verification.identifiers import has_identifiers
 from deidflow.tasks.verification.identity import check_identity, needs_decoding
+from deidflow.tasks.verification.leaks.search import LeakSearch
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
@@ -90,6 +91,7 @@ class Verifier:
         self._settings = settings
         self._uids = UidMap(settings.uid_map) if settings.uid_map else None
         self._permitted: dict[bool, Permitted] = {}
+        self._leaks = LeakSearch(settings.profile, written_by_server=settings.given_values)
         self._found = ""
 
     def verify(self, work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
@@ -164,6 +166,8 @@ class Verifier:
     def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> None:
         """Compare by the own reader; and by pydicom where that is asked, or where the bytes alone cannot tell."""
         source, result = read_dicom(source_file), read_dicom(result_file)
+        if request.operation is Operation.ANONYMIZE:
+            self._leaks.check(request, expected.instance, source, result)
         by_bytes = not self._settings.given_values and all(
             one.is_whole and not one.passed_over for one in (source, result)
         )
@@ -172,10 +176,11 @@ class Verifier:
             settings, files = self._settings, (source_file, result_file)
             hides = bool(
                 compare_by_pydicom(
-                    *(request, expected.instance, *files),
+                    *(request, expected.instance, files),
                     uids=self._uids,
                     hardening=settings.hardening,
                     given_values=settings.given_values,
+                    cleans_frames=settings.profile is not None and request.operation is Operation.ANONYMIZE,
                 )
             )
         check_structure(result, source)

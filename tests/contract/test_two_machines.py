@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import PATIENTLY_S, SETTINGS, Server, write
-from tests.jobs import Job, read_csv
+from tests.jobs import Job, OtherMachine, read_csv
 from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response
 from tests.orthanc_server import OrthancServer
 
@@ -21,24 +20,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)
 
 COUNT: Final = 200
-ELSEWHERE: Final = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run/lock && exec "$@"', "sh")
 UNMARKED: Final = {"DicomVersion": "2021b", "Keep": ["InstanceCreatorUID", "StorageMediaFileSetUID"]}
 """Options that leave no room for a mark."""
-
-
-class OtherMachine(Job):
-    """A folder whose commands have locks of their own."""
-
-    def command(self, *arguments: object) -> list[str]:
-        """Return the command line."""
-        return [*ELSEWHERE, *super().command(*arguments)]
 
 
 @pytest.fixture
 def machines(job: Job, tmp_path: Path) -> tuple[Job, Job]:
     """Two of them, with the same manifest to be."""
-    trial = subprocess.run([*ELSEWHERE, "true"], capture_output=True, check=False)
-    if trial.returncode:
+    if not OtherMachine.is_possible():
         pytest.skip("ONE MACHINE ONLY: unshare -m and mount are not allowed here, so two runs would share their locks")
     other = OtherMachine(tmp_path / "other-machine", job.environment)
     other.root.mkdir()

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import httpx
+
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
 from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, kept, remove_but, untrue
 from tests.faults.local import STOPS
 from tests.faults.servers_state import anonymize_as_a_colleague, left_or_touched, state_of, stopped_badly
-from tests.jobs import COMMAND_S, Finished, Job, Running, read_csv
+from tests.jobs import COMMAND_S, Finished, Job, OtherMachine, Running, read_csv
 from tests.orthanc_proxy import Answer, Cut, Hang, OrthancProxy, Reset, Run
 from tests.orthanc_server import OrthancServer
 from tests.zygote import Zygote
@@ -77,8 +79,9 @@ class OrthancMoment:
         request: Which request to the Orthanc is struck, from 1 on.
         before: Whether the Orthanc has not seen it yet.
         times: How many requests in a row.
-        colleague: Whether somebody else anonymizes one of the studies before the run is taken up again.
-        twin: Whether a run of another project does all of the originals then.
+        colleague: Whether somebody else anonymizes one of the studies before the run is taken up again, or as soon as a
+            killed Orthanc is back.
+        twin: Whether a run of another project on another machine does all of the originals then.
 
     """
 
@@ -147,7 +150,7 @@ class OrthancRunner:
         dice = random.Random(f"orthanc kill {seed}")  # noqa: S311 (chooses moments)
         calm = self.calm(ENGINES[0])
         request = dice.randint(calm.edits_from, calm.requests)
-        has_twin = dice.random() < 0.5
+        has_twin = OtherMachine.is_possible() and dice.random() < 0.5
         return OrthancMoment(
             seed,
             ENGINES[0],
@@ -209,9 +212,18 @@ class OrthancRunner:
         root = Path(tempfile.mkdtemp(prefix=f"moment-{moment.seed}-", dir=self._root))
         try:
             with self._served(Job(root, self._environment, self._zygote), moment.shape) as (job, server, proxy):
-                self._injure(job, server, proxy, moment, verdict)
-                foreign = anonymize_as_a_colleague(server) if moment.colleague else set()
-                foreign |= self._twin(job, server) if moment.twin else set()
+                foreign: set[str] = set()
+                study = min(server.get("studies"))
+
+                def others() -> None:
+                    if moment.colleague:
+                        foreign.update(anonymize_as_a_colleague(server, study))
+                    if moment.twin:
+                        foreign.update(self._twin(job, server))
+
+                self._injure(job, server, proxy, moment, verdict, others)
+                if not foreign:
+                    others()
                 done = Finished(-1, "", "")
                 for _ in range(_MAX_RESUMES):
                     done = job(*again(job, _run_id(moment)))
@@ -238,17 +250,25 @@ class OrthancRunner:
 
     def _twin(self, job: Job, server: Server) -> set[str]:
         """Let a run of another project do the same originals; return the instances that it made."""
-        twin = Job(job.root / "twin", self._environment, self._zygote)
+        twin = OtherMachine(job.root / "twin", self._environment)
         twin.root.mkdir()
         twin.manifest.write_bytes(job.manifest.read_bytes())
         write(twin, server, name="twin", orthanc={"accept_unstable": True})
         run_id = f"twin-{threading.get_ident()}-{time.monotonic_ns()}"
         done = twin("run", "job.yaml", "--run-id", run_id)
-        assert done.code == 0, done.err
+        assert done.code == 0, f"the twin ends with exit code {done.code}: {done.err}"
         lines = read_csv(twin.root / "runs" / run_id / "crosswalk.csv")
         return {line["new_orthanc_id"] for line in lines if line["level"] == "instance"}
 
-    def _injure(self, job: Job, server: Server, proxy: OrthancProxy, moment: OrthancMoment, verdict: Verdict) -> None:
+    def _injure(
+        self,
+        job: Job,
+        server: Server,
+        proxy: OrthancProxy,
+        moment: OrthancMoment,
+        verdict: Verdict,
+        others: Callable[[], None],
+    ) -> None:
         counter = threading.Lock()
         seen = [0]
 
@@ -276,7 +296,7 @@ class OrthancRunner:
             cancel(job, _run_id(moment))
             time.sleep(_NOTICED_S)
 
-        fault = self._fault(moment, server, proxy, send, revive, cancel_it)
+        fault = self._fault(moment, server, proxy, send, revive, cancel_it, _noted(others, verdict))
         rule = proxy.add(fault, is_it, times=moment.times)
         process.append(job.start("run", "job.yaml", "--run-id", _run_id(moment)))
         known.set()
@@ -305,6 +325,7 @@ class OrthancRunner:
         send: Callable[[int], Callable[[], None]],
         revive: list[threading.Thread],
         cancel_it: Callable[[], None],
+        go_on: Callable[[], None],
     ) -> Fault:
         """Return what happens."""
 
@@ -314,6 +335,7 @@ class OrthancRunner:
             def start_again() -> None:
                 time.sleep(_DOWN_S)
                 server.running.start()
+                go_on()
 
             thread = threading.Thread(target=start_again)
             revive.append(thread)
@@ -352,6 +374,18 @@ def _watch(process: Running, rule: Rule) -> float:
     while process.poll() is None and not rule.hits and time.monotonic() < limit:
         time.sleep(0.01)
     return time.monotonic()
+
+
+def _noted(others: Callable[[], None], verdict: Verdict) -> Callable[[], None]:
+    """Return the work of others for a thread of its own: what goes wrong in it stands in the verdict."""
+
+    def act() -> None:
+        try:
+            others()
+        except (AssertionError, httpx.HTTPError, subprocess.TimeoutExpired) as error:
+            verdict.problems.append(f"beside the run: {type(error).__name__}: {error}")
+
+    return act
 
 
 def _note(verdict: Verdict, code: int, said: str) -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from pydicom import dcmread, dcmwrite
@@ -159,6 +159,10 @@ def test_sound_results(tmp_path: Path, syntax: Syntax, operation: Operation, ful
     }
 
 
+CSA_HEADER: Final = "OperatorsName of the source is left in 0029,1110"
+"""A private element that the request keeps with all others names the operator: no false alarm."""
+
+
 @pytest.mark.parametrize(
     ("operation", "body"),
     [
@@ -195,10 +199,11 @@ def test_no_false_alarm_on_real_files(tmp_path: Path, operation: Operation, body
             if b"1.2.840.10008.1.2.4" in path.read_bytes():
                 path.unlink()
 
+    left = "examples_overlay.dcm" if body.get("KeepPrivateTags") else None
     assert [] == [
         (name, result.code, result.text)
         for name, result in run(source, body, operation).verify().items()
-        if result.code
+        if result.code and not (left and name.endswith(left) and result.text == CSA_HEADER)
     ]
 
 

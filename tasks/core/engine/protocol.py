@@ -77,6 +77,8 @@ class InstanceResult(NamedTuple):
         new_orthanc_ids: The same in Orthanc's form, as the server says.
         content: The SHA-256 of the source file that it was made from, in hex, when that is to be deleted; else "".
         review: A code of ``deidflow.tasks.core.engine.review`` that only reading it whole could tell, or "".
+        removed: How many words, numbers and other stretches went from its texts, or were moved.
+        unknown_words: Words of them that stayed although nothing vouches for them.
 
     """
 
@@ -89,6 +91,8 @@ class InstanceResult(NamedTuple):
     new_orthanc_ids: tuple[str, str, str, str] | None = None
     content: str = ""
     review: str = ""
+    removed: int = 0
+    unknown_words: tuple[str, ...] = ()
 
 
 class Expected(NamedTuple):

@@ -93,7 +93,7 @@ def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Problem]:
     Patients without a PatientID are strangers to each other and are passed over.
     """
     rows = rows_of_patients(ledger)
-    signatures: dict[int, dict[Path, object]] = {}
+    signatures: dict[int, dict[str, object]] = {}
     start = 0
     for stop in range(1, len(rows) + 1):
         if stop < len(rows) and rows[stop][0] == rows[start][0]:
@@ -107,13 +107,13 @@ def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Problem]:
                 signatures[number] = _patient_values(requests.get(number))
         first = signatures[group[0][2]]
         differing = {
-            path
+            name
             for _, _, number in group[1:]
-            for path in first.keys() | signatures[number].keys()
-            if first.get(path, _ABSENT) != signatures[number].get(path, _ABSENT)
+            for name in first.keys() | signatures[number].keys()
+            if first.get(name, _ABSENT) != signatures[number].get(name, _ABSENT)
         }
         if differing:
-            names = ", ".join(sorted(path.describe() for path in differing))
+            names = ", ".join(sorted(differing))
             text = f"the rows of one patient differ in {names}; give all rows of a patient the same (or none)"
             yield Problem.of_rows(tuple(line for _, line, _ in group), text)
 
@@ -121,12 +121,13 @@ def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Problem]:
 _ABSENT: Final = object()
 
 
-def _patient_values(request: Request) -> dict[Path, object]:
+def _patient_values(request: Request) -> dict[str, object]:
+    """Return what the rows of one patient must have in common, by name."""
     edits = request.edits
-    values: dict[Path, object] = {Path((), -1): request.operation}
-    values |= {path: value for path, value in edits.replace.items() if _is_of_patient(path)}
-    values |= {path: "removed" for path in edits.remove if _is_of_patient(path)}
-    values |= {path: ("kept",) for path in edits.keep if _is_of_patient(path)}
+    values: dict[str, object] = {"operation": request.operation, "the column of dates.column": request.shift_days}
+    values |= {path.describe(): value for path, value in edits.replace.items() if _is_of_patient(path)}
+    values |= {path.describe(): "removed" for path in edits.remove if _is_of_patient(path)}
+    values |= {path.describe(): ("kept",) for path in edits.keep if _is_of_patient(path)}
     return values
 
 

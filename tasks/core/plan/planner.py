@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.dicom.identifiers import orthanc_id
 from deidflow.tasks.core.engine.protocol import Call, Chunk
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.core.ledger.chunks import chunk_key, chunk_rows, identifier_changes, instances_without_outcome
+from deidflow.tasks.core.ledger.chunks import (
+    chunk_key,
+    chunk_rows,
+    identifier_changes,
+    instances_without_outcome,
+    names_of_patients,
+)
 from deidflow.tasks.core.ledger.chunks import original_uids as all_original_uids
 from deidflow.tasks.core.ledger.manifest_rows import count_rows, request_numbers, rows_by_request
 from deidflow.tasks.core.ledger.planning import (
@@ -220,8 +226,12 @@ def _cut(ledger: Ledger, options: PlanOptions) -> None:
 
 
 def given_identifiers(ledger: Ledger) -> GivenIdentifiers:
-    """Collect the identifiers that requests of the run keep or replace."""
+    """Collect the identifiers that requests of the run keep or replace, and the names of patients that have several."""
     given = GivenIdentifiers()
+    for patient, pairs in groupby(names_of_patients(ledger), key=itemgetter(0)):
+        names = {name for _, name in pairs}
+        if len(names) > 1:
+            given.names[patient] = tuple(sorted(names - {""}))
     requests = ledger.requests
     if any(_gives(requests.get(number)) for number in request_numbers(ledger)):
         for number, frame_of_reference, original, new in identifier_changes(ledger):

@@ -34,11 +34,14 @@ class GivenIdentifiers:
     Attributes:
         uids: Of studies, series, instances and frames of reference.
         patient_ids: Of patients.
+        names: What objects of the run call one patient, where they differ; by original PatientID, or by
+            StudyInstanceUID where that is empty. No new values, but known, too, only where the whole run is.
 
     """
 
     uids: dict[str, str] = field(default_factory=dict)
     patient_ids: dict[str, str] = field(default_factory=dict)
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, original: DicomIdentifiers, frame_of_reference: str, request: Request, new: DicomIdentifiers) -> None:
         """Note what one instance's request gives; modify is passed over, since it changes no references.

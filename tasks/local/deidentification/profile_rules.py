@@ -14,23 +14,22 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError, blanked
 from deidflow.tasks.local.deidentification.standard import codes
-from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning, cleaning_of
 from deidflow.tasks.local.deidentification.standard.codes import AttributeType, Code, Option, action_for
-from deidflow.tasks.local.deidentification.standard.date_values import capped_as, checked_tm, shift_da, shift_dt
+from deidflow.tasks.local.deidentification.standard.date_values import capped_as
 from deidflow.tasks.local.deidentification.standard.dictionary import vr_of
 from deidflow.tasks.local.deidentification.standard.dummies import dummy_items, dummy_value
 from deidflow.tasks.local.deidentification.standard.profile import EDITION, Row
 from deidflow.tasks.local.editing.actions import Action, NewValue, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from deidflow.tasks.core.request.edits import Item, Value
+    from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
     from deidflow.tasks.local.deidentification.standard.new_items import NewElement, NewItem
     from deidflow.tasks.local.editing.actions import Original
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 _PATIENT_AGE: Final = 0x00101010
+_NEEDS_VALUE: Final = frozenset({AttributeType.REQUIRED, AttributeType.REQUIRED_IF})
 _NUMBERS: Final = frozenset({"FD", "FL", "OD", "OF", "OL", "OV", "SL", "SS", "SV", "UL", "US", "UV"})
 
 
@@ -40,12 +39,12 @@ class Policy:
 
     Attributes:
         options: That are applied.
-        days_of: Modified dates: the days to add to each date of an instance's patient.
+        cleaning: Carries out C.
 
     """
 
     options: frozenset[Option]
-    days_of: Callable[[InstanceIdentifiers], int]
+    cleaning: CleaningRules
 
     def rule(self, row: Row, needed: AttributeType | None) -> Rule:
         """Return what happens to an attribute.
@@ -57,14 +56,16 @@ class Policy:
         """
         found = row.rule(self.options)
         if found.code is Code.C and found.option is not None:
-            cleaned = self._cleaned(row, found.option)
+            cleaned = self._cleaned(row, found.option, needed)
             if cleaned is not None:
                 return cleaned
-            # Nothing of a text is kept that nothing here can clean.
+            # Nothing is kept of what nothing here can look into.
             return self._of_code(row, row.basic, needed, f", {found.option}: nothing kept")
         option = f", {found.option}" if found.option else ""
         if row.number == _PATIENT_AGE and found.code is Code.K and Option.RETAIN_MODIFIED_DATES in self.options:
             return Rule(Action.CLEAN, f"{_origin(row, found.code)} -> C{option}", _capped)
+        if found.option is Option.RETAIN_UIDS and row.vr == "UI":  # names an object that another row may replace
+            return Rule(Action.REPLACE_UID, f"{_origin(row, found.code)}{option}", of_the_run=True)
         return self._of_code(row, found.code, needed, option)
 
     def _of_code(self, row: Row, code: Code, needed: AttributeType | None, reason: str) -> Rule:
@@ -75,30 +76,12 @@ class Policy:
         new_value: NewValue | None = dummy if action is Action.DUMMY else None
         return Rule(action, origin, new_value)
 
-    def _cleaned(self, row: Row, option: Option) -> Rule | None:
+    def _cleaned(self, row: Row, option: Option, needed: AttributeType | None) -> Rule | None:
         """Return how a value is cleaned, None where nothing here can do it."""
         assert row.number is not None  # noqa: S101 (no option cleans a repeating group)
-        cleaning = cleaning_of(row.number, row.vr[:2], option)
+        needs_value = needed in _NEEDS_VALUE or (needed is None and "D" in row.basic)
         origin = f"{_origin(row, Code.C)}, {option}"
-        if cleaning in (Cleaning.ITEMS, Cleaning.KEEP):
-            return Rule(Action.KEEP, origin)
-        if cleaning is Cleaning.DUMMY_DATE:
-            return Rule(Action.DUMMY, origin, dummy)
-        if cleaning is Cleaning.SHIFT_DA:
-            return Rule(Action.SHIFT, origin, self._shifts(shift_da))
-        if cleaning is Cleaning.SHIFT_DT:
-            return Rule(Action.SHIFT, origin, self._shifts(shift_dt))
-        if cleaning is Cleaning.CHECK_TM:
-            return Rule(Action.CLEAN, origin, _checked_time)
-        return None
-
-    def _shifts(self, shift: Callable[[str, int], str]) -> NewValue:
-        days_of = self.days_of
-
-        def shifted(original: Original, identifiers: InstanceIdentifiers) -> Value | None:
-            return None if original.is_given else shift(original.text, days_of(identifiers))
-
-        return shifted
+        return self.cleaning.rule(row.number, row.vr[:2], option, origin, needs_value=needs_value)
 
 
 _ACTIONS: Final = {
@@ -112,10 +95,6 @@ _ACTIONS: Final = {
 
 def _origin(row: Row, code: Code) -> str:
     return f"ps3.15-{EDITION}: {code}" if not row.reason else f"ps3.15-{EDITION} and beyond ({row.reason}): {code}"
-
-
-def _checked_time(original: Original, _: InstanceIdentifiers) -> Value | None:
-    return None if original.is_given else checked_tm(original.text)
 
 
 def _capped(original: Original, _: InstanceIdentifiers) -> Value | None:

@@ -24,15 +24,21 @@ from deidflow.tasks.core.dicom.tags import (
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.local.deidentification.cleaned_items import by_scheme, text_rules
+from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
 from deidflow.tasks.local.deidentification.content.documents_of_classes import document_rules
-from deidflow.tasks.local.deidentification.content.frames import check_frame
+from deidflow.tasks.local.deidentification.content.frames import frame_blanks
 from deidflow.tasks.local.deidentification.mapped_patients import new_patient_id
-from deidflow.tasks.local.deidentification.profile_rules import Policy, clean_icc_profile
+from deidflow.tasks.local.deidentification.naming import naming_of
+from deidflow.tasks.local.deidentification.private_rules import SafePrivateRules
+from deidflow.tasks.local.deidentification.profile_rules import Policy, clean_icc_profile, dummy
 from deidflow.tasks.local.deidentification.standard.attribute_types import type_of, typed_paths
 from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.date_shift import DateShift, ShiftRange
 from deidflow.tasks.local.deidentification.standard.known_attributes import known_vrs
 from deidflow.tasks.local.deidentification.standard.profile import EDITION, load_profile
+from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner, Unknown
+from deidflow.tasks.local.deidentification.text.vocabulary import load_vocabulary
 from deidflow.tasks.local.editing.actions import Action, Rule
 from deidflow.tasks.local.editing.table import RepeatingGroup, Scope, Table
 
@@ -40,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
-    from deidflow.tasks.core.request.profile_choice import ProfileChoice
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice, TextChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.local.deidentification.standard.codes import AttributeType
     from deidflow.tasks.local.deidentification.standard.profile import Row
@@ -67,6 +73,14 @@ _MISFIT: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, not in the edition's
 _ADDRESS: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, an address")
 _ICC: Final = Rule(Action.CLEAN, f"ps3.15-{EDITION}: C, text in an ICC profile", new_bytes=clean_icc_profile)
 _KNOWN_UIDS: Final = Rule(Action.REPLACE_UID, "UIDs of the run's own objects", of_the_run=True)
+_CLEANING: Final = frozenset(
+    {
+        *(Option.CLEAN_DESCRIPTORS, Option.CLEAN_STRUCTURED_CONTENT, Option.CLEAN_GRAPHICS),
+        *(Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_PATIENT_CHARACTERISTICS, Option.RETAIN_SAFE_PRIVATE),
+    }
+)
+"""Options with texts among what they clean."""
+
 _GROUPS: Final = tuple(RepeatingGroup(_ANY_GROUP, group, _OVERLAY) for group in (_FIRST_CURVE, _FIRST_OVERLAY))
 
 
@@ -74,6 +88,11 @@ def profile_sha256() -> str:
     """Return the hash of the profile's tables in hex, for provenance."""
     folder = files(_TABLES)
     return sha256(b"".join(folder.joinpath(name).read_bytes() for name in _DATA)).hexdigest()
+
+
+def _cleaner(choice: TextChoice) -> TextCleaner:
+    vocabulary = load_vocabulary().with_more(choice.words) if choice.words else None
+    return TextCleaner(vocabulary, unknown=Unknown.REVIEW if choice.reviews_unknown else Unknown.REMOVE)
 
 
 def _refuse_directory(_: Original, __: InstanceIdentifiers) -> None:
@@ -108,12 +127,25 @@ class Ps315:
         shift = DateShift(key, scope, ShiftRange(*choice.shift_days, choice.whole_weeks))
 
         def days_of(identifiers: InstanceIdentifiers) -> int:
+            if identifiers.shift_days is not None:
+                return identifiers.shift_days
             original = identifiers.original
             return shift.days(original.patient_id or original.study_instance_uid)
 
-        self._policy = Policy(self.options, days_of)
+        cleaning = CleaningRules(_cleaner(choice.texts), dummy, days_of, Option.RETAIN_MODIFIED_DATES in self.options)
+        self._policy = Policy(self.options, cleaning)
         rows = (row for row in load_profile() if row.number is not None)
         self._strictest = {row.number: self._policy.rule(row, None) for row in rows if row.number is not None}
+        self._cleans_texts = not self.options.isdisjoint(_CLEANING)
+        self._cleaned = frozenset(tag for tag, rule in self._strictest.items() if rule.cleans_items)
+        self._texts = text_rules(cleaning)
+        self._by_scheme = by_scheme()
+        self._private = (
+            SafePrivateRules(self.options, cleaning, dummy, choice.private)
+            if Option.RETAIN_SAFE_PRIVATE in self.options
+            else None
+        )
+        self._naming = naming_of(lambda row: self._policy.rule(row, None))
         self._scopes = lru_cache(maxsize=256)(self._scopes_of)
 
     def departs(self, request: Request) -> bool:
@@ -122,7 +154,7 @@ class Ps315:
             return True
         for path in request.edits.keep:
             row = load_profile().row_of(path.tag & 0xFFFFFFFF)
-            if row is not None and self._policy.rule(row, None).action is not Action.KEEP:
+            if row is not None and not self._policy.rule(row, None).leaves_value:
                 return True
         return False
 
@@ -133,7 +165,7 @@ class Ps315:
         if request.edits.remove or private is None:
             copies: dict[int, Scope] = {}
             nested = _copied(nested, private, copies)
-            items = {tag: _copied(scope, private, copies) for tag, scope in top.items.items()}
+            items: Mapping[int, Scope] = {tag: _copied(scope, private, copies) for tag, scope in top.items.items()}
         else:
             items = dict(top.items)
         top = replace(top, by_tag=dict(top.by_tag), private=private, items=items)
@@ -143,7 +175,9 @@ class Ps315:
             nested=nested,
             shielded=nested,
             clears_overlay_bits=True,
-            check_frame=check_frame,
+            frame_blanks=frame_blanks,
+            naming=self._naming if self._cleans_texts else None,
+            private=self._private,
         )
         if sop_class == _DIRECTORY:
             table.problem = InstanceFailed(ReasonCode.UNSAFE_CONTENT, _NO_DIRECTORY)
@@ -154,6 +188,9 @@ class Ps315:
     def _scopes_of(self, sop_class: str, *, known_uids: bool) -> tuple[Scope, Scope]:
         """Return the rules at top level, and those inside items of which the IOD says nothing else."""
         nested = self._scope({}, known_uids=known_uids)
+        cleaned = self._scope({}, known_uids=known_uids, cleaned=True)
+        cleaned.others = cleaned
+        nested.items = in_cleaned = dict.fromkeys(self._cleaned, cleaned)
         nodes: dict[tuple[str, ...], dict[str, AttributeType]] = {(): {}}
         for path in typed_paths(sop_class):
             for length in range(1, len(path)):
@@ -163,7 +200,11 @@ class Ps315:
                 nodes[path[:-1]][path[-1]] = needed
         if (_CONTENT,) in nodes:  # a content item is as the document itself is
             nodes[_CONTENT,] = {**nodes[()], **nodes[_CONTENT,]}
-        scopes = {place: self._scope(types, known_uids=known_uids) for place, types in nodes.items()}
+        scopes: dict[tuple[str, ...], Scope] = {}
+        for place, types in nodes.items():
+            is_cleaned = any(tag_for_keyword(keyword) in self._cleaned for keyword in place)
+            scopes[place] = scope = self._scope(types, known_uids=known_uids, cleaned=is_cleaned)
+            scope.items, scope.others = in_cleaned, cleaned if is_cleaned else None
         for place, scope in scopes.items():
             if place:
                 tag = tag_for_keyword(place[-1])
@@ -171,22 +212,24 @@ class Ps315:
                 if tag is not None:
                     parent.items = {**parent.items, tag: scope}
         for place, scope in scopes.items():
-            self._close_loop(place, scope, scopes)
+            self._close_loop(place, scope, scopes, cleaned)
         top = scopes[()]
         top.by_tag.pop(PATIENT_NAME, None)
         top.by_tag.update(document_rules(sop_class))
         return top, nested
 
     @staticmethod
-    def _close_loop(place: tuple[str, ...], scope: Scope, scopes: Mapping[tuple[str, ...], Scope]) -> None:
+    def _close_loop(
+        place: tuple[str, ...], scope: Scope, scopes: Mapping[tuple[str, ...], Scope], cleaned: Scope
+    ) -> None:
         """A sequence inside itself has the same items, however deep."""
         for index, keyword in enumerate(place):
             tag = tag_for_keyword(keyword)
-            if tag is not None and tag not in scope.items:
+            if tag is not None and scope.items.get(tag, cleaned) is cleaned:
                 scope.items = {**scope.items, tag: scopes[place[: index + 1]]}
 
-    def _scope(self, types: Mapping[str, AttributeType], *, known_uids: bool) -> Scope:
-        by_tag = dict(self._strictest)
+    def _scope(self, types: Mapping[str, AttributeType], *, known_uids: bool, cleaned: bool = False) -> Scope:
+        by_tag = {**self._texts, **self._strictest} if cleaned else dict(self._strictest)
         for keyword, needed in types.items():
             row = _rows_by_keyword().get(keyword)
             if row is not None and row.number is not None:
@@ -195,7 +238,9 @@ class Ps315:
         by_tag |= {_ICC_PROFILE: _ICC, _CODING_SCHEME_URL: _ADDRESS, PATIENT_ID: _MAPPED}
         by_tag[PATIENT_NAME] = Rule(Action.REPLACE, _MAPPED.origin, _new_patient_name)
         by_vr = {"UI": _KNOWN_UIDS, "UN": _KNOWN_UIDS} if known_uids else {}
-        return Scope(by_tag, _PRIVATE, _GROUPS, by_vr, known_vrs(), _MISFIT)
+        scope = Scope(by_tag, _PRIVATE, _GROUPS, by_vr, known_vrs(), _MISFIT)
+        scope.choose = self._by_scheme if cleaned else None
+        return scope
 
 
 def _copied(scope: Scope, private: Rule | None, copies: dict[int, Scope]) -> Scope:
@@ -204,4 +249,5 @@ def _copied(scope: Scope, private: Rule | None, copies: dict[int, Scope]) -> Sco
     if found is None:
         found = copies[id(scope)] = replace(scope, by_tag=dict(scope.by_tag), private=private, items={})
         found.items = {tag: _copied(inside, private, copies) for tag, inside in scope.items.items()}
+        found.others = _copied(scope.others, private, copies) if scope.others is not None else None
     return found

@@ -98,6 +98,21 @@ class CharacterSet:
             data = data.rstrip(b" ")
         return patient_id_text(self.terms, data.split(b"\0", 1)[0])
 
+    def knows(self, data: bytes) -> bool:
+        """Whether the set knows all bytes of a text, so that nothing is dropped when it is decoded."""
+        if data.isascii() and _ESCAPE not in data:
+            return True
+        try:
+            if len(self.codecs) == 1:
+                data.decode(self.codecs[0])
+            else:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    decode_bytes(data, list(self.codecs), _TEXT_DELIMITERS)
+        except (UnicodeError, LookupError, UserWarning):
+            return False
+        return True
+
     def decode(self, data: bytes, *, is_person_name: bool = False) -> str:
         """Decode text; bytes that the set does not know are dropped."""
         if data.isascii() and _ESCAPE not in data:

@@ -47,6 +47,7 @@ class Original(NamedTuple):
         vr: That the new value gets.
         text: Decoded; several values are joined by a backslash. "" for a sequence.
         is_given: Whether the request gives it, so that it is no patient's.
+        is_whole: Whether the text is all that the bytes say; not where the character set does not know some of them.
 
     """
 
@@ -54,6 +55,7 @@ class Original(NamedTuple):
     vr: str
     text: str
     is_given: bool
+    is_whole: bool = True
 
 
 NewValue = Callable[[Original, InstanceIdentifiers], Value | None]
@@ -61,7 +63,7 @@ NewValue = Callable[[Original, InstanceIdentifiers], Value | None]
 
 None leaves the element. What it makes of one original may depend on the identifiers of patient, study and series, and
 not on those of the instance, since it is remembered for the whole series (``shared_header``, which names in
-``_series_of`` all that a result depends on).
+``_series_of`` all that a result depends on), and on ``InstanceIdentifiers.own``, which is compared there.
 """
 
 _MADE: Final = frozenset({Action.DUMMY, Action.CLEAN, Action.SHIFT})
@@ -80,8 +82,11 @@ class Rule:
         new_bytes: CLEAN: the same for values that are no text, out of their bytes alone; may raise ``InstanceFailed``.
         of_the_run: REPLACE_UID: only UIDs that name objects of the run are replaced, others stay.
         is_named: Whether the request names the element.
+        cleans_items: CLEAN: of a sequence the items stay, and each element in them has its own rule; ``new_value`` is
+            for what should be a sequence and is none.
         removes: Whether the element goes.
         stays: Whether the element stays byte for byte when the table has no value for it.
+        leaves_value: Whether the element stays, but for UIDs in it that follow the run's objects.
         enters_items: Whether a sequence with this rule stays and its items are looked into.
         rank: Of several rules by path for one element the highest wins, else the first: the request's before others,
             removal before the rest.
@@ -94,8 +99,10 @@ class Rule:
     new_bytes: Callable[[bytes], bytes] | None = None
     of_the_run: bool = False
     is_named: bool = False
+    cleans_items: bool = False
     removes: bool = field(init=False)
     stays: bool = field(init=False)
+    leaves_value: bool = field(init=False)
     enters_items: bool = field(init=False)
     rank: int = field(init=False)
 
@@ -113,5 +120,6 @@ class Rule:
         stays = self.action is Action.KEEP or (self.action is Action.REPLACE and self.new_value is None)
         object.__setattr__(self, "removes", self.action is Action.REMOVE)
         object.__setattr__(self, "stays", stays)
-        object.__setattr__(self, "enters_items", stays or self.action is Action.REPLACE_UID)
+        object.__setattr__(self, "leaves_value", self.action is Action.KEEP or self.of_the_run)
+        object.__setattr__(self, "enters_items", stays or self.cleans_items or self.action is Action.REPLACE_UID)
         object.__setattr__(self, "rank", 2 * self.is_named + self.removes)

@@ -16,20 +16,22 @@ from deidflow.tasks.core.dicom.tags import (
     PIXEL_DATA,
     SPECIFIC_CHARACTER_SET,
     describe_tag,
-    dictionary_vr,
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, character_set, given_character_set
+from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, given_character_set
 from deidflow.tasks.local.dicom_file.encoding import ITEM, MAX_SHORT_LENGTH, UNDEFINED, Encoding, element_header
 from deidflow.tasks.local.dicom_file.values import choose_vr, encode_element, encode_items
 from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.given_items import missing_items, treated_items, values_of_paths
-from deidflow.tasks.local.editing.new_values import CharacterSets, changed_element
+from deidflow.tasks.local.editing.item_texts import declared_charset, late_text, named_values, text_at
+from deidflow.tasks.local.editing.new_values import CharacterSets, changed_element, finished
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
+from deidflow.tasks.local.editing.private_elements import PrivateBlocks
+from deidflow.tasks.local.editing.references import CleaningNotes
 from deidflow.tasks.local.editing.spans import Output, is_no_group_length, spans_size
 from deidflow.tasks.local.editing.splice import sop_class_of
-from deidflow.tasks.local.editing.table import FIRST_REPEATING_GROUP, LATE_TAGS, Scope
+from deidflow.tasks.local.editing.table import FIRST_REPEATING_GROUP, NamedValue, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +66,7 @@ class _Place(NamedTuple):
         depth: 0 at top level.
         scope: Rules for it.
         shielded: Whether a kept sequence holds it.
+        private: Its private blocks, where the table asks for them.
 
     """
 
@@ -73,6 +76,7 @@ class _Place(NamedTuple):
     depth: int
     scope: Scope
     shielded: bool = False
+    private: PrivateBlocks | None = None
 
 
 class Context(NamedTuple):
@@ -83,6 +87,8 @@ class Context(NamedTuple):
         charset: Which its new values are written in.
         nodes: Of the request's paths.
         new_values: Elements to write, by tag, whether they are there or not.
+        named: Its values that identify, where the table asks for them.
+        private: Its private blocks, where the table asks for them.
 
     """
 
@@ -90,6 +96,8 @@ class Context(NamedTuple):
     charset: CharacterSet
     nodes: tuple[PathNode, ...]
     new_values: dict[int, Value]
+    named: frozenset[NamedValue] = frozenset()
+    private: PrivateBlocks | None = None
 
 
 class Editor:
@@ -132,7 +140,7 @@ class Editor:
         table = self._tables.of_class(sop_class.decode("latin-1").strip(" \0"))
         if table.problem is not None:
             raise InstanceFailed(table.problem.code, str(table.problem))
-        charset = self._charset_of(elements) or DEFAULT
+        charset = declared_charset(elements, self._source.read) or DEFAULT
         if table.sets_character_set:
             self._old_charset = charset
             charset = given_character_set(table.values.get(SPECIFIC_CHARACTER_SET, ""))
@@ -148,24 +156,35 @@ class Editor:
             new_values.update(node.replace)  # at top level only what is named by a private creator
         new_values.update(self.changed)
         if table.late_values is not None:
-            new_values.update(table.late_values(partial(self._text_of, elements, old_charset), self._identifiers))
+            new_values.update(
+                table.late_values(partial(late_text, elements, self._source.read, old_charset), self._identifiers)
+            )
         if PIXEL_DATA in new_values and self._source.layout.is_compressed:
             message = "new PixelData cannot be put into a file whose pixels are compressed"
             raise InstanceFailed(ReasonCode.BAD_VALUE, message)
         name, rule = self._identifiers.patient_name, table.top.by_tag.get(PATIENT_NAME)
         if name is not None and rule is not None and rule.action is Action.REPLACE:
             new_values.setdefault(PATIENT_NAME, name)
-        return Context(table, charset, nodes, new_values)
+        context = Context(table, charset, nodes, new_values)
+        if table.private is not None:
+            blocks = PrivateBlocks.of_object(table.private, elements, self._source.read, old_charset)
+            context = context._replace(private=blocks)
+        if table.naming is not None:
+            context = context._replace(named=named_values(elements, self._source.read, old_charset, table.naming))
+            self.know(context)
+        return context
 
-    def _text_of(self, elements: list[Element], charset: CharacterSet, wanted: int) -> str:
-        """Return the text of the first element of a tag at top level, "" where there is none."""
-        if wanted not in LATE_TAGS:
-            message = f"{describe_tag(wanted)} may differ within a series, so no late value can depend on it"
-            raise ValueError(message)
-        for tag, vr, _, value, end, sequence in elements:
-            if tag == wanted and sequence is None:
-                return charset.decode(self._source.read(value, end), is_person_name="PN" in (vr, dictionary_vr(tag)))
-        return ""
+    def take_notes(self, instead: CleaningNotes | None = None) -> CleaningNotes:
+        """Return what cleaning came to since the last call; others may stand in its place."""
+        notes, self._identifiers.notes = self._identifiers.notes, instead or CleaningNotes()
+        return notes
+
+    def know(self, context: Context) -> None:
+        """Have texts searched for the values that identify in an instance, and for what others call its patient."""
+        naming, identifiers = context.table.naming, self._identifiers
+        if naming is not None:
+            others = {NamedValue(PATIENT_NAME, name) for name in identifiers.other_names()}
+            identifiers.own = naming.own(context.named | others)
 
     def edit_some(
         self, elements: list[Element], encoding: Encoding, context: Context, new_values: Mapping[int, Value]
@@ -182,27 +201,19 @@ class Editor:
             InstanceFailed: A new value cannot be written.
 
         """
-        place = _Place(context.table, context.charset, context.nodes, 0, context.table.top)
+        place = _Place(*(context.table, context.charset, context.nodes, 0, context.table.top), private=context.private)
         return self._dataset(elements, encoding, place, new_values).spans
 
     def top_rule(self, tag: int, vr: str, context: Context) -> Rule | None:
         """Return what happens to an element of the top level, None when no rule but that of its VR concerns it."""
         scope = context.table.top
-        return rule_of_paths(tag, context.nodes, scope.by_tag.get(tag)) or scope.rule_of_kind(tag, vr)
+        rule = context.private.rule_of(tag, vr) if context.private is not None and tag & 0x10000 else None
+        return rule_of_paths(tag, context.nodes, scope.by_tag.get(tag) or rule) or scope.rule_of_kind(tag, vr)
 
-    def _charset_of(self, elements: list[Element]) -> CharacterSet | None:
-        """Return the character set that a dataset declares, None when it is that of the dataset above."""
-        for tag, _, _, value, end, _ in elements:
-            if tag == SPECIFIC_CHARACTER_SET:
-                return character_set(self._source.read(value, end))
-            if tag > SPECIFIC_CHARACTER_SET:
-                break
-        return None
-
-    def _dataset(  # noqa: C901, PLR0912 (the loop over elements; a call per element would double the time)
+    def _dataset(  # noqa: C901, PLR0912, PLR0915 (the loop over elements; a call per element would double the time)
         self, elements: list[Element], encoding: Encoding, place: _Place, new_values: Mapping[int, Value]
     ) -> Output:
-        table, charset, nodes, depth, scope, shielded = place
+        table, charset, nodes, depth, scope, shielded, blocks = place
         rules, by_vr, private, vrs = scope.by_tag, scope.by_vr, scope.private, scope.vrs
         output = Output(mends=table.anonymizes)
         pending = [UNDEFINED, *sorted(new_values, reverse=True)]
@@ -214,6 +225,8 @@ class Editor:
         for element in elements:
             tag, vr, start, _, end, sequence = element
             rule = rules.get(tag)
+            if rule is None and blocks is not None and tag & 0x10000:
+                rule = blocks.rule_of(tag, vr if sequence is None else "SQ")
             if rule is None and simple and tag < next_new and tag & 0xFFFF and output.group < 0:
                 # Nearly all elements: not named by any rule. Those that stay become one span with their neighbours.
                 if tag & 0x10000:
@@ -250,13 +263,14 @@ class Editor:
             elif sequence is not None and visits and (rule is None or rule.enters_items):
                 is_kept = rule is not None and rule.action is Action.KEEP
                 shields = shielded or is_kept
-                inside = table.shielded if shields else scope.items.get(tag, table.nested)
-                self._sequence(output, element, encoding, _Place(table, charset, nodes, depth + 1, inside, shields))
+                inside = table.shielded if shields else scope.items.get(tag) or scope.others or table.nested
+                below = _Place(table, charset, nodes, depth + 1, inside, shields, blocks)
+                self._sequence(output, element, encoding, below)
             else:
                 self._leaf(output, rule, element, by_vr, charset, encoding)
         output.span(run_start, run_end)
         source_end = elements[-1][4] if elements else 0
-        return _finished(output, pending, new_values, source_end, charset, encoding)
+        return finished(output, pending, new_values, source_end, charset, encoding)
 
     def _replacement(self, element: Element, new: Value, place: _Place, encoding: Encoding) -> bytes:
         """Return the new form of an element that is there."""
@@ -264,7 +278,7 @@ class Editor:
         table, charset = place.table, place.charset
         join = table.joins.get(tag) if place.depth == 0 else None
         if isinstance(new, tuple) and sequence is not None and place.depth == 0 and tag in table.appends:
-            inside = place._replace(depth=1, scope=place.scope.items.get(tag, table.nested))
+            inside = place._replace(depth=1, scope=place.scope.items.get(tag) or table.nested)
             return self._appended(element, new, inside, encoding)
         if join is not None and isinstance(new, str) and sequence is None:
             joint = join(self._source.read(value, min(end, value + MAX_SHORT_LENGTH)), new)
@@ -355,7 +369,7 @@ class Editor:
         """Write an item, its length mended where it is defined."""
         start, content, stop, end, elements = item
         charset, above = place.charset, self._old_charset
-        declared = self._charset_of(elements)
+        declared = declared_charset(elements, self._source.read)
         old_charset = declared or above or charset
         table = place.table
         nodes = table.read_paths(place.nodes, elements, self._source.read, old_charset)
@@ -367,7 +381,11 @@ class Editor:
         elif charset_rule is None or not charset_rule.removes:
             charset = declared or charset
         self._old_charset = old_charset if old_charset != charset else None
-        place = place._replace(charset=charset, nodes=nodes, scope=_UNTOUCHED if untouched else place.scope)
+        scope = _UNTOUCHED if untouched else place.scope
+        if scope.choose is not None:
+            scope = scope.chosen(partial(text_at, elements, self._source.read, old_charset))
+        blocks = place.private and place.private.of_item(elements, self._source.read, old_charset)
+        place = place._replace(charset=charset, nodes=nodes, scope=scope, private=blocks)
         inner = self._dataset(elements, encoding, place, new_values).spans
         self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):
@@ -379,19 +397,3 @@ class Editor:
         else:
             written.spans.append(encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, spans_size(inner)))
             written.extend(inner)
-
-
-def _finished(
-    output: Output,
-    pending: list[int],
-    new_values: Mapping[int, Value],
-    source_end: int,
-    charset: CharacterSet,
-    encoding: Encoding,
-) -> Output:
-    """Append new elements that stand behind all others, and close the last group."""
-    for tag in reversed(pending[1:]):
-        output.append(tag, encode_element(tag, new_values[tag], charset, encoding), source_end, encoding)
-    if output.group >= 0:
-        output.close_group(source_end, encoding)
-    return output

@@ -3,7 +3,7 @@
 The functions that rules carry see and give text, or items; reading and writing it in the VR and the character set of
 the dataset is done here.
 
-Public names: ``CharacterSets``, ``changed_element``.
+Public names: ``CharacterSets``, ``changed_element``, ``finished``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from deidflow.tasks.local.dicom_file.values import NUMBER_VRS, choose_vr, encode
 from deidflow.tasks.local.editing.actions import Action, Original
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deidflow.tasks.core.request.edits import Value
     from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.dicom_file.encoding import Encoding
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
+    from deidflow.tasks.local.editing.spans import Output
 
 
 class CharacterSets(NamedTuple):
@@ -76,7 +80,8 @@ def changed_element(
         data = rule.new_bytes(raw)
     else:
         assert rule.new_value is not None  # noqa: S101 (a rule of any other kind has one)
-        new = rule.new_value(Original(tag, vr, _text(tag, vr, raw, charsets.old), is_given=False), identifiers)
+        text, is_whole = _text(tag, vr, raw, charsets.old), charsets.old.knows(raw)
+        new = rule.new_value(Original(tag, vr, text, is_given=False, is_whole=is_whole), identifiers)
         if isinstance(new, tuple):
             return encode_element(tag, new, charsets.new, encoding)
         data = None if new is None else encode_value(tag, vr, new, charsets.new, encoding)
@@ -93,3 +98,19 @@ def _text(tag: int, vr: str, raw: bytes, charset: CharacterSet) -> str:
     if tag == PATIENT_ID:
         return charset.decode_patient_id(raw)
     return charset.decode(raw, is_person_name=vr == "PN").rstrip(" \0")
+
+
+def finished(
+    output: Output,
+    pending: list[int],
+    new_values: Mapping[int, Value],
+    source_end: int,
+    charset: CharacterSet,
+    encoding: Encoding,
+) -> Output:
+    """Append new elements that stand behind all others, and close the last group."""
+    for tag in reversed(pending[1:]):
+        output.append(tag, encode_element(tag, new_values[tag], charset, encoding), source_end, encoding)
+    if output.group >= 0:
+        output.close_group(source_end, encoding)
+    return output

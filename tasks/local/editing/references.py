@@ -1,6 +1,6 @@
 """The instance being edited: its identifiers before and after, and how the values that refer to others are mapped.
 
-Public names: ``References``, ``InstanceIdentifiers``.
+Public names: ``References``, ``InstanceIdentifiers``, ``CleaningNotes``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class References:
         uids: New UIDs of originals that a request keeps or replaces.
         patient_ids: New PatientIDs of patients to which a request gives one.
         originals: UIDs of the run's objects before, which are mapped wherever they stand.
+        names: Further names of a patient, by original PatientID (by StudyInstanceUID where that is empty), where
+            objects of the run differ in them.
 
     """
 
@@ -38,6 +40,7 @@ class References:
     uids: Mapping[str, str] = field(default_factory=dict)
     patient_ids: Mapping[str, str] = field(default_factory=dict)
     originals: OriginalUids = field(default_factory=OriginalUids)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _cache: dict[bytes, bytes] = field(default_factory=dict)
 
     def map_uid_value(self, raw: bytes) -> bytes:
@@ -78,6 +81,25 @@ class References:
 
 
 @dataclass(slots=True)
+class CleaningNotes:
+    """What cleaning the texts of an instance came to.
+
+    Attributes:
+        removed: How many words, numbers and other stretches went or were moved.
+        unknown: Words that stayed although nothing vouches for them.
+
+    """
+
+    removed: int = 0
+    unknown: set[str] = field(default_factory=set)
+
+    def add(self, other: CleaningNotes) -> None:
+        """Add those of a part of the instance."""
+        self.removed += other.removed
+        self.unknown |= other.unknown
+
+
+@dataclass(slots=True)
 class InstanceIdentifiers:
     """One instance.
 
@@ -86,6 +108,9 @@ class InstanceIdentifiers:
         new: Identifiers of the result.
         patient_name: PatientName of the result, None when the request leaves or removes it.
         references: Mapping of everything that refers to others.
+        shift_days: Days to add to the patient's dates, where the request says that.
+        own: What the table's ``naming`` made of the values that identify; None where it asks for none.
+        notes: What cleaning came to so far.
 
     """
 
@@ -93,6 +118,9 @@ class InstanceIdentifiers:
     new: DicomIdentifiers
     patient_name: str | None
     references: References
+    shift_days: int | None = None
+    own: object = None
+    notes: CleaningNotes = field(default_factory=CleaningNotes)
 
     def new_identifiers(self, given: Collection[int]) -> dict[int, str]:
         """Return the new values, by tag, of those identifiers that differ from the original ones or are given."""
@@ -101,6 +129,11 @@ class InstanceIdentifiers:
             for tag, old, new in zip(IDENTIFIERS, self.original, self.new, strict=True)
             if old != new or tag in given
         }
+
+    def other_names(self) -> tuple[str, ...]:
+        """Return what other objects of the run call the patient."""
+        names = self.references.names
+        return names.get(self.original.patient_id or self.original.study_instance_uid, ()) if names else ()
 
     def map_patient_id(self, original: str) -> str:
         """Return the new PatientID of a patient that an item names; "" stays ""."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +32,7 @@ from deidflow.tasks.local.dicom_file.encoding import (
     is_uncompressed,
 )
 from deidflow.tasks.local.dicom_file.values import encode_value
-from deidflow.tasks.local.editing.references import padded_uid
+from deidflow.tasks.local.editing.references import CleaningNotes, padded_uid
 from deidflow.tasks.local.editing.spans import MaskedSpan, spans_size
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class Assembly:
         prefix: New bytes before the dataset: preamble and file meta information.
         spans: The dataset.
         burned_in: Whether the source says that text is burned into its pixels.
+        notes: What cleaning its texts came to.
 
     """
 
@@ -85,6 +86,7 @@ class Assembly:
     prefix: bytes
     spans: list[Span]
     burned_in: bool = False
+    notes: CleaningNotes = field(default_factory=CleaningNotes)
 
     @property
     def size(self) -> int:
@@ -186,7 +188,7 @@ def assemble(
         else:
             compressed = deflate(Assembly(source, b"", spans).to_bytes())
         spans = [compressed]
-    return Assembly(source, prefix, spans)
+    return Assembly(source, prefix, spans, notes=identifiers.notes)
 
 
 def deflate(data: bytes) -> bytes:

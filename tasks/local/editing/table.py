@@ -4,14 +4,14 @@ Who makes it (``deidentification``) knows profiles and requests; here are the ty
 the most special wins: one named by path or private creator (``PathNode``), by tag, by repeating group or being private,
 by VR.
 
-Public names: ``Scope``, ``Table``, ``Tables``, ``RepeatingGroup``, ``FIRST_REPEATING_GROUP``, ``TextOf``,
-``LateValues``, ``LATE_TAGS``, ``Join``.
+Public names: ``Scope``, ``Table``, ``Tables``, ``Naming``, ``NamedValue``, ``RepeatingGroup``,
+``FIRST_REPEATING_GROUP``, ``TextOf``, ``TextAt``, ``LateValues``, ``LATE_TAGS``, ``Join``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import (
@@ -31,9 +31,14 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
+    from deidflow.tasks.local.editing.private_elements import PrivateRules
 
 TextOf = Callable[[int], str]
 """Gives the text of an element at the top level of a source by its tag, "" where it is absent or a sequence."""
+
+TextAt = Callable[..., str]
+"""Gives the text of an element of an item by its tag, behind those of sequences (whose first items count) if it is in
+them; "" where it is absent or a sequence."""
 
 LateValues = Callable[[TextOf, InstanceIdentifiers], Mapping[int, Value]]
 """Gives values of the top level that depend on the instance.
@@ -50,6 +55,36 @@ Join = Callable[[bytes, str], bytes]
 
 FIRST_REPEATING_GROUP: Final = 0x50000000
 """Curves and overlays (PS3.5 section 7.6); no rule is looked for by group below."""
+
+
+class NamedValue(NamedTuple):
+    """A value that identifies somebody or something.
+
+    Attributes:
+        tag: Of the attribute that says so, or of the sequence in whose items another one does.
+        text: Decoded, without padding.
+
+    """
+
+    tag: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Which values identify, so that texts are searched for them.
+
+    Attributes:
+        tags: Attributes whose values do, at every depth; so does every value of VR PN.
+        in_items: Sequences in whose items further attributes do, with these.
+        own: Makes of an instance's values what the rules look up (``InstanceIdentifiers.own``); equal values give the
+            same.
+
+    """
+
+    tags: Collection[int]
+    in_items: Mapping[int, Collection[int]]
+    own: Callable[[frozenset[NamedValue]], object]
 
 
 class RepeatingGroup(NamedTuple):
@@ -79,6 +114,10 @@ class Scope:
         vrs: The public attributes that are known, by tag, with the VRs that fit them; None where any will do.
         misfit: For public elements that are not among ``vrs``, or have a VR that does not fit.
         items: Rules inside the items of single sequences, where they are others than those for all items.
+        others: Rules inside the items of all other sequences; None for those of the table.
+        choose: For items of which the values of some elements decide on the rules of others: gives those that are
+            other ones than in ``by_tag``, one and the same mapping for each case; the request's own word counts more.
+        variants: What ``chosen`` made so far.
 
     """
 
@@ -89,6 +128,21 @@ class Scope:
     vrs: Mapping[int, Collection[str]] | None = None
     misfit: Rule | None = None
     items: Mapping[int, Scope] = field(default_factory=dict)
+    others: Scope | None = None
+    choose: Callable[[TextAt], Mapping[int, Rule]] | None = None
+    variants: dict[int, tuple[Mapping[int, Rule], Scope]] = field(default_factory=dict, init=False, compare=False)
+
+    def chosen(self, text_at: TextAt) -> Scope:
+        """Return the rules for one item, by what stands in it."""
+        if self.choose is None:
+            return self
+        rules = self.choose(text_at)
+        found = self.variants.get(id(rules))
+        if found is None:
+            named = {tag for tag in rules if tag in self.by_tag and self.by_tag[tag].is_named}
+            by_tag = {**self.by_tag, **{tag: rule for tag, rule in rules.items() if tag not in named}}
+            found = self.variants[id(rules)] = (rules, replace(self, by_tag=by_tag, choose=None))
+        return found[1]
 
     def rule_of_kind(self, tag: int, vr: str) -> Rule | None:
         """Return what happens to an element that is not named: private ones, curves and overlays, unknown ones.
@@ -131,8 +185,11 @@ class Table:
         given_sequences: Sequences in ``values`` with items, which are treated like those of the file.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
         clears_overlay_bits: Whether overlays in unused bits of the pixels go.
-        check_frame: Looks at each compressed frame (transfer syntax, all its fragments), and raises ``InstanceFailed``
-            where it holds more than an image; None where nobody asks.
+        frame_blanks: Says of each compressed frame (transfer syntax, all its fragments) which octets are no image and
+            become blank, by start, end and what each becomes; raises ``InstanceFailed`` where nobody can tell. None
+            where nobody asks.
+        private: Rules for private elements by their creators, before that of their scope; None where nobody asks.
+        naming: Which values identify; None where no rule asks.
         problem: A value that no file takes: each instance fails, also where the value would not be written.
 
     """
@@ -152,14 +209,17 @@ class Table:
     given_sequences: tuple[int, ...] = ()
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
-    check_frame: Callable[[str, bytes], None] | None = None
+    frame_blanks: Callable[[str, bytes], Sequence[tuple[int, int, int]]] | None = None
+    private: PrivateRules | None = None
+    naming: Naming | None = None
     problem: InstanceFailed | None = None
 
     def inner_scopes(self) -> list[Scope]:
         """Return the rules inside items, wherever they are not those of a kept sequence."""
         found, waiting = {id(self.nested): self.nested}, [self.nested, self.top]
         while waiting:
-            for scope in waiting.pop().items.values():
+            outer = waiting.pop()
+            for scope in (*outer.items.values(), *((outer.others,) if outer.others is not None else ())):
                 if id(scope) not in found:
                     found[id(scope)] = scope
                     waiting.append(scope)

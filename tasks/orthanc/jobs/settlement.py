@@ -102,7 +102,7 @@ class Settlement:
         self._journal.forget(call.number)
         return None
 
-    def delete_own(self, call: Call, names: Collection[str], *, is_listed: bool) -> None:
+    def delete_own(self, call: Call, names: Collection[str], *, is_listed: bool) -> bool:
         """Delete those of a call's possible results that are proven its own; note what nobody knows of.
 
         Args:
@@ -110,16 +110,31 @@ class Settlement:
             names: Made from its originals.
             is_listed: Whether its own job listed them, which is the proof where there is no mark.
 
+        Returns:
+            Whether any was deleted.
+
         """
+        own: Collection[str] = names if is_listed else ()
+        unknown: Collection[str] = () if is_listed else names
         mark = self.mark(call)
         if mark is not None:
-            marked = find_marked(self._client, names, mark)
-            self._journal.leave(call.number, marked.unknown)
-            delete_instances(self._client, marked.own)
-        elif is_listed:
-            delete_instances(self._client, names)
-        else:
-            self._journal.leave(call.number, names)
+            own, unknown = find_marked(self._client, names, mark)
+        self._journal.leave(call.number, unknown)
+        delete_instances(self._client, own)
+        return bool(own)
+
+    def delete_unlisted(self, call: Call, listed: Collection[str]) -> bool:
+        """Delete what a call made and its job does not list; return whether there was anything that it may have made.
+
+        Args:
+            call: Which one.
+            listed: Outputs of its job.
+
+        """
+        found = self._own_results(call, self._journal.recall(call.number), ())
+        names = (found.proven.keys() | found.possible) - set(listed)
+        self.delete_own(call, names, is_listed=False)
+        return bool(names)
 
     def _stop_job(self, call: Call, memory: CallMemory) -> tuple[Job | None, Iterable[str]]:
         """Stop whatever job a request became; return it when it is known by its ID and had ended by itself.

@@ -17,15 +17,17 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from deidflow.tasks.core.config.checks import cross_check
+from deidflow.tasks.core.config.checks import cross_check, give_default_profile
 from deidflow.tasks.core.config.config import Config, OrthancAccess
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.options import read_options
 from deidflow.tasks.core.config.overrides import apply_override
+from deidflow.tasks.core.config.private_keep import read_private_keep
 from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
 from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key
+from deidflow.tasks.steps.run.site_words import read_site_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +50,9 @@ _PATH_KEYS: Final = (
     ("destination", "folder"),
     ("report", "runs_dir"),
     ("pseudonyms", "key_file"),
+    ("private", "keep"),
     ("orthanc", "ca_file"),
+    ("text", "keep"),
 )
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
@@ -81,7 +85,7 @@ class _Origin:
 def load_config(
     path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
 ) -> Config:
-    """Read and check a config; nothing is changed, and the files that it names are not opened.
+    """Read and check a config; nothing is changed, and of the files that it names only the site's lists are opened.
 
     Args:
         path: The YAML file; relative paths in it start at its folder.
@@ -135,8 +139,13 @@ def read_config(
         flags["report.runs_dir"] = "--runs-dir"
     origin = _Origin(str(path), document, flags)
     _resolve_paths(data, path, origin)
+    give_default_profile(data)
     config, found = _check(data)
-    problems += [origin.place(problem) for problem in found]
+    if config is not None and config.text is not None:
+        found += read_site_words(config)
+    if config is not None:
+        found += _read_site_attributes(config)
+    problems += [problem if problem.file else origin.place(problem) for problem in found]
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
         return _without(data, problems), problems
@@ -185,14 +194,35 @@ def read_config_text(path: Path) -> str:
 
 
 def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
+    def absolute(text: object, key: str) -> object:
+        if not isinstance(text, str) or not text:
+            return text
+        base = Path.cwd() if origin.flag(key) else config.absolute().parent
+        return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+
     for *groups, key in _PATH_KEYS:
         group: Any = data
         for name in groups:
             group = group.get(name) if isinstance(group, dict) else None
-        text = group.get(key) if isinstance(group, dict) else None
-        if isinstance(text, str) and text:
-            base = Path.cwd() if origin.flag(".".join((*groups, key))) else config.absolute().parent
-            group[key] = os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
+        value = group.get(key) if isinstance(group, dict) else None
+        name = ".".join((*groups, key))
+        if value:
+            listed = [absolute(text, name) for text in value] if isinstance(value, list) else None
+            group[key] = absolute(value, name) if listed is None else listed
+
+
+def _read_site_attributes(config: Config) -> list[Problem]:
+    """Read the files of ``private.keep`` into a config; return what is wrong with them."""
+    attributes, problems = [], []
+    for path in config.private.keep if config.private is not None else ():
+        try:
+            attributes += read_private_keep(read_plain_file(path)[0], str(path))
+        except OSError as error:
+            problems.append(Problem(trouble_with(path, error), key="private.keep"))
+        except InvalidInput as error:
+            problems += error.problems
+    config.know_attributes(attributes)
+    return problems
 
 
 def _check(data: dict[str, Any]) -> tuple[Config | None, list[Problem]]:

@@ -138,7 +138,8 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "lookup tables",
-        "can be given as bytes or numbers, Orthanc refuses them; bytes since 1.13.0 for palettes and overlays, too",
+        "can be given as bytes or numbers, Orthanc refuses them; "
+        "1.13.0 refuses bytes and text for palettes and overlays, too",
         requests.lookup_table,
     ),
     Accepted(

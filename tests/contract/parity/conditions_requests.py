@@ -101,7 +101,7 @@ def patient_of_study(case: Case, found: Difference) -> bool:
 
 
 def lookup_table(case: Case, found: Difference) -> bool:
-    """A lookup table given as bytes or numbers; bytes since 1.13.0 in any OW but pixels and waveforms."""
+    """A lookup table given as bytes or numbers; since 1.13.0 what are no numbers in any OW but pixels and waveforms."""
     if case.request is None or found.kind != "only-ours":
         return False
     tables, words = {"US or OW", "US or SS or OW"}, {"OW", "OB or OW"}
@@ -110,6 +110,7 @@ def lookup_table(case: Case, found: Difference) -> bool:
     return any(
         (vr in tables and (text.startswith("data:") or _NUMBERS.fullmatch(text)))
         or (newer and vr in words and text.startswith("data:"))
+        or (newer and vr == "OW" and text and not _NUMBERS.fullmatch(text))
         for vr, text in pairs
     )
 

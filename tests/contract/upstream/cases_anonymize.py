@@ -197,7 +197,8 @@ _INGESTED = tuple(
         resources=(("patient", 0),) if operation == "modify" else (("study", 0),),
         settings=_INGEST,
         elsewhere="a setting of servers",
-        faults=tuple(Fault(side, _UNLINKED, before=LOOSER) for side in (Side.ROUTE, Side.ORTHANC) if asked),
+        since=LOOSER if asked else (),  # the engine refuses what has no link; the route has a fault there
+        faults=(Fault(Side.ROUTE, _UNLINKED, before=LOOSER),) if asked else (),
     )
     for operation in ("modify", "anonymize")
     for step, asked, wanted in (

@@ -5,6 +5,7 @@ Each is named as upstream. What a version refuses, and what deidflow refuses by 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -38,10 +39,8 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Server]:
     root: Path | None = request.param
     if root is None:
         require_orthanc()
-    with OrthancServer(root, SETTINGS) as running:
-        made = Server(running)
+    with OrthancServer(root, SETTINGS) as running, contextlib.closing(Server(running)) as made:
         yield made
-        made.close()
 
 
 def _hold(case: Case, side: Side, job: Job, server: Server | None, request: pytest.FixtureRequest) -> None:
@@ -66,10 +65,9 @@ def test_upstream(case: Case, side: Side, shared: Server, job: Job, request: pyt
     if not case.settings:
         _hold(case, side, job, shared, request)
         return
-    with OrthancServer(shared.running.root, {**SETTINGS, **case.settings}) as running:
-        own = Server(running)
+    settings = {**SETTINGS, **case.settings}
+    with OrthancServer(shared.running.root, settings) as running, contextlib.closing(Server(running)) as own:
         _hold(case, side, job, own, request)
-        own.close()
 
 
 @pytest.mark.parametrize("case", _cases(Side.LOCAL))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.local.deidentification.text.context import load_context
@@ -18,7 +19,7 @@ from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.patterns import Edit, pattern_edits
 from deidflow.tasks.local.deidentification.text.persons import Reading, Verdict, judge_beside
 from deidflow.tasks.local.deidentification.text.vocabulary import Standing, Vocabulary, load_vocabulary
-from deidflow.tasks.local.deidentification.text.words import Word, words_of
+from deidflow.tasks.local.deidentification.text.words import Word, fold, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,8 +108,8 @@ class TextCleaner:
         return self._remembered(text, own, days)
 
     def _clean(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
-        words = list(words_of(text))
         edits = pattern_edits(text, days)
+        words = list(_pieces(text, edits))
         reading = Reading(text, words)
         reading.verdicts = list(self._alone(words, own, edits))
         judge_beside(reading, self._vocabulary, unknown_goes=self._unknown is Unknown.REMOVE)
@@ -127,7 +128,7 @@ class TextCleaner:
         mine = own.hits([word.folded for word in words])
         before = ""
         for place, word in enumerate(words):
-            if place in mine or own.stretches(word.text):
+            if place in mine or own.stretches(word.text) or self._carries_own(word, own):
                 yield Verdict.GONE
             elif any(edit.start < word.end and word.start < edit.end for edit in edits):
                 yield Verdict.COVERED
@@ -141,8 +142,15 @@ class TextCleaner:
                 yield Verdict.KEEP if is_harmless else Verdict.GONE
             before = word.folded
 
+    def _carries_own(self, word: Word, own: OwnValues) -> bool:
+        """Head1 and HeadRoutine, of a patient called Head; but not header."""
+        known = self._vocabulary.standing
+        return any(not rest or known(rest) is Standing.KNOWN for rest in own.compounds(word.folded))
+
     def _is_harmless_code(self, word: Word) -> bool:
         """T2w, 3D, B50f, 120kV, 0x64, b1000: letters that are known, and few digits."""
+        if self._vocabulary.is_listed_code(word.folded):
+            return True
         runs: list[str] = _RUNS.findall(word.folded)
         letters = [run for run in runs if not run.isdigit()]
         digits = [len(run) for run in runs if run.isdigit()]
@@ -165,6 +173,18 @@ class TextCleaner:
             yield from (Edit(word.start + start, word.start + end, "") for start, end in stretches)
         else:
             yield Edit(word.start, word.end, "")
+
+
+def _pieces(text: str, edits: list[Edit]) -> Iterator[Word]:
+    """Yield the words of a text, cut where an edit begins or ends: of Smith20240301 the date is no word of a name."""
+    cuts = sorted({place for edit in edits for place in (edit.start, edit.end)})
+    for word in words_of(text):
+        inside = [place for place in cuts if word.start < place < word.end]
+        if not inside:
+            yield word
+            continue
+        for start, end in pairwise((word.start, *inside, word.end)):
+            yield Word(start, end, text[start:end], fold(text[start:end]))
 
 
 def is_harmless_number(word: Word, before: str) -> bool:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _BETWEEN_NAMES: Final = re.compile(r"[\^=\\,; ]+")
 _SHORTEST_NAME: Final = 2
 _SHORTEST_NUMBER: Final = 3
+_SHORTEST_IN_CODE: Final = 3
+_SHORTEST_IN_COMPOUND: Final = 4
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 # Parts of names that are ordinary words, and say nothing of whose name it is.
 _PARTICLES: Final = frozenset(
@@ -89,12 +92,9 @@ class OwnValues:
         return cls(frozenset(words), frozenset(phrases))
 
     def is_in(self, folded: Sequence[str]) -> bool:
-        """Whether any own value may be among the words of a text; see ``hits`` for which."""
-        return (
-            not self.words.isdisjoint(folded)
-            or any(phrase[0] in folded for phrase in self.phrases)
-            or any(self.stretches(word) for word in folded if not word.isascii())
-        )
+        """Whether any own value may be in the words of a text; see ``hits``, ``stretches`` and ``compounds``."""
+        joined = " ".join(folded)
+        return any(word in joined for word in self.words) or any(phrase[0] in folded for phrase in self.phrases)
 
     def hits(self, folded: Sequence[str]) -> set[int]:
         """Return the places of the words of a text that are own values.
@@ -109,6 +109,22 @@ class OwnValues:
                 if word == phrase[0] and tuple(folded[place : place + len(phrase)]) == phrase:
                     found.update(range(place, place + len(phrase)))
         return found
+
+    def compounds(self, folded: str) -> list[str]:
+        """Return what is left of a word without an own name in it: of headroutine routine, of head1 nothing.
+
+        Args:
+            folded: A word; its runs of letters are looked at one by one.
+
+        """
+        rests = []
+        for run in _LETTERS.findall(folded):
+            for own in self.words:
+                if own == run and len(own) >= _SHORTEST_IN_CODE and run != folded:
+                    rests.append("")
+                elif len(own) >= _SHORTEST_IN_COMPOUND and len(run) > len(own):
+                    rests += [run[len(own) :]] * run.startswith(own) + [run[: -len(own)]] * run.endswith(own)
+        return rests
 
     def stretches(self, word: str) -> list[tuple[int, int]]:
         """Return where own names stand inside a word of a script without blanks between words."""

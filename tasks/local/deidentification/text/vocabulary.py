@@ -67,6 +67,7 @@ class Vocabulary:
         self._given: Final = frozenset(given_names)
         parts = frozenset(hand)
         self._parts: Final = frozenset(one for one in parts if len(one) >= _SHORTEST_PART and self._knows(one))
+        self._codes: frozenset[str] = frozenset()
         self.standing = lru_cache(maxsize=65536)(self._standing_of)
 
     @property
@@ -78,9 +79,15 @@ class Vocabulary:
         """Whether people are called so by their given name."""
         return folded in self._given
 
+    def is_listed_code(self, folded: str) -> bool:
+        """Whether a site keeps a word of letters and digits as it is."""
+        return folded in self._codes
+
     def with_more(self, more: Iterable[str]) -> Vocabulary:
         """Return this vocabulary with words that a site keeps; they are harmless wherever they stand."""
+        more = list(more)
         new = Vocabulary((), self._given, ())
+        new._codes = frozenset(fold(word) for word in more if not word.isalpha())
         new._standing = self._standing | {fold(word): Standing.KNOWN for word in more}
         new._beside, new._parts = self._beside, self._parts  # type: ignore[misc]  # the copy is not shared yet
         return new

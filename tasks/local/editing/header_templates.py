@@ -1,0 +1,287 @@
+"""A header that the instances of a series have in common, with what becomes of each part: made once, then compared.
+
+Public names: ``Template``, ``Shared``, ``Differs``, ``make_template``, ``apply_template``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.dicom.tags import (
+    BURNED_IN_ANNOTATION,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    SPECIFIC_CHARACTER_SET,
+)
+from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS
+from deidflow.tasks.local.dicom_file.findings import Findings
+from deidflow.tasks.local.dicom_file.scanner import Scanner
+from deidflow.tasks.local.editing.item_texts import named_values
+from deidflow.tasks.local.editing.private_elements import CHARACTERISTICS, is_creator
+from deidflow.tasks.local.editing.splice import says_burned_in
+from deidflow.tasks.local.editing.table import LATE_TAGS
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.request.edits import Value
+    from deidflow.tasks.local.dicom_file.elements import Element
+    from deidflow.tasks.local.dicom_file.encoding import Encoding
+    from deidflow.tasks.local.dicom_file.source_file import SourceFile
+    from deidflow.tasks.local.editing.instance import Context, Editor
+    from deidflow.tasks.local.editing.references import CleaningNotes, InstanceIdentifiers
+    from deidflow.tasks.local.editing.spans import Span
+    from deidflow.tasks.local.editing.table import NamedValue, Table
+
+_OVERLAY_BITS: Final = frozenset({0x60000100, 0x60000102})
+"""Overlays that may lie in the pixels; what becomes of these is not for this module."""
+_IN_A_RUN: Final = LATE_TAGS | {BURNED_IN_ANNOTATION, CHARACTERISTICS, SPECIFIC_CHARACTER_SET}
+"""What an instance is identified and decoded by, what late values depend on, and what private elements are judged by; a
+series in which they differ is not one."""
+
+
+# What is done with a step of a remembered header; plain numbers, since the hot loop compares them.
+_RUN: Final = 0
+"""Elements that are the same in all instances."""
+_KEEP: Final = 1
+"""One element of a VR with a short length, which stays."""
+_REMOVE: Final = 2
+"""One element of a VR with a short length, which goes."""
+_NEW: Final = 3
+"""New elements, the same in all results."""
+_OTHER: Final = 4
+"""One element, scanned and edited as ever."""
+
+
+class Differs(Exception):
+    """The instance is not like those that are remembered."""
+
+
+class _Step(NamedTuple):
+    """One step; which fields count depends on the kind.
+
+    Attributes:
+        kind: ``_RUN`` to ``_OTHER``.
+        tag: Of a single element.
+        raw: A run's bytes, or tag and VR as they stand in the file.
+        output: What a run becomes, None for itself; new elements.
+
+    """
+
+    kind: int
+    tag: int = 0
+    raw: bytes = b""
+    output: bytes | None = None
+
+
+class Shared(NamedTuple):
+    """What remembering gives for one instance.
+
+    Attributes:
+        table: By which it was edited.
+        spans: Of the edited dataset.
+        sop_class: Value of SOPClassUID as it stands in the dataset, None where it has none.
+        burned_in: Whether BurnedInAnnotation is YES.
+
+    """
+
+    table: Table
+    spans: list[Span]
+    sop_class: bytes | None
+    burned_in: bool
+
+
+class Template(NamedTuple):
+    """A shape, ready to be compared with.
+
+    Attributes:
+        steps: In the order of the file.
+        last_tag: Of the last element that the steps cover.
+        context: What editing knows about the whole dataset.
+        tail_values: New elements behind the steps.
+        sop_class: See ``Shared``.
+        burned_in: Likewise, as far as the steps go.
+        named: The values of the runs that identify, where the table asks for them.
+        notes: What cleaning the runs came to.
+
+    """
+
+    steps: list[_Step]
+    last_tag: int
+    context: Context
+    tail_values: dict[int, Value]
+    sop_class: bytes | None
+    burned_in: bool
+    named: frozenset[NamedValue]
+    notes: CleaningNotes
+
+
+def make_template(
+    source: SourceFile, header: list[Element], gaps: set[int], editor: Editor, context: Context
+) -> Template | None:
+    """Edit the runs between the gaps, and remember what becomes of them."""
+    gaps = gaps | {SOP_INSTANCE_UID}
+    if gaps & _IN_A_RUN or (context.private is not None and any(map(is_creator, gaps))):
+        return None
+    body, encoding = source.body, source.layout.encoding
+    steps: list[_Step] = []
+    run: list[Element] = []
+    last = -1
+    before = editor.take_notes()
+
+    def end_run() -> None:
+        nonlocal last
+        if run:
+            start, end = run[0][2], run[-1][4]
+            values = _between(context.new_values, last, run[-1][0])
+            output = _bytes_of(editor.edit_some(run, encoding, context, values), body)
+            raw = body[start:end]
+            steps.append(_Step(_RUN, raw=raw, output=None if output == raw else output))
+            last = run[-1][0]
+            run.clear()
+
+    for element in header:
+        tag = element[0]
+        if tag not in gaps:
+            run.append(element)
+            continue
+        end_run()
+        inserted = _between(context.new_values, last, tag - 1)
+        if inserted:
+            steps.append(_Step(_NEW, output=_bytes_of(editor.edit_some([], encoding, context, inserted), body)))
+        steps.append(_gap(element, body, encoding, editor, context))
+        last = tag
+    end_run()
+    tail_values = {tag: value for tag, value in context.new_values.items() if tag > last}
+    sop_class = next((body[element[3] : element[4]] for element in header if element[0] == SOP_CLASS_UID), None)
+    notes, identifying = (
+        editor.take_notes(before),
+        _named([one for one in header if one[0] not in gaps], source, context),
+    )
+    burned_in = says_burned_in(source, header)
+    return Template(steps, last, context, tail_values, sop_class, burned_in, identifying, notes)
+
+
+def _named(elements: list[Element], source: SourceFile, context: Context) -> frozenset[NamedValue]:
+    naming = context.table.naming
+    return named_values(elements, source.read, context.charset, naming) if naming is not None else frozenset()
+
+
+def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, context: Context) -> _Step:
+    """Tell what is done with an element that differs from instance to instance."""
+    tag, vr, start, _, _, sequence = element
+    raw = body[start : start + 6]
+    if context.table.naming is not None and (tag in context.table.naming.tags or vr == "PN"):
+        return _Step(_OTHER, tag)
+    if sequence is None and encoding.explicit and vr.encode() in SHORT_VRS and tag not in context.new_values:
+        rule = editor.top_rule(tag, vr, context)
+        if (rule is None or rule.stays) and vr not in context.table.top.by_vr:
+            return _Step(_KEEP, tag, raw)
+        if rule is not None and rule.removes:
+            return _Step(_REMOVE, tag, raw)
+    return _Step(_OTHER, tag)
+
+
+def _between(values: dict[int, Value], last: int, tag: int) -> dict[int, Value]:
+    """Return the new values with tags behind one and not behind another."""
+    return {new: value for new, value in values.items() if last < new <= tag}
+
+
+def _bytes_of(spans: list[Span], body: bytes) -> bytes:
+    return b"".join([span if isinstance(span, bytes) else body[span[0] : span[1]] for span in spans])
+
+
+def apply_template(template: Template, source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers) -> Shared:
+    """Walk through an instance step by step.
+
+    Raises:
+        Differs: It is not like those that are remembered.
+        InstanceFailed: It cannot be scanned or edited.
+
+    """
+    editor.know(template.context)
+    others: list[Element] = []
+    spans, position = _apply_steps(template, source, editor, identifiers, others)
+    tail = source.scan(start=position)
+    if source.findings.irregular or source.findings.doubts or source.contradiction(tail):
+        raise Differs
+    last = template.last_tag
+    for element in tail:
+        if element[0] <= last or not element[0] & 0xFFFF or element[0] & 0xFF00FFFF in _OVERLAY_BITS:
+            raise Differs
+        last = element[0]
+    if template.context.named != template.named | _named(others + tail, source, template.context):
+        raise Differs
+    identifiers.notes.add(template.notes)
+    context = template.context
+    if context.private is not None:
+        blocks = context.private.up_to(template.last_tag, tail, source.read, context.charset)
+        context = context._replace(private=blocks)
+    spans += editor.edit_some(tail, source.layout.encoding, context, template.tail_values)
+    return Shared(template.context.table, spans, template.sop_class, template.burned_in or says_burned_in(source, tail))
+
+
+def _apply_steps(
+    template: Template,
+    source: SourceFile,
+    editor: Editor,
+    identifiers: InstanceIdentifiers,
+    others: list[Element],
+) -> tuple[list[Span], int]:
+    """Return what becomes of the remembered elements, and where they end; add those to the others that were scanned."""
+    body = source.body
+    unpack = source.layout.encoding.tag_vr_length.unpack_from
+    spans: list[Span] = []
+    position = kept_from = source.dataset_start
+    for kind, tag, raw, output in template.steps:
+        start, made = position, output
+        if kind <= _REMOVE:
+            if not body.startswith(raw, position):
+                raise Differs
+            if kind == _RUN:
+                position += len(raw)
+                if output is None:
+                    continue
+            else:
+                position += 8 + unpack(body, position)[3]
+                if kind == _KEEP:
+                    continue
+        elif kind == _OTHER:
+            element = _scan_one(source, position, tag)
+            others.append(element)
+            position = element[4]
+            new_values = _values_of(tag, element, template.context, source, identifiers)
+            made = _bytes_of(editor.edit_some([element], source.layout.encoding, template.context, new_values), body)
+        if kept_from < start:
+            spans.append((kept_from, start))
+        if made:
+            spans.append(made)
+        kept_from = position
+    if position > len(body):
+        raise Differs
+    if kept_from < position:
+        spans.append((kept_from, position))
+    return spans, position
+
+
+def _scan_one(source: SourceFile, position: int, tag: int) -> Element:
+    """Scan the element at an offset, which has to be the one that is expected there."""
+    if position >= len(source.body):
+        raise Differs
+    found: list[Element] = []
+    scanner = Scanner(source.body, 0, source.body_size, source.read, Findings())
+    scanner.top(found, position, source.layout.encoding, tag)
+    is_regular = not scanner.findings.irregular and not scanner.findings.doubts
+    if len(found) != 1 or found[0][0] != tag or not scanner.stopped_at_tag or not is_regular:
+        raise Differs
+    return found[0]
+
+
+def _values_of(
+    tag: int, element: Element, context: Context, source: SourceFile, identifiers: InstanceIdentifiers
+) -> dict[int, Value]:
+    """Return the new value of an element, if it has one."""
+    if tag != SOP_INSTANCE_UID:
+        return {tag: context.new_values[tag]} if tag in context.new_values else {}
+    value = source.body[element[3] : element[4]].rstrip(b"\0")
+    if value != identifiers.original.sop_instance_uid.encode("latin-1", "replace"):
+        raise Differs
+    return {tag: identifiers.new.sop_instance_uid} if tag in context.new_values else {}

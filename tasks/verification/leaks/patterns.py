@@ -1,0 +1,78 @@
+"""Parts of identifying values as bytes, in every notation and encoding, searched for in one pass.
+
+Public names: ``Patterns``, ``patterns_of``, ``FOLDED``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ahocorasick_rs import BytesAhoCorasick
+
+from deidflow.tasks.verification.leaks.atoms import atoms_of
+from deidflow.tasks.verification.leaks.identifying import codecs_of, text_of
+from deidflow.tasks.verification.leaks.notations import notations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from deidflow.tasks.verification.leaks.atoms import Atom
+    from deidflow.tasks.verification.leaks.identifying import Value
+
+FOLDED: Final = bytes(
+    byte + 0x20 if 0x41 <= byte <= 0x5A or (0xC0 <= byte <= 0xDE and byte != 0xD7) else byte  # noqa: PLR2004 (capitals of Latin-1)
+    for byte in range(256)
+)
+"""Table for ``bytes.translate``: files and patterns both go through it, so that case makes no difference."""
+
+_EVERYWHERE: Final = ("utf-8", "latin-1")
+_WIDE: Final = ("utf-16-le", "utf-16-be")
+_LAST_OF_LATIN_1: Final = "\xff"
+
+
+def patterns_of(value: Value) -> Iterator[tuple[bytes, Atom]]:
+    """Yield the folded bytes of each part of a value with the part."""
+    declared = codecs_of(value.character_set) if value.character_set else ()
+    for atom in atoms_of(value.kind, text_of(value)):
+        for text in notations(atom):
+            if text.isascii():
+                yield text.encode("ascii"), atom
+                continue
+            for written in {text, text.upper(), text.title()}:
+                for codec in {*_EVERYWHERE, *declared, *(_WIDE if max(written) > _LAST_OF_LATIN_1 else ())}:
+                    try:
+                        yield written.encode(codec).translate(FOLDED), atom
+                    except (LookupError, UnicodeError):
+                        continue
+
+
+class Patterns:
+    """What is looked for in the results of one study.
+
+    Attributes:
+        values: The identifying values.
+        atoms: Their parts.
+
+    """
+
+    def __init__(self, values: Iterable[Value]) -> None:
+        """Compile."""
+        self.values = frozenset(values)
+        by_pattern: dict[bytes, set[Atom]] = {}
+        for value in self.values:
+            for pattern, atom in patterns_of(value):
+                by_pattern.setdefault(pattern, set()).add(atom)
+        self.atoms = frozenset(atom for atoms in by_pattern.values() for atom in atoms)
+        self._patterns = [(pattern, tuple(sorted(atoms, key=_order))) for pattern, atoms in by_pattern.items()]
+        self._search = BytesAhoCorasick(list(by_pattern)) if by_pattern else None
+
+    def find(self, folded: bytes) -> list[tuple[bytes, tuple[Atom, ...], int]]:
+        """Return each pattern that stands in some bytes, with the parts that it stands for and where it begins."""
+        if self._search is None:
+            return []
+        hits = self._search.find_matches_as_indexes(folded, overlapping=True)
+        return [(*self._patterns[number], start) for number, start, _ in hits]
+
+
+def _order(atom: Atom) -> tuple[int, str]:
+    return atom.sort.value, atom.text

@@ -1,0 +1,311 @@
+"""Search a result for what identifies in its source.
+
+Public names: ``LeakSearch``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.dicom.private_tags import creator_of, in_block, is_private_number
+from deidflow.tasks.core.dicom.tags import IDENTIFIERS, describe_tag
+from deidflow.tasks.core.engine.result_paths import relative_path
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request.edits import Edits
+from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
+from deidflow.tasks.verification.leaks.hits import Hit, is_left
+from deidflow.tasks.verification.leaks.identifying import (
+    Identifying,
+    Treated,
+    Value,
+    identifying_values,
+    text_of,
+)
+from deidflow.tasks.verification.leaks.kinds import Kind
+from deidflow.tasks.verification.leaks.patterns import FOLDED, Patterns, patterns_of
+from deidflow.tasks.verification.leaks.regions import PIXELS, Leaf, Region, leaf_at, leaves_of, regions_of
+from deidflow.tasks.verification.permitted import permitted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice
+    from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.leaks.atoms import Atom
+    from deidflow.tasks.verification.reader import Read
+
+_STUDIES: Final = 8
+"""Whose patterns are kept: results come study by study."""
+_MAX_VALUES: Final = 5000
+_MAX_SINGLE: Final = 150
+"""Patterns that are sooner looked for one by one than compiled."""
+_MAX_NAMED: Final = 8
+_FIRST_BLOCK: Final = 0x10
+_AROUND_BYTES: Final = 4
+_MAX_CONTEXT_BYTES: Final = 1 << 12
+_PADDING: Final = b" \0"
+_IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.IDENTIFIER, Kind.PHONE})
+"""What is looked for in private elements, where a request keeps them as a whole: their dates and UIDs are its word."""
+
+
+class _Scope(NamedTuple):
+    """What a request means for the search.
+
+    Attributes:
+        treated: What its profile does.
+        named: Paths of tags that it replaces or keeps: what stands there is its own word.
+        kept: Tags of single elements that it keeps.
+        shields: Sequences that it keeps.
+        given: What its Replace brings, folded.
+
+    """
+
+    treated: Treated
+    named: frozenset[tuple[int, ...]]
+    kept: frozenset[int]
+    shields: frozenset[int]
+    given: bytes
+
+
+class LeakSearch:
+    """The search of one process, which keeps the patterns of the studies that it saw last."""
+
+    def __init__(self, profile: ProfileChoice | None, *, written_by_server: bool) -> None:
+        """Take what is the same for all instances.
+
+        Args:
+            profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
+            written_by_server: Whether attributes that were to go are looked for one by one, since nothing else does.
+
+        """
+        self._profile = profile
+        self._written_by_server = written_by_server
+        self._patterns: OrderedDict[tuple[int, str], Patterns] = OrderedDict()
+        self._request: Request | None = None
+        self._scope: _Scope | None = None
+
+    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read) -> None:
+        """Search a result.
+
+        Args:
+            request: An anonymization.
+            instance: What was planned.
+            source: As far as it was read.
+            result: Likewise.
+
+        Raises:
+            InstanceFailed: ``identifier-left``, with the attributes of source and result, but no value.
+
+        """
+        scope = self._scope_of(request)
+        found = identifying_values(source, scope.treated, scope.shields)
+        patterns, single = self._patterns_for(instance, found)
+        leaks: dict[str, None] = {}
+        judge: _Judge | None = None
+        for region in (*regions_of(result), _file_name(instance)):
+            folded = region.data.translate(FOLDED)
+            for pattern, atoms, start, wide in _hits(folded, patterns, single):
+                judge = judge or _Judge(scope, instance, found, result)
+                leaks.update(dict.fromkeys(judge.judge(region, folded, pattern, atoms, start, wide=wide)))
+        if self._written_by_server:
+            judge = judge or _Judge(scope, instance, found, result)
+            leaks.update(dict.fromkeys(judge.attributes_left()))
+        if leaks:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(leaks)))
+
+    def _scope_of(self, request: Request) -> _Scope:
+        if self._request is not request or self._scope is None:
+            self._request, self._scope = request, _scope(request, self._profile)
+        return self._scope
+
+    def _patterns_for(
+        self, instance: PlannedInstance, found: Identifying
+    ) -> tuple[Patterns, list[tuple[bytes, tuple[Atom, ...]]]]:
+        """Return what the study has in common, compiled, and what only this instance has."""
+        key = (id(self._scope), instance.original.study_instance_uid)
+        patterns = self._patterns.get(key)
+        if patterns is not None:
+            self._patterns.move_to_end(key)
+            new = found.values.keys() - patterns.values
+            if not new:
+                return patterns, []
+            single: list[tuple[bytes, tuple[Atom, ...]]] = [
+                (pattern, (atom,))
+                for value in new
+                for pattern, atom in patterns_of(value)
+                if atom not in patterns.atoms
+            ]
+            if len(single) <= _MAX_SINGLE:
+                return patterns, single
+        values = found.values.keys() | (patterns.values if patterns is not None else frozenset())
+        patterns = Patterns(values if len(values) <= _MAX_VALUES else found.values.keys())
+        self._patterns[key] = patterns
+        if len(self._patterns) > _STUDIES:
+            self._patterns.popitem(last=False)
+        return patterns, []
+
+
+def _scope(request: Request, profile: ProfileChoice | None) -> _Scope:
+    edits = request.edits
+    bare = permitted(replace(request, edits=Edits()), hardening=False, hidden_bits=False, profile=profile)
+    named = (*edits.replace, *edits.keep)
+    given = " ".join(
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in edits.replace.values()
+    )
+    return _Scope(
+        Treated(bare),
+        frozenset(tuple(map(_in_any_block, (*(parent for parent, _ in path.parents), path.tag))) for path in named),
+        frozenset(path.tag for path in edits.keep),
+        frozenset(path.tag for path in edits.keep if not path.is_nested) if profile is None else frozenset(),
+        given.encode("utf-8", "surrogateescape").translate(FOLDED),
+    )
+
+
+def _in_any_block(tag: int) -> int:
+    """Return a tag without the block that a private element has in one file."""
+    plain = tag & 0xFFFFFFFF
+    is_private = creator_of(tag) or is_private_number(plain)
+    return in_block(plain, _FIRST_BLOCK) if is_private else plain
+
+
+def _file_name(instance: PlannedInstance) -> Region:
+    return Region(-1, relative_path(instance.new).encode("utf-8", "surrogateescape"), in_dataset=False)
+
+
+def _hits(
+    folded: bytes, patterns: Patterns, single: list[tuple[bytes, tuple[Atom, ...]]]
+) -> Iterator[tuple[bytes, tuple[Atom, ...], int, bool]]:
+    """Yield what stands in some bytes, as characters of 8 bits and of 16."""
+    for pattern, atoms, start in patterns.find(folded):
+        yield pattern, atoms, start, False
+    narrow = folded.replace(b"\0", b"")
+    wide = {pattern: atoms for pattern, atoms, _ in patterns.find(narrow)} if len(narrow) < len(folded) else {}
+    for pattern, atoms in single:
+        for start in _places(folded, pattern):
+            yield pattern, atoms, start, False
+        if pattern in narrow:
+            wide[pattern] = atoms
+    for pattern, atoms in wide.items():
+        spread = b"\0".join(bytes([byte]) for byte in pattern)
+        for start in _places(folded, spread):
+            yield pattern, atoms, start, True
+
+
+def _places(data: bytes, pattern: bytes) -> Iterator[int]:
+    start = data.find(pattern)
+    while start >= 0:
+        yield start
+        start = data.find(pattern, start + 1)
+
+
+def _text(leaks: list[str]) -> str:
+    more = len(leaks) - _MAX_NAMED
+    text = "; ".join(leaks[:_MAX_NAMED])
+    return f"{text}; and {more} more" if more > 0 else text
+
+
+class _Judge:
+    """Tells for each hit in one result whether it is a leak; made only where there is a hit."""
+
+    def __init__(self, scope: _Scope, instance: PlannedInstance, found: Identifying, result: Read) -> None:
+        self._scope = scope
+        self._result = result
+        self._before, self._leaves = leaves_of(result)
+        self._atoms: dict[Atom, list[tuple[int, Kind]]] = {}
+        for value, tag in found.values.items():
+            for atom in atoms_of(value.kind, text_of(value)):
+                self._atoms.setdefault(atom, []).append((tag, value.kind))
+        for value in (*found.kept, *self._kept_by_request(found, instance)):
+            for atom in atoms_of(value.kind, text_of(value)):
+                is_own = atom.sort is Sort.UID and atom.text in instance.original[1:]
+                if not (is_own and value in found.kept):
+                    self._atoms.pop(atom, None)
+        for atom in list(self._atoms):
+            if self._is_no_secret(atom, found.device):
+                del self._atoms[atom]
+
+    def _kept_by_request(self, found: Identifying, instance: PlannedInstance) -> Iterator[Value]:
+        for value, tag in found.values.items():
+            if tag in self._scope.kept:
+                yield value
+        for tag, old, new in zip(IDENTIFIERS, instance.original, instance.new, strict=True):
+            if old == new:
+                kind = Kind.IDENTIFIER if tag == IDENTIFIERS[0] else Kind.UID
+                yield from (value for value in found.values if value.kind is kind and text_of(value) == old)
+
+    def _is_no_secret(self, atom: Atom, device: bytes) -> bool:
+        raw = atom.text.encode("utf-8", "replace").translate(FOLDED)
+        if raw in self._scope.given:
+            return True
+        return atom.sort in {Sort.WORD, Sort.PHRASE} and bool(device) and raw in device
+
+    def judge(
+        self, region: Region, folded: bytes, pattern: bytes, atoms: tuple[Atom, ...], start: int, *, wide: bool
+    ) -> Iterator[str]:
+        """Yield what a hit gives away."""
+        end = start + (2 * len(pattern) - 1 if wide else len(pattern))
+        leaf, fate = self._leaf(region, start, end), Fate.FREE
+        low, high = 0, len(folded)
+        if leaf is not None:
+            is_nested_pixels = leaf.path[-1] in PIXELS and len(leaf.path) > 1  # of an icon, for example
+            if is_nested_pixels or self._is_named(leaf.path):
+                return
+            low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
+            if region.in_dataset:
+                fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
+        hit = Hit(pattern, start, end, wide, leaf if region.base >= 0 else None)
+        value = folded[low:high] if high - low <= _MAX_CONTEXT_BYTES else b""
+        before, after = folded[max(low, start - _AROUND_BYTES) : start], folded[end : min(high, end + _AROUND_BYTES)]
+        for atom in atoms:
+            for tag, kind in self._atoms.get(atom, ()):
+                if self._passes_private(leaf, kind):
+                    continue
+                if is_left(atom, hit, fate, before, after, value):
+                    yield f"{describe_tag(tag)} of the source is left in {_place(region, leaf)}"
+                    break
+
+    def _leaf(self, region: Region, start: int, end: int) -> Leaf | None:
+        if region.base < 0:
+            return None
+        leaves = self._leaves if region.in_dataset else self._before
+        return leaf_at(leaves, region.base + start, region.base + end)
+
+    def _is_named(self, path: tuple[int, ...]) -> bool:
+        named = self._scope.named
+        if not named:
+            return False
+        plain = tuple(map(_in_any_block, path))
+        return any(plain[:length] in named for length in range(1, len(plain) + 1))
+
+    @staticmethod
+    def _passes_private(leaf: Leaf | None, kind: Kind) -> bool:
+        return leaf is not None and kind not in _IN_PRIVATE and any(tag & 0x10000 for tag in leaf.path)
+
+    def attributes_left(self) -> Iterator[str]:
+        """Yield the attributes that the profile removes or empties, and that are there with a value."""
+        for leaf in self._leaves:
+            fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
+            if fate not in {Fate.REMOVED, Fate.EMPTIED} or self._is_named(leaf.path):
+                continue
+            if any(tag in self._scope.shields for tag in leaf.path):
+                continue
+            if self._result.value(leaf.start, min(leaf.end, leaf.start + 64)).strip(_PADDING):
+                yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
+
+
+def _place(region: Region, leaf: Leaf | None) -> str:
+    if region.base < 0:
+        return "the file name"
+    if leaf is not None:
+        return _path(leaf.path)
+    return "bytes between or behind the elements" if region.in_dataset else "the preamble"
+
+
+def _path(path: tuple[int, ...]) -> str:
+    return " > ".join(describe_tag(tag) for tag in path)
