@@ -28,7 +28,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.generate import KINDS, Shape, generate, parse_size
+from benchmarks.generate import Shape, generate, parse_size
+from benchmarks.kinds import KINDS
 from deidflow.tasks.core.engine.protocol import Call, Chunk, PlannedInstance
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.outcomes import Outcome
