@@ -25,14 +25,15 @@ import statistics
 import subprocess
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.generate import KINDS, Shape, generate, parse_size
+from benchmarks.generate import Shape, generate, parse_size
+from benchmarks.kinds import KINDS
 from deidflow.tasks.core.engine.protocol import Call, Chunk, PlannedInstance
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.processes.workers import LocalWorkers, Role
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.profile_choice import ProfileChoice
@@ -41,7 +42,7 @@ from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
-from deidflow.tasks.local.worker import WorkerSettings
+from deidflow.tasks.local.worker import WorkerSettings, start_worker
 from deidflow.tasks.steps.run.settings import load_config
 
 KEY = Key(bytes(range(32)))
@@ -132,6 +133,7 @@ def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | N
     """Run `cp -r` and the engine with one and two workers by turns; with a profile the engine with that, too."""
     destination = scratch / "results"
     engines, chunks = {}, {}
+    pools: list[LocalWorkers] = []
     for choice in dict.fromkeys((None, profile)):
         for workers in (1, 2):
             settings = WorkerSettings(
@@ -140,7 +142,8 @@ def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | N
                 profile=choice,
             )
             name = f"{'profile' if choice else 'engine'}, {workers} worker{'s'[: workers > 1]}"
-            engines[name] = LocalEngine(settings, workers)
+            pools.append(LocalWorkers(workers, [Role(start_worker, settings)]))
+            engines[name] = LocalEngine(pools[-1])
             chunks[name] = plan_of(source, has_profile=choice is not None)
     measurement = Measurement()
     try:
@@ -154,15 +157,13 @@ def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | N
             if done >= MAX_ROUNDS or (done >= rounds and measurement.spread("cp -r") <= MAX_SPREAD):
                 return measurement
     finally:
-        for engine in engines.values():
-            measurement.peak_bytes = max(measurement.peak_bytes, *_peaks(engine))
-            engine.close()
+        for pool in pools:
+            measurement.peak_bytes = max(measurement.peak_bytes, *_peaks(pool))
+            pool.close()
 
 
-def _peaks(engine: LocalEngine) -> list[int]:
-    """Return the peak memory of the engine's processes; each answers at least once of so many times."""
-    pool = engine._pool  # noqa: SLF001 (the engine itself has no use for it)
-    assert isinstance(pool, ProcessPoolExecutor)  # noqa: S101 (it has run, and on no cluster)
+def _peaks(pool: LocalWorkers) -> list[int]:
+    """Return the peak memory of an engine's processes; each answers at least once of so many times."""
     answers = [pool.submit(resource.getrusage, resource.RUSAGE_SELF) for _ in range(50)]
     return [answer.result().ru_maxrss * 1024 for answer in answers]
 
