@@ -93,7 +93,8 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
     with SourceFile.of_bytes(result) as edited:
         after: Found = dict(_walk(edited, edited.scan(), Path((), 0), Path((), 0), DEFAULT))
     charset = declared_charset(elements, source.read) or DEFAULT
-    private = table.private and PrivateBlocks.of_object(table.private, elements, source.read, charset)
+    rules = table.private
+    private = PrivateBlocks.of_object(rules, elements, source.read, charset) if rules is not None else None
     rows = []
     for path in sorted(before.keys() | after.keys(), key=_order):
         old, new = before.get(path), after.get(path)
