@@ -20,7 +20,7 @@ from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.processes.pool import make_pool
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
 from deidflow.tasks.local import engine as local_engine
 from deidflow.tasks.retries import retrying
 from tests.dicom_files import IMPLICIT, Element, instance, private_block
@@ -67,6 +67,7 @@ class Tried:
                 (root / folder / f"{number}.dcm").write_bytes(_object(number))
         (root / "other.key").touch(0o600)
         (root / "other.key").write_text(OTHER_KEY)
+        (root / "site.csv").write_text("group,element,private_creator,action\n0011,01,TEST BLOCK,K\n")
         (root / "other.csv").write_text(f"orthanc_id\n{INSTANCE}\n")
         self.steps = Steps(root)
         self.chunks = 0
@@ -138,13 +139,15 @@ EFFECTS: Final[dict[str, Effect]] = {
     "operation": Effect("modify", lambda run: run.value("PatientName"), "Doe^Jane", {"options": {}, **PROFILE}),
     "source.folder": Effect("elsewhere", lambda run: len(run.results()), 1),
     "destination.folder": Effect("given", lambda run: len(run.results("given")), COUNT),
-    "profile": Effect("ps3.15-2026d", lambda run: run.error, "", {"options": {}}),
     "profile_options": Effect(
         ["retain-institution-identity"], lambda run: run.value("InstitutionName"), "General", PROFILE
     ),
     "dates.shift_days": Effect([7, 7], lambda run: run.value("StudyDate"), "20240103", DATES),
     "dates.whole_weeks": Effect(
         True, lambda run: run.value("StudyDate"), "20240103", DATES | {"dates": {"shift_days": [2, 13]}}
+    ),
+    "private.keep": Effect(
+        ["site.csv"], lambda run: run.value(PRIVATE), "kept", PROFILE | {"profile_options": [SAFE_PRIVATE]}
     ),
     "hardening": Effect(False, lambda run: run.value(OVERLAY), b"\1\2"),
     "options.Replace": Effect({"StudyDescription": "Trial 7"}, lambda run: run.value("StudyDescription"), "Trial 7"),
@@ -167,6 +170,10 @@ EFFECTS: Final[dict[str, Effect]] = {
 
 HELD: Final = {
     "engine": "tests/contract/test_orthanc_runs.py::test_both_engines_give_the_same_report",
+    "profile": "tests/test_settings.py::test_the_default_of_profile",
+    "dates.column": "tests/flows/test_standard_profile.py::test_uids_stay_and_dates_move_by_the_manifest",
+    "text.keep": "tests/steps/test_texts.py::test_words_of_the_site_stay_and_unknown_ones_are_listed",
+    "text.unknown": "tests/steps/test_texts.py::test_words_of_the_site_stay_and_unknown_ones_are_listed",
     "source.ignore_damaged": "tests/flows/test_truth.py::test_damaged_files_count_until_they_are_fetched_again",
     "source.orthanc": "tests/steps/test_orthanc_stores.py::test_from_a_server_to_a_folder",
     "destination.orthanc": "tests/steps/test_orthanc_stores.py::test_from_a_folder_to_a_server_and_again",
