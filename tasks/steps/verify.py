@@ -239,10 +239,17 @@ class Verification:
         raise worker_died()
 
 
-def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False) -> int:
+def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False, deep: bool = False) -> int:
     """Verify results of which none is edited now, see ``Verification``.
 
     What is found goes into the ledger, and a result that fails goes out of the destination.
+
+    Args:
+        run: Open.
+        progress: Counts instances.
+        full: See ``Verification``.
+        again: See ``Verification``.
+        deep: With ``full``: have pydicom read every result, too.
 
     Returns:
         How many results that counted as done failed.
@@ -251,7 +258,7 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
         DeidflowError: See ``Verification.verify``.
 
     """
-    with verifying_workers(run, "full" if full else "identifiers") as workers:
+    with verifying_workers(run, ("deep" if deep else "full") if full else "identifiers") as workers:
         verification = Verification(run, workers, progress, full=full, again=again)
         verification.edits_are_done()
         total = verification.count()
@@ -276,4 +283,5 @@ def _by_size(page: Sequence[ExpectedResult]) -> Iterator[list[ExpectedResult]]:
 
 
 def _expected(one: ExpectedResult) -> Expected:
-    return Expected(one.instance, one.evidence, one.result_id, one.outcome == Outcome.DONE, one.content)
+    is_done = one.outcome == Outcome.DONE
+    return Expected(one.instance, one.evidence, one.result_id, is_done, one.content, one.ends_series)

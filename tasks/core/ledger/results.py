@@ -69,6 +69,7 @@ class ExpectedResult(NamedTuple):
         outcome: Of the instance so far.
         content: The SHA-256 of the file that it was made from, "" when that was not noted.
         instance: As it was planned.
+        ends_series: Whether it is the first or the last instance of its series, in the order of the plan.
 
     """
 
@@ -79,6 +80,7 @@ class ExpectedResult(NamedTuple):
     outcome: str
     content: str
     instance: PlannedInstance
+    ends_series: bool = False
 
 
 def count_to_verify(ledger: Ledger, wanted: ToVerify) -> int:
@@ -117,12 +119,16 @@ def expected_results(ledger: Ledger, numbers: Iterable[int]) -> list[ExpectedRes
 def _expected_results(ledger: Ledger, where: str, values: Sequence[object]) -> list[ExpectedResult]:
     parents: Parents = {}
     return [
-        ExpectedResult(row[0], row[1], row[2], row[3], row[4], row[5], planned_instance(row[6:], parents))
+        ExpectedResult(
+            row[0], row[1], row[2], row[3], row[4], row[5], planned_instance(row[6:-1], parents), bool(row[-1])
+        )
         for row in ledger.select(
             "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
             " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid,"
             " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
-            " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
+            " i.new_sop_instance_uid, i.id = (SELECT min(id) FROM instance WHERE series = i.series)"
+            " OR i.id = (SELECT max(id) FROM instance WHERE series = i.series)"
+            " FROM instance i JOIN manifest_row m ON m.line = i.line"
             f" JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {where}",
             values,
         )
