@@ -141,7 +141,7 @@ EFFECTS: Final[dict[str, Effect]] = {
     "operation": Effect("modify", lambda run: run.value("PatientName"), "Doe^Jane", {"options": {}, **PROFILE}),
     "source.folder": Effect("elsewhere", lambda run: len(run.results()), 1),
     "destination.folder": Effect("given", lambda run: len(run.results("given")), COUNT),
-    # The only profile there is is the default, too; what tells whether the key is read is that it excludes DicomVersion.
+    # The only profile is the default, too: that the key is read shows where it excludes DicomVersion.
     "profile": Effect("ps3.15-2026d", lambda run: "key profile: must not be given together" in run.error, True),
     "profile_options": Effect(
         ["retain-institution-identity"], lambda run: run.value("InstitutionName"), "General", PROFILE
