@@ -1,6 +1,6 @@
 """What deidflow adds to the work of a real Orthanc.
 
-    python benchmarks/orthanc.py                 # 3,000 x 64 KiB, three rounds
+    python -m benchmarks.orthanc                 # 3,000 x 64 KiB, three rounds
 
 Starts an Orthanc with its storage in memory, anonymizes the same originals by `deidflow run` (engine orthanc, verify:
 identifiers, hardening on), and compares the seconds of all steps (plan, apply, verify, report; start-up apart) with the

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from deidflow.flows.prefect_environment import prepare_temporary
-from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.errors import InvalidInput, Unusable, os_error_text
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.ledger.report_queries import count_not_compared
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.files import write_reports
+from deidflow.tasks.core.report.mappings import write_mappings
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
@@ -31,21 +32,42 @@ _HOW_TO_MEND: Final = (
 )
 
 
-def report_run(folder: Path) -> int:
-    """Write the report files of a run again; return the exit code of its totals."""
+def report_run(folder: Path, mappings: Path | None = None) -> int:
+    """Write the report files of a run again; return the exit code of its totals.
+
+    Args:
+        folder: Of the run.
+        mappings: A folder to make, for the pairs of identifiers that other programs read; None for none.
+
+    Raises:
+        Unusable: They cannot be written.
+
+    """
     folder = _run_folder(folder)
     with lock_folder(folder, "the run"):
         run = open_run(folder)
         try:
             with make_progress() as progress:
                 result = publish_reports(run, progress)
+            pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
         finally:
             run.close()
+    if mappings is not None:
+        print(f"mappings: {pairs} pairs in {mappings}; they re-identify people")  # noqa: T201
     print(f"report: {folder / 'report.html'}")  # noqa: T201
     return result.exit_code
 
 
-def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
+def _write_mappings(ledger: Ledger, folder: Path) -> int:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return write_mappings(ledger, folder)
+    except OSError as error:
+        message = f"the folder {folder} cannot be written: {os_error_text(error)}; make room or name another"
+        raise Unusable(message, error) from None
+
+
+def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = False) -> int:
     """Read all results of a run back; return 0 when they and the report are what they should be, else 1.
 
     What is found to be wrong is noted in the ledger and taken out of the destination, so that ``resume`` mends it and
@@ -54,6 +76,7 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     Args:
         folder: Of the run.
         overrides: ``KEY=VALUE`` of each ``--set``, see ``open_run``.
+        deep: Have pydicom read every result, too.
 
     """
     folder = _run_folder(folder)
@@ -62,7 +85,7 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
         try:
             stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
             with make_progress() as progress:
-                failed = verify_results(run, progress, full=True, again=True)
+                failed = verify_results(run, progress, full=True, again=True, deep=deep)
             result = totals_of(run.ledger)
             unverified = count_not_compared(run.ledger)
         finally:

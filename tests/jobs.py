@@ -166,13 +166,20 @@ class Job:
         """Return the environment of the command."""
         return os.environ | self.environment | {"TEST_DEIDFLOW_KEY": self.key}
 
-    def start(self, *arguments: object, variables: Mapping[str, str] | None = None, alone: bool = False) -> Running:
+    def start(
+        self,
+        *arguments: object,
+        variables: Mapping[str, str] | None = None,
+        alone: bool = False,
+        umask: int | None = None,
+    ) -> Running:
         """Start the command.
 
         Args:
             arguments: Of the command.
             variables: More of its environment.
             alone: Whether it is to be a Python of its own, as a user starts it.
+            umask: Its own; None for that of the tests.
 
         """
         # Into files, since whoever outlives the command would hold a pipe open.
@@ -184,7 +191,7 @@ class Job:
         with os.fdopen(handle, "wb") as to_out, err.open("wb") as to_err:
             if self.zygote and not alone and self.zygote.fits(environment):
                 process: subprocess.Popen[bytes] | Forked = self.zygote.start(
-                    [str(argument) for argument in arguments], environment, self.root, (out, err)
+                    [str(argument) for argument in arguments], environment, self.root, (out, err), umask
                 )
             else:
                 process = subprocess.Popen(
@@ -195,6 +202,7 @@ class Job:
                     stdout=to_out,
                     stderr=to_err,
                     start_new_session=True,
+                    umask=-1 if umask is None else umask,
                 )
         return Running(process, out, err)
 

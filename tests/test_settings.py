@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
-from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES
+from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
+from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES, SAFE_PRIVATE, UIDS
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.steps.run.settings import (
     Config,
@@ -236,13 +237,16 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"profile": "ps3.15-2026d"}, ["profile"]),
     ({"profile": "ps3.15-2026d", "engine": "orthanc", "options.DicomVersion": ...}, PROFILE_ON_ORTHANC),
     ({"profile_options": ["retain-device-identity"]}, ["profile_options"]),
-    (PROFILE | {"profile_options": ["retain-uids", "RetainUIDs"]}, ["profile_options", "profile_options"]),
+    (PROFILE | {"profile_options": ["clean-pixel-data", "RetainUIDs"]}, ["profile_options", "profile_options"]),
+    (PROFILE | {"profile_options": [UIDS], "options.KeepSource": False}, ["options.KeepSource"]),
+    (PROFILE | {"profile_options": [SAFE_PRIVATE], "options.KeepPrivateTags": True}, ["options.KeepPrivateTags"]),
+    (MODIFIED | {"dates": {"column": "offset", "shift_days": [1, 10]}}, ["dates"]),
+    (PROFILE | {"dates": {"column": "offset"}}, ["dates"]),
     (PROFILE | {"profile_options": [FULL_DATES, MODIFIED_DATES]}, ["profile_options"]),
     (PROFILE | {"dates": {"shift_days": [1, 10]}}, ["dates"]),
     (MODIFIED | {"dates": {"shift_days": [10, 1]}}, ["dates.shift_days"]),
     (MODIFIED | {"dates": {"shift_days": [1, 6], "whole_weeks": True}}, ["dates.shift_days"]),
     (MODIFIED | {"dates": {"shift_days": [1]}}, ["dates.shift_days"]),
-    ({"options.DicomVersion": ...}, ["options.DicomVersion"]),
     ({"options.DicomVersion": "2022"}, ["options.DicomVersion"]),
     ({"options.DicomVersion": 2008}, ["options.DicomVersion"]),
     (
@@ -335,6 +339,61 @@ def test_bad_values(tmp_path: Path, key: str, value: Any) -> None:
 
 GOOD_CRONS = ["0 2 * * *", "*/15 8-18 1,15 jan-mar MON", "0 0 * * 7", "5 4 * * sun"]
 GOOD_CRONS += ["@daily", "0 22-2 * * *", "0 3 L * *", "0 3 * * 5#2"]
+
+
+def test_the_default_of_profile(tmp_path: Path) -> None:
+    """Anonymize on engine local has the standard's profile, unless DicomVersion names another one."""
+    without = {"options": {"Force": True}}
+    for changes, profile in (({}, None), (without, "ps3.15-2026d"), ({**without, "operation": "modify"}, None)):
+        config = load(tmp_path, **changes)
+        assert profile == config.profile
+        assert profile == Config.from_json(config.to_json()).profile
+        assert (config.profile_choice is None) is (profile is None)
+
+
+def test_private_attributes_of_the_site(tmp_path: Path) -> None:
+    """Read with the config, from beside it, and kept with the run; each problem has file, line and column."""
+    (tmp_path / "jobs" / "site.csv").write_text(
+        "group;element;private_creator;vr;action\n0029;xx10;MY LAB;LO;\n0x0019;0c;SIEMENS MR HEADER;;x\n"
+    )
+    options = PROFILE | {"profile_options": [SAFE_PRIVATE]}
+    config = load(tmp_path, **options, private={"keep": ["site.csv"]})
+    found = [
+        SiteAttribute(0x29, 0x10, "MY LAB", "LO", SiteAction.CLEAN),
+        SiteAttribute(0x19, 0x0C, "SIEMENS MR HEADER", "", SiteAction.REMOVE),
+    ]
+
+    for one in (config, Config.from_json(json.loads(json.dumps(config.to_json())))):
+        assert one.profile_choice is not None
+        assert list(one.profile_choice.private) == found
+    assert keys(tmp_path, PROFILE | {"private": {"keep": ["site.csv"]}}) == ["private"]
+    assert keys(tmp_path, options | {"private": {"attributes": []}}) == ["private.attributes"]
+    assert keys(tmp_path, options | {"private": {"keep": ["missing.csv"]}}) == ["private.keep"]
+    assert keys(tmp_path, options | {"private": {"keep": "site.csv"}}) == ["private.keep"]
+    (tmp_path / "jobs" / "bad.csv").write_text(
+        "group,element,private_creator,vr,action,note\n0028,1,a\\b,XX,Q,\n0029\n0029,01,MY LAB,,,\n"
+    )
+    bad = problems(tmp_path, changed(options | {"private": {"keep": ["bad.csv"]}}))
+    assert [(one.line, one.column) for one in bad] == [
+        *((2, "group"), (2, "element"), (2, "private_creator"), (2, "vr"), (2, "action")),
+        (3, ""),
+    ]
+    (tmp_path / "jobs" / "headless.csv").write_text("0029,01,MY LAB\n")
+    named = problems(tmp_path, changed(options | {"private": {"keep": ["headless.csv"]}}))
+    assert [one.column for one in named] == ["group", "element", "private_creator"]
+
+
+def test_profile_on_an_orthanc_says_what_to_write_instead(tmp_path: Path) -> None:
+    """The two lines, with the config's own server; put in, they make a config that is sound."""
+    text = (
+        "name: a\nmanifest: a.csv\noperation: anonymize\nprofile: ps3.15-2026d\nsource: {orthanc: 'http://pacs:8042'}\n"
+    )
+    (problem,) = problems(tmp_path, text + "engine: orthanc\n")
+    lines = "".join(f"{line}\n" for line in problem.text.splitlines()[1:])
+
+    assert problem.key == "profile"
+    assert lines == "engine: local\ndestination: {orthanc: http://pacs:8042}\n"
+    assert load_config(write(tmp_path, text + lines)).profile is not None
 
 
 @pytest.mark.parametrize("cron", GOOD_CRONS)

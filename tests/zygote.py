@@ -23,7 +23,10 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from tests.fork_servers import Spare
 
 _POLL_S = 0.01
 _START_S = 240.0
@@ -108,13 +111,21 @@ class Zygote:
         names = {name for name in (*environment, *self._environment) if name.startswith(("PREFECT_", "HOME", "XDG_"))}
         return all(environment.get(name) == self._environment.get(name) for name in names)
 
-    def start(self, arguments: list[str], environment: dict[str, str], folder: Path, said: tuple[Path, Path]) -> Forked:
+    def start(
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        folder: Path,
+        said: tuple[Path, Path],
+        umask: int | None = None,
+    ) -> Forked:
         """Start the command in a folder; what it prints goes into two files."""
         request: dict[str, Any] = {
             "arguments": arguments,
             "environment": environment | self._own,
             "folder": str(folder),
             "said": [str(path) for path in said],
+            "umask": umask,
         }
         assert self._process.stdin is not None
         with self._lock, self._answered:
@@ -150,7 +161,9 @@ def _serve() -> None:
     for name in ("bulk_edit", "cli", "command_plan", "command_run"):  # to be there when they are asked for
         importlib.import_module(f"deidflow.flows.{name}")
     import tests.calls  # noqa: F401 (likewise)
+    from tests.fork_servers import Spare
 
+    spare = Spare()
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)
     children: set[int] = set()
@@ -165,7 +178,7 @@ def _serve() -> None:
                 request = json.loads(line)
                 pid = os.fork()
                 if not pid:
-                    _become(request)
+                    _become(request, spare)
                 children.add(pid)
                 os.write(1, f"began {pid} {request['number']}\n".encode())
         for pid in list(children):
@@ -175,9 +188,10 @@ def _serve() -> None:
                 os.write(1, f"ended {pid} {os.waitstatus_to_exitcode(status)}\n".encode())
     for pid in children:
         os.kill(pid, signal.SIGKILL)
+    spare.close()
 
 
-def _become(request: dict[str, Any]) -> None:
+def _become(request: dict[str, Any], spare: Spare) -> None:
     """Be the command."""
     import deidflow.flows.cli
     from tests.calls import OUTPUT_VARIABLE, count_calls
@@ -186,6 +200,8 @@ def _become(request: dict[str, Any]) -> None:
     try:
         os.setsid()
         os.chdir(request["folder"])
+        if request["umask"] is not None:
+            os.umask(request["umask"])
         os.environ.clear()
         os.environ.update(request["environment"])
         tempfile.tempdir = None
@@ -196,6 +212,7 @@ def _become(request: dict[str, Any]) -> None:
             ctypes.CDLL(None).deidflow_attach()
         if OUTPUT_VARIABLE in os.environ:
             count_calls(Path(os.environ[OUTPUT_VARIABLE]))
+        spare.use()
         sys.argv = ["deidflow", *request["arguments"]]
         deidflow.flows.cli.main()
         code = 0

@@ -92,6 +92,7 @@ class Problem:
         line: Line number from 1, or 0 when the problem concerns the whole file.
         column: Manifest column, or a member of a request where there is no line, or "" when none is to blame.
         key: Dotted config key, or "" when none is to blame.
+        others: Further lines that it concerns, where it is about several rows.
 
     """
 
@@ -100,9 +101,22 @@ class Problem:
     line: int = 0
     column: str = ""
     key: str = ""
+    others: tuple[int, ...] = ()
+
+    @classmethod
+    def of_rows(cls, lines: tuple[int, ...], text: str, column: str = "") -> Problem:
+        """Return what is wrong with one row or with several together, by their lines, at least one."""
+        return cls(text, line=lines[0], column=column, others=lines[1:])
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """All lines that it concerns; none when it concerns the whole file."""
+        return (self.line, *self.others) if self.line else ()
 
     def __str__(self) -> str:
         """``cohort.csv, line 3, column Replace.PatientID: text``, without the parts that are unknown.
+
+        Where several rows are concerned, the lines of all of them follow.
 
         >>> str(Problem("must be at least 1", file="trial.yaml", line=9, key="execution.workers"))
         'trial.yaml, line 9, key execution.workers: must be at least 1'
@@ -114,7 +128,8 @@ class Problem:
             where.append(f"{'column' if self.line else 'key'} {printable(self.column, lines=False)}")
         if self.key:
             where.append(f"key {printable(self.key, lines=False)}")
-        text = printable(self.text)
+        together = f" (lines {', '.join(map(str, self.lines))})" if self.others else ""
+        text = f"{printable(self.text)}{together}"
         return f"{', '.join(where)}: {text}" if where else text
 
 

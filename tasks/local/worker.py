@@ -8,6 +8,7 @@ Public names: ``WorkerSettings``, ``Worker``, ``Compiler``, ``Compiled``, ``edit
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -18,7 +19,6 @@ from deidflow.tasks.core.engine.review import ReviewCode
 from deidflow.tasks.core.engine.stores import BytesInMemory
 from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, bare, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_patient_name
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
@@ -28,7 +28,7 @@ from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
-from deidflow.tasks.local.editing.pixel_data.compressed_frames import check_frames
+from deidflow.tasks.local.editing.pixel_data.compressed_frames import without_texts_in_frames
 from deidflow.tasks.local.editing.pixel_data.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
 from deidflow.tasks.local.editing.shared_header import SharedHeaders
@@ -74,6 +74,10 @@ class WorkerSettings:
     profile: ProfileChoice | None = None
     notes_content: bool = False
 
+    def lacks(self) -> str:
+        """Return what keeps this machine from the work, "" for nothing."""
+        return self.source.lacks() or self.store.lacks()
+
 
 class Compiled(NamedTuple):
     """A request, ready to be applied.
@@ -103,7 +107,7 @@ def identifiers_of(request: Request, instance: PlannedInstance, references: Refe
         name = None
     else:
         name = new_patient_name(instance.new.patient_id)
-    return InstanceIdentifiers(instance.original, instance.new, name, references)
+    return InstanceIdentifiers(instance.original, instance.new, name, references, request.shift_days)
 
 
 class Compiler:
@@ -198,8 +202,15 @@ class Worker:
                 self._source.check(original, instance)
                 anonymizes = request.operation is Operation.ANONYMIZE
                 review = ReviewCode.BURNED_IN_TEXT if assembly.burned_in and anonymizes else ""
+                notes = assembly.notes
                 result = InstanceResult(
-                    instance.id, Outcome.DONE, evidence=staged.evidence, content=content, review=review
+                    instance.id,
+                    Outcome.DONE,
+                    evidence=staged.evidence,
+                    content=content,
+                    review=review,
+                    removed=notes.removed,
+                    unknown_words=tuple(sorted(notes.unknown)),
                 )
                 return staged, result
         except InstanceFailed as problem:
@@ -248,7 +259,7 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     context = editor.context(elements)
     spans = editor.edit(elements, source.layout.encoding, source.body_size, context)
     headers.learn(source, elements, editor, identifiers, context)
-    check_frames(source, elements, context.table)
+    spans = without_texts_in_frames(source, elements, spans, context.table)
     if context.table.clears_overlay_bits:
         spans = without_overlay_bits(source, elements, spans, context.table)
     assembly = assemble(source, spans, sop_class_of(source, elements), context.table, identifiers)
@@ -268,20 +279,17 @@ def _failed(number: int, problem: InstanceFailed) -> InstanceResult:
     return InstanceResult(number, Outcome.FAILED, problem.code, str(problem))
 
 
-_worker: Worker | None = None
+_of_this_thread = threading.local()
 
 
 def start_worker(settings: WorkerSettings) -> None:
-    """Prepare this process."""
-    global _worker  # noqa: PLW0603 (the process is the worker)
-    prepare_process()
-    _worker = Worker(settings)
+    """Prepare this thread."""
+    _of_this_thread.worker = Worker(settings)
 
 
 def edit_in_worker(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | DeidflowError:
-    """Run ``Worker.edit`` in this process; see ``edit_safely``."""
-    assert _worker is not None  # noqa: S101 (start_worker ran before)
-    return edit_safely(_worker, work)
+    """Run ``Worker.edit`` in a thread that was prepared; see ``edit_safely``."""
+    return edit_safely(_of_this_thread.worker, work)
 
 
 def edit_safely(

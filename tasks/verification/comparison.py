@@ -18,16 +18,21 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.cleaned_texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.frames import frames_fault
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
-    from deidflow.tasks.core.ledger.uid_map import UidMap
+    from collections.abc import Mapping
+
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.verification.permitted import Permitted, Place
     from deidflow.tasks.verification.reader import Element, Item, Read
 
 _PIECE_BYTES: Final = 1 << 20
 _MAX_UIDS_BYTES: Final = 1 << 16
 _PIXELS: Final = 0x7FE0
+_COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
+"""Transfer syntaxes with frames of their own (PS3.5 section 10)."""
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 """Value representations that are the same bytes in both byte orders."""
 _MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
@@ -47,14 +52,16 @@ class _Comparison:
         permitted: What may differ.
         uids: Of the run; None where none are mapped.
         texts: Compares cleaned texts.
+        stated: What the source says of its private elements.
 
     """
 
     source: Read
     result: Read
     permitted: Permitted
-    uids: UidMap | None
+    uids: Uids | None
     texts: CleanedTexts
+    stated: Mapping[tuple[int, str], Mapping[int, str]]
 
     def dataset(self, before: Item, after: Item, place: Place) -> None:
         """Compare two datasets.
@@ -65,9 +72,10 @@ class _Comparison:
         """
         allowed, left = self.permitted, _keyed(after)
         if allowed.cleans_texts:
-            self.texts.enter(before, after)
+            self.texts.enter(before, after, cleaned=place.cleaned)
         table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
-        known = allowed.known
+        known, private = allowed.known, allowed.private
+        creators = private.creators(self.source, before) if private is not None else {}
         has_nodes, asked = bool(place.nodes), _MAY_BE_UIDS if self.uids is not None else ()
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
@@ -89,6 +97,8 @@ class _Comparison:
                 fate = fate or allowed.fate(tag, place)
             else:
                 fate = allowed.fate(tag, place)
+                if private is not None and fate is Fate.REMOVED and tag & 0x10000:
+                    fate = private.fate(element, creators, self.stated)
             if fate is not Fate.FREE:
                 self._element(element, other, fate, place)
             elif other is not None:
@@ -119,6 +129,8 @@ class _Comparison:
         elif element[4] is not None and other[4] is not None:
             after = other[4][: len(element[4])] if fate is Fate.EXTENDED else other[4]
             self._items(tag, element[4], after, place, fate)
+        elif fate is Fate.FRAMES and element[4] is None and self.source.syntax.startswith(_COMPRESSED):
+            self._check_frames(element, other)
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
         else:
@@ -142,11 +154,28 @@ class _Comparison:
         return said != "UN" and said not in (dictionary_vr(tag) or "").split(" or ")
 
     def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, fate: Fate) -> None:
+        if fate is Fate.CLEANED_CODES and self._is_dummy_code(after):
+            return
         if len(before) != len(after):
             raise self._differs(tag, "has another number of items in the result")
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             inside = place.item(tag, index, kept=fate is Fate.KEPT, cleaned=fate is Fate.CLEANED_ITEMS)
             self.dataset(old, new, inside)
+
+    def _is_dummy_code(self, items: list[Item]) -> bool:
+        """Whether one code is all, and each of its values stands for everybody's."""
+        return len(items) == 1 and all(
+            element[4] is None and is_dummy(self.result.value(element[2], element[3])) for element in items[0]
+        )
+
+    def _check_frames(self, element: Element, other: Element) -> None:
+        """Refuse other images, and texts beside them."""
+        before, after = self.source.value(element[2], element[3]), self.result.value(other[2], other[3])
+        fault = frames_fault(before, after, little=self.source.little)
+        if fault:
+            is_text = len(before) == len(after) and "text" in fault
+            code = ReasonCode.IDENTIFIER_LEFT if is_text else ReasonCode.PIXEL_DATA_DIFFERS
+            raise InstanceFailed(code, f"PixelData {fault}")
 
     def _check_cleaned(self, element: Element, other: Element | None, *, is_code: bool) -> None:
         """Refuse a text that still identifies, or says something else than its source."""
@@ -261,7 +290,7 @@ class _Comparison:
         return InstanceFailed(code, f"{describe_tag(tag)} {text}")
 
 
-def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | None) -> None:
+def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> None:
     """Compare all elements of a result with those of its source.
 
     Args:
@@ -277,7 +306,9 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | Non
 
     """
     texts = CleanedTexts(source, result, permitted)
-    _Comparison(source, result, permitted, uids, texts).dataset(source.elements, result.elements, permitted.start())
+    stated = permitted.private.stated(source) if permitted.private is not None else {}
+    comparison = _Comparison(source, result, permitted, uids, texts, stated)
+    comparison.dataset(source.elements, result.elements, permitted.start())
 
 
 def _keyed(elements: Item) -> dict[int, Element]:

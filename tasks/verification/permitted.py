@@ -31,9 +31,10 @@ from deidflow.tasks.core.dicom.tags import (
     is_computed,
 )
 from deidflow.tasks.core.request.data_uris import parse_embedded
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.private_elements import SafePrivate, safe_private
 from deidflow.tasks.verification.profile_table import profile_table
 from deidflow.tasks.verification.standard_profile import standard_profile
 
@@ -52,6 +53,11 @@ _FOLLOWED: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTA
 """References to these are mapped inside items even where the request keeps or replaces them at top level."""
 _WITH_A_DOCUMENT: Final = (SOP_CLASS_UID, 0x00080064, ENCAPSULATED_DOCUMENT, 0x00420012, PIXEL_DATA)
 """SOPClassUID, ConversionType and MIMETypeOfEncapsulatedDocument go with a new document."""
+_RETAINED_KINDS: Final = {
+    "retain-device-identity": "device",
+    "retain-institution-identity": "organization",
+    "retain-patient-characteristics": "characteristic",
+}
 _OF_TRANSCODING: Final = (0x00280004, 0x00280006, 0x00280008, 0x7FE00001, 0x7FE00002, PIXEL_DATA)
 """PhotometricInterpretation, PlanarConfiguration, NumberOfFrames, offset tables."""
 
@@ -121,6 +127,8 @@ class Permitted:
         cleans_texts: Whether there is any ``Fate.CLEANED``.
         moves_dates: Whether dates in cleaned texts are other ones.
         keeps: Attributes that an option keeps.
+        retained_kinds: Kinds of concepts whose values an option keeps.
+        private: Which private elements may stay; None where nobody asks.
 
     """
 
@@ -142,6 +150,8 @@ class Permitted:
     cleans_texts: bool = False
     moves_dates: bool = False
     keeps: frozenset[int] = frozenset()
+    retained_kinds: frozenset[str] = frozenset()
+    private: SafePrivate | None = None
 
     def table(self, place: Place) -> dict[int, Fate]:
         """Return the fates of most elements of a dataset; of one that is not in it ``fate`` tells."""
@@ -257,6 +267,7 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
     for fates in (top, nested, cleaned):
         fates.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), Fate.REMOVED))
         fates[PATIENT_NAME] = fates[PATIENT_ID] = Fate.FREE
+    top[PIXEL_DATA] = Fate.FRAMES
     return Permitted(
         anonymizes=True,
         top=top,
@@ -269,9 +280,11 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
         drops_opaque=True,
         known=table.known,
         cleaned=cleaned,
-        cleans_texts=Fate.CLEANED in nested.values(),
+        cleans_texts=Fate.CLEANED in nested.values() or SAFE_PRIVATE in profile.options,
+        private=safe_private(profile) if SAFE_PRIVATE in profile.options else None,
         moves_dates=MODIFIED_DATES in profile.options,
         keeps=frozenset(tag for tag, fate in nested.items() if fate is Fate.SAME),
+        retained_kinds=frozenset(kind for option, kind in _RETAINED_KINDS.items() if option in profile.options),
     )
 
 

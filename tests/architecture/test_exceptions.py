@@ -86,6 +86,24 @@ def test_the_tree_is_true() -> None:
             assert parent == CLASSES[name].__bases__[0].__name__, name
 
 
+def test_bad_input_is_of_the_tree() -> None:
+    """What reads configs, manifests, requests and keys raises errors of the tree, none of Python's."""
+    rooms = ("config", "dicom", "manifest", "pseudonyms", "request")
+    paths = sorted(path for room in rooms for path in (ROOT / "tasks" / "core" / room).rglob("*.py"))
+    raised = {(path.name, name) for path in paths for name in _raised(path)}
+
+    assert [] == sorted((path, name) for path, name in raised if name in ("Exception", "ValueError", "TypeError"))
+    assert "BadText" in {name for _, name in raised}
+
+
+def _raised(path: Path) -> Iterator[str]:
+    """Yield the names of what a module raises."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            called = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            yield getattr(called, "id", getattr(called, "attr", ""))
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_an_error_keeps_class_and_fields(name: str) -> None:
     """As a process, a cluster or a file hands it on."""

@@ -14,7 +14,7 @@ MODULES: Final = tuple(sorted(path for folder in ("tasks", "flows") for path in 
 
 # Who takes a text for people.
 ERRORS: Final = frozenset(
-    {"Problem", "BadText", "TagSyntaxError", "InvalidInput", "UnknownResource", "Unusable", "RequestFault", "Finding"}
+    {"Problem", "BadText", "TagSyntaxError", "InvalidInput", "UnknownResource", "Unusable", "RequestFault"}
     | {"ValueError"}
 )
 # Rooms in which each text of several words is one for people, also where it is handed on first.

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 COUNT: Final = 400
 PATIENTS: Final = 2
-DOWN_S: Final = 10.0
 
 NOT_SAVED_AND_SAVED: Final = [
     pytest.param(False, id="jobs-not-saved"),
@@ -191,19 +190,21 @@ def test_a_killed_flow_whose_call_had_shrunk(
 
 
 @pytest.mark.parametrize("save", NOT_SAVED_AND_SAVED)
+@pytest.mark.parametrize("down_s", [2.0, pytest.param(10.0, marks=pytest.mark.versions)])
 def test_a_killed_server(
     job: Job,
     served: Callable[[bool], contextlib.AbstractContextManager[Server]],
     calm: tuple[object, object],
+    down_s: float,
     save: bool,
 ) -> None:
-    """Kill -9 of the server in the middle of a job, started again 10 s later: the same run ends with all done once."""
+    """Kill -9 of the server in the middle of a job, started again some seconds later: the same run does all once."""
     with served(save) as server:
         _prepare(job, server, server.url)
         process = job.start("run", "job.yaml", "--run-id", "server")
         server.wait_for(COUNT + 20)
         server.running.kill()
-        time.sleep(DOWN_S)
+        time.sleep(down_s)
         server.running.start()
 
         assert 0 == process.end().code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,3 +27,12 @@ def test_nothing_that_is_printed_steers_a_terminal(text: str) -> None:
 def test_a_problem_is_one_line(file: str, column: str, key: str) -> None:
     """A name cannot begin a line of its own."""
     assert 1 == len(str(Problem("must be at least 1", file, 3, column, key)).splitlines())
+
+
+def test_a_problem_of_several_rows_names_them_all() -> None:
+    """The first line is where to look; of one row nothing is said twice."""
+    assert "m.csv, line 2, column level: differ (lines 2, 5)" == str(
+        replace(Problem.of_rows((2, 5), "differ", "level"), file="m.csv")
+    )
+    assert "line 2: differ" == str(Problem.of_rows((2,), "differ"))
+    assert ((2, 5), ()) == (Problem.of_rows((2, 5), "differ").lines, Problem("differ").lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.dicom.identifiers import Level
-from deidflow.tasks.core.request.request import Operation, Request, parse_request
+from deidflow.tasks.core.dicom.tags import STUDY_INSTANCE_UID, Path
+from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.ledger.manifest_rows import RequestCache
+from deidflow.tasks.core.request.profile_choice import KEPT_UIDS
+from deidflow.tasks.core.request.request import Operation, Request, Settings, parse_request
 from tests.core.manifests import defaults, manifest, rows, some_id, written
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import Path as FilePath
     from typing import Any
 
 ID, OTHER = some_id(1), some_id(2)
@@ -155,7 +160,7 @@ def test_an_overruled_template_needs_no_cell() -> None:
     assert [row.request for row in found] == [request(Replace={"StudyID": "own"}), request(Remove=["StudyID"])]
 
 
-def test_rows_can_be_read_again_from_a_file(tmp_path: Path) -> None:
+def test_rows_can_be_read_again_from_a_file(tmp_path: FilePath) -> None:
     """Nothing is held open or used up; the file's own name serves when no other is given."""
     from deidflow.tasks.core.manifest.manifest import Manifest  # noqa: PLC0415 (the helper opens bytes)
 
@@ -186,3 +191,35 @@ def test_what_deidflow_writes_can_be_read(cells: list[tuple[str, str]]) -> None:
 
     assert opened.free_columns == ("=free", "b")
     assert [row.free for row in opened.rows()] == cells
+
+
+def test_offsets_of_dates_from_a_free_column() -> None:
+    """Each row that is anonymized has its own; a row to modify needs none. They survive the ledger."""
+    config = replace(defaults(Operation.ANONYMIZE), has_profile=True, shift_column="offset")
+    text = f"orthanc_id,operation,offset\n{some_id(1)},,-120\n{some_id(2)},,+7\n{some_id(3)},modify,\n"
+    found = rows(text, config)
+
+    assert [row.problems for row in found] == [(), (), ()]
+    assert [row.request and row.request.shift_days for row in found] == [-120, 7, None]
+    assert len({row.request.canonical() for row in found if row.request}) == 3
+    with Ledger.prepare() as ledger:
+        for number, row in enumerate(found):
+            assert row.request is not None
+            ledger.requests.add(number, row.request)
+        assert [RequestCache(ledger).get(number).shift_days for number in range(3)] == [-120, 7, None]
+
+
+def test_what_a_profile_keeps_needs_no_force() -> None:
+    """UIDs stay with retain-uids for rows to anonymize; what a row names goes before, and needs Force as ever."""
+    config = replace(defaults(Operation.ANONYMIZE), has_profile=True, keeps=KEPT_UIDS)
+    text = f"orthanc_id,operation,Replace.StudyInstanceUID\n{some_id(1)},,\n{some_id(2)},modify,\n{some_id(3)},,1.2\n"
+    plain, modified, named = rows(text, config)
+
+    assert plain.request is not None
+    assert plain.request.edits.keep == tuple(sorted(KEPT_UIDS))
+    assert modified.request is not None
+    assert modified.request.edits.keep == ()
+    assert [problem.column for problem in named.problems] == ["Replace.StudyInstanceUID"]
+    forced = rows(text, replace(config, settings=Settings(force=True)))[2].request
+    assert forced is not None
+    assert Path((), STUDY_INSTANCE_UID) not in forced.edits.keep

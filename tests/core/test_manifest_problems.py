@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -315,3 +316,20 @@ def test_no_message_holds_a_cell(cells: list[str]) -> None:
     for row in rows(text):
         assert row.problems
         assert "MARKER" not in "".join(map(str, row.problems))
+
+
+@pytest.mark.parametrize("cell", ["", " ", "0", "-0", "1.5", "a week", "36526", "--1", "1e3"])
+def test_bad_offsets_of_dates(cell: str) -> None:
+    """The column is named, the cell is not repeated."""
+    config = replace(defaults(Operation.ANONYMIZE), has_profile=True, shift_column="offset")
+    ((line, column, text),) = row_problems(f"orthanc_id,offset\n{ID},{cell}\n", config)
+
+    assert (line, column) == (2, "offset")
+    assert "whole number of days other than 0" in text
+
+
+def test_a_missing_column_of_offsets() -> None:
+    """The header is to blame."""
+    config = replace(defaults(Operation.ANONYMIZE), has_profile=True, shift_column="offset")
+
+    assert header_problems(f"orthanc_id,shift\n{ID},-1\n", config)[0][:2] == (1, "offset")

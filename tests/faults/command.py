@@ -1,18 +1,21 @@
 """The real command under injury: how it is taken up again, and what is noted about it.
 
-Public names: ``Verdict``, ``again``, ``cancel``, ``untrue``, ``CANCELLED``, ``UNKIND``.
+Public names: ``Verdict``, ``again``, ``cancel``, ``untrue``, ``kept``, ``remove_but``, ``CANCELLED``, ``UNKIND``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tests.prefect_api import Api
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.jobs import Job
 
 
@@ -85,3 +88,21 @@ def untrue(job: Job, run_id: str, code: int) -> list[str]:
     if code in (0, 1) and (code == 0) != summary["reconciled"]:
         found.append(f"exit code {code}, but reconciled: {summary['reconciled']}")
     return [f"summary.json is not true: {text}" for text in found]
+
+
+def kept(root: Path, verdict: Verdict) -> set[Path]:
+    """Say in the verdict which folder is kept for whoever looks into it; return what must not be removed.
+
+    What the commands of a job printed lies beside its folder, see ``tests.jobs.Job.start``.
+    """
+    said = root.with_name(f"{root.name}-said")
+    verdict.problems.append(f"kept: {root} and {said}")
+    return {root, said}
+
+
+def remove_but(folder: Path, kept_paths: set[Path]) -> None:
+    """Remove what a folder holds but for some paths; itself, too, when it is empty then."""
+    for path in set(folder.iterdir()) - kept_paths:
+        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

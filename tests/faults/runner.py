@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.conftest import start_prefect_server
-from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
+from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, kept, remove_but, untrue
 from tests.faults.injector import Injector, Profile, library
 from tests.faults.local import EDITED_SOURCE_CHANGES, SHAPES, SOURCE_CHANGES, Moment, Shape, draw, draw_stop
 from tests.faults.state import State, difference, difference_but_one, state_of
@@ -104,10 +104,7 @@ class Runner:
         """Remove everything but the folders of moments that were not equal."""
         self.victim.kill()
         self._zygote.__exit__()
-        for path in set(self._root.iterdir()) - self._kept:
-            shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self._root.rmdir()
+        remove_but(self._root, self._kept)
 
     def profiles(self) -> dict[Shape, Profile]:
         """Return the calls of undisturbed runs."""
@@ -168,8 +165,7 @@ class Runner:
         if not verdict.problems:
             shutil.rmtree(job.root)
         else:
-            self._kept.add(job.root)
-            verdict.problems.append(f"kept: {job.root}")
+            self._kept |= kept(job.root, verdict)
         return verdict
 
     def _injure_prefect(self, job: Job, moment: Moment, verdict: Verdict) -> None:

@@ -21,7 +21,7 @@ import httpx
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
-from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, untrue
+from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, kept, remove_but, untrue
 from tests.faults.local import STOPS
 from tests.faults.servers_state import anonymize_as_a_colleague, left_or_touched, state_of, stopped_badly
 from tests.jobs import COMMAND_S, Finished, Job, OtherMachine, Running, read_csv
@@ -114,6 +114,7 @@ class OrthancRunner:
         self._calm: dict[str, _Calm] = {}
         self._zygote = Zygote(environment)
         self._manifests: dict[str, bytes] = {}
+        self._kept: set[Path] = set()
         self._made = self._root / "made"
         generate(self._made, COUNT, 8 << 10, shape=Shape(patients=PATIENTS))
 
@@ -122,9 +123,9 @@ class OrthancRunner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove everything."""
+        """Remove everything but the folders of moments that were not equal."""
         self._zygote.__exit__()
-        shutil.rmtree(self._root, ignore_errors=True)
+        remove_but(self._root, self._kept)
 
     def draw(self, seed: int, only: Collection[str] = ()) -> OrthancMoment:
         """Return the moment of a seed."""
@@ -241,7 +242,10 @@ class OrthancRunner:
                     ]
         except (AssertionError, OSError, RuntimeError, subprocess.TimeoutExpired) as error:
             verdict.problems.append(f"{type(error).__name__}: {error}")
-        shutil.rmtree(root, ignore_errors=True)
+        if verdict.problems:
+            self._kept |= kept(root, verdict)
+        else:
+            shutil.rmtree(root, ignore_errors=True)
         return verdict
 
     def _twin(self, job: Job, server: Server) -> set[str]:

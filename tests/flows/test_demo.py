@@ -70,11 +70,16 @@ def _check_again(job: Job, run_dir: Path) -> None:
 
 
 def test_pandas_reads_the_report(demo_job: Job) -> None:
-    """The report opens in pandas with all its columns as text, and results open in pydicom."""
+    """The report opens in pandas with all its columns as text, and results open in pydicom.
+
+    The run folder is made in ``report.runs_dir``, and its name begins with the config's.
+    """
     demo_job.write_manifest([row | {"subject": "=1+1"} for row in demo_job.inventory("patient")])
+    demo_job.write_config(name="nightly", report={"runs_dir": "reports"})
 
     run_dir = demo_job("run", "job.yaml").run_dir
 
+    assert (demo_job.root / "reports", "nightly") == (run_dir.parent, run_dir.name.split("-")[0])
     table = pd.read_csv(run_dir / "reconciliation.csv", dtype=str, keep_default_na=False)
     assert {"'=1+1"} == set(table["subject"])
     assert {"done"} == set(table["outcome"])

@@ -85,25 +85,17 @@ def test_permissions_under_any_umask(job: Job, umask: int) -> None:
     """The run folder is 0700 and all of its files 0600, the key that the run made among them and nowhere else."""
     _small(job)
     job.write_config(pseudonyms=None)
-    command = " ".join(f"'{part}'" for part in job.command("run", "job.yaml", "--run-id", "own"))
 
-    done = subprocess.run(
-        # Prefect's own files are under the same umask; only what the run makes counts.
-        ["/bin/sh", "-c", f"umask {umask:03o}; exec {command}"],
-        env=job.full_environment(),
-        cwd=job.root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # Prefect's own files are under the same umask; only what the run makes counts.
+    done = job.start("run", "job.yaml", "--run-id", "own", umask=umask).end()
 
     run_dir = job.root / "runs" / "own"
-    assert 0 == done.returncode, done.stdout + done.stderr
+    assert 0 == done.code, done.out + done.err
     assert 0o700 == stat.S_IMODE(run_dir.stat().st_mode)
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in run_dir.iterdir()}
     key = (run_dir / "pseudonym.key").read_text().strip()
     assert ["pseudonym.key"] == _where(run_dir, (key.encode(), bytes.fromhex(key)))
-    assert key not in done.stdout + done.stderr
+    assert key not in done.out + done.err
 
 
 @pytest.mark.parametrize("key", ["source", "destination"])

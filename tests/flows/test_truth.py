@@ -274,7 +274,7 @@ def test_persons_who_share_a_patient_id(tmp_path: Path) -> None:
         (problem,) = refused.value.problems
         assert named in problem.text
         assert "allow_merge" in problem.text
-        assert "lines 2, 3" in problem.text
+        assert (2, 3) == problem.lines
         assert "Doe" not in str(problem)
     key = {"key_file": "pseudonym.key"}
     write(2, PatientName="DOE^JANE^^ =idea", IssuerOfPatientID="a ")

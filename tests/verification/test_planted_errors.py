@@ -12,10 +12,10 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from tests.dicom_files import Element, Item, instance
+from tests.dicom_files import Element, Item, elements, instance
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -110,28 +110,23 @@ def meta(tag: int, vr: bytes, value: bytes) -> Change:
     return change
 
 
+def _saved(dataset: Dataset) -> bytes:
+    output = io.BytesIO()
+    dataset.save_as(output, enforce_file_format=True)
+    return output.getvalue()
+
+
 def _with_reference(data: bytes, uid: str) -> bytes:
     dataset = dcmread(io.BytesIO(data))
     dataset.ReferencedImageSequence[0].ReferencedSOPInstanceUID = uid
-    output = io.BytesIO()
-    dataset.save_as(output, enforce_file_format=True)
-    return output.getvalue()
+    return _saved(dataset)
 
 
-def _with_series(data: bytes, uid: str) -> bytes:
+def _with_series(data: bytes, **values: str) -> bytes:
     dataset = dcmread(io.BytesIO(data))
-    dataset.ReferencedSeriesSequence[0].SeriesInstanceUID = uid
-    output = io.BytesIO()
-    dataset.save_as(output, enforce_file_format=True)
-    return output.getvalue()
-
-
-def _with_description(data: bytes, text: str) -> bytes:
-    dataset = dcmread(io.BytesIO(data))
-    dataset.ReferencedSeriesSequence[0].SeriesDescription = text
-    output = io.BytesIO()
-    dataset.save_as(output, enforce_file_format=True)
-    return output.getvalue()
+    for keyword, value in values.items():
+        setattr(dataset.ReferencedSeriesSequence[0], keyword, value)
+    return _saved(dataset)
 
 
 def _exchanged(data: bytes) -> bytes:
@@ -206,8 +201,8 @@ MODIFIED: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
 
 STANDARD: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     **{name: kind for name, kind in KINDS.items() if kind[0] != (REFERENCE, PIXELS) and name != "another method"},
-    "an original UID": ((SERIES, PIXELS), lambda data: _with_series(data, "1.2.99.7"), LEFT),
-    "a reference is lost": ((SERIES, PIXELS), lambda data: _with_series(data, ""), DIFFERS),
+    "an original UID": ((SERIES, PIXELS), lambda data: _with_series(data, SeriesInstanceUID="1.2.99.7"), LEFT),
+    "a reference is lost": ((SERIES, PIXELS), lambda data: _with_series(data, SeriesInstanceUID=""), DIFFERS),
     "another method": ((PIXELS,), swap(b"PS 3.15-2026d", b"PS 3.15-2099z"), DIFFERS),
     "a dummy of another value": ((PIXELS,), add(0x00100040, "CS", "M"), LEFT),
     "an attribute that nobody knows": (
@@ -217,11 +212,53 @@ STANDARD: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     ),
     "a nested description": (
         (Element(0x00081115, "SQ", (Item((Element(0x0008103E, "LO", b"of Jane Doe "),)),)), PIXELS),
-        lambda data: _with_description(data, "of Jane Doe"),
+        lambda data: _with_series(data, SeriesDescription="of Jane Doe"),
         LEFT,
     ),
 }
 """What the PS3.15 profile does to the same files."""
+
+
+def described(text: str, **values: Any) -> tuple[Element, ...]:
+    """Return a description, and other texts by keyword."""
+    return (*elements({"SeriesDescription": text, **values}), PIXELS)
+
+
+def says(text: str) -> Change:
+    """Return a change of the description alone, by its bytes."""
+
+    def change(data: bytes) -> bytes:
+        at = data.index(b"\x08\0\x3e\x10LO")
+        end = at + 8 + struct.unpack_from("<H", data, at + 6)[0]
+        new = text.encode() + b" " * (len(text) % 2)
+        return data[: at + 6] + struct.pack("<H", len(new)) + new + data[end:] if text else data[:at] + data[end:]
+
+    return change
+
+
+IN_ITEM: Final = Element(
+    0x00081084,
+    "SQ",
+    (Item(tuple(elements({"CodeValue": "39607008", "CodingSchemeDesignator": "SCT", "CodeMeaning": "Lung of Doe"}))),),
+)
+_OWN: Final[dict[str, Any]] = {"PatientName": "Thyroid^Jane", "AccessionNumber": "ACC 471"}
+CLEANED: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
+    "nothing": (described("MR head of Jane Doe 2024-03-01", PatientName="Doe^Jane"), lambda data: data, ""),
+    "fewer words": (described("MR head routine"), says("head"), ""),
+    "no description": (described("MR head routine"), says(""), ""),
+    "a dummy": (described("MR head routine"), says("REMOVED"), ""),
+    "the patient's name": (described("MR of Thyroid", **_OWN), says("MR of Thyroid"), LEFT),
+    "the patient's name in another case": (described("MR of THYROID1", **_OWN), says("MR of THYROID1"), LEFT),
+    "the patient's number": (described("MR ACC-471 head", **_OWN), says("MR ACC-471 head"), LEFT),
+    "a long number": (described("MR 471234 head"), says("MR 471234 head"), LEFT),
+    "an address": (described("MR j@example.org"), says("MR j@example.org"), LEFT),
+    "another word": (described("MR head routine"), says("MR foot routine"), LEFT),
+    "words in another order": (described("MR head routine"), says("routine head"), LEFT),
+    "the date as it was": (described("head 20240301"), says("head 20240301"), LEFT),
+    "a name in a code": ((IN_ITEM, PIXELS), swap(b"Lung of ", b"Lung Doe"), LEFT),
+    "another code": ((IN_ITEM, PIXELS), swap(b"39607008", b"39607009"), LEFT),
+}
+"""What cleaning does to descriptions."""
 
 
 def write(folder: Path, kinds: Mapping[str, tuple[Sequence[Element], Change, str]]) -> list[str]:
@@ -249,6 +286,7 @@ def crosswalk(steps: Steps, names: Sequence[str]) -> dict[str, dict[str, str]]:
     [
         (KINDS, {}),
         (STANDARD, {"options": {}, "profile": "ps3.15-2026d"}),
+        (CLEANED, {"options": {}, "profile": "ps3.15-2026d", "profile_options": ["clean-descriptors"]}),
         (
             MODIFIED,
             {
@@ -257,7 +295,7 @@ def crosswalk(steps: Steps, names: Sequence[str]) -> dict[str, dict[str, str]]:
             },
         ),
     ],
-    ids=["anonymize", "profile", "modify"],
+    ids=["anonymize", "profile", "texts", "modify"],
 )
 def test_each_error_is_found_by_its_name(
     tmp_path: Path, kinds: Mapping[str, tuple[Sequence[Element], Change, str]], changes: dict[str, Any]

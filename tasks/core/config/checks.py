@@ -2,7 +2,7 @@
 
 The checks read the config before it is known to be sound, so that all problems are reported at once.
 
-Public names: ``cross_check``.
+Public names: ``cross_check``, ``give_default_profile``.
 """
 
 from __future__ import annotations
@@ -12,22 +12,27 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.errors import Problem
 from deidflow.tasks.core.request.profile_choice import (
     CLEANS_TEXTS,
     MODIFIED_DATES,
     PROFILE_NAME,
+    SAFE_PRIVATE,
+    UIDS,
     option_faults,
     shift_fault,
 )
 from deidflow.tasks.core.request.request import DICOM_VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _FOR_LOCAL: Final = (
-    "must be left out with engine orthanc; give options.DicomVersion. To have both, give engine: local, source.orthanc "
-    "and destination.orthanc"
+    "must be left out with engine orthanc; give options.DicomVersion instead, or have the profile on an Orthanc by the "
+    "local engine: write these two lines, and keep source.orthanc as it is\n"
+    "engine: local\n"
+    "destination: {{orthanc: {address}}}"
 )
 _DASK_ADDRESS: Final = re.compile(r"(tcp|tls)://[^\s/:]+:[0-9]{1,5}")
 
@@ -41,6 +46,13 @@ def cross_check(raw: Mapping[str, Any]) -> list[Problem]:
     """
     checks = (_check_places, _check_folders, _check_profile, _check_deletion, _check_groups)
     return [Problem(text, key=key) for check in checks for key, text in check(raw)]
+
+
+def give_default_profile(raw: dict[str, Any]) -> None:
+    """Put the default of ``profile`` into a config: anonymize on engine local without DicomVersion has one."""
+    version = _group(raw, "options").get("DicomVersion")
+    if raw.get("operation") == "anonymize" and raw.get("engine", "local") == "local" and version is None:
+        raw["profile"] = PROFILE_NAME if raw.get("profile") is None else raw["profile"]
 
 
 def _group(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -106,22 +118,27 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     good = f"one of {', '.join(DICOM_VERSIONS)}, in quotes"
     if raw.get("profile") is not None:
         if engine == "orthanc":
-            yield "profile", _FOR_LOCAL
+            address = _group(raw, "source").get("orthanc")
+            yield "profile", _FOR_LOCAL.format(address=address if _is_address(address) else "http://localhost:8042")
         elif version is not None:
             yield "profile", "must not be given together with options.DicomVersion; give one of them"
     yield from _check_profile_options(raw)
-    if raw.get("operation") == "anonymize" and version is None and raw.get("profile") is None:
-        why = (
-            "the server's default changes between versions, so it is always sent"
-            if engine == "orthanc"
-            else f"it says which elements are removed; or give profile: {PROFILE_NAME}"
-        )
+    if raw.get("operation") == "anonymize" and version is None and engine == "orthanc" and raw.get("profile") is None:
+        why = "the server's default changes between versions, so it is always sent"
         yield "options.DicomVersion", f"must be given for anonymize: {good}; {why}"
 
 
+def _is_address(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(check_url(value))
+    except ValueError:
+        return False
+
+
 def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    options, dates, text = raw.get("profile_options"), raw.get("dates"), raw.get("text")
-    for key, value in (("profile_options", options), ("dates", dates), ("text", text)):
+    options = raw.get("profile_options")
+    dates, private, text = (raw.get(key) for key in ("dates", "private", "text"))
+    for key, value in (("profile_options", options), ("dates", dates), ("private", private), ("text", text)):
         if value and raw.get("profile") is None:
             yield key, f"must be left out without profile: {PROFILE_NAME}"
     names = options if isinstance(options, list) else []
@@ -129,8 +146,11 @@ def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "text", f"must be left out unless profile_options has one of {', '.join(CLEANS_TEXTS)}"
     for text in option_faults(names):
         yield "profile_options", text
+    yield from _check_kept(raw, names)
     if not isinstance(dates, dict):
         return
+    if dates.get("column") is not None and _given(dates, "shift_days", "whole_weeks"):
+        yield "dates", "give one of column and shift_days (with whole_weeks), not both"
     if MODIFIED_DATES not in names:
         yield "dates", f"must be left out without {MODIFIED_DATES} among profile_options"
     days = dates.get("shift_days", [1, 3650])
@@ -138,6 +158,17 @@ def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "dates.shift_days", "must be two whole numbers, as in [1, 3650]"
     elif fault := shift_fault(*days, whole_weeks=dates.get("whole_weeks") is True):
         yield "dates.shift_days", fault
+
+
+def _check_kept(raw: Mapping[str, Any], names: Collection[object]) -> Iterator[tuple[str, str]]:
+    """What goes with options that keep UIDs and private elements."""
+    settings = _group(raw, "options")
+    if UIDS in names and settings.get("KeepSource") is False:
+        yield "options.KeepSource", f"must be true with {UIDS}, since a result could be its own source"
+    if SAFE_PRIVATE in names and settings.get("KeepPrivateTags") is True:
+        yield "options.KeepPrivateTags", f"must be left out with {SAFE_PRIVATE}, which keeps what is known to be safe"
+    if raw.get("private") and raw.get("profile") is not None and SAFE_PRIVATE not in names:
+        yield "private", f"must be left out without {SAFE_PRIVATE} among profile_options"
 
 
 def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``.
 
-Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Execution``,
-``Schedule``, ``Report``, ``OrthancAccess``.
+Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Private``,
+``Execution``, ``Schedule``, ``Report``, ``OrthancAccess``.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads th
     VariableName,
 )
 from deidflow.tasks.core.manifest.row_requests import Defaults
-from deidflow.tasks.core.request.profile_choice import ProfileChoice, TextChoice
+from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
+from deidflow.tasks.core.request.profile_choice import KEPT_UIDS, UIDS, ProfileChoice, TextChoice
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deidflow.tasks.core.errors import Problem
 
 Engine = Literal["local", "orthanc"]
@@ -78,12 +81,21 @@ class Pseudonymization(_Group):
 
 
 class Dates(_Group):
-    """How dates move into the past, by one keyed number of days per patient."""
+    """How dates move: by one keyed number of days per patient into the past, or as the manifest says."""
 
     shift_days: list[int] = [1, 3650]
     """The fewest and the most days."""
     whole_weeks: bool = False
     """Whether only whole weeks are taken, so that days of the week stay."""
+    column: str | None = None
+    """A free column of the manifest that has the days to add, instead of the keyed number; -120 is into the past."""
+
+
+class Private(_Group):
+    """Private attributes that the site knows to be safe, beside those of the standard's list."""
+
+    keep: list[FilePath] = []
+    """CSV files with the columns group, element, private_creator, vr and action."""
 
 
 class Text(_Group):
@@ -169,11 +181,13 @@ class Config(_Group):
     options: dict[str, Any] = {}
     """The bulk routes' own arguments, spelled as Orthanc spells them."""
     profile: Literal["ps3.15-2026d"] | None = None
-    """A PS3.15 profile instead of DicomVersion; engine local only."""
+    """A PS3.15 profile; engine local only, where anonymize without DicomVersion has it."""
     profile_options: list[str] = []
     """Options of PS3.15 section E.3, by name."""
     dates: Dates | None = None
     """How far dates move with `retain-longitudinal-modified-dates`."""
+    private: Private | None = None
+    """The site's safe private attributes, with `retain-safe-private`."""
     text: Text | None = None
     """Which words cleaned texts keep."""
     hardening: bool = True
@@ -203,6 +217,7 @@ class Config(_Group):
 
     _options: ReadOptions = PrivateAttr()
     _site_words: frozenset[str] = PrivateAttr(default=frozenset())
+    _site_attributes: tuple[SiteAttribute, ...] = PrivateAttr(default=())
 
     def model_post_init(self, _context: object) -> None:
         """Read the options, once; a config with problems in them is made all the same, so that all else is checked."""
@@ -211,6 +226,10 @@ class Config(_Group):
     def know_words(self, words: frozenset[str]) -> None:
         """Take the words of the files of ``text.keep``."""
         self._site_words = words
+
+    def know_attributes(self, attributes: Iterable[SiteAttribute]) -> None:
+        """Take the private attributes of the files of ``private.keep``."""
+        self._site_attributes = tuple(attributes)
 
     @property
     def option_problems(self) -> tuple[Problem, ...]:
@@ -221,7 +240,12 @@ class Config(_Group):
     def defaults(self) -> Defaults:
         """What the config says for every row of the manifest."""
         options = self._options
-        return Defaults(self.operation, options.edits, options.settings, has_profile=self.profile is not None)
+        return Defaults(
+            *(self.operation, options.edits, options.settings),
+            has_profile=self.profile is not None,
+            keeps=KEPT_UIDS if UIDS in self.profile_options else (),
+            shift_column=(self.dates and self.dates.column) or "",
+        )
 
     @property
     def profile_choice(self) -> ProfileChoice | None:
@@ -231,7 +255,9 @@ class Config(_Group):
         dates = self.dates or Dates()
         first, last = dates.shift_days
         texts = TextChoice(self._site_words, reviews_unknown=self.text is not None and self.text.unknown == "review")
-        return ProfileChoice(frozenset(self.profile_options), (first, last), dates.whole_weeks, texts)
+        return ProfileChoice(
+            frozenset(self.profile_options), (first, last), dates.whole_weeks, texts, self._site_attributes
+        )
 
     @property
     def hardens(self) -> bool:
@@ -239,10 +265,12 @@ class Config(_Group):
         return self.hardening or self.profile is not None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the effective config as JSON data, with the site's words; it names secrets but holds none."""
+        """Return the effective config as JSON data, with the site's own lists; it names secrets but holds none."""
         data = self.model_dump(mode="json")
         if data["text"] is not None:
             data["text"] = {"words": sorted(self._site_words), "unknown": data["text"]["unknown"]}
+        if data["private"] is not None:
+            data["private"] = {"attributes": [list(one) for one in self._site_attributes]}
         return data
 
     @classmethod
@@ -253,9 +281,13 @@ class Config(_Group):
             ValidationError: The data were made by something else.
 
         """
-        text = data.get("text")
-        if not text:
-            return cls.model_validate(data)
-        config = cls.model_validate(data | {"text": {"unknown": text["unknown"]}})
-        config.know_words(frozenset(text["words"]))
+        text, private = data.get("text"), data.get("private")
+        plain = {"text": {"unknown": text["unknown"]} if text else None, "private": {} if private else None}
+        config = cls.model_validate(data | plain)
+        config.know_words(frozenset(text["words"] if text else ()))
+        listed = private["attributes"] if private else ()
+        config.know_attributes(
+            SiteAttribute(group, element, creator, vr, SiteAction(action))
+            for group, element, creator, vr, action in listed
+        )
         return config

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 from pydantic import AfterValidator, Field
 
+from deidflow.tasks.core.errors import BadText
+
 _MAX_NAME_CHARACTERS: Final = 42
 """A run ID has at most 64 characters, and ``-20240131T020000Z-1a2b`` follows the name."""
 
@@ -31,19 +33,19 @@ _ONLY_IN_OTHER_CRONS: Final = re.compile(r"(?i)(^|\s)[rh](\s|$)")
 
 def _check_name(text: str) -> str:
     if not _NAME.fullmatch(text):
-        raise ValueError(f"must be 1 to {_MAX_NAME_CHARACTERS} letters, digits, - and _, as in nightly-trial")
+        raise BadText(f"must be 1 to {_MAX_NAME_CHARACTERS} letters, digits, - and _, as in nightly-trial")
     return text
 
 
 def _check_scope(text: str) -> str:
     if not _SCOPE.fullmatch(text) or text != text.strip():
-        raise ValueError("must be 1 to 128 characters without blanks around them, as in nightly-trial")
+        raise BadText("must be 1 to 128 characters without blanks around them, as in nightly-trial")
     return text
 
 
 def _check_variable(text: str) -> str:
     if not _VARIABLE.fullmatch(text):
-        raise ValueError(
+        raise BadText(
             "must be the name of an environment variable, as in DEIDFLOW_KEY (the secret itself never stands here)"
         )
     return text
@@ -53,7 +55,7 @@ def check_url(text: str) -> str:
     """Return the address of an Orthanc without a slash at the end.
 
     Raises:
-        ValueError: It is none, or holds credentials.
+        BadText: It is none, or holds credentials.
 
     """
     good = "must be the address of an Orthanc, as in http://localhost:8042"
@@ -61,20 +63,18 @@ def check_url(text: str) -> str:
         parts = urlsplit(text)
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        raise ValueError(good) from None
+        raise BadText(good) from None
     if parts.scheme not in ("http", "https") or not has_host or parts.query or parts.fragment or re.search(r"\s", text):
-        raise ValueError(good)
+        raise BadText(good)
     if "@" in parts.netloc:
-        raise ValueError(
-            "must not hold credentials; give them in the variables of orthanc.username_env and password_env"
-        )
+        raise BadText("must not hold credentials; give them in the variables of orthanc.username_env and password_env")
     return text.rstrip("/")
 
 
 def _check_path(path: Path) -> Path:
     names = [len(os.fsencode(name)) for name in path.parts]
     if max(names, default=0) > _MAX_FILE_NAME_BYTES or sum(names) + len(names) > _MAX_PATH_BYTES:
-        raise ValueError(
+        raise BadText(
             "must be a path that the system can open: each name in it at most 255 bytes, all of it at most 4095"
         )
     return path
@@ -84,13 +84,13 @@ def _check_timezone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError; a folder of zones an OSError
-        raise ValueError("must be a time zone, as in Europe/Brussels or UTC") from None
+        raise BadText("must be a time zone, as in Europe/Brussels or UTC") from None
     return text
 
 
 def _check_cron(text: str) -> str:
     if not croniter.is_valid(text) or _ONLY_IN_OTHER_CRONS.search(text):
-        raise ValueError('must be a cron expression, as in "0 2 * * *", "*/15 8-18 * * mon-fri" or "@daily"')
+        raise BadText('must be a cron expression, as in "0 2 * * *", "*/15 8-18 * * mon-fri" or "@daily"')
     return text
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
 from deidflow.tasks.core.dicom.persons import Person
 from deidflow.tasks.core.engine.protocol import CallState, PlannedInstance
+from deidflow.tasks.core.engine.review import ReviewCode
 from deidflow.tasks.core.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -29,9 +30,18 @@ Parents = dict[tuple[str, str, str], tuple[str, str, str]]
 _RECORD: Final = """
 UPDATE instance SET outcome = ?1, code = ?2, text = ?3, verified = '', is_there = is_there OR ?1 = 'done',
     evidence = CASE WHEN ?4 <> '' AND new_orthanc_id = ?4 THEN evidence ELSE ?5 END,
-    content = CASE WHEN ?6 <> '' THEN ?6 ELSE content END,
+    content = CASE WHEN ?6 <> '' THEN ?6 ELSE content END, removed = ?9,
     review = CASE WHEN ?8 = '' OR instr(review, ?8) THEN review WHEN review = '' THEN ?8 ELSE review || ';' || ?8 END
 WHERE id = ?7
+"""
+
+
+_LOOK_AT: Final = """
+UPDATE instance SET review = CASE WHEN review = '' THEN ?1 ELSE review || ';' || ?1 END
+WHERE id = ?2 AND NOT instr(review, ?1)
+"""
+_UNKNOWN: Final = """
+INSERT INTO unknown_word VALUES (?, ?) ON CONFLICT (word) DO UPDATE SET instance = min(instance, excluded.instance)
 """
 
 
@@ -130,11 +140,14 @@ def record_results(ledger: Ledger, results: Sequence[InstanceResult]) -> None:
                 (
                     *(one.outcome, one.code or "", one.text if one.code else ""),
                     *("" if one.new_orthanc_ids is None else one.new_orthanc_ids[-1], one.evidence, one.content),
-                    *(one.id, one.review),
+                    *(one.id, one.review, one.removed),
                 )
                 for one in results
             ],
         )
+        with_words = [one for one in results if one.unknown_words]
+        ledger.execute_many(_LOOK_AT, [(ReviewCode.UNKNOWN_WORDS, one.id) for one in with_words])
+        ledger.execute_many(_UNKNOWN, [(word, one.id) for one in with_words for word in one.unknown_words])
         for one in results:
             if one.new is not None and one.new_orthanc_ids is not None:
                 _record_found(ledger, one.id, one.new, one.new_orthanc_ids)

@@ -8,6 +8,7 @@ Public names: ``RequestCache``, ``RowRecord``, ``RequestUse``, ``add_rows``, ``f
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.outcomes import Outcome
 
+
+_SHIFT_DAYS: Final = "shift_days"
+"""Of a stored request, beside the members that Orthanc reads."""
 
 _KEPT_REQUESTS: Final = 2048
 """A manifest may give every row a request of its own."""
@@ -33,7 +37,8 @@ class RequestCache:
 
     def add(self, number: int, request: Request) -> None:
         """Add an effective request under a number that is new."""
-        body = json.dumps(request.body(), sort_keys=True, ensure_ascii=False)
+        members = request.body() | ({} if request.shift_days is None else {_SHIFT_DAYS: request.shift_days})
+        body = json.dumps(members, sort_keys=True, ensure_ascii=False)
         self._ledger.execute("INSERT INTO request VALUES (?, ?, ?)", (number, request.operation, body))
         self._keep(number, request)
 
@@ -47,7 +52,9 @@ class RequestCache:
         request = self._kept.get(number)
         if request is None:
             ((operation, body),) = self._ledger.select("SELECT operation, body FROM request WHERE id = ?", (number,))
-            request = parse_request(Operation(operation), json.loads(body))
+            members = json.loads(body)
+            shift_days = members.pop(_SHIFT_DAYS, None)
+            request = replace(parse_request(Operation(operation), members), shift_days=shift_days)
             self._keep(number, request)
         return request
 

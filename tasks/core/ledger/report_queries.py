@@ -7,7 +7,7 @@ only; the file is not changed.
 Public names: ``DONE_RANK``, ``RowEntry``, ``OutcomeCount``, ``GroupEntry``, ``InstanceEntry``, ``ReviewEntry``,
 ``row_entries``, ``outcome_counts``, ``chunk_keys``, ``new_identifiers``, ``group_entries``, ``instance_entries``,
 ``instances_not_done``, ``instance_counts``, ``verified_counts``, ``count_not_compared``, ``count_chunks``,
-``review_counts``, ``review_entries``.
+``review_counts``, ``review_entries``, ``count_removed``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ DONE_RANK: Final = SEVERITY.index(Outcome.DONE)
 _INTERRUPTED: Final = Reason(ReasonCode.INTERRUPTED, "the run stopped before this instance")
 _UNEXPLAINED: Final = Reason(ReasonCode.INTERNAL_ERROR, "no reason was recorded")
 _SEPARATOR: Final = ";"
+UNKNOWN_WORD: Final = "unknown-word"
+"""Before a word in a list of what to look at."""
+
 
 _RANKS: Final = " ".join(f"WHEN '{outcome}' THEN {rank}" for rank, outcome in enumerate(SEVERITY))
 _PLANNED_VIEW: Final = f"""
@@ -270,7 +273,7 @@ def review_counts(ledger: Ledger, *, done: bool) -> dict[str, int]:
 
 
 class ReviewEntry(NamedTuple):
-    """An instance that a person should look at: its line, its new identifiers, and a code."""
+    """An instance that a person should look at: its line, its new identifiers, and a code or an unknown word."""
 
     line: int
     patient_id: str
@@ -282,7 +285,11 @@ class ReviewEntry(NamedTuple):
 
 
 def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
-    """Yield what is done and should be looked at, once for each code, by line, then by new identifier."""
+    """Yield what is done and should be looked at, once for each code, by line, then by new identifier.
+
+    Behind them each word that stayed although nothing vouches for it, once, with the first instance that has it; then
+    what was taken out of the destination since something identifying was left in it: others may be like it.
+    """
     for line, patient_id, study_uid, series_uid, uid, name, codes in ledger.stream(
         "SELECT i.line, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
         " i.new_orthanc_id, i.review FROM instance i JOIN target t ON t.id = i.target WHERE i.review <> ''"
@@ -291,3 +298,22 @@ def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
     ):
         for code in codes.split(_SEPARATOR):
             yield ReviewEntry(line, patient_id, study_uid, series_uid, uid, name, code)
+    for line, patient_id, study_uid, series_uid, uid, name, word in ledger.stream(
+        "SELECT i.line, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
+        " i.new_orthanc_id, u.word FROM unknown_word u JOIN instance i ON i.id = u.instance"
+        " JOIN target t ON t.id = i.target WHERE i.outcome = ? ORDER BY u.word",
+        (Outcome.DONE,),
+    ):
+        yield ReviewEntry(line, patient_id, study_uid, series_uid, uid, name, f"{UNKNOWN_WORD}: {word}")
+    for row in ledger.stream(
+        "SELECT i.line, coalesce(t.patient_id, ''), coalesce(t.study_instance_uid, ''),"
+        " coalesce(t.series_instance_uid, ''), i.new_sop_instance_uid, i.new_orthanc_id, i.code FROM instance i"
+        " LEFT JOIN target t ON t.id = i.target WHERE i.code = ? ORDER BY i.line, i.new_orthanc_id, i.id",
+        (ReasonCode.IDENTIFIER_LEFT,),
+    ):
+        yield ReviewEntry(*row)
+
+
+def count_removed(ledger: Ledger) -> int:
+    """Count the words, numbers and other stretches that went from the texts of what is done, or were moved."""
+    return int(ledger.scalar("SELECT coalesce(sum(removed), 0) FROM instance WHERE outcome = ?", (Outcome.DONE,)))

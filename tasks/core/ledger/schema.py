@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """Counted up with every change of the tables; a ledger of another version is refused."""
 
 SCHEMA: Final = """
@@ -75,6 +75,7 @@ CREATE TABLE target (
 -- verified: how the result as it is now was found right: '', 'identifiers' or 'full'.
 -- is_there: whether something that this run made stands in the destination, whatever its outcome.
 -- review: codes of tasks/core/engine/review.py, joined by semicolons.
+-- removed: how many words, numbers and other stretches went from its texts, or were moved.
 CREATE TABLE instance (
     id INTEGER PRIMARY KEY,
     series INTEGER NOT NULL REFERENCES series (id),
@@ -99,8 +100,12 @@ CREATE TABLE instance (
     verified TEXT NOT NULL DEFAULT '',
     is_there INTEGER NOT NULL DEFAULT 0,
     sop_class_uid TEXT NOT NULL DEFAULT '',
-    review TEXT NOT NULL DEFAULT ''
+    review TEXT NOT NULL DEFAULT '',
+    removed INTEGER NOT NULL DEFAULT 0
 );
+
+-- Words of texts that stayed although nothing vouches for them, each with the first instance that has it.
+CREATE TABLE unknown_word (word TEXT PRIMARY KEY, instance INTEGER NOT NULL REFERENCES instance (id)) WITHOUT ROWID;
 
 -- Further files of the source that hold the same instance, byte for byte.
 CREATE TABLE copy (instance INTEGER NOT NULL REFERENCES instance (id), path BLOB NOT NULL);

@@ -99,6 +99,10 @@ class Manifest:
                     f"must be a free column of the manifest, since the config's Replace of {', '.join(users)} uses it"
                 )
                 problems.append(Problem(text, self.name, header.line, column))
+        shift = defaults.shift_column
+        if shift and shift not in self.free_columns:
+            text = "must be a free column of the manifest, since the config's dates.column names it"
+            problems.append(Problem(text, self.name, header.line, shift))
         if problems:
             raise InvalidInput([*problems, *self._problems_of_rows({problem.column for problem in problems})])
 

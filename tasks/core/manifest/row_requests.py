@@ -18,6 +18,7 @@ from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError, describe_tag, d
 from deidflow.tasks.core.errors import BadText, Problem
 from deidflow.tasks.core.manifest.columns import KEEP, OPERATION, REMOVE, Columns, EditColumn
 from deidflow.tasks.core.request.edits import Edits, merge, parse_path_list, parse_value
+from deidflow.tasks.core.request.profile_choice import parse_offset
 from deidflow.tasks.core.request.request import Operation, Request, Settings, request_faults
 from deidflow.tasks.core.request.templates import Template, parse_template
 from deidflow.tasks.core.request.value_checks import check_path, check_value
@@ -40,6 +41,8 @@ class Defaults:
         edits: The three lists; the values of Replace are templates.
         settings: The other options.
         has_profile: Whether a PS3.15 profile stands in the place of ``DicomVersion``.
+        keeps: Identifiers that the profile's options leave as they are, unless options or rows name them.
+        shift_column: The free column with the days to add to the dates of a row's patient, "" for none.
 
     """
 
@@ -47,6 +50,20 @@ class Defaults:
     edits: Edits = field(default_factory=Edits)
     settings: Settings = field(default_factory=Settings)
     has_profile: bool = False
+    keeps: tuple[Path, ...] = ()
+    shift_column: str = ""
+
+    def of(self, operation: Operation) -> Defaults:
+        """Return what holds for rows of an operation: only anonymize has a profile.
+
+        Keeping an identifier needs Force; that of the profile is given here, and what a user names is checked without.
+        """
+        named = set(self.edits.paths())
+        keeps = tuple(path for path in self.keeps if path not in named)
+        if operation is not Operation.ANONYMIZE or not keeps:
+            return self
+        edits = Edits(self.edits.replace, self.edits.remove, (*self.edits.keep, *keeps))
+        return replace(self, edits=edits, settings=replace(self.settings, force=True))
 
 
 class _Pattern(NamedTuple):
@@ -57,6 +74,7 @@ class _Pattern(NamedTuple):
         remove: Normalised.
         keep: Normalised.
         problems: What is wrong with every row of this pattern.
+        settings: Of its requests.
         request: The finished request when nothing differs from row to row and nothing is wrong.
 
     """
@@ -65,6 +83,7 @@ class _Pattern(NamedTuple):
     remove: tuple[Path, ...]
     keep: tuple[Path, ...]
     problems: tuple[Problem, ...]
+    settings: Settings
     request: Request | None
 
 
@@ -133,6 +152,7 @@ class RequestBuilder:
             for column in template.columns:
                 self.template_columns.setdefault(column, []).append(path.describe())
         self._free = tuple((name, index) for index, name in columns.free if name in self.template_columns)
+        self._shift_index = next((index for index, name in columns.free if name == defaults.shift_column), -1)
         self._replace_indexes = tuple(column.index for column in columns.replace)
         list_columns = (*(column.index for column in columns.clear), columns.remove, columns.keep)
         self._list_indexes = tuple(index for index in list_columns if index >= 0)
@@ -151,9 +171,11 @@ class RequestBuilder:
         used = tuple([bool(cells[index]) for index in self._replace_indexes])
         lists = tuple([cells[index] for index in self._list_indexes])
         pattern = self._pattern(operation, used, lists)
-        if pattern.request is not None:
+        shifts = self._shift_index >= 0 and operation is Operation.ANONYMIZE
+        if pattern.request is not None and not shifts:
             return pattern.request, ()
         problems = list(pattern.problems)
+        shift_days = self._read_shift(cells[self._shift_index], problems) if shifts else None
         replace: dict[Path, Value] = {}
         free = {name: cells[index] for name, index in self._free}
         for path, source in pattern.values:
@@ -166,20 +188,30 @@ class RequestBuilder:
             replace[path] = value
         if problems:
             return None, tuple(dict.fromkeys(problems))
-        return Request(operation, Edits(replace, pattern.remove, pattern.keep), self._defaults.settings), ()
+        edits = Edits(replace, pattern.remove, pattern.keep)
+        return Request(operation, edits, pattern.settings, shift_days), ()
+
+    def _read_shift(self, cell: str, problems: list[Problem]) -> int | None:
+        try:
+            return parse_offset(cell)
+        except BadText as error:
+            problems.append(Problem(str(error), column=self._defaults.shift_column))
+            return None
 
     def _make_pattern(self, operation: Operation, used: tuple[bool, ...], lists: tuple[str, ...]) -> _Pattern:
         own = self._read_own(used, lists)
         # The merge looks at paths only, so stand-ins serve for values that differ from row to row.
-        edits = merge(self._defaults.edits, Edits(dict.fromkeys(own.sources, ""), own.remove, own.keep)).normalized()
+        defaults, of_row = self._defaults.of(operation), Edits(dict.fromkeys(own.sources, ""), own.remove, own.keep)
+        named = merge(self._defaults.edits, of_row).normalized()
+        edits = merge(defaults.edits, of_row).normalized()
         sources = self._templates | own.sources
         values = tuple((path, sources[path]) for path in edits.replace)
-        problems = (*own.problems, *self._check_whole(operation, values, edits, own.headers))
+        problems = (*own.problems, *self._check_whole(operation, values, named, own.headers))
         constants = {path: source for path, source in values if not isinstance(source, EditColumn | Template)}
         request = None
         if not problems and len(constants) == len(values):
-            request = Request(operation, Edits(constants, edits.remove, edits.keep), self._defaults.settings)
-        return _Pattern(values, edits.remove, edits.keep, problems, request)
+            request = Request(operation, Edits(constants, edits.remove, edits.keep), defaults.settings)
+        return _Pattern(values, edits.remove, edits.keep, problems, defaults.settings, request)
 
     def _read_own(self, used: tuple[bool, ...], lists: tuple[str, ...]) -> _OwnEdits:
         """Read what the row itself names: which of the Replace columns are filled, and the cells of the other ones."""
@@ -215,7 +247,7 @@ class RequestBuilder:
         for fault in request_faults(request):
             yield Problem(fault.text, column=headers.get(fault.path, "") if fault.path else "")
         if operation is Operation.ANONYMIZE and not (settings.dicom_version or self._defaults.has_profile):
-            yield Problem("anonymize needs options.DicomVersion in the config", column=OPERATION)
+            yield Problem("anonymize needs profile or options.DicomVersion in the config", column=OPERATION)
 
 
 def _read_cell(column: EditColumn, cell: str, problems: list[Problem]) -> Value:

@@ -1,19 +1,20 @@
 """What only the source and all rows together show: overlaps, counts, levels, patients that would split or merge.
 
-Each check yields the lines it concerns with the column and a text; no cell and no identifier is named.
+Each check yields problems of one row or of several; no cell and no identifier is named.
 
-Public names: ``Finding``, ``check_rows_against_source``, ``check_patients``, ``check_persons``, ``check_merges``,
+Public names: ``check_rows_against_source``, ``check_patients``, ``check_persons``, ``check_merges``,
 ``check_identity_given_back``, ``PATIENT_MODULE``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import tag_for_keyword
 
 from deidflow.tasks.core.dicom.persons import Person, differing
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
+from deidflow.tasks.core.errors import Problem
 from deidflow.tasks.core.ledger.plan_checks import (
     overlapping_rows,
     patient_ids_of_several_persons,
@@ -70,45 +71,29 @@ PATIENT_MODULE: Final = frozenset(int(tag_for_keyword(keyword) or 0) for keyword
 """Attributes of the Patient module (PS3.3 table C.7-1, edition 2026c): one patient has one value of each."""
 
 
-class Finding(NamedTuple):
-    """A problem of some rows.
-
-    Attributes:
-        lines: Of the manifest.
-        column: To blame, "" when none is.
-        text: What is wrong and what to do.
-
-    """
-
-    lines: tuple[int, ...]
-    column: str
-    text: str
-
-
-def check_rows_against_source(ledger: Ledger) -> Iterator[Finding]:
+def check_rows_against_source(ledger: Ledger) -> Iterator[Problem]:
     """Compare each row with what the source holds under its identifier.
 
     Expects what rows claim, as all checks up to ``check_persons`` do.
     """
     for line, _, level in wrong_levels(ledger):
-        yield Finding((line,), "level", f"must be {level}, which is what the source holds under this identifier")
+        text = f"must be {level}, which is what the source holds under this identifier"
+        yield Problem(text, line=line, column="level")
     for line, declared, held in wrong_counts(ledger):
-        yield Finding(
-            (line,), "instances", f"must be {held}, as many as the source holds, not {declared}; is more arriving?"
-        )
+        text = f"must be {held}, as many as the source holds, not {declared}; is more arriving?"
+        yield Problem(text, line=line, column="instances")
     for pair in overlapping_rows(ledger):
-        yield Finding(
-            pair, "orthanc_id", "must not name instances that another row names, too; keep only one of the two rows"
-        )
+        text = "must not name instances that another row names, too; keep only one of the two rows"
+        yield Problem.of_rows(pair, text, "orthanc_id")
 
 
-def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
+def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Problem]:
     """Find patients whose rows give differing values to attributes of the Patient module.
 
     Patients without a PatientID are strangers to each other and are passed over.
     """
     rows = rows_of_patients(ledger)
-    signatures: dict[int, dict[Path, object]] = {}
+    signatures: dict[int, dict[str, object]] = {}
     start = 0
     for stop in range(1, len(rows) + 1):
         if stop < len(rows) and rows[stop][0] == rows[start][0]:
@@ -122,26 +107,27 @@ def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
                 signatures[number] = _patient_values(requests.get(number))
         first = signatures[group[0][2]]
         differing = {
-            path
+            name
             for _, _, number in group[1:]
-            for path in first.keys() | signatures[number].keys()
-            if first.get(path, _ABSENT) != signatures[number].get(path, _ABSENT)
+            for name in first.keys() | signatures[number].keys()
+            if first.get(name, _ABSENT) != signatures[number].get(name, _ABSENT)
         }
         if differing:
-            names = ", ".join(sorted(path.describe() for path in differing))
+            names = ", ".join(sorted(differing))
             text = f"the rows of one patient differ in {names}; give all rows of a patient the same (or none)"
-            yield Finding(tuple(line for _, line, _ in group), "", text)
+            yield Problem.of_rows(tuple(line for _, line, _ in group), text)
 
 
 _ABSENT: Final = object()
 
 
-def _patient_values(request: Request) -> dict[Path, object]:
+def _patient_values(request: Request) -> dict[str, object]:
+    """Return what the rows of one patient must have in common, by name."""
     edits = request.edits
-    values: dict[Path, object] = {Path((), -1): request.operation}
-    values |= {path: value for path, value in edits.replace.items() if _is_of_patient(path)}
-    values |= {path: "removed" for path in edits.remove if _is_of_patient(path)}
-    values |= {path: ("kept",) for path in edits.keep if _is_of_patient(path)}
+    values: dict[str, object] = {"operation": request.operation, "the column of dates.column": request.shift_days}
+    values |= {path.describe(): value for path, value in edits.replace.items() if _is_of_patient(path)}
+    values |= {path.describe(): "removed" for path in edits.remove if _is_of_patient(path)}
+    values |= {path.describe(): ("kept",) for path in edits.keep if _is_of_patient(path)}
     return values
 
 
@@ -149,7 +135,7 @@ def _is_of_patient(path: Path) -> bool:
     return not path.is_nested and path.tag in PATIENT_MODULE
 
 
-def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
+def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Problem]:
     """Find rows to anonymize whose Replace gives a patient the original PatientID or PatientName.
 
     Who wants that says so with Keep. The name is known of files only.
@@ -166,7 +152,7 @@ def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterato
             f"the new {keyword} is the patient's original one, so nothing is de-identified; give another, or write "
             f"Keep: [{keyword}] with Force: true when it is to stay"
         )
-        yield Finding((line,), keyword, text)
+        yield Problem(text, line=line, column=keyword)
 
 
 def _is_given_back(tag: int, original: str, new: object) -> bool:
@@ -176,7 +162,7 @@ def _is_given_back(tag: int, original: str, new: object) -> bool:
     return bool(bare) and isinstance(new, str) and new.rstrip(padding) == bare
 
 
-def check_persons(ledger: Ledger) -> Iterator[Finding]:
+def check_persons(ledger: Ledger) -> Iterator[Problem]:
     """Find PatientIDs that several persons share, who would become one."""
     for patient_id in patient_ids_of_several_persons(ledger):
         claims = persons_under(ledger, patient_id)
@@ -186,10 +172,10 @@ def check_persons(ledger: Ledger) -> Iterator[Finding]:
                 f"one PatientID, but {' and '.join(keywords)} differ: two persons would become one; correct the source,"
                 " or set pseudonyms.allow_merge when they are one person"
             )
-            yield Finding(tuple(dict.fromkeys(line for line, _ in claims)), "", text)
+            yield Problem.of_rows(tuple(dict.fromkeys(line for line, _ in claims)), text)
 
 
-def check_merges(ledger: Ledger, requests: RequestCache, *, allow_merge: bool) -> Iterator[Finding]:
+def check_merges(ledger: Ledger, requests: RequestCache, *, allow_merge: bool) -> Iterator[Problem]:
     """Find new PatientIDs that would join two patients of the source; needs the targets of all instances."""
     column = describe_tag(PATIENT_ID)
     if not allow_merge:
@@ -198,7 +184,7 @@ def check_merges(ledger: Ledger, requests: RequestCache, *, allow_merge: bool) -
                 f"two patients of the source would get one {column}; give each its own, or set pseudonyms.allow_merge "
                 "when they are one person"
             )
-            yield Finding(rows_becoming(ledger, patient_id), column, text)
+            yield Problem.of_rows(rows_becoming(ledger, patient_id), text, column)
     for line, number in rows_taking_another_patient_id(ledger):
         modifies = requests.get(number).operation is Operation.MODIFY
         if modifies and allow_merge:  # a study that was filed under the wrong patient
@@ -206,4 +192,4 @@ def check_merges(ledger: Ledger, requests: RequestCache, *, allow_merge: bool) -
         text = f"the new {column} is the original one of another patient in the source; choose another"
         if modifies:
             text += ", or set pseudonyms.allow_merge to move the row to that patient"
-        yield Finding((line,), column, text)
+        yield Problem(text, line=line, column=column)

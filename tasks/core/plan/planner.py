@@ -5,7 +5,7 @@ Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``given_identifiers`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
@@ -40,7 +40,6 @@ from deidflow.tasks.core.ledger.planning import (
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.plan.calls import cut_calls
 from deidflow.tasks.core.plan.checks import (
-    Finding,
     check_identity_given_back,
     check_merges,
     check_patients,
@@ -57,7 +56,7 @@ from deidflow.tasks.core.request.engine_options import check_request_on_local_en
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.manifest_rows import RequestCache
@@ -137,14 +136,14 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
             checks.append(check_persons(ledger))
         if options.server is not None:
             checks.append(check_patients_on_server(ledger, requests))
-        for findings in checks:
-            found += _set_aside(ledger, list(findings), options.manifest_name)
+        for problems_of_rows in checks:
+            found += _set_aside(ledger, problems_of_rows, options.manifest_name)
         assign_claims(ledger)
         _compute_targets(ledger, requests, options)
-        found += _set_aside(ledger, list(check_identity_given_back(ledger, requests)), options.manifest_name)
+        found += _set_aside(ledger, check_identity_given_back(ledger, requests), options.manifest_name)
         if options.writes_to_source:
-            found += _set_aside(ledger, list(check_in_place(ledger)), options.manifest_name)
-        merges = list(check_merges(ledger, requests, allow_merge=options.allow_merge))
+            found += _set_aside(ledger, check_in_place(ledger), options.manifest_name)
+        merges = check_merges(ledger, requests, allow_merge=options.allow_merge)
         found += _set_aside(ledger, merges, options.manifest_name)
         found.sort(key=lambda problem: problem.line)
         if found and not options.skip_invalid:
@@ -160,24 +159,22 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     return found
 
 
-def _check_requests(ledger: Ledger, requests: RequestCache, server: ServerAbilities | None) -> Iterator[Finding]:
+def _check_requests(ledger: Ledger, requests: RequestCache, server: ServerAbilities | None) -> Iterator[Problem]:
     """Find rows whose request the engine cannot do: this server, or the local one."""
     for number, lines in rows_by_request(ledger):
         request = requests.get(number)
         found = check_request_on_server(request, server) if server else check_request_on_local_engine(request)
         for option, text in found:
-            yield Finding(lines, option, text)
+            yield Problem.of_rows(lines, text, option)
 
 
-def _set_aside(ledger: Ledger, findings: list[Finding], name: str) -> list[Problem]:
-    """Mark the rows of findings as invalid and return them as problems."""
-    problems = []
-    for lines, column, text in findings:
-        others = f" (lines {', '.join(map(str, lines))})" if len(lines) > 1 else ""
-        problems.append(Problem(f"{text}{others}", name, lines[0], column))
-        for line in lines:
-            set_row_aside(ledger, line, Reason(ReasonCode.INVALID_ROW, text))
-    return problems
+def _set_aside(ledger: Ledger, problems: Iterable[Problem], name: str) -> list[Problem]:
+    """Mark the rows of problems as invalid; return the problems with the manifest's name."""
+    found = [replace(problem, file=name) for problem in problems]
+    for problem in found:
+        for line in problem.lines:
+            set_row_aside(ledger, line, Reason(ReasonCode.INVALID_ROW, problem.text))
+    return found
 
 
 def _compute_targets(ledger: Ledger, requests: RequestCache, options: PlanOptions) -> None:

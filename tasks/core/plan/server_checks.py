@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Path
+from deidflow.tasks.core.errors import Problem
 from deidflow.tasks.core.ledger.plan_checks import patients_of_several_requests
-from deidflow.tasks.core.plan.checks import Finding
 from deidflow.tasks.core.plan.server_abilities import shown
 from deidflow.tasks.core.plan.server_transcoding import check_transcoding
 from deidflow.tasks.core.plan.server_values import check_values
@@ -95,7 +95,7 @@ def _strict_identifiers(request: Request, here: str) -> Iterator[tuple[str, str]
         yield "Replace", f"SeriesInstanceUID in Replace at level instance {newer}"
 
 
-def check_patients_on_server(ledger: Ledger, requests: RequestCache) -> Iterator[Finding]:
+def check_patients_on_server(ledger: Ledger, requests: RequestCache) -> Iterator[Problem]:
     """Find patients that several calls would tear apart, since Orthanc shares no identifiers between calls.
 
     Expects what rows claim, as ``check_rows_against_source`` does.
@@ -110,12 +110,12 @@ def check_patients_on_server(ledger: Ledger, requests: RequestCache) -> Iterator
                         "the rows of one patient have different options, which Orthanc would take for different "
                         "patients; give PatientID and PatientName and whole studies, or use engine: local"
                     )
-                    yield Finding(where, "", text)
+                    yield Problem.of_rows(where, text)
                     break
             elif has_parts and request.level() in (Level.PATIENT, Level.STUDY):
                 text = (
                     "the rows of one patient have different options and regenerate identifiers above their own level; "
                     "use one row per study, or engine: local"
                 )
-                yield Finding(where, "", text)
+                yield Problem.of_rows(where, text)
                 break

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from deidflow.tasks.core.ledger.journal import count_leftovers
-from deidflow.tasks.core.ledger.report_queries import count_chunks
+from deidflow.tasks.core.ledger.report_queries import count_chunks, count_removed
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.totals import DeletedSources
@@ -50,6 +50,7 @@ def summary(ledger: Ledger, totals: Totals, resources: Mapping[Level, Mapping[Ou
         "instance_reasons": {str(code): count for code, count in totals.instance_reasons.items()},
         "verified": {"checks": totals.checks, "verified": totals.verified, "not_verified": totals.unverified},
         "review": {"total": sum(totals.review.values()), **totals.review},
+        "texts": {"removed": count_removed(ledger)},
         "source_problems": {"total": sum(totals.source_problems.values()), **totals.source_problems},
         "sources": _sources(totals),
         "possible_leftovers": count_leftovers(ledger),

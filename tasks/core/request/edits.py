@@ -157,7 +157,7 @@ def decode_data_uri(text: str) -> bytes | None:
     Padding may be missing, as for Orthanc.
 
     Raises:
-        ValueError: What follows is no base64.
+        BadText: What follows is no base64.
 
     """
     if not text.startswith(_DATA_URI):
@@ -166,8 +166,7 @@ def decode_data_uri(text: str) -> bytes | None:
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except binascii.Error:
-        message = "the data URI must hold valid base64"
-        raise ValueError(message) from None
+        raise BadText("the data URI must hold valid base64") from None
 
 
 def value_to_json(value: Value) -> object:

@@ -1,47 +1,73 @@
 """A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
 
 Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
-``MODIFIED_DATES``, ``CLEAN_DESCRIPTORS``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``,
-``shift_fault``.
+``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``CLEAN_DESCRIPTORS``, ``CLEAN_STRUCTURED_CONTENT``,
+``CLEAN_GRAPHICS``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``,
+``parse_offset``.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.dicom.tags import (
+    FRAME_OF_REFERENCE_UID,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    Path,
+)
+from deidflow.tasks.core.errors import BadText
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    from deidflow.tasks.core.request.private_attributes import SiteAttribute
 
 PROFILE_EDITION: Final = "2026d"
 PROFILE_NAME: Final = "ps3.15-2026d"
 FULL_DATES: Final = "retain-longitudinal-full-dates"
 CLEAN_DESCRIPTORS: Final = "clean-descriptors"
+CLEAN_STRUCTURED_CONTENT: Final = "clean-structured-content"
+CLEAN_GRAPHICS: Final = "clean-graphics"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
+SAFE_PRIVATE: Final = "retain-safe-private"
+UIDS: Final = "retain-uids"
 OPTIONS: Final = (
+    SAFE_PRIVATE,
+    UIDS,
     "retain-device-identity",
     "retain-institution-identity",
     "retain-patient-characteristics",
     FULL_DATES,
     MODIFIED_DATES,
     CLEAN_DESCRIPTORS,
+    CLEAN_STRUCTURED_CONTENT,
+    CLEAN_GRAPHICS,
 )
 """Options of PS3.15 section E.3 (edition 2026d) that the local engine carries out."""
 
 NOT_BUILT: Final = {
-    "retain-safe-private": "private elements are removed; Keep names single ones by their creator",
-    "retain-uids": "UIDs are replaced; Keep names single ones",
-    "clean-structured-content": "the content of reports is replaced by a dummy",
-    "clean-graphics": "graphics, curves and overlays are removed or replaced by a dummy",
     "clean-pixel-data": "pixels are not touched",
     "clean-recognizable-visual-features": "nothing here finds or distorts faces",
 }
 """The other options, with what happens instead."""
 
+KEPT_UIDS: Final = tuple(
+    Path((), tag) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID)
+)
+"""With retain-uids: by which objects are known. What names them elsewhere follows."""
+
 _MAX_DAYS: Final = 36525
+_OFFSET: Final = re.compile(r"[+-]?[0-9]{1,5}")
 
 
-CLEANS_TEXTS: Final = (*("retain-device-identity", "retain-patient-characteristics", CLEAN_DESCRIPTORS),)
+CLEANS_TEXTS: Final = (
+    *("retain-device-identity", "retain-patient-characteristics", SAFE_PRIVATE, CLEAN_DESCRIPTORS),
+    *(CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS),
+)
 """Options with texts among what they clean."""
 
 
@@ -68,6 +94,7 @@ class ProfileChoice:
         shift_days: Modified dates: fewest and most days into the past, 1 to 36525.
         whole_weeks: Modified dates: whether only multiples of seven days are taken.
         texts: Which words cleaned texts keep.
+        private: Safe private: the site's own attributes.
 
     """
 
@@ -75,6 +102,7 @@ class ProfileChoice:
     shift_days: tuple[int, int] = (1, 3650)
     whole_weeks: bool = False
     texts: TextChoice = TextChoice()
+    private: tuple[SiteAttribute, ...] = ()
 
     def describe(self) -> str:
         """Return profile and options by name, for plan and report."""
@@ -99,3 +127,22 @@ def shift_fault(first: int, last: int, *, whole_weeks: bool) -> str:
     if whole_weeks and not last // 7 * 7 >= first:
         return "with whole_weeks there must be a multiple of 7 between the two numbers"
     return ""
+
+
+def parse_offset(cell: str) -> int:
+    """Read the days to add to each date of a row's patient, from the column that ``dates.column`` names.
+
+    Args:
+        cell: A whole number, ``-120`` for 120 days into the past; blanks around it do not count.
+
+    Returns:
+        Days to add.
+
+    Raises:
+        BadText: It is empty, no whole number, zero, or more than a hundred years.
+
+    """
+    text = cell.strip(" ")
+    if not _OFFSET.fullmatch(text) or not 1 <= abs(int(text)) <= _MAX_DAYS:
+        raise BadText(f"must be a whole number of days other than 0, such as -120, at most {_MAX_DAYS} either way")
+    return int(text)

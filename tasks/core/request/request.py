@@ -101,12 +101,15 @@ class Request:
         operation: Which route.
         edits: The three lists, normalised: a path stands in one of them only.
         settings: All other arguments.
+        shift_days: Days to add to the dates of the row's patient, where the manifest says that (``dates.column``); None
+            where it does not. No Orthanc reads it.
 
     """
 
     operation: Operation
     edits: Edits
     settings: Settings = Settings()
+    shift_days: int | None = None
 
     def level(self) -> Level:
         """Return the level from which identifiers change.
@@ -144,7 +147,8 @@ class Request:
 
     def canonical(self) -> str:
         """Return one text for all equal requests, to group rows by."""
-        return f"{self.operation} {json.dumps(self.body(), sort_keys=True, ensure_ascii=False)}"
+        shift = "" if self.shift_days is None else f" {self.shift_days:+d} days"
+        return f"{self.operation} {json.dumps(self.body(), sort_keys=True, ensure_ascii=False)}{shift}"
 
     def content_hash(self) -> str:
         """Return a hash of all that decides what the result holds (for generated identifiers of modify).

@@ -137,7 +137,9 @@ def _lay_over(table: Table, request: Request) -> None:
             table.values[path.tag] = value
     for path in edits.keep:
         if _is_plain_top(path):
-            top[path.tag] = _KEEP
+            known = top.get(path.tag)
+            if known is None or not known.leaves_value:  # else the profile says itself why it stays
+                top[path.tag] = _KEEP
             table.values.pop(path.tag, None)
 
 

@@ -64,6 +64,8 @@ class Policy:
         option = f", {found.option}" if found.option else ""
         if row.number == _PATIENT_AGE and found.code is Code.K and Option.RETAIN_MODIFIED_DATES in self.options:
             return Rule(Action.CLEAN, f"{_origin(row, found.code)} -> C{option}", _capped)
+        if found.option is Option.RETAIN_UIDS and row.vr == "UI":  # names an object that another row may replace
+            return Rule(Action.REPLACE_UID, f"{_origin(row, found.code)}{option}", of_the_run=True)
         return self._of_code(row, found.code, needed, option)
 
     def _of_code(self, row: Row, code: Code, needed: AttributeType | None, reason: str) -> Rule:

@@ -86,6 +86,7 @@ class Rule:
             for what should be a sequence and is none.
         removes: Whether the element goes.
         stays: Whether the element stays byte for byte when the table has no value for it.
+        leaves_value: Whether the element stays, but for UIDs in it that follow the run's objects.
         enters_items: Whether a sequence with this rule stays and its items are looked into.
         rank: Of several rules by path for one element the highest wins, else the first: the request's before others,
             removal before the rest.
@@ -101,6 +102,7 @@ class Rule:
     cleans_items: bool = False
     removes: bool = field(init=False)
     stays: bool = field(init=False)
+    leaves_value: bool = field(init=False)
     enters_items: bool = field(init=False)
     rank: int = field(init=False)
 
@@ -118,5 +120,6 @@ class Rule:
         stays = self.action is Action.KEEP or (self.action is Action.REPLACE and self.new_value is None)
         object.__setattr__(self, "removes", self.action is Action.REMOVE)
         object.__setattr__(self, "stays", stays)
+        object.__setattr__(self, "leaves_value", self.action is Action.KEEP or self.of_the_run)
         object.__setattr__(self, "enters_items", stays or self.cleans_items or self.action is Action.REPLACE_UID)
         object.__setattr__(self, "rank", 2 * self.is_named + self.removes)

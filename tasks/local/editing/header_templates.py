@@ -17,6 +17,7 @@ from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS
 from deidflow.tasks.local.dicom_file.findings import Findings
 from deidflow.tasks.local.dicom_file.scanner import Scanner
 from deidflow.tasks.local.editing.item_texts import named_values
+from deidflow.tasks.local.editing.private_elements import CHARACTERISTICS, is_creator
 from deidflow.tasks.local.editing.splice import says_burned_in
 from deidflow.tasks.local.editing.table import LATE_TAGS
 
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
 _OVERLAY_BITS: Final = frozenset({0x60000100, 0x60000102})
 """Overlays that may lie in the pixels; what becomes of these is not for this module."""
-_IN_A_RUN: Final = LATE_TAGS | {BURNED_IN_ANNOTATION, SPECIFIC_CHARACTER_SET}
-"""What an instance is identified and decoded by, and what late values depend on; a series in which they differ is not
-one."""
+_IN_A_RUN: Final = LATE_TAGS | {BURNED_IN_ANNOTATION, CHARACTERISTICS, SPECIFIC_CHARACTER_SET}
+"""What an instance is identified and decoded by, what late values depend on, and what private elements are judged by; a
+series in which they differ is not one."""
 
 
 # What is done with a step of a remembered header; plain numbers, since the hot loop compares them.
@@ -118,7 +119,7 @@ def make_template(
 ) -> Template | None:
     """Edit the runs between the gaps, and remember what becomes of them."""
     gaps = gaps | {SOP_INSTANCE_UID}
-    if gaps & _IN_A_RUN:
+    if gaps & _IN_A_RUN or (context.private is not None and any(map(is_creator, gaps))):
         return None
     body, encoding = source.body, source.layout.encoding
     steps: list[_Step] = []
@@ -210,7 +211,11 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
     if template.context.named != template.named | _named(others + tail, source, template.context):
         raise Differs
     identifiers.notes.add(template.notes)
-    spans += editor.edit_some(tail, source.layout.encoding, template.context, template.tail_values)
+    context = template.context
+    if context.private is not None:
+        blocks = context.private.up_to(template.last_tag, tail, source.read, context.charset)
+        context = context._replace(private=blocks)
+    spans += editor.edit_some(tail, source.layout.encoding, context, template.tail_values)
     return Shared(template.context.table, spans, template.sop_class, template.burned_in or says_burned_in(source, tail))
 
 

@@ -27,6 +27,7 @@ from deidflow.tasks.local.editing.given_items import missing_items, treated_item
 from deidflow.tasks.local.editing.item_texts import declared_charset, late_text, named_values, text_at
 from deidflow.tasks.local.editing.new_values import CharacterSets, changed_element, finished
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
+from deidflow.tasks.local.editing.private_elements import PrivateBlocks
 from deidflow.tasks.local.editing.references import CleaningNotes
 from deidflow.tasks.local.editing.spans import Output, is_no_group_length, spans_size
 from deidflow.tasks.local.editing.splice import sop_class_of
@@ -65,6 +66,7 @@ class _Place(NamedTuple):
         depth: 0 at top level.
         scope: Rules for it.
         shielded: Whether a kept sequence holds it.
+        private: Its private blocks, where the table asks for them.
 
     """
 
@@ -74,6 +76,7 @@ class _Place(NamedTuple):
     depth: int
     scope: Scope
     shielded: bool = False
+    private: PrivateBlocks | None = None
 
 
 class Context(NamedTuple):
@@ -85,6 +88,7 @@ class Context(NamedTuple):
         nodes: Of the request's paths.
         new_values: Elements to write, by tag, whether they are there or not.
         named: Its values that identify, where the table asks for them.
+        private: Its private blocks, where the table asks for them.
 
     """
 
@@ -93,6 +97,7 @@ class Context(NamedTuple):
     nodes: tuple[PathNode, ...]
     new_values: dict[int, Value]
     named: frozenset[NamedValue] = frozenset()
+    private: PrivateBlocks | None = None
 
 
 class Editor:
@@ -161,6 +166,9 @@ class Editor:
         if name is not None and rule is not None and rule.action is Action.REPLACE:
             new_values.setdefault(PATIENT_NAME, name)
         context = Context(table, charset, nodes, new_values)
+        if table.private is not None:
+            blocks = PrivateBlocks.of_object(table.private, elements, self._source.read, old_charset)
+            context = context._replace(private=blocks)
         if table.naming is not None:
             context = context._replace(named=named_values(elements, self._source.read, old_charset, table.naming))
             self.know(context)
@@ -193,18 +201,19 @@ class Editor:
             InstanceFailed: A new value cannot be written.
 
         """
-        place = _Place(context.table, context.charset, context.nodes, 0, context.table.top)
+        place = _Place(*(context.table, context.charset, context.nodes, 0, context.table.top), private=context.private)
         return self._dataset(elements, encoding, place, new_values).spans
 
     def top_rule(self, tag: int, vr: str, context: Context) -> Rule | None:
         """Return what happens to an element of the top level, None when no rule but that of its VR concerns it."""
         scope = context.table.top
-        return rule_of_paths(tag, context.nodes, scope.by_tag.get(tag)) or scope.rule_of_kind(tag, vr)
+        rule = context.private.rule_of(tag, vr) if context.private is not None and tag & 0x10000 else None
+        return rule_of_paths(tag, context.nodes, scope.by_tag.get(tag) or rule) or scope.rule_of_kind(tag, vr)
 
-    def _dataset(  # noqa: C901, PLR0912 (the loop over elements; a call per element would double the time)
+    def _dataset(  # noqa: C901, PLR0912, PLR0915 (the loop over elements; a call per element would double the time)
         self, elements: list[Element], encoding: Encoding, place: _Place, new_values: Mapping[int, Value]
     ) -> Output:
-        table, charset, nodes, depth, scope, shielded = place
+        table, charset, nodes, depth, scope, shielded, blocks = place
         rules, by_vr, private, vrs = scope.by_tag, scope.by_vr, scope.private, scope.vrs
         output = Output(mends=table.anonymizes)
         pending = [UNDEFINED, *sorted(new_values, reverse=True)]
@@ -216,6 +225,8 @@ class Editor:
         for element in elements:
             tag, vr, start, _, end, sequence = element
             rule = rules.get(tag)
+            if rule is None and blocks is not None and tag & 0x10000:
+                rule = blocks.rule_of(tag, vr if sequence is None else "SQ")
             if rule is None and simple and tag < next_new and tag & 0xFFFF and output.group < 0:
                 # Nearly all elements: not named by any rule. Those that stay become one span with their neighbours.
                 if tag & 0x10000:
@@ -253,7 +264,8 @@ class Editor:
                 is_kept = rule is not None and rule.action is Action.KEEP
                 shields = shielded or is_kept
                 inside = table.shielded if shields else scope.items.get(tag) or scope.others or table.nested
-                self._sequence(output, element, encoding, _Place(table, charset, nodes, depth + 1, inside, shields))
+                below = _Place(table, charset, nodes, depth + 1, inside, shields, blocks)
+                self._sequence(output, element, encoding, below)
             else:
                 self._leaf(output, rule, element, by_vr, charset, encoding)
         output.span(run_start, run_end)
@@ -372,7 +384,8 @@ class Editor:
         scope = _UNTOUCHED if untouched else place.scope
         if scope.choose is not None:
             scope = scope.chosen(partial(text_at, elements, self._source.read, old_charset))
-        place = place._replace(charset=charset, nodes=nodes, scope=scope)
+        blocks = place.private and place.private.of_item(elements, self._source.read, old_charset)
+        place = place._replace(charset=charset, nodes=nodes, scope=scope, private=blocks)
         inner = self._dataset(elements, encoding, place, new_values).spans
         self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):

@@ -108,6 +108,7 @@ class InstanceIdentifiers:
         new: Identifiers of the result.
         patient_name: PatientName of the result, None when the request leaves or removes it.
         references: Mapping of everything that refers to others.
+        shift_days: Days to add to the patient's dates, where the request says that.
         own: What the table's ``naming`` made of the values that identify; None where it asks for none.
         notes: What cleaning came to so far.
 
@@ -117,6 +118,7 @@ class InstanceIdentifiers:
     new: DicomIdentifiers
     patient_name: str | None
     references: References
+    shift_days: int | None = None
     own: object = None
     notes: CleaningNotes = field(default_factory=CleaningNotes)
 

@@ -98,7 +98,7 @@ class SharedHeaders:
         """Take note of an instance that was scanned and edited in full."""
         if source.layout.deflated or source.is_rewritten or context.table.sets_character_set:
             return
-        if context.table.check_frame is not None and source.layout.is_compressed:
+        if context.table.frame_blanks is not None and source.layout.is_compressed:
             return  # each frame is looked at
         if context.table.names_creators:  # what a path means depends on elements that may lie anywhere
             return

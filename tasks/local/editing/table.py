@@ -10,7 +10,7 @@ Public names: ``Scope``, ``Table``, ``Tables``, ``Naming``, ``NamedValue``, ``Re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
+    from deidflow.tasks.local.editing.private_elements import PrivateRules
 
 TextOf = Callable[[int], str]
 """Gives the text of an element at the top level of a source by its tag, "" where it is absent or a sequence."""
@@ -184,8 +185,10 @@ class Table:
         given_sequences: Sequences in ``values`` with items, which are treated like those of the file.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
         clears_overlay_bits: Whether overlays in unused bits of the pixels go.
-        check_frame: Looks at each compressed frame (transfer syntax, all its fragments), and raises ``InstanceFailed``
-            where it holds more than an image; None where nobody asks.
+        frame_blanks: Says of each compressed frame (transfer syntax, all its fragments) which octets are no image and
+            become blank, by start, end and what each becomes; raises ``InstanceFailed`` where nobody can tell. None
+            where nobody asks.
+        private: Rules for private elements by their creators, before that of their scope; None where nobody asks.
         naming: Which values identify; None where no rule asks.
         problem: A value that no file takes: each instance fails, also where the value would not be written.
 
@@ -206,7 +209,8 @@ class Table:
     given_sequences: tuple[int, ...] = ()
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
-    check_frame: Callable[[str, bytes], None] | None = None
+    frame_blanks: Callable[[str, bytes], Sequence[tuple[int, int, int]]] | None = None
+    private: PrivateRules | None = None
     naming: Naming | None = None
     problem: InstanceFailed | None = None
 

@@ -95,18 +95,8 @@ def check_run_id(run_id: str) -> None:
 
 
 _IDENTIFYING_KEYS: Final = (
-    *(
-        "operation",
-        "engine",
-        "source",
-        "destination",
-        "options",
-        "profile",
-        "profile_options",
-        "dates",
-        "text",
-        "hardening",
-    ),
+    *("operation", "engine", "source", "destination", "options", "profile", "profile_options", "dates", "text"),
+    *("private", "hardening"),
 )
 
 

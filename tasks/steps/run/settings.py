@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from deidflow.tasks.core.config.checks import cross_check
+from deidflow.tasks.core.config.checks import cross_check, give_default_profile
 from deidflow.tasks.core.config.config import Config, OrthancAccess
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.options import read_options
 from deidflow.tasks.core.config.overrides import apply_override
+from deidflow.tasks.core.config.private_keep import read_private_keep
 from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
@@ -49,6 +50,7 @@ _PATH_KEYS: Final = (
     ("destination", "folder"),
     ("report", "runs_dir"),
     ("pseudonyms", "key_file"),
+    ("private", "keep"),
     ("orthanc", "ca_file"),
     ("text", "keep"),
 )
@@ -83,7 +85,7 @@ class _Origin:
 def load_config(
     path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
 ) -> Config:
-    """Read and check a config; nothing is changed, and of the files that it names only those of words are opened.
+    """Read and check a config; nothing is changed, and of the files that it names only the site's lists are opened.
 
     Args:
         path: The YAML file; relative paths in it start at its folder.
@@ -137,10 +139,13 @@ def read_config(
         flags["report.runs_dir"] = "--runs-dir"
     origin = _Origin(str(path), document, flags)
     _resolve_paths(data, path, origin)
+    give_default_profile(data)
     config, found = _check(data)
     if config is not None and config.text is not None:
         found += read_site_words(config)
-    problems += [origin.place(problem) for problem in found]
+    if config is not None:
+        found += _read_site_attributes(config)
+    problems += [problem if problem.file else origin.place(problem) for problem in found]
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
         return _without(data, problems), problems
@@ -204,6 +209,20 @@ def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
         if value:
             listed = [absolute(text, name) for text in value] if isinstance(value, list) else None
             group[key] = absolute(value, name) if listed is None else listed
+
+
+def _read_site_attributes(config: Config) -> list[Problem]:
+    """Read the files of ``private.keep`` into a config; return what is wrong with them."""
+    attributes, problems = [], []
+    for path in config.private.keep if config.private is not None else ():
+        try:
+            attributes += read_private_keep(read_plain_file(path)[0], str(path))
+        except OSError as error:
+            problems.append(Problem(trouble_with(path, error), key="private.keep"))
+        except InvalidInput as error:
+            problems += error.problems
+    config.know_attributes(attributes)
+    return problems
 
 
 def _check(data: dict[str, Any]) -> tuple[Config | None, list[Problem]]:

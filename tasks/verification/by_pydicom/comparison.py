@@ -19,7 +19,7 @@ from deidflow.tasks.verification.by_pydicom.references import check_references
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
-    from deidflow.tasks.core.ledger.uid_map import UidMap
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
 
 _PIXEL_DATA_GROUP: Final = 0x7FE0
@@ -28,23 +28,23 @@ _PIXEL_DATA_GROUP: Final = 0x7FE0
 def compare_by_pydicom(
     request: Request,
     instance: PlannedInstance,
-    source_file: BinaryIO,
-    result_file: BinaryIO,
+    files: tuple[BinaryIO, BinaryIO],
     *,
-    uids: UidMap | None,
+    uids: Uids | None,
     hardening: bool,
     given_values: bool,
+    cleans_frames: bool = False,
 ) -> int:
     """Compare what the elements mean.
 
     Args:
         request: Of the row.
         instance: What was planned.
-        source_file: Open; where it stands does not matter.
-        result_file: Likewise.
+        files: Source and result, open; where they stand does not matter.
         uids: Of the run, None where nothing was anonymized.
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
         given_values: Whether what Replace and Remove ask for is looked up.
+        cleans_frames: Whether texts in compressed frames are gone.
 
     Returns:
         Which bits of each pixel were to be cleared.
@@ -53,9 +53,9 @@ def compare_by_pydicom(
         InstanceFailed: What is wrong, with the keyword.
 
     """
-    for file in (source_file, result_file):
+    for file in files:
         file.seek(0)
-    source_file, result_file = inflatable(source_file), inflatable(result_file)
+    source_file, result_file = map(inflatable, files)
     source = dcmread(source_file, force=True, stop_before_pixels=True)
     result = dcmread(result_file, force=True, stop_before_pixels=True)
     check_identifiers(result, instance, same_bytes(source, result))
@@ -68,7 +68,7 @@ def compare_by_pydicom(
         check_nothing_left(request, source, result)
     hidden = hidden_bits(source, request) if anonymized and hardening else 0
     if not _touches_pixels(request):
-        check_pixels(source, source_file, result_file, hidden)
+        check_pixels(source, source_file, result_file, hidden, cleans_frames=cleans_frames)
     return hidden
 
 

@@ -8,7 +8,7 @@ Public names: ``Kind``, ``kind_of``, ``names_somebody``, ``STRUCTURED``, ``NUMER
 from __future__ import annotations
 
 import re
-from enum import Enum, auto
+from enum import IntEnum, auto
 from functools import lru_cache
 from typing import Final
 
@@ -17,7 +17,7 @@ from pydicom.datadict import keyword_for_tag
 from deidflow.tasks.core.dicom.tags import dictionary_vr
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What a value tells somebody by."""
 
     PERSON = auto()
@@ -27,7 +27,9 @@ class Kind(Enum):
     """Institutions, departments, addresses."""
     PHONE = auto()
     TEXT = auto()
-    """Descriptions and comments, which may hold anything."""
+    """Comments, histories, remarks: what somebody wrote of this patient."""
+    DESCRIPTOR = auto()
+    """Names of studies, series and protocols, which many patients share; what they hold of one is looked for."""
     DATE = auto()
     TIME = auto()
     DATE_TIME = auto()
@@ -51,12 +53,17 @@ _BY_VR: Final = {
     "UR": Kind.TEXT,
 }
 _TEXTS: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
-_IDENTIFIER: Final = re.compile(r"(?:IDs?|Numbers?|Identifiers?|UDI|Value)$|Identifier")
+_IDENTIFIER: Final = re.compile(r"(?:IDs?|Numbers?|Identifiers?|UDI|Value)$|Identifier|OrderNumber|Locator$")
 _PLACE: Final = re.compile(
     r"Institution|Address|Location|Residence|Department|StationName|Facility|Organization|Issuer|Sponsor|SiteName"
-    r"|CoordinatingCenter|InsurancePlan|ReligiousPreference|Occupation"
+    r"|CoordinatingCenter|InsurancePlan|TopicAuthor|ReligiousPreference|Occupation"
 )
-_PHONE: Final = re.compile(r"Telephone(?:Numbers?)?$")
+_DESCRIPTOR: Final = re.compile(
+    r"(?:Description|Protocol|Meaning|Label|Agent|Purpose\w*|Route|Technique|Text|Title|TopicSubject|TopicKeywords"
+    r"|Status\w*|(?:Protocol|ROI|Set|Plan|Template|Model|Machine|Montage|Entity)Name|Lens\w*|GPS\w*|Manufacturer|UTC"
+    r"|Sites?)$"
+)
+_PHONE: Final = re.compile(r"Telephone|Telecom|CallbackPhone")
 _CODED_WHO: Final = re.compile(r"(?:PersonIdentification|InstitutionCode|DepartmentType|InsurancePlan)")
 
 
@@ -80,7 +87,9 @@ def kind_of(tag: int, vr: str) -> Kind | None:
         return Kind.PHONE
     if _PLACE.search(keyword):
         return Kind.PLACE
-    return Kind.IDENTIFIER if _IDENTIFIER.search(keyword) else Kind.TEXT
+    if _IDENTIFIER.search(keyword):
+        return Kind.IDENTIFIER
+    return Kind.DESCRIPTOR if _DESCRIPTOR.search(keyword) else Kind.TEXT
 
 
 @lru_cache(maxsize=1024)

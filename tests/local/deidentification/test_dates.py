@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deidflow.tasks.core.errors import BadText
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
-from deidflow.tasks.local.deidentification.standard.date_shift import DateShift, ShiftError, ShiftRange, parse_offset
+from deidflow.tasks.core.request.profile_choice import parse_offset
+from deidflow.tasks.local.deidentification.standard.date_shift import DateShift, ShiftError, ShiftRange
 from deidflow.tasks.local.deidentification.standard.date_values import (
     capped_as,
     checked_tm,
@@ -89,7 +91,7 @@ def test_offsets_of_the_manifest(cell: str, days: int) -> None:
 @pytest.mark.parametrize("cell", ["", " ", "0", "-0", "1.5", "1e2", "36526", "ten", "--3", "1 2", "٣"])
 def test_offsets_that_are_refused(cell: str) -> None:
     """Without the cell's content in the message."""
-    with pytest.raises(ShiftError, match="must be a whole number of days other than 0") as raised:
+    with pytest.raises(BadText, match="must be a whole number of days other than 0") as raised:
         parse_offset(cell)
 
     assert len(cell) < 3 or cell not in str(raised.value)

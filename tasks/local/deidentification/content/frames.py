@@ -1,17 +1,20 @@
 """Compressed frames that hold more than an image: comments, application segments, boxes, video.
 
-Public names: ``check_frame``.
+Public names: ``frame_blanks``.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.deidentification.content.jpeg import jpeg_ranges
 from deidflow.tasks.local.deidentification.content.jpeg2000 import jpeg2000_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError
+
+if TYPE_CHECKING:
+    from deidflow.tasks.local.deidentification.content.ranges import Range
 
 _FAMILY: Final = "1.2.840.10008.1.2.4."
 _RLE: Final = "1.2.840.10008.1.2.5"
@@ -21,30 +24,26 @@ _JPEG_2000: Final = frozenset({*range(90, 94), 201, 202, 203})
 """JPEG 2000 and HTJ2K."""
 
 
-def check_frame(transfer_syntax: str, frame: bytes) -> None:
-    """Look for text beside the image in one frame.
+def frame_blanks(transfer_syntax: str, frame: bytes) -> list[Range]:
+    """Return what to blank in one frame, so that nothing but its image is left.
 
     Args:
         transfer_syntax: UID.
         frame: All its fragments, joined.
 
     Raises:
-        InstanceFailed: There is some, or nobody here can tell.
+        InstanceFailed: Nobody here can tell.
 
     """
     number = transfer_syntax.removeprefix(_FAMILY)
     kind = int(number) if number.isdigit() and transfer_syntax != number else 0
     if transfer_syntax == _RLE:
-        return
+        return []
     try:
         if kind in _JPEG:
-            found = jpeg_ranges(frame)
-        elif kind in _JPEG_2000:
-            found = jpeg2000_ranges(frame)
-        else:
-            raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "pixel data in which nothing here can look for text")
+            return jpeg_ranges(frame)
+        if kind in _JPEG_2000:
+            return jpeg2000_ranges(frame)
     except UnsafeContentError:
         raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "a compressed frame cannot be read to its end") from None
-    if any(frame[one.start : one.end].strip(b"\0") for one in found):
-        text = "a compressed frame holds comments or application data beside its image"
-        raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, text)
+    raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "pixel data in which nothing here can look for text")

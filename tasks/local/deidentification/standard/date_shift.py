@@ -1,16 +1,15 @@
-"""By how many days the dates of a patient move: keyed, so that nothing needs to be stored, or from the manifest.
+"""By how many days the dates of a patient move: keyed, so that nothing needs to be stored.
 
 The formula is that of the generated identifiers (``deidflow.tasks.core.pseudonyms``): HMAC-SHA-256(key, the fields
 ``deidflow/1``, scope, ``date-shift``, original PatientID, each preceded by its length), of which the first 16 bytes
 choose among the allowed numbers of days. It is fixed for all releases of one major version (golden values in the
 tests).
 
-Public names: ``ShiftRange``, ``DateShift``, ``parse_offset``, ``ShiftError``.
+Public names: ``ShiftRange``, ``DateShift``, ``ShiftError``.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -26,11 +25,9 @@ _DAYS_OF_A_WEEK: Final = 7
 _MAX_DAYS: Final = 36525
 """A hundred years: farther back than any date that has to be told apart."""
 
-_OFFSET: Final = re.compile(r"[+-]?\d{1,5}", re.ASCII)
-
 
 class ShiftError(ValueError):
-    """The range or the offset cannot be used; the message says what must be and repeats no content of a cell."""
+    """The range cannot be used; the message says what must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +98,3 @@ class DateShift:
         mac.update(_field(patient))
         number = int.from_bytes(mac.digest()[:_DIGEST_BYTES], "big")
         return -self._choices[number % len(self._choices)]
-
-
-def parse_offset(cell: str) -> int:
-    """Read the days to add to each date of a row's patient, from the column that ``dates.column`` names.
-
-    Args:
-        cell: A whole number, ``-120`` for 120 days into the past; blanks around it do not count.
-
-    Returns:
-        Days to add.
-
-    Raises:
-        ShiftError: It is empty, no whole number, zero, or more than a hundred years.
-
-    """
-    text = cell.strip(" ")
-    if not _OFFSET.fullmatch(text) or not 1 <= abs(int(text)) <= _MAX_DAYS:
-        raise ShiftError(f"must be a whole number of days other than 0, such as -120, at most {_MAX_DAYS} either way")
-    return int(text)

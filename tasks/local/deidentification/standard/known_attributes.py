@@ -3,7 +3,7 @@
 What is not known, or says something else than its attribute can say, is nobody's to vouch for: the profile removes it
 (PS3.15 section E.1.1, edition 2026d).
 
-Public names: ``known_vrs``.
+Public names: ``known_vrs``, ``alike``.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ def known_vrs() -> Mapping[int, Collection[str]]:
         vr = vr_of(tag) if is_known(tag) else None
         if vr is None or tag >> 16 in _NOT_OF_A_DATASET or tag >> 16 >= _GROUPS_ABOVE:
             continue
-        alike = next((group for group in _ALIKE if vr in group), frozenset())
-        known[tag] = frozenset({vr, "UN"}) | alike
+        known[tag] = frozenset({vr, "UN"}) | alike(vr)
     return known
+
+
+def alike(vr: str) -> frozenset[str]:
+    """Return the VRs that hold what one holds, itself among them if it is not alone."""
+    return next((group for group in _ALIKE if vr in group), frozenset())

@@ -1,4 +1,4 @@
-"""Private attributes that are known to be safe: Table E.3.10-1 of PS3.15, edition 2026d, and the site's own.
+"""Private attributes that are known to be safe: Table E.3.10-1 of PS3.15, edition 2026d.
 
 Public names: ``SafePrivate``, ``SafeAttributes``, ``standard_attributes``.
 """
@@ -66,10 +66,6 @@ class SafeAttributes:
 
         """
         return self._index.get((tag >> 16, creator.strip(" "), tag & 0xFF))
-
-    def with_more(self, more: Iterable[SafePrivate]) -> SafeAttributes:
-        """Return these and more."""
-        return SafeAttributes((*self, *more))
 
 
 @lru_cache
