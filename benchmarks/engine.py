@@ -5,6 +5,7 @@
     python -m benchmarks.engine --count 3 --size 1G --kind multiframe
     python -m benchmarks.engine --count 500 --size 1M --kind enhanced-mr
     python -m benchmarks.engine --profile                # the PS3.15 profile, by turns with DicomVersion
+    python -m benchmarks.engine --research               # the same with the options of configs/research-tcia.yaml
     python -m benchmarks.engine --json
 
 Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of
@@ -27,7 +28,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.generate import KINDS, Shape, generate, parse_size
+from benchmarks.generate import Shape, generate, parse_size
+from benchmarks.kinds import KINDS
 from deidflow.tasks.core.engine.protocol import Call, Chunk, PlannedInstance
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.outcomes import Outcome
@@ -41,9 +43,11 @@ from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.local.worker import WorkerSettings, start_worker
+from deidflow.tasks.steps.run.settings import load_config
 
 KEY = Key(bytes(range(32)))
 SCOPE = "benchmark"
+RESEARCH = Path(__file__).parents[1] / "configs" / "research-tcia.yaml"
 MAX_SPREAD = 0.2
 MAX_ROUNDS = 15
 BODY = {
@@ -173,6 +177,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="at least (default: 5)")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where to work (default: in memory)")  # noqa: S108
     parser.add_argument("--profile", action="store_true", help="also the engine with the profile ps3.15-2026d")
+    parser.add_argument("--research", action="store_true", help="the profile with the options of research-tcia.yaml")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch_name:
@@ -180,7 +185,10 @@ def main() -> None:
         source = scratch / "source"
         shape = Shape(patients=min(10, arguments.count))
         generate(source, arguments.count, parse_size(arguments.size), kind=arguments.kind, shape=shape)
-        measurement = measure(source, scratch, arguments.rounds, ProfileChoice() if arguments.profile else None)
+        profile = ProfileChoice() if arguments.profile else None
+        if arguments.research:
+            profile = load_config(RESEARCH).profile_choice
+        measurement = measure(source, scratch, arguments.rounds, profile)
     base = measurement.median("cp -r")
     rows = {
         name: {

@@ -104,6 +104,7 @@ class Expected(NamedTuple):
         result_id: Its Orthanc identifier.
         is_done: Whether it counts as done now; another one that is found right is done again.
         content: The SHA-256 of the file that it was made from, "" when that was not noted.
+        ends_series: Whether it is the first or the last instance of its series.
 
     """
 
@@ -112,6 +113,7 @@ class Expected(NamedTuple):
     result_id: str = ""
     is_done: bool = True
     content: str = ""
+    ends_series: bool = False
 
 
 class VerifyWork(NamedTuple):

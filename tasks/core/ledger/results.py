@@ -69,6 +69,7 @@ class ExpectedResult(NamedTuple):
         outcome: Of the instance so far.
         content: The SHA-256 of the file that it was made from, "" when that was not noted.
         instance: As it was planned.
+        ends_series: Whether it is the first or the last instance of its series, in the order of the plan.
 
     """
 
@@ -79,6 +80,7 @@ class ExpectedResult(NamedTuple):
     outcome: str
     content: str
     instance: PlannedInstance
+    ends_series: bool = False
 
 
 def count_to_verify(ledger: Ledger, wanted: ToVerify) -> int:
@@ -117,12 +119,16 @@ def expected_results(ledger: Ledger, numbers: Iterable[int]) -> list[ExpectedRes
 def _expected_results(ledger: Ledger, where: str, values: Sequence[object]) -> list[ExpectedResult]:
     parents: Parents = {}
     return [
-        ExpectedResult(row[0], row[1], row[2], row[3], row[4], row[5], planned_instance(row[6:], parents))
+        ExpectedResult(
+            row[0], row[1], row[2], row[3], row[4], row[5], planned_instance(row[6:-1], parents), bool(row[-1])
+        )
         for row in ledger.select(
             "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
             " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid,"
             " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
-            " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
+            " i.new_sop_instance_uid, i.id = (SELECT min(id) FROM instance WHERE series = i.series)"
+            " OR i.id = (SELECT max(id) FROM instance WHERE series = i.series)"
+            " FROM instance i JOIN manifest_row m ON m.line = i.line"
             f" JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {where}",
             values,
         )
@@ -190,14 +196,21 @@ def merged_results(ledger: Ledger, level: Level, requests: Iterable[int]) -> lis
 
     """
     new, original = _MERGED_BY[level]
-    of = (
-        "JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target JOIN manifest_row m ON m.line = i.line"  # noqa: S608 (constants)
-        f" WHERE i.outcome = '{Outcome.DONE}' AND m.request IN (SELECT value FROM json_each(?1))"
+    numbers = json.dumps(list(requests))
+    joined = "JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+    # First what few series became of few others, since nearly always that is all.
+    names = ledger.select(
+        f"SELECT {new} FROM (SELECT DISTINCT i.series, i.target FROM instance i JOIN manifest_row m ON m.line = i.line"  # noqa: S608 (constants)
+        f" WHERE i.outcome = 'done' AND m.request IN (SELECT value FROM json_each(?))) i {joined}"
+        f" GROUP BY 1 HAVING count(DISTINCT {original}) > 1",
+        (numbers,),
     )
+    if not names:
+        return []
     rows = ledger.select(
-        f"SELECT i.id FROM instance i {of} AND {new} IN (SELECT {new} FROM instance i {of} GROUP BY {new}"  # noqa: S608 (constants)
-        f" HAVING count(DISTINCT {original}) > 1)",
-        (json.dumps(list(requests)),),
+        f"SELECT i.id FROM instance i JOIN manifest_row m ON m.line = i.line {joined} WHERE i.outcome = 'done'"  # noqa: S608 (constants)
+        f" AND m.request IN (SELECT value FROM json_each(?)) AND {new} IN (SELECT value FROM json_each(?))",
+        (numbers, json.dumps([name for (name,) in names])),
     )
     return [number for (number,) in rows]
 

@@ -21,7 +21,7 @@ from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.journal import run_nonce
 from deidflow.tasks.steps.access.servers import connect, source_server
 from deidflow.tasks.steps.run.uid_map import MAP_FILE, uid_map_bytes
-from deidflow.tasks.verification.verifier import VerifierSettings, start_verifier
+from deidflow.tasks.verification.verifier import ThirdJudge, VerifierSettings, start_verifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ def verifying_workers(run: Run, verify: str) -> Iterator[Workers]:
 
     Args:
         run: Open.
-        verify: ``full``, ``identifiers`` or ``none``.
+        verify: ``full``, ``deep`` (full, and pydicom reads each), ``identifiers`` or ``none``.
 
     Raises:
         Unusable: The cluster cannot be used.
@@ -115,6 +115,7 @@ def _verifying_roles(run: Run, verify: str) -> tuple[Role, ...]:
         given_values=run.config.engine == "orthanc",
         # Other machines do not see the run folder; for those of this one the file is written when it is needed.
         uid_map=(uid_map_bytes(run) if is_far else str(run.folder / MAP_FILE)) if anonymizes else None,
+        pydicom=ThirdJudge.ALL if verify == "deep" else ThirdJudge.SAMPLE,
     )
     return (Role(start_verifier, settings),)
 
