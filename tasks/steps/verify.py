@@ -9,9 +9,10 @@ Public names: ``Verification``, ``verify_results``.
 from __future__ import annotations
 
 import threading
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from itertools import chain, groupby
 from operator import attrgetter
 from queue import Empty, SimpleQueue
@@ -84,7 +85,7 @@ class Verification:
         look = verify_in_worker if full else self._store.presence.look
         self._look: Callable[[VerifyWork], list[InstanceResult] | TransientError | Unusable] = look
         self._findings = Findings(run, self._store, self._require, "full" if full else "identifiers")
-        self._done_chunks: SimpleQueue[int] = SimpleQueue()
+        self._done_chunks: SimpleQueue[int | None] = SimpleQueue()
         self._edits_ended = threading.Event()
         self._verified: set[int] = set()
 
@@ -104,6 +105,7 @@ class Verification:
     def edits_are_done(self) -> None:
         """Say that no further chunk will be done."""
         self._edits_ended.set()
+        self._done_chunks.put(None)
 
     def verify(self) -> None:
         """Verify chunks while they are done, then what is left, then what only the whole run shows.
@@ -117,7 +119,8 @@ class Verification:
 
         """
         try:
-            with uid_map_file(self._run):
+            # Workers on other machines have it already.
+            with uid_map_file(self._run) if self._full and not self._workers.is_far else nullcontext():
                 self._verify_beside()
                 left = [number for number in self._chunks() if number not in self._verified]
                 if left:
@@ -147,22 +150,19 @@ class Verification:
 
     def _verify_beside(self) -> None:
         """Verify chunks while others are edited."""
-        able = True
         while not self._edits_ended.is_set():
+            self._stop_if_asked()
             try:
                 number = self._done_chunks.get(timeout=_POLL_S)
             except Empty:
-                self._stop_if_asked()
                 continue
-            self._stop_if_asked()
-            if not able:
-                continue
-            try:
+            if number is None:
+                return
+            # What cannot be looked at now is left to the end.
+            with suppress(TransientError, Unusable):
                 self._require()
                 self._verify_works(self._works(number))
                 self._verified.add(number)
-            except (TransientError, Unusable):
-                able = False
 
     def _stop_if_asked(self) -> None:
         if self._run.stop.is_set():
@@ -225,6 +225,8 @@ class Verification:
                 return pending.result(timeout=_POLL_S)
             except NotYet:
                 self._stop_if_asked()
+            except CancelledError:  # the workers were closed under it
+                raise Interrupted("the run was stopped") from None
 
     def _looked_at_alone(self, work: VerifyWork) -> Any:
         """Look at results in a process of their own, after one that had them, or something else, was killed."""

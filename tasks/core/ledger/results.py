@@ -196,14 +196,21 @@ def merged_results(ledger: Ledger, level: Level, requests: Iterable[int]) -> lis
 
     """
     new, original = _MERGED_BY[level]
-    of = (
-        "JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target JOIN manifest_row m ON m.line = i.line"  # noqa: S608 (constants)
-        f" WHERE i.outcome = '{Outcome.DONE}' AND m.request IN (SELECT value FROM json_each(?1))"
+    numbers = json.dumps(list(requests))
+    joined = "JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+    # First what few series became of few others, since nearly always that is all.
+    names = ledger.select(
+        f"SELECT {new} FROM (SELECT DISTINCT i.series, i.target FROM instance i JOIN manifest_row m ON m.line = i.line"  # noqa: S608 (constants)
+        f" WHERE i.outcome = 'done' AND m.request IN (SELECT value FROM json_each(?))) i {joined}"
+        f" GROUP BY 1 HAVING count(DISTINCT {original}) > 1",
+        (numbers,),
     )
+    if not names:
+        return []
     rows = ledger.select(
-        f"SELECT i.id FROM instance i {of} AND {new} IN (SELECT {new} FROM instance i {of} GROUP BY {new}"  # noqa: S608 (constants)
-        f" HAVING count(DISTINCT {original}) > 1)",
-        (json.dumps(list(requests)),),
+        f"SELECT i.id FROM instance i JOIN manifest_row m ON m.line = i.line {joined} WHERE i.outcome = 'done'"  # noqa: S608 (constants)
+        f" AND m.request IN (SELECT value FROM json_each(?)) AND {new} IN (SELECT value FROM json_each(?))",
+        (numbers, json.dumps([name for (name,) in names])),
     )
     return [number for (number,) in rows]
 
