@@ -31,7 +31,7 @@ from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.editing.pixel_data.compressed_frames import without_texts_in_frames
 from deidflow.tasks.local.editing.pixel_data.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
-from deidflow.tasks.local.editing.shared_header import SharedHeaders
+from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
 from deidflow.tasks.local.editing.splice import Assembly, assemble, says_burned_in, sop_class_of
 from deidflow.tasks.local.folder.index import identify
 from deidflow.tasks.local.transcoding.transcoder import transcode

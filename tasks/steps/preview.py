@@ -45,7 +45,7 @@ class Sample(NamedTuple):
     @property
     def changed(self) -> int:
         """How many of its elements do not stay as they are."""
-        return sum(row.rule != "kept" for row in self.rows)
+        return sum(not row.is_kept for row in self.rows)
 
     def lines(self) -> Iterator[str]:
         """Yield what to print."""

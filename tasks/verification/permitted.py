@@ -127,8 +127,8 @@ class Permitted:
         cleans_texts: Whether there is any ``Fate.CLEANED``.
         moves_dates: Whether dates in cleaned texts are other ones.
         keeps: Attributes that an option keeps.
-        retained_kinds: Kinds of concepts whose values an option keeps.
         private: Which private elements may stay; None where nobody asks.
+        retained_kinds: Kinds of concepts whose values an option keeps.
 
     """
 
@@ -150,8 +150,8 @@ class Permitted:
     cleans_texts: bool = False
     moves_dates: bool = False
     keeps: frozenset[int] = frozenset()
-    retained_kinds: frozenset[str] = frozenset()
     private: SafePrivate | None = None
+    retained_kinds: frozenset[str] = frozenset()
 
     def table(self, place: Place) -> dict[int, Fate]:
         """Return the fates of most elements of a dataset; of one that is not in it ``fate`` tells."""

@@ -20,6 +20,8 @@ from typing import Final
 
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.request.profile_choice import ProfileChoice
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.folder.index import identify
 from deidflow.tasks.steps.run.settings import load_config
 from tests.local.edits import all_files, deidentify
 
@@ -43,6 +45,15 @@ def new_errors(source: bytes, result: bytes) -> list[str]:
     return sorted((after - before).elements())
 
 
+def _is_an_instance(data: bytes) -> bool:
+    """Whether a source takes a file for an instance: it has its identifiers."""
+    try:
+        with SourceFile.of_bytes(data) as source:
+            return all(identify(source, source.scan())[0][1:])
+    except DeidflowError:
+        return False
+
+
 def main() -> int:
     """Print the new errors, and how many results there were."""
     research = load_config(_RESEARCH).profile_choice
@@ -52,19 +63,21 @@ def main() -> int:
         done = refused = 0
         for path in all_files():
             source = path.read_bytes()
+            if not _is_an_instance(source):
+                continue
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     result = deidentify(choice)(source)
             except DeidflowError:
-                refused += 1  # no DICOM, damaged, or unsafe-content
+                refused += 1  # damaged, or unsafe-content
                 continue
             done += 1
             found = new_errors(source, result)
             faults += len(found)
             for line in found:
                 sys.stdout.write(f"{name}: {path.name}: {line}\n")
-        sys.stdout.write(f"{name}: {done} results, {refused} files not taken\n")
+        sys.stdout.write(f"{name}: {done} results, {refused} refused\n")
     return 1 if faults else 0
 
 

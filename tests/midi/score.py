@@ -148,7 +148,8 @@ def score(set_of: Iterable[tuple[Planted, bytes]], options: Collection[str], gon
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for one, result in set_of:
-            scores.add(one, *(dcmread(io.BytesIO(data), force=True) for data in (one.data, result)), options, gone)
+            before, after = (dcmread(io.BytesIO(data), force=True) for data in (one.data, result))
+            scores.add(one, before, after, options, gone)
     return scores
 
 
