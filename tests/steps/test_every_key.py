@@ -18,8 +18,8 @@ from deidflow.tasks.core.config.config import Execution
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.ledger.chunks import open_chunks
-from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.processes.pool import make_pool
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
 from deidflow.tasks.local import engine as local_engine
 from deidflow.tasks.retries import retrying
