@@ -8,10 +8,12 @@ Public names: ``CleanedTexts``, ``OwnWords``, ``own_words``, ``fault_of``.
 
 from __future__ import annotations
 
+import csv
 import re
 import unicodedata
 import warnings
 from functools import lru_cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.charset import convert_encodings, decode_bytes
@@ -43,6 +45,9 @@ _IDENTIFIERS: Final = (
 record and telephone number, AdmissionID, PerformedProcedureStepID."""
 
 _FEWEST_CHARACTERS: Final = 4
+_CONCEPT_NAME: Final = 0x0040A043
+_CODE_VALUE: Final = 0x00080100
+_DESIGNATOR: Final = 0x00080102
 _NOBODY: Final = frozenset({"anonymous", "anonymized", "none", "unknown", "removed", "n/a", "na", "other"})
 _PARTS_OF_NAMES: Final = frozenset(
     {
@@ -178,6 +183,13 @@ def _comes_from(before: str, after: str, *, moves_dates: bool) -> bool:
     return True
 
 
+@lru_cache
+def _kinds() -> dict[str, str]:
+    folder = files("deidflow.tasks").joinpath("local", "deidentification", "content")
+    rows = csv.DictReader(folder.joinpath("content_concepts.csv").read_text("utf-8").splitlines())
+    return {row["code"]: row["kind"] for row in rows}
+
+
 class CleanedTexts:
     """The cleaned texts of a source and its result, dataset by dataset."""
 
@@ -186,15 +198,27 @@ class CleanedTexts:
         self._source, self._result, self._permitted = source, result, permitted
         self._own: OwnWords | None = None
         self._charsets: list[tuple[bytes, bytes]] = [(b"", b"")]
+        self._kinds: list[str] = [""]
 
-    def enter(self, before: Item, after: Item) -> None:
-        """Begin with a dataset, which may declare a character set."""
+    def enter(self, before: Item, after: Item, *, cleaned: bool) -> None:
+        """Begin with a dataset, which may declare a character set, and name a concept where its texts are cleaned."""
+        self._kinds.append(self._kind(before) if cleaned else "")
         old, new = self._charsets[-1]
         self._charsets.append((_charset_of(self._source, before, old), _charset_of(self._result, after, new)))
 
     def leave(self) -> None:
         """End with it."""
         self._charsets.pop()
+        self._kinds.pop()
+
+    def _kind(self, elements: Item) -> str:
+        """Return what kind of concept a content item has."""
+        for tag, _, _, _, items in elements:
+            if tag == _CONCEPT_NAME and items:
+                values = {one[0]: self._source.value(one[2], one[3]).strip(b" \0") for one in items[0]}
+                if values.get(_DESIGNATOR) == b"DCM":
+                    return _kinds().get(values.get(_CODE_VALUE, b"").decode("latin-1"), "")
+        return ""
 
     def fault(self, element: Element, other: Element, *, is_code: bool) -> str:
         """Return what is wrong with a text of the dataset that was entered last; see ``fault_of``."""
@@ -203,4 +227,6 @@ class CleanedTexts:
         old, new = self._charsets[-1]
         before = _decoded(self._source.value(element[2], element[3]), old)
         after = _decoded(self._result.value(other[2], other[3]), new)
+        if before == after and self._kinds[-1] in self._permitted.retained_kinds:
+            return ""
         return fault_of(before, after, self._own, moves_dates=self._permitted.moves_dates, is_code=is_code)

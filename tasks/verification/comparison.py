@@ -24,7 +24,7 @@ from deidflow.tasks.verification.standard_profile import is_dummy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deidflow.tasks.core.ledger.uid_map import UidMap
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.verification.permitted import Permitted, Place
     from deidflow.tasks.verification.reader import Element, Item, Read
 
@@ -59,7 +59,7 @@ class _Comparison:
     source: Read
     result: Read
     permitted: Permitted
-    uids: UidMap | None
+    uids: Uids | None
     texts: CleanedTexts
     stated: Mapping[tuple[int, str], Mapping[int, str]]
 
@@ -72,7 +72,7 @@ class _Comparison:
         """
         allowed, left = self.permitted, _keyed(after)
         if allowed.cleans_texts:
-            self.texts.enter(before, after)
+            self.texts.enter(before, after, cleaned=place.cleaned)
         table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
         known, private = allowed.known, allowed.private
         creators = private.creators(self.source, before) if private is not None else {}
@@ -154,11 +154,19 @@ class _Comparison:
         return said != "UN" and said not in (dictionary_vr(tag) or "").split(" or ")
 
     def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, fate: Fate) -> None:
+        if fate is Fate.CLEANED_CODES and self._is_dummy_code(after):
+            return
         if len(before) != len(after):
             raise self._differs(tag, "has another number of items in the result")
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             inside = place.item(tag, index, kept=fate is Fate.KEPT, cleaned=fate is Fate.CLEANED_ITEMS)
             self.dataset(old, new, inside)
+
+    def _is_dummy_code(self, items: list[Item]) -> bool:
+        """Whether one code is all, and each of its values stands for everybody's."""
+        return len(items) == 1 and all(
+            element[4] is None and is_dummy(self.result.value(element[2], element[3])) for element in items[0]
+        )
 
     def _check_frames(self, element: Element, other: Element) -> None:
         """Refuse other images, and texts beside them."""
@@ -282,7 +290,7 @@ class _Comparison:
         return InstanceFailed(code, f"{describe_tag(tag)} {text}")
 
 
-def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | None) -> None:
+def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> None:
     """Compare all elements of a result with those of its source.
 
     Args:

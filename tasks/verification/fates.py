@@ -35,6 +35,8 @@ class Fate(Enum):
     """It is not there, or empty, or a dummy, or a text of the same words without those that identify."""
     CLEANED_CODE = auto()
     """The same, of a code, whose numbers are nobody's."""
+    CLEANED_CODES = auto()
+    """It has the same items, with their own fates, or one that says that there was one."""
     CLEANED_ITEMS = auto()
     """It has the same items, in which every text is cleaned and other elements have their own fates."""
     FRAMES = auto()

@@ -53,6 +53,11 @@ _FOLLOWED: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTA
 """References to these are mapped inside items even where the request keeps or replaces them at top level."""
 _WITH_A_DOCUMENT: Final = (SOP_CLASS_UID, 0x00080064, ENCAPSULATED_DOCUMENT, 0x00420012, PIXEL_DATA)
 """SOPClassUID, ConversionType and MIMETypeOfEncapsulatedDocument go with a new document."""
+_RETAINED_KINDS: Final = {
+    "retain-device-identity": "device",
+    "retain-institution-identity": "organization",
+    "retain-patient-characteristics": "characteristic",
+}
 _OF_TRANSCODING: Final = (0x00280004, 0x00280006, 0x00280008, 0x7FE00001, 0x7FE00002, PIXEL_DATA)
 """PhotometricInterpretation, PlanarConfiguration, NumberOfFrames, offset tables."""
 
@@ -123,6 +128,7 @@ class Permitted:
         moves_dates: Whether dates in cleaned texts are other ones.
         keeps: Attributes that an option keeps.
         private: Which private elements may stay; None where nobody asks.
+        retained_kinds: Kinds of concepts whose values an option keeps.
 
     """
 
@@ -145,6 +151,7 @@ class Permitted:
     moves_dates: bool = False
     keeps: frozenset[int] = frozenset()
     private: SafePrivate | None = None
+    retained_kinds: frozenset[str] = frozenset()
 
     def table(self, place: Place) -> dict[int, Fate]:
         """Return the fates of most elements of a dataset; of one that is not in it ``fate`` tells."""
@@ -277,6 +284,7 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
         private=safe_private(profile) if SAFE_PRIVATE in profile.options else None,
         moves_dates=MODIFIED_DATES in profile.options,
         keeps=frozenset(tag for tag, fate in nested.items() if fate is Fate.SAME),
+        retained_kinds=frozenset(kind for option, kind in _RETAINED_KINDS.items() if option in profile.options),
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydicom._dicom_dict import DicomDictionary
 
 from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
+from deidflow.tasks.core.request.profile_choice import CLEAN_GRAPHICS, CLEAN_STRUCTURED_CONTENT, MODIFIED_DATES
 from deidflow.tasks.verification.fates import Fate
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ _STAYS_CLEANED: Final = {"SQ": Fate.SAME, "TM": Fate.FREE}
 """Under modified dates times stay where they are times, and sequences item by item."""
 _TEXTS: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _CLEANED: Final = {**dict.fromkeys({"AE", "CS", *_TEXTS}, Fate.CLEANED), "SQ": Fate.CLEANED_ITEMS}
+_OF_CONTENT_ITEMS: Final = {0x0040A168: Fate.CLEANED_CODES, 0x0040A300: Fate.REFERENCE}
+"""ConceptCodeSequence, and MeasuredValueSequence, which is emptied where its concept identifies."""
+_UNFORMATTED_TEXT: Final = 0x00700006
+_CLEAN_ANNOTATIONS: Final = frozenset({CLEAN_GRAPHICS, CLEAN_STRUCTURED_CONTENT})
 _CODES: Final = (0x00080100, 0x00080102, 0x00080103, 0x00080119)
 """Value, scheme and version of a code."""
 _NUMBERS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
@@ -51,7 +55,9 @@ _GONE: Final = (0x0008010E,)
 """Addresses that the table does not list."""
 
 _DUMMIES: Final = frozenset(
-    b"REMOVED|Removed^|000Y|20000101|20000101000000|000000|0|O|UNALTERED|CORRECT|+0000|about:blank|090Y".split(b"|")
+    b"REMOVED|Removed|Removed^|99DEIDFLOW|000Y|20000101|20000101000000|000000|0|O|UNALTERED|CORRECT|+0000|about:blank|090Y".split(
+        b"|"
+    )
 )
 
 
@@ -114,7 +120,9 @@ def standard_profile(options: frozenset[str]) -> StandardProfile:
     new = (int(row["tag"].replace(",", ""), 16) for row in _rows(_NEW_ATTRIBUTES))
     known = {tag for tag, (*_, keyword) in DicomDictionary.items() if keyword and tag >> 16 >= _FIRST_GROUP}
     texts = {tag: Fate.CLEANED for tag, (vr, *_, keyword) in DicomDictionary.items() if vr in _TEXTS and keyword}
-    cleaned = {**texts, **dict.fromkeys(_CODES, Fate.CLEANED_CODE), **fates}
+    cleaned = {**texts, **dict.fromkeys(_CODES, Fate.CLEANED_CODE), **fates, **_OF_CONTENT_ITEMS}
+    if not options.isdisjoint(_CLEAN_ANNOTATIONS):
+        cleaned[_UNFORMATTED_TEXT] = Fate.CLEANED
     return StandardProfile(top, fates, cleaned, frozenset({*known, *new, *fates}))
 
 

@@ -18,11 +18,11 @@ from deidflow.tasks.core.config.config import Execution
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.ledger.chunks import open_chunks
+from deidflow.tasks.core.processes.pool import make_pool
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
 from deidflow.tasks.local import engine as local_engine
 from deidflow.tasks.retries import retrying
-from deidflow.tasks.steps import verify as verify_step
 from tests.dicom_files import IMPLICIT, Element, instance, private_block
 from tests.jobs import KEY
 from tests.local.deaths import edit_for_an_hour
@@ -281,13 +281,12 @@ def _small(root: Path, **changes: Any) -> Steps:
 def test_the_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many processes edit, and as many verify, as ``execution.workers`` says."""
     asked = []
-    for module in (local_engine, verify_step):
 
-        def count(workers: int, *others: Any, real: Callable[..., Any] = module.make_pool) -> Any:
-            asked.append(workers)
-            return real(workers, *others)
+    def count(number: int, *others: Any) -> Any:
+        asked.append(number)
+        return make_pool(number, *others)
 
-        monkeypatch.setattr(module, "make_pool", count)
+    monkeypatch.setattr("deidflow.tasks.core.processes.workers.make_pool", count)
     steps = _small(tmp_path, execution={"workers": 3})
     steps.edit()
     steps.verify()

@@ -286,5 +286,8 @@ class Config(_Group):
         config = cls.model_validate(data | plain)
         config.know_words(frozenset(text["words"] if text else ()))
         listed = private["attributes"] if private else ()
-        config.know_attributes(SiteAttribute(*one[:-1], SiteAction(one[-1])) for one in listed)
+        config.know_attributes(
+            SiteAttribute(group, element, creator, vr, SiteAction(action))
+            for group, element, creator, vr, action in listed
+        )
         return config

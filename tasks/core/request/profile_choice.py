@@ -1,8 +1,9 @@
 """A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
 
 Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
-``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``CLEAN_DESCRIPTORS``, ``CLEANS_TEXTS``, ``TextChoice``,
-``NOT_BUILT``, ``option_faults``, ``shift_fault``, ``parse_offset``.
+``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``CLEAN_DESCRIPTORS``, ``CLEAN_STRUCTURED_CONTENT``,
+``CLEAN_GRAPHICS``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``,
+``parse_offset``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ PROFILE_EDITION: Final = "2026d"
 PROFILE_NAME: Final = "ps3.15-2026d"
 FULL_DATES: Final = "retain-longitudinal-full-dates"
 CLEAN_DESCRIPTORS: Final = "clean-descriptors"
+CLEAN_STRUCTURED_CONTENT: Final = "clean-structured-content"
+CLEAN_GRAPHICS: Final = "clean-graphics"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
 SAFE_PRIVATE: Final = "retain-safe-private"
 UIDS: Final = "retain-uids"
@@ -41,12 +44,12 @@ OPTIONS: Final = (
     FULL_DATES,
     MODIFIED_DATES,
     CLEAN_DESCRIPTORS,
+    CLEAN_STRUCTURED_CONTENT,
+    CLEAN_GRAPHICS,
 )
 """Options of PS3.15 section E.3 (edition 2026d) that the local engine carries out."""
 
 NOT_BUILT: Final = {
-    "clean-structured-content": "the content of reports is replaced by a dummy",
-    "clean-graphics": "graphics, curves and overlays are removed or replaced by a dummy",
     "clean-pixel-data": "pixels are not touched",
     "clean-recognizable-visual-features": "nothing here finds or distorts faces",
 }
@@ -61,7 +64,10 @@ _MAX_DAYS: Final = 36525
 _OFFSET: Final = re.compile(r"[+-]?[0-9]{1,5}")
 
 
-CLEANS_TEXTS: Final = (*("retain-device-identity", "retain-patient-characteristics", SAFE_PRIVATE, CLEAN_DESCRIPTORS),)
+CLEANS_TEXTS: Final = (
+    *("retain-device-identity", "retain-patient-characteristics", SAFE_PRIVATE, CLEAN_DESCRIPTORS),
+    *(CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS),
+)
 """Options with texts among what they clean."""
 
 

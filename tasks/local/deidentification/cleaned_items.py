@@ -1,23 +1,28 @@
 """Rules inside the items of a sequence that is cleaned: every text in them is, whether the table names it or not.
 
 What codes say can be anybody's words (PS3.3 section 8, edition 2026d): meanings are cleaned like other texts, values of
-schemes that a site keeps, too. The values of the standard's own schemes stay.
+schemes that a site keeps, too. The values of the standard's own schemes stay. Of content items the concept's name says
+whose value theirs is: names of observers, numbers of specimens and the like give way, also where the vocabulary knows
+their words (PS3.15 section E.3.4).
 
-Public names: ``text_rules``, ``by_scheme``.
+Public names: ``text_rules``, ``ItemRules``.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from pydicom._dicom_dict import DicomDictionary
 
-from deidflow.tasks.local.deidentification.content.structured_content import is_standard_scheme
+from deidflow.tasks.local.deidentification.content.structured_content import content_rule, is_standard_scheme
+from deidflow.tasks.local.deidentification.standard import codes
+from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.profile import EDITION
 from deidflow.tasks.local.editing.actions import Action, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
     from deidflow.tasks.local.editing.table import TextAt
@@ -28,24 +33,78 @@ _DESIGNATOR: Final = 0x00080102
 _VERSION: Final = 0x00080103
 _MEANING: Final = 0x00080104
 _LONG_CODE_VALUE: Final = 0x00080119
+_VALUE_TYPE: Final = 0x0040A040
+_CONCEPT_NAME: Final = 0x0040A043
+_DATES: Final = (0x0040A120, 0x0040A121, 0x0040A122)
+"""DateTime, Date, Time."""
+_TEXT_VALUE: Final = 0x0040A160
+_CONCEPT_CODE: Final = 0x0040A168
+_MEASURED_VALUES: Final = 0x0040A300
+_NUMERIC_VALUE: Final = 0x0040A30A
+_UNFORMATTED_TEXT: Final = 0x00700006
+
+_SUBJECT_AGE: Final = "121033"
+_OLDEST_AGE: Final = 89
+_NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?")
 _ORIGIN: Final = f"ps3.15-{EDITION}: C, text in a sequence that is cleaned"
 
 
-def text_rules(cleaning: CleaningRules) -> dict[int, Rule]:
-    """Return the rules for all texts of the dictionary that no row of the table names."""
+def text_rules(cleaning: CleaningRules, options: frozenset[Option]) -> dict[int, Rule]:
+    """Return the rules for all texts of the dictionary that no row of the table names.
+
+    Args:
+        cleaning: Makes them.
+        options: Of the profile; what stands in graphics and in annotations of waveforms has a row, whose dummy gives
+            way to a cleaned text where an option cleans the sequence around it.
+
+    """
     plain, required = cleaning.text(_ORIGIN), cleaning.text(_ORIGIN, needs_value=True)
     rules = {tag: plain for tag, (vr, *_, keyword) in DicomDictionary.items() if vr in _TEXTS and keyword}
-    rules |= dict.fromkeys((_CODE_VALUE, _LONG_CODE_VALUE, _MEANING, _DESIGNATOR), required)
+    rules |= dict.fromkeys((_CODE_VALUE, _LONG_CODE_VALUE, _MEANING, _DESIGNATOR, _TEXT_VALUE), required)
+    if not options.isdisjoint({Option.CLEAN_GRAPHICS, Option.CLEAN_STRUCTURED_CONTENT}):
+        rules[_UNFORMATTED_TEXT] = required
     return rules
 
 
-def by_scheme() -> Callable[[TextAt], Mapping[int, Rule]]:
-    """Return what chooses the rules for a code by its coding scheme."""
-    keep = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, a code of the standard's schemes")
-    of_standard = dict.fromkeys((_CODE_VALUE, _DESIGNATOR, _VERSION, _LONG_CODE_VALUE), keep)
-    of_site: dict[int, Rule] = {}
+class ItemRules:
+    """Chooses the rules for an item by what stands in it."""
 
-    def choose(text_at: TextAt) -> Mapping[int, Rule]:
-        return of_standard if is_standard_scheme(text_at(_DESIGNATOR)) else of_site
+    def __init__(self, options: frozenset[Option], dummy: Rule) -> None:
+        """Make the rules of all cases.
 
-    return choose
+        Args:
+            options: Of the profile.
+            dummy: Gives a value that tells nothing.
+
+        """
+        keep = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, a code of the standard's schemes")
+        retained = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, by the name of its concept")
+        empty = Rule(Action.EMPTY, f"ps3.15-{EDITION}: Z, by the name of its concept")
+        self._options: Final = options
+        self._of_standard: Final = dict.fromkeys((_CODE_VALUE, _DESIGNATOR, _VERSION, _LONG_CODE_VALUE), keep)
+        self._plain: Final[dict[int, Rule]] = {}
+        self._retained: Final = dict.fromkeys((_TEXT_VALUE, _CONCEPT_CODE), retained)
+        self._identifying: Final = {
+            **dict.fromkeys((*_DATES, _TEXT_VALUE, _CONCEPT_CODE), dummy),
+            _MEASURED_VALUES: empty,
+        }
+
+    def __call__(self, text_at: TextAt) -> Mapping[int, Rule]:
+        """Return the rules for one item that are others than those for all."""
+        value_type = text_at(_VALUE_TYPE)
+        if not value_type:
+            return self._of_standard if is_standard_scheme(text_at(_DESIGNATOR)) else self._plain
+        concept = text_at(_CONCEPT_NAME, _CODE_VALUE), text_at(_CONCEPT_NAME, _DESIGNATOR)
+        scheme = text_at(_CONCEPT_CODE, _DESIGNATOR)
+        rule = content_rule(value_type, concept, self._options, code_scheme=scheme)
+        if not rule.kind or value_type in ("PNAME", "UIDREF"):
+            return self._plain
+        if rule.action is not codes.Action.KEEP:
+            return self._identifying
+        is_old = concept[0] == _SUBJECT_AGE and _is_over_89(text_at(_MEASURED_VALUES, _NUMERIC_VALUE))
+        return self._identifying if is_old else self._retained
+
+
+def _is_over_89(text: str) -> bool:
+    """Whether an age may tell the very old apart; years, or a unit that nobody asks for here."""
+    return _NUMBER.fullmatch(text) is None or float(text) > _OLDEST_AGE

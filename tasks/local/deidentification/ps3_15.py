@@ -24,7 +24,7 @@ from deidflow.tasks.core.dicom.tags import (
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.deidentification.cleaned_items import by_scheme, text_rules
+from deidflow.tasks.local.deidentification.cleaned_items import ItemRules, text_rules
 from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
 from deidflow.tasks.local.deidentification.content.documents_of_classes import document_rules
 from deidflow.tasks.local.deidentification.content.frames import frame_blanks
@@ -59,6 +59,8 @@ _DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _DIRECTORY_RECORDS: Final = 0x00041220
 _NO_DIRECTORY: Final = "a DICOMDIR names other files and their patients; leave it out of the source"
 _ICC_PROFILE: Final = 0x00282000
+_UNFORMATTED_TEXT: Final = 0x00700006
+_IDENTIFYING: Final = f"ps3.15-{EDITION}: D, by the name of its concept"
 _CODING_SCHEME_URL: Final = 0x0008010E
 _CONTENT: Final = "ContentSequence"
 _ANY_GROUP: Final = 0xFF000000
@@ -138,8 +140,8 @@ class Ps315:
         self._strictest = {row.number: self._policy.rule(row, None) for row in rows if row.number is not None}
         self._cleans_texts = not self.options.isdisjoint(_CLEANING)
         self._cleaned = frozenset(tag for tag, rule in self._strictest.items() if rule.cleans_items)
-        self._texts = text_rules(cleaning)
-        self._by_scheme = by_scheme()
+        self._texts = text_rules(cleaning, self.options)
+        self._choose = ItemRules(self.options, Rule(Action.DUMMY, _IDENTIFYING, dummy))
         self._private = (
             SafePrivateRules(self.options, cleaning, dummy, choice.private)
             if Option.RETAIN_SAFE_PRIVATE in self.options
@@ -230,6 +232,8 @@ class Ps315:
 
     def _scope(self, types: Mapping[str, AttributeType], *, known_uids: bool, cleaned: bool = False) -> Scope:
         by_tag = {**self._texts, **self._strictest} if cleaned else dict(self._strictest)
+        if cleaned and _UNFORMATTED_TEXT in self._texts:
+            by_tag[_UNFORMATTED_TEXT] = self._texts[_UNFORMATTED_TEXT]
         for keyword, needed in types.items():
             row = _rows_by_keyword().get(keyword)
             if row is not None and row.number is not None:
@@ -239,7 +243,7 @@ class Ps315:
         by_tag[PATIENT_NAME] = Rule(Action.REPLACE, _MAPPED.origin, _new_patient_name)
         by_vr = {"UI": _KNOWN_UIDS, "UN": _KNOWN_UIDS} if known_uids else {}
         scope = Scope(by_tag, _PRIVATE, _GROUPS, by_vr, known_vrs(), _MISFIT)
-        scope.choose = self._by_scheme if cleaned else None
+        scope.choose = self._choose if cleaned else None
         return scope
 
 

@@ -208,7 +208,7 @@ def _take(
             element: actions[element] if before.actions.get(element, "K") == "K" else before.actions[element]
             for element in actions
             if element in before.actions
-        } | {element: action for element, action in (before.actions | actions).items() if action != "K"}
+        } | {element: action for element, action in {**before.actions, **actions}.items() if action != "K"}
     found[groups[0], creator] = Statement(is_safe, actions)
 
 

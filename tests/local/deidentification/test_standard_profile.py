@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from datetime import datetime
 from functools import lru_cache
@@ -10,20 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import pydicom.config
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.profile_choice import (
     CLEAN_DESCRIPTORS,
+    CLEAN_GRAPHICS,
+    CLEAN_STRUCTURED_CONTENT,
     FULL_DATES,
     MODIFIED_DATES,
     OPTIONS,
-    SAFE_PRIVATE,
     ProfileChoice,
 )
 from deidflow.tasks.local.deidentification.standard.codes import Code, Option
@@ -31,13 +35,18 @@ from deidflow.tasks.local.deidentification.standard.profile import Row, load_pro
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import differences
 from deidflow.tasks.local.worker import edit_source
+from deidflow.tasks.verification.comparison import compare
+from deidflow.tasks.verification.permitted import permitted
+from deidflow.tasks.verification.reader import read_dicom
 from tests.dicom_files import JPEG, Element, Item, encapsulated, instance
 from tests.local.edits import KEY, SCOPE, all_files, deidentify, read
+from tests.local.strategies import PROPERTY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BASIC = ProfileChoice()
+CLEANING = ProfileChoice(frozenset({CLEAN_DESCRIPTORS, CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS}))
 FILES = (
     *("CT_small.dcm", "MR_small.dcm", "MR_small_bigendian.dcm", "rtplan.dcm", "rtdose.dcm", "rtstruct.dcm"),
     *("examples_ybr_color.dcm", "JPEG2000.dcm", "test-SR.dcm", "waveform_ecg.dcm", "image_dfl.dcm", "liver_1frame.dcm"),
@@ -87,6 +96,25 @@ def planted(dataset: Dataset, place: str) -> None:
     inside.PatientName = f"QQ^private{place}"
     block.add_new(2, "SQ", [inside])
     dataset[0x00091001 + 0x10000] = DataElement(0x000A1001, "LO", f"QQunknown{place}")
+    hidden(dataset, place)
+
+
+def hidden(dataset: Dataset, place: str) -> None:
+    """Put a marker where the table has no row: directories, signatures, icons, profiles, overlays, padding."""
+    text = f"QQhidden{place}"
+    octets = text.encode().ljust(16, b"Q")
+    for tag, vr in ((0x00041130, "CS"), (0x00203100, "CS"), (0x60004000, "LT"), (0x60001500, "LO"), (0x50002500, "LO")):
+        dataset.add_new(tag, vr, text)
+    for tag in (0x60003000, 0x50003000, 0xFFFCFFFC):
+        dataset.add_new(tag, "OB", octets)
+    encrypted, mac, icon = Dataset(), Dataset(), Dataset()
+    encrypted.EncryptedContent, mac.MACAlgorithm = octets, text
+    icon.Rows = icon.Columns = 4
+    icon.add_new(0x7FE00010, "OB", octets)
+    dataset.EncryptedAttributesSequence, dataset.MACParametersSequence = [encrypted], [mac]
+    dataset.IconImageSequence = [icon]
+    body = struct.pack(">4sII", b"cprt", 144, 32) + b"text\0\0\0\0" + octets.ljust(24)
+    dataset.ICCProfile = bytes(36) + b"acsp" + bytes(88) + struct.pack(">I", 1) + body
 
 
 KEPT_FOR_READING = frozenset(
@@ -111,6 +139,10 @@ def with_markers(path: Path) -> bytes:
         setattr(outer, keyword, [inner])
         inner = outer
     dataset.update(inner)
+    dataset.preamble = b"QQ" * 64
+    meta = dataset.file_meta
+    meta.SourceApplicationEntityTitle = meta.ImplementationVersionName = meta.ReceivingApplicationEntityTitle = "QQ"
+    meta.PrivateInformationCreatorUID, meta.PrivateInformation = UID("1.2.777.1"), b"QQ"
     target = io.BytesIO()
     dataset.save_as(target, enforce_file_format=False)
     return target.getvalue()
@@ -121,13 +153,14 @@ def leaves(dataset: Dataset) -> list[tuple[int, Any]]:
     return [(int(element.tag), element.value) for element in dataset.iterall() if element.VR != "SQ"]
 
 
+@pytest.mark.parametrize("choice", [BASIC, CLEANING], ids=["basic", "cleaning"])
 @pytest.mark.parametrize("name", FILES)
-def test_no_marker_survives(name: str) -> None:
+def test_no_marker_survives(name: str, choice: ProfileChoice) -> None:
     """At the top, three levels deep in sequences that stay, in private sequences and unknown attributes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = with_markers(files()[name])
-    result = deidentify(BASIC)(data)
+    result = deidentify(choice)(data)
     after = read(result)
 
     assert any("QQ" in str(value) for _, value in leaves(read(data)))
@@ -256,9 +289,7 @@ def options_of(option: str) -> list[Row]:
     return [row for row in load_profile() if row.options.get(Option(option)) is Code.K and row.number is not None]
 
 
-@pytest.mark.parametrize(
-    "option", [one for one in OPTIONS if one not in (MODIFIED_DATES, CLEAN_DESCRIPTORS, SAFE_PRIVATE)]
-)
+@pytest.mark.parametrize("option", [option for option in OPTIONS if options_of(option)])
 def test_an_option_keeps_its_own_and_the_rest_is_cleaned(option: str) -> None:
     """K at top level and below; every other marker goes."""
     data = with_markers(files()["CT_small.dcm"])
@@ -276,6 +307,42 @@ def test_an_option_keeps_its_own_and_the_rest_is_cleaned(option: str) -> None:
     keeps = {row.number for row in kept}
     for tag, value in leaves(after):
         assert tag in keeps or ("QQ" not in str(value) and "1.2.777." not in str(value)) or tag == 0x00080100, hex(tag)
+
+
+_COMBINATIONS = st.sets(st.sampled_from(OPTIONS)).filter(lambda chosen: not {FULL_DATES, MODIFIED_DATES} <= chosen)
+_MARKED_BY_VR = {**_DATES, "IS": "77077", "DS": "77077", "US": "777", "UI": "1.2.777."}
+
+
+@lru_cache
+def marked() -> bytes:
+    """Return a CT with markers, made once."""
+    return with_markers(files()["CT_small.dcm"])
+
+
+@settings(PROPERTY, max_examples=12)
+@given(_COMBINATIONS)
+def test_any_options_together(chosen: set[str]) -> None:
+    """What one of them keeps and none cleans stays, at every depth; no other marker does; the verifier agrees."""
+    choice, options = ProfileChoice(frozenset(chosen)), frozenset(map(Option, chosen))
+    edit = deidentify(choice)
+    result = edit(marked())
+    before, after = (read_dicom(io.BytesIO(one)) for one in (marked(), result))
+    compare(before, after, permitted(edit.request, hardening=True, hidden_bits=False, profile=choice), None)
+    old, new = read(marked()), read(result)
+    inside = [one.ReferencedSeriesSequence[0].ConceptNameCodeSequence[0] for one in (old, new)]
+    deep = [one.PurposeOfReferenceCodeSequence[0] for one in inside]
+    for source, target in ((old, new), (deep[0], deep[1])):
+        for row in load_profile():
+            tag, codes = row.number, {row.options[option] for option in options if option in row.options}
+            if tag is None or tag not in source or row.vr == "SQ" or row.keyword in KEPT_FOR_READING:
+                continue
+            if codes == {Code.K}:
+                assert target[tag].value == source[tag].value, row.keyword
+            elif tag in target and source[tag].VR not in (("TM", "DS", "IS", "US") if Code.C in codes else ()):
+                left = _MARKED_BY_VR.get(source[tag].VR, "QQ")
+                assert left not in str(target[tag].value), row.keyword
+    assert b"QQprivate" not in result
+    assert b"QQunknown" not in result
 
 
 def test_dates_move_by_the_same_days_everywhere() -> None:

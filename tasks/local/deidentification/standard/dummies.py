@@ -53,6 +53,7 @@ _ITEMS: Final[dict[int, tuple[NewItem, ...]]] = {
     # Code sequences: one code of our own scheme, which says that there was one.
     0x00080082: _REMOVED_CODE,  # InstitutionCodeSequence
     0x00401101: _REMOVED_CODE,  # PersonIdentificationCodeSequence
+    0x0040A168: _REMOVED_CODE,  # ConceptCodeSequence
     0x0040A088: _REMOVED_CODE,  # VerifyingObserverIdentificationCodeSequence
     # OperatorIdentificationSequence: Person Identification Macro (PS3.3 table 10-1)
     0x00081072: (
