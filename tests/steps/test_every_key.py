@@ -20,7 +20,7 @@ from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.processes.pool import make_pool
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
 from deidflow.tasks.local import engine as local_engine
 from deidflow.tasks.retries import retrying
 from tests.dicom_files import IMPLICIT, Element, instance, private_block
