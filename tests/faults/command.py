@@ -66,11 +66,13 @@ def again(job: Job, run_id: str) -> tuple[object, ...]:
     return "run", "job.yaml", "--run-id", run_id
 
 
-def cancel(job: Job, run_id: str) -> None:
-    """Do what the button Cancel of Prefect does to a run, unless it has not begun there or has ended."""
+def cancel(job: Job, run_id: str) -> bool:
+    """Do what the button Cancel of Prefect does to a run; return whether it was there, begun and not ended."""
     with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as api:
-        for run in api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": [run_id]}):
+        runs = api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": [run_id]})
+        for run in runs:
             api.cancel(run["id"])
+    return bool(runs)
 
 
 def untrue(job: Job, run_id: str, code: int) -> list[str]:

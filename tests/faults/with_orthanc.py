@@ -292,13 +292,16 @@ class OrthancRunner:
 
         revive: list[threading.Thread] = []
 
+        run_id = _run_id(moment)  # the proxy has threads of its own, by which it would be another
+        told: list[bool] = []
+
         def cancel_it() -> None:
-            cancel(job, _run_id(moment))
+            told.append(cancel(job, run_id))
             time.sleep(_NOTICED_S)
 
         fault = self._fault(moment, server, proxy, send, revive, cancel_it, _noted(others, verdict))
         rule = proxy.add(fault, is_it, times=moment.times)
-        process.append(job.start("run", "job.yaml", "--run-id", _run_id(moment)))
+        process.append(job.start("run", "job.yaml", "--run-id", run_id))
         known.set()
         struck_at = _watch(process[0], rule)
         if moment.injury == "hang" and rule.hits:
@@ -308,13 +311,13 @@ class OrthancRunner:
         if rule.hits and moment.injury in _STOPS:
             verdict.stopped_s = time.monotonic() - struck_at
             verdict.problems += stopped_badly(done, server)
-        verdict.problems += untrue(job, _run_id(moment), done.code)
+        verdict.problems += untrue(job, run_id, done.code)
         for thread in revive:
             thread.join()
         proxy.clear()
         if not server.running.is_running:
             server.running.start()
-        verdict.struck = rule.hits > 0
+        verdict.struck = rule.hits > 0 and (moment.injury != CANCELLED or any(told))
         _note(verdict, done.code, done.err)
 
     def _fault(
