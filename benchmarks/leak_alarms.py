@@ -27,7 +27,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 COUNT: Final = 2000
 SEED: Final = 15
-PROFILES: Final = ("2008", "2017c", "2021b", "2023b", "ps3.15-2026d")
+CLEANED: Final = "clean-descriptors"
+"""The PS3.15 profile with descriptions and comments cleaned rather than removed."""
+PROFILES: Final = ("2008", "2017c", "2021b", "2023b", "ps3.15-2026d", CLEANED)
 HERE: Final = Path(__file__).parent
 
 FAMILY: Final = """
@@ -149,6 +151,8 @@ def _keep_descriptors(dataset: Dataset, draw: random.Random, protocols: list[str
 def alarms(folder: Path, profile: str) -> list[str]:
     """De-identify a folder with one profile; return the reasons of the instances that failed."""
     chosen = f"options: {{DicomVersion: '{profile}'}}" if profile[0] == "2" else f"profile: {profile}"
+    if profile == CLEANED:
+        chosen = f"profile: ps3.15-2026d\nprofile_options: [{CLEANED}]"
     config = folder.parent / f"{profile}.yaml"
     config.write_text(
         f"name: alarms\nmanifest: all.csv\noperation: anonymize\nengine: local\nsource: {{folder: {folder.name}}}\n"

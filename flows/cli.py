@@ -145,11 +145,14 @@ def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("run_dir", type=_FOLDER)
 @_run_override
-def verify(run_dir: Path, overrides: tuple[str, ...]) -> None:
+@click.option(
+    "--deep", is_flag=True, help="Have pydicom read every result, too, not only a sample (five times slower)."
+)
+def verify(run_dir: Path, overrides: tuple[str, ...], *, deep: bool) -> None:
     """Read the results of a run back and check them against the sources and the report."""
     from deidflow.flows.command_verify_report import verify_run  # noqa: PLC0415 (imports pandas)
 
-    sys.exit(verify_run(run_dir, overrides))
+    sys.exit(verify_run(run_dir, overrides, deep=deep))
 
 
 @cli.command()

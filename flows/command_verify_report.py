@@ -67,7 +67,7 @@ def _write_mappings(ledger: Ledger, folder: Path) -> int:
         raise Unusable(message, error) from None
 
 
-def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
+def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = False) -> int:
     """Read all results of a run back; return 0 when they and the report are what they should be, else 1.
 
     What is found to be wrong is noted in the ledger and taken out of the destination, so that ``resume`` mends it and
@@ -76,6 +76,7 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     Args:
         folder: Of the run.
         overrides: ``KEY=VALUE`` of each ``--set``, see ``open_run``.
+        deep: Have pydicom read every result, too.
 
     """
     folder = _run_folder(folder)
@@ -84,7 +85,7 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
         try:
             stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
             with make_progress() as progress:
-                failed = verify_results(run, progress, full=True, again=True)
+                failed = verify_results(run, progress, full=True, again=True, deep=deep)
             result = totals_of(run.ledger)
             unverified = count_not_compared(run.ledger)
         finally:

@@ -116,8 +116,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "`deidflow resume` writes it again. If that fails in the same way, please report it.",
     ReasonCode.REFERENCE_BROKEN: "A reference inside the result pointed to the wrong object, and the result was "
     "removed; `deidflow resume` writes it again. If that fails in the same way, please report it.",
-    ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element to "
-    "Remove, and run failures.csv.",
+    ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element "
+    "that the reason names to Remove, or to Keep if it may stay, and run failures.csv.",
     ReasonCode.UNSAFE_CONTENT: "Put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its "
     "place, then `deidflow resume`; name what cannot be looked into in Remove; or leave its row out of a new run.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",

@@ -16,7 +16,7 @@ CONTRACT = {
     "plan": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid", "--diff", "--show-values"},
     "inventory": {"--output", "--level", "--include-results"},
     "resume": {"--set"},
-    "verify": {"--set"},
+    "verify": {"--set", "--deep"},
     "report": set(),
     "serve": set(),
 }

@@ -43,8 +43,13 @@ def found(root: Path, leaks: list[Leak], **changes: Any) -> dict[str, dict[str, 
         leak = names[line["original_dicom_id"]]
         path = results[line["new_dicom_id"]]
         path.write_bytes(planted(leak, path.read_bytes()))
-    steps.verify()
+    assert len(leaks) == steps.verify()
     steps.report()
+    assert [] == list((root / "results").rglob("*.dcm"))
+    for name in ("failures.csv", "review.csv"):
+        with (steps.run.folder / name).open(encoding="utf-8-sig", newline="") as stream:
+            assert len(leaks) == len(list(csv.DictReader(stream))), name
+    assert "identifier-left" in (steps.run.folder / "report.html").read_text("utf-8")
     return {str(names[line["original_dicom_id"]].patient.number): line for line in lines(steps)}
 
 

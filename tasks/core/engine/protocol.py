@@ -1,7 +1,7 @@
 """The one seam between the two engines: what goes in per chunk, and what comes out per instance.
 
-Public names: ``PlannedInstance``, ``InstanceResult``, ``Expected``, ``Call``, ``Chunk``, ``Engine``, ``Journal``,
-``CallState``, ``CallMemory``.
+Public names: ``PlannedInstance``, ``InstanceResult``, ``Expected``, ``VerifyWork``, ``Call``, ``Chunk``, ``Engine``,
+``Journal``, ``CallState``, ``CallMemory``.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class Expected(NamedTuple):
         result_id: Its Orthanc identifier.
         is_done: Whether it counts as done now; another one that is found right is done again.
         content: The SHA-256 of the file that it was made from, "" when that was not noted.
+        ends_series: Whether it is the first or the last instance of its series.
 
     """
 
@@ -112,6 +113,26 @@ class Expected(NamedTuple):
     result_id: str = ""
     is_done: bool = True
     content: str = ""
+    ends_series: bool = False
+
+
+class VerifyWork(NamedTuple):
+    """Results that are looked at together.
+
+    Attributes:
+        groups: By request.
+        uids: Kind, original and new UID of the objects that an Orthanc's call knew of; none for the local engine, whose
+            identifiers are known before.
+
+    """
+
+    groups: Sequence[tuple[Request, Sequence[Expected]]]
+    uids: Sequence[tuple[str, str, str]] = ()
+
+    @property
+    def expected(self) -> list[Expected]:
+        """All of them."""
+        return [one for _, group in self.groups for one in group]
 
 
 class CallState(StrEnum):

@@ -287,7 +287,8 @@ class ReviewEntry(NamedTuple):
 def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
     """Yield what is done and should be looked at, once for each code, by line, then by new identifier.
 
-    Behind them each word that stayed although nothing vouches for it, once, with the first instance that has it.
+    Behind them each word that stayed although nothing vouches for it, once, with the first instance that has it; then
+    what was taken out of the destination since something identifying was left in it: others may be like it.
     """
     for line, patient_id, study_uid, series_uid, uid, name, codes in ledger.stream(
         "SELECT i.line, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
@@ -304,6 +305,13 @@ def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
         (Outcome.DONE,),
     ):
         yield ReviewEntry(line, patient_id, study_uid, series_uid, uid, name, f"{UNKNOWN_WORD}: {word}")
+    for row in ledger.stream(
+        "SELECT i.line, coalesce(t.patient_id, ''), coalesce(t.study_instance_uid, ''),"
+        " coalesce(t.series_instance_uid, ''), i.new_sop_instance_uid, i.new_orthanc_id, i.code FROM instance i"
+        " LEFT JOIN target t ON t.id = i.target WHERE i.code = ? ORDER BY i.line, i.new_orthanc_id, i.id",
+        (ReasonCode.IDENTIFIER_LEFT,),
+    ):
+        yield ReviewEntry(*row)
 
 
 def count_removed(ledger: Ledger) -> int:

@@ -15,7 +15,7 @@ from deidflow.tasks.core.files.private_files import replace_file
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import source_problems
 from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
-from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.report.crosswalk import COLUMNS, CrosswalkLine, crosswalk
 from deidflow.tasks.core.report.failures import failure_records
 from deidflow.tasks.core.report.page import render_page
@@ -68,7 +68,7 @@ def write_reports(ledger: Ledger, run_dir: Path) -> Totals:
         write_records(run_dir / FAILURES, failure_records(ledger))
     else:
         (run_dir / FAILURES).unlink(missing_ok=True)
-    if result.review:
+    if result.review or ReasonCode.IDENTIFIER_LEFT in result.instance_reasons:
         write_table(run_dir / REVIEW, REVIEW_COLUMNS, review_lines(ledger))
     else:
         (run_dir / REVIEW).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ Public names: ``Atom``, ``Sort``, ``atoms_of``.
 from __future__ import annotations
 
 import re
-from enum import Enum, auto
+from enum import IntEnum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Sort(Enum):
+class Sort(IntEnum):
     """How a part is looked for."""
 
     WORD = auto()

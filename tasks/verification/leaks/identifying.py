@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deidflow.tasks.verification.permitted import Permitted
-    from deidflow.tasks.verification.reader import Item, Read
+    from deidflow.tasks.verification.reader import Element, Item, Read
 
 _CLEANED: Final = frozenset({Fate.CLEANED, Fate.CLEANED_CODE})
 _TREATED: Final = frozenset({Fate.REMOVED, Fate.EMPTIED, Fate.UID, Fate.DUMMY, Fate.CHANGED, *_CLEANED})
@@ -41,6 +41,9 @@ _PADDING: Final = b" \0"
 _ESCAPE: Final = b"\x1b"
 _OF_THE_DEVICE: Final = frozenset({0x00080070, 0x00081090})
 """Manufacturer, ManufacturerModelName."""
+_NOT_ASKED: Final = object()
+_CHARACTER_SET: Final = object()
+_DEVICE: Final = object()
 _IN_REMOVED_ITEMS: Final = frozenset({Kind.PERSON, Kind.DATE, Kind.DATE_TIME})
 _IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.DATE, Kind.DATE_TIME, Kind.UID})
 _CODES: Final = {0x00080100: Kind.IDENTIFIER, 0x00080104: Kind.PLACE}
@@ -78,6 +81,12 @@ class Identifying:
     device: bytes = b""
 
 
+class _Kept(NamedTuple):
+    """A value that the profile leaves in an attribute of its own sort."""
+
+    kind: Kind
+
+
 class Treated:
     """Which attributes a profile treats; what a request names beside it makes no difference.
 
@@ -91,6 +100,15 @@ class Treated:
         self._profile = profile
         self.private = profile.private
         self._known: dict[tuple[int, int, bool], Fate] = {}
+        self._plans: dict[_Context, dict[tuple[int, bytes], object]] = {}
+
+    def plan(self, context: _Context) -> dict[tuple[int, bytes], object]:
+        """Return what elements are to the search, by tag and VR, as far as it was asked before."""
+        return self._plans.setdefault(context, {})
+
+    def fate_in(self, tag: int, context: _Context) -> Fate:
+        """Return what the profile lets become of an element of the source."""
+        return self.fate(tag, context.depth, shielded=context.shielded)
 
     def fate(self, tag: int, depth: int, *, shielded: bool = False) -> Fate:
         """Return what the profile lets become of an element."""
@@ -114,8 +132,25 @@ def identifying_values(source: Read, treated: Treated, shields: frozenset[int]) 
     """
     found = Identifying()
     stated = treated.private.stated(source) if treated.private is not None else {}
-    _Collector(source, treated, shields, found, stated).collect(source.elements, 0, b"")
+    _Collector(source, treated, shields, found, stated).collect(source.elements, _Context(), b"")
     return found
+
+
+class _Context(NamedTuple):
+    """Where a dataset stands, as far as it matters for its elements.
+
+    Attributes:
+        depth: 0 at top level, 1 in items.
+        removed: Whether a sequence around it goes.
+        shielded: Whether the request keeps one.
+        who: Whether codes in it stand for persons or institutions.
+
+    """
+
+    depth: int = 0
+    removed: bool = False
+    shielded: bool = False
+    who: bool = False
 
 
 @dataclass(slots=True)
@@ -126,66 +161,65 @@ class _Collector:
     found: Identifying
     stated: Mapping[tuple[int, str], Mapping[int, str]]
 
-    def collect(
-        self,
-        elements: Item,
-        depth: int,
-        character_set: bytes,
-        *,
-        removed: bool = False,
-        shielded: bool = False,
-        who: bool = False,
-    ) -> None:
+    def collect(self, elements: Item, context: _Context, character_set: bytes) -> None:
         """Collect from a dataset and what is in it."""
-        fate_of, found, value = self.treated.fate, self.found, self.source.value
+        plan, value, values = self.treated.plan(context), self.source.value, self.found.values
         private = self.treated.private
         creators = private.creators(self.source, elements) if private is not None else {}
         for element in elements:
-            tag, vr_bytes, start, end, items = element
-            if private is not None and tag & 0x10000:
-                fate = private.fate(element, creators, self.stated)
-            else:
-                fate = fate_of(tag, depth, shielded=shielded)
-            is_treated = fate in _TREATED
+            tag, vr, start, end, items = element
             if items is not None:
-                below = removed or (is_treated and fate is not Fate.UID)
-                for item in items:
-                    self.collect(
-                        item,
-                        depth + 1,
-                        character_set,
-                        removed=below,
-                        shielded=shielded or tag in self.shields,
-                        who=who or (below and names_somebody(tag)),
-                    )
+                self._items(element, context, character_set)
                 continue
-            length = end - start
-            if not length or length > _MAX_VALUE_BYTES:
+            if not 0 < end - start <= _MAX_VALUE_BYTES:
                 continue
-            if tag == SPECIFIC_CHARACTER_SET:
-                character_set = value(start, end).strip(_PADDING)
-            vr = vr_bytes.decode("latin-1")
-            if not is_treated and not removed:
-                self._note_kept(tag, vr, start, end)
+            if private is not None and tag & 0x10000:
+                use = _use(tag, vr, private.fate(element, creators, self.stated), context)
+            else:
+                use = plan.get((tag, vr), _NOT_ASKED)
+                if use is _NOT_ASKED:
+                    use = plan[tag, vr] = _use(tag, vr, self.treated.fate_in(tag, context), context)
+            if use is None:
                 continue
-            kind = _CODES[tag] if who and tag in _CODES else _kind(tag, vr, is_treated=is_treated)
-            if kind is None:
-                continue
-            if kind is Kind.TEXT and fate in _CLEANED:
-                kind = Kind.DESCRIPTOR  # words that tell nobody may stay in it
-            raw = value(start, end).strip(_PADDING)
-            if raw:
+            raw = value(start, end)
+            if use is _CHARACTER_SET:
+                character_set = raw.strip(_PADDING)
+            elif use is _DEVICE:
+                self.found.device += b" " + raw.lower()
+            elif isinstance(use, _Kept):
+                self.found.kept.add(Value(use.kind, raw.strip(_PADDING)))
+            elif isinstance(use, Kind):
+                raw = raw.strip(_PADDING)
                 in_ascii = raw.isascii() and _ESCAPE not in raw
-                found.values.setdefault(Value(kind, raw, b"" if in_ascii else character_set), tag)
+                if raw:
+                    values.setdefault(Value(use, raw, b"" if in_ascii else character_set), tag)
 
-    def _note_kept(self, tag: int, vr: str, start: int, end: int) -> None:
+    def _items(self, element: Element, context: _Context, character_set: bytes) -> None:
+        tag, fate = element[0], self.treated.fate_in(element[0], context)
+        below = context.removed or (fate in _TREATED and fate is not Fate.UID)
+        inside = _Context(
+            1, below, context.shielded or tag in self.shields, context.who or (below and names_somebody(tag))
+        )
+        for item in element[4] or ():
+            self.collect(item, inside, character_set)
+
+
+def _use(tag: int, vr_bytes: bytes, fate: Fate, context: _Context) -> object:
+    """Return what an element is to the search: a kind, one that is kept, the character set, the device, None."""
+    if tag == SPECIFIC_CHARACTER_SET:
+        return _CHARACTER_SET
+    vr = vr_bytes.decode("latin-1")
+    if fate not in _TREATED and not context.removed:
+        if tag in _OF_THE_DEVICE:
+            return _DEVICE
         known = vr if vr and vr != "UN" else dictionary_vr(tag)
-        if known in STRUCTURED:
-            kind = kind_of(tag, vr)
-            if kind is not None:
-                self.found.kept.add(Value(kind, self.source.value(start, end).strip(_PADDING)))
-        elif tag in _OF_THE_DEVICE:
-            self.found.device += b" " + self.source.value(start, end).lower()
+        kind = kind_of(tag, vr) if known in STRUCTURED else None
+        return _Kept(kind) if kind is not None else None
+    if context.who and tag in _CODES:
+        return _CODES[tag]
+    kind = _kind(tag, vr, is_treated=fate in _TREATED)
+    # Of a text that is cleaned, words that tell nobody may stay.
+    return Kind.DESCRIPTOR if kind is Kind.TEXT and fate in _CLEANED else kind
 
 
 def _kind(tag: int, vr: str, *, is_treated: bool) -> Kind | None:

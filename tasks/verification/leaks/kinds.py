@@ -8,7 +8,7 @@ Public names: ``Kind``, ``kind_of``, ``names_somebody``, ``STRUCTURED``, ``NUMER
 from __future__ import annotations
 
 import re
-from enum import Enum, auto
+from enum import IntEnum, auto
 from functools import lru_cache
 from typing import Final
 
@@ -17,7 +17,7 @@ from pydicom.datadict import keyword_for_tag
 from deidflow.tasks.core.dicom.tags import dictionary_vr
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What a value tells somebody by."""
 
     PERSON = auto()

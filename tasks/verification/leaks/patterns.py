@@ -51,7 +51,7 @@ class Patterns:
 
     Attributes:
         values: The identifying values.
-        atoms: Their parts.
+        by_atom: The values that a part is of.
 
     """
 
@@ -59,11 +59,12 @@ class Patterns:
         """Compile."""
         self.values = frozenset(values)
         by_pattern: dict[bytes, set[Atom]] = {}
+        self.by_atom: dict[Atom, set[Value]] = {}
         for value in self.values:
             for pattern, atom in patterns_of(value):
                 by_pattern.setdefault(pattern, set()).add(atom)
-        self.atoms = frozenset(atom for atoms in by_pattern.values() for atom in atoms)
-        self._patterns = [(pattern, tuple(sorted(atoms, key=_order))) for pattern, atoms in by_pattern.items()]
+                self.by_atom.setdefault(atom, set()).add(value)
+        self._patterns = [(pattern, tuple(sorted(atoms))) for pattern, atoms in by_pattern.items()]
         self._search = BytesAhoCorasick(list(by_pattern)) if by_pattern else None
 
     def find(self, folded: bytes) -> list[tuple[bytes, tuple[Atom, ...], int]]:
@@ -72,7 +73,3 @@ class Patterns:
             return []
         hits = self._search.find_matches_as_indexes(folded, overlapping=True)
         return [(*self._patterns[number], start) for number, start, _ in hits]
-
-
-def _order(atom: Atom) -> tuple[int, str]:
-    return atom.sort.value, atom.text

@@ -22,7 +22,6 @@ from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import (
     Identifying,
     Treated,
-    Value,
     identifying_values,
     text_of,
 )
@@ -111,10 +110,10 @@ class LeakSearch:
         for region in (*regions_of(result), _file_name(instance)):
             folded = region.data.translate(FOLDED)
             for pattern, atoms, start, wide in _hits(folded, patterns, single):
-                judge = judge or _Judge(scope, instance, found, result)
+                judge = judge or _Judge(scope, instance, found, patterns, result)
                 leaks.update(dict.fromkeys(judge.judge(region, folded, pattern, atoms, start, wide=wide)))
         if self._written_by_server:
-            judge = judge or _Judge(scope, instance, found, result)
+            judge = judge or _Judge(scope, instance, found, patterns, result)
             leaks.update(dict.fromkeys(judge.attributes_left()))
         if leaks:
             raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(leaks)))
@@ -139,7 +138,7 @@ class LeakSearch:
                 (pattern, (atom,))
                 for value in new
                 for pattern, atom in patterns_of(value)
-                if atom not in patterns.atoms
+                if atom not in patterns.by_atom
             ]
             if len(single) <= _MAX_SINGLE:
                 return patterns, single
@@ -213,42 +212,61 @@ def _text(leaks: list[str]) -> str:
 class _Judge:
     """Tells for each hit in one result whether it is a leak; made only where there is a hit."""
 
-    def __init__(self, scope: _Scope, instance: PlannedInstance, found: Identifying, result: Read) -> None:
+    def __init__(
+        self, scope: _Scope, instance: PlannedInstance, found: Identifying, patterns: Patterns, result: Read
+    ) -> None:
         self._scope = scope
+        self._instance = instance
+        self._found = found
+        self._patterns = patterns
         self._result = result
-        self._before, self._leaves = leaves_of(result)
-        self._atoms: dict[Atom, list[tuple[int, Kind]]] = {}
-        for value, tag in found.values.items():
-            for atom in atoms_of(value.kind, text_of(value)):
-                self._atoms.setdefault(atom, []).append((tag, value.kind))
-        for value in (*found.kept, *self._kept_by_request(found, instance)):
-            for atom in atoms_of(value.kind, text_of(value)):
-                is_own = atom.sort is Sort.UID and atom.text in instance.original[1:]
-                if not (is_own and value in found.kept):
-                    self._atoms.pop(atom, None)
-        for atom in list(self._atoms):
-            if self._is_no_secret(atom, found.device):
-                del self._atoms[atom]
+        self._places: tuple[list[Leaf], list[Leaf]] | None = None
+        self._secrets: dict[Atom, list[tuple[int, Kind]]] = {}
 
-    def _kept_by_request(self, found: Identifying, instance: PlannedInstance) -> Iterator[Value]:
-        for value, tag in found.values.items():
-            if tag in self._scope.kept:
-                yield value
-        for tag, old, new in zip(IDENTIFIERS, instance.original, instance.new, strict=True):
+    def _leaves(self) -> tuple[list[Leaf], list[Leaf]]:
+        if self._places is None:
+            self._places = leaves_of(self._result)
+        return self._places
+
+    def _attributes(self, atom: Atom) -> list[tuple[int, Kind]]:
+        """Return the source's attributes that a part identifies by; none where it is no secret."""
+        known = self._secrets.get(atom)
+        if known is None:
+            values = self._found.values
+            common = self._patterns.by_atom.get(atom, ())
+            own = [value for value in common if value in values] or [
+                value for value in values if atom in atoms_of(value.kind, text_of(value))
+            ]
+            is_secret = not self._is_given(atom) and not self._is_kept(atom)
+            known = self._secrets[atom] = [(values[value], value.kind) for value in own] if is_secret else []
+        return known
+
+    def _is_kept(self, atom: Atom) -> bool:
+        """Whether the profile, the request or the plan leaves it in the result."""
+        is_own = atom.sort is Sort.UID and atom.text in self._instance.original[1:]
+        kept = [] if is_own else [*self._found.kept]
+        kept += [value for value, tag in self._found.values.items() if tag in self._scope.kept]
+        identifiers = zip(IDENTIFIERS, self._instance.original, self._instance.new, strict=True)
+        for tag, old, new in identifiers:
             if old == new:
                 kind = Kind.IDENTIFIER if tag == IDENTIFIERS[0] else Kind.UID
-                yield from (value for value in found.values if value.kind is kind and text_of(value) == old)
+                if atom in atoms_of(kind, old):
+                    return True
+        return any(atom in atoms_of(value.kind, text_of(value)) for value in kept)
 
-    def _is_no_secret(self, atom: Atom, device: bytes) -> bool:
+    def _is_given(self, atom: Atom) -> bool:
+        """Whether the request gives it, or it is a word for the device."""
         raw = atom.text.encode("utf-8", "replace").translate(FOLDED)
-        if raw in self._scope.given:
-            return True
-        return atom.sort in {Sort.WORD, Sort.PHRASE} and bool(device) and raw in device
+        device = self._found.device
+        return raw in self._scope.given or (atom.sort in {Sort.WORD, Sort.PHRASE} and raw in device)
 
     def judge(
         self, region: Region, folded: bytes, pattern: bytes, atoms: tuple[Atom, ...], start: int, *, wide: bool
     ) -> Iterator[str]:
         """Yield what a hit gives away."""
+        atoms = tuple(atom for atom in atoms if self._attributes(atom))
+        if not atoms:
+            return
         end = start + (2 * len(pattern) - 1 if wide else len(pattern))
         leaf, fate = self._leaf(region, start, end), Fate.FREE
         low, high = 0, len(folded)
@@ -263,7 +281,7 @@ class _Judge:
         value = folded[low:high] if high - low <= _MAX_CONTEXT_BYTES else b""
         before, after = folded[max(low, start - _AROUND_BYTES) : start], folded[end : min(high, end + _AROUND_BYTES)]
         for atom in atoms:
-            for tag, kind in self._atoms.get(atom, ()):
+            for tag, kind in self._attributes(atom):
                 if self._passes_private(leaf, kind):
                     continue
                 if is_left(atom, hit, fate, before, after, value):
@@ -273,8 +291,7 @@ class _Judge:
     def _leaf(self, region: Region, start: int, end: int) -> Leaf | None:
         if region.base < 0:
             return None
-        leaves = self._leaves if region.in_dataset else self._before
-        return leaf_at(leaves, region.base + start, region.base + end)
+        return leaf_at(self._leaves()[region.in_dataset], region.base + start, region.base + end)
 
     def _is_named(self, path: tuple[int, ...]) -> bool:
         named = self._scope.named
@@ -289,7 +306,7 @@ class _Judge:
 
     def attributes_left(self) -> Iterator[str]:
         """Yield the attributes that the profile removes or empties, and that are there with a value."""
-        for leaf in self._leaves:
+        for leaf in self._leaves()[1]:
             fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
             if fate not in {Fate.REMOVED, Fate.EMPTIED} or self._is_named(leaf.path):
                 continue
