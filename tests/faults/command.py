@@ -1,6 +1,7 @@
 """The real command under injury: how it is taken up again, and what is noted about it.
 
-Public names: ``Verdict``, ``again``, ``cancel``, ``untrue``, ``kept``, ``remove_but``, ``CANCELLED``, ``UNKIND``.
+Public names: ``Verdict``, ``again``, ``cancel``, ``note``, ``untrue``, ``kept``, ``remove_but``, ``CANCELLED``,
+``UNKIND``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -73,6 +75,14 @@ def cancel(job: Job, run_id: str) -> bool:
         for run in runs:
             api.cancel(run["id"])
     return bool(runs)
+
+
+def note(verdict: Verdict, code: int, said: str) -> None:
+    """Add what a command ended with and said."""
+    verdict.codes.append(code)
+    verdict.problems += [f"says {text!r}: {said[-600:]}" for text in UNKIND if text in said]
+    if code not in (-signal.SIGKILL, 0, 1, 2, 3, 130):
+        verdict.problems.append(f"exit code {code}: {said[-600:]}")
 
 
 def untrue(job: Job, run_id: str, code: int) -> list[str]:
