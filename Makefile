@@ -38,7 +38,7 @@ test: $(STAMP) orthanc dcmtk compiler  ## the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Tests that run in pytest's own process; a tracer makes them two thirds slower, so it is a target of its own.
-IN_PROCESS := tests/core tests/local tests/orthanc tests/verification tests/steps tests/test_settings.py \
+IN_PROCESS := tests/core tests/local tests/orthanc tests/verification tests/steps tests/test_settings.py tests/test_served.py \
 	tests/flows/test_truth.py tests/flows/test_deletion.py tests/flows/test_disk_errors.py
 
 branches: $(STAMP) orthanc  ## how many branches of each room the tests take, against a floor (2 minutes)

@@ -5,6 +5,7 @@
     python -m benchmarks.engine --count 3 --size 1G --kind multiframe
     python -m benchmarks.engine --count 500 --size 1M --kind enhanced-mr
     python -m benchmarks.engine --profile                # the PS3.15 profile, by turns with DicomVersion
+    python -m benchmarks.engine --research               # the same with the options of configs/research-tcia.yaml
     python -m benchmarks.engine --json
 
 Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of
@@ -24,14 +25,15 @@ import statistics
 import subprocess
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.generate import KINDS, Shape, generate, parse_size
+from benchmarks.generate import Shape, generate, parse_size
+from benchmarks.kinds import KINDS
 from deidflow.tasks.core.engine.protocol import Call, Chunk, PlannedInstance
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.processes.workers import LocalWorkers, Role
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.profile_choice import ProfileChoice
@@ -40,10 +42,12 @@ from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
-from deidflow.tasks.local.worker import WorkerSettings
+from deidflow.tasks.local.worker import WorkerSettings, start_worker
+from deidflow.tasks.steps.run.settings import load_config
 
 KEY = Key(bytes(range(32)))
 SCOPE = "benchmark"
+RESEARCH = Path(__file__).parents[1] / "configs" / "research-tcia.yaml"
 MAX_SPREAD = 0.2
 MAX_ROUNDS = 15
 BODY = {
@@ -129,6 +133,7 @@ def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | N
     """Run `cp -r` and the engine with one and two workers by turns; with a profile the engine with that, too."""
     destination = scratch / "results"
     engines, chunks = {}, {}
+    pools: list[LocalWorkers] = []
     for choice in dict.fromkeys((None, profile)):
         for workers in (1, 2):
             settings = WorkerSettings(
@@ -137,7 +142,8 @@ def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | N
                 profile=choice,
             )
             name = f"{'profile' if choice else 'engine'}, {workers} worker{'s'[: workers > 1]}"
-            engines[name] = LocalEngine(settings, workers)
+            pools.append(LocalWorkers(workers, [Role(start_worker, settings)]))
+            engines[name] = LocalEngine(pools[-1])
             chunks[name] = plan_of(source, has_profile=choice is not None)
     measurement = Measurement()
     try:
@@ -151,15 +157,13 @@ def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | N
             if done >= MAX_ROUNDS or (done >= rounds and measurement.spread("cp -r") <= MAX_SPREAD):
                 return measurement
     finally:
-        for engine in engines.values():
-            measurement.peak_bytes = max(measurement.peak_bytes, *_peaks(engine))
-            engine.close()
+        for pool in pools:
+            measurement.peak_bytes = max(measurement.peak_bytes, *_peaks(pool))
+            pool.close()
 
 
-def _peaks(engine: LocalEngine) -> list[int]:
-    """Return the peak memory of the engine's processes; each answers at least once of so many times."""
-    pool = engine._pool  # noqa: SLF001 (the engine itself has no use for it)
-    assert isinstance(pool, ProcessPoolExecutor)  # noqa: S101 (it has run, and on no cluster)
+def _peaks(pool: LocalWorkers) -> list[int]:
+    """Return the peak memory of an engine's processes; each answers at least once of so many times."""
     answers = [pool.submit(resource.getrusage, resource.RUSAGE_SELF) for _ in range(50)]
     return [answer.result().ru_maxrss * 1024 for answer in answers]
 
@@ -173,6 +177,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="at least (default: 5)")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where to work (default: in memory)")  # noqa: S108
     parser.add_argument("--profile", action="store_true", help="also the engine with the profile ps3.15-2026d")
+    parser.add_argument("--research", action="store_true", help="the profile with the options of research-tcia.yaml")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch_name:
@@ -180,7 +185,10 @@ def main() -> None:
         source = scratch / "source"
         shape = Shape(patients=min(10, arguments.count))
         generate(source, arguments.count, parse_size(arguments.size), kind=arguments.kind, shape=shape)
-        measurement = measure(source, scratch, arguments.rounds, ProfileChoice() if arguments.profile else None)
+        profile = ProfileChoice() if arguments.profile else None
+        if arguments.research:
+            profile = load_config(RESEARCH).profile_choice
+        measurement = measure(source, scratch, arguments.rounds, profile)
     base = measurement.median("cp -r")
     rows = {
         name: {

@@ -119,14 +119,16 @@ SLOW: Final = ("pydicom loop", "dicom-anonymizer", "dicognito")
 
 def measure_engine(source: Path, results: Path) -> tuple[float, int]:
     """Return the seconds and the number of files of the engine, its process started before."""
-    from deidflow.tasks.local.engine import LocalEngine  # noqa: PLC0415 (imported where it is measured)
+    from deidflow.tasks.core.processes.workers import LocalWorkers, Role  # noqa: PLC0415 (imported where it is measured)
+    from deidflow.tasks.local.engine import LocalEngine  # noqa: PLC0415
     from deidflow.tasks.local.folder.source import FolderSource  # noqa: PLC0415
     from deidflow.tasks.local.folder.store import FolderStore  # noqa: PLC0415
-    from deidflow.tasks.local.worker import WorkerSettings  # noqa: PLC0415
+    from deidflow.tasks.local.worker import WorkerSettings, start_worker  # noqa: PLC0415
 
     chunk = plan_of(source)
     settings = WorkerSettings(FolderSource(os.fsencode(source)), FolderStore(str(results)), KEY, SCOPE, hardening=True)
-    with LocalEngine(settings, 1) as local_engine:
+    with LocalWorkers(1, [Role(start_worker, settings)]) as workers:
+        local_engine = LocalEngine(workers)
         run_engine(local_engine, chunk, results)
         return run_engine(local_engine, chunk, results), len(chunk.calls[0].instances)
 

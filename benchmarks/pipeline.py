@@ -4,10 +4,10 @@
     python -m benchmarks.pipeline --small 1000 --large 5000
     python -m benchmarks.pipeline --json
 
-Each run is the real command on new files; from two sizes follows what one more instance costs, without the start of
-Python, Prefect and the worker processes. In the same rounds: the engine and the index of the larger folder with as many
-workers. Peak memory is that of the largest process of a run, which is the flow's. In the end `plan`, `report` and
-`verify` of the larger run.
+Each run is the real command on new files, by turns with `verify: none` and `verify: full`; from two sizes follows what
+one more instance costs, without the start of Python, Prefect and the worker processes. In the same rounds: the engine
+and the index of the larger folder with as many workers. Peak memory is that of the largest process of a run, which is
+the flow's. In the end `plan`, `report` and `verify` of the larger run; the last beside what the engine took.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from pathlib import Path
 
 from benchmarks.engine import KEY, SCOPE, plan_of, run_engine
 from benchmarks.generate import Shape, generate, parse_size
+from deidflow.tasks.core.processes.workers import LocalWorkers, Role
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
-from deidflow.tasks.local.worker import WorkerSettings
-from deidflow.tasks.steps.access.sources import read_source
+from deidflow.tasks.local.worker import WorkerSettings, start_worker
+from deidflow.tasks.steps.access.folder_contents import read_source
 from deidflow.tasks.steps.run.progress import Progress
 
 CONFIG = """\
@@ -41,7 +42,6 @@ engine: local
 source: {{folder: source}}
 destination: {{folder: results}}
 options: {{DicomVersion: "2023b"}}
-verify: {verify}
 execution: {{workers: {workers}}}
 """
 
@@ -77,10 +77,12 @@ def command(folder: Path, *arguments: str) -> tuple[float, int]:
     return time.perf_counter() - started, usage.ru_maxrss * 1024
 
 
-def run_pipeline(folder: Path, name: str) -> Run:
+def run_pipeline(folder: Path, name: str, verify: str) -> Run:
     """Run the whole job into an empty destination."""
     shutil.rmtree(folder / "results", ignore_errors=True)
-    seconds, peak = command(folder, "run", str(folder / "benchmark.yaml"), "--run-id", name)
+    seconds, peak = command(
+        folder, "run", str(folder / "benchmark.yaml"), "--run-id", name, "--set", f"verify={verify}"
+    )
     run_dir = folder / "runs" / name
     summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
     if not summary["reconciled"]:
@@ -88,22 +90,22 @@ def run_pipeline(folder: Path, name: str) -> Run:
     return Run(seconds, peak, summary["seconds_by_step"])
 
 
-def other_commands(folder: Path, name: str) -> dict[str, str]:
-    """Return what the other commands on a finished run took."""
+def other_commands(folder: Path, name: str) -> tuple[dict[str, str], float]:
+    """Return what the other commands on a finished run took, and the seconds of the last, `verify`."""
     run_dir = str(folder / "runs" / name)
-    taken = {}
+    taken, seconds = {}, 0.0
     for arguments in (("plan", str(folder / "benchmark.yaml")), ("report", run_dir), ("verify", run_dir)):
         seconds, peak = command(folder, *arguments)
         taken[arguments[0]] = f"{seconds:.1f} s, {peak / 1e6:.0f} MB"
-    return taken
+    return taken, seconds
 
 
-def prepare(folder: Path, count: int, size: int, verify: str, workers: int) -> None:
+def prepare(folder: Path, count: int, size: int, workers: int) -> None:
     """Write sources, manifest and config."""
     folder.mkdir()
     generate(folder / "source", count, size, shape=Shape(patients=max(10, count // 500)))
     command(folder, "inventory", str(folder / "source"), "-o", str(folder / "manifest.csv"))
-    (folder / "benchmark.yaml").write_text(CONFIG.format(verify=verify, workers=workers), "utf-8")
+    (folder / "benchmark.yaml").write_text(CONFIG.format(workers=workers), "utf-8")
 
 
 class EngineAndIndex:
@@ -116,12 +118,14 @@ class EngineAndIndex:
         self._folder, self._workers = folder, workers
         self._chunk = plan_of(folder / "source")
         source, store = FolderSource(os.fsencode(folder / "source")), FolderStore(str(folder / "results"))
-        self._engine = LocalEngine(WorkerSettings(source, store, KEY, SCOPE, hardening=True), workers)
+        settings = WorkerSettings(source, store, KEY, SCOPE, hardening=True)
+        self._pool = LocalWorkers(workers, [Role(start_worker, settings)])
+        self._engine = LocalEngine(self._pool)
         run_engine(self._engine, self._chunk, folder / "results")
 
     def close(self) -> None:
         """End the processes."""
-        self._engine.close()
+        self._pool.close()
 
     def run(self) -> None:
         """Measure both once, the engine under the conditions of a run."""
@@ -141,7 +145,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=50_000, help="instances of the larger run (default: 50000)")
     parser.add_argument("--size", default="64K", help="of each instance (default: 64K)")
     parser.add_argument("--workers", type=int, default=2, help="(default: 2)")
-    parser.add_argument("--verify", default="identifiers", choices=["identifiers", "full", "none"])
+    parser.add_argument("--verify", nargs="+", default=["none", "full"], choices=["identifiers", "full", "none"])
     parser.add_argument("--rounds", type=int, default=3, help="(default: 3)")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="(default: in memory)")  # noqa: S108
     parser.add_argument("--json", action="store_true", help="print JSON only")
@@ -150,32 +154,38 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
         folders = {count: Path(scratch) / str(count) for count in (arguments.small, arguments.large)}
         for count, folder in folders.items():
-            prepare(folder, count, size, arguments.verify, arguments.workers)
-        runs: dict[int, list[Run]] = {count: [] for count in folders}
+            prepare(folder, count, size, arguments.workers)
+        runs: dict[tuple[str, int], list[Run]] = {(how, count): [] for how in arguments.verify for count in folders}
         with contextlib.closing(EngineAndIndex(folders[arguments.large], arguments.workers)) as alone:
             for number in range(arguments.rounds):
                 alone.run()
-                for count, folder in folders.items():
-                    shutil.rmtree(folder / "runs", ignore_errors=True)
-                    runs[count].append(run_pipeline(folder, f"round{number}"))
-        others = other_commands(folders[arguments.large], f"round{arguments.rounds - 1}")
+                for (how, count), found in runs.items():
+                    shutil.rmtree(folders[count] / "runs", ignore_errors=True)
+                    found.append(run_pipeline(folders[count], f"round{number}", how))
+        others, verify_seconds = other_commands(folders[arguments.large], f"round{arguments.rounds - 1}")
     engine, index = statistics.median(alone.engine_seconds), statistics.median(alone.index_seconds)
-    seconds = {count: statistics.median(run.seconds for run in found) for count, found in runs.items()}
-    marginal = (seconds[arguments.large] - seconds[arguments.small]) / (arguments.large - arguments.small)
     base = (engine + index) / arguments.large
-    result = {
+    result: dict[str, object] = {
         "size": arguments.size,
         "workers": arguments.workers,
-        "verify": arguments.verify,
-        "seconds": {str(count): round(value, 2) for count, value in seconds.items()},
-        "marginal ms per instance": round(1000 * marginal, 4),
         "engine ms per instance": round(1000 * engine / arguments.large, 4),
         "index ms per instance": round(1000 * index / arguments.large, 4),
-        "x engine plus index": round(marginal / base, 2),
-        "peak MB": {str(count): round(max(run.peak_bytes for run in found) / 1e6) for count, found in runs.items()},
-        "of the larger run": others,
-        "steps": {str(count): found[-1].steps for count, found in runs.items()},
     }
+    marginal: dict[str, float] = {}
+    for how in arguments.verify:
+        seconds = {count: statistics.median(run.seconds for run in runs[how, count]) for count in folders}
+        marginal[how] = (seconds[arguments.large] - seconds[arguments.small]) / (arguments.large - arguments.small)
+        result[f"verify: {how}"] = {
+            "seconds": {str(count): round(value, 2) for count, value in seconds.items()},
+            "marginal ms per instance": round(1000 * marginal[how], 4),
+            "x engine plus index": round(marginal[how] / base, 2),
+            "peak MB": {str(count): round(max(run.peak_bytes for run in runs[how, count]) / 1e6) for count in folders},
+            "steps": {str(count): runs[how, count][-1].steps for count in folders},
+        }
+    if {"full", "none"} <= marginal.keys():
+        result["full x none"] = round(marginal["full"] / marginal["none"], 2)
+    result["of the larger run"] = others
+    result["`verify` x engine"] = round(verify_seconds / engine, 2)
     if arguments.json:
         print(json.dumps(result, indent=2))
         return

@@ -2,6 +2,7 @@
 
     python -m benchmarks.text_cleaning                     # 3,000 descriptors, the figures of docs/text-cleaning.md
     python -m benchmarks.text_cleaning --count 20000 --seed 7 --misses 50
+    python -m benchmarks.text_cleaning --engine            # the same through the local engine: whole instances
     python -m benchmarks.text_cleaning --json
 
 Each descriptor is a protocol name (``protocol_names.txt``) with one planted identifier or none. A planted identifier
@@ -18,16 +19,32 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from deidflow.tasks.core.engine.protocol import PlannedInstance
+from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
+from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
+from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request.profile_choice import CLEAN_DESCRIPTORS, ProfileChoice
+from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner
 from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.words import fold, words_of
+from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.folder.index import identify
+from deidflow.tasks.local.worker import Compiler, edit_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 HERE: Final = Path(__file__).parent
 COUNT: Final = 3000
@@ -53,6 +70,24 @@ _PHONES: Final = {
 _TRANSCRIBED: Final = {ord(one): two for one, two in zip("äöüßñé", ("ae", "oe", "ue", "ss", "n", "e"), strict=True)}
 
 
+class Own(NamedTuple):
+    """What an instance says of itself.
+
+    Attributes:
+        name: PatientName, "" for none.
+        number: PatientID, "" for none.
+
+    """
+
+    name: str = ""
+    number: str = ""
+
+    @property
+    def values(self) -> OwnValues:
+        """The same as the cleaner gets it."""
+        return OwnValues.of(persons=[self.name], others=[self.number])
+
+
 class Descriptor(NamedTuple):
     """One text to clean.
 
@@ -61,7 +96,7 @@ class Descriptor(NamedTuple):
         name: The protocol name in it.
         kind: What was planted.
         secrets: Folded words none of which may be left.
-        own: What the cleaner is told of the instance.
+        own: What the instance says of itself.
 
     """
 
@@ -69,7 +104,7 @@ class Descriptor(NamedTuple):
     name: str
     kind: str
     secrets: frozenset[str]
-    own: OwnValues
+    own: Own
 
 
 @dataclass
@@ -133,7 +168,7 @@ class Planter:
             planted, secrets, own = make()
             text = self.draw.choice(("{0} {1}", "{1} {0}", "{0}, {1}", "{0} - {1}", "{1}: {0}")).format(name, planted)
             # A word of the protocol's name may be equal to a secret without telling anything.
-            harmless = {word.folded for word in words_of(name)} - own.words
+            harmless = {word.folded for word in words_of(name)} - own.values.words
             yield Descriptor(text if planted else name, name, kind, frozenset(secrets) - harmless, own)
 
     def person(self, *, strangers: bool = True) -> dict[str, str]:
@@ -157,21 +192,21 @@ class Planter:
             fold(text) for text in texts
         }
 
-    def own_name(self) -> tuple[str, set[str], OwnValues]:
+    def own_name(self) -> tuple[str, set[str], Own]:
         """Plant the patient's own name, also one that is a word of radiology."""
         person = self.person(strangers=False)
-        own = OwnValues.of(persons=[f"{person['family']}^{person['given']}"], others=["PID-77-4412"])
+        own = Own(f"{person['family']}^{person['given']}", "PID-77-4412")
         text = self.written(person)
         if self.draw.random() < 0.2:  # noqa: PLR2004 one in five is transcribed
             text = text.translate(_TRANSCRIBED)
         return text, self.secrets_of(person["family"], person["given"], text), own
 
-    def stranger(self) -> tuple[str, set[str], OwnValues]:
+    def stranger(self) -> tuple[str, set[str], Own]:
         """Plant the name of somebody of whom the instance says nothing."""
         person = self.person()
-        return self.written(person), self.secrets_of(person["family"], person["given"]), OwnValues()
+        return self.written(person), self.secrets_of(person["family"], person["given"]), Own()
 
-    def stranger_in_context(self) -> tuple[str, set[str], OwnValues]:
+    def stranger_in_context(self) -> tuple[str, set[str], Own]:
         """Plant it behind a title or another word that speaks of persons."""
         person = self.person()
         context = self.draw.choice(
@@ -190,16 +225,16 @@ class Planter:
             )
         )
         text = context.format(self.draw.choice((person["family"], self.written(person))))
-        return text, self.secrets_of(person["family"], person["given"]), OwnValues()
+        return text, self.secrets_of(person["family"], person["given"]), Own()
 
-    def own_number(self) -> tuple[str, set[str], OwnValues]:
+    def own_number(self) -> tuple[str, set[str], Own]:
         """Plant an identifier that the instance has."""
         number = self.draw.choice(("PID-77-4412", "A4471", "47110815", "4MR1", "77/4412", "0815"))
         text = self.draw.choice((number, number.lower(), f"#{number}", f"({number})"))
         words = {word.folded for word in words_of(number) if any(map(str.isdigit, word.folded))}
-        return text, {word for word in words if len(word) > 2}, OwnValues.of(others=[number])  # noqa: PLR2004 77 alone says nothing
+        return text, {word for word in words if len(word) > 2}, Own(number=number)  # noqa: PLR2004 77 alone says nothing
 
-    def date(self) -> tuple[str, set[str], OwnValues]:
+    def date(self) -> tuple[str, set[str], Own]:
         """Plant a date in one of ten notations and some more."""
         year, month, day = self.draw.randint(1931, 2026), self.draw.randint(1, 12), self.draw.randint(13, 28)
         name = _MONTHS[month - 1]
@@ -223,14 +258,14 @@ class Planter:
             )
         )
         digits = {part for part in re.findall(r"\d+", text) if len(part) > 2}  # noqa: PLR2004 days and months alone say nothing
-        return text, digits | {"marz", "fevrier"} | ({f"{day}"} if not digits else set()), OwnValues()
+        return text, digits | {"marz", "fevrier"} | ({f"{day}"} if not digits else set()), Own()
 
-    def telephone(self) -> tuple[str, set[str], OwnValues]:
+    def telephone(self) -> tuple[str, set[str], Own]:
         """Plant a telephone number of one of five countries."""
         text = self.draw.choice(self.draw.choice(list(_PHONES.values())))
-        return text, {part for part in re.findall(r"\d+", text) if len(part) > 2} | {"77"}, OwnValues()  # noqa: PLR2004 as above
+        return text, {part for part in re.findall(r"\d+", text) if len(part) > 2} | {"77"}, Own()  # noqa: PLR2004 as above
 
-    def record_number(self) -> tuple[str, set[str], OwnValues]:
+    def record_number(self) -> tuple[str, set[str], Own]:
         """Plant a number of which the instance says nothing."""
         number = f"{self.draw.randint(10000, 9999999)}"
         short = f"{self.draw.randint(100, 9999)}"
@@ -255,16 +290,16 @@ class Planter:
             )
         )
         secrets = {word.folded for word in words_of(text) if any(map(str.isdigit, word.folded))}
-        return text, {word for word in secrets if len(word) > 2}, OwnValues()  # noqa: PLR2004 as above
+        return text, {word for word in secrets if len(word) > 2}, Own()  # noqa: PLR2004 as above
 
-    def address(self) -> tuple[str, set[str], OwnValues]:
+    def address(self) -> tuple[str, set[str], Own]:
         """Plant a postal address of one of five countries."""
         language = self.draw.choice(list(_STREETS))
         text = _STREETS[language].format(n=self.draw.randint(10, 99), z=self.draw.randint(10000, 99999))
         small = {"de", "rue", "calle", "lane", "strasse"}
-        return text, {word.folded for word in words_of(text) if len(word.folded) > 1} - small, OwnValues()
+        return text, {word.folded for word in words_of(text) if len(word.folded) > 1} - small, Own()
 
-    def mail(self) -> tuple[str, set[str], OwnValues]:
+    def mail(self) -> tuple[str, set[str], Own]:
         """Plant an e-mail address or a URL."""
         person = self.person()
         box = (
@@ -273,39 +308,77 @@ class Planter:
             else "k.tanaka"
         )
         text = self.draw.choice(("{}@klinik-beispiel.example", "{}@mail.example.com", "https://pacs.example.org/p/{}"))
-        return text.format(box), {word.folded for word in words_of(box) if len(word.folded) > 1}, OwnValues()
+        return text.format(box), {word.folded for word in words_of(box) if len(word.folded) > 1}, Own()
 
-    def nothing(self) -> tuple[str, set[str], OwnValues]:
+    def nothing(self) -> tuple[str, set[str], Own]:
         """Plant nothing."""
-        return "", set(), OwnValues()
+        return "", set(), Own()
 
 
-def score(descriptors: Iterator[Descriptor]) -> Score:
-    """Clean and count."""
-    cleaner, result = TextCleaner(), Score()
+Clean = Callable[[Descriptor], str]
+"""Gives what is left of the text of a descriptor."""
+
+
+def by_cleaner() -> Clean:
+    """Clean the texts alone."""
+    cleaner = TextCleaner()
     cleaner.clean("the vocabulary is read before the clock starts")
+    return lambda one: cleaner.clean(one.text, one.own.values).text
+
+
+def by_engine() -> Clean:
+    """Clean whole instances, whose StudyComments has the text, with the profile and clean-descriptors."""
+    key, choice = Key(bytes(range(32))), ProfileChoice(frozenset({CLEAN_DESCRIPTORS}))
+    compiler = Compiler(key, "benchmark", GivenIdentifiers(), OriginalUids(), hardening=True, profile=choice)
+    request = parse_request(Operation.ANONYMIZE, {"Force": True})
+    pseudonyms = Pseudonyms(key, "benchmark", None)
+
+    def clean(one: Descriptor) -> str:
+        with SourceFile.of_bytes(_instance(one)) as source:
+            original, _ = identify(source, source.scan())
+            planned = PlannedInstance(1, b"", source.size, 0, original, new_identifiers(original, request, pseudonyms))
+            result = edit_source(source, planned, compiler.compile(request)).to_bytes()
+        return str(dcmread(BytesIO(result)).get("StudyComments", ""))
+
+    return clean
+
+
+def _instance(one: Descriptor) -> bytes:
+    """Return an instance that says what a descriptor says of it."""
+    dataset = Dataset()
+    dataset.SpecificCharacterSet, dataset.SOPClassUID = "ISO_IR 192", CTImageStorage
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.3.1", "1.2.3.2", "1.2.3.3"
+    dataset.PatientName, dataset.PatientID, dataset.StudyComments = one.own.name, one.own.number, one.text
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    target = BytesIO()
+    dataset.save_as(target, enforce_file_format=True)
+    return target.getvalue()
+
+
+def score(descriptors: Iterable[Descriptor], clean: Clean) -> Score:
+    """Clean and count."""
+    result = Score()
     for one in descriptors:
         start = time.perf_counter()
-        cleaned = cleaner.clean(one.text, one.own)
+        cleaned = clean(one)
         result.seconds += time.perf_counter() - start
         result.descriptors += 1
-        words = Counter(word.folded for word in words_of(cleaned.text))
+        words = Counter(word.folded for word in words_of(cleaned))
         if one.secrets:
             result.planted[one.kind] += 1
         # Secrets of scripts without blanks may be part of a word.
         left = {
-            secret
-            for secret in one.secrets
-            if secret in words or (not secret.isascii() and secret in fold(cleaned.text))
+            secret for secret in one.secrets if secret in words or (not secret.isascii() and secret in fold(cleaned))
         }
         if left:
             result.left[one.kind] += 1
-            result.misses.append(f"{one.kind}: {one.text!r} -> {cleaned.text!r}, left: {sorted(left)}")
+            result.misses.append(f"{one.kind}: {one.text!r} -> {cleaned!r}, left: {sorted(left)}")
         if one.kind == "none":
             result.unplanted += 1
-            result.altered += cleaned.removed > 0
+            result.altered += cleaned != one.text
         for word in words_of(one.name):
-            if sum(map(str.isalpha, word.folded)) < 2 or word.folded in one.own.words:  # noqa: PLR2004 a word has two letters
+            if sum(map(str.isalpha, word.folded)) < 2 or word.folded in one.own.values.words:  # noqa: PLR2004 a word has two letters
                 continue
             result.harmless += 1
             if words[word.folded]:
@@ -324,9 +397,11 @@ def main() -> None:
     parser.add_argument(
         "--misses", type=int, default=20, metavar="N", help="print N of what was left and what was lost"
     )
+    parser.add_argument("--engine", action="store_true", help="clean whole instances as a run does")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    result = score(Planter(given.seed).descriptors(given.count))
+    clean = by_engine() if given.engine else by_cleaner()
+    result = score(Planter(given.seed).descriptors(given.count), clean)
     if given.json:
         print(json.dumps(result.as_dict()))
         return

@@ -1,4 +1,4 @@
-"""The flow: load -> plan -> apply every chunk -> verify -> publish.
+"""The flow: load -> plan -> apply every chunk, and verify what is done beside it -> publish.
 
 What is done is in ``tasks``; here is only the order, and in which of Prefect's states a run ends.
 
@@ -38,13 +38,14 @@ from deidflow.tasks.load import load
 from deidflow.tasks.plan import plan
 from deidflow.tasks.publish import publish
 from deidflow.tasks.retries import raised, retrying
-from deidflow.tasks.steps.access.engines import open_engine
-from deidflow.tasks.steps.apply import give_up
+from deidflow.tasks.steps.access.engines import open_work
+from deidflow.tasks.steps.apply import EDITING, give_up
 from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.safe_errors import safely
 from deidflow.tasks.steps.run.served import find_served
+from deidflow.tasks.steps.verify import VERIFYING, Verification
 from deidflow.tasks.verify import verify
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ class _Threads(ThreadPoolTaskRunner[Any]):
 _CHUNKS_AT_A_TIME: Final = 4
 """Threads only wait for the engine, whose processes or jobs set the pace; a few chunks hide the end of one."""
 
-# As many as orthanc.max_parallel_jobs may be; how many are used depends on the config.
-_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=64)
+# As many as orthanc.max_parallel_jobs may be, and one that verifies; how many are used depends on the config.
+_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=65)
 
 
 @flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
@@ -140,14 +141,16 @@ def _work(run: Run) -> State[Any]:
         live = Live(run, progress)
         with going_live(live) as name:
             try:
-                with open_engine(run) as live.engine, _settling(live):
-                    _apply_all(live, name)
-                    if live.failure is None:
-                        _verify(live, name)
+                with open_work(run) as work, _settling(live):
+                    live.engine = work.engine
+                    if run.config.verify != "none":
+                        full = run.config.verify == "full"
+                        live.verification = Verification(run, work.workers, progress, full=full)
+                    _edit_and_verify(live, name)
             except DeidflowError as error:
                 live.failure = live.failure or error
             finally:
-                live.engine = None
+                live.engine = live.verification = None
                 publish(name, return_state=True)
     if live.failure is not None:
         message = str(live.failure)
@@ -213,12 +216,28 @@ def _log_endings_without_traceback() -> None:
         logging.getLogger(name).addFilter(_WithoutTraceback())
 
 
+def _edit_and_verify(live: Live, name: str) -> None:
+    """Run one task per chunk, and one beside them that verifies what is done."""
+    verification = live.verification
+    to_edit = instances_to_do(live.run.ledger)
+    live.progress.start(EDITING, to_edit)
+    if verification is not None:
+        live.progress.start(VERIFYING, to_edit + verification.count(), beside=True)
+    verifying = _submitted(retrying(verify, live.run.config.execution), name).wrapped_future
+    try:
+        _apply_all(live, name)
+    finally:
+        live.progress.finish(EDITING)
+        if verification is not None:
+            verification.edits_are_done()
+    _let_verify(live, verifying)
+
+
 def _apply_all(live: Live, name: str) -> None:
     """Run one task per chunk and wait for all of them; whatever no attempt could do gets its outcome."""
     started = time.monotonic()
     ledger = live.run.ledger
     task = retrying(apply, live.run.config.execution)
-    live.progress.start("editing", instances_to_do(ledger))
     try:
         _work_through(live, (partial(_submitted, task, name, number) for number in open_chunks(ledger)))
     finally:
@@ -232,11 +251,17 @@ def _apply_all(live: Live, name: str) -> None:
         live.failure = live.failure or Interrupted("the run was stopped")
 
 
-def _verify(live: Live, name: str) -> None:
-    """Read the results back; a verification that was stopped proves nothing, however far it was."""
-    _work_through(live, iter([partial(_submitted, retrying(verify, live.run.config.execution), name)]))
+def _let_verify(live: Live, verifying: Future[Any]) -> None:
+    """Wait for the rest of the verification; one that was stopped proves nothing, however far it was."""
+    started = time.monotonic()
+    while not live.run.stop.is_set() and not verifying.done():
+        wait([verifying], timeout=_POLL_S)
     if live.run.stop.is_set():
+        _let_end(live)
         live.failure = live.failure or Interrupted("the run was stopped")
+    live.failure = live.failure or live.unverified
+    if live.verification is not None:
+        note_seconds(live.run, "verify", time.monotonic() - started)
 
 
 def _submitted(task: Task[..., Any], *arguments: object) -> PrefectConcurrentFuture[Any]:
@@ -256,7 +281,8 @@ def _work_through(live: Live, tasks: Iterator[Callable[[], PrefectConcurrentFutu
         if not waiting:
             break
         _, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-    _let_end(live)
+    if live.run.stop.is_set():
+        _let_end(live)
 
 
 def _let_end(live: Live) -> None:

@@ -5,15 +5,14 @@ Public names: ``write_inventory_of``.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.engine.sources import SourceInstance, SourceProblem
+from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.manifest.inventory import write_inventory
-from deidflow.tasks.steps.access.sources import read_server_inventory, read_source
+from deidflow.tasks.steps.access.choice import inventory_of
 from deidflow.tasks.steps.run.progress import make_progress
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deidflow.tasks.core.dicom.identifiers import Level
+    from deidflow.tasks.core.engine.sources import SourceInstance
 
 
 def write_inventory_of(source: str, output: Path, level: Level, *, include_results: bool) -> None:
@@ -34,10 +34,7 @@ def write_inventory_of(source: str, output: Path, level: Level, *, include_resul
     problems: Counter[str] = Counter()
     warnings: list[str] = []
     with make_progress() as progress:
-        if source.startswith(("http://", "https://")):
-            found: Iterator[SourceInstance | SourceProblem] = read_server_inventory(source, level, progress)
-        else:
-            found = read_source(source, os.cpu_count() or 1, progress, with_attributes=True)
+        found = inventory_of(source, level, progress)
         records = _instances(found, problems, include_results=include_results)
         try:
             rows = write_inventory(records, level, output, warnings.append)

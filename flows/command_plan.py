@@ -16,6 +16,7 @@ from deidflow.tasks.core.ledger.report_queries import review_counts
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.access.own_results import additions
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.plan import prepare
@@ -98,7 +99,7 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
     to_edit = plan_totals(ledger)
     above = f"{to_edit.series} series, {to_edit.studies} studies, {to_edit.patients} patients"
     _print(f"to edit:          {to_edit.instances} instances, {above}")
-    _print(f"                  {to_edit.size / 1e6:,.1f} MB to {_destination(config)}")
+    _print(f"                  {to_edit.size / 1e6:,.1f} MB to {store_of(config).describe()}")
     for note in facts.notes:
         _print(f"note:             {note}")
     for reason, count in planned_failures(ledger):
@@ -107,12 +108,6 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
         _print(f"to look at:       {count} {code}: {REVIEW_TEXTS.get(code, '')}")
     for code, count in count_source_problems(ledger).items():
         _print(f"source problems:  {count} {code}")
-
-
-def _destination(config: Config) -> str:
-    if config.destination is None:
-        return "the same Orthanc"
-    return str(config.destination.folder or config.destination.orthanc)
 
 
 def _show_requests(ledger: Ledger, config: Config) -> None:

@@ -20,7 +20,7 @@ from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.core.report.totals import DeletedSources, Totals, totals_of
 from deidflow.tasks.live import handing_over
-from deidflow.tasks.steps.access.engines import locked_destination
+from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.apply import reset_unfinished
 from deidflow.tasks.steps.changed_sources import take_again
 from deidflow.tasks.steps.delete_sources import deletion_is_due
@@ -84,7 +84,7 @@ def run_config(
             prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=_kept_key(folder))
         for problem in prepared.set_aside:
             _say(f"set aside: {problem}")
-        with locked_destination(config):
+        with store_of(config).locked():
             pass  # said before anything is made
         make_folder(folder)
         with lock_folder(folder, "the run"):
@@ -159,7 +159,7 @@ def _resume(run: Run) -> int:
         reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
         if not finished:
-            with locked_destination(run.config):
+            with store_of(run.config).locked():
                 pass  # said before anything is changed
             begin_again(run)
             clear_leftovers(run.folder)

@@ -47,6 +47,8 @@ def apply(run_dir: str, number: int) -> State[Any] | None:
             safely(apply_chunk)(live.run, number, live.engine, live.progress)
         finally:
             live.at_work.discard(number)
+        if live.verification is not None:
+            live.verification.chunk_is_done(number)
     except DeidflowError as error:
         if isinstance(error, TransientError) and error.retry_after_s:
             # What the server asks for comes before Prefect's own delay.

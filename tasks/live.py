@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.report.totals import Totals
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.verify import Verification
 
 
 @dataclass(slots=True)
@@ -36,8 +37,10 @@ class Live:
         run: The run.
         progress: Shows how far it is.
         engine: Set while chunks are done.
+        verification: Set while chunks are done and results are looked at; None where nobody looks at them.
         at_work: Numbers of the chunks that the engine is at; 0 while results are read back.
         errors: What ended the last attempt at a chunk, by its number.
+        unverified: What ended the last attempt at verifying.
         failure: What ended the work before its time.
         totals: Of the last report.
 
@@ -46,8 +49,10 @@ class Live:
     run: Run
     progress: Progress
     engine: Engine | None = None
+    verification: Verification | None = None
     at_work: set[int] = field(default_factory=set)
     errors: dict[int, DeidflowError] = field(default_factory=dict)
+    unverified: DeidflowError | None = None
     failure: DeidflowError | None = None
     totals: Totals | None = None
 

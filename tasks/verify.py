@@ -5,7 +5,6 @@ Public names: ``verify``.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
@@ -13,9 +12,7 @@ from prefect import task
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.live import live_run
 from deidflow.tasks.retries import failed, is_transient
-from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.safe_errors import safely
-from deidflow.tasks.steps.verify import verify_results
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -27,31 +24,29 @@ _VERIFICATION: Final = 0
 
 @task(name="verify", persist_result=False, retry_condition_fn=is_transient)
 def verify(run_dir: str) -> State[Any] | None:
-    """Check that every result is there and is what it should be, as far as ``verify`` asks.
+    """Check that every result is there and is what it should be, as far as ``verify`` asks, while chunks are edited.
 
     Args:
         run_dir: Of a run that is live in this process.
 
     Returns:
-        As ``deidflow.tasks.apply.apply``; the error is left as the live run's failure.
+        As ``deidflow.tasks.apply.apply``; the error is left with the live run.
 
     """
     try:
         live = live_run(run_dir)
     except Interrupted as error:
         return failed(error)
-    wanted = live.run.config.verify
-    if wanted == "none":
+    live.unverified = None
+    verification = live.verification
+    if verification is None:
         return None
-    started = time.monotonic()
-    live.failure = None
     live.at_work.add(_VERIFICATION)
     try:
-        safely(verify_results)(live.run, live.progress, full=wanted == "full")
+        safely(verification.verify)()
     except DeidflowError as error:
-        live.failure = error
+        live.unverified = error
         return failed(error)
     finally:
         live.at_work.discard(_VERIFICATION)
-    note_seconds(live.run, "verify", time.monotonic() - started)
     return None

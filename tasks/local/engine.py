@@ -5,29 +5,26 @@ Public names: ``LocalEngine``.
 
 from __future__ import annotations
 
+import contextlib
 import math
-import threading
 import time
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, cast
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.processes.pool import make_pool, stop_pool
-from deidflow.tasks.local.dask_cluster import ClusterPool
-from deidflow.tasks.local.worker import edit_in_worker, start_worker
+from deidflow.tasks.local.worker import edit_in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import ProcessPoolExecutor
 
     from deidflow.tasks.core.engine.protocol import Chunk, PlannedInstance
+    from deidflow.tasks.core.processes.workers import Pending, Workers
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.local.worker import WorkerSettings
 
     Work = tuple[Request, PlannedInstance]
     Record = Callable[[Sequence[InstanceResult]], None]
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
 BATCH_INSTANCES: Final = 256
 """Instances per trip to a worker: enough to hide the trip and to share one flush to the disk."""
 
-_CLUSTER_BATCH_INSTANCES: Final = 64
+_FAR_BATCH_INSTANCES: Final = 64
 """On a cluster: so that the few chunks at a time make enough batches for all its workers."""
 
 BATCH_BYTES: Final = 64 << 20
@@ -47,74 +44,28 @@ _POLL_SECONDS: Final = 0.2
 _DRAIN_S: Final = 1.5
 """For batches under way when a run is stopped; with all else Ctrl-C is to take less than 5 s."""
 
-_END_S: Final = 0.5
-"""For processes that have nothing to do any more: what they were at has had its time."""
-
 
 _TOO_LONG: Final = (
     "a chunk took longer than execution.job_timeout_seconds; see whether source and destination answer, or raise it"
 )
 
 
-class Pending(Protocol):
-    """A batch under way: what is used of ``concurrent.futures.Future``."""
-
-    def cancel(self) -> bool:
-        """Drop it if it has not begun."""
-
-    def result(self, timeout: float | None = None) -> list[InstanceResult] | DeidflowError:
-        """Wait for its outcome."""
-
-
 class LocalEngine:
     """Engine of one run; see ``deidflow.tasks.core.engine.protocol.Engine``."""
 
-    def __init__(
-        self,
-        settings: WorkerSettings,
-        workers: int,
-        dask_address: str | None = None,
-        chunk_timeout_s: float = math.inf,
-    ) -> None:
-        """Take what is the same for the run.
+    def __init__(self, workers: Workers, chunk_timeout_s: float = math.inf) -> None:
+        """Take who does the work, in the role of ``start_worker``.
 
         Args:
-            settings: For every worker.
-            workers: Number of processes, at least 1.
-            dask_address: Of the scheduler whose workers do it instead of processes here.
+            workers: The engine does not close them.
             chunk_timeout_s: How many seconds a chunk may take, so that a disk that hangs does not hold a run for ever.
 
         """
-        self._settings = settings
         self._workers = workers
-        self._dask_address = dask_address
         self._chunk_timeout_s = chunk_timeout_s
-        self._lock = threading.Lock()
-        self._pool: ProcessPoolExecutor | ClusterPool | None = None
-
-    def __enter__(self) -> Self:
-        """Connect to the cluster, if there is to be one; processes of this machine start with the first chunk.
-
-        Raises:
-            Unusable: The cluster cannot be used.
-
-        """
-        if self._dask_address:
-            self._pool = ClusterPool(self._dask_address, self._settings)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the processes."""
-        self.close()
 
     def close(self) -> None:
-        """End the processes; work that has not begun is dropped."""
-        with self._lock:
-            if isinstance(self._pool, ClusterPool):
-                self._pool.shutdown()
-            elif self._pool is not None:
-                stop_pool(self._pool, _END_S)
-            self._pool = None
+        """Do nothing: the workers are others' to close."""
 
     def apply(self, chunk: Chunk, record: Record, stopped: Stopped) -> None:
         """Edit every instance of a chunk; see ``Engine.apply``.
@@ -131,53 +82,30 @@ class LocalEngine:
             record(results)
             recorded.update(result.id for result in results)
 
-        pool = self._started_pool()
+        submit = self._workers.submit
         try:
-            _collect([pool.submit(edit_in_worker, batch) for batch in self._batches(work)], note, stopped, end)
+            _collect([submit(edit_in_worker, batch) for batch in self._batches(work)], note, stopped, end)
         except BrokenProcessPool:
-            self._discard(pool)
             if stopped():  # a signal to the whole group of processes ends workers, too
                 raise Interrupted("interrupted") from None
             self._apply_alone([one for one in work if one[1].id not in recorded], record, stopped, end)
 
     def _apply_alone(self, work: Sequence[Work], record: Record, stopped: Stopped, end: float) -> None:
         """Edit instances one by one in a process of their own: whichever kills it is found, and costs only itself."""
-        pool = self._new_pool(1)
-        try:
+        with contextlib.closing(self._workers.alone()) as alone:
             for request, instance in work:
                 for _ in range(_TRIES_ALONE):
                     try:
-                        _collect([pool.submit(edit_in_worker, [(request, [instance])])], record, stopped, end)
+                        _collect([alone.submit(edit_in_worker, [(request, [instance])])], record, stopped, end)
                         break
                     except BrokenProcessPool:
-                        pool.shutdown(wait=False)
-                        pool = self._new_pool(1)
+                        continue
                 else:
                     text = f"{_TRIES_ALONE} worker processes died while editing this instance"
                     record([InstanceResult(instance.id, Outcome.FAILED, ReasonCode.WORKER_DIED, text)])
-        finally:
-            stop_pool(pool, _END_S)
 
     def _batches(self, work: Iterable[Work]) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
-        return _batches(work, _CLUSTER_BATCH_INSTANCES if self._dask_address else BATCH_INSTANCES)
-
-    def _new_pool(self, workers: int) -> ProcessPoolExecutor:
-        return make_pool(workers, start_worker, self._settings)
-
-    def _started_pool(self) -> ProcessPoolExecutor | ClusterPool:
-        with self._lock:
-            if self._pool is None:
-                if self._dask_address:
-                    self._pool = ClusterPool(self._dask_address, self._settings)
-                else:
-                    self._pool = self._new_pool(self._workers)
-            return self._pool
-
-    def _discard(self, pool: ProcessPoolExecutor | ClusterPool) -> None:
-        with self._lock:
-            if self._pool is pool:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self._pool = None
+        return _batches(work, _FAR_BATCH_INSTANCES if self._workers.is_far else BATCH_INSTANCES)
 
 
 def _collect(futures: Sequence[Pending], record: Record, stopped: Stopped, end: float) -> None:
@@ -225,7 +153,7 @@ def _record_ended(futures: Sequence[Pending], record: Record) -> None:
 def _result(future: Pending, stopped: Stopped, end: float) -> list[InstanceResult] | DeidflowError:
     while True:
         try:
-            return future.result(timeout=_POLL_SECONDS)
+            return cast("list[InstanceResult] | DeidflowError", future.result(timeout=_POLL_SECONDS))
         except NotYet:
             if stopped():
                 message = "interrupted"

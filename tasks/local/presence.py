@@ -2,27 +2,29 @@
 
 It is no verification: the index is the code that planned them.
 
-Public names: ``find_results``, ``start_presence``, ``presence_in_worker``.
+Public names: ``find_results``, ``PresenceSettings``, ``start_presence``, ``presence_in_worker``.
 """
 
 from __future__ import annotations
 
 import os
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.engine.result_paths import open_result, relative_path
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.local.folder.index import read_index_entries
 from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
+from deidflow.tasks.local.folder.store import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
-    from deidflow.tasks.core.engine.protocol import Expected
+    from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
     from deidflow.tasks.core.request.request import Request
 
 
@@ -63,17 +65,30 @@ def _find(destination: str, new: DicomIdentifiers, shared: SharedIdentifiers) ->
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
 
 
-_destination = ""
-_shared = SharedIdentifiers()
+@dataclass(frozen=True, slots=True)
+class PresenceSettings:
+    """Where results are looked for.
+
+    Attributes:
+        destination: The folder.
+
+    """
+
+    destination: str
+
+    def lacks(self) -> str:
+        """Look for the folder."""
+        return FolderStore(self.destination).lacks()
 
 
-def start_presence(destination: str) -> None:
-    """Prepare this process."""
-    global _destination  # noqa: PLW0603 (the process looks into one folder)
-    prepare_process()
-    _destination = destination
+_of_this_thread = threading.local()
 
 
-def presence_in_worker(work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
-    """Run ``find_results`` in this process."""
-    return find_results(_destination, work, _shared)
+def start_presence(settings: PresenceSettings) -> None:
+    """Prepare this thread."""
+    _of_this_thread.destination, _of_this_thread.shared = settings.destination, SharedIdentifiers()
+
+
+def presence_in_worker(work: VerifyWork) -> list[InstanceResult]:
+    """Run ``find_results`` in a thread that was prepared."""
+    return find_results(_of_this_thread.destination, work.groups, _of_this_thread.shared)

@@ -22,7 +22,7 @@ from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
-from deidflow.tasks.local.folder.copies import are_equal
+from deidflow.tasks.local.folder.duplicates import are_equal
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results

@@ -8,6 +8,7 @@ Public names: ``WorkerSettings``, ``Worker``, ``Compiler``, ``Compiled``, ``edit
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -18,7 +19,6 @@ from deidflow.tasks.core.engine.review import ReviewCode
 from deidflow.tasks.core.engine.stores import BytesInMemory
 from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, bare, os_error_text
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_patient_name
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
@@ -31,7 +31,7 @@ from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.editing.pixel_data.compressed_frames import without_texts_in_frames
 from deidflow.tasks.local.editing.pixel_data.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
-from deidflow.tasks.local.editing.shared_header import SharedHeaders
+from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
 from deidflow.tasks.local.editing.splice import Assembly, assemble, says_burned_in, sop_class_of
 from deidflow.tasks.local.folder.index import identify
 from deidflow.tasks.local.transcoding.transcoder import transcode
@@ -73,6 +73,10 @@ class WorkerSettings:
     originals: OriginalUids = field(default_factory=OriginalUids)
     profile: ProfileChoice | None = None
     notes_content: bool = False
+
+    def lacks(self) -> str:
+        """Return what keeps this machine from the work, "" for nothing."""
+        return self.source.lacks() or self.store.lacks()
 
 
 class Compiled(NamedTuple):
@@ -275,20 +279,17 @@ def _failed(number: int, problem: InstanceFailed) -> InstanceResult:
     return InstanceResult(number, Outcome.FAILED, problem.code, str(problem))
 
 
-_worker: Worker | None = None
+_of_this_thread = threading.local()
 
 
 def start_worker(settings: WorkerSettings) -> None:
-    """Prepare this process."""
-    global _worker  # noqa: PLW0603 (the process is the worker)
-    prepare_process()
-    _worker = Worker(settings)
+    """Prepare this thread."""
+    _of_this_thread.worker = Worker(settings)
 
 
 def edit_in_worker(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | DeidflowError:
-    """Run ``Worker.edit`` in this process; see ``edit_safely``."""
-    assert _worker is not None  # noqa: S101 (start_worker ran before)
-    return edit_safely(_worker, work)
+    """Run ``Worker.edit`` in a thread that was prepared; see ``edit_safely``."""
+    return edit_safely(_of_this_thread.worker, work)
 
 
 def edit_safely(

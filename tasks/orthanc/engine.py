@@ -30,10 +30,10 @@ from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S, Settlement
 from deidflow.tasks.orthanc.jobs.transcoded import not_converted
 from deidflow.tasks.orthanc.resources.changes import Changes
 from deidflow.tasks.orthanc.resources.deep_names import results_with_names
+from deidflow.tasks.orthanc.resources.destination_conflicts import conflicting_originals
 from deidflow.tasks.orthanc.resources.marks import marked_body
 from deidflow.tasks.orthanc.resources.resources import still_there
 from deidflow.tasks.orthanc.resources.results import map_outputs
-from deidflow.tasks.orthanc.resources.taken_places import taken_places
 from deidflow.tasks.orthanc.resources.torn_patients import torn_patients
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class OrthancEngine:
 
     def _without_taken(self, call: Call, record: Record) -> Call:
         """Fail the instances whose results would take the place of objects that are not this call's."""
-        taken = taken_places(self._client, call)
+        taken = conflicting_originals(self._client, call)
         text = "another object stands where the result belongs"
         conflict = (Outcome.FAILED, ReasonCode.DESTINATION_CONFLICT, text)
         record([InstanceResult(one.id, *conflict) for one in call.instances if one.orthanc_id in taken])

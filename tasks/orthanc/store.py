@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
@@ -22,15 +22,17 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.client import OrthancClient
 from deidflow.tasks.orthanc.connection.errors import FULL, BadRequest, NotFound, RefusedCredentials, ServerError
 from deidflow.tasks.orthanc.replaced import Replaced
+from deidflow.tasks.orthanc.resources.archives import Archive, WantedFile, read_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.engine.stores import ResultContent
 
 _STORED: Final = "Success"
+_NOTHING: Final = Archive()
 _ORIGIN: Final = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
 
 
@@ -42,12 +44,18 @@ class OrthancServer:
         url: Its address.
         access: Which certificates are trusted.
         credentials: User name and password.
+        archive: Files that are downloaded already.
 
     """
 
     url: str
     access: OrthancAccess
     credentials: tuple[str, str] | None
+    archive: Archive = field(default=_NOTHING, repr=False, compare=False)
+
+    def lacks(self) -> str:
+        """Return "": whether the server answers is seen when it is asked."""
+        return ""
 
     def client(self) -> OrthancClient:
         """Return this process's client."""
@@ -61,6 +69,9 @@ class OrthancServer:
             DeidflowError: See ``orthanc.connection.errors``.
 
         """
+        packed = self.archive.read(orthanc_id)
+        if packed is not None:
+            return packed
         content = io.BytesIO()
         try:
             self.client().download(orthanc_id, content)
@@ -74,7 +85,7 @@ class OrthancSource:
     """See ``deidflow.tasks.core.engine.sources.InstanceSource``; what is stored on an Orthanc never changes.
 
     Attributes:
-        place: The server.
+        server: Where it is.
 
     """
 
@@ -103,6 +114,13 @@ class OrthancSource:
         del original
         return ""
 
+    @contextlib.contextmanager
+    def together(self, instances: Sequence[PlannedInstance]) -> Iterator[OrthancSource]:
+        """Download them in one archive."""
+        wanted = [WantedFile(one.orthanc_id, one.original.sop_instance_uid) for one in instances]
+        with read_archive(self.server.client(), wanted) as archive:
+            yield replace(self, server=replace(self.server, archive=archive))
+
     def lacks(self) -> str:
         """Return "": whether the server answers is seen when it is asked."""
         return ""
@@ -113,7 +131,7 @@ class OrthancStore:
     """See ``deidflow.tasks.core.engine.stores.ResultStore``.
 
     Attributes:
-        place: The server.
+        server: Where it is.
         run_folder: Where objects that results replace are kept until these stand there; None when none is replaced.
 
     """
@@ -125,6 +143,13 @@ class OrthancStore:
         """Download a result."""
         del new
         return io.BytesIO(self.server.read(orthanc_id))
+
+    @contextlib.contextmanager
+    def together(self, results: Sequence[tuple[DicomIdentifiers, str]]) -> Iterator[OrthancStore]:
+        """Download them in one archive."""
+        wanted = [WantedFile(name, new.sop_instance_uid) for new, name in results]
+        with read_archive(self.server.client(), wanted) as archive:
+            yield replace(self, server=replace(self.server, archive=archive))
 
     def writer(self) -> OrthancWriter:
         """Return a writer for this process."""

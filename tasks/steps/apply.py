@@ -1,6 +1,6 @@
 """One chunk of a run: give it to the engine, and write what became of it into the ledger.
 
-Public names: ``reset_unfinished``, ``apply_chunk``, ``give_up``.
+Public names: ``reset_unfinished``, ``apply_chunk``, ``give_up``, ``EDITING``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
+
+EDITING: Final = "editing"
+"""The name of the step, for people."""
 
 _IN_DOUBT: Final = "the Orthanc may hold results of the call, which `deidflow resume` finds"
 
@@ -70,6 +73,6 @@ def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress
 
     def record(results: Sequence[InstanceResult]) -> None:
         record_results(ledger, results)
-        progress.advance(len(results))
+        progress.advance(len(results), EDITING)
 
     engine.apply(chunk_of(ledger, ledger.requests, number), record, run.stop.is_set)

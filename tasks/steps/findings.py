@@ -11,11 +11,10 @@ from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_righ
 from deidflow.tasks.core.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
-    from deidflow.tasks.steps.access.places import Folders
-    from deidflow.tasks.steps.access.results import Results
+    from deidflow.tasks.steps.access.seams import RunStore
     from deidflow.tasks.steps.run.run_folder import Run
 
 _WRITTEN_AT_ONCE: Final = 2000
@@ -30,20 +29,20 @@ class Findings:
 
     """
 
-    def __init__(self, run: Run, folders: Folders, results: Results, how: str) -> None:
+    def __init__(self, run: Run, store: RunStore, require: Callable[[], None], how: str) -> None:
         """Take the run.
 
         Args:
             run: Open.
-            folders: Looked at again when results are missing.
-            results: Where they stand.
+            store: Where the results stand.
+            require: Called when results are missing; raises where source or destination are not there at all.
             how: ``full`` or ``identifiers``: what a result that is found right counts as.
 
         """
         self.failed = 0
         self._run = run
-        self._folders = folders
-        self._results = results
+        self._store = store
+        self._require = require
         self._how = how
         self._right: list[RightResult] = []
 
@@ -71,7 +70,7 @@ class Findings:
             elif one.is_done or result.outcome is not Outcome.MISSING:
                 bad.append((one, result))
         if any(result.outcome is Outcome.MISSING for _, result in bad) or uncompared:
-            self._folders.require()
+            self._require()
         if bad or uncompared:
             self._write_bad(bad, uncompared)
         if len(self._right) >= _WRITTEN_AT_ONCE:
@@ -88,4 +87,5 @@ class Findings:
         self.failed += sum(one.is_done for one, _ in bad)
         wrong = [(one, result) for one, result in bad if result.outcome is Outcome.FAILED]
         # The server will give its results others.
-        note_gone(self._run.ledger, self._results.remove(wrong), and_forget=self._run.config.engine == "orthanc")
+        gone = self._store.remove(self._run, wrong)
+        note_gone(self._run.ledger, gone, and_forget=self._run.config.engine == "orthanc")

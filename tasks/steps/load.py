@@ -9,7 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InvalidInput, Problem, TransientError, Unusable
+from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import Ledger
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
@@ -17,8 +17,8 @@ from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.plan.intake import add_rows
 from deidflow.tasks.core.request.engine_options import names_by_creator, options_without_effect
 from deidflow.tasks.local.transcoding.codecs import can_write, why_not
-from deidflow.tasks.steps.access.servers import check_destination
-from deidflow.tasks.steps.run.settings import check_files, load_credentials, load_key, read_config
+from deidflow.tasks.steps.access.choice import named_by, store_of
+from deidflow.tasks.steps.run.settings import check_files, load_key, read_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,8 @@ def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | N
         more = _problems(config)[0]
         of_rows = _manifest_problems(config, with_rows=True)
         more += [p for p in of_rows if wrong.isdisjoint(_REQUEST_KEYS) or p.line <= 1 or p.column in _OWN_COLUMNS]
-        if (trouble := _folder_trouble(config)) is not None:
+        _, store = named_by(config)
+        if store is not None and (trouble := store.own_trouble()) is not None:
             more.append(trouble)
         found += [problem for problem in more if problem.key not in wrong or not problem.key]
     raise InvalidInput(found)
@@ -75,7 +76,7 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
 
     """
     problems, key = _problems(config)
-    trouble = _destination_trouble(config)
+    trouble = store_of(config).trouble()
     if not problems and trouble is None:
         return key
     problems += _manifest_problems(config, with_rows=not skip_invalid)
@@ -99,11 +100,7 @@ def _problems(config: Config) -> tuple[list[Problem], Key | None]:
         key = load_key(config)
     except InvalidInput as error:
         problems += error.problems
-    if config.source.orthanc or (config.destination is not None and config.destination.orthanc):
-        try:
-            load_credentials(config.orthanc)
-        except InvalidInput as error:
-            problems += error.problems
+    problems += dict.fromkeys(problem for place in named_by(config) if place for problem in place.problems())
     return problems, key
 
 
@@ -134,34 +131,6 @@ def _manifest_problems(config: Config, *, with_rows: bool) -> list[Problem]:
     return found if with_rows else []
 
 
-def _destination_trouble(config: Config) -> Unusable | TransientError | None:
-    """Return what keeps results from being written where the config wants them."""
-    if (problem := _folder_trouble(config)) is not None:
-        return Unusable(str(problem))
-    try:
-        check_destination(config)
-    except (Unusable, TransientError) as error:
-        return error
-    except InvalidInput:  # credentials or certificates, told as such
-        return None
-    return None
-
-
-def _folder_trouble(config: Config) -> Problem | None:
-    folder = config.destination.folder if config.destination is not None else None
-    if folder is None:
-        return None
-    text = ""
-    try:
-        for place in (folder, *folder.parents):
-            if os.path.lexists(place):
-                text = _unwritable(folder, place)
-                break
-    except OSError as error:
-        text = trouble_with(folder, error)
-    return Problem(text, key="destination.folder") if text else None
-
-
 def _in_the_way(folder: Path) -> str:
     """Say what stands in the place of a folder that is to be made, or of one above it, "" for nothing."""
     try:
@@ -169,12 +138,3 @@ def _in_the_way(folder: Path) -> str:
         return "" if stat.S_ISDIR(os.stat(place).st_mode) else f"must be a folder: {place}"  # noqa: PTH116 (likewise)
     except OSError as error:
         return trouble_with(folder, error)
-
-
-def _unwritable(folder: Path, place: Path) -> str:
-    """Say why a folder cannot be made or written, from the first place on its path that exists; "" when it can."""
-    if not stat.S_ISDIR(os.stat(place).st_mode):  # noqa: PTH116 (as the other calls)
-        return f"must be a folder: {place}"
-    if not os.access(place, os.W_OK | os.X_OK):
-        return f"cannot be written: {folder if place == folder else f'{folder} (in {place})'}"
-    return ""

@@ -13,29 +13,23 @@ from typing import TYPE_CHECKING
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import Ledger
-from deidflow.tasks.core.ledger.manifest_rows import forget_counts, identifiers_to_find, planned_lines
+from deidflow.tasks.core.ledger.manifest_rows import forget_counts, planned_lines
 from deidflow.tasks.core.ledger.plan_changes import lacks_something
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_manifest, store_manifest
 from deidflow.tasks.core.manifest.manifest import Manifest
-from deidflow.tasks.core.plan.intake import add_instances, add_rows
+from deidflow.tasks.core.plan.intake import add_rows
 from deidflow.tasks.core.plan.planner import PlanOptions, make_plan
 from deidflow.tasks.core.plan.replan import adopt
 from deidflow.tasks.core.plan.server_abilities import server_notes
 from deidflow.tasks.core.plan.server_checks import check_destination_settings, check_settings_on_server
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, new_key
-from deidflow.tasks.orthanc.resources.abilities import read_abilities
-from deidflow.tasks.orthanc.resources.resources import resolve
-from deidflow.tasks.steps.access.servers import connect, destination_abilities, source_server, writes_to_source
-from deidflow.tasks.steps.access.sources import mark_ambiguous, read_source
+from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.emptied_content import mark_emptied_content
 from deidflow.tasks.steps.load import check_before_planning
 from deidflow.tasks.steps.run.run_folder import now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from deidflow.tasks.core.config.config import Config
-    from deidflow.tasks.core.engine.sources import SourceInstance
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
@@ -140,14 +134,9 @@ def _plan(
         row_problems = add_rows(ledger, manifest)
         if planned is not None:
             forget_counts(ledger, planned_lines(planned))
-        target = destination_abilities(config)
-        server = None
-        if config.source.orthanc is not None:
-            server = _read_server(config, config.source.orthanc, ledger, progress)
-        else:
-            folder = str(config.source.folder)
-            add_instances(ledger, read_source(folder, config.execution.workers, progress))
-            mark_ambiguous(ledger, folder)
+        source, store = source_of(config), store_of(config)
+        target = store.abilities()
+        server = source.read_into(ledger, config, progress)
         target = server if config.engine == "orthanc" else target
         if target is not None:
             notes = tuple(server_notes(target, config.defaults.settings, edits=config.engine == "orthanc"))
@@ -162,7 +151,7 @@ def _plan(
             few_chunks=_shares_processes(config),
             skip_invalid=skip_invalid,
             server=server if config.engine == "orthanc" else None,
-            writes_to_source=writes_to_source(config),
+            writes_to_source=store.is_in(source),
         )
         set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, target))
         mark_emptied_content(ledger, config.profile_choice)
@@ -199,24 +188,3 @@ def _shares_processes(config: Config) -> bool:
     execution = config.execution
     said = "chunk_size" in execution.model_fields_set
     return config.engine == "local" and execution.runner == "threads" and not said
-
-
-def _read_server(config: Config, url: str, ledger: Ledger, progress: Progress) -> ServerAbilities:
-    """Bring what an Orthanc holds under the manifest's identifiers into the ledger."""
-    with connect(url, config.orthanc) as client:
-        server = source_server(config, client)
-        abilities = read_abilities(client, server)
-        change_facts(
-            ledger, lambda facts: replace(facts, server_version=server.text, server_makes_room=server.makes_room)
-        )
-        progress.start("asking the Orthanc")
-        found = _counted(resolve(client, identifiers_to_find(ledger)), progress)
-        add_instances(ledger, found, accept_unstable=config.orthanc.accept_unstable)
-        progress.finish()
-    return abilities
-
-
-def _counted(instances: Iterator[SourceInstance], progress: Progress) -> Iterator[SourceInstance]:
-    for instance in instances:
-        progress.advance()
-        yield instance

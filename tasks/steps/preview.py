@@ -14,7 +14,7 @@ from deidflow.tasks.core.plan.planner import chunk_of, given_identifiers, origin
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import Difference, differences
 from deidflow.tasks.local.worker import Compiler, edit_source
-from deidflow.tasks.steps.access.engines import source_of
+from deidflow.tasks.steps.access.choice import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ class Sample(NamedTuple):
     @property
     def changed(self) -> int:
         """How many of its elements do not stay as they are."""
-        return sum(row.rule != "kept" for row in self.rows)
+        return sum(not row.is_kept for row in self.rows)
 
     def lines(self) -> Iterator[str]:
         """Yield what to print."""
@@ -66,7 +66,7 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
         show_values: Whether lines show values.
 
     """
-    source = source_of(config)
+    source = source_of(config).instances
     given, originals = given_identifiers(ledger), original_uids(ledger)
     profile = config.profile_choice
     compiler = Compiler(key, config.scope, given, originals, hardening=config.hardening, profile=profile)

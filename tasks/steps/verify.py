@@ -1,236 +1,287 @@
-"""Check the results of a run against its sources and its report.
+"""Check the results of a run against its sources and its report, beside the edits: each chunk when it is done.
 
-Public names: ``verify_results``.
+What one chunk tells is noted when it is known. Whatever kept a chunk from being verified beside the edits (a server
+that is away, a folder that is not mounted) says nothing about it: it is looked at when all edits are done.
+
+Public names: ``Verification``, ``verify_results``.
 """
 
 from __future__ import annotations
 
-import contextlib
-from concurrent.futures import FIRST_COMPLETED, wait
+import threading
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as NotYet
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, nullcontext, suppress
 from itertools import chain, groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from operator import attrgetter
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
 
-from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
-from deidflow.tasks.core.errors import DeidflowError, Interrupted
-from deidflow.tasks.core.ledger.manifest_rows import count_rows
+from deidflow.tasks.core.engine.protocol import Expected, InstanceResult, VerifyWork
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
 from deidflow.tasks.core.ledger.results import (
     ToVerify,
+    chunks_to_verify,
     count_to_verify,
-    frames_of_reference,
+    expected_results,
     pages_to_verify,
-    uid_pairs,
 )
-from deidflow.tasks.core.ledger.uid_map import UidKind, write_uid_map
-from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.core.plan.planner import given_identifiers
-from deidflow.tasks.core.processes.pool import make_pool, stop_pool, worker_died
-from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
-from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
-from deidflow.tasks.core.request.request import Operation
-from deidflow.tasks.steps.access.engines import source_of
-from deidflow.tasks.steps.access.places import Folders
-from deidflow.tasks.steps.access.results import results_of
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.processes.pool import worker_died
+from deidflow.tasks.steps.access.choice import source_of, store_of
+from deidflow.tasks.steps.access.engines import verifying_workers
 from deidflow.tasks.steps.findings import Findings
-from deidflow.tasks.verification.verifier import ThirdJudge, VerifierSettings, start_verifier, verify_in_worker
+from deidflow.tasks.steps.one_to_one import shared_results
+from deidflow.tasks.steps.run.uid_map import uid_map_file, uids_of_call
+from deidflow.tasks.verification.verifier import verify_in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from deidflow.tasks.core.errors import TransientError, Unusable
-    from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.steps.access.results import Results
+    from deidflow.tasks.core.ledger.results import ExpectedResult
+    from deidflow.tasks.core.processes.workers import Pending, Workers
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
 
-    Work = list[tuple[Request, list[Expected]]]
+VERIFYING: Final = "verifying"
+"""The name of the step, for people."""
 
-_BATCH: Final = 64
-_BATCHES_AHEAD_PER_WORKER: Final = 4
+_BATCH_BYTES: Final = 64 << 20
 _POLL_S: Final = 0.2
-_MAX_POOLS: Final = 4
-"""A process that is killed costs its pool; one that dies each time is found out."""
+_AHEAD_PER_WORKER: Final = 4
+_TRIES_ALONE: Final = 3
+"""A process that is killed may have been anybody's; one that dies of the same results each time is found out."""
 
-_MAP_FILE: Final = "uid_map.tmp"
+
+class Verification:
+    """The verification of one attempt at a run; ``chunk_is_done`` and ``edits_are_done`` are for other threads.
+
+    Attributes:
+        failed: How many results that counted as done were found wrong or missing.
+
+    """
+
+    def __init__(self, run: Run, workers: Workers, progress: Progress, *, full: bool, again: bool = False) -> None:
+        """Prepare it.
+
+        Args:
+            run: Open.
+            workers: In the role that the config's ``verify`` asks for.
+            progress: Counts instances, once a step of the name ``VERIFYING`` has begun.
+            full: Read every result back; otherwise only whether it is there with its identifiers.
+            again: Look at everything that was ever done: a result that is back and right is done again. Otherwise at
+                what counts as done and was not verified so far; where sources are to be deleted, at all that counts as
+                done.
+
+        """
+        self._run = run
+        self._workers = workers
+        self._progress = progress
+        self._source, self._store = source_of(run.config), store_of(run.config)
+        self._full = full
+        # What was found right before is looked at once more only where its source is to be deleted.
+        self._wanted = ToVerify(again=again, verified=not run.config.defaults.settings.keep_source, full=full)
+        look = verify_in_worker if full else self._store.presence.look
+        self._look: Callable[[VerifyWork], list[InstanceResult] | TransientError | Unusable] = look
+        self._findings = Findings(run, self._store, self._require, "full" if full else "identifiers")
+        self._done_chunks: SimpleQueue[int | None] = SimpleQueue()
+        self._edits_ended = threading.Event()
+        self._verified: set[int] = set()
+
+    @property
+    def failed(self) -> int:
+        """How many results that counted as done failed."""
+        return self._findings.failed
+
+    def count(self) -> int:
+        """Return how many results are to be looked at by now."""
+        return count_to_verify(self._run.ledger, self._wanted)
+
+    def chunk_is_done(self, number: int) -> None:
+        """Say that a chunk may be verified: nothing of it will be edited any more in this attempt."""
+        self._done_chunks.put(number)
+
+    def edits_are_done(self) -> None:
+        """Say that no further chunk will be done."""
+        self._edits_ended.set()
+        self._done_chunks.put(None)
+
+    def verify(self) -> None:
+        """Verify chunks while they are done, then what is left, then what only the whole run shows.
+
+        It may be called again after an error, and goes on then.
+
+        Raises:
+            Interrupted: The run is to stop; what was verified so far is noted.
+            TransientError: A server that holds sources or results cannot be reached; nothing is said about the results.
+            Unusable: It cannot be used, the source or the destination is not there, or processes die of the results.
+
+        """
+        try:
+            # Workers on other machines have it already.
+            with uid_map_file(self._run) if self._full and not self._workers.is_far else nullcontext():
+                self._verify_beside()
+                left = [number for number in self._chunks() if number not in self._verified]
+                if left:
+                    self._require()
+                    self._verify_works(chain.from_iterable(map(self._works, left)))
+                    self._verified.update(left)
+            self._stop_if_asked()
+            self._findings.write()
+            self._note_shared()
+        finally:
+            self._findings.write()
+
+    def _note_shared(self) -> None:
+        """Fail what is right by itself and not the only one."""
+        shared = shared_results(self._run.ledger)
+        expected = [_expected(one) for one in expected_results(self._run.ledger, shared)]
+        found = [
+            InstanceResult(
+                one.instance.id, Outcome.FAILED, ReasonCode.RESULT_DIFFERS, shared[one.instance.id], one.evidence
+            )
+            for one in expected
+        ]
+        self._findings.add(expected, found)
+
+    def _chunks(self) -> list[int]:
+        return chunks_to_verify(self._run.ledger, self._wanted)
+
+    def _verify_beside(self) -> None:
+        """Verify chunks while others are edited."""
+        while not self._edits_ended.is_set():
+            self._stop_if_asked()
+            try:
+                number = self._done_chunks.get(timeout=_POLL_S)
+            except Empty:
+                continue
+            if number is None:
+                return
+            # What cannot be looked at now is left to the end.
+            with suppress(TransientError, Unusable):
+                self._require()
+                self._verify_works(self._works(number))
+                self._verified.add(number)
+
+    def _stop_if_asked(self) -> None:
+        if self._run.stop.is_set():
+            raise Interrupted("the run was stopped")
+
+    def _require(self) -> None:
+        """Make sure that source and destination are there, before anything is said about what is in them."""
+        self._store.require(self._run.ledger)
+        if self._full:
+            self._source.require(self._run.ledger, every=self._run.config.defaults.settings.keep_source)
+
+    def _works(self, chunk: int) -> Iterator[VerifyWork]:
+        """Cut a chunk into what is looked at together."""
+        requests = self._run.ledger.requests
+        uids: tuple[int, list[tuple[str, str, str]]] = (0, [])
+        for page in pages_to_verify(self._run.ledger, self._wanted, chunk, self._store.batch(full=self._full)):
+            call = page[0].call
+            if self._full and call and call != uids[0]:
+                uids = call, uids_of_call(self._run, call)
+            for batch in _by_size(page):
+                groups = [
+                    (requests.get(request), [_expected(one) for one in group])
+                    for request, group in groupby(batch, key=attrgetter("request"))
+                ]
+                yield VerifyWork(groups, uids[1])
+
+    def _verify_works(self, works: Iterable[VerifyWork]) -> None:
+        """Verify all of it, so much at a time that no worker waits."""
+        waiting: list[tuple[VerifyWork, Pending]] = []
+        most = self._workers.count * _AHEAD_PER_WORKER
+        try:
+            for work in works:
+                self._stop_if_asked()
+                waiting.append((work, self._workers.submit(self._look, work)))
+                while len(waiting) >= most:
+                    self._note_first(waiting)
+            while waiting:
+                self._note_first(waiting)
+        finally:
+            for _, pending in waiting:
+                pending.cancel()
+
+    def _note_first(self, waiting: list[tuple[VerifyWork, Pending]]) -> None:
+        work, pending = waiting[0]
+        try:
+            found = self._result(pending)
+        except BrokenProcessPool:
+            self._stop_if_asked()  # a signal to the whole group of processes ends workers, too
+            found = self._looked_at_alone(work)
+        del waiting[0]
+        if isinstance(found, DeidflowError):
+            raise found
+        expected = work.expected
+        self._findings.add(expected, found)
+        self._progress.advance(len(expected), VERIFYING)
+
+    def _result(self, pending: Pending) -> Any:
+        while True:
+            try:
+                return pending.result(timeout=_POLL_S)
+            except NotYet:
+                self._stop_if_asked()
+            except CancelledError:  # the workers were closed under it
+                raise Interrupted("the run was stopped") from None
+
+    def _looked_at_alone(self, work: VerifyWork) -> Any:
+        """Look at results in a process of their own, after one that had them, or something else, was killed."""
+        with closing(self._workers.alone()) as alone:
+            for _ in range(_TRIES_ALONE):
+                try:
+                    return self._result(alone.submit(self._look, work))
+                except BrokenProcessPool:
+                    self._stop_if_asked()
+        raise worker_died()
 
 
 def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False, deep: bool = False) -> int:
-    """Verify results; what is found goes into the ledger, and a result that fails goes out of the destination.
+    """Verify results of which none is edited now, see ``Verification``.
+
+    What is found goes into the ledger, and a result that fails goes out of the destination.
 
     Args:
         run: Open.
         progress: Counts instances.
-        full: Read every result back; otherwise only whether it is there with its identifiers.
-        again: Look at everything that was ever done: a result that is back and right is done again. Otherwise at what
-            counts as done and was not verified so far; where sources are to be deleted, at all that counts as done.
-        deep: Have pydicom read every result, too.
+        full: See ``Verification``.
+        again: See ``Verification``.
+        deep: With ``full``: have pydicom read every result, too.
 
     Returns:
         How many results that counted as done failed.
 
     Raises:
-        Interrupted: The run is to stop; what was verified so far is noted.
-        TransientError: A server that holds sources or results cannot be reached; nothing is said about the results.
-        Unusable: It cannot be used, the source or the destination is not there, or processes die of the results.
+        DeidflowError: See ``Verification.verify``.
 
     """
-    # What was found right before is looked at once more only where its source is to be deleted.
-    wanted = ToVerify(again=again, verified=not run.config.defaults.settings.keep_source, full=full)
-    total = count_to_verify(run.ledger, wanted)
-    if not total:
-        return 0
-    results = results_of(run)
-    folders = Folders(run, results, full=full)
-    folders.require()
-    progress.start("verifying", total)
-    findings = Findings(run, folders, results, "full" if full else "identifiers")
-    try:
-        if full:
-            _verify_content(run, results, wanted, findings, progress, deep=deep)
-        else:
-            _look_for(run, results, _work(run, wanted, results.batch), findings, progress)
-    finally:
-        findings.write()
-    progress.finish()
-    return findings.failed
+    with verifying_workers(run, ("deep" if deep else "full") if full else "identifiers") as workers:
+        verification = Verification(run, workers, progress, full=full, again=again)
+        verification.edits_are_done()
+        total = verification.count()
+        if total:
+            progress.start(VERIFYING, total)
+            verification.verify()
+            progress.finish()
+        return verification.failed
 
 
-class _Check(NamedTuple):
-    """What is done in processes of their own.
-
-    Attributes:
-        verify: Looks at a batch; an error of the project's is returned.
-        start: Prepares a process.
-        settings: Of ``start``.
-
-    """
-
-    verify: Callable[[Work], list[InstanceResult] | TransientError | Unusable]
-    start: Callable[[Any], None]
-    settings: Any
+def _by_size(page: Sequence[ExpectedResult]) -> Iterator[list[ExpectedResult]]:
+    """Cut so that no worker holds too much at once: what is read from a server is read together."""
+    batch: list[ExpectedResult] = []
+    size = 0
+    for one in page:
+        if batch and size + one.instance.size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += one.instance.size
+    yield batch
 
 
-def _verify_content(
-    run: Run, results: Results, wanted: ToVerify, findings: Findings, progress: Progress, *, deep: bool
-) -> None:
-    """Read results back."""
-    with _uid_map(run) as uid_map:
-        settings = VerifierSettings(
-            source=source_of(run.config),
-            results=results.store,
-            hardening=run.config.hardens,
-            profile=run.config.profile_choice,
-            given_values=run.config.engine == "orthanc",
-            uid_map=uid_map,
-            pydicom=ThirdJudge.ALL if deep else ThirdJudge.SAMPLE,
-        )
-        check = _Check(verify_in_worker, start_verifier, settings)
-        _verify_in_pools(run, check, _work(run, wanted, _BATCH), findings, progress)
-
-
-def _verify_in_pools(run: Run, check: _Check, works: Iterator[Work], findings: Findings, progress: Progress) -> None:
-    """Verify in processes of their own; what one that dies leaves is done again in others."""
-    for _ in range(_MAX_POOLS):
-        lost: list[Work] = []
-        _verify_in_pool(run, check, works, lost, findings, progress)
-        if not lost:
-            return
-        works = chain(lost, works)
-    raise worker_died()
-
-
-def _verify_in_pool(
-    run: Run,
-    check: _Check,
-    works: Iterator[Work],
-    lost: list[Work],
-    findings: Findings,
-    progress: Progress,
-) -> None:
-    """Verify until all is done or a process dies; what is then not done is added to ``lost``."""
-    workers = run.config.execution.workers
-    waiting: dict[Future[list[InstanceResult] | TransientError | Unusable], Work] = {}
-    pool = make_pool(workers, check.start, check.settings)
-    try:
-        for work in chain(works, [None]):
-            if work is not None:
-                lost.append(work)
-                waiting[pool.submit(check.verify, work)] = lost.pop()
-            while len(waiting) >= (workers * _BATCHES_AHEAD_PER_WORKER if work is not None else 1):
-                if run.stop.is_set():
-                    raise Interrupted("the run was stopped")
-                for future in wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED).done:
-                    outcome = future.result()
-                    if isinstance(outcome, DeidflowError):
-                        raise outcome
-                    expected = [one for _, group in waiting.pop(future) for one in group]
-                    findings.add(expected, outcome)
-                    progress.advance(len(expected))
-    except BrokenProcessPool:
-        lost += waiting.values()
-    finally:
-        stop_pool(pool)
-
-
-def _look_for(run: Run, results: Results, works: Iterator[Work], findings: Findings, progress: Progress) -> None:
-    """Look for results by their identifiers: a folder's in processes of their own, a server's by asking it."""
-    if results.presence is not None:
-        _verify_in_pools(run, _Check(*results.presence), works, findings, progress)
-        return
-    for work in works:
-        if run.stop.is_set():
-            raise Interrupted("the run was stopped")
-        expected = [one for _, group in work for one in group]
-        findings.add(expected, results.find(work))
-        progress.advance(len(expected))
-
-
-def _work(run: Run, wanted: ToVerify, size: int) -> Iterator[Work]:
-    for page in pages_to_verify(run.ledger, wanted, size):
-        yield [
-            (
-                run.ledger.requests.get(request),
-                [
-                    Expected(
-                        one.instance,
-                        one.evidence,
-                        one.result_id,
-                        one.outcome == Outcome.DONE,
-                        one.content,
-                        one.ends_series,
-                    )
-                    for one in group
-                ],
-            )
-            for request, group in groupby(page, key=itemgetter(0))
-        ]
-
-
-@contextlib.contextmanager
-def _uid_map(run: Run) -> Iterator[str | None]:
-    """Write original and new UIDs of anonymized instances to a file that the verifying processes read."""
-    if not count_rows(run.ledger, Operation.ANONYMIZE):
-        yield None
-        return
-    path = run.folder / _MAP_FILE
-    path.unlink(missing_ok=True)
-    try:
-        write_uid_map(path, _uids(run))
-        yield str(path)
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _uids(run: Run) -> Iterator[tuple[UidKind, str, str]]:
-    kinds = (UidKind.STUDY, UidKind.SERIES, UidKind.INSTANCE)
-    if run.config.engine == "local":
-        kinds = (UidKind.ANY, UidKind.ANY, UidKind.ANY)
-        # Frames of reference, which the ledger knows before and the key knows after.
-        given, pseudonyms = given_identifiers(run.ledger).uids, Pseudonyms(run.key, run.config.scope)
-        for original in frames_of_reference(run.ledger, Operation.ANONYMIZE):
-            if not original.startswith(WELL_KNOWN):
-                yield UidKind.ANY, original, given.get(original) or pseudonyms.uid(original)
-    for pair in uid_pairs(run.ledger, Operation.ANONYMIZE):
-        yield from zip(kinds, pair[::2], pair[1::2], strict=True)
+def _expected(one: ExpectedResult) -> Expected:
+    is_done = one.outcome == Outcome.DONE
+    return Expected(one.instance, one.evidence, one.result_id, is_done, one.content, one.ends_series)

@@ -24,7 +24,7 @@ from deidflow.tasks.verification.standard_profile import is_dummy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deidflow.tasks.core.ledger.uid_map import UidMap
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.verification.permitted import Permitted, Place
     from deidflow.tasks.verification.reader import Element, Item, Read
 
@@ -62,7 +62,7 @@ class _Comparison:
     source: Read
     result: Read
     permitted: Permitted
-    uids: UidMap | None
+    uids: Uids | None
     texts: CleanedTexts
     stated: Mapping[tuple[int, str], Mapping[int, str]]
     became: dict[str, str] = field(default_factory=dict)
@@ -304,7 +304,7 @@ class _Comparison:
         return InstanceFailed(code, f"{describe_tag(tag)} {text}")
 
 
-def compare(source: Read, result: Read, permitted: Permitted, uids: UidMap | None) -> None:
+def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> None:
     """Compare all elements of a result with those of its source.
 
     Args:

@@ -5,6 +5,7 @@ Public names: ``Verifier``, ``VerifierSettings``, ``ThirdJudge``, ``start_verifi
 
 from __future__ import annotations
 
+import threading
 import warnings
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -15,9 +16,8 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare
-from deidflow.tasks.core.ledger.uid_map import UidMap
+from deidflow.tasks.core.ledger.uid_map import CallUids, UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.processes.pool import prepare_process
 from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.comparison import compare_by_pydicom
@@ -33,11 +33,10 @@ from deidflow.tasks.verification.record import check_file_meta, check_record
 from deidflow.tasks.verification.structure import check_structure, content_hash, is_what_was_read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from deidflow.tasks.core.engine.protocol import Expected
+    from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.engine.stores import ResultStore
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.permitted import Permitted
@@ -71,7 +70,7 @@ class VerifierSettings:
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
         profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
         given_values: Whether what Replace and Remove ask for is looked up, since a server wrote the results.
-        uid_map: SQLite file of original and new UIDs of the run; None when nothing was anonymized.
+        uid_map: SQLite file of original and new UIDs of the run, or what it holds; None when nothing was anonymized.
         pydicom: Which instances pydicom reads, too.
     """
 
@@ -80,8 +79,12 @@ class VerifierSettings:
     hardening: bool
     profile: ProfileChoice | None = None
     given_values: bool = False
-    uid_map: str | None = None
+    uid_map: str | bytes | None = None
     pydicom: ThirdJudge = ThirdJudge.SAMPLE
+
+    def lacks(self) -> str:
+        """Return what keeps this machine from the work, "" for nothing."""
+        return self.source.lacks() or self.results.lacks()
 
 
 class Verifier:
@@ -90,13 +93,18 @@ class Verifier:
     def __init__(self, settings: VerifierSettings) -> None:
         """Open what all instances share."""
         self._settings = settings
-        self._uids = UidMap(settings.uid_map) if settings.uid_map else None
+        self._run_uids = UidMap(settings.uid_map) if settings.uid_map else None
+        self._uids: Uids | None = self._run_uids
+        self._source, self._results = settings.source, settings.results
         self._permitted: dict[bool, Permitted] = {}
         self._leaks = LeakSearch(settings.profile, written_by_server=settings.given_values)
         self._found = ""
 
-    def verify(self, work: Sequence[tuple[Request, Sequence[Expected]]]) -> list[InstanceResult]:
+    def verify(self, work: VerifyWork) -> list[InstanceResult]:
         """Verify results.
+
+        Many are read together where that takes fewer requests; what is found wrong then is looked at once more by
+        itself, so that no result depends on how a server packs several.
 
         Returns:
             Those with something to note: what is wrong with one is its outcome, and there may be evidence to keep. One
@@ -108,29 +116,51 @@ class Verifier:
             Unusable: A server cannot be used.
 
         """
+        settings, expected = self._settings, work.expected
+        self._uids = CallUids(work.uids, self._run_uids) if work.uids and self._run_uids else self._run_uids
         results = []
-        for request, expected in work:
-            self._permitted = {}
-            for one in expected:
-                number = one.instance.id
-                self._found = ""
-                try:
-                    self._verify(request, one)
-                    if self._found != one.evidence or not one.is_done:
-                        results.append(InstanceResult(number, Outcome.DONE, evidence=self._found))
-                except InstanceFailed as problem:
-                    outcome = _OUTCOMES.get(problem.code, Outcome.FAILED)
-                    results.append(InstanceResult(number, outcome, problem.code, str(problem), self._found))
-                except (TransientError, Unusable):
-                    raise
-                except Exception as error:  # noqa: BLE001 (a result that cannot be read; the text may hold values)
-                    text = f"the result cannot be read back ({type(error).__name__})"
-                    failed = (Outcome.FAILED, ReasonCode.RESULT_DIFFERS, text, self._found)
-                    results.append(InstanceResult(number, *failed))
+        with (
+            settings.source.together([one.instance for one in expected]) as self._source,
+            settings.results.together([(one.instance.new, one.result_id) for one in expected]) as self._results,
+        ):
+            packed = self._source is not settings.source or self._results is not settings.results
+            for request, group in work.groups:
+                self._permitted = {}
+                for one in group:
+                    result = self._verify_one(request, one)
+                    if packed and result is not None and result.code is not None:
+                        result = self._verify_by_itself(request, one)
+                    if result is not None:
+                        results.append(result)
         return results
 
+    def _verify_by_itself(self, request: Request, one: Expected) -> InstanceResult | None:
+        packed = self._source, self._results
+        self._source, self._results = self._settings.source, self._settings.results
+        try:
+            return self._verify_one(request, one)
+        finally:
+            self._source, self._results = packed
+
+    def _verify_one(self, request: Request, one: Expected) -> InstanceResult | None:
+        number = one.instance.id
+        self._found = ""
+        try:
+            self._verify(request, one)
+        except InstanceFailed as problem:
+            outcome = _OUTCOMES.get(problem.code, Outcome.FAILED)
+            return InstanceResult(number, outcome, problem.code, str(problem), self._found)
+        except (TransientError, Unusable):
+            raise
+        except Exception as error:  # noqa: BLE001 (a result that cannot be read; the text may hold values)
+            text = f"the result cannot be read back ({type(error).__name__})"
+            return InstanceResult(number, Outcome.FAILED, ReasonCode.RESULT_DIFFERS, text, self._found)
+        if self._found != one.evidence or not one.is_done:
+            return InstanceResult(number, Outcome.DONE, evidence=self._found)
+        return None
+
     def _verify(self, request: Request, expected: Expected) -> None:
-        result_file = self._settings.results.open(expected.instance.new, expected.result_id)
+        result_file = self._results.open(expected.instance.new, expected.result_id)
         with result_file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._compare_with_what_is_left(request, expected, result_file)
@@ -140,7 +170,7 @@ class Verifier:
         self._found = content_hash(result_file)
         as_planned = False
         try:
-            with self._settings.source.reopen(expected.instance) as source_file:
+            with self._source.reopen(expected.instance) as source_file:
                 as_planned = is_what_was_read(source_file, expected.instance, expected.content)
                 result_file.seek(0)
                 self._compare(request, expected, source_file, result_file)
@@ -228,22 +258,20 @@ class Verifier:
         check_identifiers(result, expected.instance, frozenset(IDENTIFIER_KEYWORDS))
 
 
-_verifier: Verifier | None = None
+_of_this_thread = threading.local()
 
 
 def start_verifier(settings: VerifierSettings) -> None:
-    """Prepare this process."""
-    global _verifier  # noqa: PLW0603 (the process is the verifier)
-    prepare_process()
-    _verifier = Verifier(settings)
+    """Prepare this thread; what all instances share is opened with the first of them."""
+    _of_this_thread.settings, _of_this_thread.verifier = settings, None
 
 
-def verify_in_worker(
-    work: Sequence[tuple[Request, Sequence[Expected]]],
-) -> list[InstanceResult] | TransientError | Unusable:
-    """Run ``Verifier.verify`` in this process; errors are returned, as by ``worker.edit_safely``."""
-    assert _verifier is not None  # noqa: S101 (start_verifier ran before)
+def verify_in_worker(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:
+    """Run ``Verifier.verify`` in a thread that was prepared; errors are returned, as by ``worker.edit_safely``."""
     try:
-        return _verifier.verify(work)
+        if _of_this_thread.verifier is None:
+            _of_this_thread.verifier = Verifier(_of_this_thread.settings)
+        verifier: Verifier = _of_this_thread.verifier
+        return verifier.verify(work)
     except (TransientError, Unusable) as error:
         return bare(error)

@@ -207,6 +207,20 @@ def test_editing_knows_no_request(module: Module) -> None:
     assert [] == [i.target for i in module.imports() if is_within(i.target, REQUESTS) and i.target not in values]
 
 
+WHO_ASKS_FOR_A_SERVER: Final = {f"deidflow.tasks.steps.access.{name}" for name in ("choice", "engines")}
+"""The second one makes the engine that is a server."""
+
+
+@each_module
+def test_one_module_asks_whether_a_source_or_destination_is_a_server(module: Module) -> None:
+    """Others have a source and a store, and ask these for what they need."""
+    if module.name in WHO_ASKS_FOR_A_SERVER or is_within(module.room, f"{_CORE}.config"):
+        return
+    asked = [n for n in ast.walk(module.tree()) if isinstance(n, ast.Attribute) and n.attr == "orthanc"]
+
+    assert [] == [ast.unparse(n) for n in asked if ast.unparse(n.value).endswith(("source", "destination"))]
+
+
 @each_module
 def test_environment_is_read_in_one_module(module: Module) -> None:
     """Elsewhere nothing of os that touches environment variables is named."""

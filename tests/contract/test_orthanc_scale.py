@@ -90,7 +90,9 @@ def _traffic(log: str) -> Traffic:
     return Traffic(len(lines) - sum(map(len, polls.values())), calls, list(polls.values()))
 
 
-@pytest.mark.parametrize("instances", [600, pytest.param(3000, marks=pytest.mark.versions)])
+@pytest.mark.parametrize(
+    "instances", [600, pytest.param(3000, marks=[pytest.mark.versions, pytest.mark.timeout(1200)])]
+)
 def test_twenty_patients(job: Job, logging_server: Server, tmp_path: Path, instances: int) -> None:
     """Each patient with its own PatientID and PatientName: all mapped, none split or merged, references hold."""
     server = logging_server

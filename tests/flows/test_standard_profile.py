@@ -43,7 +43,7 @@ def test_strict_run(job: Job) -> None:
     uids: dict[str, Any] = {"StudyInstanceUID": "1.2.4", "SeriesInstanceUID": "1.2.4.1", "SOPInstanceUID": "1.2.4.1.1"}
     (job.source / "2").write_bytes(instance(**other, **uids))
     config = YAML(typ="safe").load(STRICT)
-    job.write_config(options=None, **{key: value for key, value in config.items() if key not in OF_THE_SITE})
+    job.write_config(**{"options": None} | {key: value for key, value in config.items() if key not in OF_THE_SITE})
     job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory()])
     planned = job("plan", "job.yaml", "--diff", "1")
     done = job("run", "job.yaml", "--run-id", "r")
@@ -91,7 +91,7 @@ def test_research_run(job: Job) -> None:
     for name in DEMO_FILES:
         shutil.copy(DEMO_DATA / name, job.source)
     config = YAML(typ="safe").load(RESEARCH)
-    job.write_config(options=None, **{key: value for key, value in config.items() if key not in OF_THE_SITE})
+    job.write_config(**{"options": None} | {key: value for key, value in config.items() if key not in OF_THE_SITE})
     job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory("instance")])
     done = job("run", "job.yaml", "--run-id", "r")
 

@@ -31,7 +31,7 @@ from deidflow.tasks.local.dicom_file.encoding import encoding_of, is_uncompresse
 from deidflow.tasks.local.dicom_file.findings import Irregularity
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.references import References
-from deidflow.tasks.local.editing.shared_header import SharedHeaders
+from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
 from deidflow.tasks.local.folder.index import identify, read_index_entries
 from deidflow.tasks.local.worker import Compiled, edit_source
 from tests.fuzz.seeds import MARKERS

@@ -26,7 +26,7 @@ from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.references import References
-from deidflow.tasks.local.editing.shared_header import SharedHeaders
+from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
 from deidflow.tasks.local.folder.index import identify
 from deidflow.tasks.local.worker import Compiled, edit_source
 

@@ -1,27 +1,33 @@
 """Folders of generated instances, planned as the planner plans them.
 
-Public names: ``write_instances``, ``planned``, ``settings_for``, ``contents``.
+Public names: ``write_instances``, ``planned``, ``settings_for``, ``engine_with``, ``processes_of``, ``contents``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.engine.protocol import PlannedInstance
 from deidflow.tasks.core.engine.sources import SourceInstance
+from deidflow.tasks.core.processes.workers import LocalWorkers, Role
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import PARTIAL_FOLDER, FolderStore
-from deidflow.tasks.local.worker import WorkerSettings
+from deidflow.tasks.local.worker import WorkerSettings, start_worker
 from tests.dicom_files import Element, instance
 from tests.local.edits import KEY, SCOPE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import ProcessPoolExecutor
     from pathlib import Path
 
     from deidflow.tasks.core.request.request import Request
@@ -63,6 +69,21 @@ def settings_for(source: Path, destination: Path, given: GivenIdentifiers | None
         hardening=True,
         given=given or GivenIdentifiers(),
     )
+
+
+@contextlib.contextmanager
+def engine_with(settings: WorkerSettings, count: int, chunk_timeout_s: float = math.inf) -> Iterator[LocalEngine]:
+    """Give an engine with so many processes of its own."""
+    with LocalWorkers(count, [Role(start_worker, settings)]) as workers:
+        yield LocalEngine(workers, chunk_timeout_s)
+
+
+def processes_of(engine: LocalEngine) -> ProcessPoolExecutor:
+    """Return the pool of an engine whose processes have started."""
+    workers = engine._workers
+    assert isinstance(workers, LocalWorkers)
+    assert workers._pool is not None
+    return workers._pool
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,14 +18,14 @@ import pytest
 from deidflow.tasks.core.engine.protocol import Call, Chunk
 from deidflow.tasks.core.errors import Interrupted, TransientError, Unusable
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.processes.workers import LocalWorkers, Role
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local import engine as engine_module
-from deidflow.tasks.local.engine import LocalEngine
-from deidflow.tasks.local.worker import Worker
+from deidflow.tasks.local.worker import Worker, start_worker
 from tests.dicom_files import Element, instance
 from tests.jobs import stop_limit_s
 from tests.local.deaths import POISON, edit_for_an_hour, edit_or_die
-from tests.local.folders import contents, planned, settings_for, write_instances
+from tests.local.folders import contents, engine_with, planned, processes_of, settings_for, write_instances
 from tests.memory import IN_MEMORY
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def test_workers_and_cuts_do_not_show(
         monkeypatch.setattr(engine_module, "BATCH_INSTANCES", batch)
         destination = tmp_path / f"results-{number}"
         record = Recorder()
-        with LocalEngine(settings_for(source, destination, given), workers) as engine:
+        with engine_with(settings_for(source, destination, given), workers) as engine:
             half = len(order) // 2
             chunks = [Chunk(str(at), [Call(ANONYMIZE, part)]) for at, part in enumerate((order[:half], order[half:]))]
             threads = [threading.Thread(target=engine.apply, args=(chunk, record, never)) for chunk in chunks]
@@ -113,7 +112,7 @@ def test_batches_by_size(source: Path, tmp_path: Path, monkeypatch: pytest.Monke
     plan, given = planned(source, ANONYMIZE)
     monkeypatch.setattr(engine_module, "BATCH_BYTES", 2 * plan[0].size + 10)
     record = Recorder()
-    with LocalEngine(settings_for(source, tmp_path / "results", given), 1) as engine:
+    with engine_with(settings_for(source, tmp_path / "results", given), 1) as engine:
         engine.apply(Chunk("one", [Call(ANONYMIZE, [*plan[:5], plan[5]._replace(size=1 << 40)])]), record, never)
 
     assert [2, 2, 1, 1] == record.trips
@@ -126,7 +125,7 @@ def test_calls_with_different_requests(source: Path, tmp_path: Path) -> None:
     edited, _ = planned(source, MODIFY)
     record = Recorder()
     calls = [Call(ANONYMIZE, anonymous[:3]), Call(MODIFY, edited[3:5]), Call(ANONYMIZE, anonymous[5:6])]
-    with LocalEngine(settings_for(source, tmp_path / "results", given), 1) as engine:
+    with engine_with(settings_for(source, tmp_path / "results", given), 1) as engine:
         engine.apply(Chunk("mixed", calls), record, never)
 
     assert dict.fromkeys(range(1, 7), (Outcome.DONE, None)) == record.outcomes()
@@ -142,14 +141,14 @@ def test_a_killed_worker_costs_nothing(
     killed: list[int] = []
 
     def kill() -> None:
-        pool = engine._pool
-        if not killed and isinstance(pool, ProcessPoolExecutor):
+        pool = processes_of(engine)
+        if not killed:
             killed.extend(pool._processes)
             for process in killed:
                 os.kill(process, signal.SIGKILL)
 
     record = Recorder(then=kill)
-    with LocalEngine(settings_for(source, tmp_path / "results", given), 1) as engine:
+    with engine_with(settings_for(source, tmp_path / "results", given), 1) as engine:
         engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, never)
         assert 1 == len(killed)
         # The engine goes on with the next chunk as if nothing had been.
@@ -171,7 +170,7 @@ def test_an_instance_that_kills_costs_itself_alone(
     plan, given = planned(source, ANONYMIZE)
     (victim,) = [one for one in plan if one.path == POISON]
     record = Recorder()
-    with LocalEngine(settings_for(source, tmp_path / "results", given), 1) as engine:
+    with engine_with(settings_for(source, tmp_path / "results", given), 1) as engine:
         engine.apply(Chunk("one", [Call(ANONYMIZE, plan[:12])]), record, never)
 
     expected: dict[int, Any] = dict.fromkeys(range(1, 13), (Outcome.DONE, None))
@@ -189,13 +188,13 @@ def test_stopping(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     plan, given = planned(source, ANONYMIZE)
     record = Recorder()
     settings = settings_for(source, tmp_path / "results", given)
-    with LocalEngine(settings, 1) as engine, pytest.raises(Interrupted):
+    with engine_with(settings, 1) as engine, pytest.raises(Interrupted):
         engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, lambda: len(record.results) >= 3)
     done = record.outcomes()
     assert 3 <= len(done) < COUNT
 
     rest = [one for one in plan if one.id not in done]
-    with LocalEngine(settings, 1) as engine:
+    with engine_with(settings, 1) as engine:
         engine.apply(Chunk("one", [Call(ANONYMIZE, rest)]), record, never)
     assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
     assert reference == contents(tmp_path / "results")
@@ -206,7 +205,7 @@ def test_stopping_in_the_middle_of_a_long_batch(source: Path, tmp_path: Path, mo
     monkeypatch.setattr(engine_module, "edit_in_worker", edit_for_an_hour)
     plan, given = planned(source, ANONYMIZE)
     record = Recorder()
-    with LocalEngine(settings_for(source, tmp_path / "results", given), 2) as engine:
+    with engine_with(settings_for(source, tmp_path / "results", given), 2) as engine:
         with pytest.raises(Interrupted):
             engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, lambda: True)
         interrupted_at = time.monotonic()
@@ -223,7 +222,7 @@ def test_destination_that_is_gone(source: Path, tmp_path: Path) -> None:
     (tmp_path / "results").rmdir()
     (tmp_path / "results").write_bytes(b"a file")
     record = Recorder()
-    with LocalEngine(settings, 1) as engine, pytest.raises(Unusable):
+    with engine_with(settings, 1) as engine, pytest.raises(Unusable):
         engine.apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, never)
 
     assert [] == record.results
@@ -248,10 +247,9 @@ def test_a_chunk_that_hangs_ends_in_its_time(source: Path, tmp_path: Path, refer
     """A worker that gets no answer from its disk holds a chunk no longer than it may take; it can be tried again."""
     plan, given = planned(source, ANONYMIZE)
     record = Recorder()
-    with LocalEngine(settings_for(source, tmp_path, given), 1, None, 1.0) as engine:
+    with engine_with(settings_for(source, tmp_path, given), 1, 1.0) as engine:
         engine.apply(Chunk("first", [Call(ANONYMIZE, plan[:1])]), record, never)
-        pool = engine._pool
-        assert isinstance(pool, ProcessPoolExecutor)
+        pool = processes_of(engine)
         (worker,) = pool._processes
         os.kill(worker, signal.SIGSTOP)
         with pytest.raises(TransientError, match="took longer than execution"):
@@ -264,10 +262,10 @@ def test_a_chunk_that_hangs_ends_in_its_time(source: Path, tmp_path: Path, refer
 
 
 def test_closing_twice(source: Path, tmp_path: Path) -> None:
-    """An engine that never started, or was closed already, is closed without a word."""
-    engine = LocalEngine(settings_for(source, tmp_path / "results"), 1)
-    engine.close()
-    engine.close()
+    """Workers that never started, or were closed already, are closed without a word."""
+    workers = LocalWorkers(1, [Role(start_worker, settings_for(source, tmp_path / "results"))])
+    workers.close()
+    workers.close()
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ import pytest
 from deidflow.tasks.core.config.config import OrthancAccess
 from deidflow.tasks.core.engine.protocol import Call, Chunk
 from deidflow.tasks.core.errors import TransientError
+from deidflow.tasks.core.processes.cluster import do_on_cluster
+from deidflow.tasks.core.processes.workers import Role
 from deidflow.tasks.core.request.request import Operation, parse_request
-from deidflow.tasks.local.dask_cluster import edit_on_cluster
-from deidflow.tasks.local.engine import LocalEngine
+from deidflow.tasks.local.worker import edit_in_worker, start_worker
 from deidflow.tasks.orthanc.connection.errors import ServerError
 from deidflow.tasks.orthanc.store import OrthancServer, OrthancSource
-from tests.local.folders import planned, settings_for, write_instances
+from tests.local.folders import engine_with, planned, settings_for, write_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +57,10 @@ def test_retry_after_reaches_the_flow(tmp_path: Path, busy: OrthancServer) -> No
     plan, given = planned(tmp_path / "source", MODIFY)
     settings = replace(settings_for(tmp_path / "source", tmp_path / "results", given), source=OrthancSource(busy))
 
-    with LocalEngine(settings, 1) as engine, pytest.raises(TransientError) as caught:
+    with engine_with(settings, 1) as engine, pytest.raises(TransientError) as caught:
         engine.apply(Chunk("c0001", [Call(MODIFY, plan)]), lambda _: None, lambda: False)
-    travelled = pickle.loads(pickle.dumps(edit_on_cluster("a run", settings, [(MODIFY, plan)])))  # noqa: S301 (our own)
+    returned = do_on_cluster("a run", [Role(start_worker, settings)], edit_in_worker, [(MODIFY, plan)])
+    travelled = pickle.loads(pickle.dumps(returned))  # noqa: S301 (our own)
 
     for error in (caught.value, travelled):
         assert isinstance(error, ServerError)

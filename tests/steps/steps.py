@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.report.files import write_reports
-from deidflow.tasks.steps.access.engines import open_engine
+from deidflow.tasks.steps.access.engines import open_work
 from deidflow.tasks.steps.apply import apply_chunk, reset_unfinished
 from deidflow.tasks.steps.changed_sources import take_again
 from deidflow.tasks.steps.delete_sources import delete_sources
@@ -80,14 +80,14 @@ class Steps:
 
     def edit(self) -> None:
         """Edit what is to be done."""
-        with make_progress(quiet=True) as progress, open_engine(self.run) as engine:
+        with make_progress(quiet=True) as progress, open_work(self.run) as work:
             for number in open_chunks(self.run.ledger):
-                apply_chunk(self.run, number, engine, progress)
+                apply_chunk(self.run, number, work.engine, progress)
 
-    def verify(self, *, again: bool = False) -> int:
-        """Read the results back; return how many are wrong."""
+    def verify(self, *, again: bool = False, full: bool = True) -> int:
+        """Read the results back, or only look for them; return how many are wrong."""
         with make_progress(quiet=True) as progress:
-            return verify_results(self.run, progress, full=True, again=again)
+            return verify_results(self.run, progress, full=full, again=again)
 
     def delete(self) -> DeletedSources | None:
         """Delete the sources; return what became of them."""

@@ -19,16 +19,16 @@ from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
+from deidflow.tasks.core.processes.pool import make_pool
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
 from deidflow.tasks.local import engine as local_engine
 from deidflow.tasks.retries import retrying
-from deidflow.tasks.steps import verify as verify_step
 from tests.dicom_files import IMPLICIT, Element, instance, private_block
 from tests.jobs import KEY
 from tests.local.deaths import edit_for_an_hour
 from tests.orthanc_proxy import OrthancProxy, Run
 from tests.steps.steps import Steps
-from tests.test_configs import documented
+from tests.test_configs import documented_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +52,7 @@ BASE: Final[dict[str, Any]] = {
 MODIFY: Final = {"operation": "modify", "options": {"Replace": {"SeriesDescription": "x"}}}
 PROFILE: Final = {"options": {}, "profile": "ps3.15-2026d"}
 DATES: Final = PROFILE | {"profile_options": [MODIFIED_DATES]}
+TEXTS: Final = PROFILE | {"profile_options": ["clean-descriptors"]}
 NEW_ID: Final = {"options": {"DicomVersion": "2023b", "Replace": {"PatientID": "NEW"}}}
 
 
@@ -67,12 +68,14 @@ class Tried:
                 (root / folder / f"{number}.dcm").write_bytes(_object(number))
         (root / "other.key").touch(0o600)
         (root / "other.key").write_text(OTHER_KEY)
+        (root / "words.txt").write_text("Qwertz\n")
+        (root / "site.csv").write_text("group,element,private_creator,vr,action\n0011,01,TEST BLOCK,LO,K\n")
         (root / "other.csv").write_text(f"orthanc_id\n{INSTANCE}\n")
         self.steps = Steps(root)
         self.chunks = 0
         self.error = ""
         try:
-            self.steps.plan([PATIENT], **config)
+            self.steps.plan([{"orthanc_id": PATIENT, "offset": "-7"}], **config)
         except InvalidInput as error:
             self.error = str(error)
             return
@@ -105,7 +108,7 @@ def _object(number: int) -> bytes:
         SOPInstanceUID=f"1.2.3.1.1.{number}",
         Modality="CT",
         StudyDate="20240110",
-        StudyDescription="Chest",
+        StudyDescription="Chest Qwertz",
         InstitutionName="General",
     )
 
@@ -138,7 +141,8 @@ EFFECTS: Final[dict[str, Effect]] = {
     "operation": Effect("modify", lambda run: run.value("PatientName"), "Doe^Jane", {"options": {}, **PROFILE}),
     "source.folder": Effect("elsewhere", lambda run: len(run.results()), 1),
     "destination.folder": Effect("given", lambda run: len(run.results("given")), COUNT),
-    "profile": Effect("ps3.15-2026d", lambda run: run.error, "", {"options": {}}),
+    # The only profile is the default, too: that the key is read shows where it excludes DicomVersion.
+    "profile": Effect("ps3.15-2026d", lambda run: "key profile: must not be given together" in run.error, True),
     "profile_options": Effect(
         ["retain-institution-identity"], lambda run: run.value("InstitutionName"), "General", PROFILE
     ),
@@ -146,10 +150,16 @@ EFFECTS: Final[dict[str, Effect]] = {
     "dates.whole_weeks": Effect(
         True, lambda run: run.value("StudyDate"), "20240103", DATES | {"dates": {"shift_days": [2, 13]}}
     ),
+    "dates.column": Effect("offset", lambda run: run.value("StudyDate"), "20240103", DATES),
+    "text.keep": Effect(["words.txt"], lambda run: run.value("StudyDescription"), "Chest Qwertz", TEXTS),
+    "text.unknown": Effect("review", lambda run: run.value("StudyDescription"), "Chest Qwertz", TEXTS),
+    "private.keep": Effect(
+        ["site.csv"], lambda run: run.value(PRIVATE), "kept", PROFILE | {"profile_options": [SAFE_PRIVATE]}
+    ),
     "hardening": Effect(False, lambda run: run.value(OVERLAY), b"\1\2"),
     "options.Replace": Effect({"StudyDescription": "Trial 7"}, lambda run: run.value("StudyDescription"), "Trial 7"),
     "options.Remove": Effect(["Modality"], lambda run: run.value("Modality"), None),
-    "options.Keep": Effect(["StudyDescription"], lambda run: run.value("StudyDescription"), "Chest"),
+    "options.Keep": Effect(["StudyDescription"], lambda run: run.value("StudyDescription"), "Chest Qwertz"),
     "options.KeepPrivateTags": Effect(True, lambda run: run.value(PRIVATE), "kept"),
     "options.RemovePrivateTags": Effect(True, lambda run: run.value(PRIVATE), None, MODIFY),
     "options.DicomVersion": Effect("2008", lambda run: "2008 " in str(run.value("DeidentificationMethod")), True),
@@ -209,7 +219,7 @@ HELD: Final = {
 
 def test_no_key_is_without_a_test() -> None:
     """Each documented key stands in one of the two tables; a test that is named there exists and knows the key."""
-    assert sorted(documented("Config")) == sorted([*EFFECTS, *HELD])
+    assert sorted(documented_keys()) == sorted([*EFFECTS, *HELD])
     for key, place in HELD.items():
         path, _, name = place.partition("::")
         text = (ROOT / path).read_text("utf-8")
@@ -268,13 +278,12 @@ def _small(root: Path, **changes: Any) -> Steps:
 def test_the_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many processes edit, and as many verify, as ``execution.workers`` says."""
     asked = []
-    for module in (local_engine, verify_step):
 
-        def count(workers: int, *others: Any, real: Callable[..., Any] = module.make_pool) -> Any:
-            asked.append(workers)
-            return real(workers, *others)
+    def count(number: int, *others: Any) -> Any:
+        asked.append(number)
+        return make_pool(number, *others)
 
-        monkeypatch.setattr(module, "make_pool", count)
+    monkeypatch.setattr("deidflow.tasks.core.processes.workers.make_pool", count)
     steps = _small(tmp_path, execution={"workers": 3})
     steps.edit()
     steps.verify()

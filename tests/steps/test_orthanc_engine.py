@@ -17,7 +17,7 @@ from deidflow.tasks.core.ledger.journal import LedgerJournal
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.totals import DeletedSources
 from tests.contract.server import SETTINGS, Server, require_orthanc
-from tests.dicom_files import instance
+from tests.dicom_files import Element, elements, instance
 from tests.orthanc_proxy import Answer, OrthancProxy, Reset, Run
 from tests.orthanc_server import OrthancServer
 from tests.steps.steps import Steps
@@ -243,3 +243,48 @@ def test_what_this_server_cannot_do_is_refused_by_the_plan(tmp_path: Path, serve
         _plan(steps, server.url, options={"DicomVersion": "2023b"})
 
     assert COUNT == len(server.get("instances"))
+
+
+def _nested(levels: int, name: str) -> Element:
+    """Return a sequence that the profile keeps, with a name so many levels below the top."""
+    inner: dict[str, Any] = {"PatientName": name}
+    for _ in range(levels - 1):
+        inner = {"ChannelDefinitionSequence": [inner]}
+    return elements({"WaveformSequence": [inner]})[0]
+
+
+@pytest.mark.parametrize("at_once", [500, 0], ids=["by study", "one by one"])
+def test_names_deeper_than_hardening(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Where results are not read back in full, the server is asked for what is left in sequences."""
+    monkeypatch.setattr("deidflow.tasks.orthanc.resources.deep_names._MAX_AT_ONCE", at_once)
+    steps = Steps(tmp_path)
+    (tmp_path / "files").mkdir()
+    for number, (levels, name) in enumerate(((1, "Doe^Jane"), (3, "Doe^Jane"), (3, "Phantom"))):
+        names: dict[str, Any] = {"SOPInstanceUID": f"1.2.3.1.1.{number}", "PatientName": "Doe^Jane"}
+        (tmp_path / "files" / f"{number}.dcm").write_bytes(instance(_nested(levels, name), **names))
+    server.upload(tmp_path / "files")
+    _plan(steps, server.url, verify="identifiers")
+
+    steps.edit()
+
+    result = steps.report()
+    assert (2, 1) == tuple(result.instances[outcome] for outcome in (Outcome.DONE, Outcome.FAILED))
+    assert 2 == len(server.originals())
+
+
+def test_an_object_that_the_server_cannot_convert(tmp_path: Path, server: Server) -> None:
+    """It stores the result as it was and says that all is well; the instance fails, and its result goes."""
+    deep: dict[str, Any] = {"BitsAllocated": 16, "BitsStored": 16, "HighBit": 15, "PixelRepresentation": 0}
+    deep |= {"Rows": 4, "Columns": 4, "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2"}
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "0.dcm").write_bytes(instance(PixelData=bytes(32), **deep))
+    server.upload(tmp_path / "files")
+    steps = Steps(tmp_path)
+    _plan(steps, server.url, options={"DicomVersion": "2021b", "Transcode": "1.2.840.10008.1.2.4.50"})
+
+    steps.edit()
+
+    assert 1 == steps.report().instances[Outcome.FAILED]
+    assert {} == server.originals()

@@ -12,7 +12,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from tests.dicom_files import Element, Item, elements, instance
@@ -110,28 +110,23 @@ def meta(tag: int, vr: bytes, value: bytes) -> Change:
     return change
 
 
+def _saved(dataset: Dataset) -> bytes:
+    output = io.BytesIO()
+    dataset.save_as(output, enforce_file_format=True)
+    return output.getvalue()
+
+
 def _with_reference(data: bytes, uid: str) -> bytes:
     dataset = dcmread(io.BytesIO(data))
     dataset.ReferencedImageSequence[0].ReferencedSOPInstanceUID = uid
-    output = io.BytesIO()
-    dataset.save_as(output, enforce_file_format=True)
-    return output.getvalue()
+    return _saved(dataset)
 
 
-def _with_series(data: bytes, uid: str) -> bytes:
+def _with_series(data: bytes, **values: str) -> bytes:
     dataset = dcmread(io.BytesIO(data))
-    dataset.ReferencedSeriesSequence[0].SeriesInstanceUID = uid
-    output = io.BytesIO()
-    dataset.save_as(output, enforce_file_format=True)
-    return output.getvalue()
-
-
-def _with_description(data: bytes, text: str) -> bytes:
-    dataset = dcmread(io.BytesIO(data))
-    dataset.ReferencedSeriesSequence[0].SeriesDescription = text
-    output = io.BytesIO()
-    dataset.save_as(output, enforce_file_format=True)
-    return output.getvalue()
+    for keyword, value in values.items():
+        setattr(dataset.ReferencedSeriesSequence[0], keyword, value)
+    return _saved(dataset)
 
 
 def _exchanged(data: bytes) -> bytes:
@@ -206,8 +201,8 @@ MODIFIED: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
 
 STANDARD: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     **{name: kind for name, kind in KINDS.items() if kind[0] != (REFERENCE, PIXELS) and name != "another method"},
-    "an original UID": ((SERIES, PIXELS), lambda data: _with_series(data, "1.2.99.7"), LEFT),
-    "a reference is lost": ((SERIES, PIXELS), lambda data: _with_series(data, ""), DIFFERS),
+    "an original UID": ((SERIES, PIXELS), lambda data: _with_series(data, SeriesInstanceUID="1.2.99.7"), LEFT),
+    "a reference is lost": ((SERIES, PIXELS), lambda data: _with_series(data, SeriesInstanceUID=""), DIFFERS),
     "another method": ((PIXELS,), swap(b"PS 3.15-2026d", b"PS 3.15-2099z"), DIFFERS),
     "a dummy of another value": ((PIXELS,), add(0x00100040, "CS", "M"), LEFT),
     "an attribute that nobody knows": (
@@ -217,7 +212,7 @@ STANDARD: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     ),
     "a nested description": (
         (Element(0x00081115, "SQ", (Item((Element(0x0008103E, "LO", b"of Jane Doe "),)),)), PIXELS),
-        lambda data: _with_description(data, "of Jane Doe"),
+        lambda data: _with_series(data, SeriesDescription="of Jane Doe"),
         LEFT,
     ),
 }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.engine.protocol import Expected
-from deidflow.tasks.core.ledger.results import ToVerify, pages_to_verify
+from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
+from deidflow.tasks.core.ledger.results import ToVerify, chunks_to_verify, pages_to_verify
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.verification import verifier
@@ -58,11 +58,14 @@ def test_the_first_and_the_last_of_a_series(
         )
     )
     numbers = []
-    for page in pages_to_verify(steps.run.ledger, ToVerify(again=False, verified=False, full=True), 2):
+    ledger, all_done = steps.run.ledger, ToVerify(again=False, verified=False, full=True)
+    for page in (
+        page for chunk in chunks_to_verify(ledger, all_done) for page in pages_to_verify(ledger, all_done, chunk, 2)
+    ):
         for one in page:
             numbers.append(one.instance.id)
             expected = Expected(one.instance, result_id=one.result_id, ends_series=one.ends_series)
-            found = results.verify([(steps.run.ledger.requests.get(one.request), [expected])])
+            found = results.verify(VerifyWork([(ledger.requests.get(one.request), [expected])]))
             assert [None] == [result.code for result in found]
 
     assert [numbers[at] for at in wanted] == judged

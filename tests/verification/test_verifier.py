@@ -14,7 +14,7 @@ from pydicom import dcmread, dcmwrite
 from pydicom.uid import UID
 
 from deidflow.tasks.core.dicom.identifiers import Level
-from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
+from deidflow.tasks.core.engine.protocol import Expected, InstanceResult, VerifyWork
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.ledger.uid_map import UidKind, write_uid_map
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
@@ -75,7 +75,7 @@ class Finished:
                     **settings,
                 )
             )
-            results = verifier.verify(work)
+            results = verifier.verify(VerifyWork(work))
         else:
             results = find_results(str(self.destination), work, SharedIdentifiers())
         noted = {result.id: result for result in results}

@@ -1,7 +1,7 @@
 """The one seam between the two engines: what goes in per chunk, and what comes out per instance.
 
-Public names: ``PlannedInstance``, ``InstanceResult``, ``Expected``, ``Call``, ``Chunk``, ``Engine``, ``Journal``,
-``CallState``, ``CallMemory``.
+Public names: ``PlannedInstance``, ``InstanceResult``, ``Expected``, ``VerifyWork``, ``Call``, ``Chunk``, ``Engine``,
+``Journal``, ``CallState``, ``CallMemory``.
 """
 
 from __future__ import annotations
@@ -114,6 +114,25 @@ class Expected(NamedTuple):
     is_done: bool = True
     content: str = ""
     ends_series: bool = False
+
+
+class VerifyWork(NamedTuple):
+    """Results that are looked at together.
+
+    Attributes:
+        groups: By request.
+        uids: Kind, original and new UID of the objects that an Orthanc's call knew of; none for the local engine, whose
+            identifiers are known before.
+
+    """
+
+    groups: Sequence[tuple[Request, Sequence[Expected]]]
+    uids: Sequence[tuple[str, str, str]] = ()
+
+    @property
+    def expected(self) -> list[Expected]:
+        """All of them."""
+        return [one for _, group in self.groups for one in group]
 
 
 class CallState(StrEnum):

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
@@ -122,6 +123,15 @@ class InstanceSource(Protocol):
 
     def content(self, original: OpenOriginal) -> str:
         """Return the SHA-256 of what was read, in hex; "" where the source itself names what it stores."""
+
+    def together(self, instances: Sequence[PlannedInstance]) -> AbstractContextManager[InstanceSource]:
+        """Give a source that has these originals at hand for ``reopen`` while the block lasts, where it saves requests.
+
+        Raises:
+            TransientError: They cannot be read now.
+            Unusable: The source cannot be used.
+
+        """
 
     def lacks(self) -> str:
         """Return what keeps this machine from reading it, "" for nothing."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
@@ -103,6 +104,18 @@ class ResultStore(Protocol):
             InstanceFailed: ``result-missing`` where it is not there, ``result-differs`` where something else is or it
                 cannot be read.
             TransientError: The store cannot be reached now.
+            Unusable: The store cannot be used.
+
+        """
+
+    def together(self, results: Sequence[tuple[DicomIdentifiers, str]]) -> AbstractContextManager[ResultStore]:
+        """Give a store that has these results at hand for ``open`` while the block lasts, where it saves requests.
+
+        Args:
+            results: Identifiers and Orthanc identifier of each.
+
+        Raises:
+            TransientError: They cannot be read now.
             Unusable: The store cannot be used.
 
         """

@@ -11,8 +11,6 @@ import csv
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-import pandas as pd
-
 from deidflow.tasks.core.files.csv_cells import guard_cells
 from deidflow.tasks.core.files.private_files import replace_file
 
@@ -32,6 +30,8 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]
         OSError: The file cannot be written.
 
     """
+    import pandas as pd  # noqa: PLC0415 (a second to load, and worker processes that import a server's module need none)
+
     count = 0
     source = iter(rows)
     with replace_file(path, encoding=_ENCODING) as stream:

@@ -12,13 +12,20 @@ Public names: ``LineLevels``, ``LineCounts``, ``PatientRow``, ``SharedPatient``,
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import Level
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.request.request import Operation
+
+_CLAIMED: Final = "claim c JOIN instance i ON i.id = c.instance JOIN series s ON s.id = i.series"
+"""What rows claim, before each instance is given to one of them."""
+_PLANNED: Final = "instance i JOIN series s ON s.id = i.series"
+_ROW: Final = "JOIN manifest_row m ON m.line"
 
 
 class LineLevels(NamedTuple):
@@ -97,8 +104,7 @@ def overlapping_rows(ledger: Ledger) -> list[tuple[int, int]]:
 def rows_of_patients(ledger: Ledger) -> list[PatientRow]:
     """Return the rows of each patient that has a PatientID, by PatientID, then by line."""
     rows = ledger.select(
-        "SELECT DISTINCT s.patient_id, m.line, m.request FROM claim c JOIN instance i ON i.id = c.instance"
-        " JOIN series s ON s.id = i.series JOIN manifest_row m ON m.line = c.line"
+        f"SELECT DISTINCT s.patient_id, m.line, m.request FROM {_CLAIMED} {_ROW} = c.line"  # noqa: S608 (constants)
         " WHERE s.patient_id <> '' ORDER BY s.patient_id, m.line"
     )
     return [PatientRow(*row) for row in rows]
@@ -107,7 +113,7 @@ def rows_of_patients(ledger: Ledger) -> list[PatientRow]:
 def patient_ids_of_several_persons(ledger: Ledger) -> list[str]:
     """Return the PatientIDs under which the source has several persons, in the order of their first rows."""
     rows = ledger.select(
-        "SELECT s.patient_id FROM claim c JOIN instance i ON i.id = c.instance JOIN series s ON s.id = i.series"
+        f"SELECT s.patient_id FROM {_CLAIMED}"  # noqa: S608 (constants)
         " WHERE s.patient_id <> '' AND s.person <> '' GROUP BY s.patient_id HAVING count(DISTINCT s.person) > 1"
         " ORDER BY min(c.line)"
     )
@@ -117,8 +123,7 @@ def patient_ids_of_several_persons(ledger: Ledger) -> list[str]:
 def persons_under(ledger: Ledger, patient_id: str) -> list[tuple[int, str]]:
     """Return the rows of a PatientID, each with whose it says it is, see ``deidflow.tasks.core.dicom.persons``."""
     rows = ledger.select(
-        "SELECT DISTINCT c.line, s.person FROM claim c JOIN instance i ON i.id = c.instance"
-        " JOIN series s ON s.id = i.series WHERE s.patient_id = ? ORDER BY c.line",
+        f"SELECT DISTINCT c.line, s.person FROM {_CLAIMED} WHERE s.patient_id = ? ORDER BY c.line",  # noqa: S608
         (patient_id,),
     )
     return [(line, person) for line, person in rows]
@@ -127,9 +132,8 @@ def persons_under(ledger: Ledger, patient_id: str) -> list[tuple[int, str]]:
 def patients_of_several_requests(ledger: Ledger) -> list[SharedPatient]:
     """Return the patients whose rows have several requests, in the order of their first rows."""
     rows = ledger.select(
-        "SELECT json_group_array(DISTINCT m.line), json_group_array(DISTINCT m.request), max(c.level IN (?, ?))"
-        " FROM claim c JOIN instance i ON i.id = c.instance JOIN series s ON s.id = i.series"
-        " JOIN manifest_row m ON m.line = c.line GROUP BY s.patient HAVING count(DISTINCT m.request) > 1"
+        "SELECT json_group_array(DISTINCT m.line), json_group_array(DISTINCT m.request), max(c.level IN (?, ?))"  # noqa: S608
+        f" FROM {_CLAIMED} {_ROW} = c.line GROUP BY s.patient HAVING count(DISTINCT m.request) > 1"
         " ORDER BY min(m.line)",
         (Level.SERIES, Level.INSTANCE),
     )
@@ -159,8 +163,8 @@ class RowPerson(NamedTuple):
 def rows_with_persons(ledger: Ledger, operation: Operation) -> list[RowPerson]:
     """Return the rows of an operation, each with whose objects it names."""
     rows = ledger.select(
-        "SELECT DISTINCT i.line, m.request, s.patient_id, s.person FROM instance i JOIN series s ON s.id = i.series"
-        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.line",
+        f"SELECT DISTINCT i.line, m.request, s.patient_id, s.person FROM {_PLANNED} {_ROW} = i.line"  # noqa: S608
+        " WHERE m.operation = ? ORDER BY i.line",
         (operation,),
     )
     return [RowPerson(*row) for row in rows]
@@ -170,7 +174,7 @@ def patient_ids_that_join(ledger: Ledger) -> list[str]:
     """Return the new PatientIDs that several patients of the source would get, in the order of their first rows."""
     # A patient without PatientID is known by its study.
     rows = ledger.select(
-        "SELECT t.patient_id FROM instance i JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+        f"SELECT t.patient_id FROM {_PLANNED} JOIN target t ON t.id = i.target"  # noqa: S608 (constants)
         " WHERE i.line IS NOT NULL GROUP BY t.patient_id HAVING count(DISTINCT CASE WHEN s.patient_id <> ''"
         " THEN 'p' || s.patient_id WHEN t.patient_id = '' THEN '' ELSE 's' || s.study_instance_uid END) > 1"
         " ORDER BY min(i.line)"
@@ -185,14 +189,14 @@ def rows_becoming(ledger: Ledger, patient_id: str) -> tuple[int, ...]:
         " AND t.patient_id = ? ORDER BY i.line",
         (patient_id,),
     )
-    return tuple(line for (line,) in rows)
+    return _lines(rows)
 
 
 def rows_taking_another_patient_id(ledger: Ledger) -> list[RowRequest]:
     """Return the rows whose results get the original PatientID of another patient of the source."""
     rows = ledger.select(
-        "SELECT DISTINCT i.line, m.request FROM instance i JOIN series s ON s.id = i.series"
-        " JOIN target t ON t.id = i.target JOIN manifest_row m ON m.line = i.line"
+        f"SELECT DISTINCT i.line, m.request FROM {_PLANNED}"  # noqa: S608 (constants)
+        f" JOIN target t ON t.id = i.target {_ROW} = i.line"
         " WHERE i.line IS NOT NULL AND t.patient_id <> s.patient_id AND t.patient_id <> ''"
         " AND t.patient_id IN (SELECT patient_id FROM series) ORDER BY i.line"
     )
@@ -208,7 +212,7 @@ def rows_in_their_own_place(ledger: Ledger) -> tuple[int, ...]:
         " AND t.study_instance_uid = s.study_instance_uid AND t.series_instance_uid = s.series_instance_uid"
         " AND n.new_sop_instance_uid = n.sop_instance_uid)) ORDER BY n.line"
     )
-    return tuple(line for (line,) in rows)
+    return _lines(rows)
 
 
 def rows_in_the_place_of_others(ledger: Ledger) -> tuple[int, ...]:
@@ -217,4 +221,8 @@ def rows_in_the_place_of_others(ledger: Ledger) -> tuple[int, ...]:
         "SELECT DISTINCT n.line FROM instance n JOIN instance i ON i.orthanc_id = n.new_orthanc_id AND i.id <> n.id"
         " WHERE n.line IS NOT NULL AND n.target IS NOT NULL ORDER BY n.line"
     )
+    return _lines(rows)
+
+
+def _lines(rows: Iterable[tuple[int]]) -> tuple[int, ...]:
     return tuple(line for (line,) in rows)

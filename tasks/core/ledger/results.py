@@ -1,22 +1,24 @@
 """Results in the destination: which are to be verified, what that found, and which sources may go after it.
 
-Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``pages_to_verify``, ``uid_pairs``,
-``frames_of_reference``, ``RightResult``, ``note_right``, ``note_wrong``, ``note_gone``, ``withdraw``,
-``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
+Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``chunks_to_verify``,
+``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
+``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_wrong``, ``note_gone``,
+``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
 ``sources_of_row``, ``duplicates_of``, ``note_review``, ``forget_review``, ``kinds_of_objects``.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.ledger.chunks import planned_instance
 from deidflow.tasks.core.outcomes import FOUND_BY_VERIFYING, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
     from deidflow.tasks.core.ledger.chunks import Parents
@@ -60,6 +62,7 @@ class ExpectedResult(NamedTuple):
     """A result that is to be looked at.
 
     Attributes:
+        call: The number of the call that made it, 0 for the local engine.
         request: The number of its request.
         evidence: The SHA-256 of the result as it was written or found right, "" when unknown.
         result_id: Its Orthanc identifier.
@@ -70,6 +73,7 @@ class ExpectedResult(NamedTuple):
 
     """
 
+    call: int
     request: int
     evidence: str
     result_id: str
@@ -84,26 +88,51 @@ def count_to_verify(ledger: Ledger, wanted: ToVerify) -> int:
     return int(ledger.scalar(f"SELECT count(*) FROM instance i WHERE {wanted.condition}"))  # noqa: S608 (constants)
 
 
-def pages_to_verify(ledger: Ledger, wanted: ToVerify, size: int) -> Iterator[list[ExpectedResult]]:
-    """Yield the results that are to be looked at, so many at a time, so that the ledger may change meanwhile."""
-    last = 0
-    while rows := ledger.select(
-        "SELECT m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
-        " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid, s.series_instance_uid,"
-        " i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
-        " i.id = (SELECT min(id) FROM instance WHERE series = i.series)"
-        " OR i.id = (SELECT max(id) FROM instance WHERE series = i.series)"
-        " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
-        " JOIN target t ON t.id = i.target"
-        f" WHERE {wanted.condition} AND i.id > ? ORDER BY i.id LIMIT ?",
-        (last, size),
+def chunks_to_verify(ledger: Ledger, wanted: ToVerify) -> list[int]:
+    """Return the numbers of the chunks with results that are to be looked at, in order."""
+    rows = ledger.select(
+        f"SELECT DISTINCT i.chunk FROM instance i WHERE i.chunk IS NOT NULL AND {wanted.condition} ORDER BY i.chunk"  # noqa: S608 (constants)
+    )
+    return [number for (number,) in rows]
+
+
+def pages_to_verify(ledger: Ledger, wanted: ToVerify, chunk: int, size: int) -> Iterator[list[ExpectedResult]]:
+    """Yield the results of a chunk that are to be looked at, so many at a time: the ledger may change meanwhile.
+
+    Those of a page are of one call to an Orthanc.
+    """
+    for (call,) in ledger.select(
+        "SELECT DISTINCT coalesce(call, 0) FROM instance WHERE chunk = ? ORDER BY 1", (chunk,)
     ):
-        last = rows[-1][5]
-        parents: Parents = {}
-        yield [
-            ExpectedResult(row[0], row[1], row[2], row[3], row[4], planned_instance(row[5:-1], parents), bool(row[-1]))
-            for row in rows
-        ]
+        last = 0
+        where = f"{wanted.condition} AND i.chunk = ? AND coalesce(i.call, 0) = ? AND i.id > ? ORDER BY i.id LIMIT ?"
+        while page := _expected_results(ledger, where, (chunk, call, last, size)):
+            last = page[-1].instance.id
+            yield page
+
+
+def expected_results(ledger: Ledger, numbers: Iterable[int]) -> list[ExpectedResult]:
+    """Return the results of some instances."""
+    return _expected_results(ledger, "i.id IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),))
+
+
+def _expected_results(ledger: Ledger, where: str, values: Sequence[object]) -> list[ExpectedResult]:
+    parents: Parents = {}
+    return [
+        ExpectedResult(
+            row[0], row[1], row[2], row[3], row[4], row[5], planned_instance(row[6:-1], parents), bool(row[-1])
+        )
+        for row in ledger.select(
+            "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
+            " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid,"
+            " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
+            " i.new_sop_instance_uid, i.id = (SELECT min(id) FROM instance WHERE series = i.series)"
+            " OR i.id = (SELECT max(id) FROM instance WHERE series = i.series)"
+            " FROM instance i JOIN manifest_row m ON m.line = i.line"
+            f" JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {where}",
+            values,
+        )
+    ]
 
 
 class UidPairs(NamedTuple):
@@ -127,6 +156,72 @@ def uid_pairs(ledger: Ledger, operation: Operation) -> Iterator[UidPairs]:
         (operation,),
     ):
         yield UidPairs._make(row)
+
+
+def call_uid_pairs(ledger: Ledger, call: int) -> list[UidPairs]:
+    """Return the UIDs of all instances of a call to an Orthanc whose results are known."""
+    rows = ledger.select(
+        "SELECT DISTINCT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
+        " t.series_instance_uid, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
+        " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE i.call = ? ORDER BY i.id",
+        (call,),
+    )
+    return [UidPairs._make(row) for row in rows]
+
+
+def planned_uids(ledger: Ledger, operation: Operation) -> Iterator[tuple[int, tuple[str, str, str]]]:
+    """Yield the original UIDs of study, series and instance of an operation's instances, with the request's number."""
+    for request, *uids in ledger.stream(
+        "SELECT DISTINCT m.request, s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid FROM instance i"
+        " JOIN series s ON s.id = i.series JOIN manifest_row m ON m.line = i.line WHERE m.operation = ?",
+        (operation,),
+    ):
+        yield request, (uids[0], uids[1], uids[2])
+
+
+_MERGED_BY: Final = {
+    Level.PATIENT: ("t.patient", "s.patient"),
+    Level.STUDY: ("t.study", "s.study_instance_uid"),
+    Level.SERIES: ("t.series", "s.series_instance_uid"),
+}
+
+
+def merged_results(ledger: Ledger, level: Level, requests: Iterable[int]) -> list[int]:
+    """Return the instances whose result shares a patient, study or series with the result of another original one.
+
+    Args:
+        ledger: Of a run.
+        level: Which of the three; studies and series are told apart by their UIDs alone.
+        requests: Numbers of those that leave the identifiers of that level to the engine.
+
+    """
+    new, original = _MERGED_BY[level]
+    numbers = json.dumps(list(requests))
+    joined = "JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
+    # First what few series became of few others, since nearly always that is all.
+    names = ledger.select(
+        f"SELECT {new} FROM (SELECT DISTINCT i.series, i.target FROM instance i JOIN manifest_row m ON m.line = i.line"  # noqa: S608 (constants)
+        f" WHERE i.outcome = 'done' AND m.request IN (SELECT value FROM json_each(?))) i {joined}"
+        f" GROUP BY 1 HAVING count(DISTINCT {original}) > 1",
+        (numbers,),
+    )
+    if not names:
+        return []
+    rows = ledger.select(
+        f"SELECT i.id FROM instance i JOIN manifest_row m ON m.line = i.line {joined} WHERE i.outcome = 'done'"  # noqa: S608 (constants)
+        f" AND m.request IN (SELECT value FROM json_each(?)) AND {new} IN (SELECT value FROM json_each(?))",
+        (numbers, json.dumps([name for (name,) in names])),
+    )
+    return [number for (number,) in rows]
+
+
+def repeated_results(ledger: Ledger) -> list[int]:
+    """Return the instances whose result counts as that of another instance, too."""
+    rows = ledger.select(
+        "SELECT id FROM instance WHERE outcome = 'done' AND new_orthanc_id IN (SELECT new_orthanc_id FROM instance"
+        " WHERE outcome = 'done' GROUP BY new_orthanc_id HAVING count(*) > 1)"
+    )
+    return [number for (number,) in rows]
 
 
 def frames_of_reference(ledger: Ledger, operation: Operation) -> list[str]:

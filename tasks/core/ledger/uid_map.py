@@ -2,7 +2,7 @@
 
 The ledger belongs to one process; what others need of it travels in this file.
 
-Public names: ``UidMap``, ``UidKind``, ``write_uid_map``.
+Public names: ``Uids``, ``UidMap``, ``CallUids``, ``UidKind``, ``write_uid_map``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sqlite3
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from deidflow.tasks.core.dicom.tags import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from deidflow.tasks.core.errors import Unusable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    UidEntry = tuple["UidKind", str, str]
+    UidEntry = tuple[str, str, str]
 
 
 class UidKind(StrEnum):
@@ -38,12 +38,38 @@ class UidKind(StrEnum):
 _KINDS: Final = {STUDY_INSTANCE_UID: UidKind.STUDY, SERIES_INSTANCE_UID: UidKind.SERIES}
 
 
-class UidMap:
-    """New UIDs of the run by kind and original, in a file that several processes read."""
+class Uids(Protocol):
+    """New UIDs of the run by kind and original."""
 
-    def __init__(self, path: str) -> None:
-        """Open the file read-only."""
-        self._connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+    def get(self, tag: int, original: str) -> str | None:
+        """Return the new UID that an element is to have.
+
+        Args:
+            tag: Of the element.
+            original: What it holds in the source.
+
+        Returns:
+            "" for an original of the run of whose result it is only known that it is another object; None for what is
+            no original of the run.
+
+        """
+
+
+class UidMap:
+    """See ``Uids``; in a file that several processes read, or in memory."""
+
+    def __init__(self, content: str | bytes) -> None:
+        """Open the file read-only.
+
+        Args:
+            content: Its path, or what it holds.
+
+        """
+        if isinstance(content, bytes):
+            self._connection = sqlite3.connect(":memory:")
+            self._connection.deserialize(content)
+        else:
+            self._connection = sqlite3.connect(f"file:{content}?mode=ro&immutable=1", uri=True)
         self.get = lru_cache(maxsize=65536)(self._get)
 
     def _get(self, tag: int, original: str) -> str | None:
@@ -51,6 +77,28 @@ class UidMap:
         query = "SELECT new FROM uid WHERE kind IN (?, ?) AND original = ?"
         row = self._connection.execute(query, (*kinds, original)).fetchone()
         return row[0] if row else None
+
+
+class CallUids:
+    """See ``Uids``: what a call to an Orthanc knew, before what is known of the whole run."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str, str]], run: Uids) -> None:
+        """Take both.
+
+        Args:
+            pairs: Kind, original and new UID; of several for one kind and original the first counts.
+            run: Of the whole run.
+
+        """
+        self._pairs: dict[tuple[str, str], str] = {}
+        for kind, original, new in pairs:
+            self._pairs.setdefault((kind, original), new)
+        self._run = run
+
+    def get(self, tag: int, original: str) -> str | None:
+        """See ``Uids.get``."""
+        known = self._pairs.get((_KINDS.get(tag, UidKind.INSTANCE), original))
+        return self._run.get(tag, original) if known is None else known
 
 
 def write_uid_map(path: Path, entries: Iterable[UidEntry]) -> None:

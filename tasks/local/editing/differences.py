@@ -5,15 +5,18 @@ Public names: ``Difference``, ``differences``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from deidflow.tasks.core.dicom.private_tags import creator_element, is_private_number, private_tag
+from deidflow.tasks.core.dicom.private_tags import creator_element, creator_of, is_private_number, private_tag
 from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, Path, describe_tag, format_tag
 from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, character_set
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.actions import Action
+from deidflow.tasks.local.editing.item_texts import declared_charset
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 from deidflow.tasks.local.editing.private_blocks import private_blocks
+from deidflow.tasks.local.editing.private_elements import PrivateBlocks
 from deidflow.tasks.local.editing.splice import sop_class_of
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 _SHOWN_BYTES = 40
 _KEPT = "kept"
+_PRIVATE = 0x10000
 _GIVEN = "Replace"
 
 
@@ -53,6 +57,11 @@ class Difference(NamedTuple):
     new_length: int | None
     old_value: str
     new_value: str
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it stays as it is."""
+        return self.rule == _KEPT or self.rule.startswith(f"{_KEPT}: ")
 
     def line(self, *, show_values: bool) -> str:
         """Return one line: tag, keyword, what happened, rule, VR and lengths; values only when asked for."""
@@ -83,6 +92,9 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
     before: Found = dict(_walk(source, elements, Path((), 0), Path((), 0), DEFAULT))
     with SourceFile.of_bytes(result) as edited:
         after: Found = dict(_walk(edited, edited.scan(), Path((), 0), Path((), 0), DEFAULT))
+    charset = declared_charset(elements, source.read) or DEFAULT
+    rules = table.private
+    private = PrivateBlocks.of_object(rules, elements, source.read, charset) if rules is not None else None
     rows = []
     for path in sorted(before.keys() | after.keys(), key=_order):
         old, new = before.get(path), after.get(path)
@@ -93,7 +105,7 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
             Difference(
                 path,
                 vr,
-                _decision(path, spelled, old, new, table),
+                _decision(path, spelled, old, new, table, private),
                 old[1] if old else None,
                 new[1] if new else None,
                 _shown(old),
@@ -142,8 +154,15 @@ def _shown(found: tuple[str, int, bytes, Path] | None) -> str:
     return "".join(character if character.isprintable() else "." for character in text)
 
 
-def _decision(path: Path, spelled: Path, old: tuple[str, int, bytes, Path] | None, new: object, table: Table) -> str:
-    """Return what decided on an element, in the words of its rule."""
+def _decision(
+    path: Path,
+    spelled: Path,
+    old: tuple[str, int, bytes, Path] | None,
+    new: object,
+    table: Table,
+    private: PrivateBlocks | None,
+) -> str:
+    """Return what decided on an element, in the words of its rule; of one that stays by a rule, too."""
     nodes: tuple[PathNode, ...] = (table.paths,) if table.paths else ()
     scope, is_kept = table.top, False
     values: Container[int] = table.values
@@ -154,13 +173,19 @@ def _decision(path: Path, spelled: Path, old: tuple[str, int, bytes, Path] | Non
         is_kept = is_kept or (above is not None and above.action is Action.KEEP)
         nodes = step_into(nodes, tag, index) + (step_into(nodes, name, index) if name != tag else ())
         nodes += () if is_kept else table.everywhere
-        scope, values = table.shielded if is_kept else scope.items.get(tag, table.nested), ()
+        scope, values = table.shielded if is_kept else scope.items.get(tag) or scope.others or table.nested, ()
     if _has_value((path.tag, spelled.tag), nodes):
         return _GIVEN
+    if private is not None and old is not None and path.tag & _PRIVATE:
+        own = {creator_element(path.tag): creator_of(spelled.tag), path.tag: _shown(old)}
+        by_creator = private._replace(creators=own).rule_of(path.tag, old[0])
+        scope = scope if by_creator is None else replace(scope, by_tag={path.tag: by_creator})
     rule = _rule_of((path.tag, spelled.tag), old[0] if old else "", scope, nodes, is_gone=new is None)
     if rule is None:
         return _KEPT if old == new else "length mended"
-    return rule.origin if rule.is_named or old != new else _KEPT
+    if rule.is_named or old != new:
+        return rule.origin
+    return _KEPT if rule.of_the_run else f"{_KEPT}: {rule.origin}"
 
 
 def _has_value(tags: tuple[int, int], nodes: tuple[PathNode, ...]) -> bool:

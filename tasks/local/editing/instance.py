@@ -261,8 +261,7 @@ class Editor:
             elif (rule is not None and rule.removes) or (table.anonymizes and is_no_group_length(element)):
                 continue
             elif sequence is not None and visits and (rule is None or rule.enters_items):
-                is_kept = rule is not None and rule.action is Action.KEEP
-                shields = shielded or is_kept
+                shields = shielded or (rule is not None and rule.action is Action.KEEP)
                 inside = table.shielded if shields else scope.items.get(tag) or scope.others or table.nested
                 below = _Place(table, charset, nodes, depth + 1, inside, shields, blocks)
                 self._sequence(output, element, encoding, below)

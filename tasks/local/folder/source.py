@@ -6,6 +6,7 @@ Public names: ``FolderSource``.
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -16,6 +17,9 @@ from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
     from deidflow.tasks.core.engine.protocol import PlannedInstance
 
 _HASHED_BYTES: Final = 1 << 20
@@ -60,6 +64,11 @@ class FolderSource:
             digest.update(data)
             position += len(data)
         return digest.hexdigest()
+
+    def together(self, instances: Sequence[PlannedInstance]) -> AbstractContextManager[FolderSource]:
+        """Give itself: a file is opened when it is wanted."""
+        del instances
+        return nullcontext(self)
 
     def lacks(self) -> str:
         """Look for the folder."""

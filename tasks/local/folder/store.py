@@ -67,6 +67,13 @@ class FolderStore:
         del orthanc_id
         return open_result(self.folder, new)
 
+    def together(
+        self, results: Sequence[tuple[DicomIdentifiers, str]]
+    ) -> contextlib.AbstractContextManager[FolderStore]:
+        """Give itself: a file is opened when it is wanted."""
+        del results
+        return contextlib.nullcontext(self)
+
     def lacks(self) -> str:
         """Look for the folder."""
         is_there = os.path.isdir(self.folder)  # noqa: PTH112 (the hot path is text)

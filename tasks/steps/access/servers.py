@@ -1,26 +1,31 @@
 """Connections to the Orthancs that a config names.
 
-Public names: ``destination_abilities``, ``connect``, ``source_server``, ``server_identity``, ``check_destination``,
-``writes_to_source``.
+Public names: ``connect``, ``source_server``, ``server_identity``, ``read_server_inventory``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.errors import DeidflowError
-from deidflow.tasks.core.files.locks import server_names
+from deidflow.tasks.core.config.config import OrthancAccess
+from deidflow.tasks.core.config.types import check_url
+from deidflow.tasks.core.errors import BadText, DeidflowError, InvalidInput
 from deidflow.tasks.orthanc.connection.client import OrthancClient
 from deidflow.tasks.orthanc.connection.errors import ReadOnlyServer
-from deidflow.tasks.orthanc.resources.abilities import read_abilities
+from deidflow.tasks.orthanc.resources.resources import inventory
 from deidflow.tasks.orthanc.resources.server import Server, read_server
 from deidflow.tasks.steps.run.settings import credential_warning, load_credentials
 
 if TYPE_CHECKING:
-    from deidflow.tasks.core.config.config import Config, OrthancAccess
-    from deidflow.tasks.core.plan.server_abilities import ServerAbilities
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.dicom.identifiers import Level
+    from deidflow.tasks.core.engine.sources import SourceInstance
+    from deidflow.tasks.steps.run.progress import Progress
 
 
 def connect(url: str, access: OrthancAccess, *, warn: bool = True) -> OrthancClient:
@@ -65,46 +70,22 @@ def server_identity(url: str, access: OrthancAccess) -> str:
     return ""
 
 
-def check_destination(config: Config) -> None:
-    """Ask the Orthanc that a config writes to, if any, whether it can be used.
+def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterator[SourceInstance]:
+    """Read everything that an Orthanc holds; credentials come from ORTHANC_USERNAME and ORTHANC_PASSWORD.
 
-    Raises:
-        Unusable: It cannot, or writes nothing.
-
-    """
-    if config.destination is None or config.destination.orthanc is None:
-        return
-    with connect(config.destination.orthanc, config.orthanc) as client:
-        if read_server(client).read_only:
-            raise ReadOnlyServer
-
-
-def destination_abilities(config: Config) -> ServerAbilities | None:
-    """Ask the Orthanc that a config writes to what it is, None for a folder.
-
-    Raises:
-        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+    Args:
+        url: Its address.
+        level: Whose attributes are wanted.
+        progress: Counts instances.
 
     """
-    if config.destination is None or config.destination.orthanc is None:
-        return None
-    with connect(config.destination.orthanc, config.orthanc, warn=False) as client:
-        return read_abilities(client, read_server(client))
-
-
-def writes_to_source(config: Config) -> bool:
-    """Whether results go to the Orthanc that the originals are on, whatever the two addresses are.
-
-    Before 1.11.1 servers do not tell who they are: then they are one where their addresses lead to one place.
-    """
-    if config.source.orthanc is None:
-        return False
-    if config.engine == "orthanc":
-        return True
-    if config.destination is None or config.destination.orthanc is None:
-        return False
-    source, destination = (
-        server_names(url, server_identity(url, config.orthanc))
-        for url in (config.source.orthanc, config.destination.orthanc)
-    )
-    return not source.isdisjoint(destination)
+    try:
+        check_url(url)
+    except BadText as error:
+        raise InvalidInput([replace(error.problem, file="SOURCE")]) from None
+    progress.start("asking the Orthanc")
+    with connect(url, OrthancAccess()) as client:
+        read_server(client)
+        for instance in inventory(client, level):
+            progress.advance()
+            yield instance

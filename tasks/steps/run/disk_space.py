@@ -5,12 +5,12 @@ Public names: ``missing_space``.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from humanize import naturalsize
 
 from deidflow.tasks.core.ledger.chunks import bytes_to_do
+from deidflow.tasks.steps.access.choice import store_of
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.errors import Unusable
@@ -28,14 +28,10 @@ def missing_space(run: Run, error: Unusable) -> str:
         What to add to the error's text, "" for an error of another kind.
 
     """
-    folder = run.config.destination.folder if run.config.destination else None
-    if folder is None or not error.is_for_want_of_room:
+    room = store_of(run.config).room() if error.is_for_want_of_room else None
+    if room is None:
         return ""
+    free, name = room
     needed = bytes_to_do(run.ledger)
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return ""
-    free = status.f_bavail * status.f_frsize
-    text = f"; {naturalsize(free)} are free in {folder}, the results still to come need about {naturalsize(needed)}"
+    text = f"; {naturalsize(free)} are free in {name}, the results still to come need about {naturalsize(needed)}"
     return f"{text}: make room for {naturalsize(needed - free)} more" if needed > free else text

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console
@@ -20,15 +21,48 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LINES: Final = 5.0
 
 
+@dataclass
+class _Step:
+    """A step that is under way.
+
+    Attributes:
+        name: For people.
+        total: How many things there are to do, 0 when nobody knows.
+        done: How many are done.
+        started: By ``time.monotonic``.
+
+    """
+
+    name: str
+    total: int
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def rate(self, now: float) -> float:
+        """Return things per second."""
+        return self.done / max(now - self.started, 1e-6)
+
+    def line(self, now: float) -> str:
+        """Return how far it is."""
+        if not self.done and not self.total:
+            return f"{self.name} ({now - self.started:.1f} s)"
+        text = f"{self.name}: {self.done}"
+        if self.total:
+            text += f" / {self.total}"
+        text += f", {self.rate(now):,.0f}/s"
+        if self.total > self.done > 0:
+            text += f", {(self.total - self.done) / self.rate(now):,.0f} s left"
+        return text
+
+
 class Progress:
-    """Progress of one step after the other; its methods may be called from any thread."""
+    """Progress of one step after the other, or of several side by side; its methods may be called from any thread."""
 
     def __init__(self) -> None:
         """Show nothing until a step starts."""
         self._lock = threading.Lock()
-        self._name = ""
-        self._total = self._done = 0
-        self._started = self._said = 0.0
+        self._steps: dict[str, _Step] = {}
+        self._said = 0.0
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -38,50 +72,57 @@ class Progress:
         """Finish what is shown."""
         self.finish()
 
-    def start(self, name: str, total: int = 0) -> None:
+    def start(self, name: str, total: int = 0, *, beside: bool = False) -> None:
         """Begin a step.
 
         Args:
             name: What is done, as a word or two.
             total: How many things there are to do, 0 when nobody knows yet.
+            beside: Whether the steps that are under way go on; otherwise they are ended.
 
         """
-        self.finish()
+        if not beside:
+            self.finish()
         with self._lock:
-            self._name, self._total, self._done = name, total, 0
-            self._started = self._said = time.monotonic()
+            self._steps[name] = _Step(name, total)
+            self._said = time.monotonic()
+            self._show(self._steps[name])
 
-    def advance(self, count: int = 1) -> None:
-        """Count things that are done."""
+    def advance(self, count: int = 1, name: str = "") -> None:
+        """Count things that are done.
+
+        Args:
+            count: How many.
+            name: Of the step, the only one when left out; one that is not under way counts nothing.
+
+        """
         with self._lock:
-            self._done += count
+            step = self._steps.get(name) if name else next(iter(self._steps.values()), None)
+            if step is None:
+                return
+            step.done += count
+            self._show(step)
             now = time.monotonic()
             if now - self._said >= _SECONDS_BETWEEN_LINES:
                 self._said = now
-                self._say(self._line(now))
+                self._say("; ".join(one.line(now) for one in self._steps.values()))
 
-    def finish(self) -> None:
-        """End the step."""
+    def finish(self, name: str = "") -> None:
+        """End the steps, or one of them."""
         with self._lock:
-            if self._name:
-                self._say(self._line(time.monotonic()))
-            self._name = ""
-
-    def _line(self, now: float) -> str:
-        if not self._done and not self._total:
-            return f"{self._name} ({now - self._started:.1f} s)"
-        seconds = max(now - self._started, 1e-6)
-        rate = self._done / seconds
-        text = f"{self._name}: {self._done}"
-        if self._total:
-            text += f" / {self._total}"
-        text += f", {rate:,.0f}/s"
-        if self._total > self._done > 0:
-            text += f", {(self._total - self._done) / rate:,.0f} s left"
-        return text
+            for step in [step for step in self._steps.values() if name in ("", step.name)]:
+                del self._steps[step.name]
+                self._say(step.line(time.monotonic()))
+                self._end(step)
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201 (the user's terminal)
+
+    def _show(self, step: _Step) -> None:
+        """Show how far a step is, where that is redrawn."""
+
+    def _end(self, step: _Step) -> None:
+        """Show that a step has ended."""
 
 
 class _Silent(Progress):
@@ -90,7 +131,7 @@ class _Silent(Progress):
 
 
 class _Bar(Progress):
-    """A bar that a terminal redraws."""
+    """A bar for each step, which a terminal redraws."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,26 +144,23 @@ class _Bar(Progress):
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
 
-    def start(self, name: str, total: int = 0) -> None:
-        super().start(name, total)
-        self._bar.start()
-        self._task = self._bar.add_task(name, total=total or None, rate="")
+    def _say(self, line: str) -> None:
+        pass
 
-    def advance(self, count: int = 1) -> None:
-        with self._lock:
-            self._done += count
-            if self._task is not None:
-                rate = self._done / max(time.monotonic() - self._started, 1e-6)
-                self._bar.update(self._task, advance=count, rate=f"{rate:,.0f}/s")
+    def _show(self, step: _Step) -> None:
+        task = self._tasks.get(step.name)
+        if task is None:
+            self._bar.start()
+            task = self._tasks[step.name] = self._bar.add_task(step.name, total=step.total or None, rate="")
+        rate = f"{step.rate(time.monotonic()):,.0f}/s" if step.done else ""
+        self._bar.update(task, completed=step.done, rate=rate)
 
-    def finish(self) -> None:
-        with self._lock:
-            if self._task is not None:
-                self._bar.update(self._task, total=self._done or None)
-            self._task = None
-            self._name = ""
+    def _end(self, step: _Step) -> None:
+        task = self._tasks.pop(step.name, None)
+        if task is not None:
+            self._bar.update(task, total=step.done or None)
 
     def __exit__(self, *_: object) -> None:
         self.finish()

@@ -19,7 +19,7 @@ from deidflow.tasks.verification.by_pydicom.references import check_references
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
-    from deidflow.tasks.core.ledger.uid_map import UidMap
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
 
 _PIXEL_DATA_GROUP: Final = 0x7FE0
@@ -30,7 +30,7 @@ def compare_by_pydicom(
     instance: PlannedInstance,
     files: tuple[BinaryIO, BinaryIO],
     *,
-    uids: UidMap | None,
+    uids: Uids | None,
     hardening: bool,
     given_values: bool,
     cleans_frames: bool = False,

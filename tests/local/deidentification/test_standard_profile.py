@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +17,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
@@ -95,6 +96,25 @@ def planted(dataset: Dataset, place: str) -> None:
     inside.PatientName = f"QQ^private{place}"
     block.add_new(2, "SQ", [inside])
     dataset[0x00091001 + 0x10000] = DataElement(0x000A1001, "LO", f"QQunknown{place}")
+    hidden(dataset, place)
+
+
+def hidden(dataset: Dataset, place: str) -> None:
+    """Put a marker where the table has no row: directories, signatures, icons, profiles, overlays, padding."""
+    text = f"QQhidden{place}"
+    octets = text.encode().ljust(16, b"Q")
+    for tag, vr in ((0x00041130, "CS"), (0x00203100, "CS"), (0x60004000, "LT"), (0x60001500, "LO"), (0x50002500, "LO")):
+        dataset.add_new(tag, vr, text)
+    for tag in (0x60003000, 0x50003000, 0xFFFCFFFC):
+        dataset.add_new(tag, "OB", octets)
+    encrypted, mac, icon = Dataset(), Dataset(), Dataset()
+    encrypted.EncryptedContent, mac.MACAlgorithm = octets, text
+    icon.Rows = icon.Columns = 4
+    icon.add_new(0x7FE00010, "OB", octets)
+    dataset.EncryptedAttributesSequence, dataset.MACParametersSequence = [encrypted], [mac]
+    dataset.IconImageSequence = [icon]
+    body = struct.pack(">4sII", b"cprt", 144, 32) + b"text\0\0\0\0" + octets.ljust(24)
+    dataset.ICCProfile = bytes(36) + b"acsp" + bytes(88) + struct.pack(">I", 1) + body
 
 
 KEPT_FOR_READING = frozenset(
@@ -119,6 +139,10 @@ def with_markers(path: Path) -> bytes:
         setattr(outer, keyword, [inner])
         inner = outer
     dataset.update(inner)
+    dataset.preamble = b"QQ" * 64
+    meta = dataset.file_meta
+    meta.SourceApplicationEntityTitle = meta.ImplementationVersionName = meta.ReceivingApplicationEntityTitle = "QQ"
+    meta.PrivateInformationCreatorUID, meta.PrivateInformation = UID("1.2.777.1"), b"QQ"
     target = io.BytesIO()
     dataset.save_as(target, enforce_file_format=False)
     return target.getvalue()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.text_cleaning import Planter, score
+from benchmarks.text_cleaning import Planter, by_cleaner, by_engine, score
 from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner, Unknown
 from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.vocabulary import Standing, load_vocabulary
@@ -218,10 +218,19 @@ def test_nothing_is_invented(text: str) -> None:
 
 def test_the_benchmark() -> None:
     """The figures of docs/text-cleaning.md: nothing planted is left, and 95 of 100 harmless words stay."""
-    result = score(Planter(2026).descriptors(3000))
+    result = score(Planter(2026).descriptors(3000), by_cleaner())
 
     assert (2700, {}) == (sum(result.planted.values()), dict(result.left))
     assert result.kept / result.harmless >= 0.95
+
+
+def test_the_benchmark_through_the_engine() -> None:
+    """Whole instances lose and keep what their texts alone do."""
+    descriptors = list(Planter(7).descriptors(300))
+    through_engine, alone = score(descriptors, by_engine()), score(descriptors, by_cleaner())
+
+    assert (270, {}) == (sum(through_engine.planted.values()), dict(through_engine.left))
+    assert alone.kept == through_engine.kept
 
 
 def test_the_vocabulary_knows_the_standards_words_and_no_eponyms() -> None:

@@ -19,7 +19,7 @@ from tests.local.strategies import PROPERTY, series_of_files
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deidflow.tasks.local.editing.shared_header import SharedHeaders
+    from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
 
 EDITS = [
     anonymize({"DicomVersion": "2021b", "Keep": ["SeriesDescription", "(0008,1140)"]}),

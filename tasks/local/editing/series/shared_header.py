@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.dicom.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.local.dicom_file.elements import changed_tags
-from deidflow.tasks.local.editing.header_templates import Differs, Shared, Template, apply_template, make_template
+from deidflow.tasks.local.editing.series.header_templates import (
+    Differs,
+    Shared,
+    Template,
+    apply_template,
+    make_template,
+)
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element

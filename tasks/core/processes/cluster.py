@@ -1,10 +1,10 @@
-"""The worker processes of a Dask cluster in the place of this machine's: for more machines on shared storage.
+"""The workers of a Dask cluster in the place of this machine's: for more machines on shared storage.
 
 The flow stays where it is, with the ledger and all of Prefect; only batches of instances travel, and their outcomes
 come back as from a process of this machine. A worker that dies costs nothing: Dask gives its batches to another one,
 and doing a batch twice is the same as doing it once. Checked with distributed 2026.8.0.
 
-Public names: ``ClusterPool``, ``edit_on_cluster``.
+Public names: ``ClusterWorkers``, ``do_on_cluster``.
 """
 
 from __future__ import annotations
@@ -20,18 +20,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from deidflow.tasks.core.errors import DeidflowError, TransientError, Unusable
-from deidflow.tasks.local.worker import Worker, edit_safely
+from deidflow.tasks.core.errors import TransientError, Unusable
+from deidflow.tasks.core.processes.workers import LocalWorkers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
-    from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.local.worker import WorkerSettings
-
-    Work = Sequence[tuple[Request, Sequence[PlannedInstance]]]
-    Outcomes = list[InstanceResult] | DeidflowError
+    from deidflow.tasks.core.processes.workers import Role
 
 _CONNECT_S: Final = 10
 _DISTRIBUTION: Final = "deidflow"
@@ -39,45 +34,50 @@ _DISTRIBUTION: Final = "deidflow"
 _of_this_thread = threading.local()
 
 
-def edit_on_cluster(token: str, settings: WorkerSettings, work: Work) -> Outcomes:
-    """Run ``Worker.edit`` on the cluster; a worker may have several threads, each with a memory of its own.
+def do_on_cluster(token: str, roles: Sequence[Role], function: Callable[[Any], Any], work: Any) -> Any:
+    """Call a function on the cluster; a worker may have several threads, each with a memory of its own.
 
     Nothing is raised: Dask would log the arguments, which name patients.
 
     Args:
-        token: Of the run, by which a thread knows the settings again.
-        settings: Of the run.
-        work: Instances by request.
+        token: Of the run, by which a thread knows that it was prepared.
+        roles: Of the run.
+        function: What to call.
+        work: Its argument.
 
     """
-    if getattr(_of_this_thread, "token", "") != token:
-        logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-        _of_this_thread.token, _of_this_thread.worker = token, Worker(settings)
     try:
-        return edit_safely(_of_this_thread.worker, work)
+        if getattr(_of_this_thread, "token", "") != token:
+            logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+            for role in roles:
+                role.start(role.settings)
+            _of_this_thread.token = token
+        return function(work)
     except Exception as error:  # noqa: BLE001 (see above)
         return TransientError(f"{type(error).__name__} on the Dask cluster")
 
 
-def _look_around(settings: WorkerSettings) -> str:
+def _look_around(roles: Sequence[Role]) -> str:
     """Return what a worker lacks to do the work, "" for nothing."""
-    return settings.source.lacks() or settings.store.lacks()
+    return next(filter(None, (role.settings.lacks() for role in roles)), "")
 
 
 def _version() -> str:
     return metadata.version(_DISTRIBUTION)
 
 
-class ClusterPool:
-    """What the local engine needs of a pool, on a cluster."""
+class ClusterWorkers:
+    """See ``deidflow.tasks.core.processes.workers.Workers``."""
 
-    def __init__(self, address: str, settings: WorkerSettings) -> None:
+    is_far = True
+
+    def __init__(self, address: str, roles: Sequence[Role]) -> None:
         """Connect, and make sure that every worker can do the work.
 
         Args:
             address: Of the scheduler, such as ``tcp://scheduler:8786``; with ``tls://`` certificates are Dask's own
                 configuration.
-            settings: Of the run.
+            roles: What the workers are to be able to do.
 
         Raises:
             Unusable: There is no such cluster, it has no workers, or one of them lacks something.
@@ -97,18 +97,19 @@ class ClusterPool:
         except (OSError, ValueError):
             text = "no Dask scheduler answers at execution.dask_address; start one with `dask scheduler`"
             raise Unusable(text) from None
+        self._roles = tuple(roles)
         self._token = os.urandom(8).hex()
         try:
-            self._check_workers(settings)
-            self._settings = self._client.scatter(settings, broadcast=True, hash=False)
+            self._check_workers(roles)
+            self._scattered = self._client.scatter(tuple(roles), broadcast=True, hash=False)
         except BaseException:
             self._client.close()
             raise
 
-    def _check_workers(self, settings: WorkerSettings) -> None:
+    def _check_workers(self, roles: Sequence[Role]) -> None:
         try:
             versions = self._client.run(_version)
-            lacks = self._client.run(_look_around, settings)
+            lacks = self._client.run(_look_around, tuple(roles))
         except Exception as error:  # noqa: BLE001 (whatever a worker without deidflow raises, arguments and all)
             text = f"a Dask worker cannot run deidflow ({type(error).__name__}); install the same release there"
             raise Unusable(text) from None
@@ -122,20 +123,28 @@ class ClusterPool:
             if text:
                 raise Unusable(f"the Dask worker {worker} {text}")
 
-    def submit(self, _function: object, work: Work) -> _ClusterFuture:
-        """Send one batch."""
+    @property
+    def count(self) -> int:
+        """How many threads its workers have together, at this moment."""
+        return max(1, sum(map(int, self._client.nthreads().values())))
+
+    def submit(self, function: Callable[[Any], Any], work: Any) -> _ClusterFuture:
+        """Send one piece of work."""
         return _ClusterFuture(
-            self._client.submit(edit_on_cluster, self._token, self._settings, work, pure=False, key=None)
+            self._client.submit(do_on_cluster, self._token, self._scattered, function, work, pure=False, key=None)
         )
 
-    def shutdown(self, *, wait: bool = False, cancel_futures: bool = True) -> None:
-        """Let go of the cluster, which goes on; batches that have not begun are dropped."""
-        del wait, cancel_futures
+    def alone(self) -> LocalWorkers:
+        """Return one process of this machine."""
+        return LocalWorkers(1, self._roles)
+
+    def close(self) -> None:
+        """Let go of the cluster, which goes on; work that has not begun is dropped."""
         self._client.close()
 
 
 class _ClusterFuture:
-    """A batch under way, with the face of ``concurrent.futures.Future``."""
+    """See ``deidflow.tasks.core.processes.workers.Pending``."""
 
     def __init__(self, future: Any) -> None:
         self._future = future
@@ -144,7 +153,7 @@ class _ClusterFuture:
         self._future.cancel(force=True)
         return True
 
-    def result(self, timeout: float | None = None) -> Outcomes:
+    def result(self, timeout: float | None = None) -> Any:
         """Wait for the outcome.
 
         Raises:
@@ -153,17 +162,16 @@ class _ClusterFuture:
             TransientError: The cluster is gone.
 
         """
-        from distributed import KilledWorker  # noqa: PLC0415 (see ClusterPool)
+        from distributed import KilledWorker  # noqa: PLC0415 (see ClusterWorkers)
 
         try:
-            outcomes: Outcomes = self._future.result(timeout)
+            return self._future.result(timeout)
         except TimeoutError:
             raise
         except KilledWorker:
             raise BrokenProcessPool from None
         except Exception as error:  # noqa: BLE001 (Dask's errors may hold arguments)
             return TransientError(f"the Dask cluster lost a batch ({type(error).__name__})")
-        return outcomes
 
 
 def _warn_of_plain_connection(address: str) -> None:

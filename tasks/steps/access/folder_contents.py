@@ -1,37 +1,30 @@
-"""The source as the planner sees it, whatever kind it is.
+"""What a source folder holds, as the planner sees it.
 
-Public names: ``read_source``, ``read_server_inventory``, ``mark_ambiguous``.
+Public names: ``read_source``, ``mark_ambiguous``.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.config.config import OrthancAccess
-from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.engine.sources import SourceProblem
-from deidflow.tasks.core.errors import BadText, InvalidInput
+from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.plain_files import trouble_with
 from deidflow.tasks.core.ledger.source_records import fail_source, paths_of, repeated_instances
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.processes.pool import working_pool
-from deidflow.tasks.local.folder.copies import are_equal
+from deidflow.tasks.local.folder.duplicates import are_equal
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
-from deidflow.tasks.orthanc.resources.resources import inventory
-from deidflow.tasks.orthanc.resources.server import read_server
-from deidflow.tasks.steps.access.servers import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future, ProcessPoolExecutor
 
-    from deidflow.tasks.core.dicom.identifiers import Level
     from deidflow.tasks.core.engine.sources import SourceInstance
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.steps.run.progress import Progress
@@ -78,27 +71,6 @@ def read_source(
         return
     with working_pool(workers) as pool:
         yield from _in_order(_ahead(pool, read, batches), progress)
-
-
-def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterator[SourceInstance]:
-    """Read everything that an Orthanc holds; credentials come from ORTHANC_USERNAME and ORTHANC_PASSWORD.
-
-    Args:
-        url: Its address.
-        level: Whose attributes are wanted.
-        progress: Counts instances.
-
-    """
-    try:
-        check_url(url)
-    except BadText as error:
-        raise InvalidInput([replace(error.problem, file="SOURCE")]) from None
-    progress.start("asking the Orthanc")
-    with connect(url, OrthancAccess()) as client:
-        read_server(client)
-        for instance in inventory(client, level):
-            progress.advance()
-            yield instance
 
 
 def _batches(files: Iterable[bytes | SourceProblem]) -> Iterator[Found]:

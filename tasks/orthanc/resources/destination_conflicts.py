@@ -4,7 +4,7 @@ What an Orthanc does with an instance that it holds already depends on ``Overwri
 replaces it, fails, or (1.12.7 and 1.13.0) says that all is well and stores nothing. So they are looked for before a
 call is sent, which only one that fixes all four identifiers can need.
 
-Public names: ``taken_places``.
+Public names: ``conflicting_originals``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.orthanc.connection.client import OrthancClient
 
 
-def taken_places(client: OrthancClient, call: Call) -> set[str]:
+def conflicting_originals(client: OrthancClient, call: Call) -> set[str]:
     """Find the originals of a call whose results' places are taken: no request, or one for every 1,000 originals.
 
     Args:

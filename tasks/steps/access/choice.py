@@ -1,0 +1,71 @@
+"""Which source and store a config asks for: the one place that asks whether something is a folder or an Orthanc.
+
+Public names: ``source_of``, ``store_of``, ``named_by``, ``inventory_of``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from deidflow.tasks.steps.access.folder import FolderOfOriginals, FolderOfResults
+from deidflow.tasks.steps.access.folder_contents import read_source
+from deidflow.tasks.steps.access.orthanc import OrthancOfOriginals, OrthancOfResults
+from deidflow.tasks.steps.access.servers import read_server_inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.dicom.identifiers import Level
+    from deidflow.tasks.core.engine.sources import SourceInstance, SourceProblem
+    from deidflow.tasks.steps.access.seams import RunSource, RunStore
+    from deidflow.tasks.steps.run.progress import Progress
+
+
+def source_of(config: Config) -> RunSource:
+    """Return where the originals are."""
+    if config.source.orthanc is not None:
+        return OrthancOfOriginals(config.source.orthanc, config.orthanc)
+    assert config.source.folder is not None  # noqa: S101 (checked when the config was read)
+    return FolderOfOriginals(config.source.folder)
+
+
+def store_of(config: Config) -> RunStore:
+    """Return where the results go."""
+    destination = config.destination
+    if destination is None:  # engine orthanc
+        assert config.source.orthanc is not None  # noqa: S101 (checked when the config was read)
+        return OrthancOfResults(config.source.orthanc, config.orthanc, overwrite=False, edits=True)
+    if destination.orthanc is not None:
+        return OrthancOfResults(destination.orthanc, config.orthanc, overwrite=destination.overwrite, edits=False)
+    assert destination.folder is not None  # noqa: S101
+    return FolderOfResults(destination.folder, overwrite=destination.overwrite)
+
+
+def named_by(config: Config) -> tuple[RunSource | None, RunStore | None]:
+    """Return source and store of a config that may be unsound, each None where it names none."""
+    source, destination = config.source, config.destination
+    has_source = bool(source.orthanc or source.folder)
+    has_store = bool(source.orthanc if destination is None else destination.orthanc or destination.folder)
+    if destination is None and config.engine == "local":
+        has_store = False
+    return source_of(config) if has_source else None, store_of(config) if has_store else None
+
+
+def inventory_of(source: str, level: Level, progress: Progress) -> Iterator[SourceInstance | SourceProblem]:
+    """Read everything that a folder or an Orthanc holds.
+
+    Args:
+        source: A path, or an ``http(s)://`` address; credentials come from ORTHANC_USERNAME and ORTHANC_PASSWORD.
+        level: Whose attributes are wanted.
+        progress: Counts files or instances.
+
+    Raises:
+        InvalidInput: There is no such folder, or the address is none.
+        DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    if source.startswith(("http://", "https://")):
+        return read_server_inventory(source, level, progress)
+    return read_source(source, os.cpu_count() or 1, progress, with_attributes=True)

@@ -1,0 +1,314 @@
+"""Folders as source and as store of a run; see ``deidflow.tasks.steps.access.seams``.
+
+A share that is not mounted leaves an empty folder, a project that was renamed none at all. Neither says anything about
+results, so it is told apart from a file that is missing.
+
+Public names: ``FolderOfOriginals``, ``FolderOfResults``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Literal
+
+from deidflow.tasks.core.engine.result_paths import relative_path
+from deidflow.tasks.core.engine.sources import SourceInstance
+from deidflow.tasks.core.errors import Problem, Unusable, os_error_text
+from deidflow.tasks.core.files.beneath import delete_plain_file, open_folder, open_plain_file
+from deidflow.tasks.core.files.locks import lock_folder
+from deidflow.tasks.core.files.plain_files import NotPlainError, trouble_with
+from deidflow.tasks.core.ledger.results import duplicates_of, results_there, sources_of_row
+from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.ledger.source_records import sources_to_verify
+from deidflow.tasks.core.plan.intake import add_instances
+from deidflow.tasks.core.report.totals import DeletedSources
+from deidflow.tasks.local.folder.index import read_index_entries
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results
+from deidflow.tasks.local.presence import PresenceSettings, presence_in_worker, start_presence
+from deidflow.tasks.steps.access.folder_contents import mark_ambiguous, read_source
+from deidflow.tasks.steps.access.seams import Presence
+from deidflow.tasks.verification.structure import content_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from deidflow.tasks.core.config.config import Config, OrthancAccess
+    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
+    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.ledger.source_records import FailedSource
+    from deidflow.tasks.steps.access.seams import RunSource
+    from deidflow.tasks.steps.run.progress import Progress
+    from deidflow.tasks.steps.run.run_folder import Run
+
+_LOOKED_FOR: Final = 512
+"""Results whose identifiers alone are read, which takes less time than the trip to the process."""
+
+_READ: Final = 64
+
+_OF_WHAT: Final = {"source": "of the files that were planned", "destination": "of the run's results"}
+_HOW_TO_MEND: Final = "mount it, or name where it is now with --set {key}=FOLDER; nothing was changed"
+
+
+class FolderOfOriginals:
+    """A source folder; see ``RunSource``."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take its path."""
+        self._folder = str(folder)
+        self._seen: str | None = None
+
+    @property
+    def instances(self) -> FolderSource:
+        """The same for worker processes."""
+        return FolderSource(os.fsencode(self._folder))
+
+    def problems(self) -> list[Problem]:
+        """Return none: that a folder is not there is told with all other files."""
+        return []
+
+    def read_into(self, ledger: Ledger, config: Config, progress: Progress) -> None:
+        """Read the identifiers of all files, and compare those that claim to be one instance."""
+        add_instances(ledger, read_source(self._folder, config.execution.workers, progress))
+        mark_ambiguous(ledger, self._folder)
+
+    def require(self, ledger: Ledger, *, every: bool) -> None:
+        """Look for one of the files that verifying needs."""
+        names = (os.fsdecode(path) for path in sources_to_verify(ledger, every=every))
+        self._seen = _require_folder("source", self._folder, names, self._seen)
+
+    def as_it_is(self, original: FailedSource) -> SourceInstance | None:
+        """Read the file anew where size or time of its last change differ from the plan's."""
+        root = os.fsencode(self._folder)
+        try:
+            now = os.stat(os.path.join(root, original.path), follow_symlinks=False)  # noqa: PTH116, PTH118 (bytes)
+        except OSError:
+            return None
+        if (now.st_size, now.st_mtime_ns) == (original.size, original.mtime_ns):
+            return None
+        (entry,) = read_index_entries(root, [original.path])
+        is_planned = isinstance(entry, SourceInstance) and entry.identifiers == original.original
+        return entry if isinstance(entry, SourceInstance) and is_planned else None
+
+    def delete(self, run: Run, lines: Sequence[int], progress: Progress) -> DeletedSources:
+        """Delete files, and identical copies of them, that hold what was read; links are not followed."""
+        # A link in its place, or another folder: what is in it was not planned.
+        is_planned = os.path.realpath(self._folder) == read_facts(run.ledger).source_folder
+        ends: Counter[bool | None] = Counter()
+        for line in lines:
+            if run.stop.is_set():
+                break
+            for one in sources_of_row(run.ledger, line):
+                paths = [one.path, *duplicates_of(run.ledger, one.id)]
+                of_all = [is_planned and self._delete(path, one.size, one.content) for path in paths]
+                ends[None if None in of_all else all(of_all)] += 1
+                progress.advance()
+        return DeletedSources(ends[True], ends[None], ends[False])
+
+    def _delete(self, path: bytes, size: int, content: str) -> bool | None:
+        """Delete a file that holds what was read; return whether it is gone, None when the system let nobody look."""
+        above, _, name = path.rpartition(b"/")
+        try:
+            with open_folder(self._folder, above) as parent:
+                descriptor = open_plain_file(parent, name)
+                with os.fdopen(descriptor, "rb") as file:
+                    same = bool(content) and os.fstat(descriptor).st_size == size and content_hash(file) == content
+                    return same and delete_plain_file(parent, name, descriptor)
+        except FileNotFoundError:
+            return True if os.path.isdir(self._folder) else None  # noqa: PTH112 (not when the whole folder is away)
+        except NotPlainError:
+            return False
+        except OSError:
+            return None
+
+    def is_at(self, url: str, access: OrthancAccess) -> bool:
+        """Return False: it is no server."""
+        del url, access
+        return False
+
+
+class FolderOfResults:
+    """A destination folder; see ``RunStore``."""
+
+    are_files = True
+
+    def __init__(self, folder: Path, *, overwrite: bool) -> None:
+        """Take its path.
+
+        Args:
+            folder: It need not be there.
+            overwrite: Whether a different object under a result's final name is replaced.
+
+        """
+        self._path = folder
+        self._folder = str(folder)
+        self._overwrite = overwrite
+        self._seen: str | None = None
+
+    def batch(self, *, full: bool) -> int:
+        """Return how many results are looked at together."""
+        return _READ if full else _LOOKED_FOR
+
+    @property
+    def presence(self) -> Presence:
+        """Files are read by the index."""
+        return Presence(presence_in_worker, start_presence, PresenceSettings(self._folder), only_waits=False)
+
+    def results(self, run: Run) -> FolderStore:
+        """Return the same for worker processes."""
+        del run
+        return FolderStore(self._folder, self._overwrite)
+
+    def problems(self) -> list[Problem]:
+        """Return none: what is wrong with it is told as ``own_trouble``."""
+        return []
+
+    def own_trouble(self) -> Problem | None:
+        """Look whether it can be made or written."""
+        text = ""
+        try:
+            for place in (self._path, *self._path.parents):
+                if os.path.lexists(place):
+                    text = _unwritable(self._path, place)
+                    break
+        except OSError as error:
+            text = trouble_with(self._path, error)
+        return Problem(text, key="destination.folder") if text else None
+
+    def trouble(self) -> Unusable | None:
+        """Return the same as an error."""
+        problem = self.own_trouble()
+        return None if problem is None else Unusable(str(problem))
+
+    def abilities(self) -> None:
+        """Return None: there is no server."""
+
+    def is_in(self, source: RunSource) -> bool:
+        """Return False: the config keeps folders apart."""
+        del source
+        return False
+
+    def describe(self) -> str:
+        """Return its path."""
+        return self._folder
+
+    def room(self) -> tuple[int, str] | None:
+        """Ask the file system."""
+        try:
+            status = os.statvfs(self._folder)
+        except OSError:
+            return None
+        return status.f_bavail * status.f_frsize, self._folder
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the folder, if it is there."""
+        if self._path.is_dir():
+            with lock_folder(self._path, "the destination"):
+                yield
+        else:
+            yield
+
+    @contextlib.contextmanager
+    def prepared(self, run: Run) -> Iterator[None]:
+        """Make the folder, and leave nothing half-written in it."""
+        del run
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"the destination {self._folder} cannot be made: {os_error_text(error)}"
+            raise Unusable(message, error) from None
+        with self.locked():
+            self._clear()
+            try:
+                yield
+            finally:
+                self._clear()
+
+    def _clear(self) -> None:
+        try:
+            clear_partial_results(self._folder)
+        except OSError as error:
+            message = f"the destination {self._folder} cannot be written: {os_error_text(error)}"
+            raise Unusable(message, error) from None
+
+    def require(self, ledger: Ledger) -> None:
+        """Look for one of the results."""
+        self._seen = _require_folder("destination", self._folder, _names(ledger), self._seen)
+
+    def remove(self, run: Run, wrong: Sequence[tuple[Expected, InstanceResult]]) -> list[int]:
+        """Remove files."""
+        del run
+        return [one.instance.id for one, _ in wrong if self.withdraw(one.instance.new)]
+
+    def withdraw(self, new: DicomIdentifiers) -> bool:
+        """Remove a file, or a link in its place."""
+        above, _, last = relative_path(new).encode().rpartition(b"/")
+        try:
+            with open_folder(self._folder, above) as descriptor:
+                mode = os.stat(last, dir_fd=descriptor, follow_symlinks=False).st_mode
+                if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+                    os.unlink(last, dir_fd=descriptor)
+                    return True
+                return False
+        except FileNotFoundError:
+            return True
+        except NotPlainError:  # behind a link, where nothing of this run is
+            return True
+        except OSError:
+            return False
+
+
+def _unwritable(folder: Path, place: Path) -> str:
+    """Say why a folder cannot be made or written, from the first place on its path that exists; "" when it can."""
+    if not stat.S_ISDIR(os.stat(place).st_mode):  # noqa: PTH116 (as the other calls)
+        return f"must be a folder: {place}"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"cannot be written: {folder if place == folder else f'{folder} (in {place})'}"
+    return ""
+
+
+def _names(ledger: Ledger) -> Iterator[str]:
+    """Yield the files that should be in a destination, and their folders: one that is there was mounted."""
+    for new in results_there(ledger):
+        path = relative_path(new)
+        yield path
+        yield path.partition("/")[0]
+
+
+def _require_folder(
+    what: Literal["source", "destination"], folder: str, names: Iterable[str], known: str | None
+) -> str | None:
+    """Make sure that a folder is there and holds something of the run.
+
+    Args:
+        what: Which folder.
+        folder: Its path.
+        names: Of files and folders that should be in it.
+        known: One that was seen before, None for none.
+
+    Returns:
+        One that is there; None when nothing should be.
+
+    Raises:
+        Unusable: The folder is not there, or holds none of them.
+
+    """
+    how = _HOW_TO_MEND.format(key=f"{what}.folder")
+    if not os.path.isdir(folder):  # noqa: PTH112 (pathlib raises where the way is barred)
+        raise Unusable(f"the {what} folder was not found: {folder}; {how}")
+    if known is not None and os.path.lexists(os.path.join(folder, known)):  # noqa: PTH118
+        return known
+    first = True
+    for name in names:
+        first = False
+        if os.path.lexists(os.path.join(folder, name)):  # noqa: PTH118
+            return name
+    if not first:
+        raise Unusable(f"the {what} folder holds none {_OF_WHAT[what]}: {folder}; if it is not mounted, {how}")
+    return known

@@ -1,0 +1,90 @@
+"""Modified dates through the engine: one number of days for all of a patient, wherever a date stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE, ProfileChoice
+from tests.dicom_files import Element, Item, instance
+from tests.local.edits import deidentify, read
+from tests.local.strategies import PROPERTY
+
+SITE: Final = (SiteAttribute(0x0029, 1, "MY LAB", "DT", SiteAction.CLEAN),)
+CHOICE: Final = ProfileChoice(frozenset({MODIFIED_DATES, SAFE_PRIVATE}), private=SITE)
+FIRST: Final = datetime(1899, 7, 4, tzinfo=UTC)
+EPOCHS: Final = {"18991230", "18991231", "19000101", "19040101", "19700101", "19800101", "19800106"}
+MOMENTS: Final = st.integers(0, 150 * 365 * 86400).map(lambda seconds: FIRST + timedelta(seconds=seconds))
+
+
+def written(study: int, moment: datetime, later: datetime, patient: str = "P") -> bytes:
+    """Return an instance that has two moments at the top, in items, in several values and in a private element."""
+    day, time = f"{moment:%Y%m%d}", f"{moment:%H%M%S}"
+    nested = Item(
+        (Element(0x00080022, "DA", day.encode()), Element(0x0008002A, "DT", f"{later:%Y%m%d%H%M%S}".encode()))
+    )
+    values: dict[str, Any] = {
+        "PatientID": patient,
+        "StudyInstanceUID": f"1.2.{study}",
+        "StudyDate": day,
+        "StudyTime": time,
+        "AcquisitionDateTime": f"{later:%Y%m%d%H%M%S}.250000+0100",
+        "DateOfLastCalibration": f"{day}\\{later:%Y%m%d}",
+    }
+    private = Element(0x00290010, "LO", b"MY LAB"), Element(0x00291001, "DT", f"{later:%Y%m%d%H%M%S}".encode())
+    return instance(Element(0x00081115, "SQ", (nested,)), *private, **values)
+
+
+def moments(data: bytes) -> list[datetime]:
+    """Return all moments of a result."""
+    found = read(deidentify(CHOICE)(data))
+    item = found.ReferencedSeriesSequence[0]
+    texts = [
+        *(found.StudyDate + found.StudyTime, found.AcquisitionDateTime[:14], found[0x00291001].value),
+        *(item.AcquisitionDate + found.StudyTime, item.AcquisitionDateTime),
+        *(day + "000000" for day in found.DateOfLastCalibration),
+    ]
+    assert found.AcquisitionDateTime[14:] == ".250000+0100"
+    return [datetime.strptime(f"{text}+0000", "%Y%m%d%H%M%S%z") for text in map(str, texts)]
+
+
+@settings(PROPERTY, max_examples=20)
+@given(st.lists(st.tuples(MOMENTS, MOMENTS), min_size=2, max_size=3))
+def test_intervals_and_order_over_all_studies(pairs: list[tuple[datetime, datetime]]) -> None:
+    """To the second, whatever study a moment is in and however it is written."""
+    pairs = [pair for pair in pairs if not EPOCHS & {f"{one:%Y%m%d}" for one in pair}]
+    moved = set()
+    for study, (moment, later) in enumerate(pairs):
+        midnights = [one.replace(hour=0, minute=0, second=0) for one in (moment, later)]
+        before = [moment, later, later, moment, later, *midnights]
+        moved |= {after - one for one, after in zip(before, moments(written(study, moment, later)), strict=True)}
+    assert len(moved) <= 1
+    assert all(days < timedelta(0) and not days.seconds for days in moved)
+
+
+def test_two_patients_differ_and_a_column_goes_before_the_key() -> None:
+    """The 29th of February moves to a day of that calendar; a request's own days count for all of a patient."""
+    leap = datetime(2024, 2, 29, 10, 11, 12, tzinfo=UTC)
+    one, two = (moments(written(1, leap, leap, patient))[0] for patient in ("P", "Q"))
+    edit = deidentify(CHOICE)
+    edit.request = replace(edit.request, shift_days=366)
+    given_days = read(edit(written(1, leap, leap)))
+
+    assert one != two
+    assert given_days.StudyDate == "20250301"
+    assert given_days.ReferencedSeriesSequence[0].AcquisitionDate == "20250301"
+
+
+@pytest.mark.parametrize("date", ["202402", "2024", "20240230", "20230229", "00000000", "20241301", "today   "])
+def test_what_is_no_date_is_emptied(date: str) -> None:
+    """Partial and impossible ones, at the top and below."""
+    nested = Item((Element(0x00080022, "DA", date.encode()),))
+    after = read(deidentify(CHOICE)(instance(Element(0x00081115, "SQ", (nested,)), StudyDate=date, PatientID="P")))
+    assert after.StudyDate == ""
+    assert after.ReferencedSeriesSequence[0].AcquisitionDate == ""

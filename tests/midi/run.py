@@ -1,0 +1,30 @@
+"""The set through the local engine, as ``configs/research-tcia.yaml`` asks.
+
+Public names: ``scored``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.dicom.tags import describe_tag
+from deidflow.tasks.steps.run.settings import load_config
+from tests.local.edits import deidentify
+from tests.midi.made import made_set
+from tests.midi.score import score
+
+if TYPE_CHECKING:
+    from tests.midi.score import Scores
+
+_CONFIG: Final = Path(__file__).parents[2] / "configs" / "research-tcia.yaml"
+
+
+def scored(count: int) -> Scores:
+    """Make a set of so many instances, edit and score it."""
+    config = load_config(_CONFIG)
+    choice = config.profile_choice
+    assert choice is not None
+    removed = [describe_tag(path.tag) for path in config.defaults.edits.remove]
+    edit = deidentify(choice, {"Remove": removed})
+    return score(((one, edit(one.data)) for one in made_set(count)), choice.options, removed)

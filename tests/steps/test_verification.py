@@ -1,0 +1,243 @@
+"""Chunks are verified when they are done, while others are edited.
+
+Whatever happens meanwhile, the ledger says no more than is true, and the end is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
+from deidflow.tasks.core.ledger.chunks import open_chunks
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.steps import verify as verify_module
+from deidflow.tasks.steps.access.engines import open_work
+from deidflow.tasks.steps.apply import apply_chunk
+from deidflow.tasks.steps.one_to_one import shared_results
+from deidflow.tasks.steps.run.progress import Progress, make_progress
+from deidflow.tasks.steps.verify import VERIFYING, Verification
+from tests.dicom_files import instance
+from tests.jobs import files_of
+from tests.steps.steps import Steps
+from tests.steps.troubled_workers import AWAY, be_away, die_always, die_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PATIENTS: Final = [DicomIdentifiers(f"P-{n}", "", "", "").orthanc_id(Level.PATIENT) for n in range(3)]
+WAIT_S: Final = 60.0
+
+
+class Beside:
+    """A run whose chunks a test edits one by one, while a thread verifies what is done.
+
+    Attributes:
+        error: What the verification ended with.
+
+    """
+
+    def __init__(self, steps: Steps, *, full: bool = True) -> None:
+        """Plan three patients of an instance each, every one a chunk."""
+        self.steps = steps
+        self.full = full
+        self.error: DeidflowError | None = None
+        (steps.root / "source").mkdir()
+        for number in range(len(PATIENTS)):
+            file = instance(
+                PatientID=f"P-{number}",
+                StudyInstanceUID=f"1.2.3.{number}",
+                SeriesInstanceUID=f"1.2.3.{number}.1",
+                SOPInstanceUID=f"1.2.3.{number}.1.1",
+            )
+            (steps.root / "source" / f"{number}.dcm").write_bytes(file)
+        execution = {"workers": 1, "chunk_size": 1}
+        steps.plan(PATIENTS, execution=execution, verify="full" if full else "identifiers")
+        self.chunks = open_chunks(steps.run.ledger)
+        assert 3 == len(self.chunks)
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Verify in a thread while the block lasts, and to the end after it, unless the run is stopped."""
+        with make_progress(quiet=True) as self.progress, open_work(self.steps.run) as self.work:
+            self.verification = Verification(self.steps.run, self.work.workers, self.progress, full=self.full)
+            thread = threading.Thread(target=self._verify)
+            thread.start()
+            try:
+                yield
+            finally:
+                self.verification.edits_are_done()
+                thread.join()
+
+    def _verify(self) -> None:
+        try:
+            self.verification.verify()
+        except DeidflowError as error:
+            self.error = error
+
+    def edit(self, number: int, *, then: Callable[[], None] = lambda: None) -> None:
+        """Edit a chunk, do something, and say that it is done."""
+        apply_chunk(self.steps.run, self.chunks[number], self.work.engine, self.progress)
+        then()
+        self.verification.chunk_is_done(self.chunks[number])
+
+    def verified(self) -> int:
+        """Return how many results count as verified."""
+        return int(self.steps.run.ledger.scalar("SELECT count(*) FROM instance WHERE verified <> ''"))
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        end = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Beside:
+    """Three chunks that nobody has edited."""
+    return Beside(Steps(tmp_path))
+
+
+def _result_of(beside: Beside, number: int) -> Path:
+    new = beside.steps.run.ledger.scalar(
+        "SELECT new_sop_instance_uid FROM instance WHERE path = ?", (f"{number}.dcm".encode(),)
+    )
+    (path,) = (beside.steps.root / "results").rglob(f"{new}.dcm")
+    return path
+
+
+def test_a_chunk_is_verified_while_others_are_not_edited(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found is noted by and by, and after the last edit nothing is left to be looked at but the last chunk."""
+    monkeypatch.setattr("deidflow.tasks.steps.findings._WRITTEN_AT_ONCE", 1)
+    with beside.working():
+        beside.edit(0)
+        beside.wait_for(lambda: beside.verified() == 1)
+        assert 2 == len(open_chunks(beside.steps.run.ledger))
+        beside.edit(1)
+        beside.edit(2)
+
+    assert beside.error is None
+    assert 0 == beside.verification.failed
+    result = beside.steps.report()
+    assert (True, 3, 0) == (result.reconciled, result.instances[Outcome.DONE], result.unverified)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_result_that_goes_between_edit_and_verification(tmp_path: Path, full: bool) -> None:
+    """It is missing, whichever way results are looked at; the others are verified, and resume makes it again."""
+    beside = Beside(Steps(tmp_path), full=full)
+    with beside.working():
+        beside.edit(0)
+        beside.edit(1, then=lambda: _result_of(beside, 1).unlink())
+        beside.edit(2)
+
+    assert beside.error is None
+    assert 1 == beside.verification.failed
+    result = beside.steps.report()
+    assert (2, 1) == (result.instances[Outcome.DONE], result.instances[Outcome.MISSING])
+    assert 0 == result.unverified
+    beside.steps.resume()
+    assert beside.steps.report().reconciled
+
+
+def test_a_run_that_is_stopped_on_the_way(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was verified counts, the rest is said not to be; resuming leads to the end of an undisturbed run."""
+    monkeypatch.setattr("deidflow.tasks.steps.findings._WRITTEN_AT_ONCE", 1)
+    with beside.working():
+        beside.edit(0)
+        beside.wait_for(lambda: beside.verified() == 1)
+        beside.edit(1, then=beside.steps.run.stop.set)
+
+    assert isinstance(beside.error, Interrupted)
+    stopped = beside.steps.report()
+    assert (False, 2, 1) == (stopped.reconciled, stopped.instances[Outcome.DONE], stopped.unverified)
+    beside.steps.run.stop.clear()
+    beside.steps.resume()
+    ended = beside.steps.report()
+    assert (True, 3, 0) == (ended.reconciled, ended.instances[Outcome.DONE], ended.unverified)
+
+
+def test_a_worker_that_dies_while_it_verifies(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, of whatever reason: its results are looked at again, and the chunks that it was editing are done."""
+    monkeypatch.setattr(verify_module, "verify_in_worker", die_once)
+    with beside.working():
+        for number in range(3):
+            beside.edit(number)
+
+    assert beside.error is None
+    assert beside.steps.report().reconciled
+
+
+def test_a_result_that_workers_die_of(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verification cannot end, and says so; edits are none the worse, and nothing unread counts as verified."""
+    monkeypatch.setattr(verify_module, "verify_in_worker", die_always)
+    with beside.working():
+        for number in range(3):
+            beside.edit(number)
+
+    assert isinstance(beside.error, Unusable)
+    assert "worker process was killed" in str(beside.error)
+    result = beside.steps.report()
+    assert (False, 3) == (result.reconciled, result.instances[Outcome.DONE])
+    unread = beside.steps.run.ledger.select("SELECT path FROM instance WHERE verified = ''")
+    assert (b"1.dcm",) in unread
+
+
+def test_a_server_that_is_away_for_a_while(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the edits it is passed over; in the end it is the error, which may be tried again and finds all then."""
+    monkeypatch.setattr(verify_module, "verify_in_worker", be_away)
+    away = beside.steps.root / AWAY
+    away.touch()
+    with beside.working():
+        for number in range(3):
+            beside.edit(number)
+        beside.verification.edits_are_done()
+        beside.wait_for(lambda: beside.error is not None)
+        assert isinstance(beside.error, TransientError)
+        assert 0 == beside.verified()
+        away.unlink()
+        beside.verification.verify()
+
+    assert 3 == beside.verified()
+    assert beside.steps.report().reconciled
+
+
+def test_two_patients_in_one(beside: Beside) -> None:
+    """What no result by itself shows is found in the end, from the ledger: both are failed and taken out."""
+    steps = beside.steps
+    steps.edit()
+    assert 0 == steps.verify()
+    assert {} == shared_results(steps.run.ledger)
+    steps.run.ledger.execute(
+        "UPDATE target SET patient = (SELECT t.patient FROM target t JOIN instance i ON i.target = t.id"
+        " WHERE i.path = ?) WHERE id = (SELECT target FROM instance WHERE path = ?)",
+        (b"0.dcm", b"1.dcm"),
+    )
+
+    assert 2 == steps.verify(again=True)
+
+    assert 2 == steps.report().instances[Outcome.FAILED]
+    assert 1 == len(files_of(steps.root / "results"))
+
+
+def test_progress_of_two_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    """Edited and verified instances are counted apart, each with its total, and each step ends by itself."""
+    progress = Progress()
+    progress.start("editing", 3)
+    progress.start(VERIFYING, 3, beside=True)
+    progress.advance(3, "editing")
+    progress.advance(2, VERIFYING)
+    progress.advance(1, "nothing that is under way")
+    progress.finish("editing")
+    progress.advance()
+    progress.finish()
+
+    lines = capsys.readouterr().err.splitlines()
+    assert ["editing: 3 / 3", "verifying: 3 / 3"] == [line.partition(",")[0] for line in lines]

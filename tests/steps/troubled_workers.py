@@ -1,0 +1,52 @@
+"""Verifying functions that die or cannot reach a server; in a module of their own, since workers import them by name.
+
+They look beside the destination for what a test has put there.
+
+Public names: ``die_once``, ``die_always``, ``be_away``, ``AWAY``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.core.errors import TransientError
+from deidflow.tasks.verification import verifier
+from deidflow.tasks.verification.verifier import verify_in_worker
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.engine.protocol import InstanceResult, VerifyWork
+    from deidflow.tasks.core.errors import Unusable
+
+AWAY: Final = "away"
+"""Name of the file that says that the server is away."""
+
+_DIED: Final = "died"
+
+
+def _beside() -> Path:
+    return Path(verifier._of_this_thread.settings.results.folder).parent
+
+
+def die_once(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:
+    """Do what a worker does, but die the first time, as of a machine without memory."""
+    if not (_beside() / _DIED).exists():
+        (_beside() / _DIED).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return verify_in_worker(work)
+
+
+def die_always(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:
+    """Do what a worker does, but die whenever the result of one instance is in the work."""
+    if any(one.instance.path == b"1.dcm" for one in work.expected):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return verify_in_worker(work)
+
+
+def be_away(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:
+    """Do what a worker does, unless the server is away."""
+    if (_beside() / AWAY).exists():
+        return TransientError("the server is away")
+    return verify_in_worker(work)
