@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deidflow.tasks.core.engine.protocol import Expected
+from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
 from deidflow.tasks.core.ledger.uid_map import UidKind, write_uid_map
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.request.request import Operation, parse_request
@@ -45,7 +45,9 @@ def found(root: Path, name: str, request: Request, edited_by: Request) -> list[s
         uid_map=str(root / "uids") if request.operation is Operation.ANONYMIZE else None,
     )
     expected = [Expected(one, ends_series=True) for one in plan]
-    return [f"{one.code}: {one.text}" for one in Verifier(settings).verify([(request, expected)]) if one.code]
+    return [
+        f"{one.code}: {one.text}" for one in Verifier(settings).verify(VerifyWork([(request, expected)])) if one.code
+    ]
 
 
 @pytest.mark.parametrize(("mutate", "name", "operation", "body"), MUTATIONS, ids=[row[0].__name__ for row in MUTATIONS])
