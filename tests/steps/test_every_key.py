@@ -154,7 +154,7 @@ EFFECTS: Final[dict[str, Effect]] = {
     "text.keep": Effect(["words.txt"], lambda run: run.value("StudyDescription"), "Chest Qwertz", TEXTS),
     "text.unknown": Effect("review", lambda run: run.value("StudyDescription"), "Chest Qwertz", TEXTS),
     "private.keep": Effect(
-        ["site.csv"], lambda run: run.value(PRIVATE), "kept", PROFILE | {"profile_options": [SAFE_PRIVATE]}
+        ["site.csv"], lambda run: run.value(PRIVATE), "kept", PROFILE | {"profile_options": ["retain-safe-private"]}
     ),
     "hardening": Effect(False, lambda run: run.value(OVERLAY), b"\1\2"),
     "options.Replace": Effect({"StudyDescription": "Trial 7"}, lambda run: run.value("StudyDescription"), "Trial 7"),
