@@ -16,9 +16,9 @@ from deidflow.tasks.core.dicom.tags import describe_tag, dictionary_vr
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
-from deidflow.tasks.verification.cleaned_texts import CleanedTexts
+from deidflow.tasks.verification.cleaned.frames import frames_fault
+from deidflow.tasks.verification.cleaned.texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.frames import frames_fault
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pydicom import dcmread
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, check_decoded
-from deidflow.tasks.verification.frames import frames_fault
+from deidflow.tasks.verification.cleaned.frames import frames_fault
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -13,7 +13,7 @@ from pydicom.encaps import generate_frames
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.request.profile_choice import ProfileChoice
-from deidflow.tasks.verification.frames import frames_fault
+from deidflow.tasks.verification.cleaned.frames import frames_fault
 from tests.dicom_files import JPEG as JPEG_SYNTAX
 from tests.dicom_files import encapsulated, instance
 from tests.local.edits import deidentify, read
