@@ -1,6 +1,7 @@
 """The real command under injury: how it is taken up again, and what is noted about it.
 
-Public names: ``Verdict``, ``again``, ``cancel``, ``untrue``, ``kept``, ``remove_but``, ``CANCELLED``, ``UNKIND``.
+Public names: ``Verdict``, ``again``, ``cancel``, ``note``, ``untrue``, ``kept``, ``remove_but``, ``CANCELLED``,
+``UNKIND``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -66,11 +68,21 @@ def again(job: Job, run_id: str) -> tuple[object, ...]:
     return "run", "job.yaml", "--run-id", run_id
 
 
-def cancel(job: Job, run_id: str) -> None:
-    """Do what the button Cancel of Prefect does to a run, unless it has not begun there or has ended."""
+def cancel(job: Job, run_id: str) -> bool:
+    """Do what the button Cancel of Prefect does to a run; return whether it was there, begun and not ended."""
     with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as api:
-        for run in api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": [run_id]}):
+        runs = api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": [run_id]})
+        for run in runs:
             api.cancel(run["id"])
+    return bool(runs)
+
+
+def note(verdict: Verdict, code: int, said: str) -> None:
+    """Add what a command ended with and said."""
+    verdict.codes.append(code)
+    verdict.problems += [f"says {text!r}: {said[-600:]}" for text in UNKIND if text in said]
+    if code not in (-signal.SIGKILL, 0, 1, 2, 3, 130):
+        verdict.problems.append(f"exit code {code}: {said[-600:]}")
 
 
 def untrue(job: Job, run_id: str, code: int) -> list[str]:

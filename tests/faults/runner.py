@@ -182,7 +182,7 @@ class Runner:
             self.victim.start()
 
     def _injure(self, job: Job, moment: Moment, calm: Calm, verdict: Verdict) -> None:
-        harm = moment.harm
+        harm, told = moment.harm, True
         with Injector(job.root, job.root, harm) as injector:
             process = job.start(
                 "run", "job.yaml", "--run-id", _run_id(moment), variables=injector.environment, alone=harm is None
@@ -198,7 +198,7 @@ class Runner:
                     _change_source(job, moment)
                     process.send_signal(signal.SIGCONT)
                 elif moment.injury == CANCELLED and injector.struck:
-                    cancel(job, _run_id(moment))
+                    told = cancel(job, _run_id(moment))
                     process.send_signal(signal.SIGCONT)
                 elif moment.signals > 1 and injector.struck:
                     time.sleep(_SECOND_SIGNAL_S)
@@ -208,7 +208,7 @@ class Runner:
             limit_s = stop_limit_s()
             verdict.early = not done.err  # Python itself was still starting
             if harm is not None:
-                verdict.struck = injector.struck > 0
+                verdict.struck = injector.struck > 0 and told
         self._note(verdict, done)
         if verdict.struck and ("SIGTERM" in moment.injury or "Ctrl-C" in moment.injury):
             verdict.stopped_s = stopped_s

@@ -21,7 +21,7 @@ import httpx
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
-from tests.faults.command import CANCELLED, UNKIND, Verdict, again, cancel, kept, remove_but, untrue
+from tests.faults.command import CANCELLED, Verdict, again, cancel, kept, note, remove_but, untrue
 from tests.faults.local import STOPS
 from tests.faults.servers_state import anonymize_as_a_colleague, left_or_touched, state_of, stopped_badly
 from tests.jobs import COMMAND_S, Finished, Job, OtherMachine, Running, read_csv
@@ -45,7 +45,6 @@ _NOTICED_S: Final = 1.5
 _MAX_RESUMES: Final = 6
 _KILLS: Final = ("kill -9 flow", "kill -9 Orthanc")
 _STOPS: Final = ("Ctrl-C", "SIGTERM", CANCELLED)
-_ENDED: Final = (0, 1)
 
 ENGINES: Final = ("engine orthanc", "local to orthanc", "orthanc to local")
 _WEIGHTS: Final = (4, 1, 1)
@@ -227,7 +226,7 @@ class OrthancRunner:
                 done = Finished(-1, "", "")
                 for _ in range(_MAX_RESUMES):
                     done = job(*again(job, _run_id(moment)))
-                    _note(verdict, done.code, done.err)
+                    note(verdict, done.code, done.err)
                     if done.code == 0:
                         break
                 if done.code:
@@ -291,14 +290,16 @@ class OrthancRunner:
             return act
 
         revive: list[threading.Thread] = []
+        told: list[bool] = []
+        run_id = _run_id(moment)  # the proxy has threads of its own, by which it would be another
 
         def cancel_it() -> None:
-            cancel(job, _run_id(moment))
+            told.append(cancel(job, run_id))
             time.sleep(_NOTICED_S)
 
         fault = self._fault(moment, server, proxy, send, revive, cancel_it, _noted(others, verdict))
         rule = proxy.add(fault, is_it, times=moment.times)
-        process.append(job.start("run", "job.yaml", "--run-id", _run_id(moment)))
+        process.append(job.start("run", "job.yaml", "--run-id", run_id))
         known.set()
         struck_at = _watch(process[0], rule)
         if moment.injury == "hang" and rule.hits:
@@ -308,14 +309,14 @@ class OrthancRunner:
         if rule.hits and moment.injury in _STOPS:
             verdict.stopped_s = time.monotonic() - struck_at
             verdict.problems += stopped_badly(done, server)
-        verdict.problems += untrue(job, _run_id(moment), done.code)
+        verdict.problems += untrue(job, run_id, done.code)
         for thread in revive:
             thread.join()
         proxy.clear()
         if not server.running.is_running:
             server.running.start()
-        verdict.struck = rule.hits > 0
-        _note(verdict, done.code, done.err)
+        verdict.struck = rule.hits > 0 and (moment.injury != CANCELLED or any(told))
+        note(verdict, done.code, done.err)
 
     def _fault(
         self,
@@ -386,13 +387,6 @@ def _noted(others: Callable[[], None], verdict: Verdict) -> Callable[[], None]:
             verdict.problems.append(f"beside the run: {type(error).__name__}: {error}")
 
     return act
-
-
-def _note(verdict: Verdict, code: int, said: str) -> None:
-    verdict.codes.append(code)
-    verdict.problems += [f"says {text!r}: {said[-600:]}" for text in UNKIND if text in said]
-    if code not in (-signal.SIGKILL, 0, 1, 2, 3, 130):
-        verdict.problems.append(f"exit code {code}: {said[-600:]}")
 
 
 def _run_id(moment: OrthancMoment) -> str:
