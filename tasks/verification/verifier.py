@@ -27,6 +27,7 @@ from deidflow.tasks.verification.given import check_given
 from deidflow.tasks.verification.identifiers import has_identifiers
 from deidflow.tasks.verification.identity import check_identity, needs_decoding
 from deidflow.tasks.verification.leaks.search import LeakSearch
+from deidflow.tasks.verification.method_codes import check_codes
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
@@ -245,6 +246,9 @@ class Verifier:
                 check_identity(request, source, result)
             edition = PROFILE_EDITION if self._settings.profile else request.settings.dicom_version
             check_record(request, expected.instance, source, result, edition)
+            if self._settings.profile:
+                treated = self._leaks.treated(request)
+                check_codes(request, self._settings.profile, treated, source, result)
 
     def _compare_with_evidence(self, expected: Expected, result_file: BinaryIO) -> None:
         """Do what can be done when the source is gone, changed or not to be read."""

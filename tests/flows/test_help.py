@@ -17,7 +17,7 @@ CONTRACT = {
     "inventory": {"--output", "--level", "--include-results"},
     "resume": {"--set"},
     "verify": {"--set", "--deep"},
-    "report": set(),
+    "report": {"--mappings"},
     "serve": set(),
 }
 

@@ -204,6 +204,7 @@ STANDARD: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     "an original UID": ((SERIES, PIXELS), lambda data: _with_series(data, SeriesInstanceUID="1.2.99.7"), LEFT),
     "a reference is lost": ((SERIES, PIXELS), lambda data: _with_series(data, SeriesInstanceUID=""), DIFFERS),
     "another method": ((PIXELS,), swap(b"PS 3.15-2026d", b"PS 3.15-2099z"), DIFFERS),
+    "an option that was not applied": ((PIXELS,), swap(b"113100", b"113105"), DIFFERS),
     "a dummy of another value": ((PIXELS,), add(0x00100040, "CS", "M"), LEFT),
     "an attribute that nobody knows": (
         (Element(0x0008FFF0, "LO", b"Smith "), PIXELS),

@@ -118,6 +118,10 @@ class LeakSearch:
         if leaks:
             raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(leaks)))
 
+    def treated(self, request: Request) -> Treated:
+        """Return what the profile of a request does, whatever else the request names."""
+        return self._scope_of(request).treated
+
     def _scope_of(self, request: Request) -> _Scope:
         if self._request is not request or self._scope is None:
             self._request, self._scope = request, _scope(request, self._profile)
