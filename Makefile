@@ -91,6 +91,7 @@ test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes 
 
 test-readers: $(STAMP) dcmtk  ## 20,000 files about which pydicom and DCMTK may disagree, each with planted names (3 minutes)
 	$(BIN)/python -m tests.readers $(READERS_ARGS)
+	$(BIN)/python -m pytest -n 0 -m long tests/verification
 
 test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
 	$(BIN)/python -m tests.corpus $(FOLDER)

@@ -8,7 +8,7 @@ Public names: ``compare``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +36,7 @@ _COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 """Value representations that are the same bytes in both byte orders."""
 _MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
+_IS_UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 _PADDING: Final = " \0"
 _TAG_BITS: Final = 32
@@ -53,6 +54,8 @@ class _Comparison:
         uids: Of the run; None where none are mapped.
         texts: Compares cleaned texts.
         stated: What the source says of its private elements.
+        became: New UIDs by original one, as far as they were seen.
+        was: The other way round.
 
     """
 
@@ -62,6 +65,8 @@ class _Comparison:
     uids: Uids | None
     texts: CleanedTexts
     stated: Mapping[tuple[int, str], Mapping[int, str]]
+    became: dict[str, str] = field(default_factory=dict)
+    was: dict[str, str] = field(default_factory=dict)
 
     def dataset(self, before: Item, after: Item, place: Place) -> None:
         """Compare two datasets.
@@ -242,6 +247,9 @@ class _Comparison:
         before, after = self._uid_values(self.source, element), self._uid_values(self.result, other)
         for old, new in zip_longest(before, after, fillvalue=""):
             expected = self.uids.get(tag, old) if self.uids is not None else None
+            if old and new and not self._is_one_to_one(old, new):
+                text = f"{describe_tag(tag)} names what another original UID names, too, or not always the same"
+                raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
             if new == expected:
                 continue
             if old == new and old and not old.startswith(WELL_KNOWN):
@@ -251,6 +259,12 @@ class _Comparison:
                 raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
             if bool(old) != bool(new):
                 raise self._differs(tag, "lost or gained a UID in the result")
+
+    def _is_one_to_one(self, old: str, new: str) -> bool:
+        """Whether no other UID of the file became the same one, nor this one another one."""
+        if not (_IS_UID.fullmatch(old) and _IS_UID.fullmatch(new)):
+            return True
+        return self.became.setdefault(old, new) == new and self.was.setdefault(new, old) == old
 
     def _check_names_no_original(self, element: Element) -> None:
         """Look for objects of the run in what stayed as it is: UIDs, and what nobody knows the VR of."""

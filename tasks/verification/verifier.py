@@ -23,6 +23,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.comparison import compare_by_pydicom
 from deidflow.tasks.verification.by_pydicom.identifiers import IDENTIFIER_KEYWORDS, check_identifiers
 from deidflow.tasks.verification.comparison import compare
+from deidflow.tasks.verification.given import check_given
 from deidflow.tasks.verification.identifiers import has_identifiers
 from deidflow.tasks.verification.identity import check_identity, needs_decoding
 from deidflow.tasks.verification.leaks.search import LeakSearch
@@ -237,6 +238,7 @@ class Verifier:
             allowed = permitted(request, hardening=settings.hardening, hidden_bits=hides, profile=settings.profile)
             self._permitted[hides] = allowed
         compare(source, result, allowed, self._uids if allowed.anonymizes else None)
+        check_given(request, result)
         check_file_meta(source, result, anonymizes=allowed.anonymizes, recodes=allowed.recodes)
         if allowed.anonymizes:
             if self._settings.hardening:

@@ -1,6 +1,7 @@
 """A real Orthanc in the hands of a test of whole runs.
 
-Public names: ``Server``, ``write``, ``report_of``, ``require_orthanc``, ``SETTINGS``, ``PATIENTLY_S``.
+Public names: ``Server``, ``write``, ``report_of``, ``reads_files``, ``require_orthanc``, ``SETTINGS``,
+``PATIENTLY_S``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.jobs import Job
+    from tests.orthanc_proxy import Request
     from tests.orthanc_server import OrthancServer
 
 SETTINGS: Final = {"StableAge": 1, "SaveJobs": True}
@@ -27,6 +29,11 @@ SETTINGS: Final = {"StableAge": 1, "SaveJobs": True}
 
 PATIENTLY_S: Final = 120.0
 """Longer than anything takes on a busy machine, where a command alone needs half a minute to start."""
+
+
+def reads_files(request: Request) -> bool:
+    """Whether a request is for DICOM files, one or many."""
+    return request.path == "/tools/create-archive" or request.path.endswith("/file")
 
 
 def require_orthanc() -> None:

@@ -143,12 +143,13 @@ def test_a_server_that_does_not_take_it(
     """The instance fails with the server's reason; an object that it was to replace is back."""
     old = make(StudyDescription="old")
     client.upload(old)
+    problems = []
     for data, folder in ((make(), None), (_renamed(old, StudyDescription="new"), tmp_path)):
         proxy.add(fault, _is_upload)
-        problem = _published(proxy.url, data, folder)
-        assert problem is not None
-        assert code is problem.code
-    assert "is back" in str(problem)
+        problems.append(_published(proxy.url, data, folder))
+
+    assert [code, code] == [problem and problem.code for problem in problems]
+    assert "is back" in str(problems[1])
     assert old == _there(proxy.url, old)
 
 

@@ -43,7 +43,8 @@ def served_job(job: Job) -> Job:
     job.write_config(
         name=f"s{os.getpid()}-{time.monotonic_ns()}",
         schedule={"interval": 86400},
-        execution={"workers": 1},  # slow enough to be cancelled in the middle of any step
+        # Slow enough to be cancelled in the middle of any step; one chunk, so that it is verified after the edits.
+        execution={"workers": 1, "chunk_size": COUNT},
     )
     job.write_manifest(job.inventory())
     return job

@@ -18,9 +18,9 @@ from deidflow.tasks.core.config.config import Execution
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.ledger.chunks import open_chunks
-from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
 from deidflow.tasks.core.processes.pool import make_pool
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
+from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
 from deidflow.tasks.local import engine as local_engine
 from deidflow.tasks.retries import retrying
 from tests.dicom_files import IMPLICIT, Element, instance, private_block
@@ -154,7 +154,7 @@ EFFECTS: Final[dict[str, Effect]] = {
     "text.keep": Effect(["words.txt"], lambda run: run.value("StudyDescription"), "Chest Qwertz", TEXTS),
     "text.unknown": Effect("review", lambda run: run.value("StudyDescription"), "Chest Qwertz", TEXTS),
     "private.keep": Effect(
-        ["site.csv"], lambda run: run.value(PRIVATE), "kept", PROFILE | {"profile_options": [SAFE_PRIVATE]}
+        ["site.csv"], lambda run: run.value(PRIVATE), "kept", PROFILE | {"profile_options": ["retain-safe-private"]}
     ),
     "hardening": Effect(False, lambda run: run.value(OVERLAY), b"\1\2"),
     "options.Replace": Effect({"StudyDescription": "Trial 7"}, lambda run: run.value("StudyDescription"), "Trial 7"),

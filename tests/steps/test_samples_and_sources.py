@@ -9,9 +9,10 @@ import pytest
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.errors import InvalidInput, TransientError, Unusable
-from deidflow.tasks.steps.access import sources
-from deidflow.tasks.steps.access.servers import server_identity, writes_to_source
-from deidflow.tasks.steps.access.sources import read_server_inventory, read_source
+from deidflow.tasks.steps.access import folder_contents
+from deidflow.tasks.steps.access.choice import source_of, store_of
+from deidflow.tasks.steps.access.folder_contents import read_source
+from deidflow.tasks.steps.access.servers import read_server_inventory, server_identity
 from deidflow.tasks.steps.preview import sample_differences
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.settings import load_config
@@ -68,7 +69,7 @@ def test_a_folder_of_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     _fill(tmp_path / "in", 7)
     with make_progress(quiet=True) as progress:
         here = list(read_source(str(tmp_path / "in"), workers, progress))
-        monkeypatch.setattr(sources, "_BATCH", 2)
+        monkeypatch.setattr(folder_contents, "_BATCH", 2)
         elsewhere = list(read_source(str(tmp_path / "in"), workers, progress))
 
     assert here == elsewhere
@@ -109,9 +110,10 @@ def test_two_addresses_of_one_server(tmp_path: Path, server: Server) -> None:
 
     def writes(destination: str) -> bool:
         overrides = [*sorted(addresses), f"destination.orthanc={destination}"]
-        return writes_to_source(load_config(tmp_path / "job.yaml", overrides))
+        config = load_config(tmp_path / "job.yaml", overrides)
+        return store_of(config).is_in(source_of(config))
 
     assert writes(f"http://localhost:{port}")
     assert not writes("http://127.0.0.1:9")
-    assert not writes_to_source(steps.run.config)
+    assert not store_of(steps.run.config).is_in(source_of(steps.run.config))
     assert "" == server_identity("http://127.0.0.1:9", access)

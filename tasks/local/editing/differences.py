@@ -185,7 +185,8 @@ def _decision(
         return _KEPT if old == new else "length mended"
     if rule.is_named or old != new:
         return rule.origin
-    return _KEPT if rule.of_the_run else f"{_KEPT}: {rule.origin}"
+    # A rule that removes and did not is not what decided: the element reserves a block of one that stays.
+    return _KEPT if rule.of_the_run or rule.removes else f"{_KEPT}: {rule.origin}"
 
 
 def _has_value(tags: tuple[int, int], nodes: tuple[PathNode, ...]) -> bool:

@@ -14,7 +14,7 @@ from deidflow.tasks.verification.by_pydicom.given_values import check_given_valu
 from deidflow.tasks.verification.by_pydicom.identifiers import check_identifiers, same_bytes
 from deidflow.tasks.verification.by_pydicom.inflation import inflatable
 from deidflow.tasks.verification.by_pydicom.leftovers import check_nothing_left
-from deidflow.tasks.verification.by_pydicom.pixels import check_pixels, hidden_bits
+from deidflow.tasks.verification.by_pydicom.pixels import check_pixels, check_recoded, hidden_bits
 from deidflow.tasks.verification.by_pydicom.references import check_references
 
 if TYPE_CHECKING:
@@ -67,12 +67,16 @@ def compare_by_pydicom(
     if anonymized and hardening:
         check_nothing_left(request, source, result)
     hidden = hidden_bits(source, request) if anonymized and hardening else 0
+    if request.settings.transcode and not _names_pixels(request):
+        check_recoded(source_file, result_file, hidden)
     if not _touches_pixels(request):
         check_pixels(source, source_file, result_file, hidden, cleans_frames=cleans_frames)
     return hidden
 
 
 def _touches_pixels(request: Request) -> bool:
-    return bool(request.settings.transcode) or any(
-        path.tag >> 16 == _PIXEL_DATA_GROUP for path in (*request.edits.replace, *request.edits.remove)
-    )
+    return bool(request.settings.transcode) or _names_pixels(request)
+
+
+def _names_pixels(request: Request) -> bool:
+    return any(path.tag >> 16 == _PIXEL_DATA_GROUP for path in (*request.edits.replace, *request.edits.remove))

@@ -2,7 +2,7 @@
 
 An Orthanc converts what it stores when its ``IngestTranscoding`` says so (1.11.3 on, results of jobs, too).
 
-Public names: ``check_decoded``.
+Public names: ``check_decoded``, ``LOSSY``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _DICOM: Final = "1.2.840.10008.1.2"
-_LOSSY: Final = frozenset(f"{_DICOM}.4.{end}" for end in ("50", "51", "81", "91", "93"))
+LOSSY: Final = frozenset(f"{_DICOM}.4.{end}" for end in ("50", "51", "81", "91", "93"))
 """Transfer syntaxes that may lose pixels (PS3.5 section 10, edition 2026c)."""
 
 _CONVERTS: Final = "the Orthanc converts what it stores (IngestTranscoding)"
@@ -62,7 +62,7 @@ def check_decoded(source: Dataset, result: Dataset, hidden: int) -> None:
 
 
 def _difference(result: Dataset) -> InstanceFailed:
-    if result.file_meta.TransferSyntaxUID in _LOSSY:
+    if result.file_meta.TransferSyntaxUID in LOSSY:
         return InstanceFailed(ReasonCode.TRANSCODING_FAILED, f"{_CONVERTS} with loss; {_REMEDY} to a lossless one")
     return InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the decoded pixels are not the source's")
 

@@ -1,6 +1,6 @@
 """Whether the pixel data of a result is its source's, bit for bit (see ``decoded_pixels`` for converted ones).
 
-Public names: ``check_pixels``, ``hidden_bits``.
+Public names: ``check_pixels``, ``check_recoded``, ``hidden_bits``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_decoded
+from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, check_decoded
 from deidflow.tasks.verification.frames import frames_fault
 
 if TYPE_CHECKING:
@@ -63,6 +63,30 @@ def check_pixels(
             old = old if frames_fault(old, new, little=True) else new
         if old is not None and old != new:
             raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
+
+
+def check_recoded(source_file: BinaryIO, result_file: BinaryIO, hidden: int) -> None:
+    """Compare decoded pixels where the request asked for another transfer syntax, and none of the two loses any.
+
+    Args:
+        source_file: Open; where it stands does not matter.
+        result_file: Likewise.
+        hidden: Bits of each pixel that must be clear in the result.
+
+    Raises:
+        InstanceFailed: Pixels differ. What no codec here decodes is passed over.
+
+    """
+    for file in (source_file, result_file):
+        file.seek(0)
+    before, after = dcmread(source_file, force=True), dcmread(result_file, force=True)
+    if (_syntax(before) | _syntax(after)) & LOSSY:
+        return
+    try:
+        check_decoded(before, after, hidden)
+    except InstanceFailed as problem:
+        if problem.code is not ReasonCode.TRANSCODING_FAILED:
+            raise
 
 
 def hidden_bits(source: Dataset, request: Request) -> int:

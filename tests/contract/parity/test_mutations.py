@@ -100,7 +100,7 @@ def swap_replace_and_remove(patch: Patch) -> None:
 
 def wrong_character_set(patch: Patch) -> None:
     """Write UTF-8 whatever the file declares."""
-    patch.setattr(editor, "character_set", lambda _: CharacterSet(("ISO_IR 192",), ("utf8",)))
+    patch.setattr(editor, "declared_charset", lambda *_: CharacterSet(("ISO_IR 192",), ("utf8",)))
 
 
 def wrong_vr_of_private(patch: Patch) -> None:

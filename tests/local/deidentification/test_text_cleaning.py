@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import pytest
@@ -205,6 +206,45 @@ def test_no_own_name_is_ever_left(text: str, names: list[str]) -> None:
 
     assert not own.words & {word.folded for word in words_of(cleaned)}
     assert cleaned == CLEANER.clean(cleaned, own).text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a.",
+        "1",
+        "1 ",
+        "12 Aaa ",
+        "a@",
+        "(",
+        "1-",
+        "+1 ",
+        "頭部",
+        "東京都",
+        "Aa^",
+        "head",
+        "1/",
+        "http://",
+        "tel ",
+        "<>",
+    ],
+)
+def test_no_text_takes_long(piece: str) -> None:
+    """As long as an LT may be, and made to be searched for ever: seconds of all of them, not of one."""
+    text = piece * (10240 // len(piece))
+    started = time.process_time()
+    CLEANER.clean(text, OWN, -5)
+
+    assert time.process_time() - started < 2
+
+
+def test_a_long_text_is_cleaned_line_by_line() -> None:
+    """Nothing of a line is left that is longer than any that people write."""
+    lines = ["liver of Echo 2019-03-24"] * 1000 + ["liver " * 3000, "MR"]
+    cleaned = CLEANER.clean("\n".join(lines), OWN)
+
+    assert cleaned.text == "\n".join(["liver of"] * 1000 + ["", "MR"])
+    assert cleaned.removed == 2001
 
 
 @PROPERTY

@@ -57,6 +57,9 @@ _RUNS: Final = re.compile(r"\d+|\D+")
 _MOST_DIGITS: Final = 4
 """Numbers with five digits or more are somebody's."""
 _MOST_DIGITS_IN_CODE: Final = 3
+_MOST_CHARACTERS: Final = 10240
+"""An LT has no more (PS3.5 table 6.2-1). Longer texts are cleaned line by line, since the time that a text takes grows
+faster than its length."""
 _YEAR: Final = re.compile(r"18[5-9]\d|19\d\d|20[0-4]\d")
 _LOOSE_ENDS: Final = " \t,;:^_-/.#=&|'\u2019\""
 _LOOSE_POINTS: Final = re.compile("(?<=\\s)[.,;:^'\u2019]+(?=\\s|$)")
@@ -108,6 +111,17 @@ class TextCleaner:
         return self._remembered(text, own, days)
 
     def _clean(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
+        if len(text) <= _MOST_CHARACTERS:
+            return self._clean_passage(text, own, days)
+        passages = [self._line(line, own, days) for line in text.split("\n")]
+        removed, review = sum(one.removed for one in passages), [word for one in passages for word in one.to_review]
+        return Cleaned("\n".join(one.text for one in passages), removed, tuple(review))
+
+    def _line(self, line: str, own: OwnValues, days: int | None) -> Cleaned:
+        """Clean a line of a long text; nothing of one is left that is longer than any that people write."""
+        return self._clean_passage(line, own, days) if len(line) <= _MOST_CHARACTERS else Cleaned("", 1)
+
+    def _clean_passage(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
         edits = pattern_edits(text, days)
         words = list(_pieces(text, edits))
         reading = Reading(text, words)

@@ -113,7 +113,8 @@ _ADDRESSES: Final = (
     _form(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"]+", 0, "://"),
     _form(r"\bwww\.[^\s<>\"]+", 0, "www."),
     _form(
-        rf"{_BEFORE}(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|info|local|de|fr|es|it|uk|jp|eu|ch|at|nl)(?:/\S*)?{_BEHIND}",
+        rf"{_BEFORE}(?:[a-z0-9-]{{1,63}}\.){{1,9}}"
+        rf"(?:com|org|net|edu|gov|info|local|de|fr|es|it|uk|jp|eu|ch|at|nl)(?:/\S*)?{_BEHIND}",
         0,
         ".",
     ),

@@ -26,6 +26,9 @@ _CASELESS: Final = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿ー々]+")
 """Kana and Han characters, which are written without blanks between words."""
 
 _SHORTEST_PART: Final = 3
+_LONGEST_TERM: Final = 32
+"""Of Han characters and kana; no term of the vocabulary has more."""
+_LONGEST_COMPOUND: Final = 64
 _NO_COMPOUNDS: Final = "# From here on no compounds are made of the words."
 
 
@@ -116,7 +119,7 @@ class Vocabulary:
 
     def _is_compound(self, folded: str) -> bool:
         """abdpelvis: two words of radiology, none of them a name."""
-        return any(
+        return len(folded) <= _LONGEST_COMPOUND and any(
             folded[:cut] in self._parts and folded[cut:] in self._parts
             for cut in range(_SHORTEST_PART, len(folded) - _SHORTEST_PART + 1)
         )
@@ -127,7 +130,8 @@ class Vocabulary:
             return False
         rest = fold(word)
         while rest:
-            size = next((size for size in range(len(rest), 0, -1) if self._knows(rest[:size])), 0)
+            longest = min(len(rest), _LONGEST_TERM)
+            size = next((size for size in range(longest, 0, -1) if self._knows(rest[:size])), 0)
             if not size:
                 return False
             rest = rest[size:]
