@@ -44,6 +44,7 @@ _NOTICED_S: Final = 1.5
 
 _MAX_RESUMES: Final = 6
 _KILLS: Final = ("kill -9 flow", "kill -9 Orthanc")
+_EDITS: Final = ("/tools/bulk-anonymize", "/tools/bulk-modify")
 _STOPS: Final = ("Ctrl-C", "SIGTERM", CANCELLED)
 
 ENGINES: Final = ("engine orthanc", "local to orthanc", "orthanc to local")
@@ -170,7 +171,7 @@ class OrthancRunner:
                     done = job("run", "job.yaml", "--run-id", RUN_ID)
                     assert done.code == 0, done.err
                     requests = [one.path for one in proxy.requests[seen:]]
-                    edits_from = next((n for n, path in enumerate(requests, 1) if "/tools/bulk-" in path), 1)
+                    edits_from = next((n for n, path in enumerate(requests, 1) if path.endswith(_EDITS)), 1)
                     self._calm[shape] = _Calm(state_of(job, server, shape, RUN_ID), len(requests), edits_from)
             return self._calm[shape]
 
