@@ -6,6 +6,7 @@ Public names: ``LeakSearch``.
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -48,6 +49,14 @@ _MAX_NAMED: Final = 8
 _FIRST_BLOCK: Final = 0x10
 _AROUND_BYTES: Final = 4
 _MAX_CONTEXT_BYTES: Final = 1 << 12
+_LOOKED_AT_BYTES: Final = 256
+_DERIVATION_DESCRIPTION: Final = (0x00082111,)
+_OF_THE_CONVERSION: Final = re.compile(
+    rb"(?:Lossless JPEG compression, selection value \d+, point transform \d+"
+    rb"|Lossy compression with JPEG [a-z0-9 ]+, IJG quality factor \d+"
+    rb"|near lossless JPEG-LS compression), (?:compression ratio|factor) [\d.]+(?: \(NEAR=\d+\))?"
+)
+"""What an Orthanc writes of itself when it compresses (1.10.1 and 1.13.0); an earlier text would follow in brackets."""
 _PADDING: Final = b" \0"
 _IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.IDENTIFIER, Kind.PHONE})
 """What is looked for in private elements, where a request keeps them as a whole: their dates and UIDs are its word."""
@@ -114,7 +123,7 @@ class LeakSearch:
                 leaks.update(dict.fromkeys(judge.judge(region, folded, pattern, atoms, start, wide=wide)))
         if self._written_by_server:
             judge = judge or _Judge(scope, instance, found, patterns, result)
-            leaks.update(dict.fromkeys(judge.attributes_left()))
+            leaks.update(dict.fromkeys(judge.attributes_left(is_converted=source.syntax != result.syntax)))
         if leaks:
             raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(leaks)))
 
@@ -308,15 +317,24 @@ class _Judge:
     def _passes_private(leaf: Leaf | None, kind: Kind) -> bool:
         return leaf is not None and kind not in _IN_PRIVATE and any(tag & 0x10000 for tag in leaf.path)
 
-    def attributes_left(self) -> Iterator[str]:
-        """Yield the attributes that the profile removes or empties, and that are there with a value."""
+    def attributes_left(self, *, is_converted: bool) -> Iterator[str]:
+        """Yield the attributes that the profile removes or empties, and that are there with a value.
+
+        Args:
+            is_converted: Whether the result has another transfer syntax, so that the server's own word on that may
+                stand there.
+
+        """
         for leaf in self._leaves()[1]:
             fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
             if fate not in {Fate.REMOVED, Fate.EMPTIED} or self._is_named(leaf.path):
                 continue
             if any(tag in self._scope.shields for tag in leaf.path):
                 continue
-            if self._result.value(leaf.start, min(leaf.end, leaf.start + 64)).strip(_PADDING):
+            value = self._result.value(leaf.start, min(leaf.end, leaf.start + _LOOKED_AT_BYTES)).strip(_PADDING)
+            if is_converted and leaf.path == _DERIVATION_DESCRIPTION and _OF_THE_CONVERSION.fullmatch(value):
+                continue
+            if value:
                 yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
 
 
