@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
@@ -160,7 +160,9 @@ class OrthancStore:
         return ""
 
 
-@lru_cache(maxsize=8)
+# Never dropped: a connection that is forgotten while it is open is closed by nobody. There are as many as a process is
+# given servers.
+@cache
 def _client(url: str, access: str, credentials: tuple[str, str] | None) -> OrthancClient:
     read = OrthancAccess.model_validate_json(access)
     return OrthancClient(url, read, credentials, read_s=read.timeout_seconds)

@@ -99,14 +99,17 @@ def chunks_to_verify(ledger: Ledger, wanted: ToVerify) -> list[int]:
 def pages_to_verify(ledger: Ledger, wanted: ToVerify, chunk: int, size: int) -> Iterator[list[ExpectedResult]]:
     """Yield the results of a chunk that are to be looked at, so many at a time: the ledger may change meanwhile.
 
-    Those of a page are of one call to an Orthanc.
+    Where results are read, those of a page are of one call to an Orthanc, which gave them UIDs of its own.
     """
-    for (call,) in ledger.select(
-        "SELECT DISTINCT coalesce(call, 0) FROM instance WHERE chunk = ? ORDER BY 1", (chunk,)
-    ):
+    calls: list[tuple[object, ...]] = [()]
+    of_call = ""
+    if wanted.full:
+        calls = ledger.select("SELECT DISTINCT coalesce(call, 0) FROM instance WHERE chunk = ? ORDER BY 1", (chunk,))
+        of_call = " AND coalesce(i.call, 0) = ?"
+    where = f"{wanted.condition} AND i.chunk = ?{of_call} AND i.id > ? ORDER BY i.id LIMIT ?"
+    for call in calls:
         last = 0
-        where = f"{wanted.condition} AND i.chunk = ? AND coalesce(i.call, 0) = ? AND i.id > ? ORDER BY i.id LIMIT ?"
-        while page := _expected_results(ledger, where, (chunk, call, last, size)):
+        while page := _expected_results(ledger, where, (chunk, *call, last, size)):
             last = page[-1].instance.id
             yield page
 

@@ -57,6 +57,9 @@ _OF_THE_CONVERSION: Final = re.compile(
     rb"|near lossless JPEG-LS compression), (?:compression ratio|factor) [\d.]+(?: \(NEAR=\d+\))?"
 )
 """What an Orthanc writes of itself when it compresses (1.10.1 and 1.13.0); an earlier text would follow in brackets."""
+_WRITER: Final = (0x00020013,)
+_OF_THE_WRITER: Final = re.compile(rb"OFFIS_DCMTK_\d+")
+"""What every Orthanc calls itself in the file meta, by its toolkit; some sources name that toolkit's maker, too."""
 _PADDING: Final = b" \0"
 _IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.IDENTIFIER, Kind.PHONE})
 """What is looked for in private elements, where a request keeps them as a whole: their dates and UIDs are its word."""
@@ -285,7 +288,7 @@ class _Judge:
         low, high = 0, len(folded)
         if leaf is not None:
             is_nested_pixels = leaf.path[-1] in PIXELS and len(leaf.path) > 1  # of an icon, for example
-            if is_nested_pixels or self._is_named(leaf.path):
+            if is_nested_pixels or self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
                 return
             low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
             if region.in_dataset:
@@ -336,6 +339,14 @@ class _Judge:
                 continue
             if value:
                 yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
+
+
+def _is_of_the_writer(region: Region, leaf: Leaf) -> bool:
+    if leaf.path != _WRITER or region.in_dataset:
+        return False
+    return bool(
+        _OF_THE_WRITER.fullmatch(region.data[leaf.start - region.base : leaf.end - region.base].strip(_PADDING))
+    )
 
 
 def _place(region: Region, leaf: Leaf | None) -> str:
