@@ -5,6 +5,7 @@ Public names: ``show_plan``.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
@@ -97,13 +98,14 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
         _print(f"WARNING:          {text}: sources and results may vanish while a run works")
     _print(f"rows:             {planned} planned{others}")
     to_edit = plan_totals(ledger)
-    above = f"{to_edit.series} series, {to_edit.studies} studies, {to_edit.patients} patients"
-    _print(f"to edit:          {to_edit.instances} instances, {above}")
+    studies = f"{to_edit.studies} stud{'y' if to_edit.studies == 1 else 'ies'}"
+    above = f"{to_edit.series} series, {studies}, {_counted(to_edit.patients, 'patient')}"
+    _print(f"to edit:          {_counted(to_edit.instances, 'instance')}, {above}")
     _print(f"                  {to_edit.size / 1e6:,.1f} MB to {store_of(config).describe()}")
     for note in facts.notes:
         _print(f"note:             {note}")
     for reason, count in planned_failures(ledger):
-        _print(f"will fail:        {count} instances, {reason}")
+        _print(f"will fail:        {_counted(count, 'instance')}, {reason}")
     for code, count in review_counts(ledger, done=False).items():
         _print(f"to look at:       {count} {code}: {REVIEW_TEXTS.get(code, '')}")
     for code, count in count_source_problems(ledger).items():
@@ -114,11 +116,16 @@ def _show_requests(ledger: Ledger, config: Config) -> None:
     requests = ledger.requests
     used = request_uses(ledger)
     _print(f"requests:         {len(used)} different")
-    for number, rows, instances in used[:_SHOWN_CHUNKS]:
+    alike: dict[str, tuple[int, int]] = {}
+    for number, rows, instances in used:
         request = requests.get(number)
-        _print(f"  {request.operation} for {rows} rows, {instances} instances: {_changes(request, config)}")
-    if len(used) > _SHOWN_CHUNKS:
-        _print(f"  ... and {len(used) - _SHOWN_CHUNKS} more")
+        text = f"{request.operation}: {_changes(request, config)}"
+        before = alike.get(text, (0, 0))
+        alike[text] = before[0] + rows, before[1] + instances
+    for text, (rows, instances) in islice(alike.items(), _SHOWN_CHUNKS):
+        _print(f"  {_counted(rows, 'row')}, {_counted(instances, 'instance')}, {text}")
+    if len(alike) > _SHOWN_CHUNKS:
+        _print(f"  ... and {len(alike) - _SHOWN_CHUNKS} more")
     numbers = dict.fromkeys(
         path.describe() for number, _, _ in used for path in requests.get(number).edits.private_numbers()
     )
@@ -162,9 +169,15 @@ def _show_chunks(ledger: Ledger) -> None:
     chunks = chunk_overviews(ledger)
     _print(f"chunks:           {len(chunks)}")
     for key, instances, rows, first, last, size in chunks[:_SHOWN_CHUNKS]:
-        _print(f"  {key}  {instances} instances of {rows} rows (lines {first} to {last}), {size / 1e6:,.1f} MB")
+        lines = f"line {first}" if first == last else f"lines {first} to {last}"
+        what = f"{_counted(instances, 'instance')} of {_counted(rows, 'row')}"
+        _print(f"  {key}  {what} ({lines}), {size / 1e6:,.1f} MB")
     if len(chunks) > _SHOWN_CHUNKS:
         _print(f"  ... and {len(chunks) - _SHOWN_CHUNKS} more")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _print(text: str) -> None:

@@ -168,7 +168,9 @@ def _decision(
     values: Container[int] = table.values
     for (tag, index), (name, _) in zip(path.parents, spelled.parents, strict=True):
         if tag in values or _has_value((tag, name), nodes):
-            return _GIVEN  # inside a sequence that the request gives
+            # Inside a sequence that is given as a whole: by the request, or by what gives it to every result.
+            by_tag = None if _has_value((tag, name), nodes) else scope.by_tag.get(tag)
+            return _GIVEN if by_tag is None else by_tag.origin
         above = _rule_of((tag, name), "SQ", scope, nodes)
         is_kept = is_kept or (above is not None and above.action is Action.KEEP)
         nodes = step_into(nodes, tag, index) + (step_into(nodes, name, index) if name != tag else ())
