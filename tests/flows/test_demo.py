@@ -60,7 +60,7 @@ def _check_again(job: Job, run_dir: Path) -> None:
     results = files_of(job.destination)
     tables = {path.name: path.read_bytes() for path in run_dir.glob("*.csv")}
 
-    assert 0 == job("verify", run_dir).code
+    assert 0 == job("verify", run_dir, "--deep").code
     assert 0 == job("report", run_dir).code
     assert 0 == job("resume", run_dir).code
     assert 0 == job("run", "job.yaml", "--run-id", "first").code

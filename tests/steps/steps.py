@@ -84,10 +84,10 @@ class Steps:
             for number in open_chunks(self.run.ledger):
                 apply_chunk(self.run, number, work.engine, progress)
 
-    def verify(self, *, again: bool = False, full: bool = True) -> int:
+    def verify(self, *, again: bool = False, full: bool = True, deep: bool = False) -> int:
         """Read the results back, or only look for them; return how many are wrong."""
         with make_progress(quiet=True) as progress:
-            return verify_results(self.run, progress, full=full, again=again)
+            return verify_results(self.run, progress, full=full, again=again, deep=deep)
 
     def delete(self) -> DeletedSources | None:
         """Delete the sources; return what became of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import pydicom
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
@@ -69,3 +70,24 @@ def test_the_first_and_the_last_of_a_series(
             assert [None] == [result.code for result in found]
 
     assert [numbers[at] for at in wanted] == judged
+
+
+def test_a_file_meta_that_names_another_object(tmp_path: Path) -> None:
+    """UIDs are kept, and the source's file meta is untrue: the result's is true, and all readers find it right."""
+    write_instances(tmp_path / "source", 1)
+    (file,) = (tmp_path / "source").iterdir()
+    file.write_bytes(file.read_bytes().replace(b"1.2.3.1.1.0", b"1.2.3.1.1.9", 1))
+    source = pydicom.dcmread(file)
+    assert source.file_meta.MediaStorageSOPInstanceUID != source.SOPInstanceUID
+    kept = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+    steps = Steps(tmp_path)
+    steps.plan(
+        [STUDY], operation="modify", options={"Replace": {"StudyDescription": "new"}, "Keep": kept, "Force": True}
+    )
+    steps.edit()
+
+    assert 0 == steps.verify(deep=True)
+
+    assert steps.report().reconciled
+    (result,) = (pydicom.dcmread(path) for path in (tmp_path / "results").rglob("*.dcm"))
+    assert "1.2.3.1.1.0" == result.SOPInstanceUID == result.file_meta.MediaStorageSOPInstanceUID
