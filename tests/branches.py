@@ -13,8 +13,8 @@ from typing import Final
 
 import coverage
 
-FLOORS: Final = {"core": 84, "local": 90, "orthanc": 71, "steps": 57}
-"""Per cent of statements and branches, by the folder of ``tasks/``: what was reached. Wanted are 90, 90, 85 and 80."""
+FLOORS: Final = {"core": 90, "local": 90, "orthanc": 85, "steps": 80}
+"""Per cent of statements and branches, by the folder of ``tasks/``."""
 
 ROOT: Final = Path(__file__).parents[1]
 
