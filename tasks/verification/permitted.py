@@ -29,6 +29,7 @@ from deidflow.tasks.core.dicom.tags import (
     STUDY_INSTANCE_UID,
     Path,
     is_computed,
+    uid_tags,
 )
 from deidflow.tasks.core.request.data_uris import parse_embedded
 from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
@@ -232,6 +233,7 @@ def permitted(
             if fate is Fate.REMOVED and path.tag in allowed.shielded:
                 allowed.shielded[path.tag] = fate
     allowed.top.update(dict.fromkeys(IDENTIFIERS, Fate.FREE))
+    _look_at_uids(allowed)
     allowed.named = frozenset(path.tag for path in (*edits.keep, *edits.replace))
     allowed.named_private = frozenset(private)
     if any(isinstance(value, str) and parse_embedded(value) is not None for value in edits.replace.values()):
@@ -243,6 +245,12 @@ def permitted(
         for table in (allowed.top, allowed.nested, allowed.shielded, allowed.cleaned):
             table.update(dict.fromkeys(_OF_TRANSCODING, Fate.FREE))
     return allowed
+
+
+def _look_at_uids(allowed: Permitted) -> None:
+    """Name what holds UIDs by the dictionary, so that it is looked at whatever VR it is sent with."""
+    for table in (allowed.top, allowed.nested, allowed.shielded, allowed.cleaned) if allowed.anonymizes else ():
+        table.update(dict.fromkeys(uid_tags() - table.keys(), Fate.SAME))
 
 
 def _anonymizes(request: Request) -> bool:

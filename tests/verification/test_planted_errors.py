@@ -53,6 +53,9 @@ REFERENCE: Final = Element(
     "SQ",
     (Item((Element(0x00081150, "UI", b"1.2.840.10008.5.1.4.1.1.7\0"), Element(0x00081155, "UI", b"1.2.99.5\0"))),),
 )
+TEXT_UID: Final = Element(0x00200242, "LO", b"1.2.4.0.1 ")
+OCTETS_UID: Final = Element(0x00200242, "OB", b"1.2.3\\1.2.4.0.2\0\0")
+"""SOPInstanceUIDOfConcatenationSource names a study and a series of the first kind, in VRs that it has not."""
 
 
 def add(tag: int, vr: str, value: object) -> Change:
@@ -177,6 +180,8 @@ KINDS: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
         DIFFERS,
     ),
     "an original UID": ((REFERENCE, PIXELS), lambda data: _with_reference(data, "1.2.99.5"), LEFT),
+    "an original UID sent as text": ((TEXT_UID, PIXELS), add(0x00200242, "LO", "1.2.4.0.1"), LEFT),
+    "an original UID sent as octets": ((OCTETS_UID, PIXELS), add(0x00200242, "OB", b"1.2.3\\1.2.4.0.2\0"), LEFT),
     "a reference is lost": ((REFERENCE, PIXELS), lambda data: _with_reference(data, ""), DIFFERS),
     "text as the length of a group": ((PIXELS,), add(0x00280000, "UT", "Doe^Jane"), LEFT),
     "the elements in another order": ((PIXELS,), _exchanged, DIFFERS),
