@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _PIECE_BYTES: Final = 1 << 20
 _MAX_UIDS_BYTES: Final = 1 << 16
 _PIXELS: Final = 0x7FE0
+_FIRST_GROUP: Final = 0x00080000
+"""Of datasets."""
+_FIRST_CURVE: Final = 0x50000000
 _COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 """Transfer syntaxes with frames of their own (PS3.5 section 10)."""
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
@@ -85,7 +88,7 @@ class _Comparison:
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
             other = left.pop(key, None)
-            if not has_nodes and not tag & 0x10000 and tag < 0x50000000 and tag & 0xFFFF:  # noqa: PLR2004 (curves)
+            if not has_nodes and not tag & 0x10000 and _FIRST_GROUP <= tag < _FIRST_CURVE and tag & 0xFFFF:
                 fate = table.get(tag)
                 if (
                     fate is None

@@ -31,6 +31,7 @@ PEOPLE: dict[str, Any] = {
     "AccessionNumber": "A4711-0815",
 }
 NAME = Element(0x00100010, "PN", b"Kowalczyk^Bronislaw ")
+CREATOR = Element(0x00080014, "UI", b"1.2.826.0.1.3680043.8.498")
 LEFT: dict[str, tuple[Element, ...]] = {
     "": (),
     "PatientName of the source is left in DerivationCodeSequence > PatientName": (
@@ -38,6 +39,10 @@ LEFT: dict[str, tuple[Element, ...]] = {
     ),
     "PatientName of the source is left in DerivationCodeSequence > CodeMeaning": (
         Element(0x00089215, "SQ", (Item((Element(0x00080104, "LO", b"of Mr Kowalczyk "),)),)),
+    ),
+    "InstanceCreatorUID of the source is left in DerivationCodeSequence > InstanceCreatorUID": (
+        CREATOR,
+        Element(0x00089215, "SQ", (Item((CREATOR,)),)),
     ),
     "PatientBirthDate of the source is left in ImageID": (Element(0x00540400, "SH", b"*13.02.1947 "),),
     "AccessionNumber of the source is left in OverlayLabel": (
