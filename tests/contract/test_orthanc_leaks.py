@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.server import Server, write
-from tests.dicom_files import Element, Item, instance
+from tests.dicom_files import Element, Item, grey, instance
 from tests.jobs import read_csv
 
 if TYPE_CHECKING:
@@ -15,16 +15,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(180)
 
-PIXELS: dict[str, Any] = {
-    "Rows": 8,
-    "Columns": 8,
-    "BitsAllocated": 8,
-    "BitsStored": 8,
-    "HighBit": 7,
-    "PixelRepresentation": 0,
-    "SamplesPerPixel": 1,
-    "PhotometricInterpretation": "MONOCHROME2",
-}
 PEOPLE: dict[str, Any] = {
     "PatientName": "Kowalczyk^Bronislaw",
     "PatientBirthDate": "19470213",
@@ -68,7 +58,7 @@ def test_what_orthanc_leaves_is_named(job: Job, server: Server) -> None:
             *extra,
             Element(0x7FE00010, "OB", bytes(range(64))),
             meta={"SourceApplicationEntityTitle": "KOWALCZYK"},
-            **PIXELS,
+            **grey(),
             **PEOPLE,
             PatientID=f"HX{number}2345",
             StudyInstanceUID=f"{root}.1",

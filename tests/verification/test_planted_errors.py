@@ -15,7 +15,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from tests.dicom_files import Element, Item, elements, instance
+from tests.dicom_files import Element, Item, elements, grey, instance
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -25,14 +25,7 @@ if TYPE_CHECKING:
     Change = Callable[[bytes], bytes]
 
 IMAGE: Final[dict[str, Any]] = {
-    "Rows": 8,
-    "Columns": 8,
-    "BitsAllocated": 8,
-    "BitsStored": 8,
-    "HighBit": 7,
-    "PixelRepresentation": 0,
-    "SamplesPerPixel": 1,
-    "PhotometricInterpretation": "MONOCHROME2",
+    **grey(),
     "PatientBirthDate": "19470213",
     "PatientSex": "F",
     "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7",
