@@ -159,6 +159,8 @@ class Editor:
             new_values.update(
                 table.late_values(partial(late_text, elements, self._source.read, old_charset), self._identifiers)
             )
+        if table.where_present is not None:
+            new_values.update(table.where_present.values_for(elements))
         if PIXEL_DATA in new_values and self._source.layout.is_compressed:
             message = "new PixelData cannot be put into a file whose pixels are compressed"
             raise InstanceFailed(ReasonCode.BAD_VALUE, message)

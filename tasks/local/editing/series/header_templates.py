@@ -101,6 +101,7 @@ class Template(NamedTuple):
         burned_in: Likewise, as far as the steps go.
         named: The values of the runs that identify, where the table asks for them.
         notes: What cleaning the runs came to.
+        present: Whether the runs and gaps have an attribute of the table's ``where_present``.
 
     """
 
@@ -112,6 +113,7 @@ class Template(NamedTuple):
     burned_in: bool
     named: frozenset[NamedValue]
     notes: CleaningNotes
+    present: bool = False
 
 
 def make_template(
@@ -157,7 +159,11 @@ def make_template(
         _named([one for one in header if one[0] not in gaps], source, context),
     )
     burned_in = says_burned_in(source, header)
-    return Template(steps, last, context, tail_values, sop_class, burned_in, identifying, notes)
+    where = context.table.where_present
+    present = where is not None and (
+        not where.tags.isdisjoint(gaps) or where.is_in(one for one in header if one[0] not in gaps)
+    )
+    return Template(steps, last, context, tail_values, sop_class, burned_in, identifying, notes, present)
 
 
 def _named(elements: list[Element], source: SourceFile, context: Context) -> frozenset[NamedValue]:
@@ -210,6 +216,8 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
         last = element[0]
     if template.context.named != template.named | _named(others + tail, source, template.context):
         raise Differs
+    if _has_other_values(template, others + tail):
+        raise Differs
     identifiers.notes.add(template.notes)
     context = template.context
     if context.private is not None:
@@ -217,6 +225,15 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
         context = context._replace(private=blocks)
     spans += editor.edit_some(tail, source.layout.encoding, context, template.tail_values)
     return Shared(template.context.table, spans, template.sop_class, template.burned_in or says_burned_in(source, tail))
+
+
+def _has_other_values(template: Template, scanned: list[Element]) -> bool:
+    """Whether an instance has other new values than the remembered ones, by the attributes that it has."""
+    where, known = template.context.table.where_present, template.context.new_values
+    if where is None:
+        return False
+    is_known = all(known.get(tag) == value for tag, value in where.values.items())
+    return is_known != (template.present or where.is_in(scanned))
 
 
 def _apply_steps(
