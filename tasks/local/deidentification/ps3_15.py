@@ -156,7 +156,8 @@ class Ps315:
             return True
         for path in request.edits.keep:
             row = load_profile().row_of(path.tag & 0xFFFFFFFF)
-            if row is not None and not self._policy.rule(row, None).leaves_value:
+            # Private elements, curves and overlays have one row for all, and stay by nobody's word but the request's.
+            if row is not None and (row.number is None or not self._policy.rule(row, None).leaves_value):
                 return True
         return False
 
