@@ -112,6 +112,8 @@ def standard_profile(options: frozenset[str]) -> StandardProfile:
         for row in _rows(table):
             if "x" in row["tag"] or "," not in row["tag"]:
                 continue
+            if row["basic"] == _KEEP and not any(row.get(option) for option in options):
+                continue  # free text, which no option that was asked for cleans
             tag = int(row["tag"].replace(",", ""), 16)
             fates[tag] = _fate(row, tag, options)
     fates.update(dict.fromkeys(_GONE, Fate.REMOVED))

@@ -136,7 +136,7 @@ class Ps315:
 
         cleaning = CleaningRules(_cleaner(choice.texts), dummy, days_of, Option.RETAIN_MODIFIED_DATES in self.options)
         self._policy = Policy(self.options, cleaning)
-        rows = (row for row in load_profile() if row.number is not None)
+        rows = (row for row in load_profile() if row.number is not None and not row.stays(self.options))
         self._strictest = {row.number: self._policy.rule(row, None) for row in rows if row.number is not None}
         self._cleans_texts = not self.options.isdisjoint(_CLEANING)
         self._cleaned = frozenset(tag for tag, rule in self._strictest.items() if rule.cleans_items)

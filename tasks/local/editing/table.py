@@ -210,9 +210,9 @@ class Table:
         given_sequences: Sequences in ``values`` with items, which are treated like those of the file.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
         clears_overlay_bits: Whether overlays in unused bits of the pixels go.
-        frame_blanks: Says of each compressed frame (transfer syntax, all its fragments) which octets are no image and
-            become blank, by start, end and what each becomes; raises ``InstanceFailed`` where nobody can tell. None
-            where nobody asks.
+        frame_blanks: Says of each compressed frame (transfer syntax, all its fragments, rows times columns) which
+            octets are no image and become blank, by start, end and what each becomes; raises ``InstanceFailed`` where
+            nobody can tell. None where nobody asks.
         private: Rules for private elements by their creators, before that of their scope; None where nobody asks.
         naming: Which values identify; None where no rule asks.
         problem: A value that no file takes: each instance fails, also where the value would not be written.
@@ -235,7 +235,7 @@ class Table:
     given_sequences: tuple[int, ...] = ()
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
-    frame_blanks: Callable[[str, bytes], Sequence[tuple[int, int, int]]] | None = None
+    frame_blanks: Callable[[str, bytes, int], Sequence[tuple[int, int, int]]] | None = None
     private: PrivateRules | None = None
     naming: Naming | None = None
     problem: InstanceFailed | None = None

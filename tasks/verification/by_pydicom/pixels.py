@@ -5,10 +5,12 @@ Public names: ``check_pixels``, ``check_recoded``, ``hidden_bits``.
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.uid import RLELossless
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
@@ -60,7 +62,9 @@ def check_pixels(
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
             old = _cleared(old, before, hidden)
         if cleans_frames and _is_compressed(before) and isinstance(old, bytes) and isinstance(new, bytes):
-            old = old if frames_fault(old, new, little=True) else new
+            sides = (before.get("Rows"), before.get("Columns")) if RLELossless in _syntax(before) else ()
+            pixels = prod(int(side or 0) for side in sides) if sides else 0
+            old = old if frames_fault(old, new, little=True, rle_pixels=pixels) else new
         if old is not None and old != new:
             raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
 
@@ -129,7 +133,7 @@ def _is_converted(before: Dataset, after: Dataset) -> bool:
 
 
 def _is_compressed(dataset: Dataset) -> bool:
-    return any(uid.startswith("1.2.840.10008.1.2.4.") for uid in _syntax(dataset) - _DEFLATED)
+    return any(uid.startswith("1.2.840.10008.1.2.4.") or uid == RLELossless for uid in _syntax(dataset) - _DEFLATED)
 
 
 def _syntax(dataset: Dataset) -> set[str]:
