@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State  # noqa: TC002 (the form of a deployment is made from the signature)
 from prefect.context import FlowRunContext
 from prefect.exceptions import CancelledRun, FailedRun
 from prefect.settings import get_current_settings
@@ -27,7 +28,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from deidflow.flows.exit_codes import exit_code_of
-from deidflow.flows.parameters import Overrides
+from deidflow.flows.parameters import NO_OVERRIDES, Overrides
 from deidflow.flows.prefect_environment import leave_threads, served_configs
 from deidflow.flows.signals import ending, stopping, was_stopped
 from deidflow.tasks.apply import apply
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from prefect import Task
-    from prefect.client.schemas.objects import State
     from prefect.futures import PrefectConcurrentFuture
 
     from deidflow.tasks.steps.run.run_folder import Run
@@ -86,7 +86,7 @@ _THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=65)
 
 @flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
 def bulk_edit(
-    config: str = "", manifest: str = "", overrides: Overrides | None = None, skip_invalid: bool = False
+    config: str = "", manifest: str = "", overrides: Overrides = NO_OVERRIDES, skip_invalid: bool = False
 ) -> State[RunRecord]:
     """Do a whole job, or what is left of the one that the command hands over.
 
@@ -109,9 +109,7 @@ def bulk_edit(
         _log_endings_without_traceback()
     try:
         given = handed_over()
-        run = given or _planned(
-            config, manifest, overrides or Overrides(), deployed=deployed, skip_invalid=skip_invalid
-        )
+        run = given or _planned(config, manifest, overrides, deployed=deployed, skip_invalid=skip_invalid)
         show_name(run)
         with stopping(for_good=deployed) as stop, _noticing_cancellation(stop):
             run.stop = stop

@@ -3,10 +3,12 @@
 Who reaches Prefect's API can say it, too. So nothing here decides what is read, what is done to it, or where it goes:
 only how fast it is done.
 
-Public names: ``Overrides``.
+Public names: ``Overrides``, ``NO_OVERRIDES``.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,3 +28,7 @@ class Overrides(BaseModel):
     def as_settings(self) -> tuple[str, ...]:
         """Return what is given in the form of ``--set``, as in ``execution.workers=4``."""
         return tuple(f"execution.{key}={value}" for key, value in self.model_dump(exclude_none=True).items())
+
+
+NO_OVERRIDES: Final = Overrides()
+"""No None beside the model: Prefect checks parameters that may be either against neither."""
