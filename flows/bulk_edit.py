@@ -16,7 +16,7 @@ from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_type_hints
 
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.steps.run.run_folder import Run
 
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
 _POLL_S: Final = 0.2
 _PATIENCE_S: Final = 3.0
 """For chunks that are at work when the run is stopped: Ctrl-C is to take less than 5 s in all."""
@@ -84,7 +85,14 @@ _CHUNKS_AT_A_TIME: Final = 4
 _THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=65)
 
 
+def _with_types(function: _Function) -> _Function:
+    """Replace the texts of a function's annotations by what they mean; Prefect checks parameters by its annotations."""
+    function.__annotations__ = get_type_hints(function)
+    return function
+
+
 @flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
+@_with_types
 def bulk_edit(
     config: str = "", manifest: str = "", overrides: Overrides = NO_OVERRIDES, skip_invalid: bool = False
 ) -> State[RunRecord]:
