@@ -244,6 +244,13 @@ def test_modules_and_functions_are_short(module: Module) -> None:
     assert {} == {name: length for name, length in lengths.items() if length > FUNCTION_LINES}
 
 
+def test_benchmarks_are_short() -> None:
+    """A benchmark is read by people, too."""
+    long = {path.name: len(path.read_text("utf-8").splitlines()) for path in (ROOT / "benchmarks").glob("*.py")}
+
+    assert {} == {name: lines for name, lines in long.items() if lines > MODULE_LINES}
+
+
 # A room is imported in a process of its own, forked from one that has loaded what every room may load.
 _IMPORTER: Final = """
 import importlib, json, os, sys
