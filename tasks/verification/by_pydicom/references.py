@@ -72,8 +72,8 @@ def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tup
 
     The other elements are not decoded, since that is what takes pydicom's time.
     """
-    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over decoded elements)
-        if tag not in _IDENTITY and _vr(dataset, tag) not in _LOOKED_AT:
+    for tag, raw in list(dataset.items()):  # as they were read
+        if tag not in _IDENTITY and _vr(tag, raw.VR) not in _LOOKED_AT:
             continue
         element = dataset[tag]
         path = (*above, int(tag))
@@ -84,9 +84,8 @@ def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tup
             yield path, element
 
 
-def _vr(dataset: Dataset, tag: BaseTag) -> str:
-    """Return a VR without decoding, "UN" where the file and the dictionary do not tell."""
-    vr = dataset.get_item(tag).VR
+def _vr(tag: BaseTag, vr: str | None) -> str:
+    """Return a VR, "UN" where the file and the dictionary do not tell."""
     if vr not in (None, "UN"):
         return str(vr)
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"

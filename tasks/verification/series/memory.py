@@ -172,8 +172,8 @@ class SeriesMemory:
             reads: Likewise, read to their ends.
 
         """
-        if judging.permitted.recodes or not all(map(_is_plain, reads)):
-            return
+        if judging.permitted.recodes or not all(map(_is_plain, reads)) or self.is_right(judging, instance, files):
+            return  # there is nothing to learn
         source, result = (leaves_of(read) for read in reads)
         if source is None or result is None or max(len(source), len(result)) > _MAX_LEAVES:
             return
