@@ -105,6 +105,8 @@ class Verifier:
         self._source, self._results = settings.source, settings.results
         self._requests: OrderedDict[str, Request] = OrderedDict()
         self._name = ""
+        self._call = 0
+        self._uids_of_call: list[tuple[str, str, str]] = []
         self._permitted: dict[tuple[str, bool], Permitted] = {}
         self._series = SeriesMemory()
         self._leaks = LeakSearch(settings.profile, written_by_server=settings.given_values)
@@ -128,6 +130,8 @@ class Verifier:
         """
         settings, expected = self._settings, work.expected
         self._uids = CallUids(work.uids, self._run_uids) if work.uids and self._run_uids else self._run_uids
+        if list(work.uids) != self._uids_of_call:
+            self._call, self._uids_of_call = self._call + 1, list(work.uids)
         results = []
         with (
             settings.source.together([one.instance for one in expected]) as self._source,
@@ -224,14 +228,14 @@ class Verifier:
 
     def _is_right_by_series(self, request: Request, expected: Expected, files: Files) -> bool:
         """Whether an instance is certainly right by what others of its series have shown."""
-        if self._settings.given_values or self._is_sampled(expected) or self._uids is not self._run_uids:
-            return False
-        return self._series.is_right(self._judging(request), expected.instance, files)
+        return not self._is_sampled(expected) and self._series.is_right(
+            self._judging(request), expected.instance, files
+        )
 
     def _judging(self, request: Request) -> Judging:
         allowed = self._allowed(request, hides=False)
-        uids, leaks = (self._run_uids, self._leaks) if allowed.anonymizes else (None, None)
-        return Judging(self._name, request, allowed, uids, leaks)
+        uids, leaks = (self._uids, self._leaks) if allowed.anonymizes else (None, None)
+        return Judging(self._name, request, allowed, uids, leaks, self._settings.given_values, self._call)
 
     def _compare(
         self,
@@ -254,11 +258,11 @@ class Verifier:
         source, result = read_dicom(source_file), read_dicom(result_file)
         if request.operation is Operation.ANONYMIZE:
             self._leaks.check(request, expected.instance, source, result)
-        by_bytes = not self._settings.given_values and all(
-            one.is_whole and not one.passed_over for one in (source, result)
-        )
+        is_read = all(one.is_whole and not one.passed_over for one in (source, result))
+        by_bytes = is_read and not self._settings.given_values
         hides = False
         needs_pydicom = not by_bytes or self._needs_pydicom(request, expected, source, result)
+        learns = not needs_pydicom or (self._settings.given_values and is_read)
         if needs_pydicom or self._is_sampled(expected):
             settings = self._settings
             hides = bool(
@@ -273,7 +277,7 @@ class Verifier:
         check_structure(result, source)
         if by_bytes:
             self._compare_bytes(request, expected, source, result, hides=hides)
-        if files is not None and not needs_pydicom and self._uids is self._run_uids:
+        if files is not None and learns:
             self._series.learn(self._judging(request), expected.instance, files, (source, result))
 
     def _is_sampled(self, expected: Expected) -> bool:

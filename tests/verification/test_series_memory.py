@@ -52,7 +52,7 @@ COUNT: Final = 8
 LEAKS: Final = 60
 SYNTAXES: Final = (EXPLICIT, IMPLICIT, JPEG, BIG, DEFLATED)
 STANDARD: Final = "standard"
-MODES: Final = ("2023b", STANDARD, "modify", "kept")
+MODES: Final = ("2023b", STANDARD, "modify", "kept", "server")
 FIXED: Final[dict[str, Any]] = {
     "PatientName": "Kowalczyk^Bronislaw",
     "PatientID": "HX-0042-73311",
@@ -184,6 +184,7 @@ def series_of(folder: Path, files: list[bytes], mode: str, judge: ThirdJudge = T
             results=FolderStore(str(folder / "results")),
             hardening=True,
             profile=profile,
+            given_values=mode == "server",
             pydicom=judge,
             uid_map=str(folder / "uids") if operation is Operation.ANONYMIZE else None,
         ),

@@ -34,7 +34,12 @@ _MAX_NAMED: Final = 8
 
 
 class LeakSearch:
-    """The search of one process, which keeps the patterns of the studies that it saw last."""
+    """The search of one process, which keeps the patterns of the studies that it saw last.
+
+    Attributes:
+        written_by_server: See ``__init__``.
+
+    """
 
     def __init__(self, profile: ProfileChoice | None, *, written_by_server: bool) -> None:
         """Take what is the same for all instances.
@@ -45,7 +50,7 @@ class LeakSearch:
 
         """
         self._profile = profile
-        self._written_by_server = written_by_server
+        self.written_by_server = written_by_server
         self._patterns: OrderedDict[tuple[int, str], Patterns] = OrderedDict()
         self._request: Request | None = None
         self._scope: Scope | None = None
@@ -73,7 +78,7 @@ class LeakSearch:
             for pattern, atoms, start, wide in hits_in(folded, patterns, single):
                 judge = judge or Judge(scope, instance, found, patterns, result)
                 leaks.update(dict.fromkeys(judge.judge(region, folded, pattern, atoms, start, wide=wide)))
-        if self._written_by_server:
+        if self.written_by_server:
             judge = judge or Judge(scope, instance, found, patterns, result)
             leaks.update(dict.fromkeys(judge.attributes_left(is_converted=source.syntax != result.syntax)))
         if leaks:

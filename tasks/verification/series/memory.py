@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import SOP_INSTANCE_UID
-from deidflow.tasks.verification.comparison import judged
+from deidflow.tasks.verification.comparison import Judged, judged
 from deidflow.tasks.verification.identifiers import spells
 from deidflow.tasks.verification.leaks.regions import PIXELS
 from deidflow.tasks.verification.series.layout import leaves_of, make_layout
+from deidflow.tasks.verification.series.server_slots import ReferenceJudge, make_reference_judge, pair_references
 from deidflow.tasks.verification.series.shared_search import make_shared_search
 from deidflow.tasks.verification.series.slots import (
     MEDIA_STORAGE_SOP_INSTANCE_UID,
@@ -67,6 +68,8 @@ class Judging:
         permitted: What it permits.
         uids: Of the run; None where none are mapped.
         search: For leaks; None where none are looked for.
+        by_server: Whether a server wrote the results, so that no bytes are compared.
+        call: Another number for other UIDs.
 
     """
 
@@ -75,6 +78,8 @@ class Judging:
     permitted: Permitted
     uids: Uids | None
     search: LeakSearch | None
+    by_server: bool = False
+    call: int = 0
 
 
 class Files(NamedTuple):
@@ -100,7 +105,7 @@ class _Template:
     source: Layout
     result: Layout
     uid_slots: tuple[int, ...]
-    slots: SlotJudge
+    slots: SlotJudge | ReferenceJudge
     search: SharedSearch | None
 
     def is_right(self, instance: PlannedInstance, files: Files) -> bool:
@@ -233,7 +238,7 @@ class SeriesMemory:
 
 def _series_of(judging: Judging, instance: PlannedInstance) -> object:
     """Return all that a verdict depends on beside the files and the instance's own UIDs."""
-    return judging.name, judging.uids is None, instance.original[:3], instance.new[:3]
+    return judging.name, judging.call, instance.original[:3], instance.new[:3]
 
 
 def _is_plain(read: Read) -> bool:
@@ -261,12 +266,17 @@ def _make_template(
 ) -> _Template | None:
     """Make a template from an instance that was found right; None where too much depends on what differs."""
     permitted, request = judging.permitted, judging.request
-    judgements = judged(*reads, permitted, judging.uids)
     before, after = (
         Side(side, [leaf for leaf in side if leaf.path in paths or (leaf.tag in _ALWAYS and not leaf.is_nested)])
         for side, paths in zip(leaves, differing, strict=True)
     )
-    pairs = pairs_of(judgements, reads[1], before, after)
+    judgements: list[Judged] = []
+    pairs: list[Judged] | None = []
+    if judging.by_server:
+        pairs = pairs if pair_references(request, before, after) else None
+    else:
+        judgements = judged(*reads, permitted, judging.uids)
+        pairs = pairs_of(judgements, reads[1], before, after)
     may_all = all(may_differ(leaf, request, permitted, in_result=False) for leaf in before.slots.values()) and all(
         may_differ(leaf, request, permitted, in_result=True) for leaf in after.slots.values()
     )
@@ -288,5 +298,11 @@ def _make_template(
         search = make_shared_search(judging.search, request, instance, source, result)
         if search is None:
             return None
-    slots = SlotJudge(pairs, judgements, source, result, permitted, judging.uids)
+    slots: SlotJudge | ReferenceJudge | None = (
+        make_reference_judge(source, result, judging.uids)
+        if judging.by_server
+        else SlotJudge(pairs, judgements, source, result, permitted, judging.uids)
+    )
+    if slots is None:
+        return None
     return _Template(source.layout, result.layout, uid_slots, slots, search)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import atoms_of
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
@@ -189,6 +190,11 @@ def make_shared_search(
 
     """
     scope = search.scope(request)
+    if search.written_by_server and any(
+        scope.treated.fate(slot.leaf.tag, len(slot.leaf.path) // 2) in {Fate.REMOVED, Fate.EMPTIED}
+        for slot in result.slots
+    ):
+        return None  # whether an attribute is left is told by its value
     starts = frozenset(slot.start for slot in source.slots)
     found, uses = identifying_without(source.read, scope.treated, scope.shields, starts)
     identifiers = _identifiers(source, uses, scope.kept)
