@@ -55,12 +55,20 @@ _SERVER_VARIABLES: Final = (
 _REFUSED: Final = (401, 403)
 
 
-def prepare_prefect(runs_dir: Path | None = None) -> None:
+_ATTENDED: Final = {"PREFECT_CLIENT_MAX_RETRIES": "3"}
+"""A command whose server has died asks it for its last three states: 14 s each, where Prefect's five retries take 62 s.
+
+A service keeps those: a server that is started again is back within a minute, and nobody is there to resume a run.
+"""
+
+
+def prepare_prefect(runs_dir: Path | None = None, *, attended: bool = False) -> None:
     """Give Prefect a home of its own, quiet and private defaults, and all programs a folder for temporary files.
 
     Args:
         runs_dir: Where a home is made when the user has none that can be written, as in a container; ``runs`` in the
             current folder when left out.
+        attended: Whether a person waits for the end of this command, who is told soon when the server has gone.
 
     Raises:
         Unusable: No home can be made.
@@ -82,7 +90,7 @@ def prepare_prefect(runs_dir: Path | None = None) -> None:
         Path.home()
     except RuntimeError:  # no HOME, and no entry for this user: Prefect's plug-ins ask for it nevertheless
         os.environ["HOME"] = home
-    for name, value in _DEFAULTS.items():
+    for name, value in (_DEFAULTS | (_ATTENDED if attended else {})).items():
         os.environ.setdefault(name, value)
 
 
