@@ -60,6 +60,7 @@ _LOCAL_ARROWS: Final = _rooms(
         "deidentification": "editing dicom_file",
         "folder": "dicom_file editing",
         "transcoding": "dicom_file editing",
+        "viewing": "dicom_file",
     },
 )
 _BELOW_STEPS: Final = {"deidflow.tasks.orthanc", "deidflow.tasks.verification", _LOCAL, *_LOCAL_ARROWS, *_ALL_CORE}
