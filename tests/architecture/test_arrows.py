@@ -60,6 +60,7 @@ _LOCAL_ARROWS: Final = _rooms(
         "deidentification": "editing dicom_file",
         "folder": "dicom_file editing",
         "transcoding": "dicom_file editing",
+        "viewing": "dicom_file",
     },
 )
 _BELOW_STEPS: Final = {"deidflow.tasks.orthanc", "deidflow.tasks.verification", _LOCAL, *_LOCAL_ARROWS, *_ALL_CORE}
@@ -80,7 +81,7 @@ ARROWS: Final[dict[str, set[str]]] = {
 FOLDER_MODULES: Final = 14
 _WITH_PREFECT: Final = {"deidflow.flows", "deidflow.tasks"}
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
-    f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "verify", "publish", "retries")
+    f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "verify", "publish", "retries", "shown")
 }
 # deidflow.flows.prefect_environment sets Prefect's settings before Prefect is imported.
 ENVIRONMENT_MODULES: Final = {"deidflow.tasks.steps.run.settings", "deidflow.flows.prefect_environment"}

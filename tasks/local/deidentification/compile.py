@@ -35,7 +35,7 @@ from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE
 from deidflow.tasks.local.dicom_file.values import encode_element
 from deidflow.tasks.local.editing.actions import Action, Rule
 from deidflow.tasks.local.editing.path_nodes import PathNode
-from deidflow.tasks.local.editing.table import Scope, Table, Tables
+from deidflow.tasks.local.editing.table import PixelPolicy, Scope, Table, Tables
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
@@ -83,26 +83,38 @@ def _by_class(request: Request, profile: Ps315, *, known_uids: bool) -> Tables:
 
     @lru_cache(maxsize=_CLASSES)
     def of_class(sop_class: str) -> Table:
-        table = profile.table(request, sop_class, known_uids=known_uids)
-        table.top.by_tag[PATIENT_NAME] = _PSEUDONYM
-        departs = profile.departs(request)
-        record = profile_record(profile.options, departs=departs)
-        table.values.update(record)
-        table.top.by_tag.update(dict.fromkeys(record, _MARK))
-        problem = table.problem
-        _finish(table, request, hardening=True)
-        table.problem = problem or table.problem
-        table.given_sequences = ()  # the request's word, which the profile does not take back
-        table.appends = frozenset(tag for tag, value in record.items() if table.values.get(tag) == value) & APPENDED
-        other = record_where_overruled(profile.options, departs=departs)
-        if other is not None:
-            own = {tag: value for tag, value in other.values.items() if table.values.get(tag) == record.get(tag)}
-            table.where_present = other._replace(values=own) if own else None
-        if table.joins:
-            table.joins = dict.fromkeys(table.joins, with_earlier_texts)
+        table = _of_one_class(request, profile, sop_class, known_uids=known_uids)
+        choice = profile.pixels
+        if choice is not None:
+            clean = _of_one_class(request, profile, sop_class, known_uids=known_uids, pixels_are_clean=True)
+            refuses_loss = choice.lossy == "refuse"
+            table.pixels = PixelPolicy(choice.rules.tags(), choice.decide, clean, refuses_loss=refuses_loss)
         return table
 
     return Tables(of_class, of_class("").given_identifiers)
+
+
+def _of_one_class(
+    request: Request, profile: Ps315, sop_class: str, *, known_uids: bool, pixels_are_clean: bool = False
+) -> Table:
+    table = profile.table(request, sop_class, known_uids=known_uids)
+    table.top.by_tag[PATIENT_NAME] = _PSEUDONYM
+    departs = profile.departs(request)
+    record = profile_record(profile.options, departs=departs, pixels_are_clean=pixels_are_clean)
+    table.values.update(record)
+    table.top.by_tag.update(dict.fromkeys(record, _MARK))
+    problem = table.problem
+    _finish(table, request, hardening=True)
+    table.problem = problem or table.problem
+    table.given_sequences = ()  # the request's word, which the profile does not take back
+    table.appends = frozenset(tag for tag, value in record.items() if table.values.get(tag) == value) & APPENDED
+    other = record_where_overruled(profile.options, departs=departs, pixels_are_clean=pixels_are_clean)
+    if other is not None:
+        own = {tag: value for tag, value in other.values.items() if table.values.get(tag) == record.get(tag)}
+        table.where_present = other._replace(values=own) if own else None
+    if table.joins:
+        table.joins = dict.fromkeys(table.joins, with_earlier_texts)
+    return table
 
 
 def _finish(table: Table, request: Request, *, hardening: bool) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.dicom.tags import DEIDENTIFICATION_METHOD, PATIENT_IDENTITY_REMOVED
+from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, DEIDENTIFICATION_METHOD, PATIENT_IDENTITY_REMOVED
 from deidflow.tasks.local.deidentification.profile_rules import values_of
+from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.method_codes import (
     Applied,
     applied_codes,
@@ -23,7 +24,6 @@ from deidflow.tasks.local.editing.table import WherePresent
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.edits import Value
-    from deidflow.tasks.local.deidentification.standard.codes import Option
 
 _METHOD_CODES: Final = 0x00120064
 _LONGITUDINAL: Final = 0x00280303
@@ -32,18 +32,21 @@ APPENDED: Final = frozenset({_METHOD_CODES, _CONTRIBUTING_EQUIPMENT})
 """Sequences that keep the items of earlier steps."""
 
 
-def profile_record(options: frozenset[Option], *, departs: bool) -> dict[int, Value]:
+def profile_record(options: frozenset[Option], *, departs: bool, pixels_are_clean: bool = False) -> dict[int, Value]:
     """Return the values of the attributes that tell of the de-identification, by tag; see ``record_where_overruled``.
 
     Args:
         options: That were applied to every instance.
         departs: Whether the request keeps what the profile does not.
+        pixels_are_clean: Whether text in the pixels was painted over, or a rule says that there is none.
 
     """
-    return _record(options, departs=departs, present=frozenset())
+    return _record(options, departs=departs, present=frozenset(), pixels_are_clean=pixels_are_clean)
 
 
-def record_where_overruled(options: frozenset[Option], *, departs: bool) -> WherePresent | None:
+def record_where_overruled(
+    options: frozenset[Option], *, departs: bool, pixels_are_clean: bool = False
+) -> WherePresent | None:
     """Return what is said otherwise of instances in which one option overrules another; None where none ever does.
 
     Eleven attributes stay by Retain Device Identity and move by Modified Dates. Where both are asked for they move, so
@@ -52,18 +55,25 @@ def record_where_overruled(options: frozenset[Option], *, departs: bool) -> Wher
     Args:
         options: See ``profile_record``.
         departs: See ``profile_record``.
+        pixels_are_clean: See ``profile_record``.
 
     """
     tags = {int(tag.replace(",", ""), 16) for found in load_profile().conflicts(options).values() for tag in found}
-    usual, other = (_record(options, departs=departs, present=present) for present in (frozenset[str](), None))
+    usual, other = (
+        _record(options, departs=departs, present=present, pixels_are_clean=pixels_are_clean)
+        for present in (frozenset[str](), None)
+    )
     values = {tag: value for tag, value in other.items() if usual.get(tag) != value}
     return WherePresent(frozenset(tags), values) if values else None
 
 
-def _record(options: frozenset[Option], *, departs: bool, present: frozenset[str] | None) -> dict[int, Value]:
+def _record(
+    options: frozenset[Option], *, departs: bool, present: frozenset[str] | None, pixels_are_clean: bool
+) -> dict[int, Value]:
     # What an option keeps that is not claimed nobody would know of, so that the basic profile is not claimed either.
-    departs = departs or not all(map(Applied(options, present=present).claims, options))
-    applied = Applied(options, departs, present=present)
+    keeping = options - {Option.CLEAN_PIXEL_DATA}
+    departs = departs or not all(map(Applied(options, present=present).claims, keeping))
+    applied = Applied(options, departs, present=present, pixels_are_clean=pixels_are_clean)
     codes = applied_codes(applied)
     record: dict[int, Value] = {
         PATIENT_IDENTITY_REMOVED: "YES",
@@ -71,6 +81,8 @@ def _record(options: frozenset[Option], *, departs: bool, present: frozenset[str
         _LONGITUDINAL: longitudinal_information(options),
         _CONTRIBUTING_EQUIPMENT: values_of((deidentifying_equipment(),)),
     }
+    if applied.claims(Option.CLEAN_PIXEL_DATA):
+        record[BURNED_IN_ANNOTATION] = "NO"
     if codes:
         record[_METHOD_CODES] = values_of(tuple(code.as_item() for code in codes))
     return record

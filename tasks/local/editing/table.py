@@ -5,7 +5,7 @@ the most special wins: one named by path or private creator (``PathNode``), by t
 by VR.
 
 Public names: ``Scope``, ``Table``, ``Tables``, ``Naming``, ``NamedValue``, ``RepeatingGroup``, ``WherePresent``,
-``FIRST_REPEATING_GROUP``, ``TextOf``, ``TextAt``, ``LateValues``, ``LATE_TAGS``, ``Join``.
+``FIRST_REPEATING_GROUP``, ``PixelPolicy``, ``TextOf``, ``TextAt``, ``LateValues``, ``LATE_TAGS``, ``Join``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.errors import InstanceFailed
+    from deidflow.tasks.core.pixels.decision import PixelDecision
+    from deidflow.tasks.core.pixels.facts import PixelFacts
     from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.editing.actions import Rule
@@ -97,7 +99,7 @@ class WherePresent(NamedTuple):
     """
 
     tags: frozenset[int]
-    values: Mapping[int, Value]
+    values: dict[int, Value]
 
     def is_in(self, elements: Iterable[Element]) -> bool:
         """Whether one of the attributes is among some elements or in what these hold."""
@@ -105,10 +107,6 @@ class WherePresent(NamedTuple):
             tag in self.tags or (sequence is not None and any(self.is_in(item[4]) for item in sequence[1]))
             for tag, _, _, _, _, sequence in elements
         )
-
-    def values_for(self, elements: Iterable[Element]) -> Mapping[int, Value]:
-        """Return the values for an object of these elements; none where it has none of the attributes."""
-        return self.values if self.is_in(elements) else {}
 
 
 class RepeatingGroup(NamedTuple):
@@ -187,6 +185,24 @@ class Scope:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class PixelPolicy:
+    """What happens to the pixels of an object.
+
+    Attributes:
+        tags: Elements of the top level that the decision asks about.
+        decide: Makes it.
+        when_clean: The table for objects of which it says that nothing is burnt in, or is painted over.
+        refuses_loss: Whether what is compressed with loss is refused where it has to be decoded to be painted.
+
+    """
+
+    tags: frozenset[int]
+    decide: Callable[[PixelFacts], PixelDecision]
+    when_clean: Table
+    refuses_loss: bool = False
+
+
 @dataclass(slots=True)
 class Table:
     """What happens to each element of an object.
@@ -213,6 +229,7 @@ class Table:
         frame_blanks: Says of each compressed frame (transfer syntax, all its fragments, rows times columns) which
             octets are no image and become blank, by start, end and what each becomes; raises ``InstanceFailed`` where
             nobody can tell. None where nobody asks.
+        pixels: What happens to pixels; None where nobody asks.
         private: Rules for private elements by their creators, before that of their scope; None where nobody asks.
         naming: Which values identify; None where no rule asks.
         problem: A value that no file takes: each instance fails, also where the value would not be written.
@@ -236,9 +253,15 @@ class Table:
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
     frame_blanks: Callable[[str, bytes, int], Sequence[tuple[int, int, int]]] | None = None
+    pixels: PixelPolicy | None = None
     private: PrivateRules | None = None
     naming: Naming | None = None
     problem: InstanceFailed | None = None
+
+    def values_of(self, elements: Iterable[Element]) -> dict[int, Value]:
+        """Return the values for an object of these elements."""
+        where = self.where_present
+        return self.values | where.values if where is not None and where.is_in(elements) else dict(self.values)
 
     def inner_scopes(self) -> list[Scope]:
         """Return the rules inside items, wherever they are not those of a kept sequence."""

@@ -75,8 +75,8 @@ def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tup
     The other elements are not decoded, since that is what takes pydicom's time.
     """
     names = _names()
-    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over decoded elements)
-        if tag not in names and _vr(dataset, tag) not in _LOOKED_AT:
+    for tag, raw in list(dataset.items()):  # as they were read
+        if tag not in names and _vr(tag, raw.VR) not in _LOOKED_AT:
             continue
         element = dataset[tag]
         path = (*above, int(tag))
@@ -93,9 +93,8 @@ def _names() -> frozenset[int]:
     return _IDENTITY | uid_tags()
 
 
-def _vr(dataset: Dataset, tag: BaseTag) -> str:
-    """Return a VR without decoding, "UN" where the file and the dictionary do not tell."""
-    vr = dataset.get_item(tag).VR
+def _vr(tag: BaseTag, vr: str | None) -> str:
+    """Return a VR, "UN" where the file and the dictionary do not tell."""
     if vr not in (None, "UN"):
         return str(vr)
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
