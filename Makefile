@@ -24,7 +24,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test branches orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-kills test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test branches orthanc dcmtk compiler site test-orthanc-versions test-prefect test-faults test-stops test-kills test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -61,6 +61,14 @@ dcmtk:
 			apt-get install -y -qq --no-install-recommends dcmtk >/dev/null; \
 	else echo "NO DCMTK: pydicom alone reads the results. Debian: apt-get install dcmtk" >&2; fi
 
+# PostgreSQL for Prefect's server, and a browser that measures pages.
+site:
+	@[ -d /usr/lib/postgresql ] && command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's packages postgresql and chromium"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+			apt-get install -y -qq --no-install-recommends postgresql chromium >/dev/null; \
+	else echo "NO POSTGRESQL OR NO BROWSER: what wants them is skipped. Debian: apt-get install postgresql chromium" >&2; fi
+
 # The contract tests want a real Orthanc. RUNLEVEL=1 keeps Debian from starting it as a service.
 orthanc:
 	@[ -x /usr/sbin/Orthanc ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -72,7 +80,7 @@ orthanc:
 test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1, 1.12.7 and 1.13.0, and Orthanc's own tests (20 minutes)
 	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
-test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
+test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL; report.html in a browser (10 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/prefect
 
 test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
