@@ -61,7 +61,7 @@ class WorkerSettings:
         given: Kept and replaced identifiers of the whole run.
         originals: UIDs of all objects of the run before.
         profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
-        notes_content: Whether the sources are to be deleted, so that what was read of each is noted.
+        notes_content: Whether the sources are to be deleted, so that all that was read of each is noted.
 
     """
 
@@ -199,7 +199,7 @@ class Worker:
             with SourceFile.of_original(original) as source:
                 assembly = edit_source(source, instance, compiled)
                 staged = self._writer.stage(_content_of(assembly, request), instance, request.operation)
-                content = self._source.content(original) if self._notes_content else ""
+                content = (self._source.content if self._notes_content else self._source.excerpt)(original)
                 self._source.check(original, instance)
                 anonymizes = request.operation is Operation.ANONYMIZE
                 review = _review_of(assembly) if anonymizes else ""

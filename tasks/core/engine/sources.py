@@ -124,6 +124,9 @@ class InstanceSource(Protocol):
     def content(self, original: OpenOriginal) -> str:
         """Return the SHA-256 of what was read, in hex; "" where the source itself names what it stores."""
 
+    def excerpt(self, original: OpenOriginal) -> str:
+        """Return what tells later whether it was this that was read (``files.excerpts``); "" as for ``content``."""
+
     def together(self, instances: Sequence[PlannedInstance]) -> AbstractContextManager[InstanceSource]:
         """Give a source that has these originals at hand for ``reopen`` while the block lasts, where it saves requests.
 

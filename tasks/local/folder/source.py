@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
+from deidflow.tasks.core.files.excerpts import excerpt
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ class FolderSource:
             digest.update(data)
             position += len(data)
         return digest.hexdigest()
+
+    def excerpt(self, original: OpenOriginal) -> str:
+        """Hash the beginning and the end of the open file."""
+        return excerpt(partial(os.pread, original.descriptor), original.size)
 
     def together(self, instances: Sequence[PlannedInstance]) -> AbstractContextManager[FolderSource]:
         """Give itself: a file is opened when it is wanted."""

@@ -1,7 +1,7 @@
 """Finds text in pictures, with the extra ``ocr``: one network finds lines, another reads them, so that texture is none.
 
-What was read is never given out. Both networks are PP-OCRv4 in the package rapidocr-onnxruntime, which asks no server. One
-thread works, so that the sums, and so the answers, do not depend on how many cores there are.
+What was read is never given out. Both networks are PP-OCRv4 in the package rapidocr-onnxruntime, which asks no server.
+One thread works, so that the sums, and so the answers, do not depend on how many cores there are.
 
 Public names: ``TextDetector``, ``can_detect``, ``HOW_TO_INSTALL``.
 """
