@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.leaks.atoms import atoms_of
+from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
+    Value,
     identifying_without,
     text_of,
     value_of,
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
-    from deidflow.tasks.verification.leaks.identifying import Use, Value
+    from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.series.layout import Cut, Sample
 
+_PADDING: Final = b" \0"
 _BETWEEN: Final = b"\0\x01\0"
 """Between bytes that do not stand side by side."""
 _ITEM: Final = b"\xfe\xff\x00\xe0"
@@ -74,6 +76,8 @@ class SharedSearch:
         secret: The parts of these that may not stand in a result.
         values: These values.
         identifiers: What each source has of its own.
+        excuses: Slots of the sources whose values the profile leaves in attributes of their own sort, with their kinds.
+        excused: Parts of such values that all sources have.
         constant: What all results have in common, folded, without NUL bytes.
         windows: What each result has of its own.
         native_bytes: How long pixel data is that is not compressed; 0 where that is not told.
@@ -86,6 +90,8 @@ class SharedSearch:
     secret: frozenset[Atom]
     values: frozenset[Value]
     identifiers: tuple[_Identifier, ...]
+    excuses: tuple[tuple[int, Kind], ...]
+    excused: frozenset[Atom]
     constant: bytes
     windows: tuple[_Window, ...]
     native_bytes: int
@@ -113,7 +119,8 @@ class SharedSearch:
                     if not secret.isdisjoint(atoms):
                         return False
         return not any(
-            self._may_stand(atom, character_set, narrow) for atom, character_set in self._own(instance, source)
+            self._may_stand(atom, character_set, narrow) and not self._is_excused(atom, instance, source)
+            for atom, character_set in self._own(instance, source)
         )
 
     def _pieces(self, result: Cut) -> list[bytes] | None:
@@ -157,6 +164,19 @@ class SharedSearch:
             for atom in atoms_of(value.kind, text_of(value)):
                 if atom not in kept:
                     yield atom, value.character_set
+
+    def _is_excused(self, atom: Atom, instance: PlannedInstance, source: Cut) -> bool:
+        """Whether the profile leaves a part in an attribute of its own sort, so that it is no secret."""
+        if atom.sort is Sort.UID and atom.text in instance.original[1:]:
+            return False
+        data, slots = source
+        values = (
+            Value(kind, data[start:end].strip(_PADDING))
+            for number, kind in self.excuses
+            for start, end in [slots[number]]
+            if end - start <= MAX_VALUE_BYTES
+        )
+        return atom in self.excused or any(atom in atoms_of(value.kind, text_of(value)) for value in values)
 
     def _may_stand(self, atom: Atom, character_set: bytes, narrow: bytes) -> bool:
         """Whether a part may stand in what a result has of its own, or in what is common."""
@@ -216,6 +236,12 @@ def make_shared_search(
         secret=frozenset(atom for atom in {atom for _, atom in parts} if judge.is_secret(atom)),
         values=frozenset(found.values),
         identifiers=identifiers,
+        excuses=tuple(
+            (number, kind)
+            for number, slot in enumerate(source.slots)
+            if not slot.leaf.is_meta and (kind := uses[slot.start].kept) is not None
+        ),
+        excused=frozenset(atom for value in found.kept for atom in atoms_of(value.kind, text_of(value))),
         constant=_BETWEEN.join(result.layout.runs).translate(FOLDED).replace(b"\0", b""),
         windows=_windows(result, longest),
         native_bytes=native_length(result.read),
