@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _PIECE_BYTES: Final = 1 << 20
 _MAX_UIDS_BYTES: Final = 1 << 16
 _PIXELS: Final = 0x7FE0
+_FIRST_GROUP: Final = 0x00080000
+"""Of datasets."""
+_FIRST_CURVE: Final = 0x50000000
 COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 """Transfer syntaxes with frames of their own (PS3.5 section 10)."""
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
@@ -38,7 +41,7 @@ _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".
 _MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
 _IS_UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
-_PADDING: Final = " \0"
+_PADDING: Final = " \t\r\n\f\v\0"
 _TAG_BITS: Final = 32
 _GROUP_LENGTH_BYTES: Final = 4
 
@@ -104,7 +107,7 @@ class Comparison:
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
             other = left.pop(key, None)
-            if not has_nodes and not tag & 0x10000 and tag < 0x50000000 and tag & 0xFFFF:  # noqa: PLR2004 (curves)
+            if not has_nodes and not tag & 0x10000 and _FIRST_GROUP <= tag < _FIRST_CURVE and tag & 0xFFFF:
                 fate = table.get(tag)
                 if (
                     fate is None
@@ -262,7 +265,10 @@ class Comparison:
 
     def _follows(self, element: Element, other: Element) -> bool:
         """Whether values differ only in UIDs of the run, which name what these became."""
-        if self.uids is None or max(element[3] - element[2], other[3] - other[2]) > _MAX_UIDS_BYTES:
+        if self.uids is None:
+            return False
+        longest = max(element[3] - element[2], other[3] - other[2])
+        if element[1] not in {b"UI", b""} and longest > _MAX_UIDS_BYTES:
             return False
         before, after = self._uid_values(self.source, element), self._uid_values(self.result, other)
         return len(before) == len(after) and all(
@@ -297,11 +303,13 @@ class Comparison:
     def _check_names_no_original(self, element: Element) -> None:
         """Look for objects of the run in what stayed as it is: UIDs, and what nobody knows the VR of."""
         tag, vr, start, end, items = element
-        if self.uids is None or items is not None or vr not in _MAY_BE_UIDS or end - start > _MAX_UIDS_BYTES:
+        said = dictionary_vr(tag)
+        holds_uids = vr == b"UI" or said == "UI"
+        if self.uids is None or items is not None or not (holds_uids or (vr in _MAY_BE_UIDS and said is None)):
             return
-        if vr != b"UI" and dictionary_vr(tag) not in {None, "UI"}:
+        if vr not in {b"UI", b""} and end - start > _MAX_UIDS_BYTES:
             return
-        if vr != b"UI" and not _UIDS.fullmatch(self.source.value(start, end)):
+        if not holds_uids and not _UIDS.fullmatch(self.source.value(start, end)):
             return
         for old in self._uid_values(self.source, element):
             if old and self.uids.get(tag, old) not in {None, old}:
@@ -310,8 +318,8 @@ class Comparison:
 
     @staticmethod
     def _uid_values(read: Read, element: Element) -> list[str]:
-        text = read.value(element[2], element[3]).decode("latin-1").replace(" ", "").rstrip("\0")
-        return [value.rstrip(_PADDING) for value in text.split("\\")]
+        text = read.value(element[2], element[3]).decode("latin-1").replace(" ", "")
+        return [value.strip(_PADDING) for value in text.split("\\")]
 
     def _is_opaque(self, element: Element) -> bool:
         """Whether nobody knows what a value holds: no items where a sequence belongs or begins."""
