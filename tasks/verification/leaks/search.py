@@ -71,18 +71,21 @@ class LeakSearch:
         scope = self.scope(request)
         found = identifying_values(source, scope.treated, scope.shields)
         patterns, single = self.patterns_for(instance, found)
-        leaks: dict[str, None] = {}
+        leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None
-        for region in (*regions_of(result), file_name(instance)):
+        for number, region in enumerate((*regions_of(result), file_name(instance))):
             folded = region.data.translate(FOLDED)
             for pattern, atoms, start, wide in hits_in(folded, patterns, single):
                 judge = judge or Judge(scope, instance, found, patterns, result)
-                leaks.update(dict.fromkeys(judge.judge(region, folded, pattern, atoms, start, wide=wide)))
+                for leak in judge.judge(region, folded, pattern, atoms, start, wide=wide):
+                    leaks[leak] = min(leaks.get(leak, (number, start)), (number, start))
+        # Which of several comes first must not depend on what was compiled before.
+        told = sorted(leaks, key=lambda leak: (leaks[leak], leak))
         if self.written_by_server:
             judge = judge or Judge(scope, instance, found, patterns, result)
-            leaks.update(dict.fromkeys(judge.attributes_left(is_converted=source.syntax != result.syntax)))
-        if leaks:
-            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(leaks)))
+            told += judge.attributes_left(is_converted=source.syntax != result.syntax)
+        if told:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(dict.fromkeys(told))))
 
     def treated(self, request: Request) -> Treated:
         """Return what the profile of a request does, whatever else the request names."""
