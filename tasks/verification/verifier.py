@@ -137,7 +137,7 @@ class Verifier:
             settings.source.together([one.instance for one in expected]) as self._source,
             settings.results.together([(one.instance.new, one.result_id) for one in expected]) as self._results,
         ):
-            packed = self._source is not settings.source or self._results is not settings.results
+            packed = self._source.is_packed or self._results.is_packed
             for given, group in work.groups:
                 request = self._known(given)
                 for one in group:

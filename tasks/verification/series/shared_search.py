@@ -213,6 +213,7 @@ def make_shared_search(
     if search.written_by_server and any(
         scope.treated.fate(slot.leaf.tag, len(slot.leaf.path) // 2) in {Fate.REMOVED, Fate.EMPTIED}
         for slot in result.slots
+        if not slot.leaf.is_meta
     ):
         return None  # whether an attribute is left is told by its value
     starts = frozenset(slot.start for slot in source.slots)
