@@ -257,7 +257,7 @@ class Verifier:
         """
         source, result = read_dicom(source_file), read_dicom(result_file)
         if request.operation is Operation.ANONYMIZE:
-            self._leaks.check(request, expected.instance, source, result)
+            self._leaks.check(request, expected.instance, source, result, self._uids)
         is_read = all(one.is_whole and not one.passed_over for one in (source, result))
         by_bytes = is_read and not self._settings.given_values
         hides = False

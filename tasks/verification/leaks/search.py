@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
@@ -55,7 +56,7 @@ class LeakSearch:
         self._request: Request | None = None
         self._scope: Scope | None = None
 
-    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read) -> None:
+    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read, uids: Uids | None) -> None:
         """Search a result.
 
         Args:
@@ -63,6 +64,7 @@ class LeakSearch:
             instance: What was planned.
             source: As far as it was read.
             result: Likewise.
+            uids: Of the run; None where none are mapped.
 
         Raises:
             InstanceFailed: ``identifier-left``, with the attributes of source and result, but no value.
@@ -76,13 +78,13 @@ class LeakSearch:
         for number, region in enumerate((*regions_of(result), file_name(instance))):
             folded = region.data.translate(FOLDED)
             for pattern, atoms, start, wide in hits_in(folded, patterns, single):
-                judge = judge or Judge(scope, instance, found, patterns, result)
+                judge = judge or Judge(scope, instance, found, patterns, result, uids)
                 for leak in judge.judge(region, folded, pattern, atoms, start, wide=wide):
                     leaks[leak] = min(leaks.get(leak, (number, start)), (number, start))
         # Which of several comes first must not depend on what was compiled before.
         told = sorted(leaks, key=lambda leak: (leaks[leak], leak))
         if self.written_by_server:
-            judge = judge or Judge(scope, instance, found, patterns, result)
+            judge = judge or Judge(scope, instance, found, patterns, result, uids)
             told += judge.attributes_left(is_converted=source.syntax != result.syntax)
         if told:
             raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(dict.fromkeys(told))))

@@ -24,7 +24,7 @@ from deidflow.tasks.verification.leaks.identifying import (
     text_of,
     value_of,
 )
-from deidflow.tasks.verification.leaks.judge import Judge
+from deidflow.tasks.verification.leaks.judge import Judge, is_kept_uid
 from deidflow.tasks.verification.leaks.kinds import Kind
 from deidflow.tasks.verification.leaks.patterns import FOLDED, Patterns, patterns_of, patterns_of_part
 from deidflow.tasks.verification.leaks.regions import PIXELS, regions_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
     from deidflow.tasks.verification.leaks.identifying import Use
@@ -82,6 +83,7 @@ class SharedSearch:
         windows: What each result has of its own.
         native_bytes: How long pixel data is that is not compressed; 0 where that is not told.
         has_nul: Whether patterns have NUL bytes.
+        uids: Of the run; None where none are mapped.
         absent: Parts of which it is known that they do not stand in what is common.
 
     """
@@ -96,6 +98,7 @@ class SharedSearch:
     windows: tuple[_Window, ...]
     native_bytes: int
     has_nul: bool
+    uids: Uids | None
     absent: set[tuple[Atom, bytes]] = field(default_factory=set)
 
     def finds_nothing(self, instance: PlannedInstance, source: Cut, result: Cut) -> bool:
@@ -166,7 +169,9 @@ class SharedSearch:
                     yield atom, value.character_set
 
     def _is_excused(self, atom: Atom, instance: PlannedInstance, source: Cut) -> bool:
-        """Whether the profile leaves a part in an attribute of its own sort, so that it is no secret."""
+        """Whether the profile leaves a part in an attribute of its own sort, or the request a UID: it is no secret."""
+        if is_kept_uid(atom, self.uids):
+            return True
         if atom.sort is Sort.UID and atom.text in instance.original[1:]:
             return False
         data, slots = source
@@ -194,7 +199,12 @@ class SharedSearch:
 
 
 def make_shared_search(
-    search: LeakSearch, request: Request, instance: PlannedInstance, source: Sample, result: Sample
+    search: LeakSearch,
+    request: Request,
+    instance: PlannedInstance,
+    source: Sample,
+    result: Sample,
+    uids: Uids | None,
 ) -> SharedSearch | None:
     """Search what all instances have in common.
 
@@ -204,6 +214,7 @@ def make_shared_search(
         instance: One whose result was searched as a whole, and nothing was found.
         source: Of that instance.
         result: Likewise.
+        uids: Of the run; None where none are mapped.
 
     Returns:
         None where what is common does not tell enough by itself.
@@ -227,7 +238,7 @@ def make_shared_search(
     nobody = instance._replace(
         original=instance.original._replace(sop_instance_uid=""), new=instance.new._replace(sop_instance_uid="")
     )
-    judge = Judge(scope, nobody, found, patterns, result.read)
+    judge = Judge(scope, nobody, found, patterns, result.read, uids)
     if not all(_is_clean_around(result, judge, one) for one in both):
         return None
     parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
@@ -247,6 +258,7 @@ def make_shared_search(
         windows=_windows(result, longest),
         native_bytes=native_length(result.read),
         has_nul=bool(longest),
+        uids=uids,
     )
 
 
