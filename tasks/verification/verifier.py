@@ -136,7 +136,9 @@ class Verifier:
         with (
             settings.source.together([one.instance for one in expected]) as self._source,
             settings.results.together([(one.instance.new, one.result_id) for one in expected]) as self._results,
+            warnings.catch_warnings(),
         ):
+            warnings.simplefilter("ignore")
             packed = self._source.is_packed or self._results.is_packed
             for given, group in work.groups:
                 request = self._known(given)
@@ -186,8 +188,7 @@ class Verifier:
 
     def _verify(self, request: Request, expected: Expected) -> None:
         result_file = self._results.open(expected.instance.new, expected.result_id)
-        with result_file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with result_file:
             self._compare_with_what_is_left(request, expected, result_file)
 
     def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> None:
