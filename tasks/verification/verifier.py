@@ -136,8 +136,10 @@ class Verifier:
         with (
             settings.source.together([one.instance for one in expected]) as self._source,
             settings.results.together([(one.instance.new, one.result_id) for one in expected]) as self._results,
+            warnings.catch_warnings(),
         ):
-            packed = self._source is not settings.source or self._results is not settings.results
+            warnings.simplefilter("ignore")
+            packed = self._source.is_packed or self._results.is_packed
             for given, group in work.groups:
                 request = self._known(given)
                 for one in group:
@@ -186,8 +188,7 @@ class Verifier:
 
     def _verify(self, request: Request, expected: Expected) -> None:
         result_file = self._results.open(expected.instance.new, expected.result_id)
-        with result_file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with result_file:
             self._compare_with_what_is_left(request, expected, result_file)
 
     def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> None:
@@ -257,7 +258,7 @@ class Verifier:
         """
         source, result = read_dicom(source_file), read_dicom(result_file)
         if request.operation is Operation.ANONYMIZE:
-            self._leaks.check(request, expected.instance, source, result)
+            self._leaks.check(request, expected.instance, source, result, self._uids)
         is_read = all(one.is_whole and not one.passed_over for one in (source, result))
         by_bytes = is_read and not self._settings.given_values
         hides = False

@@ -92,6 +92,10 @@ class OpenOriginal(NamedTuple):
 class InstanceSource(Protocol):
     """A folder or an Orthanc that originals are read from; travels to worker processes."""
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether what it has at hand was read in an archive of several, see ``together``."""
+
     def open(self, instance: PlannedInstance) -> OpenOriginal:
         """Open the original as it was when the plan was frozen.
 

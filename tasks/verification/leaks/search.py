@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
@@ -55,7 +56,7 @@ class LeakSearch:
         self._request: Request | None = None
         self._scope: Scope | None = None
 
-    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read) -> None:
+    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read, uids: Uids | None) -> None:
         """Search a result.
 
         Args:
@@ -63,6 +64,7 @@ class LeakSearch:
             instance: What was planned.
             source: As far as it was read.
             result: Likewise.
+            uids: Of the run; None where none are mapped.
 
         Raises:
             InstanceFailed: ``identifier-left``, with the attributes of source and result, but no value.
@@ -71,18 +73,21 @@ class LeakSearch:
         scope = self.scope(request)
         found = identifying_values(source, scope.treated, scope.shields)
         patterns, single = self.patterns_for(instance, found)
-        leaks: dict[str, None] = {}
+        leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None
-        for region in (*regions_of(result), file_name(instance)):
+        for number, region in enumerate((*regions_of(result), file_name(instance))):
             folded = region.data.translate(FOLDED)
             for pattern, atoms, start, wide in hits_in(folded, patterns, single):
-                judge = judge or Judge(scope, instance, found, patterns, result)
-                leaks.update(dict.fromkeys(judge.judge(region, folded, pattern, atoms, start, wide=wide)))
+                judge = judge or Judge(scope, instance, found, patterns, result, uids)
+                for leak in judge.judge(region, folded, pattern, atoms, start, wide=wide):
+                    leaks[leak] = min(leaks.get(leak, (number, start)), (number, start))
+        # Which of several comes first must not depend on what was compiled before.
+        told = sorted(leaks, key=lambda leak: (leaks[leak], leak))
         if self.written_by_server:
-            judge = judge or Judge(scope, instance, found, patterns, result)
-            leaks.update(dict.fromkeys(judge.attributes_left(is_converted=source.syntax != result.syntax)))
-        if leaks:
-            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(leaks)))
+            judge = judge or Judge(scope, instance, found, patterns, result, uids)
+            told += judge.attributes_left(is_converted=source.syntax != result.syntax)
+        if told:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(dict.fromkeys(told))))
 
     def treated(self, request: Request) -> Treated:
         """Return what the profile of a request does, whatever else the request names."""
