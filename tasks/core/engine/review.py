@@ -17,13 +17,18 @@ class ReviewCode(StrEnum):
     BURNED_IN_TEXT = "burned-in-text"
     CONTENT_EMPTIED = "content-emptied"
     DRAWN_GRAPHICS = "drawn-graphics"
+    KNOWN_CLEAN = "known-clean"
+    PAINTED_PIXELS = "painted-pixels"
     REGION_OUTSIDE = "region-outside"
     UNKNOWN_WORDS = "unknown-words"
 
 
 REVIEW_TEXTS: Final[dict[str, str]] = {
     ReviewCode.BURNED_IN_TEXT: "text may be burned into the pixels, which are not touched: BurnedInAnnotation is YES, "
-    "or it is a secondary capture, a screen capture or the label image of a slide",
+    "or it is of a kind that often has it (docs/pixels.md), such as a secondary or screen capture",
+    ReviewCode.PAINTED_PIXELS: "of a kind that often has text burned in; a rule painted where it is (`deidflow pixels` "
+    "shows what each rule paints)",
+    ReviewCode.KNOWN_CLEAN: "of a kind that often has text burned in; a rule says that such images have none",
     ReviewCode.REGION_OUTSIDE: "a region of the rule that was applied lies wholly outside the frame, so that the rule "
     "may be meant for other images",
     ReviewCode.DRAWN_GRAPHICS: "lines and points of a presentation stay under clean-graphics; drawn by hand they may "
