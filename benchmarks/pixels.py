@@ -3,8 +3,8 @@
     python -m benchmarks.pixels                          # 1,000 x 512 KiB, uncompressed, 5 rounds
     python -m benchmarks.pixels --frames 500             # one ultrasound of so many frames, in three transfer syntaxes
 
-A band of 40 rows at the top and a corner are painted in every frame. Measured as in benchmarks.engine; of the ultrasound
-(1024 x 768 RGB) the seconds and the peak memory of the process that edits it, by the kernel's count.
+A band of 40 rows at the top and a corner are painted in every frame. Measured as in benchmarks.engine; of the
+ultrasound (1024 x 768 RGB) the seconds and the peak memory of the process that edits it, by the kernel's count.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ def main() -> None:
             destination = scratch / syntax
             destination.mkdir()
             with get_context("spawn").Pool(1) as pool:
-                seconds, peak = pool.apply(edit_alone, (str(source), str(destination)))
-            print(f"{syntax.name:40} {seconds:.1f} s, peak {peak >> 20} MiB")
+                taken, peak = pool.apply(edit_alone, (str(source), str(destination)))
+            print(f"{syntax.name:40} {taken:.1f} s, peak {peak >> 20} MiB")
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def _work(run: Run) -> int:
         error: BaseException | None = None
         try:
             with handing_over(run):
-                state = bulk_edit.with_options(flow_run_name=run.folder.name)(return_state=True)
+                state = bulk_edit(return_state=True)
         except (KeyboardInterrupt, SystemExit):
             run = run.passed_on()
             _report(run)

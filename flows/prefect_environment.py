@@ -31,7 +31,6 @@ _DEFAULTS: Final = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # The default of 20 s is hit on a cold machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }
@@ -55,10 +54,11 @@ _SERVER_VARIABLES: Final = (
 _REFUSED: Final = (401, 403)
 
 
-_ATTENDED: Final = {"PREFECT_CLIENT_MAX_RETRIES": "3"}
+_ATTENDED: Final = {"PREFECT_CLIENT_MAX_RETRIES": "3", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}
 """A command whose server has died asks it for its last three states: 14 s each, where Prefect's five retries take 62 s.
 
-A service keeps those: a server that is started again is back within a minute, and nobody is there to resume a run.
+A service keeps those: a server that is started again is back within a minute, and nobody is there to resume a run. The
+command shows its progress itself, and only Prefect's server gets the lines of its log.
 """
 
 
@@ -92,6 +92,11 @@ def prepare_prefect(runs_dir: Path | None = None, *, attended: bool = False) -> 
         os.environ["HOME"] = home
     for name, value in (_DEFAULTS | (_ATTENDED if attended else {})).items():
         os.environ.setdefault(name, value)
+    # Nobody reads the log of a server that ends with the command.
+    seen = not attended or "PREFECT_API_URL" in os.environ
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if seen else "WARNING")
+    if attended:
+        logging.raiseExceptions = False  # what cannot be logged is told on the console anyway
 
 
 def prepare_temporary(folder: Path) -> None:

@@ -22,6 +22,7 @@ from deidflow.tasks.core.dicom.tags import (
     SPECIFIC_CHARACTER_SET,
     Path,
     is_computed,
+    uid_tags,
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.request.request import Operation
@@ -123,6 +124,7 @@ def _finish(table: Table, request: Request, *, hardening: bool) -> None:
         _record(table, request)
     rule = table.top.by_tag.get(SPECIFIC_CHARACTER_SET)
     table.sets_character_set = rule is not None and rule.action in (Action.REPLACE, Action.REMOVE)
+    _find_uids(table)
 
 
 def _modify_table(request: Request) -> Table:
@@ -153,6 +155,14 @@ def _lay_over(table: Table, request: Request) -> None:
             if known is None or not known.leaves_value:  # else the profile says itself why it stays
                 top[path.tag] = _KEEP
             table.values.pop(path.tag, None)
+
+
+def _find_uids(table: Table) -> None:
+    """Have what is said of the VR UI hold for each attribute that has it by the dictionary, whatever a file says."""
+    for scope in (table.top, *table.inner_scopes(), table.shielded):
+        rule = scope.by_vr.get("UI")
+        if rule is not None and scope.vrs is None:  # else what has another VR is a misfit
+            scope.by_tag = {**dict.fromkeys(uid_tags(), rule), **scope.by_tag}
 
 
 def _identifiers_follow_the_instance(table: Table, request: Request) -> None:

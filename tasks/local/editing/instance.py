@@ -52,7 +52,7 @@ _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""
 
 _MAX_UIDS_BYTES = 1 << 16
-"""Of a value in which UIDs of the run are looked for; what is longer is none, in whatever VR it comes."""
+"""Of a value in which UIDs of the run are looked for; what is longer and has another VR than UI is none."""
 
 _UNTOUCHED = Scope()
 _UNDEFINED_BYTES = b"\xff\xff\xff\xff"
@@ -293,9 +293,9 @@ class Editor:
         """Write an element that is not looked into."""
         tag, vr, start, value, end, sequence = element
         if rule is None or (rule.action is Action.KEEP and tag & 0x10000):
-            found = by_vr.get(vr) if sequence is None else None
-            if found is not None and not (found.of_the_run and end - value > _MAX_UIDS_BYTES):
-                rule = found
+            rule = (by_vr.get(vr) if sequence is None else None) or rule
+        if rule is not None and rule.of_the_run and vr != "UI" and end - value > _MAX_UIDS_BYTES:
+            rule = None
         if rule is None or rule.stays or (sequence is not None and rule.action is Action.REPLACE_UID):
             self._keep(output, element, charset)
             return

@@ -73,7 +73,7 @@ def compare_by_pydicom(
     if request.settings.transcode and pixels != "painted" and not _names_pixels(request):
         check_recoded(source_file, result_file, hidden)
     if pixels != "painted" and not _touches_pixels(request):
-        check_pixels(source, source_file, result_file, hidden, cleans_frames=pixels == "cleaned")
+        check_pixels((source, result), (source_file, result_file), hidden, cleans_frames=pixels == "cleaned")
     return hidden
 
 
