@@ -4,7 +4,8 @@ Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify`
 ``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
 ``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_wrong``, ``note_gone``,
 ``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
-``sources_of_row``, ``duplicates_of``, ``note_review``, ``forget_review``, ``kinds_of_objects``.
+``sources_of_row``, ``duplicates_of``, ``note_review``, ``forget_review``, ``forget_review_code``,
+``kinds_of_objects``.
 """
 
 from __future__ import annotations
@@ -371,6 +372,15 @@ def forget_review(ledger: Ledger, kept: Operation) -> None:
     """Forget what a person should look at of all rows of other operations."""
     ledger.execute(
         "UPDATE instance SET review = '' WHERE line IN (SELECT line FROM manifest_row WHERE operation <> ?)", (kept,)
+    )
+
+
+def forget_review_code(ledger: Ledger, code: str, operation: Operation) -> None:
+    """Forget one reason to look at instances, as far as it is the only one, of all rows of an operation."""
+    ledger.execute(
+        "UPDATE instance SET review = '' WHERE review = ?"
+        " AND line IN (SELECT line FROM manifest_row WHERE operation = ?)",
+        (code, operation),
     )
 
 
