@@ -19,6 +19,7 @@ CONTRACT = {
     "resume": {"--set"},
     "verify": {"--set", "--deep"},
     "report": {"--mappings"},
+    "pixels": {"--output", "--manifest", "--set"},
     "serve": set(),
 }
 
