@@ -5,6 +5,7 @@ Public names: ``plan``.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -13,6 +14,7 @@ from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.live import leave_open
 from deidflow.tasks.retries import ended_by
 from deidflow.tasks.steps.plan import prepare
+from deidflow.tasks.steps.run.earlier import hold_config
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import create_run, new_run_id
 from deidflow.tasks.steps.run.safe_errors import safely
@@ -32,6 +34,10 @@ def plan(config: Config) -> str:
 
 def _plan(config: Config) -> str:
     folder = config.report.runs_dir / new_run_id(config.name)
-    with make_progress() as progress:
-        prepared = prepare(config, progress)
-    return leave_open(create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text))
+    with contextlib.ExitStack() as held:
+        held.enter_context(hold_config(config))
+        with make_progress() as progress:
+            prepared = prepare(config, progress)
+        run = create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text)
+        run.held = held.pop_all()
+    return leave_open(run)

@@ -5,7 +5,7 @@ no file behind; where a file system locks only what is open for writing (NFS), i
 lock. That of an Orthanc is a small file in a folder of this user: a run on another machine, or of another user, does
 not see it. Then both work, and neither touches what the other made.
 
-Public names: ``lock_folder``, ``lock_server``, ``server_names``.
+Public names: ``lock_folder``, ``lock_beside``, ``lock_server``, ``server_names``.
 """
 
 from __future__ import annotations
@@ -61,6 +61,22 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
     finally:
         os.close(descriptor)
     with _lock_file(folder / LOCK_FILE, name):
+        yield
+
+
+@contextlib.contextmanager
+def lock_beside(path: Path, what: str) -> Iterator[None]:
+    """Hold a file that is made for it, in a folder that is there, and removed in the end.
+
+    Args:
+        path: Of the file.
+        what: Names what is held in the error.
+
+    Raises:
+        Unusable: Another process holds it, or it cannot be made.
+
+    """
+    with _lock_file(path, what):
         yield
 
 

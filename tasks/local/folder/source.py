@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
+from deidflow.tasks.core.files.beneath import open_folder, open_followed, open_plain_file
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
@@ -31,15 +31,18 @@ class FolderSource:
 
     Attributes:
         folder: Its path, as the system stores it.
+        follow_links: Whether its files may be symbolic links, to wherever.
 
     """
 
     folder: bytes
+    follow_links: bool = False
 
     def open(self, instance: PlannedInstance) -> OpenOriginal:
-        """Open a file; a symbolic link is refused, since it may have taken the place of a file."""
+        """Open a file; a symbolic link is refused, unless they are followed: it may have taken the place of a file."""
         path = os.path.join(self.folder, instance.path)  # noqa: PTH118 (bytes)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        no_links = 0 if self.follow_links else os.O_NOFOLLOW
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | no_links)
         try:
             _check(descriptor, instance)
         except BaseException:
@@ -49,6 +52,8 @@ class FolderSource:
 
     def reopen(self, instance: PlannedInstance) -> BinaryIO:
         """Open the file that stands there now."""
+        if self.follow_links:
+            return os.fdopen(open_followed(os.path.join(self.folder, bytes(instance.path))), "rb")  # noqa: PTH118 (bytes)
         above, _, name = bytes(instance.path).rpartition(b"/")
         with open_folder(self.folder, above) as folder:
             return os.fdopen(open_plain_file(folder, name), "rb")

@@ -52,15 +52,17 @@ class FolderStore:
     Attributes:
         folder: Its path; it exists.
         overwrite: Whether a different object under a result's final name is replaced.
+        mode: Permissions of results; their folders can be entered by whoever may read. None for what the umask leaves.
 
     """
 
     folder: str
     overwrite: bool = False
+    mode: int | None = None
 
     def writer(self) -> FolderWriter:
         """Return a writer for this process."""
-        return FolderWriter(self.folder, overwrite=self.overwrite)
+        return FolderWriter(self.folder, overwrite=self.overwrite, mode=self.mode)
 
     def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
         """Open a result by its name; no link below the folder is followed."""
@@ -83,16 +85,18 @@ class FolderStore:
 class FolderWriter:
     """See ``deidflow.tasks.core.engine.stores.ResultWriter``; each worker process has its own."""
 
-    def __init__(self, folder: str, *, overwrite: bool) -> None:
+    def __init__(self, folder: str, *, overwrite: bool, mode: int | None = None) -> None:
         """Take the destination, which exists.
 
         Args:
             folder: The destination.
             overwrite: Whether a different object under a result's final name is replaced.
+            mode: Permissions of results, see ``FolderStore``.
 
         """
         self._folder = folder
         self._overwrite = overwrite
+        self._mode = mode
         self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"  # its own: processes do not wait for each other
         self._count = 0
 
@@ -103,6 +107,8 @@ class FolderWriter:
             descriptor, partial = self._new_partial()
             try:
                 content.write(descriptor)
+                if self._mode is not None:
+                    os.fchmod(descriptor, self._mode)
             except BaseException:
                 os.close(descriptor)
                 os.unlink(partial)  # noqa: PTH108
@@ -138,7 +144,7 @@ class FolderWriter:
             return []
         try:
             self._flush()
-            with _OpenFolder(self._folder) as folders:
+            with _OpenFolder(self._folder, folder_mode(self._mode)) as folders:
                 failures = [self._publish_one(result.place, folders) for result in staged]
             self._flush()
         except OSError as error:
@@ -196,11 +202,21 @@ class FolderWriter:
         return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
 
 
+def folder_mode(mode: int | None) -> int | None:
+    """Return the permissions of folders whose files have these: whoever may read those may enter.
+
+    >>> oct(folder_mode(0o640))
+    '0o750'
+    """
+    return None if mode is None else mode | (mode & 0o444) >> 2
+
+
 class _OpenFolder:
     """The folder that results go to, reached without following links, and kept open for the next one of the batch."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, mode: int | None) -> None:
         self._root = root
+        self._mode = mode
         self._path: str | None = None
         self._open = contextlib.ExitStack()
         self._descriptor = -1
@@ -221,7 +237,9 @@ class _OpenFolder:
         if path != self._path:
             self._open.close()
             self._path = None
-            self._descriptor = self._open.enter_context(open_folder(self._root, path.encode(), make=True))
+            self._descriptor = self._open.enter_context(
+                open_folder(self._root, path.encode(), make=True, mode=self._mode)
+            )
             self._path = path
         return self._descriptor
 

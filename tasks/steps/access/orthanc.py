@@ -188,6 +188,10 @@ class OrthancOfResults:
         """Return its address."""
         return "the same Orthanc" if self._edits else self._url
 
+    def holds_results(self) -> bool:
+        """Return False: only the ledgers of earlier runs tell which of its objects are results."""
+        return False
+
     def room(self) -> None:
         """Return None: a server does not tell."""
 

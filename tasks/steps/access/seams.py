@@ -159,6 +159,9 @@ class RunStore(Protocol):
     def describe(self) -> str:
         """Return its name for people."""
 
+    def holds_results(self) -> bool:
+        """Whether results of earlier anonymizations are in it, as far as a quick look tells."""
+
     def room(self) -> tuple[int, str] | None:
         """Return how many bytes are free in it and its name; None where nobody can tell."""
 

@@ -54,6 +54,7 @@ class Run:
         config: The effective one; ``execution``, ``verify``, ``report`` and ``orthanc`` may be those of this attempt.
         key: Secret of its generated identifiers.
         stop: Set when the work is to end as soon as that can be done cleanly.
+        held: What is given back when it is closed.
 
     """
 
@@ -62,14 +63,16 @@ class Run:
     config: Config
     key: Key
     stop: threading.Event = field(default_factory=threading.Event)
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def close(self) -> None:
         """Close the ledger."""
         self.ledger.close()
+        self.held.close()
 
     def passed_on(self) -> Run:
         """Return the same open run for the caller alone: for threads that still work on this one, it is closed."""
-        return Run(self.folder, self.ledger.passed_on(), self.config, self.key)
+        return Run(self.folder, self.ledger.passed_on(), self.config, self.key, held=self.held.pop_all())
 
 
 def now() -> str:
@@ -108,7 +111,7 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
     identity["source"] = {k: v for k, v in identity["source"].items() if k != "ignore_damaged"}
     if identity["destination"]:
         # Whether other objects are replaced is a matter of one attempt; where results go is not.
-        identity["destination"] = {k: v for k, v in identity["destination"].items() if k != "overwrite"}
+        identity["destination"] = {k: v for k, v in identity["destination"].items() if k not in ("overwrite", "mode")}
     identity["manifest"] = manifest_sha256
     identity["pseudonyms.scope"] = config.scope
     identity["pseudonyms (the key)"] = key_fingerprint
