@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deidflow.flows import command_plan as plan_view
+from deidflow.flows.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_UNUSABLE
 from deidflow.flows.prefect_environment import prepare_prefect
-from deidflow.flows.signals import EXIT_INTERRUPTED, ending, leave, take_over
+from deidflow.flows.signals import ending, leave, take_over
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable, printable
 from deidflow.tasks.steps.run.safe_errors import frames
@@ -24,8 +25,6 @@ from deidflow.tasks.steps.run.settings import runs_dir_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXIT_INVALID = 2
-EXIT_UNUSABLE = 3
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _FOLDER = click.Path(path_type=Path)

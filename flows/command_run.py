@@ -189,7 +189,7 @@ def _work(run: Run) -> int:
     try:
         if run.config.incremental and not count_planned(run.ledger):
             return _nothing_to_do(run)
-        prepare_prefect(run.folder.parent)
+        prepare_prefect(run.folder.parent, attended=True)
         from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (seconds, and must find the environment prepared)
 
         contain_own_server()
@@ -197,7 +197,7 @@ def _work(run: Run) -> int:
         error: BaseException | None = None
         try:
             with handing_over(run):
-                state = bulk_edit.with_options(flow_run_name=run.folder.name)(return_state=True)
+                state = bulk_edit(return_state=True)
         except (KeyboardInterrupt, SystemExit):
             run = run.passed_on()
             _report(run)

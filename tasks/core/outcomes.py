@@ -61,6 +61,7 @@ class ReasonCode(StrEnum):
     REFERENCE_BROKEN = "reference-broken"
     IDENTIFIER_LEFT = "identifier-left"
     UNSAFE_CONTENT = "unsafe-content"
+    BURNED_IN_TEXT = "burned-in-text"
     SPLIT_STUDY = "split-study"
     KNOWN_PATIENT = "known-patient"
     WITHDRAWN = "withdrawn"
@@ -123,6 +124,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "that the reason names to Remove, or to Keep if it may stay, and run failures.csv.",
     ReasonCode.UNSAFE_CONTENT: "Put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its "
     "place, then `deidflow resume`; name what cannot be looked into in Remove; or leave its row out of a new run.",
+    ReasonCode.BURNED_IN_TEXT: "Text may be burned into the pixels: look at the images, add a rule for them to a file "
+    "that pixels.rules names, and run failures.csv with that; or let them through with pixels.unmatched: accept.",
     ReasonCode.SPLIT_STUDY: "One study stands under two PatientIDs, in this source or in an earlier run, and would get "
     "two pseudonyms; correct the PatientID in the source and start a new run, or set pseudonyms.allow_merge when that "
     "is meant.",

@@ -1,10 +1,11 @@
 """Parts of identifying values as bytes, in every notation and encoding, searched for in one pass.
 
-Public names: ``Patterns``, ``patterns_of``, ``FOLDED``.
+Public names: ``Patterns``, ``patterns_of``, ``patterns_of_part``, ``FOLDED``.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from ahocorasick_rs import BytesAhoCorasick
@@ -32,18 +33,33 @@ _LAST_OF_LATIN_1: Final = "\xff"
 
 def patterns_of(value: Value) -> Iterator[tuple[bytes, Atom]]:
     """Yield the folded bytes of each part of a value with the part."""
-    declared = codecs_of(value.character_set) if value.character_set else ()
     for atom in atoms_of(value.kind, text_of(value)):
-        for text in notations(atom):
-            if text.isascii():
-                yield text.encode("ascii"), atom
-                continue
-            for written in {text, text.upper(), text.title()}:
-                for codec in {*_EVERYWHERE, *declared, *(_WIDE if max(written) > _LAST_OF_LATIN_1 else ())}:
-                    try:
-                        yield written.encode(codec).translate(FOLDED), atom
-                    except (LookupError, UnicodeError):
-                        continue
+        for pattern in patterns_of_part(atom, value.character_set):
+            yield pattern, atom
+
+
+@lru_cache(maxsize=8192)
+def patterns_of_part(atom: Atom, character_set: bytes) -> tuple[bytes, ...]:
+    """Return the folded bytes of a part of a value, in every notation and encoding.
+
+    Args:
+        atom: The part.
+        character_set: Of the value, see ``Value``.
+
+    """
+    declared = codecs_of(character_set) if character_set else ()
+    found: list[bytes] = []
+    for text in notations(atom):
+        if text.isascii():
+            found.append(text.encode("ascii"))
+            continue
+        for written in {text, text.upper(), text.title()}:
+            for codec in {*_EVERYWHERE, *declared, *(_WIDE if max(written) > _LAST_OF_LATIN_1 else ())}:
+                try:
+                    found.append(written.encode(codec).translate(FOLDED))
+                except (LookupError, UnicodeError):
+                    continue
+    return tuple(found)
 
 
 class Patterns:
@@ -64,7 +80,9 @@ class Patterns:
             for pattern, atom in patterns_of(value):
                 by_pattern.setdefault(pattern, set()).add(atom)
                 self.by_atom.setdefault(atom, set()).add(value)
-        self._patterns = [(pattern, tuple(sorted(atoms))) for pattern, atoms in by_pattern.items()]
+        self._patterns = [
+            (pattern, tuple(sorted(atoms)) if len(atoms) > 1 else tuple(atoms)) for pattern, atoms in by_pattern.items()
+        ]
         self._search = BytesAhoCorasick(list(by_pattern)) if by_pattern else None
 
     def find(self, folded: bytes) -> list[tuple[bytes, tuple[Atom, ...], int]]:
