@@ -88,8 +88,7 @@ def run_config(
             prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=key_text, redo=redo)
         for problem in prepared.set_aside:
             _say(f"set aside: {problem}")
-        with store_of(config).locked():
-            pass  # said before anything is made
+        _require_free(config)
         make_folder(folder)
         with lock_folder(folder, "the run"):
             if (folder / FILE_NAME).exists():  # made by another process meanwhile
@@ -142,6 +141,18 @@ def _interruptible(folder: Path) -> Iterator[None]:
         raise Interrupted("interrupted") from None
 
 
+def _require_free(config: Config) -> None:
+    """Say that another run writes to the destination before anything is made or changed, unless it is to be waited for.
+
+    Raises:
+        Unusable: One does.
+
+    """
+    if not config.execution.lock_wait_seconds:
+        with store_of(config).locked():
+            pass
+
+
 def _run_again(config: Config, folder: Path) -> int:
     run = open_run(folder)
     try:
@@ -165,8 +176,7 @@ def _resume(run: Run) -> int:
         reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
         if not finished:
-            with store_of(run.config).locked():
-                pass  # said before anything is changed
+            _require_free(run.config)
             begin_again(run)
             clear_leftovers(run.folder)
             take_again(run)

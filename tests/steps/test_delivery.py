@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pydicom
@@ -11,7 +13,8 @@ import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.engine.sources import ProblemCode, SourceProblem
-from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.errors import InvalidInput, Unusable
+from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.local.folder.index import find_files
 from tests.dicom_files import instance
 from tests.jobs import files_of, read_csv
@@ -110,3 +113,28 @@ def test_a_cohort_of_links(tmp_path: Path) -> None:
     (source / "pipe").unlink()
     folder = done(Steps(tmp_path), source={"folder": "source", "follow_links": True})
     assert 3 == len(read_csv(folder / "delivered.csv"))
+
+
+def test_a_run_waits_for_the_destination(tmp_path: Path) -> None:
+    """As long as the config says, and no longer; one that is told to stop does not wait."""
+    put(tmp_path / "source")
+    results = tmp_path / "results"
+    results.mkdir()
+    steps = Steps(tmp_path)
+    steps.plan([PATIENT], execution={"workers": 1, "lock_wait_seconds": 60})
+    held = contextlib.ExitStack()
+    held.enter_context(lock_folder(results, "the destination"))
+    timer = threading.Timer(0.7, held.close)
+    timer.start()
+    steps.edit()
+    timer.join()
+    assert 0 == steps.verify()
+    with lock_folder(results, "the destination"):
+        steps.run.stop.set()
+        with pytest.raises(Unusable, match="in use by another deidflow run"):
+            steps.edit()
+        steps.run.stop.clear()
+        steps.run.lock_wait_s = 0
+        with pytest.raises(Unusable, match="in use by another deidflow run"):
+            steps.edit()
+    steps.run.close()

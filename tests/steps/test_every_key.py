@@ -209,6 +209,7 @@ HELD: Final = {
     "execution.retry_delay_seconds": (
         "tests/steps/test_every_key.py::test_how_often_and_after_how_long_a_chunk_is_tried_again"
     ),
+    "execution.lock_wait_seconds": "tests/steps/test_delivery.py::test_a_run_waits_for_the_destination",
     "execution.job_timeout_seconds": "tests/steps/test_every_key.py::test_how_long_a_chunk_may_take",
     "schedule.cron": "tests/flows/test_schedule.py::test_two_in_the_morning_stays_two_in_the_morning",
     "schedule.interval": "tests/flows/test_schedule.py::test_an_interval_is_in_seconds",

@@ -144,6 +144,8 @@ class Execution(_Group):
     """Further attempts at a chunk after a transient fault."""
     retry_delay_seconds: float = Field(default=2.0, ge=0, le=3600, allow_inf_nan=False)
     """First delay; it doubles from attempt to attempt, with jitter."""
+    lock_wait_seconds: int | None = Field(default=None, ge=0, le=604_800)
+    """How long to wait for a destination that another run holds; `serve` waits an hour where nothing is said."""
     job_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, allow_inf_nan=False)
     """How long one chunk of the local engine or one job of an Orthanc may take; then it is tried again."""
 

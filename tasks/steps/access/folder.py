@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config, OrthancAccess
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
+    from deidflow.tasks.core.files.locks import Waits
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.source_records import FailedSource
     from deidflow.tasks.steps.access.seams import RunSource
@@ -225,10 +226,10 @@ class FolderOfResults:
         return status.f_bavail * status.f_frsize, self._folder
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, waits: Waits | None = None) -> Iterator[None]:
         """Lock the folder, if it is there."""
         if self._path.is_dir():
-            with lock_folder(self._path, "the destination"):
+            with lock_folder(self._path, "the destination", waits):
                 yield
         else:
             yield
@@ -236,7 +237,6 @@ class FolderOfResults:
     @contextlib.contextmanager
     def prepared(self, run: Run) -> Iterator[None]:
         """Make the folder, and leave nothing half-written in it."""
-        del run
         try:
             is_new = not self._path.exists()
             self._path.mkdir(parents=True, exist_ok=True)
@@ -245,7 +245,7 @@ class FolderOfResults:
         except OSError as error:
             message = f"the destination {self._folder} cannot be made: {os_error_text(error)}"
             raise Unusable(message, error) from None
-        with self.locked():
+        with self.locked(run.waits()):
             self._clear()
             try:
                 yield

@@ -12,11 +12,12 @@ import contextlib
 import json
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Problem, Unusable
-from deidflow.tasks.core.files.locks import lock_beside
+from deidflow.tasks.core.files.locks import lock_beside, patience
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.ledger.state.before import Before
 from deidflow.tasks.core.ledger.state.loading import load_run, note_run, peek
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.files.locks import Waits
     from deidflow.tasks.core.ledger.state.loading import LedgerFacts
 
 _NOT_BASIS: Final = frozenset(
@@ -46,8 +48,12 @@ def state_path(config: Config) -> Path:
 
 
 @contextlib.contextmanager
-def hold_config(config: Config) -> Iterator[None]:
+def hold_config(config: Config, waits: Waits | None = None) -> Iterator[None]:
     """Hold an incremental config for this process alone: two of its runs at a time would do the same twice.
+
+    Args:
+        config: Of the run.
+        waits: Whether to try again while another run holds it; None for what the config says.
 
     Raises:
         Unusable: Another run of it is under way.
@@ -57,7 +63,9 @@ def hold_config(config: Config) -> Iterator[None]:
         yield
         return
     config.report.runs_dir.mkdir(parents=True, exist_ok=True)
-    with lock_beside(config.report.runs_dir / f".{config.name}.lock", f"the config {config.name}"):
+    if waits is None:
+        waits = patience(config.execution.lock_wait_seconds or 0, threading.Event())
+    with lock_beside(config.report.runs_dir / f".{config.name}.lock", f"the config {config.name}", waits):
         yield
 
 
