@@ -56,6 +56,7 @@ class SourceInstance(NamedTuple):
         sop_class_uid: "" when absent, or on an Orthanc when nobody asked.
         review: Why a person should look at it, see ``deidflow.tasks.core.engine.review``; "" for no reason.
         content: On an Orthanc the FileUuid of what is stored, which another version never has; "" for a file.
+        modality: "" when absent.
 
     """
 
@@ -72,6 +73,7 @@ class SourceInstance(NamedTuple):
     sop_class_uid: str = ""
     review: str = ""
     content: str = ""
+    modality: str = ""
 
 
 class OpenOriginal(NamedTuple):

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
+from deidflow.tasks.core.files.locks import patience
 from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.files.private_files import replace_file, sync_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from deidflow.tasks.core.files.locks import Waits
     from deidflow.tasks.core.ledger.run_facts import RunFacts
 
 KEY_FILE: Final = "pseudonym.key"
@@ -59,6 +61,8 @@ class Run:
         config: The effective one; ``execution``, ``verify``, ``report`` and ``orthanc`` may be those of this attempt.
         key: Secret of its generated identifiers.
         stop: Set when the work is to end as soon as that can be done cleanly.
+        held: What is given back when it is closed.
+        lock_wait_s: How long to wait for a destination that another run holds; None for what the config says.
 
     """
 
@@ -67,14 +71,29 @@ class Run:
     config: Config
     key: Key
     stop: threading.Event = field(default_factory=threading.Event)
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    lock_wait_s: float | None = None
+
+    def waits(self) -> Waits:
+        """Return what says whether to go on waiting for the destination, from now."""
+        seconds = self.config.execution.lock_wait_seconds if self.lock_wait_s is None else self.lock_wait_s
+        return patience(seconds or 0, self.stop)
 
     def close(self) -> None:
         """Close the ledger."""
         self.ledger.close()
+        self.held.close()
 
     def passed_on(self) -> Run:
         """Return the same open run for the caller alone: for threads that still work on this one, it is closed."""
-        return Run(self.folder, self.ledger.passed_on(), self.config, self.key)
+        return Run(
+            self.folder,
+            self.ledger.passed_on(),
+            self.config,
+            self.key,
+            held=self.held.pop_all(),
+            lock_wait_s=self.lock_wait_s,
+        )
 
 
 def now() -> str:
@@ -113,7 +132,7 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
     identity["source"] = {k: v for k, v in identity["source"].items() if k != "ignore_damaged"}
     if identity["destination"]:
         # Whether other objects are replaced is a matter of one attempt; where results go is not.
-        identity["destination"] = {k: v for k, v in identity["destination"].items() if k != "overwrite"}
+        identity["destination"] = {k: v for k, v in identity["destination"].items() if k not in ("overwrite", "mode")}
     identity["manifest"] = manifest_sha256
     identity["pseudonyms.scope"] = config.scope
     identity["pseudonyms (the key)"] = key_fingerprint

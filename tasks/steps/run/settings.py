@@ -51,6 +51,7 @@ _PATH_KEYS: Final = (
     ("source", "folder"),
     ("destination", "folder"),
     ("report", "runs_dir"),
+    ("export", "folder"),
     ("pseudonyms", "key_file"),
     ("private", "keep"),
     ("orthanc", "ca_file"),
