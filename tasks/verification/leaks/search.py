@@ -19,6 +19,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.edits import Edits
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
+from deidflow.tasks.verification.leaks.decoded import FULL_WIDTH_LEADS, decoded_regions
 from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import (
     Identifying,
@@ -27,7 +28,7 @@ from deidflow.tasks.verification.leaks.identifying import (
     text_of,
 )
 from deidflow.tasks.verification.leaks.kinds import Kind
-from deidflow.tasks.verification.leaks.patterns import FOLDED, Patterns, patterns_of
+from deidflow.tasks.verification.leaks.patterns import FOLDED, Found, Pattern, Patterns, find, patterns_of
 from deidflow.tasks.verification.leaks.regions import PIXELS, Leaf, Region, leaf_at, leaves_of, regions_of
 from deidflow.tasks.verification.permitted import permitted
 
@@ -47,7 +48,7 @@ _MAX_SINGLE: Final = 150
 """Patterns that are sooner looked for one by one than compiled."""
 _MAX_NAMED: Final = 8
 _FIRST_BLOCK: Final = 0x10
-_AROUND_BYTES: Final = 4
+_AROUND_BYTES: Final = 16
 _MAX_CONTEXT_BYTES: Final = 1 << 12
 _LOOKED_AT_BYTES: Final = 256
 _DERIVATION_DESCRIPTION: Final = (0x00082111,)
@@ -61,8 +62,10 @@ _WRITER: Final = (0x00020013,)
 _OF_THE_WRITER: Final = re.compile(rb"OFFIS_DCMTK_\d+")
 """What every Orthanc calls itself in the file meta, by its toolkit; some sources name that toolkit's maker, too."""
 _PADDING: Final = b" \0"
-_IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.IDENTIFIER, Kind.PHONE})
-"""What is looked for in private elements, where a request keeps them as a whole: their dates and UIDs are its word."""
+_OF_EVERY_OBJECT: Final = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.UID, Kind.AGE})
+"""What is not looked for in private elements: who keeps them as a whole has asked for their dates and UIDs."""
+_OF_THE_PERSON: Final = frozenset({0x00100030, 0x00100032, 0x00100035, 0x001021D0})
+"""Dates that are looked for there, too: PatientBirthDate, ...Time, ...InAlternativeCalendar, LastMenstrualDate."""
 
 
 class _Scope(NamedTuple):
@@ -119,11 +122,15 @@ class LeakSearch:
         patterns, single = self._patterns_for(instance, found)
         leaks: dict[str, None] = {}
         judge: _Judge | None = None
-        for region in (*regions_of(result), _file_name(instance)):
-            folded = region.data.translate(FOLDED)
-            for pattern, atoms, start, wide in _hits(folded, patterns, single):
+        in_ascii = not patterns.beyond_ascii and all(atom.text.isascii() for _, atom in single)
+        regions = [*regions_of(result), _file_name(instance)]
+        if not in_ascii or any(lead in region.data for region in regions for lead in FULL_WIDTH_LEADS):
+            regions += decoded_regions(result)
+        for region in regions:
+            folded, hits = find(region.data, patterns, single)
+            for hit in hits:
                 judge = judge or _Judge(scope, instance, found, patterns, result)
-                leaks.update(dict.fromkeys(judge.judge(region, folded, pattern, atoms, start, wide=wide)))
+                leaks.update(dict.fromkeys(judge.judge(region, folded, hit)))
         if self._written_by_server:
             judge = judge or _Judge(scope, instance, found, patterns, result)
             leaks.update(dict.fromkeys(judge.attributes_left(is_converted=source.syntax != result.syntax)))
@@ -141,7 +148,7 @@ class LeakSearch:
 
     def _patterns_for(
         self, instance: PlannedInstance, found: Identifying
-    ) -> tuple[Patterns, list[tuple[bytes, tuple[Atom, ...]]]]:
+    ) -> tuple[Patterns, list[tuple[Pattern, Atom]]]:
         """Return what the study has in common, compiled, and what only this instance has."""
         key = (id(self._scope), instance.original.study_instance_uid)
         patterns = self._patterns.get(key)
@@ -150,11 +157,8 @@ class LeakSearch:
             new = found.values.keys() - patterns.values
             if not new:
                 return patterns, []
-            single: list[tuple[bytes, tuple[Atom, ...]]] = [
-                (pattern, (atom,))
-                for value in new
-                for pattern, atom in patterns_of(value)
-                if atom not in patterns.by_atom
+            single = [
+                (pattern, atom) for value in new for pattern, atom in patterns_of(value) if atom not in patterns.by_atom
             ]
             if len(single) <= _MAX_SINGLE:
                 return patterns, single
@@ -191,32 +195,6 @@ def _in_any_block(tag: int) -> int:
 
 def _file_name(instance: PlannedInstance) -> Region:
     return Region(-1, relative_path(instance.new).encode("utf-8", "surrogateescape"), in_dataset=False)
-
-
-def _hits(
-    folded: bytes, patterns: Patterns, single: list[tuple[bytes, tuple[Atom, ...]]]
-) -> Iterator[tuple[bytes, tuple[Atom, ...], int, bool]]:
-    """Yield what stands in some bytes, as characters of 8 bits and of 16."""
-    for pattern, atoms, start in patterns.find(folded):
-        yield pattern, atoms, start, False
-    narrow = folded.replace(b"\0", b"")
-    wide = {pattern: atoms for pattern, atoms, _ in patterns.find(narrow)} if len(narrow) < len(folded) else {}
-    for pattern, atoms in single:
-        for start in _places(folded, pattern):
-            yield pattern, atoms, start, False
-        if pattern in narrow:
-            wide[pattern] = atoms
-    for pattern, atoms in wide.items():
-        spread = b"\0".join(bytes([byte]) for byte in pattern)
-        for start in _places(folded, spread):
-            yield pattern, atoms, start, True
-
-
-def _places(data: bytes, pattern: bytes) -> Iterator[int]:
-    start = data.find(pattern)
-    while start >= 0:
-        yield start
-        start = data.find(pattern, start + 1)
 
 
 def _text(leaks: list[str]) -> str:
@@ -276,37 +254,35 @@ class _Judge:
         device = self._found.device
         return raw in self._scope.given or (atom.sort in {Sort.WORD, Sort.PHRASE} and raw in device)
 
-    def judge(
-        self, region: Region, folded: bytes, pattern: bytes, atoms: tuple[Atom, ...], start: int, *, wide: bool
-    ) -> Iterator[str]:
+    def judge(self, region: Region, folded: bytes, found: Found) -> Iterator[str]:
         """Yield what a hit gives away."""
-        atoms = tuple(atom for atom in atoms if self._attributes(atom))
+        atoms = tuple(atom for atom in found.atoms if self._attributes(atom))
         if not atoms:
             return
-        end = start + (2 * len(pattern) - 1 if wide else len(pattern))
+        start, end = found.start, found.end
         leaf, fate = self._leaf(region, start, end), Fate.FREE
         low, high = 0, len(folded)
         if leaf is not None:
             is_nested_pixels = leaf.path[-1] in PIXELS and len(leaf.path) > 1  # of an icon, for example
             if is_nested_pixels or self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
                 return
-            low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
+            if region.leaf is None:
+                low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
             if region.in_dataset:
                 fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
-        hit = Hit(pattern, start, end, wide, leaf if region.base >= 0 else None)
+        hit = Hit(*_around(region.data, found, low, high), leaf)
         value = folded[low:high] if high - low <= _MAX_CONTEXT_BYTES else b""
-        before, after = folded[max(low, start - _AROUND_BYTES) : start], folded[end : min(high, end + _AROUND_BYTES)]
         for atom in atoms:
             for tag, kind in self._attributes(atom):
-                if self._passes_private(leaf, kind):
+                if self._passes_private(leaf, tag, kind):
                     continue
-                if is_left(atom, hit, fate, before, after, value):
+                if is_left(atom, hit, fate, value):
                     yield f"{describe_tag(tag)} of the source is left in {_place(region, leaf)}"
                     break
 
     def _leaf(self, region: Region, start: int, end: int) -> Leaf | None:
-        if region.base < 0:
-            return None
+        if region.base < 0 or region.leaf is not None:
+            return region.leaf
         return leaf_at(self._leaves()[region.in_dataset], region.base + start, region.base + end)
 
     def _is_named(self, path: tuple[int, ...]) -> bool:
@@ -317,8 +293,9 @@ class _Judge:
         return any(plain[:length] in named for length in range(1, len(plain) + 1))
 
     @staticmethod
-    def _passes_private(leaf: Leaf | None, kind: Kind) -> bool:
-        return leaf is not None and kind not in _IN_PRIVATE and any(tag & 0x10000 for tag in leaf.path)
+    def _passes_private(leaf: Leaf | None, tag: int, kind: Kind) -> bool:
+        is_its_word = kind in _OF_EVERY_OBJECT and tag not in _OF_THE_PERSON
+        return leaf is not None and is_its_word and any(above & 0x10000 for above in leaf.path)
 
     def attributes_left(self, *, is_converted: bool) -> Iterator[str]:
         """Yield the attributes that the profile removes or empties, and that are there with a value.
@@ -339,6 +316,16 @@ class _Judge:
                 continue
             if value:
                 yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
+
+
+def _around(data: bytes, found: Found, low: int, high: int) -> tuple[bytes, bytes, bytes]:
+    """Return the bytes of a hit, what stands before and behind it; of wide characters the bytes that are not zero."""
+    start, end = found.start, found.end
+    parts = data[start:end], data[max(low, start - _AROUND_BYTES) : start], data[end : min(high, end + _AROUND_BYTES)]
+    if not found.wide:
+        return parts
+    own, before, after = (part.replace(b"\0", b"") for part in parts)
+    return own, before, after
 
 
 def _is_of_the_writer(region: Region, leaf: Leaf) -> bool:
