@@ -5,7 +5,8 @@
     python -m benchmarks.pipeline --json
 
 Each run is the real command on new files, by turns with `verify: none` and `verify: full`; from two sizes follows what
-one more instance costs, without the start of Python, Prefect and the worker processes. In the same rounds: the engine
+one more instance costs, without the start of Python, Prefect and the worker processes; also the time of all processes
+on a processor, which says more on a machine that does other work. In the same rounds: the engine
 and the index of the larger folder with as many workers. Peak memory is that of the largest process of a run, which is
 the flow's. In the end `plan`, `report` and `verify` of the larger run; the last beside what the engine took.
 """
@@ -55,39 +56,40 @@ class Run:
     """One run of the command."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     steps: dict[str, float]
 
 
-def command(folder: Path, *arguments: str) -> tuple[float, int]:
-    """Run deidflow; return its seconds and the peak memory of its largest process."""
-    started = time.perf_counter()
+def command(folder: Path, *arguments: str) -> tuple[float, float, int]:
+    """Run deidflow; return its seconds, those of all its processes on a processor, and its largest process's memory."""
     child = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "deidflow.flows", *arguments],
+        [sys.executable, "-m", "benchmarks.accounted", str(folder / "used"), *arguments],
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
             (os.POSIX_SPAWN_OPEN, 2, str(folder / "log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
         ],
     )
-    _, status, usage = os.wait4(child, 0)
+    _, status = os.waitpid(child, 0)
     if status:
         raise SystemExit(f"deidflow {arguments[0]} failed:\n{(folder / 'log').read_text('utf-8')[-2000:]}")
-    return time.perf_counter() - started, usage.ru_maxrss * 1024
+    seconds, used, peak = (folder / "used").read_text("ascii").split()
+    return float(seconds), float(used), int(peak)
 
 
 def run_pipeline(folder: Path, name: str, verify: str) -> Run:
     """Run the whole job into an empty destination."""
     shutil.rmtree(folder / "results", ignore_errors=True)
-    seconds, peak = command(
+    seconds, used, peak = command(
         folder, "run", str(folder / "benchmark.yaml"), "--run-id", name, "--set", f"verify={verify}"
     )
     run_dir = folder / "runs" / name
     summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
     if not summary["reconciled"]:
         raise SystemExit(f"{name} is not reconciled: {summary['instances']}")
-    return Run(seconds, peak, summary["seconds_by_step"])
+    return Run(seconds, used, peak, summary["seconds_by_step"])
 
 
 def other_commands(folder: Path, name: str) -> tuple[dict[str, str], float]:
@@ -95,8 +97,8 @@ def other_commands(folder: Path, name: str) -> tuple[dict[str, str], float]:
     run_dir = str(folder / "runs" / name)
     taken, seconds = {}, 0.0
     for arguments in (("plan", str(folder / "benchmark.yaml")), ("report", run_dir), ("verify", run_dir)):
-        seconds, peak = command(folder, *arguments)
-        taken[arguments[0]] = f"{seconds:.1f} s, {peak / 1e6:.0f} MB"
+        seconds, used, peak = command(folder, *arguments)
+        taken[arguments[0]] = f"{seconds:.1f} s, {used:.1f} s on a processor, {peak / 1e6:.0f} MB"
     return taken, seconds
 
 
@@ -172,18 +174,23 @@ def main() -> None:
         "index ms per instance": round(1000 * index / arguments.large, 4),
     }
     marginal: dict[str, float] = {}
+    on_processor: dict[str, float] = {}
     for how in arguments.verify:
         seconds = {count: statistics.median(run.seconds for run in runs[how, count]) for count in folders}
         marginal[how] = (seconds[arguments.large] - seconds[arguments.small]) / (arguments.large - arguments.small)
+        used = {count: statistics.median(run.cpu_seconds for run in runs[how, count]) for count in folders}
+        on_processor[how] = (used[arguments.large] - used[arguments.small]) / (arguments.large - arguments.small)
         result[f"verify: {how}"] = {
             "seconds": {str(count): round(value, 2) for count, value in seconds.items()},
             "marginal ms per instance": round(1000 * marginal[how], 4),
+            "on a processor, ms per instance": round(1000 * on_processor[how], 4),
             "x engine plus index": round(marginal[how] / base, 2),
             "peak MB": {str(count): round(max(run.peak_bytes for run in runs[how, count]) / 1e6) for count in folders},
             "steps": {str(count): runs[how, count][-1].steps for count in folders},
         }
     if {"full", "none"} <= marginal.keys():
         result["full x none"] = round(marginal["full"] / marginal["none"], 2)
+        result["full x none, on a processor"] = round(on_processor["full"] / on_processor["none"], 2)
     result["of the larger run"] = others
     result["`verify` x engine"] = round(verify_seconds / engine, 2)
     if arguments.json:

@@ -16,16 +16,19 @@ from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_type_hints
 
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State  # noqa: TC002 (the form of a deployment is made from the signature)
 from prefect.context import FlowRunContext
 from prefect.exceptions import CancelledRun, FailedRun
 from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from deidflow.flows.exit_codes import exit_code_of
+from deidflow.flows.parameters import NO_OVERRIDES, Overrides
 from deidflow.flows.prefect_environment import leave_threads, served_configs
 from deidflow.flows.signals import ending, stopping, was_stopped
 from deidflow.tasks.apply import apply
@@ -38,13 +41,14 @@ from deidflow.tasks.load import load
 from deidflow.tasks.plan import plan
 from deidflow.tasks.publish import publish
 from deidflow.tasks.retries import raised, retrying
+from deidflow.tasks.shown import RunRecord, in_words, record_of, show_name, showing_progress
 from deidflow.tasks.steps.access.engines import open_work
 from deidflow.tasks.steps.apply import EDITING, give_up
 from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.safe_errors import safely
-from deidflow.tasks.steps.run.served import find_served
+from deidflow.tasks.steps.run.served import beside_manifest, find_served
 from deidflow.tasks.steps.verify import VERIFYING, Verification
 from deidflow.tasks.verify import verify
 
@@ -52,11 +56,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from prefect import Task
-    from prefect.client.schemas.objects import State
     from prefect.futures import PrefectConcurrentFuture
 
     from deidflow.tasks.steps.run.run_folder import Run
 
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
 _POLL_S: Final = 0.2
 _PATIENCE_S: Final = 3.0
 """For chunks that are at work when the run is stopped: Ctrl-C is to take less than 5 s in all."""
@@ -81,16 +85,30 @@ _CHUNKS_AT_A_TIME: Final = 4
 _THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=65)
 
 
+def _with_types(function: _Function) -> _Function:
+    """Replace the texts of a function's annotations by what they mean; Prefect checks parameters by its annotations."""
+    function.__annotations__ = get_type_hints(function)
+    return function
+
+
 @flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
-def bulk_edit(config: str = "") -> State[Any]:
+@_with_types
+def bulk_edit(
+    config: str = "", manifest: str = "", overrides: Overrides = NO_OVERRIDES, skip_invalid: bool = False
+) -> State[RunRecord]:
     """Do a whole job, or what is left of the one that the command hands over.
 
     Args:
         config: Of a deployment: the name of a config that it is served with. Called from Python: path of a config.
+        manifest: Instead of the config's. Of a deployment: the name of another file in the folder of the config's
+            manifest. Called from Python: a path.
+        overrides: What this run does otherwise than the config says.
+        skip_invalid: Set rows with problems aside (outcome invalid), and do the rest.
 
     Returns:
         Made from the ledger, not from the task runs: Completed when everything is reconciled; Partial (of type FAILED)
-        when some rows are not done; Invalid and Unusable (FAILED) as the exit codes 2 and 3; Cancelled.
+        when some rows are not done; Invalid and Unusable (FAILED) as the exit codes 2 and 3; Cancelled. Its data is a
+        ``RunRecord``, but where no run began (Invalid, mostly).
 
     """
     relax_collector()
@@ -99,7 +117,8 @@ def bulk_edit(config: str = "") -> State[Any]:
         _log_endings_without_traceback()
     try:
         given = handed_over()
-        run = given or take_open(raised(plan(raised(load(_config_file(config, deployed=deployed))))))
+        run = given or _planned(config, manifest, overrides, deployed=deployed, skip_invalid=skip_invalid)
+        show_name(run)
         with stopping(for_good=deployed) as stop, _noticing_cancellation(stop):
             run.stop = stop
             try:
@@ -111,6 +130,16 @@ def bulk_edit(config: str = "") -> State[Any]:
                     ending(0)  # threads that sleep before another attempt are not waited for
     except DeidflowError as error:
         return _ended_by(error, str(error))
+
+
+def _planned(config: str, manifest: str, overrides: Overrides, *, deployed: bool, skip_invalid: bool) -> Run:
+    """Return a new run with a frozen plan."""
+    file = _config_file(config, deployed=deployed)
+    settings = overrides.as_settings()
+    checked = raised(load(file, settings, "" if deployed else manifest))
+    if deployed and manifest:
+        checked = raised(load(file, settings, str(safely(beside_manifest)(checked, manifest))))
+    return take_open(raised(plan(checked, skip_invalid=skip_invalid)))
 
 
 def _is_deployed() -> bool:
@@ -128,18 +157,20 @@ def _config_file(config: str, *, deployed: bool) -> str:
     return config
 
 
-def _ended_by(error: DeidflowError, message: str) -> State[Any]:
-    """Return the state of a run that an error ended."""
+def _ended_by(error: DeidflowError, message: str, live: Live | None = None) -> State[Any]:
+    """Return the state of a run that an error ended, of one that has not begun without ``live``."""
+    record = record_of(live.run, live.totals, exit_code_of(error)) if live is not None else None
     if isinstance(error, Interrupted):
-        return Cancelled(message=message)
-    return Failed(name="Invalid" if isinstance(error, InvalidInput) else "Unusable", message=message)
+        return Cancelled(message=message, data=record)
+    name = "Invalid" if isinstance(error, InvalidInput) else "Unusable"
+    return Failed(name=name, message=message, data=record)
 
 
 def _work(run: Run) -> State[Any]:
     """Work on an open run until it ends, is stopped, or cannot go on; then report in any case."""
     with make_progress() as progress:
         live = Live(run, progress)
-        with going_live(live) as name:
+        with going_live(live) as name, showing_progress(run, progress):
             try:
                 with open_work(run) as work, _settling(live):
                     live.engine = work.engine
@@ -158,11 +189,11 @@ def _work(run: Run) -> State[Any]:
             message += missing_space(run, live.failure)
         if not isinstance(live.failure, Interrupted):
             change_facts(run.ledger, lambda facts: replace(facts, unusable=message))
-        return _ended_by(live.failure, message)
+        return _ended_by(live.failure, f"{in_words(run, live.totals)}; {message}", live)
     if live.totals is not None and live.totals.reconciled:
-        return Completed(message="everything reconciled")
-    shortcoming = live.totals.shortcoming if live.totals is not None else "some rows are not done"
-    return Failed(name="Partial", message=f"{shortcoming}; see the report")
+        return Completed(message=in_words(run, live.totals), data=record_of(run, live.totals, 0))
+    text = f"{in_words(run, live.totals)}; see the report"
+    return Failed(name="Partial", message=text, data=record_of(run, live.totals, 1))
 
 
 @contextlib.contextmanager

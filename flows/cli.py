@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deidflow.flows import command_plan as plan_view
+from deidflow.flows.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_UNUSABLE
 from deidflow.flows.prefect_environment import prepare_prefect
-from deidflow.flows.signals import EXIT_INTERRUPTED, ending, leave, take_over
+from deidflow.flows.signals import ending, leave, take_over
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable, printable
 from deidflow.tasks.steps.run.safe_errors import frames
@@ -24,8 +25,6 @@ from deidflow.tasks.steps.run.settings import runs_dir_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXIT_INVALID = 2
-EXIT_UNUSABLE = 3
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _FOLDER = click.Path(path_type=Path)
@@ -101,6 +100,9 @@ def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **opti
     plan_view.show_plan(config, overrides, manifest=manifest, **options)
 
 
+_overwrite = click.option("--overwrite", is_flag=True, help="Write an existing file anew, whatever stands in it.")
+
+
 @cli.command()
 @click.argument("source")
 @click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write the manifest.")
@@ -111,12 +113,48 @@ def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **opti
     show_default=True,
     help="What each row stands for.",
 )
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="List only what fulfils it: Modality=CT, 'StudyDate>=20240101', 'StudyDescription~chest*'. "
+    "Relations: = != >= <= > < ~. May be repeated: all must hold.",
+)
 @click.option("--include-results", is_flag=True, help="Also list results of earlier runs.")
-def inventory(source: str, output: Path, level: str, *, include_results: bool) -> None:
-    """List what a folder or an Orthanc (http://...) holds, as a manifest to fill in."""
+@_overwrite
+def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **options: bool) -> None:
+    """List what a folder or an Orthanc (http://...) holds, as a manifest to fill in.
+
+    An existing manifest keeps its rows; what it does not have yet is added.
+    """
     from deidflow.flows.command_inventory import write_inventory_of  # noqa: PLC0415 (imports pandas)
 
-    write_inventory_of(source, output, Level(level), include_results=include_results)
+    write_inventory_of(source, output, Level(level), where, **options)
+
+
+@cli.command()
+@click.argument("spreadsheet", type=_FOLDER)
+@click.option(
+    "--by",
+    multiple=True,
+    required=True,
+    metavar="KEYWORD[=COLUMN]",
+    help="AccessionNumber, StudyInstanceUID or PatientID, with the column that has it if that is named otherwise. "
+    "May be repeated: all must match.",
+)
+@click.argument("source")
+@click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write the manifest.")
+@click.option("--include-results", is_flag=True, help="Also look among results of earlier runs.")
+@_overwrite
+def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, **options: bool) -> None:
+    """Make a manifest from a spreadsheet (CSV or XLSX) of AccessionNumbers, StudyInstanceUIDs or PatientIDs.
+
+    Its other columns become free columns. Rows that the SOURCE (a folder or http://...) does not hold, or holds more
+    than once, are printed by line and listed in <CSV>.problems.csv; the exit code is 1 then.
+    """
+    from deidflow.flows.commands.resolve import resolve_spreadsheet  # noqa: PLC0415 (imports pandas)
+
+    sys.exit(resolve_spreadsheet(spreadsheet, by, source, output, **options))
 
 
 _run_override = click.option(

@@ -181,7 +181,7 @@ def _resume(run: Run) -> int:
 def _work(run: Run) -> int:
     """Let the flow work on a frozen run, and close it; how it ended is read from the ledger, never from Prefect."""
     try:
-        prepare_prefect(run.folder.parent)
+        prepare_prefect(run.folder.parent, attended=True)
         from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (seconds, and must find the environment prepared)
 
         contain_own_server()
@@ -189,7 +189,7 @@ def _work(run: Run) -> int:
         error: BaseException | None = None
         try:
             with handing_over(run):
-                state = bulk_edit.with_options(flow_run_name=run.folder.name)(return_state=True)
+                state = bulk_edit(return_state=True)
         except (KeyboardInterrupt, SystemExit):
             run = run.passed_on()
             _report(run)

@@ -31,7 +31,6 @@ _DEFAULTS: Final = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # The default of 20 s is hit on a cold machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }
@@ -55,12 +54,21 @@ _SERVER_VARIABLES: Final = (
 _REFUSED: Final = (401, 403)
 
 
-def prepare_prefect(runs_dir: Path | None = None) -> None:
+_ATTENDED: Final = {"PREFECT_CLIENT_MAX_RETRIES": "3", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}
+"""A command whose server has died asks it for its last three states: 14 s each, where Prefect's five retries take 62 s.
+
+A service keeps those: a server that is started again is back within a minute, and nobody is there to resume a run. The
+command shows its progress itself, and only Prefect's server gets the lines of its log.
+"""
+
+
+def prepare_prefect(runs_dir: Path | None = None, *, attended: bool = False) -> None:
     """Give Prefect a home of its own, quiet and private defaults, and all programs a folder for temporary files.
 
     Args:
         runs_dir: Where a home is made when the user has none that can be written, as in a container; ``runs`` in the
             current folder when left out.
+        attended: Whether a person waits for the end of this command, who is told soon when the server has gone.
 
     Raises:
         Unusable: No home can be made.
@@ -82,8 +90,13 @@ def prepare_prefect(runs_dir: Path | None = None) -> None:
         Path.home()
     except RuntimeError:  # no HOME, and no entry for this user: Prefect's plug-ins ask for it nevertheless
         os.environ["HOME"] = home
-    for name, value in _DEFAULTS.items():
+    for name, value in (_DEFAULTS | (_ATTENDED if attended else {})).items():
         os.environ.setdefault(name, value)
+    # Nobody reads the log of a server that ends with the command.
+    seen = not attended or "PREFECT_API_URL" in os.environ
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if seen else "WARNING")
+    if attended:
+        logging.raiseExceptions = False  # what cannot be logged is told on the console anyway
 
 
 def prepare_temporary(folder: Path) -> None:

@@ -21,6 +21,7 @@ from prefect.settings import get_current_settings
 from deidflow.flows.bulk_edit import bulk_edit
 from deidflow.flows.prefect_environment import refusal, serve_only
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable
+from deidflow.tasks.shown import tags_of
 from deidflow.tasks.steps.run.settings import load_config, load_key
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def deployment_of(config: Config) -> dict[str, Any]:
     return {
         "name": config.name,
         "parameters": {"config": config.name},
+        "tags": tags_of(config),
         "schedule": schedule_of(config),
         "concurrency_limit": ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
     }

@@ -7,8 +7,7 @@ sleep before they try again.) A flow that somebody else's process runs, such as 
 moment on that it works: there Prefect sends SIGTERM to cancel it, maybe more than once, and kills it when it has not
 ended after half a minute.
 
-Public names: ``take_over``, ``stopping``, ``was_pressed``, ``was_stopped``, ``leave``, ``ending``,
-``EXIT_INTERRUPTED``.
+Public names: ``take_over``, ``stopping``, ``was_pressed``, ``was_stopped``, ``leave``, ``ending``.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from deidflow.flows.exit_codes import EXIT_INTERRUPTED
 from deidflow.flows.prefect_environment import stop_own_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-EXIT_INTERRUPTED: Final = 130
 _PATIENCE_S: Final = 10.0
 """For threads that send to a Prefect server what it has not yet got."""
 

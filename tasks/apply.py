@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from prefect import task
 
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
+from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.live import live_run
 from deidflow.tasks.retries import failed, is_transient
+from deidflow.tasks.shown import say
 from deidflow.tasks.steps.apply import apply_chunk
 from deidflow.tasks.steps.run.safe_errors import safely
 
@@ -44,9 +46,10 @@ def apply(run_dir: str, number: int) -> State[Any] | None:
             raise Interrupted("the run was stopped")
         live.at_work.add(number)
         try:
-            safely(apply_chunk)(live.run, number, live.engine, live.progress)
+            counts = safely(apply_chunk)(live.run, number, live.engine, live.progress)
         finally:
             live.at_work.discard(number)
+        say(f"chunk {number}: {', '.join(f'{counts[one]} {one}' for one in Outcome if counts[one]) or 'nothing to do'}")
         if live.verification is not None:
             live.verification.chunk_is_done(number)
     except DeidflowError as error:

@@ -12,6 +12,7 @@ from prefect import task
 
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.retries import ended_by
+from deidflow.tasks.shown import say
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.run.safe_errors import safely
 
@@ -20,9 +21,18 @@ if TYPE_CHECKING:
 
 
 @task(name="load", persist_result=False)
-def load(config: str) -> Config:
-    """Read and check a config file; see ``deidflow.tasks.steps.run.settings.load_config``."""
+def load(config: str, settings: tuple[str, ...] = (), manifest: str = "") -> Config:
+    """Read and check a config file.
+
+    Args:
+        config: Its path.
+        settings: ``KEY=VALUE``, as ``--set`` has it.
+        manifest: Path of the manifest, "" for the config's own.
+
+    """
     try:
-        return safely(load_checked)(Path(config))
+        loaded = safely(load_checked)(Path(config), settings, manifest=Path(manifest) if manifest else None)
     except DeidflowError as error:
         return ended_by(error)  # type: ignore[no-any-return]  # the caller gets the error raised
+    say(f"config {loaded.name} read")
+    return loaded

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from prefect import task
 
 from deidflow.tasks.core.errors import DeidflowError
+from deidflow.tasks.core.ledger.chunks import instances_to_do, open_chunks
+from deidflow.tasks.core.ledger.manifest_rows import rows_by_outcome
 from deidflow.tasks.live import leave_open
 from deidflow.tasks.retries import ended_by
+from deidflow.tasks.shown import say
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import create_run, new_run_id
@@ -22,16 +25,25 @@ if TYPE_CHECKING:
 
 
 @task(name="plan", persist_result=False)
-def plan(config: Config) -> str:
-    """Check manifest and source and freeze the plan; return what the new run is found by, see ``take_open``."""
+def plan(config: Config, *, skip_invalid: bool = False) -> str:
+    """Check manifest and source and freeze the plan; return what the new run is found by, see ``take_open``.
+
+    Args:
+        config: Read and checked.
+        skip_invalid: Whether rows with problems are set aside instead of refusing the manifest.
+
+    """
     try:
-        return safely(_plan)(config)
+        return safely(_plan)(config, skip_invalid=skip_invalid)
     except DeidflowError as error:
         return ended_by(error)  # type: ignore[no-any-return]  # the caller gets the error raised
 
 
-def _plan(config: Config) -> str:
+def _plan(config: Config, *, skip_invalid: bool) -> str:
     folder = config.report.runs_dir / new_run_id(config.name)
     with make_progress() as progress:
-        prepared = prepare(config, progress)
+        prepared = prepare(config, progress, skip_invalid=skip_invalid)
+    rows, aside = sum(rows_by_outcome(prepared.ledger).values()), len(prepared.set_aside)
+    instances, chunks = instances_to_do(prepared.ledger), len(open_chunks(prepared.ledger))
+    say(f"run {folder.name} planned: {rows} rows, {instances} instances, {chunks} chunks; {aside} problems set aside")
     return leave_open(create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text))

@@ -12,6 +12,7 @@ from prefect.states import Failed
 
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.live import live_run
+from deidflow.tasks.shown import show_result
 from deidflow.tasks.steps.delete_sources import delete_sources, deletion_is_due
 from deidflow.tasks.steps.publish import note_complete, publish_reports
 from deidflow.tasks.steps.run.safe_errors import safely
@@ -37,6 +38,7 @@ def publish(run_dir: str) -> State[Any] | None:
             live.failure = Interrupted("the run was stopped")
         if live.failure is None:  # told to stop or not: nothing is left to do
             safely(note_complete)(live.run)
+        show_result(live.run, live.totals)
     except DeidflowError as error:
         live.failure = live.failure or error
         return Failed(message=str(error))

@@ -12,6 +12,7 @@ from prefect import task
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.live import live_run
 from deidflow.tasks.retries import failed, is_transient
+from deidflow.tasks.shown import say
 from deidflow.tasks.steps.run.safe_errors import safely
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def verify(run_dir: str) -> State[Any] | None:
     live.at_work.add(_VERIFICATION)
     try:
         safely(verification.verify)()
+        say("every result was looked at")
     except DeidflowError as error:
         live.unverified = error
         return failed(error)

@@ -109,17 +109,19 @@ def _serve(listener: socket.socket, alive: int) -> None:
             with client, contextlib.suppress(OSError):  # who asked may be gone
                 length, descriptors, _, _ = socket.recv_fds(client, 4, _PASSED)
                 with client.makefile("rb") as stream:
-                    asked = json.loads(stream.read(int.from_bytes(length, "big")))
-                pid = os.fork()
-                if not pid:
+                    text = stream.read(int.from_bytes(length, "big"))
+                # Who is killed while it asks says less than it announced, or nothing.
+                pid = os.fork() if text and len(text) == int.from_bytes(length, "big") else None
+                if pid == 0:
                     listener.close()
                     selector.close()
                     os.close(alive)
                     client.close()
-                    _become(asked, descriptors)
+                    _become(json.loads(text), descriptors)
                 for descriptor in descriptors:
                     os.close(descriptor)
-                client.sendall(f"{pid}\n".encode())
+                if pid is not None:
+                    client.sendall(f"{pid}\n".encode())
 
 
 def _become(asked: dict[str, Any], descriptors: list[int]) -> None:

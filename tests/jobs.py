@@ -155,7 +155,7 @@ class Job:
     def inventory(self, level: str = "study") -> list[dict[str, str]]:
         """Return the rows of `deidflow inventory`."""
         path = self.root / f"inventory-{level}.csv"
-        assert self("inventory", self.source, "-o", path, "--level", level).code == 0
+        assert self("inventory", self.source, "-o", path, "--level", level, "--overwrite").code == 0
         return read_csv(path)
 
     def command(self, *arguments: object) -> list[str]:

@@ -54,7 +54,7 @@ class Api:
             time.sleep(0.3)
         raise TimeoutError(name)
 
-    def start(self, deployment: str, **parameters: str) -> str:
+    def start(self, deployment: str, **parameters: Any) -> str:
         """Ask for a run now; return its number."""
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
         return str(self.post(f"deployments/{deployment}/create_flow_run", **body)["id"])

@@ -157,7 +157,7 @@ def _serve() -> None:
     """Fork a command for every line of standard input; say which processes began and ended."""
     from deidflow.flows.prefect_environment import prepare_prefect
 
-    prepare_prefect()
+    prepare_prefect(attended=True)
     for name in ("bulk_edit", "cli", "command_plan", "command_run"):  # to be there when they are asked for
         importlib.import_module(f"deidflow.flows.{name}")
     import tests.calls  # noqa: F401 (likewise)

@@ -61,6 +61,7 @@ class ReasonCode(StrEnum):
     REFERENCE_BROKEN = "reference-broken"
     IDENTIFIER_LEFT = "identifier-left"
     UNSAFE_CONTENT = "unsafe-content"
+    BURNED_IN_TEXT = "burned-in-text"
     UNSTABLE = "unstable"
     SERVER_ERROR = "server-error"
     WORKER_DIED = "worker-died"
@@ -120,6 +121,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "that the reason names to Remove, or to Keep if it may stay, and run failures.csv.",
     ReasonCode.UNSAFE_CONTENT: "Put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its "
     "place, then `deidflow resume`; name what cannot be looked into in Remove; or leave its row out of a new run.",
+    ReasonCode.BURNED_IN_TEXT: "Text may be burned into the pixels: look at the images, add a rule for them to a file "
+    "that pixels.rules names, and run failures.csv with that; or let them through with pixels.unmatched: accept.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",

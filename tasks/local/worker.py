@@ -28,6 +28,7 @@ from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
+from deidflow.tasks.local.editing.painting.choice import with_painted_pixels
 from deidflow.tasks.local.editing.pixel_data.compressed_frames import without_texts_in_frames
 from deidflow.tasks.local.editing.pixel_data.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
@@ -201,7 +202,7 @@ class Worker:
                 content = self._source.content(original) if self._notes_content else ""
                 self._source.check(original, instance)
                 anonymizes = request.operation is Operation.ANONYMIZE
-                review = ReviewCode.BURNED_IN_TEXT if assembly.burned_in and anonymizes else ""
+                review = _review_of(assembly) if anonymizes else ""
                 notes = assembly.notes
                 result = InstanceResult(
                     instance.id,
@@ -247,8 +248,9 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     editor = Editor(source, tables, identifiers)
     shared = headers.edit(source, editor, identifiers)
     if shared is not None:
-        assembly = assemble(source, shared.spans, shared.sop_class, shared.table, identifiers)
-        assembly.burned_in = shared.burned_in
+        spans = with_painted_pixels(source, shared.tail, shared.spans, shared.table, shared.pixels)
+        assembly = assemble(source, spans, shared.sop_class, shared.table, identifiers)
+        assembly.burned_in, assembly.pixels = shared.burned_in, shared.pixels
         return assembly
     elements = source.scan()
     found, _ = identify(source, elements)
@@ -259,11 +261,13 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     context = editor.context(elements)
     spans = editor.edit(elements, source.layout.encoding, source.body_size, context)
     headers.learn(source, elements, editor, identifiers, context)
-    spans = without_texts_in_frames(source, elements, spans, context.table)
+    if context.pixels is None or not context.pixels.paints:
+        spans = without_texts_in_frames(source, elements, spans, context.table)
     if context.table.clears_overlay_bits:
         spans = without_overlay_bits(source, elements, spans, context.table)
+    spans = with_painted_pixels(source, elements, spans, context.table, context.pixels)
     assembly = assemble(source, spans, sop_class_of(source, elements), context.table, identifiers)
-    assembly.burned_in = says_burned_in(source, elements)
+    assembly.burned_in, assembly.pixels = says_burned_in(source, elements), context.pixels
     return assembly
 
 
@@ -275,8 +279,16 @@ def _where(error: Exception) -> str:
     return f"in {own[-1].f_globals['__name__'].rpartition('.')[2]}.{own[-1].f_code.co_name}"
 
 
+def _review_of(assembly: Assembly) -> str:
+    """Return why a person should look at the pixels of a result, "" for no reason."""
+    if assembly.pixels is not None:
+        return assembly.pixels.review
+    return ReviewCode.BURNED_IN_TEXT if assembly.burned_in else ""
+
+
 def _failed(number: int, problem: InstanceFailed) -> InstanceResult:
-    return InstanceResult(number, Outcome.FAILED, problem.code, str(problem))
+    review = ReviewCode.BURNED_IN_TEXT if problem.code is ReasonCode.BURNED_IN_TEXT else ""
+    return InstanceResult(number, Outcome.FAILED, problem.code, str(problem), review=review)
 
 
 _of_this_thread = threading.local()

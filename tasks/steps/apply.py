@@ -5,6 +5,7 @@ Public names: ``reset_unfinished``, ``apply_chunk``, ``give_up``, ``EDITING``.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import Level
@@ -18,7 +19,7 @@ from deidflow.tasks.core.ledger.chunks import (
     reopen_patients,
     torn_calls,
 )
-from deidflow.tasks.core.outcomes import Reason, ReasonCode
+from deidflow.tasks.core.outcomes import Outcome, Reason, ReasonCode
 from deidflow.tasks.core.plan.planner import chunk_of
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def give_up(ledger: Ledger, number: int, error: DeidflowError) -> None:
     fail_rest(ledger, number, Reason(code, str(error)), Reason(code, f"{error}; {_IN_DOUBT}"))
 
 
-def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress) -> None:
-    """Do what is still to be done of one chunk.
+def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress) -> Counter[Outcome]:
+    """Do what is still to be done of one chunk; return how many instances got which outcome.
 
     Raises:
         TransientError: It may be tried again; what was recorded stays.
@@ -71,8 +72,12 @@ def apply_chunk(run: Run, number: int, engine: Engine | None, progress: Progress
     ledger = run.ledger
     begin_attempt(ledger, number)
 
+    counts: Counter[Outcome] = Counter()
+
     def record(results: Sequence[InstanceResult]) -> None:
         record_results(ledger, results)
+        counts.update(result.outcome for result in results)
         progress.advance(len(results), EDITING)
 
     engine.apply(chunk_of(ledger, ledger.requests, number), record, run.stop.is_set)
+    return counts

@@ -2,7 +2,7 @@
 
 Both files are walked in parallel, by the verifier's own reader.
 
-Public names: ``compare``.
+Public names: ``compare``, ``judged``, ``Judged``, ``Comparison``, ``COMPRESSED``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import describe_tag, dictionary_vr
 from deidflow.tasks.core.errors import InstanceFailed
@@ -31,20 +31,40 @@ if TYPE_CHECKING:
 _PIECE_BYTES: Final = 1 << 20
 _MAX_UIDS_BYTES: Final = 1 << 16
 _PIXELS: Final = 0x7FE0
-_COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
+_FIRST_GROUP: Final = 0x00080000
+"""Of datasets."""
+_FIRST_CURVE: Final = 0x50000000
+COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 """Transfer syntaxes with frames of their own (PS3.5 section 10)."""
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 """Value representations that are the same bytes in both byte orders."""
 _MAY_BE_UIDS: Final = frozenset({b"UI", b"UN", b""})
 _IS_UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
-_PADDING: Final = " \0"
+_PADDING: Final = " \t\r\n\f\v\0"
 _TAG_BITS: Final = 32
 _GROUP_LENGTH_BYTES: Final = 4
 
 
+class Judged(NamedTuple):
+    """An element, and by what it is judged.
+
+    Attributes:
+        element: Of the source.
+        other: The same of the result, None where there is none.
+        fate: What may have become of it.
+        place: Where it stands.
+
+    """
+
+    element: Element
+    other: Element | None
+    fate: Fate
+    place: Place
+
+
 @dataclass(frozen=True, slots=True)
-class _Comparison:
+class Comparison:
     """A source and its result.
 
     Attributes:
@@ -56,6 +76,7 @@ class _Comparison:
         stated: What the source says of its private elements.
         became: New UIDs by original one, as far as they were seen.
         was: The other way round.
+        noted: Where each element that is judged is noted, those that are the same among them; None where nobody asks.
 
     """
 
@@ -67,6 +88,7 @@ class _Comparison:
     stated: Mapping[tuple[int, str], Mapping[int, str]]
     became: dict[str, str] = field(default_factory=dict)
     was: dict[str, str] = field(default_factory=dict)
+    noted: list[Judged] | None = None
 
     def dataset(self, before: Item, after: Item, place: Place) -> None:
         """Compare two datasets.
@@ -79,16 +101,17 @@ class _Comparison:
         if allowed.cleans_texts:
             self.texts.enter(before, after, cleaned=place.cleaned)
         table, value_before, value_after = allowed.table(place), self.source.value, self.result.value
-        known, private = allowed.known, allowed.private
+        known, private, noted = allowed.known, allowed.private, self.noted
         creators = private.creators(self.source, before) if private is not None else {}
         has_nodes, asked = bool(place.nodes), _MAY_BE_UIDS if self.uids is not None else ()
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
             other = left.pop(key, None)
-            if not has_nodes and not tag & 0x10000 and tag < 0x50000000 and tag & 0xFFFF:  # noqa: PLR2004 (curves)
+            if not has_nodes and not tag & 0x10000 and _FIRST_GROUP <= tag < _FIRST_CURVE and tag & 0xFFFF:
                 fate = table.get(tag)
                 if (
                     fate is None
+                    and noted is None
                     and (known is None or tag in known)
                     and other is not None
                     and vr not in asked
@@ -104,8 +127,10 @@ class _Comparison:
                 fate = allowed.fate(tag, place)
                 if private is not None and fate is Fate.REMOVED and tag & 0x10000:
                     fate = private.fate(element, creators, self.stated)
+            if noted is not None:
+                noted.append(Judged(element, other, fate, place))
             if fate is not Fate.FREE:
-                self._element(element, other, fate, place)
+                self.element(element, other, fate, place)
             elif other is not None:
                 self._check_group_length(other)
         for element in left.values():
@@ -115,7 +140,13 @@ class _Comparison:
         if _ascends(before) and not _ascends(after):
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the elements of the result are not in order")
 
-    def _element(self, element: Element, other: Element | None, fate: Fate, place: Place) -> None:
+    def element(self, element: Element, other: Element | None, fate: Fate, place: Place) -> None:
+        """Compare an element and what became of it.
+
+        Raises:
+            InstanceFailed: See ``compare``.
+
+        """
         tag = element[0]
         if fate is Fate.REMOVED:
             if other is not None:
@@ -134,7 +165,7 @@ class _Comparison:
         elif element[4] is not None and other[4] is not None:
             after = other[4][: len(element[4])] if fate is Fate.EXTENDED else other[4]
             self._items(tag, element[4], after, place, fate)
-        elif fate is Fate.FRAMES and element[4] is None and self.source.syntax.startswith(_COMPRESSED):
+        elif fate is Fate.FRAMES and element[4] is None and self.source.syntax.startswith(COMPRESSED):
             self._check_frames(element, other)
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
@@ -234,7 +265,10 @@ class _Comparison:
 
     def _follows(self, element: Element, other: Element) -> bool:
         """Whether values differ only in UIDs of the run, which name what these became."""
-        if self.uids is None or max(element[3] - element[2], other[3] - other[2]) > _MAX_UIDS_BYTES:
+        if self.uids is None:
+            return False
+        longest = max(element[3] - element[2], other[3] - other[2])
+        if element[1] not in {b"UI", b""} and longest > _MAX_UIDS_BYTES:
             return False
         before, after = self._uid_values(self.source, element), self._uid_values(self.result, other)
         return len(before) == len(after) and all(
@@ -269,11 +303,13 @@ class _Comparison:
     def _check_names_no_original(self, element: Element) -> None:
         """Look for objects of the run in what stayed as it is: UIDs, and what nobody knows the VR of."""
         tag, vr, start, end, items = element
-        if self.uids is None or items is not None or vr not in _MAY_BE_UIDS or end - start > _MAX_UIDS_BYTES:
+        said = dictionary_vr(tag)
+        holds_uids = vr == b"UI" or said == "UI"
+        if self.uids is None or items is not None or not (holds_uids or (vr in _MAY_BE_UIDS and said is None)):
             return
-        if vr != b"UI" and dictionary_vr(tag) not in {None, "UI"}:
+        if vr not in {b"UI", b""} and end - start > _MAX_UIDS_BYTES:
             return
-        if vr != b"UI" and not _UIDS.fullmatch(self.source.value(start, end)):
+        if not holds_uids and not _UIDS.fullmatch(self.source.value(start, end)):
             return
         for old in self._uid_values(self.source, element):
             if old and self.uids.get(tag, old) not in {None, old}:
@@ -282,8 +318,8 @@ class _Comparison:
 
     @staticmethod
     def _uid_values(read: Read, element: Element) -> list[str]:
-        text = read.value(element[2], element[3]).decode("latin-1").replace(" ", "").rstrip("\0")
-        return [value.rstrip(_PADDING) for value in text.split("\\")]
+        text = read.value(element[2], element[3]).decode("latin-1").replace(" ", "")
+        return [value.strip(_PADDING) for value in text.split("\\")]
 
     def _is_opaque(self, element: Element) -> bool:
         """Whether nobody knows what a value holds: no items where a sequence belongs or begins."""
@@ -321,8 +357,17 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None)
     """
     texts = CleanedTexts(source, result, permitted)
     stated = permitted.private.stated(source) if permitted.private is not None else {}
-    comparison = _Comparison(source, result, permitted, uids, texts, stated)
+    comparison = Comparison(source, result, permitted, uids, texts, stated)
     comparison.dataset(source.elements, result.elements, permitted.start())
+
+
+def judged(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> list[Judged]:
+    """Compare likewise, and return what was judged: all but what is inside something that was judged as a whole."""
+    texts = CleanedTexts(source, result, permitted)
+    stated = permitted.private.stated(source) if permitted.private is not None else {}
+    comparison = Comparison(source, result, permitted, uids, texts, stated, noted=[])
+    comparison.dataset(source.elements, result.elements, permitted.start())
+    return comparison.noted or []
 
 
 def _keyed(elements: Item) -> dict[int, Element]:

@@ -1,6 +1,6 @@
 """Whether a result has the four identifiers that were planned for it, in its dataset and in its file meta information.
 
-Public names: ``has_identifiers``.
+Public names: ``has_identifiers``, ``spells``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def has_identifiers(source: Read, result: Read, instance: PlannedInstance) -> bo
     before, after = _raw_values(source), _raw_values(result)
     for tag, old, wanted in zip(IDENTIFIERS, instance.original, instance.new, strict=True):
         raw = after.get(tag, b"")
-        if not (old == wanted and tag in after and raw == before.get(tag)) and not _spells(raw, wanted):
+        if not (old == wanted and tag in after and raw == before.get(tag)) and not spells(raw, wanted):
             return False
     return all(
-        _spells(result.meta_value(element), instance.new.sop_instance_uid)
+        spells(result.meta_value(element), instance.new.sop_instance_uid)
         for element in result.meta
         if element[0] == _MEDIA_STORAGE_SOP_INSTANCE_UID
     )
@@ -46,6 +46,6 @@ def _raw_values(read: Read) -> dict[int, bytes]:
     return values
 
 
-def _spells(raw: bytes, text: str) -> bool:
+def spells(raw: bytes, text: str) -> bool:
     """Whether bytes are a text of ASCII, which is the same in all character sets, and padding."""
     return text.isascii() and raw.rstrip(b"\0").rstrip(b" ") == text.encode("ascii").rstrip(b" ")

@@ -29,6 +29,7 @@ from deidflow.tasks.core.dicom.tags import (
     STUDY_INSTANCE_UID,
     Path,
     is_computed,
+    uid_tags,
 )
 from deidflow.tasks.core.request.data_uris import parse_embedded
 from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
@@ -46,7 +47,8 @@ _FIRST_CURVE: Final = 0x50000000
 _CURVES: Final = 0x5000
 _OVERLAYS: Final = 0x6000
 _OVERLAY_CONTENT: Final = frozenset({0x3000, 0x4000})
-_META_GROUP: Final = 0x0002
+_FOREIGN_GROUPS: Final = frozenset({0x0000, 0x0002})
+"""Commands and file meta information, which stand in no dataset (PS3.7 annex E, PS3.10 section 7.1)."""
 _FIRST_BLOCK: Final = 0x10
 _LAST_BLOCK: Final = 0xFF
 _FOLLOWED: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID})
@@ -167,8 +169,10 @@ class Permitted:
 
     def fate(self, tag: int, place: Place) -> Fate:
         """Return what an element may become."""
-        if not tag & 0xFFFF or tag >> 16 == _META_GROUP:
-            return Fate.FREE  # a group's length, or one that belongs before the dataset
+        if tag >> 16 in _FOREIGN_GROUPS:
+            return Fate.REMOVED
+        if not tag & 0xFFFF:
+            return Fate.FREE  # a group's length
         if tag & 0x10000:
             return self._private_fate(tag, place)
         for node in place.nodes:
@@ -232,6 +236,7 @@ def permitted(
             if fate is Fate.REMOVED and path.tag in allowed.shielded:
                 allowed.shielded[path.tag] = fate
     allowed.top.update(dict.fromkeys(IDENTIFIERS, Fate.FREE))
+    _look_at_uids(allowed)
     allowed.named = frozenset(path.tag for path in (*edits.keep, *edits.replace))
     allowed.named_private = frozenset(private)
     if any(isinstance(value, str) and parse_embedded(value) is not None for value in edits.replace.values()):
@@ -243,6 +248,12 @@ def permitted(
         for table in (allowed.top, allowed.nested, allowed.shielded, allowed.cleaned):
             table.update(dict.fromkeys(_OF_TRANSCODING, Fate.FREE))
     return allowed
+
+
+def _look_at_uids(allowed: Permitted) -> None:
+    """Name what holds UIDs by the dictionary, so that it is looked at whatever VR it is sent with."""
+    for table in (allowed.top, allowed.nested, allowed.shielded, allowed.cleaned) if allowed.anonymizes else ():
+        table.update(dict.fromkeys(uid_tags() - table.keys(), Fate.SAME))
 
 
 def _anonymizes(request: Request) -> bool:

@@ -5,7 +5,7 @@ standard has; of a file that is written otherwise it says what is wrong, and mak
 
 Source: DICOM PS3.5 sections 6.2.2 (UN), 7.1, 7.5 and A.4, and PS3.10 section 7.1 (edition 2026c).
 
-Public names: ``Element``, ``Item``, ``Read``, ``read_dicom``.
+Public names: ``Element``, ``Item``, ``Read``, ``read_dicom``, ``SHORT_VRS``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _DEFLATED: Final = frozenset(
     {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205", "1.2.840.10008.1.2.8.1"}
 )
 _LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_SHORT_VRS: Final = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+SHORT_VRS: Final = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 """Value representations with a length of 16 bits (PS3.5 table 7.1-2); the others have one of 32."""
 _HEADER_BYTES: Final = 8
 _LONG_HEADER_BYTES: Final = 12
@@ -169,7 +169,7 @@ def _read_meta(walk: _Walk, size: int, read: Read) -> int:
         tag, vr, value, length = walk.header(position, explicit=True)
         if tag >> 16 != _META_GROUP:
             break
-        if vr not in _SHORT_VRS and vr not in _LONG_VRS:
+        if vr not in SHORT_VRS and vr not in _LONG_VRS:
             break  # an element of a dataset in implicit VR
         if length == _UNDEFINED or value + length > size:
             raise _FaultError("is cut off")
@@ -182,7 +182,7 @@ def _read_meta(walk: _Walk, size: int, read: Read) -> int:
 
 def _encoding(first: bytes, syntax: str) -> tuple[bool, bool]:
     """Return explicit and little, by the first element where that contradicts the transfer syntax."""
-    explicit = first[4:6] in _SHORT_VRS or first[4:6] in _LONG_VRS
+    explicit = first[4:6] in SHORT_VRS or first[4:6] in _LONG_VRS
     if syntax:
         return explicit, syntax != _BIG_ENDIAN
     return explicit, not explicit or first[:2] != b"\0\x08"
@@ -222,7 +222,7 @@ class _Walk:
             raise _FaultError(_TAIL if not data[offset:].strip(b"\0") else "is cut off")
         if explicit:
             group, number, vr, length = self._explicit(data, offset)
-            if vr in _SHORT_VRS:
+            if vr in SHORT_VRS:
                 return group << 16 | number, vr, position + 8, length
             if group != _DELIMITER_GROUP:
                 if len(data) - offset < _LONG_HEADER_BYTES:
@@ -245,7 +245,7 @@ class _Walk:
                 if tag == _ITEM_END and delimited and not length:
                     return value
                 raise self._misplaced(position, depth)
-            if explicit and vr not in _SHORT_VRS and vr not in _LONG_VRS:
+            if explicit and vr not in SHORT_VRS and vr not in _LONG_VRS:
                 raise self._unknown_vr(position, tag, depth)
             if self.count > _MAX_ELEMENTS:
                 raise _FaultError("has more elements than are read")
@@ -254,7 +254,7 @@ class _Walk:
                 if stop > end:
                     raise _FaultError("is cut off" if not depth else "has an element longer than the item it is in")
                 items = None
-                if vr not in _SHORT_VRS and length and self._may_be_sequence(tag, vr, value):
+                if vr not in SHORT_VRS and length and self._may_be_sequence(tag, vr, value):
                     items = self._known_items(value, stop, depth, vr, explicit=explicit)
             else:
                 items, stop = self._delimited(tag, vr, value, end, depth, explicit=explicit)

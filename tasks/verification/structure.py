@@ -2,7 +2,7 @@
 
 What the source itself lacks is not held against its result.
 
-Public names: ``check_structure``, ``content_hash``, ``is_what_was_read``.
+Public names: ``check_structure``, ``content_hash``, ``whole``, ``is_what_was_read``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,17 @@ def content_hash(file: BinaryIO) -> str:
     while data := file.read(_PIECE_BYTES):
         digest.update(data)
     return digest.hexdigest()
+
+
+def whole(file: BinaryIO, most: int) -> bytes | None:
+    """Return all bytes of a file; None where they are more than so many."""
+    if isinstance(file, io.BytesIO):
+        data = file.getvalue()
+        return data if len(data) <= most else None
+    descriptor = file.fileno()
+    size = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, size + 1, 0) if size <= most else b""
+    return data if size <= most and len(data) == size else None
 
 
 def is_what_was_read(source: BinaryIO, planned: PlannedInstance, content: str) -> bool:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum, auto
+from hashlib import sha256
+from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 from zlib import crc32
 
@@ -31,7 +34,8 @@ from deidflow.tasks.verification.method_codes import check_codes
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
-from deidflow.tasks.verification.structure import check_structure, content_hash, is_what_was_read
+from deidflow.tasks.verification.series.memory import MAX_BYTES, Files, Judging, SeriesMemory
+from deidflow.tasks.verification.structure import check_structure, content_hash, is_what_was_read, whole
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.reader import Read
 
 _SAMPLED: Final = 100
+_REQUESTS: Final = 16
+"""Of which it is kept what they mean; results come request by request."""
 _OVERLAYS: Final = 0x60
 _OUTCOMES: Final = {ReasonCode.RESULT_MISSING: Outcome.MISSING, ReasonCode.SOURCE_CHANGED: Outcome.DONE}
 _BY_THE_SOURCE: Final = frozenset(
@@ -97,7 +103,12 @@ class Verifier:
         self._run_uids = UidMap(settings.uid_map) if settings.uid_map else None
         self._uids: Uids | None = self._run_uids
         self._source, self._results = settings.source, settings.results
-        self._permitted: dict[bool, Permitted] = {}
+        self._requests: OrderedDict[str, Request] = OrderedDict()
+        self._name = ""
+        self._call = 0
+        self._uids_of_call: list[tuple[str, str, str]] = []
+        self._permitted: dict[tuple[str, bool], Permitted] = {}
+        self._series = SeriesMemory()
         self._leaks = LeakSearch(settings.profile, written_by_server=settings.given_values)
         self._found = ""
 
@@ -119,14 +130,16 @@ class Verifier:
         """
         settings, expected = self._settings, work.expected
         self._uids = CallUids(work.uids, self._run_uids) if work.uids and self._run_uids else self._run_uids
+        if list(work.uids) != self._uids_of_call:
+            self._call, self._uids_of_call = self._call + 1, list(work.uids)
         results = []
         with (
             settings.source.together([one.instance for one in expected]) as self._source,
             settings.results.together([(one.instance.new, one.result_id) for one in expected]) as self._results,
         ):
             packed = self._source is not settings.source or self._results is not settings.results
-            for request, group in work.groups:
-                self._permitted = {}
+            for given, group in work.groups:
+                request = self._known(given)
                 for one in group:
                     result = self._verify_one(request, one)
                     if packed and result is not None and result.code is not None:
@@ -134,6 +147,17 @@ class Verifier:
                     if result is not None:
                         results.append(result)
         return results
+
+    def _known(self, given: Request) -> Request:
+        """Return one object for all equal requests, since what is known of it is kept from batch to batch."""
+        self._name = given.canonical()
+        request = self._requests.setdefault(self._name, given)
+        self._requests.move_to_end(self._name)
+        if len(self._requests) > _REQUESTS:
+            name, _ = self._requests.popitem(last=False)
+            for hides in (False, True):
+                self._permitted.pop((name, hides), None)
+        return request
 
     def _verify_by_itself(self, request: Request, one: Expected) -> InstanceResult | None:
         packed = self._source, self._results
@@ -168,13 +192,20 @@ class Verifier:
 
     def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> None:
         """Compare with the source, or with what was noted of the result before the source was changed or deleted."""
-        self._found = content_hash(result_file)
+        result_data = whole(result_file, MAX_BYTES)
+        self._found = content_hash(result_file) if result_data is None else sha256(result_data).hexdigest()
         as_planned = False
         try:
             with self._source.reopen(expected.instance) as source_file:
                 as_planned = is_what_was_read(source_file, expected.instance, expected.content)
-                result_file.seek(0)
-                self._compare(request, expected, source_file, result_file)
+                source_data = whole(source_file, MAX_BYTES) if result_data is not None else None
+                if source_data is None or result_data is None:
+                    result_file.seek(0)
+                    self._compare(request, expected, source_file, result_file)
+                else:
+                    files = Files(source_data, result_data)
+                    if not (as_planned and self._is_right_by_series(request, expected, files)):
+                        self._compare(request, expected, BytesIO(source_data), BytesIO(result_data), files)
         except InstanceFailed as problem:
             if problem.code not in _BY_THE_SOURCE or as_planned:
                 raise
@@ -195,20 +226,48 @@ class Verifier:
             text = "the result is not what this run wrote, byte for byte"
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
 
-    def _compare(self, request: Request, expected: Expected, source_file: BinaryIO, result_file: BinaryIO) -> None:
-        """Compare by the own reader; and by pydicom where that is asked, or where the bytes alone cannot tell."""
+    def _is_right_by_series(self, request: Request, expected: Expected, files: Files) -> bool:
+        """Whether an instance is certainly right by what others of its series have shown."""
+        return not self._is_sampled(expected) and self._series.is_right(
+            self._judging(request), expected.instance, files
+        )
+
+    def _judging(self, request: Request) -> Judging:
+        allowed = self._allowed(request, hides=False)
+        uids, leaks = (self._uids, self._leaks) if allowed.anonymizes else (None, None)
+        return Judging(self._name, request, allowed, uids, leaks, self._settings.given_values, self._call)
+
+    def _compare(
+        self,
+        request: Request,
+        expected: Expected,
+        source_file: BinaryIO,
+        result_file: BinaryIO,
+        files: Files | None = None,
+    ) -> None:
+        """Compare by the own reader; and by pydicom where that is asked, or where the bytes alone cannot tell.
+
+        Args:
+            request: Of the row.
+            expected: The result.
+            source_file: Open.
+            result_file: Open.
+            files: What they hold, where the series may learn from it.
+
+        """
         source, result = read_dicom(source_file), read_dicom(result_file)
         if request.operation is Operation.ANONYMIZE:
             self._leaks.check(request, expected.instance, source, result)
-        by_bytes = not self._settings.given_values and all(
-            one.is_whole and not one.passed_over for one in (source, result)
-        )
+        is_read = all(one.is_whole and not one.passed_over for one in (source, result))
+        by_bytes = is_read and not self._settings.given_values
         hides = False
-        if not by_bytes or self._asks_pydicom(request, expected, source, result):
-            settings, files = self._settings, (source_file, result_file)
+        needs_pydicom = not by_bytes or self._needs_pydicom(request, expected, source, result)
+        learns = not needs_pydicom or (self._settings.given_values and is_read)
+        if needs_pydicom or self._is_sampled(expected):
+            settings = self._settings
             hides = bool(
                 compare_by_pydicom(
-                    *(request, expected.instance, files),
+                    *(request, expected.instance, (source_file, result_file)),
                     uids=self._uids,
                     hardening=settings.hardening,
                     given_values=settings.given_values,
@@ -218,13 +277,18 @@ class Verifier:
         check_structure(result, source)
         if by_bytes:
             self._compare_bytes(request, expected, source, result, hides=hides)
+        if files is not None and learns:
+            self._series.learn(self._judging(request), expected.instance, files, (source, result))
 
-    def _asks_pydicom(self, request: Request, expected: Expected, source: Read, result: Read) -> bool:
+    def _is_sampled(self, expected: Expected) -> bool:
         """Whether pydicom reads an instance, too: a hundredth by a hash of its UID, so that a run can be repeated."""
         judge, uid = self._settings.pydicom, expected.instance.new.sop_instance_uid
-        in_sample = expected.ends_series or not crc32(uid.encode()) % _SAMPLED
-        if judge is ThirdJudge.ALL or (judge is ThirdJudge.SAMPLE and in_sample):
-            return True
+        if judge is not ThirdJudge.SAMPLE:
+            return judge is ThirdJudge.ALL
+        return expected.ends_series or not crc32(uid.encode()) % _SAMPLED
+
+    def _needs_pydicom(self, request: Request, expected: Expected, source: Read, result: Read) -> bool:
+        """Whether bytes alone cannot tell."""
         if not has_identifiers(source, result, expected.instance):
             return True
         if request.operation is not Operation.ANONYMIZE or not self._settings.hardening:
@@ -233,11 +297,7 @@ class Verifier:
 
     def _compare_bytes(self, request: Request, expected: Expected, source: Read, result: Read, *, hides: bool) -> None:
         """Compare element by element what the local engine wrote; a server writes a whole dataset anew."""
-        allowed = self._permitted.get(hides)
-        if allowed is None:
-            settings = self._settings
-            allowed = permitted(request, hardening=settings.hardening, hidden_bits=hides, profile=settings.profile)
-            self._permitted[hides] = allowed
+        allowed = self._allowed(request, hides=hides)
         compare(source, result, allowed, self._uids if allowed.anonymizes else None)
         check_given(request, result)
         check_file_meta(source, result, anonymizes=allowed.anonymizes, recodes=allowed.recodes)
@@ -249,6 +309,15 @@ class Verifier:
             if self._settings.profile:
                 treated = self._leaks.treated(request)
                 check_codes(request, self._settings.profile, treated, source, result)
+
+    def _allowed(self, request: Request, *, hides: bool) -> Permitted:
+        """Return what the request of the group at hand permits."""
+        allowed = self._permitted.get((self._name, hides))
+        if allowed is None:
+            settings = self._settings
+            allowed = permitted(request, hardening=settings.hardening, hidden_bits=hides, profile=settings.profile)
+            self._permitted[self._name, hides] = allowed
+        return allowed
 
     def _compare_with_evidence(self, expected: Expected, result_file: BinaryIO) -> None:
         """Do what can be done when the source is gone, changed or not to be read."""

@@ -60,6 +60,7 @@ _LOCAL_ARROWS: Final = _rooms(
         "deidentification": "editing dicom_file",
         "folder": "dicom_file editing",
         "transcoding": "dicom_file editing",
+        "viewing": "dicom_file",
     },
 )
 _BELOW_STEPS: Final = {"deidflow.tasks.orthanc", "deidflow.tasks.verification", _LOCAL, *_LOCAL_ARROWS, *_ALL_CORE}
@@ -80,7 +81,7 @@ ARROWS: Final[dict[str, set[str]]] = {
 FOLDER_MODULES: Final = 14
 _WITH_PREFECT: Final = {"deidflow.flows", "deidflow.tasks"}
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
-    f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "verify", "publish", "retries")
+    f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "verify", "publish", "retries", "shown")
 }
 # deidflow.flows.prefect_environment sets Prefect's settings before Prefect is imported.
 ENVIRONMENT_MODULES: Final = {"deidflow.tasks.steps.run.settings", "deidflow.flows.prefect_environment"}
@@ -242,6 +243,13 @@ def test_modules_and_functions_are_short(module: Module) -> None:
 
     assert len(module.path.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
     assert {} == {name: length for name, length in lengths.items() if length > FUNCTION_LINES}
+
+
+def test_benchmarks_are_short() -> None:
+    """A benchmark is read by people, too."""
+    long = {path.name: len(path.read_text("utf-8").splitlines()) for path in (ROOT / "benchmarks").glob("*.py")}
+
+    assert {} == {name: lines for name, lines in long.items() if lines > MODULE_LINES}
 
 
 # A room is imported in a process of its own, forked from one that has loaded what every room may load.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.server import Server, write
-from tests.dicom_files import Element, Item, instance
+from tests.dicom_files import Element, Item, grey, instance
 from tests.jobs import read_csv
 
 if TYPE_CHECKING:
@@ -15,22 +15,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(180)
 
-PIXELS: dict[str, Any] = {
-    "Rows": 8,
-    "Columns": 8,
-    "BitsAllocated": 8,
-    "BitsStored": 8,
-    "HighBit": 7,
-    "PixelRepresentation": 0,
-    "SamplesPerPixel": 1,
-    "PhotometricInterpretation": "MONOCHROME2",
-}
 PEOPLE: dict[str, Any] = {
     "PatientName": "Kowalczyk^Bronislaw",
     "PatientBirthDate": "19470213",
     "AccessionNumber": "A4711-0815",
 }
 NAME = Element(0x00100010, "PN", b"Kowalczyk^Bronislaw ")
+CREATOR = Element(0x00080014, "UI", b"1.2.826.0.1.3680043.8.498")
 LEFT: dict[str, tuple[Element, ...]] = {
     "": (),
     "PatientName of the source is left in DerivationCodeSequence > PatientName": (
@@ -38,6 +29,10 @@ LEFT: dict[str, tuple[Element, ...]] = {
     ),
     "PatientName of the source is left in DerivationCodeSequence > CodeMeaning": (
         Element(0x00089215, "SQ", (Item((Element(0x00080104, "LO", b"of Mr Kowalczyk "),)),)),
+    ),
+    "InstanceCreatorUID of the source is left in DerivationCodeSequence > InstanceCreatorUID": (
+        CREATOR,
+        Element(0x00089215, "SQ", (Item((CREATOR,)),)),
     ),
     "PatientBirthDate of the source is left in ImageID": (Element(0x00540400, "SH", b"*13.02.1947 "),),
     "AccessionNumber of the source is left in OverlayLabel": (
@@ -63,7 +58,7 @@ def test_what_orthanc_leaves_is_named(job: Job, server: Server) -> None:
             *extra,
             Element(0x7FE00010, "OB", bytes(range(64))),
             meta={"SourceApplicationEntityTitle": "KOWALCZYK"},
-            **PIXELS,
+            **grey(),
             **PEOPLE,
             PatientID=f"HX{number}2345",
             StudyInstanceUID=f"{root}.1",

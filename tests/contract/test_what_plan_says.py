@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.contract.server import SETTINGS, Server, write
-from tests.dicom_files import EXPLICIT, Element, instance
+from tests.dicom_files import EXPLICIT, Element, grey, instance
 from tests.jobs import DEMO_DATA, Job, read_csv
 from tests.orthanc_server import OrthancServer
 
@@ -164,14 +164,7 @@ def image(number: int, bits: int) -> bytes:
         StudyInstanceUID="1.2.3",
         SeriesInstanceUID="1.2.3.4",
         SOPInstanceUID=f"1.2.3.4.{number}",
-        Rows=64,
-        Columns=64,
-        BitsAllocated=bits,
-        BitsStored=bits,
-        HighBit=bits - 1,
-        PixelRepresentation=0,
-        SamplesPerPixel=1,
-        PhotometricInterpretation="MONOCHROME2",
+        **grey(64, 64, bits),
     )
 
 

@@ -71,7 +71,7 @@ def again(job: Job, run_id: str) -> tuple[object, ...]:
 def cancel(job: Job, run_id: str) -> bool:
     """Do what the button Cancel of Prefect does to a run; return whether it was there, begun and not ended."""
     with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as api:
-        runs = api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": [run_id]})
+        runs = api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"like_": run_id})
         for run in runs:
             api.cancel(run["id"])
     return bool(runs)

@@ -14,7 +14,8 @@ from deidflow.flows.cli import cli
 CONTRACT = {
     "run": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid"},
     "plan": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid", "--diff", "--show-values"},
-    "inventory": {"--output", "--level", "--include-results"},
+    "inventory": {"--output", "--level", "--where", "--include-results", "--overwrite"},
+    "resolve": {"--by", "--output", "--include-results", "--overwrite"},
     "resume": {"--set"},
     "verify": {"--set", "--deep"},
     "report": {"--mappings"},

@@ -13,7 +13,7 @@ from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.local import engine as engine_module
-from tests.dicom_files import DEFLATED, EXPLICIT, JPEG, RLE, Element, Item, Syntax, encapsulated, instance
+from tests.dicom_files import DEFLATED, EXPLICIT, JPEG, RLE, Element, Item, Syntax, encapsulated, grey, instance
 from tests.jobs import read_csv
 from tests.local.deaths import POISON, STUMBLING_BLOCK, edit_with_troubles
 from tests.steps.steps import Steps
@@ -162,14 +162,7 @@ def _with_overlay_beside_the_image(number: int) -> bytes:
         Element(0x60000102, "US", b"\x0c\0"),
         encapsulated(rle),
         syntax=RLE,
-        SamplesPerPixel=1,
-        PhotometricInterpretation="MONOCHROME2",
-        Rows=2,
-        Columns=2,
-        BitsAllocated=16,
-        BitsStored=12,
-        HighBit=11,
-        PixelRepresentation=0,
+        **grey(2, 2, 16, 12),
     )
 
 

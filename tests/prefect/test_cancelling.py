@@ -121,7 +121,7 @@ def test_a_run_of_the_command_is_cancelled(served_job: Job, api: Api) -> None:
     """The command notices that its run was cancelled in Prefect: exit code 130, with a report."""
     process = served_job.start("run", "job.yaml", "--run-id", "cancelled")
     _wait_for_results(served_job.destination, 100)
-    (run,) = api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": ["cancelled"]})
+    (run,) = api.runs(state={"type": {"any_": ["RUNNING"]}}, name={"any_": [f"{served_job.config['name']}-cancelled"]})
     cancelled_at = time.monotonic()
     api.cancel(run["id"])
     done = process.end()

@@ -223,6 +223,46 @@ def test_who_reaches_the_api_chooses_no_config(scheduled: Job) -> None:
     assert not scheduled.destination.exists()
 
 
+def test_what_a_form_may_ask_for(scheduled: Job) -> None:
+    """Another manifest of the same folder, rows set aside, a chunk size; nothing else, and no other folder's file."""
+    rows = read_csv(scheduled.manifest)
+    scheduled.write_config(**scheduled.config | {"schedule": {"interval": 86400}})
+    scheduled.write_manifest([*rows[:2], {**rows[2], "orthanc_id": "not-an-id"}])
+    scheduled.manifest.rename(scheduled.root / "tonight.csv")
+    scheduled.write_manifest(rows)
+    elsewhere = scheduled.root / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(scheduled.manifest, elsewhere / "other.csv")
+    (scheduled.root / "linked.csv").symlink_to(elsewhere / "other.csv")
+    process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+    try:
+        with contextlib.closing(Api(scheduled.environment["PREFECT_API_URL"])) as api:
+            deployment = api.deployment(scheduled.config["name"])
+            refused = [
+                api.ask("POST", f"deployments/{deployment}/create_flow_run", {"parameters": parameters}).status_code
+                for parameters in (
+                    {"overrides": {"source.folder": "/"}},
+                    {"overrides": {"chunk_size": 0}},
+                    {"skip_invalid": "perhaps"},
+                )
+            ]
+            names = ("elsewhere/other.csv", str(elsewhere / "other.csv"), "../manifest.csv", "linked.csv", "none.csv")
+            states = [api.end_of(api.start(deployment, manifest=name)) for name in names]
+            tonight = api.start(deployment, manifest="tonight.csv", overrides={"chunk_size": 1}, skip_invalid=True)
+            ended = api.end_of(tonight)
+            tags = api.runs(id={"any_": [tonight]})[0]["tags"]
+    finally:
+        _stop(process)
+
+    assert [409] * len(refused) == refused
+    wanted = "must be the name of a file in the folder of the config's manifest"
+    assert ["Invalid"] * len(names) == [state["name"] for state in states], states
+    assert all(wanted in state["message"] for state in states), states
+    assert "Partial" == ended["name"]
+    assert "rows: 2 done, 1 invalid" in ended["message"]
+    assert {"deidflow", scheduled.config["name"], "local", "anonymize"} == set(tags)
+
+
 def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.TempPathFactory) -> None:
     """With the server down it says so and waits; when the server is there it serves."""
     home = tmp_path_factory.mktemp("late") / "home"

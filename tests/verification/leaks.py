@@ -27,6 +27,7 @@ from tests.dicom_files import (
     encapsulated,
     encode,
     file_bytes,
+    grey,
 )
 
 if TYPE_CHECKING:
@@ -244,14 +245,7 @@ def source_of(leak: Leak) -> bytes:
         "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7",
         "SOPInstanceUID": f"{_ROOT}.{of.number}.3",
         "SpecificCharacterSet": of.character_set or None,
-        "Rows": 8,
-        "Columns": 8,
-        "BitsAllocated": 8,
-        "BitsStored": 8,
-        "HighBit": 7,
-        "PixelRepresentation": 0,
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
+        **grey(),
         **{kind.keyword: kind.value(of) for kind in KINDS},
     }
     made = elements({key: value for key, value in values.items() if value is not None}, leak.syntax, of.codec)

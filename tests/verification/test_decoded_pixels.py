@@ -53,9 +53,12 @@ def _file(dataset: Dataset, syntax: UID) -> io.BytesIO:
 
 def _check(source: Dataset, result: Dataset, syntaxes: tuple[UID, UID], hidden: int = 0) -> None:
     source_file, result_file = (_file(*one) for one in zip((source, result), syntaxes, strict=True))
-    read = dcmread(source_file, stop_before_pixels=True)
-    dcmread(result_file, stop_before_pixels=True)
-    check_pixels(read, source_file, result_file, hidden)
+    _compare(source_file, result_file, hidden)
+
+
+def _compare(source_file: io.BytesIO, result_file: io.BytesIO, hidden: int = 0) -> None:
+    read = dcmread(source_file, stop_before_pixels=True), dcmread(result_file, stop_before_pixels=True)
+    check_pixels(read, (source_file, result_file), hidden)
 
 
 COMPRESSED, EXPANDED = (ExplicitVRLittleEndian, RLELossless), (RLELossless, ImplicitVRLittleEndian)
@@ -112,8 +115,6 @@ def test_pixels_that_nobody_can_decode() -> None:
     source = _image(8)
     unknown = _file(source, RLELossless).getvalue().replace(b"1.2.840.10008.1.2.5", b"1.2.840.10008.1.2.7")
     source_file, result_file = _file(source, ExplicitVRLittleEndian), io.BytesIO(unknown)
-    read = dcmread(source_file, stop_before_pixels=True)
-    dcmread(result_file, stop_before_pixels=True)
     with pytest.raises(InstanceFailed, match="cannot be decoded here") as failed:
-        check_pixels(read, source_file, result_file, 0)
+        _compare(source_file, result_file)
     assert ReasonCode.TRANSCODING_FAILED == failed.value.code

@@ -15,7 +15,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from tests.dicom_files import Element, Item, elements, instance
+from tests.dicom_files import Element, Item, elements, grey, instance
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -25,14 +25,7 @@ if TYPE_CHECKING:
     Change = Callable[[bytes], bytes]
 
 IMAGE: Final[dict[str, Any]] = {
-    "Rows": 8,
-    "Columns": 8,
-    "BitsAllocated": 8,
-    "BitsStored": 8,
-    "HighBit": 7,
-    "PixelRepresentation": 0,
-    "SamplesPerPixel": 1,
-    "PhotometricInterpretation": "MONOCHROME2",
+    **grey(),
     "PatientBirthDate": "19470213",
     "PatientSex": "F",
     "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7",
@@ -53,6 +46,10 @@ REFERENCE: Final = Element(
     "SQ",
     (Item((Element(0x00081150, "UI", b"1.2.840.10008.5.1.4.1.1.7\0"), Element(0x00081155, "UI", b"1.2.99.5\0"))),),
 )
+SENDER: Final = Element(0x00081115, "SQ", (Item((Element(0x00020016, "AE", b"DOES_PC "),)),))
+TEXT_UID: Final = Element(0x00200242, "LO", b"1.2.4.0.1 ")
+OCTETS_UID: Final = Element(0x00200242, "OB", b"1.2.3\\1.2.4.0.2\0\0")
+"""SOPInstanceUIDOfConcatenationSource names a study and a series of the first kind, in VRs that it has not."""
 
 
 def add(tag: int, vr: str, value: object) -> Change:
@@ -171,12 +168,19 @@ KINDS: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     "another method": ((PIXELS,), swap(b"PS 3.15-2023b", b"PS 3.15-2099z"), DIFFERS),
     "who sent it": ((PIXELS,), meta(0x00020016, b"AE", b"DOES_PC "), LEFT),
     "the preamble": ((PIXELS,), lambda data: b"Doe^Jane" + data[8:], LEFT),
+    "who sent it, in an item": (
+        (SENDER, PIXELS),
+        lambda data: _with_series(data, SourceApplicationEntityTitle="DOES_PC"),
+        LEFT,
+    ),
     "another transfer syntax": (
         (PIXELS,),
         swap(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0"),
         DIFFERS,
     ),
     "an original UID": ((REFERENCE, PIXELS), lambda data: _with_reference(data, "1.2.99.5"), LEFT),
+    "an original UID sent as text": ((TEXT_UID, PIXELS), add(0x00200242, "LO", "1.2.4.0.1"), LEFT),
+    "an original UID sent as octets": ((OCTETS_UID, PIXELS), add(0x00200242, "OB", b"1.2.3\\1.2.4.0.2\0"), LEFT),
     "a reference is lost": ((REFERENCE, PIXELS), lambda data: _with_reference(data, ""), DIFFERS),
     "text as the length of a group": ((PIXELS,), add(0x00280000, "UT", "Doe^Jane"), LEFT),
     "the elements in another order": ((PIXELS,), _exchanged, DIFFERS),
@@ -191,6 +195,11 @@ MODIFIED: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     "no birth date": ((PIXELS,), drop(0x00100030), DIFFERS),
     "what was to go is back": ((PIXELS,), add(0x00100040, "CS", "F"), DIFFERS),
     "a signature": ((PIXELS,), add(0xFFFAFFFA, "SQ", []), DIFFERS),
+    "who sent it, in an item": (
+        (SENDER, PIXELS),
+        lambda data: _with_series(data, SourceApplicationEntityTitle="DOES_PC"),
+        DIFFERS,
+    ),
     "another reference": ((REFERENCE, PIXELS), lambda data: _with_reference(data, "1.2.99.6"), DIFFERS),
     "one pixel": ((PIXELS,), lambda data: data[:-3] + b"\xff" + data[-2:], PIXEL),
     "who sent it": ((PIXELS,), meta(0x00020016, b"AE", b"DOES_PC "), DIFFERS),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.errors import Problem
 from deidflow.tasks.core.request.profile_choice import (
+    CLEAN_PIXEL_DATA,
     CLEANS_TEXTS,
     MODIFIED_DATES,
     PROFILE_NAME,
@@ -137,13 +138,15 @@ def _is_address(value: object) -> bool:
 
 def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     options = raw.get("profile_options")
-    dates, private, text = (raw.get(key) for key in ("dates", "private", "text"))
-    for key, value in (("profile_options", options), ("dates", dates), ("private", private), ("text", text)):
-        if value and raw.get("profile") is None:
+    dates, text = raw.get("dates"), raw.get("text")
+    for key in ("profile_options", "dates", "private", "text", "pixels"):
+        if raw.get(key) and raw.get("profile") is None:
             yield key, f"must be left out without profile: {PROFILE_NAME}"
     names = options if isinstance(options, list) else []
     if text and not any(option in names for option in CLEANS_TEXTS):
         yield "text", f"must be left out unless profile_options has one of {', '.join(CLEANS_TEXTS)}"
+    if raw.get("pixels") and raw.get("profile") is not None and CLEAN_PIXEL_DATA not in names:
+        yield "pixels", f"must be left out without {CLEAN_PIXEL_DATA} among profile_options"
     for text in option_faults(names):
         yield "profile_options", text
     yield from _check_kept(raw, names)

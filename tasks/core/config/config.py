@@ -1,7 +1,7 @@
 """The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``.
 
 Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Private``,
-``Execution``, ``Schedule``, ``Report``, ``OrthancAccess``.
+``Text``, ``Pixels``, ``Execution``, ``Schedule``, ``Report``, ``OrthancAccess``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from deidflow.tasks.core.config.options import ReadOptions, read_options
+from deidflow.tasks.core.config.pixel_rules.sources import BUILTIN, RuleText, read_rules
 from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads them at run time)
     CronText,
     FilePath,
@@ -23,8 +24,10 @@ from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads th
     VariableName,
 )
 from deidflow.tasks.core.manifest.row_requests import Defaults
+from deidflow.tasks.core.pixels.choice import Lossy, PixelChoice
+from deidflow.tasks.core.pixels.decision import Unmatched  # noqa: TC001 (pydantic reads it at run time)
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
-from deidflow.tasks.core.request.profile_choice import KEPT_UIDS, UIDS, ProfileChoice, TextChoice
+from deidflow.tasks.core.request.profile_choice import CLEAN_PIXEL_DATA, KEPT_UIDS, UIDS, ProfileChoice, TextChoice
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
 
 if TYPE_CHECKING:
@@ -105,6 +108,19 @@ class Text(_Group):
     """Files with words, separated by blanks or lines; lines that begin with # are comments."""
     unknown: Literal["remove", "review"] = "remove"
     """Whether other words go, or stay and are listed."""
+
+
+class Pixels(_Group):
+    """What happens to text that is burnt into pixels."""
+
+    rules: list[FilePath] = [Path(BUILTIN)]
+    """Rule files, tried in this order: YAML, or scripts of RSNA CTP's DicomPixelAnonymizer; ``builtin`` is ours."""
+    unmatched: Unmatched = "refuse"
+    """What becomes of instances at risk that no rule is for."""
+    detect: bool = False
+    """Whether text is looked for in the pixels of instances at risk; needs the extra ``ocr``."""
+    lossy: Lossy = "lossless"
+    """How instances that are compressed with loss are written when they have to be decoded to be painted."""
 
 
 class Execution(_Group):
@@ -190,6 +206,8 @@ class Config(_Group):
     """The site's safe private attributes, with `retain-safe-private`."""
     text: Text | None = None
     """Which words cleaned texts keep."""
+    pixels: Pixels | None = None
+    """What happens to text that is burnt into pixels, with `clean-pixel-data`."""
     hardening: bool = True
     """Whether anonymize also removes what Orthanc's profiles leave: overlays, curves, nested names and IDs."""
     verify: Verify = "full"
@@ -218,6 +236,8 @@ class Config(_Group):
     _options: ReadOptions = PrivateAttr()
     _site_words: frozenset[str] = PrivateAttr(default=frozenset())
     _site_attributes: tuple[SiteAttribute, ...] = PrivateAttr(default=())
+    _rule_texts: tuple[RuleText, ...] = PrivateAttr(default=())
+    _pixel_choice: PixelChoice | None = PrivateAttr(default=None)
 
     def model_post_init(self, _context: object) -> None:
         """Read the options, once; a config with problems in them is made all the same, so that all else is checked."""
@@ -230,6 +250,22 @@ class Config(_Group):
     def know_attributes(self, attributes: Iterable[SiteAttribute]) -> None:
         """Take the private attributes of the files of ``private.keep``."""
         self._site_attributes = tuple(attributes)
+
+    def know_rules(self, texts: Iterable[RuleText]) -> None:
+        """Take the rule files of ``pixels.rules`` with the list of kinds at risk, and read them.
+
+        Raises:
+            InvalidInput: With every problem, by file and line.
+
+        """
+        self._rule_texts = tuple(texts)
+        group = self.pixels or Pixels()
+        self._pixel_choice = PixelChoice(read_rules(self._rule_texts), group.unmatched, group.detect, group.lossy)
+
+    @property
+    def cleans_pixels(self) -> bool:
+        """Whether the profile cleans pixels, so that rules are needed."""
+        return self.profile is not None and CLEAN_PIXEL_DATA in self.profile_options
 
     @property
     def option_problems(self) -> tuple[Problem, ...]:
@@ -256,7 +292,8 @@ class Config(_Group):
         first, last = dates.shift_days
         texts = TextChoice(self._site_words, reviews_unknown=self.text is not None and self.text.unknown == "review")
         return ProfileChoice(
-            frozenset(self.profile_options), (first, last), dates.whole_weeks, texts, self._site_attributes
+            *(frozenset(self.profile_options), (first, last), dates.whole_weeks, texts, self._site_attributes),
+            pixels=self._pixel_choice if self.cleans_pixels else None,
         )
 
     @property
@@ -271,6 +308,9 @@ class Config(_Group):
             data["text"] = {"words": sorted(self._site_words), "unknown": data["text"]["unknown"]}
         if data["private"] is not None:
             data["private"] = {"attributes": [list(one) for one in self._site_attributes]}
+        if self.cleans_pixels:
+            group = data["pixels"] or Pixels().model_dump(mode="json")
+            data["pixels"] = group | {"rules": [list(one) for one in self._rule_texts]}
         return data
 
     @classmethod
@@ -281,8 +321,12 @@ class Config(_Group):
             ValidationError: The data were made by something else.
 
         """
-        text, private = data.get("text"), data.get("private")
-        plain = {"text": {"unknown": text["unknown"]} if text else None, "private": {} if private else None}
+        text, private, pixels = data.get("text"), data.get("private"), data.get("pixels")
+        plain = {
+            "text": {"unknown": text["unknown"]} if text else None,
+            "private": {} if private else None,
+            "pixels": pixels and pixels | {"rules": [name for name, _ in pixels["rules"][:-1]]},
+        }
         config = cls.model_validate(data | plain)
         config.know_words(frozenset(text["words"] if text else ()))
         listed = private["attributes"] if private else ()
@@ -290,4 +334,6 @@ class Config(_Group):
             SiteAttribute(group, element, creator, vr, SiteAction(action))
             for group, element, creator, vr, action in listed
         )
+        if pixels:
+            config.know_rules(RuleText(*one) for one in pixels["rules"])
         return config

@@ -5,7 +5,7 @@ Orthanc (1.9.4 on, ``DicomPath::Parse``) takes a keyword in its exact case, ``gg
 ``Sequence[*].Tag``. The local engine also takes private elements by their creator, see ``private_tags``.
 
 Public names: ``Path``, ``parse_tag``, ``parse_path``, ``format_tag``, ``describe_tag``, ``dictionary_vr``,
-``is_private``, ``is_computed``, ``TagSyntaxError``, and the tags of the identifiers.
+``uid_tags``, ``is_private``, ``is_computed``, ``TagSyntaxError``, and the tags of the identifiers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from pydicom.datadict import (  # type: ignore[attr-defined]  # the repeaters are of its private module
+    DicomDictionary,
     RepeatersDictionary,
     dictionary_VR,
     keyword_for_tag,
@@ -53,6 +54,9 @@ DATA_SET_TRAILING_PADDING: Final = 0xFFFCFFFC
 
 IDENTIFIERS: Final = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
 """The attributes that make up Orthanc's identifiers; naming one at top level needs ``Force``."""
+
+_FIRST_GROUP: Final = 0x0008
+"""What stands below belongs into no dataset: commands, file meta information, directories."""
 
 _NUMERIC = re.compile(r"([0-9a-fA-F]{1,4})[,-]([0-9a-fA-F]{1,4})|([0-9a-fA-F]{4})([0-9a-fA-F]{4})")
 _REPEATING: Final = {
@@ -143,6 +147,12 @@ def dictionary_vr(tag: int) -> str | None:
         return dictionary_VR(tag)
     except KeyError:
         return None
+
+
+@lru_cache
+def uid_tags() -> frozenset[int]:
+    """Return the public attributes of a dataset whose VR is UI, whatever VR a file gives them."""
+    return frozenset(tag for tag, (vr, *_) in DicomDictionary.items() if vr == "UI" and tag >> 16 >= _FIRST_GROUP)
 
 
 def parse_tag(text: str) -> int:

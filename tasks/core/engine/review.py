@@ -17,12 +17,15 @@ class ReviewCode(StrEnum):
     BURNED_IN_TEXT = "burned-in-text"
     CONTENT_EMPTIED = "content-emptied"
     DRAWN_GRAPHICS = "drawn-graphics"
+    REGION_OUTSIDE = "region-outside"
     UNKNOWN_WORDS = "unknown-words"
 
 
 REVIEW_TEXTS: Final[dict[str, str]] = {
     ReviewCode.BURNED_IN_TEXT: "text may be burned into the pixels, which are not touched: BurnedInAnnotation is YES, "
     "or it is a secondary capture, a screen capture or the label image of a slide",
+    ReviewCode.REGION_OUTSIDE: "a region of the rule that was applied lies wholly outside the frame, so that the rule "
+    "may be meant for other images",
     ReviewCode.DRAWN_GRAPHICS: "lines and points of a presentation stay under clean-graphics; drawn by hand they may "
     "be writing",
     ReviewCode.UNKNOWN_WORDS: "words that no vocabulary knows stayed in a text, as text.unknown: review asks; each of "

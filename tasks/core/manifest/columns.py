@@ -52,6 +52,7 @@ REPORT_COLUMNS: Final = (
 """Columns of ``reconciliation.csv``; the manifest's free columns stand behind them, so none may be named like one."""
 
 _SQUEEZED: Final = {name.replace("_", "").lower(): name for name in _PLAIN_COLUMNS}
+_OTHER_IDENTIFIERS: Final = frozenset({"patientid", "accessionnumber", "studyinstanceuid"})
 _NOT_ALPHANUMERIC: Final = re.compile(r"[\W_]+")
 _EDIT_PREFIX: Final = re.compile(r"(replace|clear)\s*[.:]\s*(.*)|(replace|clear)", re.IGNORECASE | re.DOTALL)
 _LIST_PREFIX: Final = re.compile(r"(remove|keep)\s*[.:].*", re.IGNORECASE | re.DOTALL)
@@ -175,8 +176,15 @@ def _without_id(names: list[str], problems: list[Problem]) -> list[Problem]:
 
     When nothing looks like a header, the first line may well be a row: then its cells must not be printed.
     """
-    text = f"the first line must name the columns, {ORTHANC_ID} among them"
+    text = f"the first line must name the columns, {ORTHANC_ID} among them{_remedy(names)}"
     looks_like_a_header = any(name in _PLAIN_COLUMNS or _EDIT_PREFIX.fullmatch(name) for name in names)
     if any(_near_miss(name) == ORTHANC_ID for name in names):
         return problems
     return [Problem(text), *(problems if looks_like_a_header else [])]
+
+
+def _remedy(names: list[str]) -> str:
+    """Say what makes a manifest of a list of subjects, which has other identifiers."""
+    if not {_NOT_ALPHANUMERIC.sub("", name).lower() for name in names} & _OTHER_IDENTIFIERS:
+        return ""
+    return "; `deidflow resolve` makes a manifest from a list of PatientIDs, AccessionNumbers or StudyInstanceUIDs"

@@ -2,7 +2,8 @@
 
 The columns by which people recognise a row are named by DICOM keywords; to the manifest reader they are free columns.
 
-Public names: ``InventoryRecord``, ``write_inventory``, ``inventory_columns``, ``ATTRIBUTES``.
+Public names: ``InventoryRecord``, ``write_inventory``, ``add_inventory``, ``inventory_columns``, ``value_of``,
+``ATTRIBUTES``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.dicom.persons import differing
 from deidflow.tasks.core.files.csv_tables import write_table
+from deidflow.tasks.core.manifest.additions import Added, add_rows
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class _Resource:
     modalities: set[str] = field(default_factory=set)
     persons: set[str] = field(default_factory=set)
     instances: int = 0
+    is_wanted: bool = False
 
 
 _COUNTED: Final[dict[Level, dict[str, Callable[[_Resource], str]]]] = {
@@ -86,11 +89,19 @@ def inventory_columns(level: Level) -> tuple[str, ...]:
     return (ORTHANC_ID, LEVEL, INSTANCES, *described, *_COUNTED[level])
 
 
+def value_of(record: InventoryRecord | SourceInstance, keyword: str) -> str:
+    """Return a value by which an instance is recognised: an identifier, or one of ``ATTRIBUTES``; "" when absent."""
+    if keyword in _IDENTIFIERS:
+        return record.identifiers[_IDENTIFIERS.index(keyword)]
+    return record.attributes.get(keyword, "")
+
+
 def write_inventory(
     records: Iterable[InventoryRecord | SourceInstance],
     level: Level,
     destination: Path,
     warn: Callable[[str], None] | None = None,
+    meets: Callable[[InventoryRecord | SourceInstance], bool] | None = None,
 ) -> int:
     """Write what a source holds to a CSV file that only its owner can read; an existing file is replaced.
 
@@ -103,6 +114,7 @@ def write_inventory(
         level: Of the rows.
         destination: The file.
         warn: Told in words about each PatientID that several persons share, with the lines of the file.
+        meets: Tells which instances are wanted; a row is written, with all its instances, when one of them is.
 
     Returns:
         How many rows there are.
@@ -111,28 +123,74 @@ def write_inventory(
         OSError: The file cannot be written.
 
     """
-    resources = sorted(_collect(records, level).items(), key=lambda item: (*_order(item[1]), item[0]))
+    resources = _sorted(records, level, meets)
     rows = write_table(destination, inventory_columns(level), (_cells(level, *item) for item in resources))
-    if warn is not None:
-        for text in _shared_patient_ids([resource for _, resource in resources]):
-            warn(text)
+    _warn(warn, dict(enumerate((resource for _, resource in resources), _FIRST_LINE)))
     return rows
 
 
-def _shared_patient_ids(resources: list[_Resource]) -> Iterator[str]:
-    """Say which lines share a PatientID and not the person; resources are in the order of the file."""
+def add_inventory(
+    records: Iterable[InventoryRecord | SourceInstance],
+    level: Level,
+    destination: Path,
+    warn: Callable[[str], None] | None = None,
+    meets: Callable[[InventoryRecord | SourceInstance], bool] | None = None,
+) -> Added:
+    """Add what a source holds to a manifest, which keeps all that stands in it.
+
+    Args:
+        records: As ``write_inventory``, like the others.
+        level: Of the rows; the manifest's must have the same.
+        destination: The manifest.
+        warn: Also told about rows of which the source holds another number of instances now.
+        meets: Tells which instances are wanted.
+
+    Raises:
+        InvalidInput: It is no manifest, or one of another level.
+        OSError: It cannot be written.
+
+    """
+    resources = _sorted(records, level, meets)
+    rows = [_cells(level, *item) for item in resources]
+    added = add_rows(destination, inventory_columns(level), rows)
+    _warn(warn, {added.lines[name]: resource for name, resource in resources})
+    return added
+
+
+def _sorted(
+    records: Iterable[InventoryRecord | SourceInstance],
+    level: Level,
+    meets: Callable[[InventoryRecord | SourceInstance], bool] | None,
+) -> list[tuple[str, _Resource]]:
+    resources = _collect(records, level, meets)
+    wanted = (item for item in resources.items() if meets is None or item[1].is_wanted)
+    return sorted(wanted, key=lambda item: (*_order(item[1]), item[0]))
+
+
+def _warn(warn: Callable[[str], None] | None, resources: Mapping[int, _Resource]) -> None:
+    for text in _shared_patient_ids(resources) if warn is not None else ():
+        assert warn is not None  # noqa: S101 (for the type checker)
+        warn(text)
+
+
+def _shared_patient_ids(resources: Mapping[int, _Resource]) -> Iterator[str]:
+    """Say which lines share a PatientID and not the person."""
     lines: dict[str, list[int]] = {}
-    for line, resource in enumerate(resources, _FIRST_LINE):
+    for line, resource in sorted(resources.items(), key=lambda item: item[0]):
         if resource.identifiers.patient_id:
             lines.setdefault(resource.identifiers.patient_id, []).append(line)
     for numbers in lines.values():
-        keywords = differing({text for line in numbers for text in resources[line - _FIRST_LINE].persons})
+        keywords = differing({text for line in numbers for text in resources[line].persons})
         if keywords:
             what = f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
             yield f"{what}: one PatientID, but {' and '.join(keywords)} differ: are these several persons?"
 
 
-def _collect(records: Iterable[InventoryRecord | SourceInstance], level: Level) -> dict[str, _Resource]:
+def _collect(
+    records: Iterable[InventoryRecord | SourceInstance],
+    level: Level,
+    meets: Callable[[InventoryRecord | SourceInstance], bool] | None,
+) -> dict[str, _Resource]:
     keywords = [keyword for above in _down_to(level) for keyword in ATTRIBUTES[above]]
     resources: dict[str, _Resource] = {}
     seen: set[bytes] = set()
@@ -142,6 +200,7 @@ def _collect(records: Iterable[InventoryRecord | SourceInstance], level: Level) 
         resource = resources.setdefault(orthanc_id, _Resource(identifiers))
         # Two files with one identifier may differ in what describes them: both are looked at, one is counted.
         _describe(resource, record.attributes, keywords)
+        resource.is_wanted = resource.is_wanted or (meets is not None and meets(record))
         if record.person:
             resource.persons.add(record.person)
         digest = bytes.fromhex(identifiers.orthanc_id(Level.INSTANCE).replace("-", ""))

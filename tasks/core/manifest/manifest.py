@@ -14,6 +14,7 @@ from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, OPERATION, ORTHANC_ID, parse_header
 from deidflow.tasks.core.manifest.csv_text import ManifestText
 from deidflow.tasks.core.manifest.row_requests import Defaults, RequestBuilder
+from deidflow.tasks.core.manifest.spreadsheet_marks import damage
 from deidflow.tasks.core.request.request import Operation, Request
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ __all__ = ["Defaults", "Manifest", "ManifestRow"]
 _LEVELS: Final = {str(level): level for level in Level}
 _OPERATIONS: Final = {str(operation): operation for operation in Operation}
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
-_GOOD_ID: Final = "an Orthanc ID: five groups of eight digits and letters a to f, joined by -"
+_GOOD_ID: Final = (
+    "an Orthanc ID: five groups of eight digits and letters a to f, joined by -; from PatientIDs, AccessionNumbers or "
+    "StudyInstanceUIDs `deidflow resolve` makes a manifest"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ class Manifest:
         problems: list[Problem] = []
         orthanc_id = cells[columns.orthanc_id].strip()
         if not is_orthanc_id(orthanc_id):
-            problems.append(Problem(f"must be {_GOOD_ID}", column=ORTHANC_ID))
+            problems.append(Problem(damage(orthanc_id) or f"must be {_GOOD_ID}", column=ORTHANC_ID))
         elif first_lines.setdefault(orthanc_id, line) != line:
             problems.append(Problem(f"appears in line {first_lines[orthanc_id]} already", column=ORTHANC_ID))
         level = None

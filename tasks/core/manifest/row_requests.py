@@ -17,6 +17,7 @@ from deidflow.tasks.core.dicom.private_tags import split_outside_quotes
 from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError, describe_tag, dictionary_vr
 from deidflow.tasks.core.errors import BadText, Problem
 from deidflow.tasks.core.manifest.columns import KEEP, OPERATION, REMOVE, Columns, EditColumn
+from deidflow.tasks.core.manifest.spreadsheet_marks import damage
 from deidflow.tasks.core.request.edits import Edits, merge, parse_path_list, parse_value
 from deidflow.tasks.core.request.profile_choice import parse_offset
 from deidflow.tasks.core.request.request import Operation, Request, Settings, request_faults
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _PATTERNS: Final = 4096
 _CLEAR: Final = "yes"
+_NUMBER_VRS: Final = frozenset({"DS", "FD", "FL", "OD", "OF"})
+"""Whose values may be written with an exponent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,9 @@ class RequestBuilder:
         return Request(operation, edits, pattern.settings, shift_days), ()
 
     def _read_shift(self, cell: str, problems: list[Problem]) -> int | None:
+        if text := damage(cell):
+            problems.append(Problem(text, column=self._defaults.shift_column))
+            return None
         try:
             return parse_offset(cell)
         except BadText as error:
@@ -254,6 +260,9 @@ def _read_cell(column: EditColumn, cell: str, problems: list[Problem]) -> Value:
     """Return the value of a ``Replace.`` cell that is not empty."""
     tag = column.path.tag
     value: Value = cell
+    if text := damage(cell, is_number=dictionary_vr(tag) in _NUMBER_VRS):
+        problems.append(Problem(text, column=column.header))
+        return ""
     if dictionary_vr(tag) == "SQ":
         try:
             value = parse_value(tag, _parse_json(cell))
@@ -290,6 +299,11 @@ def _parse_json(cell: str) -> object:
 
 
 def _fill(path: Path, template: Template, free: dict[str, str], problems: list[Problem]) -> Value:
+    is_number = dictionary_vr(path.tag) in _NUMBER_VRS
+    damaged = [(column, damage(free.get(column, ""), is_number=is_number)) for column in template.columns]
+    if any(text for _, text in damaged):
+        problems += [Problem(text, column=column) for column, text in damaged if text]
+        return ""
     try:
         value = template.fill(free)
     except BadText as error:

@@ -24,6 +24,9 @@ class Condition(Protocol):
     def tags(self) -> Iterator[int]:
         """Yield the attributes that it asks about."""
 
+    def affirmed(self) -> frozenset[int]:
+        """Return the attributes that have a value of which something is known wherever it holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -35,6 +38,7 @@ class Test:
         least: The first value is a number of at least this; None for no bound.
         most: The first value is a number of at most this; None for no bound.
         is_present: Whether the element has to be there with a value (True) or must not (False); None for no matter.
+        whole: Whether patterns are for all values joined only, those of an absent element being "".
 
     """
 
@@ -43,14 +47,17 @@ class Test:
     least: float | None = None
     most: float | None = None
     is_present: bool | None = None
+    whole: bool = False
 
     def holds(self, facts: PixelFacts) -> bool:
-        """Tell whether it holds; a value that is absent meets no pattern and no bound."""
+        """Tell whether it holds; without ``whole`` a value that is absent meets no pattern and no bound."""
         text = facts.texts.get(self.tag, "")
         if self.is_present is not None:
             return bool(text.strip("\\ ")) == self.is_present
         if self.least is not None or self.most is not None:
             return self._is_within(text)
+        if self.whole:
+            return any(pattern.fullmatch(text) for pattern in self.patterns)
         values = (text, *text.split("\\")) if self.tag in facts.texts else ()
         return any(pattern.fullmatch(value) for pattern in self.patterns for value in values)
 
@@ -64,6 +71,10 @@ class Test:
     def tags(self) -> Iterator[int]:
         """Yield the attribute that it asks about."""
         yield self.tag
+
+    def affirmed(self) -> frozenset[int]:
+        """Return its attribute, unless that is to be absent."""
+        return frozenset() if self.is_present is False else frozenset((self.tag,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,10 @@ class All:
         for part in self.parts:
             yield from part.tags()
 
+    def affirmed(self) -> frozenset[int]:
+        """Return what any of its parts affirms."""
+        return frozenset().union(*(part.affirmed() for part in self.parts))
+
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
@@ -97,6 +112,11 @@ class AnyOf:
         for part in self.parts:
             yield from part.tags()
 
+    def affirmed(self) -> frozenset[int]:
+        """Return what all of its parts affirm."""
+        sets = [part.affirmed() for part in self.parts]
+        return sets[0].intersection(*sets[1:]) if sets else frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Not:
@@ -111,3 +131,7 @@ class Not:
     def tags(self) -> Iterator[int]:
         """Yield the attributes that it asks about."""
         return self.part.tags()
+
+    def affirmed(self) -> frozenset[int]:
+        """Return nothing: a value that is absent does not meet a test, either."""
+        return frozenset()

@@ -151,17 +151,29 @@ def _is_contradicted(rule: PixelRule, facts: PixelFacts) -> bool:
     return "YES" in (facts.values(BURNED_IN_ANNOTATION) or ()) and BURNED_IN_ANNOTATION not in rule.when.tags()
 
 
-def _ultrasound_regions(facts: PixelFacts) -> tuple[Region, ...]:
-    """Return the regions that an ultrasound image names; none unless all of them lie in the frame.
+_IMAGE_FORMATS: Final = frozenset({1, 2, 3, 4})
+"""RegionSpatialFormat: 2D, M-mode, spectral, wave form (PS3.3 section C.8.5.5.1.1, edition 2026d)."""
 
-    A region that does not is of another image or another way to count, and then nothing that it says can be used.
+_GRAPHICS: Final = 5
+"""RegionSpatialFormat of drawings, which may be text."""
+
+
+def _ultrasound_regions(facts: PixelFacts) -> tuple[Region, ...]:
+    """Return the regions of image data that an ultrasound image names; none if they cannot be trusted to be that.
+
+    Then one of them does not lie in the frame, so that they are of another image or counted in another way; or its
+    format says nothing; or it begins in the first row, so that whoever wrote it meant the whole screen, whose upper
+    edge is where devices write who the patient is.
     """
     frame = facts.frame
     regions = []
-    for _, x0, y0, x1, y1 in facts.ultrasound_regions:
+    for spatial_format, x0, y0, x1, y1 in facts.ultrasound_regions:
         if frame is None or x0 is None or y0 is None or x1 is None or y1 is None:
             return ()
-        if not (0 <= x0 <= x1 < frame.width and 0 <= y0 <= y1 < frame.height):
+        if spatial_format not in _IMAGE_FORMATS and spatial_format != _GRAPHICS:
             return ()
-        regions.append(Region(x0, y0, x1 - x0 + 1, y1 - y0 + 1))
+        if not (0 <= x0 <= x1 < frame.width and 0 < y0 <= y1 < frame.height):
+            return ()
+        if spatial_format != _GRAPHICS:
+            regions.append(Region(x0, y0, x1 - x0 + 1, y1 - y0 + 1))
     return tuple(regions)

@@ -2,8 +2,8 @@
 
 Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
 ``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``CLEAN_DESCRIPTORS``, ``CLEAN_STRUCTURED_CONTENT``,
-``CLEAN_GRAPHICS``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``,
-``parse_offset``.
+``CLEAN_GRAPHICS``, ``CLEAN_PIXEL_DATA``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``,
+``shift_fault``, ``parse_offset``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from deidflow.tasks.core.errors import BadText
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from deidflow.tasks.core.pixels.choice import PixelChoice
     from deidflow.tasks.core.request.private_attributes import SiteAttribute
 
 PROFILE_EDITION: Final = "2026d"
@@ -32,6 +33,7 @@ FULL_DATES: Final = "retain-longitudinal-full-dates"
 CLEAN_DESCRIPTORS: Final = "clean-descriptors"
 CLEAN_STRUCTURED_CONTENT: Final = "clean-structured-content"
 CLEAN_GRAPHICS: Final = "clean-graphics"
+CLEAN_PIXEL_DATA: Final = "clean-pixel-data"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
 SAFE_PRIVATE: Final = "retain-safe-private"
 UIDS: Final = "retain-uids"
@@ -50,7 +52,7 @@ OPTIONS: Final = (
 """Options of PS3.15 section E.3 (edition 2026d) that the local engine carries out."""
 
 NOT_BUILT: Final = {
-    "clean-pixel-data": "pixels are not touched",
+    CLEAN_PIXEL_DATA: "pixels are not touched",
     "clean-recognizable-visual-features": "nothing here finds or distorts faces",
 }
 """The other options, with what happens instead."""
@@ -95,6 +97,7 @@ class ProfileChoice:
         whole_weeks: Modified dates: whether only multiples of seven days are taken.
         texts: Which words cleaned texts keep.
         private: Safe private: the site's own attributes.
+        pixels: What happens to pixels; None without ``clean-pixel-data``.
 
     """
 
@@ -103,6 +106,7 @@ class ProfileChoice:
     whole_weeks: bool = False
     texts: TextChoice = TextChoice()
     private: tuple[SiteAttribute, ...] = ()
+    pixels: PixelChoice | None = None
 
     def describe(self) -> str:
         """Return profile and options by name, for plan and report."""

@@ -22,6 +22,7 @@ from deidflow.tasks.core.dicom.tags import (
     SPECIFIC_CHARACTER_SET,
     Path,
     is_computed,
+    uid_tags,
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.request.request import Operation
@@ -34,7 +35,7 @@ from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE
 from deidflow.tasks.local.dicom_file.values import encode_element
 from deidflow.tasks.local.editing.actions import Action, Rule
 from deidflow.tasks.local.editing.path_nodes import PathNode
-from deidflow.tasks.local.editing.table import Scope, Table, Tables
+from deidflow.tasks.local.editing.table import PixelPolicy, Scope, Table, Tables
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
@@ -82,21 +83,33 @@ def _by_class(request: Request, profile: Ps315, *, known_uids: bool) -> Tables:
 
     @lru_cache(maxsize=_CLASSES)
     def of_class(sop_class: str) -> Table:
-        table = profile.table(request, sop_class, known_uids=known_uids)
-        table.top.by_tag[PATIENT_NAME] = _PSEUDONYM
-        record = profile_record(profile.options, departs=profile.departs(request))
-        table.values.update(record)
-        table.top.by_tag.update(dict.fromkeys(record, _MARK))
-        problem = table.problem
-        _finish(table, request, hardening=True)
-        table.problem = problem or table.problem
-        table.given_sequences = ()  # the request's word, which the profile does not take back
-        table.appends = frozenset(tag for tag, value in record.items() if table.values.get(tag) == value) & APPENDED
-        if table.joins:
-            table.joins = dict.fromkeys(table.joins, with_earlier_texts)
+        table = _of_one_class(request, profile, sop_class, known_uids=known_uids)
+        choice = profile.pixels
+        if choice is not None:
+            clean = _of_one_class(request, profile, sop_class, known_uids=known_uids, pixels_are_clean=True)
+            refuses_loss = choice.lossy == "refuse"
+            table.pixels = PixelPolicy(choice.rules.tags(), choice.decide, clean, refuses_loss=refuses_loss)
         return table
 
     return Tables(of_class, of_class("").given_identifiers)
+
+
+def _of_one_class(
+    request: Request, profile: Ps315, sop_class: str, *, known_uids: bool, pixels_are_clean: bool = False
+) -> Table:
+    table = profile.table(request, sop_class, known_uids=known_uids)
+    table.top.by_tag[PATIENT_NAME] = _PSEUDONYM
+    record = profile_record(profile.options, departs=profile.departs(request), pixels_are_clean=pixels_are_clean)
+    table.values.update(record)
+    table.top.by_tag.update(dict.fromkeys(record, _MARK))
+    problem = table.problem
+    _finish(table, request, hardening=True)
+    table.problem = problem or table.problem
+    table.given_sequences = ()  # the request's word, which the profile does not take back
+    table.appends = frozenset(tag for tag, value in record.items() if table.values.get(tag) == value) & APPENDED
+    if table.joins:
+        table.joins = dict.fromkeys(table.joins, with_earlier_texts)
+    return table
 
 
 def _finish(table: Table, request: Request, *, hardening: bool) -> None:
@@ -111,6 +124,7 @@ def _finish(table: Table, request: Request, *, hardening: bool) -> None:
         _record(table, request)
     rule = table.top.by_tag.get(SPECIFIC_CHARACTER_SET)
     table.sets_character_set = rule is not None and rule.action in (Action.REPLACE, Action.REMOVE)
+    _find_uids(table)
 
 
 def _modify_table(request: Request) -> Table:
@@ -141,6 +155,14 @@ def _lay_over(table: Table, request: Request) -> None:
             if known is None or not known.leaves_value:  # else the profile says itself why it stays
                 top[path.tag] = _KEEP
             table.values.pop(path.tag, None)
+
+
+def _find_uids(table: Table) -> None:
+    """Have what is said of the VR UI hold for each attribute that has it by the dictionary, whatever a file says."""
+    for scope in (table.top, *table.inner_scopes(), table.shielded):
+        rule = scope.by_vr.get("UI")
+        if rule is not None and scope.vrs is None:  # else what has another VR is a misfit
+            scope.by_tag = {**dict.fromkeys(uid_tags(), rule), **scope.by_tag}
 
 
 def _identifiers_follow_the_instance(table: Table, request: Request) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.dicom.tags import DEIDENTIFICATION_METHOD, PATIENT_IDENTITY_REMOVED
+from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, DEIDENTIFICATION_METHOD, PATIENT_IDENTITY_REMOVED
 from deidflow.tasks.local.deidentification.profile_rules import values_of
+from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.method_codes import (
     Applied,
     applied_codes,
@@ -21,7 +22,6 @@ from deidflow.tasks.local.deidentification.standard.method_codes import (
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.edits import Value
-    from deidflow.tasks.local.deidentification.standard.codes import Option
 
 _METHOD_CODES: Final = 0x00120064
 _LONGITUDINAL: Final = 0x00280303
@@ -30,17 +30,19 @@ APPENDED: Final = frozenset({_METHOD_CODES, _CONTRIBUTING_EQUIPMENT})
 """Sequences that keep the items of earlier steps."""
 
 
-def profile_record(options: frozenset[Option], *, departs: bool) -> dict[int, Value]:
+def profile_record(options: frozenset[Option], *, departs: bool, pixels_are_clean: bool = False) -> dict[int, Value]:
     """Return the values of the attributes that tell of the de-identification, by tag.
 
     Args:
         options: That were applied to every instance.
         departs: Whether the request keeps what the profile does not.
+        pixels_are_clean: Whether text in the pixels was painted over, or a rule says that there is none.
 
     """
     # What an option keeps that is not claimed nobody would know of, so that the basic profile is not claimed either.
-    departs = departs or not all(map(Applied(options).claims, options))
-    applied = Applied(options, departs)
+    keeping = options - {Option.CLEAN_PIXEL_DATA}
+    departs = departs or not all(map(Applied(options).claims, keeping))
+    applied = Applied(options, departs, pixels_are_clean=pixels_are_clean)
     codes = applied_codes(applied)
     record: dict[int, Value] = {
         PATIENT_IDENTITY_REMOVED: "YES",
@@ -48,6 +50,8 @@ def profile_record(options: frozenset[Option], *, departs: bool) -> dict[int, Va
         _LONGITUDINAL: longitudinal_information(options),
         _CONTRIBUTING_EQUIPMENT: values_of((deidentifying_equipment(),)),
     }
+    if applied.claims(Option.CLEAN_PIXEL_DATA):
+        record[BURNED_IN_ANNOTATION] = "NO"
     if codes:
         record[_METHOD_CODES] = values_of(tuple(code.as_item() for code in codes))
     return record

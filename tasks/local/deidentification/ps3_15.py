@@ -126,6 +126,7 @@ class Ps315:
 
         """
         self.options: Final = frozenset(map(Option, choice.options))
+        self.pixels = choice.pixels if Option.CLEAN_PIXEL_DATA in self.options else None
         shift = DateShift(key, scope, ShiftRange(*choice.shift_days, choice.whole_weeks))
 
         def days_of(identifiers: InstanceIdentifiers) -> int:

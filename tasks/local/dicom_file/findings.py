@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.encoding import Encoding
 
 MAX_ELEMENTS: Final = 1 << 20
@@ -26,6 +27,8 @@ _MIN_ELEMENTS: Final = 1 << 16
 _MAX_ELEMENTS_FOR_EACH_BYTE: Final = 2
 """Deflated elements of real objects take a byte or more each; those of a bomb a hundredth."""
 
+_FOREIGN_GROUPS: Final = frozenset({0x0000, 0x0002})
+_BEHIND_FOREIGN: Final = 0x00030000
 _VR_BYTES: Final = 2
 
 
@@ -40,8 +43,8 @@ class Irregularity(Enum):
     """A value where a sequence belongs, or that begins like one, and is none."""
     DELIMITER = auto()
     """A delimiter at the end of something of defined length, or one with a length."""
-    META = auto()
-    """An element of group 0002 inside the dataset."""
+    FOREIGN = auto()
+    """An element of a command or of file meta information (groups 0000, 0002) inside a dataset."""
 
 
 class Reading(Enum):
@@ -97,6 +100,19 @@ class Findings:
     def note(self, start: int, irregularity: Irregularity) -> None:
         """Note what stands at an offset."""
         self.irregular[start] = irregularity
+
+    def note_foreign(self, elements: list[Element], base: int) -> None:
+        """Note what belongs into no dataset (PS3.7 annex E, PS3.10 section 7.1; DCMTK writes none of it either).
+
+        Args:
+            elements: Of a dataset or an item.
+            base: What their offsets are relative to.
+
+        """
+        if elements and min(elements)[0] < _BEHIND_FOREIGN:  # nearly never, and quicker told than by a loop
+            for tag, _, start, *_ in elements:
+                if tag >> 16 in _FOREIGN_GROUPS:
+                    self.note(base + start, Irregularity.FOREIGN)
 
     def doubt(self, start: int, encoding: Encoding, *readings: Reading) -> None:
         """Note other readings of the elements from an offset on."""

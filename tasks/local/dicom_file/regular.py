@@ -1,8 +1,8 @@
 """Write a dataset anew in which a scan found irregularities, so that all readers read the same in what is made of it.
 
 An element whose VR is none becomes UN, as DCMTK writes it; a sequence sent as UN whose items are explicit VR becomes
-SQ; needless delimiters and elements of group 0002 go. All else stays byte for byte, but for the lengths that enclose a
-change. Edits then work on the regular dataset as on any other.
+SQ; needless delimiters and elements of groups 0000 and 0002 go. All else stays byte for byte, but for the lengths that
+enclose a change. Edits then work on the regular dataset as on any other.
 
 Source: DICOM PS3.5 sections 6.2.2 (UN), 7.1.2 and 7.5 (edition 2026c); docs/decisions/0010.
 
@@ -91,7 +91,7 @@ class _Writer:
     def _element(self, element: Element, encoding: Encoding) -> list[bytes]:
         tag, vr, start, value, end, sequence = element
         found = self._irregular.get(start)
-        if found is Irregularity.META or (found is Irregularity.OPAQUE and self._drops_opaque):
+        if found is Irregularity.FOREIGN or (found is Irregularity.OPAQUE and self._drops_opaque):
             return []
         if found is Irregularity.UNKNOWN_VR:
             if self._drops_opaque and dictionary_vr(tag) is None:

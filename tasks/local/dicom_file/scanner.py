@@ -333,8 +333,7 @@ class Scanner:
         """Read the items of a sequence; return them and where the sequence ends, with its delimiter."""
         items: list[Item] = []
         while position < end or delimited:
-            tag, length = self._item_header(position, end, encoding)
-            content = position + 8
+            tag, length, content = self._item_header(position, end, encoding)
             if tag == SEQUENCE_DELIMITER and (delimited or content == end):
                 if length or not delimited:
                     self.findings.note(self.base + position, Irregularity.DELIMITER)
@@ -356,17 +355,18 @@ class Scanner:
                     self._check_end(tag, position, item_end, depth + 1, end)
                     raise OutOfWindow
                 stop = self._elements(elements, content, item_end, encoding, depth + 1)
+            self.findings.note_foreign(elements, self.base)
             items.append((position, content, stop, item_end, elements))
             position = item_end
         return items, position
 
-    def _item_header(self, position: int, end: int, encoding: Encoding) -> tuple[int, int]:
+    def _item_header(self, position: int, end: int, encoding: Encoding) -> tuple[int, int, int]:
         if position + 8 > end:
             if end == len(self.data):
                 self._need_more()
             raise self._error("a sequence without its delimiter", position)
         group, number, length = encoding.tag_length.unpack_from(self.data, position)
-        return group << 16 | number, length
+        return group << 16 | number, length, position + 8
 
     def _end_of_fragments(self, position: int, encoding: Encoding) -> int:
         def header(start: int) -> bytes:

@@ -55,7 +55,6 @@ _MAX_REWRITES: Final = 8
 
 _INFLATED_PIECE_BYTES: Final = 1 << 20
 _DEFLATED_PIECE_BYTES: Final = 1 << 16
-_META_GROUP: Final = 0x0002
 
 
 @dataclass(slots=True)
@@ -215,9 +214,7 @@ class SourceFile:
             if len(elements) > MAX_IN_ONE_DATASET:
                 raise TooManyElementsError(position)
         if stop_after == UNDEFINED:
-            for element in elements:
-                if element[0] >> 16 == _META_GROUP:
-                    findings.note(element[2], Irregularity.META)
+            findings.note_foreign(elements, 0)
         return elements
 
     def check(self, elements: list[Element]) -> None:

@@ -94,7 +94,7 @@ def _value(
     if isinstance(value, tuple):
         is_kept = rule is not None and rule.action is Action.KEEP
         return value if is_kept else treated_items(tag, value, table, identifiers, nodes)
-    if rule is None or rule.stays:
+    if rule is None or rule.stays or rule.of_the_run:  # what the request names is its own word
         return value
     if rule.action is Action.REPLACE_UID:
         return identifiers.references.map_uid_value(value.encode("latin-1", "replace")).decode("latin-1")

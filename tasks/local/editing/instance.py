@@ -3,7 +3,7 @@
 Nothing that was not asked to change is touched: its header, length, padding and order stay, byte for byte. Lengths of
 items, sequences and groups that enclose a change are mended.
 
-Public names: ``Context``, ``Editor``.
+Public names: ``Editor``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet
 from deidflow.tasks.local.dicom_file.encoding import ITEM, MAX_SHORT_LENGTH, UNDEFINED, Encoding, element_header
 from deidflow.tasks.local.dicom_file.values import choose_vr, encode_element, encode_items
 from deidflow.tasks.local.editing.actions import Action
+from deidflow.tasks.local.editing.context import Context
 from deidflow.tasks.local.editing.given_items import missing_items, treated_items, values_of_paths
 from deidflow.tasks.local.editing.item_texts import declared_charset, late_text, named_values, text_at
 from deidflow.tasks.local.editing.new_values import CharacterSets, changed_element, finished
+from deidflow.tasks.local.editing.painting.choice import pixel_work
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 from deidflow.tasks.local.editing.private_elements import PrivateBlocks
 from deidflow.tasks.local.editing.references import CleaningNotes
@@ -50,7 +52,7 @@ _TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})
 """VRs that SpecificCharacterSet concerns (PS3.5 section 6.1.2.3, edition 2026c)."""
 
 _MAX_UIDS_BYTES = 1 << 16
-"""Of a value in which UIDs of the run are looked for; what is longer is none, in whatever VR it comes."""
+"""Of a value in which UIDs of the run are looked for; what is longer and has another VR than UI is none."""
 
 _UNTOUCHED = Scope()
 _UNDEFINED_BYTES = b"\xff\xff\xff\xff"
@@ -76,27 +78,6 @@ class _Place(NamedTuple):
     depth: int
     scope: Scope
     shielded: bool = False
-    private: PrivateBlocks | None = None
-
-
-class Context(NamedTuple):
-    """What holds for all elements of a dataset's top level.
-
-    Attributes:
-        table: That of the object's SOP class.
-        charset: Which its new values are written in.
-        nodes: Of the request's paths.
-        new_values: Elements to write, by tag, whether they are there or not.
-        named: Its values that identify, where the table asks for them.
-        private: Its private blocks, where the table asks for them.
-
-    """
-
-    table: Table
-    charset: CharacterSet
-    nodes: tuple[PathNode, ...]
-    new_values: dict[int, Value]
-    named: frozenset[NamedValue] = frozenset()
     private: PrivateBlocks | None = None
 
 
@@ -140,6 +121,7 @@ class Editor:
         table = self._tables.of_class(sop_class.decode("latin-1").strip(" \0"))
         if table.problem is not None:
             raise InstanceFailed(table.problem.code, str(table.problem))
+        table, pixels = pixel_work(table, self._source, elements)
         charset = declared_charset(elements, self._source.read) or DEFAULT
         if table.sets_character_set:
             self._old_charset = charset
@@ -155,6 +137,8 @@ class Editor:
         for node in nodes:
             new_values.update(node.replace)  # at top level only what is named by a private creator
         new_values.update(self.changed)
+        if pixels is not None:
+            new_values.update({tag: value for tag, value in pixels.values.items() if tag not in table.values})
         if table.late_values is not None:
             new_values.update(
                 table.late_values(partial(late_text, elements, self._source.read, old_charset), self._identifiers)
@@ -165,7 +149,7 @@ class Editor:
         name, rule = self._identifiers.patient_name, table.top.by_tag.get(PATIENT_NAME)
         if name is not None and rule is not None and rule.action is Action.REPLACE:
             new_values.setdefault(PATIENT_NAME, name)
-        context = Context(table, charset, nodes, new_values)
+        context = Context(table, charset, nodes, new_values, pixels=pixels)
         if table.private is not None:
             blocks = PrivateBlocks.of_object(table.private, elements, self._source.read, old_charset)
             context = context._replace(private=blocks)
@@ -309,9 +293,9 @@ class Editor:
         """Write an element that is not looked into."""
         tag, vr, start, value, end, sequence = element
         if rule is None or (rule.action is Action.KEEP and tag & 0x10000):
-            found = by_vr.get(vr) if sequence is None else None
-            if found is not None and not (found.of_the_run and end - value > _MAX_UIDS_BYTES):
-                rule = found
+            rule = (by_vr.get(vr) if sequence is None else None) or rule
+        if rule is not None and rule.of_the_run and vr != "UI" and end - value > _MAX_UIDS_BYTES:
+            rule = None
         if rule is None or rule.stays or (sequence is not None and rule.action is Action.REPLACE_UID):
             self._keep(output, element, charset)
             return

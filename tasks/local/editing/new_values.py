@@ -8,7 +8,7 @@ Public names: ``CharacterSets``, ``changed_element``, ``finished``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
     from deidflow.tasks.local.editing.spans import Output
+
+
+_PADDED_WITH_NUL: Final = frozenset({"OB", "OW", "UI", "UN"})
+"""VRs in which UIDs may stand; in all others that hold text blanks are the padding (PS3.5 section 6.2)."""
 
 
 class CharacterSets(NamedTuple):
@@ -72,10 +76,8 @@ def changed_element(
     raw = read(value, end) if vr != "SQ" else b""
     if rule.action is Action.REPLACE_UID:
         references = identifiers.references
-        data: bytes | None = references.map_originals(raw) if rule.of_the_run else references.map_uid_value(raw)
-        if data != raw and not rule.of_the_run and vr in NUMBER_VRS:
-            message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
-            raise InstanceFailed(ReasonCode.BAD_VALUE, message)
+        mapped = references.map_originals(raw) if rule.of_the_run else references.map_uid_value(raw)
+        data: bytes | None = None if mapped == raw else _as_vr(mapped, tag, vr)
     elif rule.new_bytes is not None:
         data = rule.new_bytes(raw)
     else:
@@ -91,6 +93,14 @@ def changed_element(
         return element_header(tag, vr, len(data), encoding) + data
     except OverflowError as error:
         raise InstanceFailed(ReasonCode.BAD_VALUE, f"{describe_tag(tag)}: {error}") from None
+
+
+def _as_vr(uids: bytes, tag: int, vr: str) -> bytes:
+    """Return a padded value of VR UI as another VR has it; numbers are as long as they are."""
+    if vr in NUMBER_VRS:
+        message = f"the new value of {describe_tag(tag)} cannot be written with VR {vr}"
+        raise InstanceFailed(ReasonCode.BAD_VALUE, message)
+    return uids[:-1] + b" " if vr not in _PADDED_WITH_NUL and uids.endswith(b"\0") else uids
 
 
 def _text(tag: int, vr: str, raw: bytes, charset: CharacterSet) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _MAX_CACHED_UIDS: Final = 100_000
 _MAX_CACHED_BYTES: Final = 256
 """A UID has at most 64; a few of them in one value are no rarity."""
+_WHITE_SPACE: Final = "\t\r\n\f\v\0"
 
 
 @dataclass(slots=True)
@@ -49,8 +50,7 @@ class References:
         if mapped is None:
             if len(self._cache) >= _MAX_CACHED_UIDS:
                 self._cache.clear()
-            text = raw.decode("latin-1").replace(" ", "").rstrip("\0")
-            new = "\\".join(self._map_uid(uid) for uid in text.split("\\"))
+            new = "\\".join(map(self._map_uid, self._uids_of(raw)))
             mapped = padded_uid(new)
             if len(raw) <= _MAX_CACHED_BYTES:
                 self._cache[raw] = mapped
@@ -60,21 +60,29 @@ class References:
         """Map those UIDs of a value that name objects of the run; return the same bytes where there are none.
 
         Args:
-            raw: The value of an element of VR UI, or of one whose VR nobody knows.
+            raw: The value of an element that holds UIDs, whatever VR it is sent with, or whose VR nobody knows.
 
         """
-        if not raw[:1].isdigit() and b"\\" not in raw:
+        if not raw.lstrip()[:1].isdigit() and b"\\" not in raw:
             return raw
-        uids = raw.decode("latin-1").replace(" ", "").rstrip("\0").split("\\")
-        known = [uid.rstrip("\0") in self.originals for uid in uids]
+        uids = self._uids_of(raw)
+        known = [uid in self.originals for uid in uids]
         if not any(known):
             return raw
         return padded_uid(
             "\\".join(self._map_uid(uid) if is_known else uid for uid, is_known in zip(uids, known, strict=True))
         )
 
+    def _uids_of(self, raw: bytes) -> list[str]:
+        """Return the UIDs of a value without padding; white space around an original is some, too."""
+        uids = raw.decode("latin-1").replace(" ", "").split("\\")
+        return [self._bare(uid.rstrip("\0")) for uid in uids]
+
+    def _bare(self, uid: str) -> str:
+        bare = uid.strip(_WHITE_SPACE)
+        return bare if bare != uid and bare in self.originals and uid not in self.originals else uid
+
     def _map_uid(self, uid: str) -> str:
-        uid = uid.rstrip("\0")
         if not uid:
             return ""
         return self.uids.get(uid) or self.pseudonyms.uid(uid)

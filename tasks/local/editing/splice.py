@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, SOP_CLASS_UID
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
@@ -33,13 +31,14 @@ from deidflow.tasks.local.dicom_file.encoding import (
 )
 from deidflow.tasks.local.dicom_file.values import encode_value
 from deidflow.tasks.local.editing.references import CleaningNotes, padded_uid
-from deidflow.tasks.local.editing.spans import MaskedSpan, spans_size
+from deidflow.tasks.local.editing.spans import MaskedSpan, PaintedSpan, SpooledSpan, spans_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
+    from deidflow.tasks.local.editing.painting.choice import PixelWork
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
     from deidflow.tasks.local.editing.spans import Span
     from deidflow.tasks.local.editing.table import Table
@@ -54,7 +53,7 @@ _MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _IMPLEMENTATION_CLASS_UID: Final = 0x00020012
 _GATHERED_BYTES: Final = 1 << 23
-_MASKED_BYTES: Final = 1 << 20
+_CHANGED_BYTES: Final = 1 << 20
 """A multiple of all widths of pixels."""
 
 _SHORTER: Final = "the source file became shorter while it was copied"
@@ -79,6 +78,7 @@ class Assembly:
         spans: The dataset.
         burned_in: Whether the source says that text is burned into its pixels.
         notes: What cleaning its texts came to.
+        pixels: What is done with its pixels, where the profile asks for that.
 
     """
 
@@ -87,6 +87,7 @@ class Assembly:
     spans: list[Span]
     burned_in: bool = False
     notes: CleaningNotes = field(default_factory=CleaningNotes)
+    pixels: PixelWork | None = None
 
     @property
     def size(self) -> int:
@@ -102,7 +103,11 @@ class Assembly:
             if isinstance(span, bytes):
                 yield span
             elif isinstance(span, MaskedSpan):
-                yield from self._masked(span)
+                yield from self._changed(span, span.applied)
+            elif isinstance(span, PaintedSpan):
+                yield from self._changed(span, span.paint)
+            elif isinstance(span, SpooledSpan):
+                yield from _spooled(span)
             elif span[1] <= at_hand:
                 yield body[span[0] : span[1]]
             elif span[1] - span[0] < _DIRECT_COPY_BYTES:
@@ -110,14 +115,14 @@ class Assembly:
             else:
                 yield span
 
-    def _masked(self, span: MaskedSpan) -> Iterator[bytes]:
-        """Yield the bytes of a span piece by piece, its bits cleared."""
-        for start in range(span.start, span.end, _MASKED_BYTES):
-            stop = min(span.end, start + _MASKED_BYTES)
-            data = np.frombuffer(self.source.read(start, stop), "u1")
+    def _changed(self, span: MaskedSpan | PaintedSpan, change: Callable[[int, bytes], bytes]) -> Iterator[bytes]:
+        """Yield the bytes of a span piece by piece, as they become."""
+        for start in range(span.start, span.end, _CHANGED_BYTES):
+            stop = min(span.end, start + _CHANGED_BYTES)
+            data = self.source.read(start, stop)
             if len(data) < stop - start:
                 raise EOFError(_SHORTER)
-            yield (data & np.resize(np.frombuffer(span.mask, "u1"), len(data))).tobytes()
+            yield change(start, data)
 
     def to_bytes(self) -> bytes:
         """Return the whole result (for files that fit into memory)."""
@@ -144,6 +149,12 @@ class Assembly:
                     _write_all(descriptor, gathered, size)
                     gathered, size = [], 0
         _write_all(descriptor, gathered, size)
+
+
+def _spooled(span: SpooledSpan) -> Iterator[bytes]:
+    span.file.seek(span.start)
+    for start in range(span.start, span.end, _CHANGED_BYTES):
+        yield span.file.read(min(_CHANGED_BYTES, span.end - start))
 
 
 def _write_all(descriptor: int, pieces: list[bytes | memoryview], size: int) -> None:

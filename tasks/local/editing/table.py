@@ -5,7 +5,7 @@ the most special wins: one named by path or private creator (``PathNode``), by t
 by VR.
 
 Public names: ``Scope``, ``Table``, ``Tables``, ``Naming``, ``NamedValue``, ``RepeatingGroup``,
-``FIRST_REPEATING_GROUP``, ``TextOf``, ``TextAt``, ``LateValues``, ``LATE_TAGS``, ``Join``.
+``FIRST_REPEATING_GROUP``, ``PixelPolicy``, ``TextOf``, ``TextAt``, ``LateValues``, ``LATE_TAGS``, ``Join``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.errors import InstanceFailed
+    from deidflow.tasks.core.pixels.decision import PixelDecision
+    from deidflow.tasks.core.pixels.facts import PixelFacts
     from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.editing.actions import Rule
@@ -163,6 +165,24 @@ class Scope:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class PixelPolicy:
+    """What happens to the pixels of an object.
+
+    Attributes:
+        tags: Elements of the top level that the decision asks about.
+        decide: Makes it.
+        when_clean: The table for objects of which it says that nothing is burnt in, or is painted over.
+        refuses_loss: Whether what is compressed with loss is refused where it has to be decoded to be painted.
+
+    """
+
+    tags: frozenset[int]
+    decide: Callable[[PixelFacts], PixelDecision]
+    when_clean: Table
+    refuses_loss: bool = False
+
+
 @dataclass(slots=True)
 class Table:
     """What happens to each element of an object.
@@ -188,6 +208,7 @@ class Table:
         frame_blanks: Says of each compressed frame (transfer syntax, all its fragments) which octets are no image and
             become blank, by start, end and what each becomes; raises ``InstanceFailed`` where nobody can tell. None
             where nobody asks.
+        pixels: What happens to pixels; None where nobody asks.
         private: Rules for private elements by their creators, before that of their scope; None where nobody asks.
         naming: Which values identify; None where no rule asks.
         problem: A value that no file takes: each instance fails, also where the value would not be written.
@@ -210,6 +231,7 @@ class Table:
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
     frame_blanks: Callable[[str, bytes], Sequence[tuple[int, int, int]]] | None = None
+    pixels: PixelPolicy | None = None
     private: PrivateRules | None = None
     naming: Naming | None = None
     problem: InstanceFailed | None = None

@@ -58,16 +58,24 @@ def resolve(client: OrthancClient, ids: Iterable[str]) -> Iterator[SourceInstanc
         yield from _resolve_batch(client, batch, None, seen)
 
 
-def inventory(client: OrthancClient, level: Level = Level.STUDY) -> Iterator[SourceInstance]:
-    """Find every instance of the server, with what ``write_inventory`` shows at that level.
+def inventory(
+    client: OrthancClient, level: Level = Level.STUDY, studies: Iterable[str] | None = None
+) -> Iterator[SourceInstance]:
+    """Find every instance of the server, or of some studies, with what ``write_inventory`` shows at that level.
 
     ``is_result`` tells which ones an edit on the server made.
+
+    Args:
+        client: The server.
+        level: Whose attributes are wanted.
+        studies: Orthanc's identifiers, each once; None for all.
 
     Raises:
         DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
 
     """
-    for batch in batched(resource_ids(client.get("studies"), "studies"), _STUDIES_AT_ONCE):
+    listed = resource_ids(client.get("studies"), "studies") if studies is None else studies
+    for batch in batched(listed, _STUDIES_AT_ONCE):
         yield from _resolve_batch(client, batch, level, set())
 
 

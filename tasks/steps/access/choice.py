@@ -14,11 +14,12 @@ from deidflow.tasks.steps.access.orthanc import OrthancOfOriginals, OrthancOfRes
 from deidflow.tasks.steps.access.servers import read_server_inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.dicom.identifiers import Level
     from deidflow.tasks.core.engine.sources import SourceInstance, SourceProblem
+    from deidflow.tasks.core.manifest.conditions import Find
     from deidflow.tasks.steps.access.seams import RunSource, RunStore
     from deidflow.tasks.steps.run.progress import Progress
 
@@ -53,13 +54,17 @@ def named_by(config: Config) -> tuple[RunSource | None, RunStore | None]:
     return source_of(config) if has_source else None, store_of(config) if has_store else None
 
 
-def inventory_of(source: str, level: Level, progress: Progress) -> Iterator[SourceInstance | SourceProblem]:
-    """Read everything that a folder or an Orthanc holds.
+def inventory_of(
+    source: str, level: Level, progress: Progress, finds: Iterable[Find] | None = None
+) -> Iterator[SourceInstance | SourceProblem]:
+    """Read what a folder or an Orthanc holds.
 
     Args:
         source: A path, or an ``http(s)://`` address; credentials come from ORTHANC_USERNAME and ORTHANC_PASSWORD.
         level: Whose attributes are wanted.
         progress: Counts files or instances.
+        finds: Studies that are enough, each as a whole: an Orthanc is asked for them, a folder is read to its end. None
+            for everything.
 
     Raises:
         InvalidInput: There is no such folder, or the address is none.
@@ -67,5 +72,5 @@ def inventory_of(source: str, level: Level, progress: Progress) -> Iterator[Sour
 
     """
     if source.startswith(("http://", "https://")):
-        return read_server_inventory(source, level, progress)
+        return read_server_inventory(source, level, progress, finds)
     return read_source(source, os.cpu_count() or 1, progress, with_attributes=True)

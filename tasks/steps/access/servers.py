@@ -15,16 +15,18 @@ from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.errors import BadText, DeidflowError, InvalidInput
 from deidflow.tasks.orthanc.connection.client import OrthancClient
 from deidflow.tasks.orthanc.connection.errors import ReadOnlyServer
+from deidflow.tasks.orthanc.resources.finding import find_studies
 from deidflow.tasks.orthanc.resources.resources import inventory
 from deidflow.tasks.orthanc.resources.server import Server, read_server
 from deidflow.tasks.steps.run.settings import credential_warning, load_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.dicom.identifiers import Level
     from deidflow.tasks.core.engine.sources import SourceInstance
+    from deidflow.tasks.core.manifest.conditions import Find
     from deidflow.tasks.steps.run.progress import Progress
 
 
@@ -70,13 +72,16 @@ def server_identity(url: str, access: OrthancAccess) -> str:
     return ""
 
 
-def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterator[SourceInstance]:
-    """Read everything that an Orthanc holds; credentials come from ORTHANC_USERNAME and ORTHANC_PASSWORD.
+def read_server_inventory(
+    url: str, level: Level, progress: Progress, finds: Iterable[Find] | None = None
+) -> Iterator[SourceInstance]:
+    """Read what an Orthanc holds; credentials come from ORTHANC_USERNAME and ORTHANC_PASSWORD.
 
     Args:
         url: Its address.
         level: Whose attributes are wanted.
         progress: Counts instances.
+        finds: What the server is asked for: at least the whole studies that it finds are read; None for everything.
 
     """
     try:
@@ -86,6 +91,7 @@ def read_server_inventory(url: str, level: Level, progress: Progress) -> Iterato
     progress.start("asking the Orthanc")
     with connect(url, OrthancAccess()) as client:
         read_server(client)
-        for instance in inventory(client, level):
+        studies = None if finds is None else find_studies(client, finds)
+        for instance in inventory(client, level, studies):
             progress.advance()
             yield instance

@@ -63,6 +63,7 @@ class Progress:
         self._lock = threading.Lock()
         self._steps: dict[str, _Step] = {}
         self._said = 0.0
+        self._done = self._total = 0
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -85,6 +86,7 @@ class Progress:
             self.finish()
         with self._lock:
             self._steps[name] = _Step(name, total)
+            self._total += total
             self._said = time.monotonic()
             self._show(self._steps[name])
 
@@ -101,6 +103,7 @@ class Progress:
             if step is None:
                 return
             step.done += count
+            self._done += count if step.total else 0
             self._show(step)
             now = time.monotonic()
             if now - self._said >= _SECONDS_BETWEEN_LINES:
@@ -114,6 +117,11 @@ class Progress:
                 del self._steps[step.name]
                 self._say(step.line(time.monotonic()))
                 self._end(step)
+
+    def share(self) -> float:
+        """Return how much of all that was begun and could be counted is done, from 0 to 1."""
+        with self._lock:
+            return min(self._done / self._total, 1.0) if self._total else 0.0
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201 (the user's terminal)

@@ -96,7 +96,7 @@ def check_run_id(run_id: str) -> None:
 
 _IDENTIFYING_KEYS: Final = (
     *("operation", "engine", "source", "destination", "options", "profile", "profile_options", "dates", "text"),
-    *("private", "hardening"),
+    *("private", "pixels", "hardening"),
 )
 
 

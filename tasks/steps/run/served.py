@@ -3,7 +3,7 @@
 Whoever reaches Prefect's API can ask for a run with parameters of his own; he is not to choose the files that the
 service reads and writes with its own rights.
 
-Public names: ``find_served``.
+Public names: ``find_served``, ``beside_manifest``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from deidflow.tasks.steps.run.settings import read_config_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from deidflow.tasks.core.config.config import Config
 
 
 def find_served(wanted: str, paths: Sequence[Path] | None) -> Path:
@@ -46,6 +48,24 @@ def find_served(wanted: str, paths: Sequence[Path] | None) -> Path:
         names = ", ".join(sorted(filter(None, map(_name, paths)))) or "none"
         raise InvalidInput([Problem(f"must be the name of a config that is served here: {names}", key="config")])
     return named[0]
+
+
+def beside_manifest(config: Config, name: str) -> Path:
+    """Return another manifest of a served config.
+
+    Args:
+        config: Read and checked.
+        name: Of a file in the folder of the config's own manifest, whose owner decides what may be asked for.
+
+    Raises:
+        InvalidInput: It is no name of a file there. What was wanted is not repeated.
+
+    """
+    path = config.manifest.parent / name
+    if name in {"", ".", ".."} or path.name != name or path.is_symlink() or not path.is_file():
+        text = "must be the name of a file in the folder of the config's manifest, without a path"
+        raise InvalidInput([Problem(text, key="manifest")])
+    return path
 
 
 def _name(path: Path) -> str:

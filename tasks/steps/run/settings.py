@@ -22,11 +22,13 @@ from deidflow.tasks.core.config.config import Config, OrthancAccess
 from deidflow.tasks.core.config.messages import describe
 from deidflow.tasks.core.config.options import read_options
 from deidflow.tasks.core.config.overrides import apply_override
+from deidflow.tasks.core.config.pixel_rules.sources import BUILTIN
 from deidflow.tasks.core.config.private_keep import read_private_keep
 from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
 from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key
+from deidflow.tasks.steps.run.site_rules import read_site_rules
 from deidflow.tasks.steps.run.site_words import read_site_words
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ _PATH_KEYS: Final = (
     ("private", "keep"),
     ("orthanc", "ca_file"),
     ("text", "keep"),
+    ("pixels", "rules"),
 )
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
@@ -144,7 +147,7 @@ def read_config(
     if config is not None and config.text is not None:
         found += read_site_words(config)
     if config is not None:
-        found += _read_site_attributes(config)
+        found += _read_site_attributes(config) + read_site_rules(config)
     problems += [problem if problem.file else origin.place(problem) for problem in found]
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
@@ -195,7 +198,7 @@ def read_config_text(path: Path) -> str:
 
 def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
     def absolute(text: object, key: str) -> object:
-        if not isinstance(text, str) or not text:
+        if not isinstance(text, str) or not text or (key == "pixels.rules" and text == BUILTIN):
             return text
         base = Path.cwd() if origin.flag(key) else config.absolute().parent
         return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)

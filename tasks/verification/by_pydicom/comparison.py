@@ -70,7 +70,7 @@ def compare_by_pydicom(
     if request.settings.transcode and not _names_pixels(request):
         check_recoded(source_file, result_file, hidden)
     if not _touches_pixels(request):
-        check_pixels(source, source_file, result_file, hidden, cleans_frames=cleans_frames)
+        check_pixels((source, result), (source_file, result_file), hidden, cleans_frames=cleans_frames)
     return hidden
 
 

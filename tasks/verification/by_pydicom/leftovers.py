@@ -13,7 +13,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.by_pydicom.references import walk_identity
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
+    from pydicom import DataElement, Dataset
 
     from deidflow.tasks.core.request.request import Request
 
@@ -33,11 +33,13 @@ def check_nothing_left(request: Request, source: Dataset, result: Dataset) -> No
 
     """
     kept = {path.tag for path in request.edits.keep}
+    found: list[tuple[tuple[int, ...], DataElement]] = []
     for tag, keyword in ((PATIENT_NAME, "PatientName"), (PATIENT_ID, "PatientID")):
         original = str(source.get(keyword) or "").strip()
         if not original or tag in kept or str(request.edits.replace.get(Path((), tag), "")).strip() == original:
             continue
-        for path, element in walk_identity(result):
+        found = found or list(walk_identity(result))
+        for path, element in found:
             if path[-1] == tag and str(element.value or "").strip() == original:
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"the original {keyword} is left in the result")
     named = {path.tag for path in (*request.edits.keep, *request.edits.replace)}

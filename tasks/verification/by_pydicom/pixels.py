@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.filereader import read_dataset
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
@@ -25,18 +26,18 @@ _DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95"
 _BIG_ENDIAN: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.113619.5.2"})
 _COMPARED_BYTES: Final = 1 << 20
 _OVERLAY_GROUPS: Final = 0x60
+_PIXEL_TAGS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 _PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def check_pixels(
-    source: Dataset, source_file: BinaryIO, result_file: BinaryIO, hidden: int, *, cleans_frames: bool = False
+    datasets: tuple[Dataset, Dataset], files: tuple[BinaryIO, BinaryIO], hidden: int, *, cleans_frames: bool = False
 ) -> None:
     """Compare from the pixel data on; when what stands behind it differs, the pixel data alone, decoded where needed.
 
     Args:
-        source: Read up to its pixel data, where its file stands.
-        source_file: Open.
-        result_file: Likewise.
+        datasets: Source and result, each read up to its pixel data, where its file stands.
+        files: Likewise, open.
         hidden: Bits of each pixel that must be clear in the result.
         cleans_frames: Whether texts in compressed frames are gone, so that only their images are the same.
 
@@ -44,11 +45,20 @@ def check_pixels(
         InstanceFailed: It differs, or one of those bits is set.
 
     """
-    if not hidden and not _syntax(source) & _DEFLATED and _same_rest(source_file, result_file):
-        return
-    for file in (source_file, result_file):
+    source, result = datasets
+    if not hidden and not _syntax(source) & _DEFLATED:
+        places = [file.tell() for file in files]
+        if _same_rest(*files):
+            return
+        if _syntax(source) == _syntax(result) and "None" not in _syntax(source):
+            rests = [_rest(*one) for one in zip(datasets, files, places, strict=True)]
+            for tag in _PIXEL_TAGS:
+                old, new = (rest.get_item(tag).value if tag in rest else None for rest in rests)
+                _check_same(old, new, cleans_frames=cleans_frames and _is_compressed(source))
+            return
+    for file in files:
         file.seek(0)
-    before, after = dcmread(source_file, force=True), dcmread(result_file, force=True)
+    before, after = (dcmread(file, force=True) for file in files)
     if _is_converted(before, after):
         check_decoded(before, after, hidden)
         return
@@ -59,10 +69,20 @@ def check_pixels(
                 text = "an overlay is left in unused bits of the pixel data"
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
             old = _cleared(old, before, hidden)
-        if cleans_frames and _is_compressed(before) and isinstance(old, bytes) and isinstance(new, bytes):
-            old = old if frames_fault(old, new, little=True) else new
-        if old is not None and old != new:
-            raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
+        _check_same(old, new, cleans_frames=cleans_frames and _is_compressed(before))
+
+
+def _rest(dataset: Dataset, file: BinaryIO, place: int) -> Dataset:
+    """Read a file on from its pixel data."""
+    file.seek(place)
+    return read_dataset(file, *dataset.original_encoding)
+
+
+def _check_same(old: object, new: object, *, cleans_frames: bool) -> None:
+    if cleans_frames and isinstance(old, bytes) and isinstance(new, bytes) and not frames_fault(old, new, little=True):
+        return
+    if old is not None and old != new:
+        raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
 
 
 def check_recoded(source_file: BinaryIO, result_file: BinaryIO, hidden: int) -> None:

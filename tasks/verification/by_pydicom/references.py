@@ -6,13 +6,15 @@ Public names: ``check_references``, ``walk_identity``.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.multival import MultiValue
 
 from deidflow.tasks.core.dicom.private_tags import creator_of, in_block
-from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag, uid_tags
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 
@@ -72,21 +74,27 @@ def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tup
 
     The other elements are not decoded, since that is what takes pydicom's time.
     """
-    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over decoded elements)
-        if tag not in _IDENTITY and _vr(dataset, tag) not in _LOOKED_AT:
+    names = _names()
+    for tag, raw in list(dataset.items()):  # as they were read
+        if tag not in names and _vr(tag, raw.VR) not in _LOOKED_AT:
             continue
         element = dataset[tag]
         path = (*above, int(tag))
         if element.VR == "SQ":
             for number, item in enumerate(element.value or ()):
                 yield from walk_identity(item, (*path, number))
-        elif element.VR in _MAY_BE_UIDS or tag in _IDENTITY:
+        elif element.VR in _MAY_BE_UIDS or tag in names:
             yield path, element
 
 
-def _vr(dataset: Dataset, tag: BaseTag) -> str:
-    """Return a VR without decoding, "UN" where the file and the dictionary do not tell."""
-    vr = dataset.get_item(tag).VR
+@lru_cache
+def _names() -> frozenset[int]:
+    """Return the attributes that are looked at with whatever VR a file gives them."""
+    return _IDENTITY | uid_tags()
+
+
+def _vr(tag: BaseTag, vr: str | None) -> str:
+    """Return a VR, "UN" where the file and the dictionary do not tell."""
     if vr not in (None, "UN"):
         return str(vr)
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
@@ -100,3 +108,13 @@ def _uids(dataset: Dataset) -> Iterator[tuple[tuple[int, ...], list[str]]]:
             yield path, [str(value) for value in values]
         elif element.VR == "UN" and isinstance(element.value, bytes) and _UIDS.fullmatch(element.value):
             yield path, [text.strip(" \0") for text in element.value.decode("ascii").split("\\")]
+        elif path[-1] in uid_tags() and element.value:
+            yield path, _texts(element.value)
+
+
+def _texts(value: object) -> list[str]:
+    """Return the UIDs of a value that has another VR than UI."""
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    values = value.split("\\") if isinstance(value, str) else value if isinstance(value, MultiValue) else [value]
+    return [str(one).replace(" ", "").strip("\t\r\n\f\v\0") for one in values]

@@ -3,7 +3,7 @@
 Told again here, apart from the editor: which attributes name somebody, what a word is, what a number may be. Which
 words a vocabulary knows is not asked.
 
-Public names: ``CleanedTexts``, ``OwnWords``, ``own_words``, ``fault_of``.
+Public names: ``IDENTIFYING``, ``CleanedTexts``, ``OwnWords``, ``own_words``, ``fault_of``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DIGITS_OF_DATE: Final = 8
 _DIGITS: Final = re.compile(r"\d+")
 _MONTHS: Final = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"})
 _DATE_PART: Final = re.compile(r"\d{1,2}|\d{4}|\d{8}|" + "|".join(sorted(_MONTHS)))
-_IDENTIFIERS: Final = (
+IDENTIFYING: Final = (
     *(0x00080050, 0x00080080, 0x00080081, 0x00081040, 0x00100020, 0x00101000, 0x00101040, 0x00101090, 0x00102154),
     *(0x00380010, 0x00400253),
 )
@@ -85,7 +85,7 @@ def own_words(source: Read, kept: Collection[int]) -> OwnWords:
             text = _decoded(raw, charset)
             if text.strip().lower() not in _NOBODY:
                 names.update(word for word in _folded(text) if len(word) >= _SHORTEST_NAME)
-        elif tag in _IDENTIFIERS and tag not in kept:
+        elif tag in IDENTIFYING and tag not in kept:
             text = _decoded(raw, charset)
             if text.lower() not in _NOBODY and len(text) >= _FEWEST_CHARACTERS:
                 numbers.add(tuple(_folded(text)))
@@ -99,7 +99,7 @@ def _values(read: Read, elements: Item, charset: bytes) -> Iterator[tuple[int, s
         if items:
             for item in items:
                 yield from _values(read, item, charset)
-        elif (vr == b"PN" or tag in _IDENTIFIERS or dictionary_vr(tag) == "PN") and 0 < end - start <= _MAX_BYTES:
+        elif (vr == b"PN" or tag in IDENTIFYING or dictionary_vr(tag) == "PN") and 0 < end - start <= _MAX_BYTES:
             yield tag, vr.decode("latin-1"), read.value(start, end), charset
 
 

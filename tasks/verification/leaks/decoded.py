@@ -5,18 +5,20 @@ of full width; as bytes they have nothing in common.
 
 Source: DICOM PS3.3 section C.12.1.1.2 and PS3.5 section 6.1 (edition 2026c).
 
-Public names: ``decoded_regions``, ``FULL_WIDTH_LEADS``.
+Public names: ``decoded_regions``, ``has_full_width``, ``is_text``,
+``holds_more_than_ascii``.
 """
 
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pydicom.charset import decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
-from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET
+from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, dictionary_vr
 from deidflow.tasks.verification.leaks.identifying import codecs_of
 from deidflow.tasks.verification.leaks.letters import canonical
 from deidflow.tasks.verification.leaks.regions import Leaf, Region
@@ -26,12 +28,34 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.verification.reader import Item, Read
 
-FULL_WIDTH_LEADS: Final = (b"\xef\xbc", b"\xef\xbd")
+_FULL_WIDTH_LEADS: Final = (b"\xef\xbc", b"\xef\xbd")
 """The first bytes of letters and digits of full width in UTF-8."""
-_TEXTS: Final = frozenset(b"LO LT PN SH ST UC UN UT".split()) | {b""}
+_TEXTS: Final = frozenset("LO LT PN SH ST UC UN UT".split())  # noqa: SIM905 (a list of codes)
 _MAX_VALUE_BYTES: Final = 1 << 18
 _ESCAPE: Final = b"\x1b"
 _UTF_8: Final = "utf-8"
+
+
+def has_full_width(data: bytes) -> bool:
+    """Whether some bytes may hold letters or digits of full width, in UTF-8."""
+    return any(lead in data for lead in _FULL_WIDTH_LEADS)
+
+
+@lru_cache(maxsize=8192)
+def is_text(tag: int, vr: bytes) -> bool:
+    """Whether an element may hold text in the character set of its dataset.
+
+    Args:
+        tag: Of the element.
+        vr: As the file has it, b"" where it says none.
+
+    """
+    return (vr.decode("latin-1") or dictionary_vr(tag) or "UN") in _TEXTS
+
+
+def holds_more_than_ascii(value: bytes) -> bool:
+    """Whether a text is not written in ASCII alone."""
+    return not value.isascii() or _ESCAPE in value
 
 
 def decoded_regions(result: Read) -> Iterator[Region]:
@@ -51,9 +75,9 @@ def _of_dataset(result: Read, elements: Item, above: tuple[int, ...], character_
                 yield from _of_dataset(result, item, (*above, tag), character_set)
         elif tag == SPECIFIC_CHARACTER_SET:
             character_set = result.value(start, end).strip(b" \0")
-        elif vr in _TEXTS and 1 < end - start <= _MAX_VALUE_BYTES:
+        elif is_text(tag, vr) and 1 < end - start <= _MAX_VALUE_BYTES:
             raw = result.value(start, end)
-            if not raw.isascii() or _ESCAPE in raw:
+            if holds_more_than_ascii(raw):
                 leaf = Leaf(start, end, (*above, tag), vr)
                 for text in {canonical(text) for text in _decoded(raw, character_set)}:
                     yield Region(0, text.encode("utf-8", "replace"), in_dataset=True, leaf=leaf)

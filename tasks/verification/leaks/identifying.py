@@ -1,6 +1,7 @@
 """The identifying values of a source: of every attribute that the profile treats, at every depth.
 
-Public names: ``Identifying``, ``Value``, ``identifying_values``, ``text_of``, ``codecs_of``, ``Treated``.
+Public names: ``Identifying``, ``Value``, ``identifying_values``,
+``identifying_without``, ``value_of``, ``Use``, ``MAX_VALUE_BYTES``, ``text_of``, ``codecs_of``, ``Treated``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from deidflow.tasks.verification.leaks.kinds import STRUCTURED, Kind, kind_of, n
 from deidflow.tasks.verification.permitted import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Element, Item, Read
@@ -35,7 +36,7 @@ _TREATED: Final = frozenset({Fate.REMOVED, Fate.EMPTIED, Fate.UID, Fate.DUMMY, F
 _AT_ANY_DEPTH: Final = {PATIENT_ID: Fate.DUMMY, PATIENT_NAME: Fate.DUMMY}
 _AT_TOP: Final = dict.fromkeys(IDENTIFIERS, Fate.UID) | _AT_ANY_DEPTH
 """What identifies whatever becomes of it by the profile."""
-_MAX_VALUE_BYTES: Final = 1 << 12
+MAX_VALUE_BYTES: Final = 1 << 12
 """Longer texts are documents, which are not looked for as a whole."""
 _PADDING: Final = b" \0"
 _ESCAPE: Final = b"\x1b"
@@ -136,6 +137,55 @@ def identifying_values(source: Read, treated: Treated, shields: frozenset[int]) 
     return found
 
 
+def value_of(kind: Kind, raw: bytes, character_set: bytes) -> Value | None:
+    """Return a value of a source; None where it is nothing but padding."""
+    raw = raw.strip(_PADDING)
+    if not raw:
+        return None
+    return Value(kind, raw, b"" if raw.isascii() and _ESCAPE not in raw else character_set)
+
+
+class Use(NamedTuple):
+    """What an element of a source is to the search.
+
+    Attributes:
+        what: The kind of its value where that identifies; anything else otherwise.
+        character_set: See ``Value``.
+
+    """
+
+    what: object
+    character_set: bytes
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says how other values are to be read, or which are no secret."""
+        return self.what is _CHARACTER_SET or self.what is _DEVICE
+
+
+def identifying_without(
+    source: Read, treated: Treated, shields: frozenset[int], passed_over: Collection[int]
+) -> tuple[Identifying, dict[int, Use]]:
+    """Collect what identifies in all elements but some.
+
+    Args:
+        source: Read to its end.
+        treated: See ``identifying_values``.
+        shields: See ``identifying_values``.
+        passed_over: Where the values of elements begin that do not count.
+
+    Returns:
+        What was found, and what each element is to the search, by where its value begins.
+
+    """
+    found = Identifying()
+    uses: dict[int, Use] = {}
+    stated = treated.private.stated(source) if treated.private is not None else {}
+    collector = _Collector(source, treated, shields, found, stated, uses, passed_over)
+    collector.collect(source.elements, _Context(), b"")
+    return found, uses
+
+
 class _Context(NamedTuple):
     """Where a dataset stands, as far as it matters for its elements.
 
@@ -160,10 +210,12 @@ class _Collector:
     shields: frozenset[int]
     found: Identifying
     stated: Mapping[tuple[int, str], Mapping[int, str]]
+    noted: dict[int, Use] | None = None
+    passed_over: Collection[int] = ()
 
     def collect(self, elements: Item, context: _Context, character_set: bytes) -> None:
         """Collect from a dataset and what is in it."""
-        plan, value, values = self.treated.plan(context), self.source.value, self.found.values
+        plan, value = self.treated.plan(context), self.source.value
         private = self.treated.private
         creators = private.creators(self.source, elements) if private is not None else {}
         for element in elements:
@@ -171,7 +223,8 @@ class _Collector:
             if items is not None:
                 self._items(element, context, character_set)
                 continue
-            if not 0 < end - start <= _MAX_VALUE_BYTES:
+            is_read = 0 < end - start <= MAX_VALUE_BYTES
+            if not is_read and self.noted is None:
                 continue
             if private is not None and tag & 0x10000:
                 use = _use(tag, vr, private.fate(element, creators, self.stated), context)
@@ -179,20 +232,26 @@ class _Collector:
                 use = plan.get((tag, vr), _NOT_ASKED)
                 if use is _NOT_ASKED:
                     use = plan[tag, vr] = _use(tag, vr, self.treated.fate_in(tag, context), context)
-            if use is None:
+            if self.noted is not None:
+                self.noted[start] = Use(use, character_set)
+                is_read = is_read and start not in self.passed_over
+            if use is None or not is_read:
                 continue
             raw = value(start, end)
             if use is _CHARACTER_SET:
                 character_set = raw.strip(_PADDING)
-            elif use is _DEVICE:
-                self.found.device += b" " + raw.lower()
-            elif isinstance(use, _Kept):
-                self.found.kept.add(Value(use.kind, raw.strip(_PADDING)))
-            elif isinstance(use, Kind):
-                raw = raw.strip(_PADDING)
-                in_ascii = raw.isascii() and _ESCAPE not in raw
-                if raw:
-                    values.setdefault(Value(use, raw, b"" if in_ascii else character_set), tag)
+            else:
+                self._take(use, tag, raw, character_set)
+
+    def _take(self, use: object, tag: int, raw: bytes, character_set: bytes) -> None:
+        if use is _DEVICE:
+            self.found.device += b" " + raw.lower()
+        elif isinstance(use, _Kept):
+            self.found.kept.add(Value(use.kind, raw.strip(_PADDING)))
+        elif isinstance(use, Kind):
+            found = value_of(use, raw, character_set)
+            if found is not None:
+                self.found.values.setdefault(found, tag)
 
     def _items(self, element: Element, context: _Context, character_set: bytes) -> None:
         tag, fate = element[0], self.treated.fate_in(element[0], context)

@@ -1,9 +1,11 @@
-"""Parts of identifying values as bytes, in every notation and encoding, searched for in two passes.
+"""Parts of identifying values as bytes, in every notation and encoding.
 
-The first pass goes over the bytes as they are. The second one goes over letters and digits alone, and so finds what is
-written with any punctuation, and characters of 16 bits; what it finds is looked up in the bytes as they are.
+What is written in one way only is looked for in the bytes as they are, and without those that are zero (characters of
+16 bits). What may have any punctuation is looked for in letters and digits alone; where its bytes stand there, it is
+looked up in the bytes as they are.
 
-Public names: ``Patterns``, ``Pattern``, ``Found``, ``patterns_of``, ``find``, ``FOLDED``.
+Public names: ``Pattern``, ``Found``, ``Patterns``, ``patterns_of``, ``patterns_of_part``, ``find``, ``squeezed``,
+``FOLDED``.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Pattern(NamedTuple):
 
     Attributes:
         groups: Folded, in their order.
-        gap: What may stand between them.
+        gap: What may stand between them; where that is nothing, there is one group.
 
     """
 
@@ -52,8 +54,13 @@ class Pattern(NamedTuple):
 
     @property
     def key(self) -> bytes:
-        """Return its letters and digits."""
-        return b"".join(self.groups).translate(None, _PUNCTUATION)
+        """Return what certainly stands in a text that holds it: in NUL-free bytes, or in letters and digits alone."""
+        return self.groups[0] if self.gap is Gap.NONE else squeezed(b"".join(self.groups))
+
+    @property
+    def has_nul(self) -> bool:
+        """Whether it cannot be looked for in NUL-free bytes."""
+        return self.gap is Gap.NONE and b"\0" in self.groups[0]
 
 
 class Found(NamedTuple):
@@ -73,22 +80,42 @@ class Found(NamedTuple):
     wide: bool
 
 
+def squeezed(folded: bytes) -> bytes:
+    """Return the letters and digits of some bytes, all that are not ASCII among them."""
+    return folded.translate(None, _PUNCTUATION)
+
+
 def patterns_of(value: Value) -> Iterator[tuple[Pattern, Atom]]:
     """Yield the bytes of each part of a value with the part."""
-    declared = codecs_of(value.character_set) if value.character_set else ()
     for atom in atoms_of(value.kind, text_of(value)):
-        for groups, gap in notations(atom):
-            text = "\n".join(groups)
-            if text.isascii():
-                yield Pattern(tuple(group.encode("ascii") for group in groups), gap), atom
-                continue
-            for written in _written(text, atom.sort):
-                for codec in {*_EVERYWHERE, *declared, *(_WIDE if max(written) > _LAST_OF_LATIN_1 else ())}:
-                    try:
-                        parts = tuple(_encoded(group, codec) for group in written.split("\n"))
-                    except (LookupError, UnicodeError):
-                        continue
-                    yield Pattern(parts, gap), atom
+        for pattern in patterns_of_part(atom, value.character_set):
+            yield pattern, atom
+
+
+@lru_cache(maxsize=8192)
+def patterns_of_part(atom: Atom, character_set: bytes) -> tuple[Pattern, ...]:
+    """Return the bytes of a part of a value, in every notation and encoding.
+
+    Args:
+        atom: The part.
+        character_set: Of the value, see ``Value``.
+
+    """
+    declared = codecs_of(character_set) if character_set else ()
+    found: dict[Pattern, None] = {}
+    for groups, gap in notations(atom):
+        text = "\n".join(groups)
+        if text.isascii():
+            found[Pattern(tuple(group.encode("ascii") for group in groups), gap)] = None
+            continue
+        for written in _written(text, atom.sort):
+            for codec in {*_EVERYWHERE, *declared, *(_WIDE if max(written) > _LAST_OF_LATIN_1 else ())}:
+                try:
+                    parts = tuple(_encoded(group, codec) for group in written.split("\n"))
+                except (LookupError, UnicodeError):
+                    continue
+                found[Pattern(parts, gap)] = None
+    return tuple(found)
 
 
 def _encoded(text: str, codec: str) -> bytes:
@@ -104,13 +131,38 @@ def _written(text: str, sort: Sort) -> set[str]:
     return {form for one in (text, unicodedata.normalize("NFD", text)) for form in (one, one.upper(), one.title())}
 
 
+class _Index:
+    """Patterns by their keys."""
+
+    def __init__(self, patterns: Iterable[Pattern]) -> None:
+        by_key: dict[bytes, list[Pattern]] = {}
+        for pattern in patterns:
+            if key := pattern.key:
+                by_key.setdefault(key, []).append(pattern)
+        self._patterns = list(by_key.values())
+        self._search = BytesAhoCorasick(list(by_key)) if by_key else None
+
+    def hits(self, data: bytes) -> list[tuple[int, int, int]]:
+        """Return the number of each key that stands in some bytes, where it begins and ends."""
+        return [] if self._search is None else self._search.find_matches_as_indexes(data, overlapping=True)
+
+    def at(self, number: int) -> list[Pattern]:
+        """Return the patterns that a key is of."""
+        return self._patterns[number]
+
+    def in_any(self, data: bytes) -> Iterator[Pattern]:
+        """Yield the patterns whose keys stand in some bytes."""
+        for number in {number for number, _, _ in self.hits(data)}:
+            yield from self._patterns[number]
+
+
 class Patterns:
     """What is looked for in the results of one study.
 
     Attributes:
         values: The identifying values.
         by_atom: The values that a part is of.
-        beyond_latin: Whether some of it is written in other letters than those of ASCII.
+        in_ascii: Whether all of it is written in ASCII.
 
     """
 
@@ -123,33 +175,40 @@ class Patterns:
             for pattern, atom in patterns_of(value):
                 found.setdefault(pattern, set()).add(atom)
                 self.by_atom.setdefault(atom, set()).add(value)
-        self.beyond_ascii = not all(atom.text.isascii() for atom in self.by_atom)
-        self._atoms = {pattern: tuple(sorted(atoms)) for pattern, atoms in found.items()}
-        self._exact = [pattern for pattern in found if pattern.gap is Gap.NONE]
-        by_key: dict[bytes, list[Pattern]] = {}
-        for pattern in found:
-            if key := pattern.key:
-                by_key.setdefault(key, []).append(pattern)
-        self._loose = list(by_key.values())
-        self._search = BytesAhoCorasick([pattern.groups[0] for pattern in self._exact]) if self._exact else None
-        self._search_loose = BytesAhoCorasick(list(by_key)) if by_key else None
+        self.in_ascii = all(atom.text.isascii() for atom in self.by_atom)
+        self._atoms = {
+            pattern: tuple(sorted(atoms)) if len(atoms) > 1 else tuple(atoms) for pattern, atoms in found.items()
+        }
+        self._exact = _Index(pattern for pattern in found if pattern.gap is Gap.NONE)
+        self._loose = _Index(pattern for pattern in found if pattern.gap is not Gap.NONE)
 
-    def find(self, folded: bytes, squeezed: bytes) -> Iterator[Found]:
+    def candidates(self, folded: bytes, narrow: bytes) -> Iterator[tuple[Atom, ...]]:
+        """Yield the parts that may stand in some bytes; what is not yielded does not.
+
+        Args:
+            folded: They.
+            narrow: Without those that are zero.
+
+        """
+        for data in (folded, narrow) if len(narrow) < len(folded) else (folded,):
+            yield from (self._atoms[pattern] for pattern in self._exact.in_any(data))
+        yield from (self._atoms[pattern] for pattern in self._loose.in_any(squeezed(narrow)))
+
+    def find(self, folded: bytes, narrow: bytes) -> Iterator[Found]:
         """Yield what stands in some bytes.
 
         Args:
             folded: They.
-            squeezed: Their letters and digits.
+            narrow: Without those that are zero.
 
         """
-        if self._search is not None:
-            for number, start, end in self._search.find_matches_as_indexes(folded, overlapping=True):
-                yield Found(self._atoms[self._exact[number]], start, end, wide=False)
-        if self._search_loose is not None:
-            hits = self._search_loose.find_matches_as_indexes(squeezed, overlapping=True)
-            for number in {number for number, _, _ in hits}:
-                for pattern in self._loose[number]:
-                    yield from _places(folded, pattern, self._atoms[pattern])
+        for number, start, end in self._exact.hits(folded):
+            yield from (Found(self._atoms[pattern], start, end, wide=False) for pattern in self._exact.at(number))
+        if len(narrow) < len(folded):
+            for pattern in self._exact.in_any(narrow):
+                yield from _places(folded, pattern, self._atoms[pattern])
+        for pattern in self._loose.in_any(squeezed(narrow)):
+            yield from _places(folded, pattern, self._atoms[pattern])
 
 
 def find(data: bytes, patterns: Patterns, single: list[tuple[Pattern, Atom]]) -> tuple[bytes, list[Found]]:
@@ -162,17 +221,25 @@ def find(data: bytes, patterns: Patterns, single: list[tuple[Pattern, Atom]]) ->
 
     """
     folded = data.translate(FOLDED)
-    squeezed = folded.translate(None, _PUNCTUATION)
-    found = list(patterns.find(folded, squeezed))
+    narrow = folded.replace(b"\0", b"")
+    found = list(patterns.find(folded, narrow))
+    letters = squeezed(narrow) if single else b""
     for pattern, atom in single:
-        if pattern.key and pattern.key not in squeezed:
+        if pattern.gap is not Gap.NONE:
+            if pattern.key in letters:
+                found += _places(folded, pattern, (atom,))
             continue
-        if pattern.gap is Gap.NONE:
-            found += [
-                Found((atom,), *one.span(), wide=False) for one in re.finditer(re.escape(pattern.groups[0]), folded)
-            ]
-        found += _places(folded, pattern, (atom,))
+        found += _exact_places(folded, pattern.groups[0], (atom,))
+        if pattern.groups[0] in narrow:
+            found += _places(folded, pattern, (atom,))
     return folded, found
+
+
+def _exact_places(folded: bytes, own: bytes, atoms: tuple[Atom, ...]) -> Iterator[Found]:
+    start = folded.find(own)
+    while start >= 0:
+        yield Found(atoms, start, start + len(own), wide=False)
+        start = folded.find(own, start + 1)
 
 
 def _places(folded: bytes, pattern: Pattern, atoms: tuple[Atom, ...]) -> Iterator[Found]:

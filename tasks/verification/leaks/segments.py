@@ -3,7 +3,7 @@
 Source: ISO/IEC 10918-1 annex B (JPEG), 14495-1 annex C (JPEG-LS), 15444-1 annex A (JPEG 2000); DICOM PS3.5 section A.4
 (edition 2026c).
 
-Public names: ``beside_pixels``.
+Public names: ``beside_pixels``, ``native_length``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def beside_pixels(read: Read, pixels: Element) -> Iterator[tuple[int, int]]:
     _, _, start, end, _ = pixels
     value = read.value
     if value(start, min(end, start + 4)) != _ITEM:
-        expected = _native_length(read)
+        expected = native_length(read)
         if expected and start + expected + 1 < end:
             yield start + expected, end
         return
@@ -84,8 +84,8 @@ def _of_fragment(value: ValueOf, start: int, end: int) -> Iterator[tuple[int, in
         yield tail + last + 2, end
 
 
-def _native_length(read: Read) -> int:
-    """Return how many bytes the pixels of the image take; 0 where that is not told."""
+def native_length(read: Read) -> int:
+    """Return how many bytes the pixels of an image take that are not compressed; 0 where that is not told."""
     found: dict[int, bytes] = {}
     for tag, _, start, end, _ in read.elements:
         if tag in {_ROWS, _COLUMNS, _SAMPLES, _BITS_ALLOCATED, _FRAMES} and end - start <= 16:  # noqa: PLR2004 (one number)

@@ -203,6 +203,10 @@ def _padding_files() -> Iterator[tuple[str, bytes]]:
             "x4FFE0001SQ": [{(0x04000015, "CS"): "SHA256"}],
             "xFFFAFFFASQ": [{(0x04000105, "DT"): "20200131"}],
         },
+        "file meta information in an item": {
+            "x00081115SQ": [{(0x00020016, "AE"): "DOES_PC", (0x0020000E, "UI"): SERIES}],
+        },
+        "UIDs of another VR": {"x00200242LO": STUDY, "x00081115SQ": [{(0x00200242, "UT"): SERIES}]},
         "own DeidentificationMethod": {"x00120062CS": "YES", "x00120063LO": "by hand"},
     }
     for name, changes in cases.items():

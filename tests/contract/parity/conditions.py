@@ -16,6 +16,7 @@ from deidflow.tasks.core.dicom.tags import (
     PATIENT_NAME,
     SIGNATURES,
     SPECIFIC_CHARACTER_SET,
+    uid_tags,
 )
 from deidflow.tasks.local.deidentification.orthanc_profiles import REFERENCED_UIDS
 from deidflow.tasks.local.editing.references import padded_uid
@@ -104,7 +105,9 @@ def named_reference(case: Case, found: Difference) -> bool:
 def object_of_the_run(case: Case, found: Difference) -> bool:
     """UIDs that name objects of the run, in elements that Orthanc leaves."""
     source, theirs, ours = found.source, found.theirs, found.ours
-    if found.kind != "value" or source is None or theirs is None or ours is None or ours.vr not in ("UI", "UN", ""):
+    if found.kind != "value" or source is None or theirs is None or ours is None:
+        return False
+    if ours.vr not in ("UI", "UN", "") and found.tag not in uid_tags():
         return False
     if text_of(theirs) != text_of(source):
         return False

@@ -11,6 +11,8 @@ from pydicom import Dataset, Sequence
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from tests.dicom_files import grey
+
 ROOT: Final = "1.2.826.0.1.3680043.10.777"
 MR: Final = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -61,14 +63,7 @@ def image(study: str = "1", series: str = "1", number: int = 1, /, **changes: An
         StudyID="S1",
         SeriesNumber=series,
         InstanceNumber=str(number),
-        SamplesPerPixel=1,
-        PhotometricInterpretation="MONOCHROME2",
-        Rows=64,
-        Columns=64,
-        BitsAllocated=8,
-        BitsStored=8,
-        HighBit=7,
-        PixelRepresentation=0,
+        **grey(64, 64),
         PixelData=bytes(range(256)) * 16,
     )
     for keyword, value in changes.items():

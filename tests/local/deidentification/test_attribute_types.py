@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from deidflow.tasks.local.deidentification.standard.attribute_types import is_known_sop_class, type_of
+from deidflow.tasks.local.deidentification.standard.attribute_types import type_of, typed_paths
 
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 MR: Final = "1.2.840.10008.5.1.4.1.1.4"
@@ -50,7 +50,7 @@ def test_types_as_printed_in_the_standard(sop_class: str, path: str, expected: s
 
 
 def test_known_sop_classes() -> None:
-    """Storage SOP classes are, others and private ones are not."""
-    assert is_known_sop_class(CT)
-    assert not is_known_sop_class("1.2.840.10008.1.3.10")
-    assert not is_known_sop_class("1.3.12.2.1107.5.9.1")
+    """Of storage SOP classes the table says something, of others and of private ones nothing."""
+    assert typed_paths(CT)
+    assert not typed_paths("1.2.840.10008.1.3.10")
+    assert not typed_paths("1.3.12.2.1107.5.9.1")

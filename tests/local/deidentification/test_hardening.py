@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.request.profile_choice import ProfileChoice
 from deidflow.tasks.core.request.request import DICOM_VERSIONS
 from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
 from deidflow.tasks.local.editing.splice import Assembly
-from tests.dicom_files import UNCOMPRESSED, Element, Item, Syntax, elements, instance
-from tests.local.edits import PSEUDONYMS, anonymize, anonymized, modified, read
+from tests.dicom_files import DEFLATED, UNCOMPRESSED, Element, Item, Syntax, elements, instance
+from tests.local.edits import PSEUDONYMS, anonymize, anonymized, deidentify, modified, modify, read
 
 SEQUENCES = (0x00081115, 0x0040A043, 0x00081199)
 """Sequences that every profile keeps: ReferencedSeries, ConceptNameCode, ReferencedSOP."""
@@ -202,3 +203,37 @@ def test_nothing_of_the_patient_is_left_in_the_bytes() -> None:
     result = anonymize({})(data)
 
     assert [] == [text for text in (b"Doe", b"P-1", b"1.2.3.1", b"SECRET") if text in result]
+
+
+FOREIGN = (
+    Element(0x00000002, "UI", b"1.2.3.1\0"),
+    Element(0x00001000, "LO", b"DOE^JANE"),
+    Element(0x00020000, "UL", b"DOE^"),
+    Element(0x00020016, "AE", b"DOES_PC "),
+    Element(0x00020099, "LO", b"DOE^JANE"),
+    Element(0x00020102, "OB", b"DOE^JANE"),
+)
+"""Of commands and file meta information, which name who sent a file; one that the standard has not is among them."""
+
+
+@pytest.mark.parametrize("version", [*DICOM_VERSIONS, "ps3.15", "modify"])
+@pytest.mark.parametrize("syntax", UNCOMPRESSED, ids=lambda syntax: syntax.uid)
+@pytest.mark.parametrize("keeps", [False, True])
+def test_groups_that_belong_into_no_dataset_go(version: str, syntax: Syntax, *, keeps: bool) -> None:
+    """Groups 0000 and 0002 stand before a dataset: none is left inside one, at any depth, also out of order."""
+    data: tuple[Element, ...] = (Element(0x00200010, "SH", b"S1"), *FOREIGN)
+    for tag in SEQUENCES:
+        data = (Element(tag, "SQ", (Item((*FOREIGN, *data)), Item(FOREIGN), Item(()))),)
+    body = {"Keep": [f"{tag >> 16:04x},{tag & 0xFFFF:04x}" for tag in SEQUENCES] if keeps else []}
+    if version == "modify":
+        edit = modify({"Replace": {"StudyDescription": "new"}})
+    elif version == "ps3.15":
+        edit = deidentify(ProfileChoice())
+    else:
+        edit = anonymize({"DicomVersion": version, **body}, hardening=keeps)
+    result = edit(instance(*data, syntax=syntax))
+    after = read(result)
+
+    assert syntax is DEFLATED or b"DOE" not in result.replace(b"Doe^Jane", b"")
+    assert not [element for element in after.iterall() if element.tag.group < 8]
+    assert len(after[SEQUENCES[-1]].value) == 3 or version == "ps3.15"

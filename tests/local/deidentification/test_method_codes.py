@@ -17,9 +17,8 @@ from deidflow.tasks.local.deidentification.standard.method_codes import (
     deidentifying_equipment,
     longitudinal_information,
     method_text,
-    with_earlier,
 )
-from deidflow.tasks.local.deidentification.standard.new_items import CodeItem, NewElement
+from deidflow.tasks.local.deidentification.standard.new_items import NewElement
 from tests.local.strategies import PROPERTY
 
 CODES: Final = {code: meaning for entry in concepts["DCM"].values() for code, (meaning, _) in entry.items()}  # type: ignore[attr-defined]  # typed as object
@@ -108,14 +107,6 @@ def test_device_identity_beside_modified_dates() -> None:
 def test_longitudinal_information(options: tuple[Option, ...], expected: str) -> None:
     """The value of (0028,0303)."""
     assert expected == longitudinal_information(options)
-
-
-def test_a_second_run_adds_its_codes() -> None:
-    """Items of whoever worked before stay, in their order; a code that is there is not written again."""
-    earlier = [CodeItem("113105", "Clean Descriptors Option"), CodeItem("1", "Our own", "99LAB")]
-    added = with_earlier(earlier, applied_codes(Applied(frozenset({Option.CLEAN_DESCRIPTORS}))))
-
-    assert ["113105", "1", "113100"] == [code.value for code in added]
 
 
 def test_the_equipment_is_named_by_its_purpose() -> None:

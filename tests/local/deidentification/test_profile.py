@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections import Counter
 from importlib.resources import files
 from typing import Final
@@ -13,13 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.datadict import tag_for_keyword
 
+from deidflow.tasks.core.request.profile_choice import NOT_BUILT, OPTIONS, option_faults
 from deidflow.tasks.local.deidentification.standard.codes import (
     AttributeType,
     Code,
     Option,
-    OptionsError,
     action_for,
-    parse_options,
 )
 from deidflow.tasks.local.deidentification.standard.dictionary import is_known, vr_of
 from deidflow.tasks.local.deidentification.standard.profile import PRIVATE, load_profile
@@ -27,7 +27,7 @@ from tests.local.strategies import PROPERTY
 
 PROFILE: Final = load_profile()
 STANDARD: Final = [row for row in PROFILE if not row.reason]
-OPTIONS: Final = st.frozensets(st.sampled_from(Option))
+CHOICES: Final = st.frozensets(st.sampled_from(Option))
 
 
 def tag(keyword: str) -> int:
@@ -124,7 +124,7 @@ def test_a_code_by_type(code: Code) -> None:
 
 
 @PROPERTY
-@given(OPTIONS)
+@given(CHOICES)
 def test_an_options_code_goes_before_the_basic_profile(options: frozenset[Option]) -> None:
     """For each row: the code of a chosen option that has one, cleaning before keeping; else the basic profile's."""
     for row in PROFILE:
@@ -168,23 +168,24 @@ def test_a_rule_says_where_it_comes_from() -> None:
 
 
 def test_options_by_name() -> None:
-    """The names of a config."""
-    assert frozenset({Option.RETAIN_UIDS, Option.CLEAN_GRAPHICS}) == parse_options(["retain-uids", "clean-graphics"])
-    assert frozenset() == parse_options([])
+    """The names of a config are those of the table's columns; each is taken."""
+    assert {*OPTIONS, *NOT_BUILT} == {*map(str, Option), "clean-recognizable-visual-features"}
+    assert [] == list(option_faults(["retain-uids", "clean-graphics"])) == list(option_faults([]))
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["retain-dates"], "must be one of retain-safe-private, .*, clean-pixel-data"),
-        (["clean-recognizable-visual-features"], "not built"),
-        (["retain-longitudinal-full-dates", "retain-longitudinal-modified-dates"], "exclude each other"),
+        (["retain-dates"], "must be among retain-safe-private, .*"),
+        (["clean-recognizable-visual-features"], ".* is not built .*; leave it out"),
+        (["retain-longitudinal-full-dates", "retain-longitudinal-modified-dates"], ".* exclude each other; .*"),
     ],
 )
 def test_options_that_are_refused(names: list[str], message: str) -> None:
     """Unknown, not built, contradicting; the message says what to write."""
-    with pytest.raises(OptionsError, match=message):
-        parse_options(names)
+    (fault,) = option_faults(names)
+
+    assert re.fullmatch(message, fault)
 
 
 def test_the_dictionary_of_the_edition() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.text_cleaning import Planter, by_cleaner, by_engine, score
+from benchmarks.planted_texts import Planter
+from benchmarks.text_cleaning import by_cleaner, by_engine, score
 from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner, Unknown
 from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.vocabulary import Standing, load_vocabulary

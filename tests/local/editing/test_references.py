@@ -6,10 +6,15 @@ import uuid
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
-from tests.dicom_files import DEFLATED, UNCOMPRESSED, Element, Item, Syntax, instance, private_block
-from tests.local.edits import KEY, PSEUDONYMS, anonymize, anonymized, modified, read
+from deidflow.tasks.core.request.profile_choice import ProfileChoice
+from tests.dicom_files import DEFLATED, IMPLICIT, UNCOMPRESSED, Element, Item, Syntax, instance, private_block
+from tests.local.edits import KEY, PSEUDONYMS, anonymize, anonymized, deidentify, modified, read
 
 IMAGE: dict[str, Any] = {"SOPInstanceUID": "1.2.3.1.1.1", "FrameOfReferenceUID": "1.2.3.9"}
 REFERENCES: dict[str, Any] = {
@@ -236,6 +241,75 @@ def test_uids_in_private_elements_are_mapped(vr: str, syntax: Syntax) -> None:
     assert new == (value if isinstance(value, str) else value.decode().rstrip("\0"))
     if syntax is not DEFLATED:
         assert b"1.2.3.1.1.1\0" not in result
+
+
+OTHER_VRS = ("AE", "CS", "LO", "LT", "OB", "OW", "SH", "ST", "UC", "UN", "UR", "UT")
+"""Which a UID may come with: those of text and of octets."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tag=st.sampled_from((*EVERYWHERE, 0x00089123, 0x00640003, 0x300600C2)),
+    vr=st.sampled_from(OTHER_VRS),
+    version=st.sampled_from(["2008", "2017c", "2021b", "2023b", "ps3.15"]),
+    before=st.sampled_from(["", " ", "1.2.840.10008.1.2\\", "\\", "1.2.77\\1.2.3.1 \\"]),
+    after=st.sampled_from(["", " ", "\0", "\r\n", "  ", "\\1.2.78", " \\ 1.2.3.1.1\0\0"]),
+    keeps=st.booleans(),
+)
+def test_a_uid_with_another_vr_is_mapped(
+    tag: int, vr: str, version: str, before: str, after: str, *, keeps: bool
+) -> None:
+    """What the dictionary says of an attribute counts, not the VR that a file sends it with; nothing else changes."""
+    value = f"{before}1.2.3.1.1.1{after}".encode()
+    value += (b"\0" if vr in ("OB", "OW", "UN") else b" ") * (len(value) % 2)
+    sent = Element(tag, vr, value)
+    inside = Element(0x00081140, "SQ", (Item((Element(0x00081199, "SQ", (Item((sent,)),)),)),))
+    body = {"Keep": ["ReferencedImageSequence"] if keeps else []}
+    edit = deidentify(ProfileChoice()) if version == "ps3.15" else anonymize({"DicomVersion": version, **body})
+    result = read(edit(instance(sent, inside)))
+
+    found = [element for element in result.iterall() if element.tag == tag and element.value]
+    for element in found:
+        text = element.value.decode() if isinstance(element.value, bytes) else element.value
+        values = text.split("\\") if isinstance(text, str) else list(text)
+        assert PSEUDONYMS.uid("1.2.3.1.1.1") in [one.strip("\0 ") for one in values]
+        assert not {"1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1"} & {one.strip("\0\r\n ") for one in values}
+    if version != "ps3.15" and tag == 0x00200242:
+        assert 2 == len(found)
+
+
+@pytest.mark.parametrize("vr", ["FD", "UL", "OF"])
+def test_a_uid_that_is_sent_as_numbers_fails(vr: str) -> None:
+    """A new UID has another length, so that the value would no longer be one of its VR."""
+    with pytest.raises(InstanceFailed) as failed:
+        anonymized(instance(Element(0x00200242, vr, b"1.2.3.1.1.1".ljust(16, b"\0"))))
+
+    assert ReasonCode.BAD_VALUE is failed.value.code
+
+
+def test_a_kept_uid_with_another_vr_stays() -> None:
+    """What Keep names at top level is the request's own word, whatever VR it comes with."""
+    result = anonymized(instance(Element(0x00200242, "LO", b"1.2.3.1.1.1 ")), {"Keep": ["0020,0242"]})
+
+    assert "1.2.3.1.1.1" == result[0x00200242].value
+
+
+@pytest.mark.parametrize("tag", [0x00081155, 0x00200242])
+def test_a_uid_that_the_request_gives_in_an_item_is_its_own_word(tag: int) -> None:
+    """Where UIDs stay but for those of the run, what Replace puts into a sequence is no reference of the source."""
+    choice = ProfileChoice(options=frozenset({"retain-uids"}))
+    given = {"ReferencedImageSequence": [{f"{tag >> 16:04x},{tag & 0xFFFF:04x}": "1.2.77"}]}
+    after = read(deidentify(choice, {"Replace": given})(instance()))
+
+    assert "1.2.77" == after.ReferencedImageSequence[0][tag].value
+
+
+def test_long_lists_of_uids_are_mapped() -> None:
+    """Implicit files hold more than 64 KiB of UIDs, which is no reason to leave them."""
+    many = b"\\".join([b"1.2.3.1.1.1"] * 8000)
+    result = read(anonymize({})(instance(Element(0x00200242, "UI", many + b"\0" * (len(many) % 2)), syntax=IMPLICIT)))
+
+    assert {PSEUDONYMS.uid("1.2.3.1.1.1")} == set(result[0x00200242].value)
 
 
 def test_text_that_is_no_uid_stays() -> None:

@@ -39,6 +39,7 @@ from tests.dicom_files import (
     Item,
     Syntax,
     encapsulated,
+    grey,
     instance,
 )
 from tests.local.edits import PACKAGE, read
@@ -60,14 +61,7 @@ def image(syntax: Syntax, *extra: Element, bits: int = 16) -> bytes:
         Element(0x7FE00010, "OW", data),
         *extra,
         syntax=syntax,
-        Rows=SHAPE[0],
-        Columns=SHAPE[1],
-        BitsAllocated=bits,
-        BitsStored=bits,
-        HighBit=bits - 1,
-        PixelRepresentation=0,
-        SamplesPerPixel=1,
-        PhotometricInterpretation="MONOCHROME2",
+        **grey(*SHAPE, bits),
     )
 
 
@@ -190,7 +184,7 @@ def test_what_can_be_written() -> None:
 LOSSLESS = [JPEG2000Lossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless]
 
 
-def grey(stored: int, *, signed: bool, frames: int = 1, overlay: bool = False) -> bytes:
+def noise(stored: int, *, signed: bool, frames: int = 1, overlay: bool = False) -> bytes:
     """Return an image of noise over all stored bits, with one of the unused bits set where they hold an overlay."""
     bits = 8 if stored <= 8 else 16
     random = np.random.default_rng(stored)
@@ -202,14 +196,7 @@ def grey(stored: int, *, signed: bool, frames: int = 1, overlay: bool = False) -
         Element(0x7FE00010, "OW", values.tobytes()),
         syntax=EXPLICIT,
         NumberOfFrames=str(frames),
-        Rows=40,
-        Columns=36,
-        BitsAllocated=bits,
-        BitsStored=stored,
-        HighBit=stored - 1,
-        PixelRepresentation=int(signed),
-        SamplesPerPixel=1,
-        PhotometricInterpretation="MONOCHROME2",
+        **grey(40, 36, bits, stored) | {"PixelRepresentation": int(signed)},
     )
 
 
@@ -225,7 +212,7 @@ def words(data: bytes) -> bytes:
 @pytest.mark.parametrize("stored", [8, 10, 12, 16])
 def test_lossless_codecs(target: str, stored: int, signed: bool) -> None:
     """Every lossless target gives the same words back, frame by frame, and says what it is."""
-    data = grey(stored, signed=signed, frames=3)
+    data = noise(stored, signed=signed, frames=3)
     result = transcode(data, target)
 
     assert target == dcmread(io.BytesIO(result)).file_meta.TransferSyntaxUID
@@ -273,7 +260,7 @@ def test_others_read_lossless_results(tmp_path: Path, stored: int, signed: bool)
     for target, tool, overlay in cases:
         if signed and tool == "dcmdjpls":
             continue  # it leaves the sign of 12 bits to who reads them
-        data = grey(stored, signed=signed, overlay=overlay)
+        data = noise(stored, signed=signed, overlay=overlay)
         (tmp_path / "in").write_bytes(transcode(data, target))
         subprocess.run([tool, tmp_path / "in", tmp_path / "out"], check=True, capture_output=True)
 

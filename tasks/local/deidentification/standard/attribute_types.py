@@ -1,6 +1,6 @@
 """How the IOD of an instance asks for an attribute: what decides the combined codes of Table E.1-1.
 
-Public names: ``type_of``, ``typed_paths``, ``is_known_sop_class``.
+Public names: ``type_of``, ``typed_paths``.
 """
 
 from __future__ import annotations
@@ -28,11 +28,6 @@ def _types() -> Mapping[str, Mapping[str, AttributeType]]:
     for sop_class, path, kind in csv.reader(gzip.decompress(packed).decode("ascii").splitlines()[1:]):
         types.setdefault(sop_class, {})[path] = by_name[kind]
     return types
-
-
-def is_known_sop_class(sop_class_uid: str) -> bool:
-    """Whether the table has the IOD of a SOP class: 180 storage SOP classes of PS3.4."""
-    return sop_class_uid in _types()
 
 
 def typed_paths(sop_class_uid: str) -> list[tuple[str, ...]]:

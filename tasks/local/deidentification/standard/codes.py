@@ -1,19 +1,12 @@
 """The words of PS3.15 Annex E (edition 2026d): options, codes of Table E.1-1, and what a code makes of an attribute.
 
-Public names: ``Option``, ``Code``, ``Action``, ``AttributeType``, ``action_for``, ``parse_options``, ``OptionsError``.
+Public names: ``Option``, ``Code``, ``Action``, ``AttributeType``, ``action_for``.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-
-class OptionsError(ValueError):
-    """The named options cannot be applied; the message says what is allowed."""
+from typing import Final
 
 
 class Option(StrEnum):
@@ -116,28 +109,3 @@ def action_for(code: Code, needed: AttributeType | None) -> Action:
     if needed in _NEEDS_VALUE:
         return with_value
     return with_element if needed in _NEEDS_ELEMENT else otherwise
-
-
-_NOT_BUILT: Final = "clean-recognizable-visual-features"
-
-
-def parse_options(names: Iterable[str]) -> frozenset[Option]:
-    """Return the options of these names.
-
-    Raises:
-        OptionsError: A name is unknown or not built, or two options contradict each other (E.3.6).
-
-    """
-    given = list(names)
-    if _NOT_BUILT in given:
-        raise OptionsError(f"{_NOT_BUILT}: not built, nothing here finds or distorts faces; leave it out")
-    known = {option.value for option in Option}
-    for name in given:
-        if name not in known:
-            raise OptionsError(f"must be one of {', '.join(Option)}")
-    options = frozenset(Option(name) for name in given)
-    if {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES} <= options:
-        raise OptionsError(
-            f"{Option.RETAIN_FULL_DATES} and {Option.RETAIN_MODIFIED_DATES} exclude each other: name one of them"
-        )
-    return options

@@ -3,7 +3,7 @@
 A code is claimed only where what it stands for was done in full (PS3.15 section E.1.1 and E.3, edition 2026d; the codes
 are those of PS3.16 CID 7050).
 
-Public names: ``Applied``, ``applied_codes``, ``with_earlier``, ``method_text``, ``longitudinal_information``,
+Public names: ``Applied``, ``applied_codes``, ``method_text``, ``longitudinal_information``,
 ``deidentifying_equipment``.
 """
 
@@ -17,7 +17,7 @@ from deidflow.tasks.local.deidentification.standard.new_items import CodeItem, N
 from deidflow.tasks.local.deidentification.standard.profile import EDITION, load_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
 _BASIC_PROFILE: Final = CodeItem("113100", "Basic Application Confidentiality Profile")
 _OF_OPTIONS: Final = {
@@ -81,13 +81,6 @@ def applied_codes(applied: Applied) -> tuple[CodeItem, ...]:
     codes = [_BASIC_PROFILE] if not applied.departs else []
     codes += [code for option, code in _OF_OPTIONS.items() if applied.claims(option)]
     return tuple(sorted(codes, key=lambda code: code.value))
-
-
-def with_earlier(earlier: Iterable[CodeItem], codes: Iterable[CodeItem]) -> tuple[CodeItem, ...]:
-    """Return the items of an earlier de-identification with the new ones added, none lost and none doubled (E.1.1)."""
-    kept = list(earlier)
-    known = {(code.value, code.scheme) for code in kept}
-    return (*kept, *(code for code in codes if (code.value, code.scheme) not in known))
 
 
 def method_text(applied: Applied) -> str:

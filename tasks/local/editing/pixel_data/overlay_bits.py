@@ -17,7 +17,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.encoding import GE_BIG_ENDIAN_PIXELS
 from deidflow.tasks.local.editing.actions import Action
-from deidflow.tasks.local.editing.spans import MaskedSpan
+from deidflow.tasks.local.editing.spans import MaskedSpan, with_replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,6 @@ _BITS_ALLOCATED: Final = 0x00280100
 _BITS_STORED: Final = 0x00280101
 _HIGH_BIT: Final = 0x00280102
 _FIRST_GROUP: Final = 0x60
-_LAST_GROUP: Final = 0x60FF
 _OVERLAY_BIT_POSITION: Final = 0x0102
 _OVERLAY_DATA: Final = 0x3000
 _WIDTHS: Final = (8, 16, 32, 64)
@@ -81,8 +80,12 @@ def without_overlay_bits(source: SourceFile, elements: list[Element], spans: lis
     kept = ((1 << allocated) - 1) ^ hidden
     mask = kept.to_bytes(allocated // 8, "little" if little else "big")
     for value, end in pixels:
-        spans = list(_masked(spans, value, end, mask))
+        spans = _masked(spans, MaskedSpan(value, end, mask))
     return spans
+
+
+def _masked(spans: list[Span], masked: MaskedSpan) -> list[Span]:
+    return list(with_replaced(spans, masked.start, masked.end, lambda part: [masked.part(int(part[0]), int(part[1]))]))
 
 
 def _overlays(source: SourceFile, elements: list[Element], table: Table) -> Iterator[tuple[int | None, bool]]:
@@ -110,18 +113,3 @@ def _number(source: SourceFile, elements: list[Element], wanted: int) -> int:
         if tag == wanted and end >= value + 2:
             return int.from_bytes(source.read(value, value + 2), "little" if source.layout.encoding.little else "big")
     return 0
-
-
-def _masked(spans: list[Span], value: int, end: int, mask: bytes) -> Iterator[Span]:
-    """Yield the spans, what lies in one value masked word by word."""
-    for span in spans:
-        if isinstance(span, bytes | MaskedSpan) or span[1] <= value or span[0] >= end:
-            yield span
-            continue
-        start, stop = max(span[0], value), min(span[1], end)
-        if span[0] < start:
-            yield span[0], start
-        turn = (start - value) % len(mask)
-        yield MaskedSpan(start, stop, mask[turn:] + mask[:turn])
-        if stop < span[1]:
-            yield stop, span[1]

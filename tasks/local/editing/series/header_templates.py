@@ -17,6 +17,7 @@ from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS
 from deidflow.tasks.local.dicom_file.findings import Findings
 from deidflow.tasks.local.dicom_file.scanner import Scanner
 from deidflow.tasks.local.editing.item_texts import named_values
+from deidflow.tasks.local.editing.painting.extremes import EXTREME_TAGS
 from deidflow.tasks.local.editing.private_elements import CHARACTERISTICS, is_creator
 from deidflow.tasks.local.editing.splice import says_burned_in
 from deidflow.tasks.local.editing.table import LATE_TAGS
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.encoding import Encoding
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
-    from deidflow.tasks.local.editing.instance import Context, Editor
+    from deidflow.tasks.local.editing.context import Context
+    from deidflow.tasks.local.editing.instance import Editor
+    from deidflow.tasks.local.editing.painting.choice import PixelWork
     from deidflow.tasks.local.editing.references import CleaningNotes, InstanceIdentifiers
     from deidflow.tasks.local.editing.spans import Span
     from deidflow.tasks.local.editing.table import NamedValue, Table
@@ -80,6 +83,8 @@ class Shared(NamedTuple):
         spans: Of the edited dataset.
         sop_class: Value of SOPClassUID as it stands in the dataset, None where it has none.
         burned_in: Whether BurnedInAnnotation is YES.
+        pixels: What is to be done with its pixels, where the table asks for that.
+        tail: Its elements behind those that are remembered.
 
     """
 
@@ -87,6 +92,8 @@ class Shared(NamedTuple):
     spans: list[Span]
     sop_class: bytes | None
     burned_in: bool
+    pixels: PixelWork | None
+    tail: list[Element]
 
 
 class Template(NamedTuple):
@@ -119,7 +126,11 @@ def make_template(
 ) -> Template | None:
     """Edit the runs between the gaps, and remember what becomes of them."""
     gaps = gaps | {SOP_INSTANCE_UID}
-    if gaps & _IN_A_RUN or (context.private is not None and any(map(is_creator, gaps))):
+    if (
+        gaps & _IN_A_RUN
+        or _pixels_may_differ(header, gaps, context)
+        or (context.private is not None and any(map(is_creator, gaps)))
+    ):
         return None
     body, encoding = source.body, source.layout.encoding
     steps: list[_Step] = []
@@ -158,6 +169,16 @@ def make_template(
     )
     burned_in = says_burned_in(source, header)
     return Template(steps, last, context, tail_values, sop_class, burned_in, identifying, notes)
+
+
+def _pixels_may_differ(header: list[Element], gaps: set[int], context: Context) -> bool:
+    """Whether what is done with the pixels is another thing in each instance, or changes its header."""
+    work = context.pixels
+    if work is None:
+        return False
+    return bool(gaps & work.tags) or (
+        work.painting is not None and any(element[0] in EXTREME_TAGS for element in header)
+    )
 
 
 def _named(elements: list[Element], source: SourceFile, context: Context) -> frozenset[NamedValue]:
@@ -204,8 +225,14 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
     if source.findings.irregular or source.findings.doubts or source.contradiction(tail):
         raise Differs
     last = template.last_tag
+    asked = template.context.pixels.tags if template.context.pixels is not None else ()
     for element in tail:
-        if element[0] <= last or not element[0] & 0xFFFF or element[0] & 0xFF00FFFF in _OVERLAY_BITS:
+        if (
+            element[0] in asked
+            or element[0] <= last
+            or not element[0] & 0xFFFF
+            or element[0] & 0xFF00FFFF in _OVERLAY_BITS
+        ):
             raise Differs
         last = element[0]
     if template.context.named != template.named | _named(others + tail, source, template.context):
@@ -216,7 +243,8 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
         blocks = context.private.up_to(template.last_tag, tail, source.read, context.charset)
         context = context._replace(private=blocks)
     spans += editor.edit_some(tail, source.layout.encoding, context, template.tail_values)
-    return Shared(template.context.table, spans, template.sop_class, template.burned_in or says_burned_in(source, tail))
+    burned_in = template.burned_in or says_burned_in(source, tail)
+    return Shared(context.table, spans, template.sop_class, burned_in, context.pixels, tail)
 
 
 def _apply_steps(

@@ -31,7 +31,8 @@ from deidflow.tasks.local.editing.series.header_templates import (
 if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
-    from deidflow.tasks.local.editing.instance import Context, Editor
+    from deidflow.tasks.local.editing.context import Context
+    from deidflow.tasks.local.editing.instance import Editor
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 MAX_HEADER_BYTES: Final = 1 << 16

@@ -1,0 +1,150 @@
+"""Tables that people keep, as CSV or as an XLSX workbook: columns, and rows of text with the lines they stand in.
+
+openpyxl reads workbooks (docs/decisions/0074-subject-lists.md).
+
+Public names: ``Table``, ``TableRow``, ``read_table``.
+"""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
+from deidflow.tasks.core.manifest.csv_text import ManifestText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+_WORKBOOK: Final = b"PK\x03\x04"
+_OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"
+_EXACT_BELOW: Final = 10**15
+"""Spreadsheets keep 15 digits of a number."""
+
+
+class TableRow(NamedTuple):
+    """One row.
+
+    Attributes:
+        line: Of the CSV file, or number of the row in the sheet; from 1.
+        cells: As many as there are columns; empty where something is wrong.
+        fault: What is wrong with the row as a whole, "" for nothing.
+
+    """
+
+    line: int
+    cells: tuple[str, ...]
+    fault: str = ""
+
+
+class Table(NamedTuple):
+    """A table.
+
+    Attributes:
+        name: Of the file, as the user gave it.
+        line: Of the header.
+        columns: Their names, without blanks around them.
+        rows: All that are not blank.
+        sheets: How many sheets the workbook has, the first of which was read; 1 for CSV.
+
+    """
+
+    name: str
+    line: int
+    columns: tuple[str, ...]
+    rows: list[TableRow]
+    sheets: int
+
+
+def read_table(path: Path, column: str) -> Table:
+    """Read a table.
+
+    Args:
+        path: Of a CSV file (UTF-8; comma, semicolon or tab) or an XLSX workbook, told apart by their first bytes.
+        column: One that it should have: a CSV file's separator is the one that lets it be found.
+
+    Raises:
+        InvalidInput: It cannot be read, or holds nothing.
+
+    """
+    name = str(path)
+    try:
+        content, _ = read_plain_file(path)
+    except OSError as error:
+        raise InvalidInput([Problem(trouble_with(path, error))]) from None
+    if content.startswith(_OLD_WORKBOOK):
+        raise InvalidInput([Problem("must be XLSX or CSV, not an XLS workbook or one with a password", name)])
+    sheets, records = _workbook(content, name) if content.startswith(_WORKBOOK) else (1, _csv(content, name, column))
+    header = next(records, None)
+    if header is None:
+        raise InvalidInput([Problem(f"must not be empty: its first row names the columns, {column} among them", name)])
+    if header.fault:
+        raise InvalidInput([Problem(header.fault, name, header.line)])
+    columns = [cell.strip() for cell in header.cells]
+    while columns and not columns[-1]:
+        columns.pop()
+    return Table(name, header.line, tuple(columns), [_fitted(row, len(columns)) for row in records], sheets)
+
+
+def _fitted(row: TableRow, count: int) -> TableRow:
+    """Return a row with as many cells as there are columns; blank ones at its end do not count."""
+    if row.fault:
+        return row
+    cells = list(row.cells)
+    while len(cells) > count and not cells[-1].strip():
+        cells.pop()
+    if len(cells) > count:
+        return TableRow(row.line, (), f"the row has {len(cells)} cells, the header {count}")
+    return TableRow(row.line, (*cells, *[""] * (count - len(cells))))
+
+
+def _csv(content: bytes, name: str, column: str) -> Iterator[TableRow]:
+    for line, cells, fault in ManifestText(content, name, column).records():
+        yield TableRow(line, tuple(cells), fault)
+
+
+def _workbook(content: bytes, name: str) -> tuple[int, Iterator[TableRow]]:
+    from openpyxl import load_workbook  # noqa: PLC0415 (half a second, and few commands read workbooks)
+
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # which other programs get wrong
+        rows = list(_rows(sheet.iter_rows()))
+    except Exception:  # noqa: BLE001 (a damaged archive shows in many ways, with texts of its own)
+        text = "must be an XLSX workbook, or a CSV file; open it in a spreadsheet and save it again"
+        raise InvalidInput([Problem(text, name)]) from None
+    return len(book.worksheets), iter(rows)
+
+
+def _rows(rows: Iterable[Sequence[Any]]) -> Iterator[TableRow]:
+    for number, row in enumerate(rows, 1):
+        cells = tuple(_text(cell.value, getattr(cell, "number_format", None) or "") for cell in row)
+        if any(cell.strip() for cell in cells):
+            yield TableRow(number, cells)
+
+
+def _text(value: object, number_format: str) -> str:
+    """Return a cell as the sheet shows it, as far as that is what was meant."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, int | float):
+        return _number(value, number_format)
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(" ", "seconds")
+    return value if isinstance(value, str) else str(value)
+
+
+def _number(value: float, number_format: str) -> str:
+    if abs(value) >= _EXACT_BELOW:  # whatever was typed, its last digits are gone
+        return f"{value:.5E}"
+    if not float(value).is_integer():
+        return repr(value)
+    digits = str(int(value))
+    # A format of zeros alone shows leading ones.
+    return digits.zfill(len(number_format)) if set(number_format) == {"0"} else digits

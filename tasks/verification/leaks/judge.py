@@ -1,0 +1,263 @@
+"""What a request means for the search, and which hits in a result are leaks.
+
+Public names: ``Scope``, ``scope_of``, ``Judge``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.dicom.private_tags import creator_of, in_block, is_private_number
+from deidflow.tasks.core.dicom.tags import IDENTIFIERS, describe_tag
+from deidflow.tasks.core.request.edits import Edits
+from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
+from deidflow.tasks.verification.leaks.hits import Hit, is_left
+from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, text_of
+from deidflow.tasks.verification.leaks.kinds import Kind
+from deidflow.tasks.verification.leaks.patterns import FOLDED, Found, Patterns
+from deidflow.tasks.verification.leaks.regions import PIXELS, Leaf, Region, leaf_at, leaves_of
+from deidflow.tasks.verification.permitted import permitted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.request.profile_choice import ProfileChoice
+    from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.leaks.atoms import Atom
+    from deidflow.tasks.verification.reader import Read
+
+_FIRST_BLOCK: Final = 0x10
+_LOOKED_AT_BYTES: Final = 256
+_MAX_CONTEXT_BYTES: Final = 1 << 12
+_AROUND_BYTES: Final = 16
+_DERIVATION_DESCRIPTION: Final = (0x00082111,)
+_OF_THE_CONVERSION: Final = re.compile(
+    rb"(?:Lossless JPEG compression, selection value \d+, point transform \d+"
+    rb"|Lossy compression with JPEG [a-z0-9 ]+, IJG quality factor \d+"
+    rb"|near lossless JPEG-LS compression), (?:compression ratio|factor) [\d.]+(?: \(NEAR=\d+\))?"
+)
+"""What an Orthanc writes of itself when it compresses (1.10.1 and 1.13.0); an earlier text would follow in brackets."""
+_WRITER: Final = (0x00020013,)
+_OF_THE_WRITER: Final = re.compile(rb"OFFIS_DCMTK_\d+")
+"""What every Orthanc calls itself in the file meta, by its toolkit; some sources name that toolkit's maker, too."""
+_PADDING: Final = b" \0"
+_OF_EVERY_OBJECT: Final = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.UID, Kind.AGE})
+"""What is not looked for in private elements: who keeps them as a whole has asked for their dates and UIDs."""
+_OF_THE_PERSON: Final = frozenset({0x00100030, 0x00100032, 0x00100035, 0x001021D0})
+"""Dates that are looked for there, too: PatientBirthDate, ...Time, ...InAlternativeCalendar, LastMenstrualDate."""
+
+
+class Scope(NamedTuple):
+    """What a request means for the search.
+
+    Attributes:
+        treated: What its profile does.
+        named: Paths of tags that it replaces or keeps: what stands there is its own word.
+        kept: Tags of single elements that it keeps.
+        shields: Sequences that it keeps.
+        given: What its Replace brings, folded.
+
+    """
+
+    treated: Treated
+    named: frozenset[tuple[int, ...]]
+    kept: frozenset[int]
+    shields: frozenset[int]
+    given: bytes
+
+
+def _in_any_block(tag: int) -> int:
+    """Return a tag without the block that a private element has in one file."""
+    plain = tag & 0xFFFFFFFF
+    is_private = creator_of(tag) or is_private_number(plain)
+    return in_block(plain, _FIRST_BLOCK) if is_private else plain
+
+
+def scope_of(request: Request, profile: ProfileChoice | None) -> Scope:
+    """Return what a request means.
+
+    Args:
+        request: An anonymization.
+        profile: The PS3.15 profile of the run; None where the request names an Orthanc's.
+
+    """
+    edits = request.edits
+    bare = permitted(replace(request, edits=Edits()), hardening=False, hidden_bits=False, profile=profile)
+    named = (*edits.replace, *edits.keep)
+    given = " ".join(
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in edits.replace.values()
+    )
+    return Scope(
+        Treated(bare),
+        frozenset(tuple(map(_in_any_block, (*(parent for parent, _ in path.parents), path.tag))) for path in named),
+        frozenset(path.tag for path in edits.keep),
+        frozenset(path.tag for path in edits.keep if not path.is_nested) if profile is None else frozenset(),
+        given.encode("utf-8", "surrogateescape").translate(FOLDED),
+    )
+
+
+class Judge:
+    """Tells for each hit in one result whether it is a leak; made only where there is a hit."""
+
+    def __init__(
+        self, scope: Scope, instance: PlannedInstance, found: Identifying, patterns: Patterns, result: Read
+    ) -> None:
+        """Take what is searched for, and where.
+
+        Args:
+            scope: Of the request.
+            instance: What was planned.
+            found: What identifies the source.
+            patterns: Of the study; what is not in them is looked for by itself.
+            result: As far as it was read.
+
+        """
+        self._scope = scope
+        self._instance = instance
+        self._found = found
+        self._patterns = patterns
+        self._result = result
+        self._places: tuple[list[Leaf], list[Leaf]] | None = None
+        self._secrets: dict[Atom, list[tuple[int, Kind]]] = {}
+
+    def _leaves(self) -> tuple[list[Leaf], list[Leaf]]:
+        if self._places is None:
+            self._places = leaves_of(self._result)
+        return self._places
+
+    def is_secret(self, atom: Atom) -> bool:
+        """Whether a part identifies the source, and nothing excuses that it stands in the result."""
+        return bool(self._attributes(atom))
+
+    def _attributes(self, atom: Atom) -> list[tuple[int, Kind]]:
+        """Return the source's attributes that a part identifies by; none where it is no secret."""
+        known = self._secrets.get(atom)
+        if known is None:
+            values = self._found.values
+            common, known_values = self._patterns.by_atom.get(atom, ()), self._patterns.values
+            own = [
+                value
+                for value in values
+                if value in common or (value not in known_values and atom in atoms_of(value.kind, text_of(value)))
+            ]
+            is_secret = not self._is_given(atom) and not self._is_kept(atom)
+            known = self._secrets[atom] = [(values[value], value.kind) for value in own] if is_secret else []
+        return known
+
+    def _is_kept(self, atom: Atom) -> bool:
+        """Whether the profile, the request or the plan leaves it in the result."""
+        is_own = atom.sort is Sort.UID and atom.text in self._instance.original[1:]
+        kept = [] if is_own else [*self._found.kept]
+        kept += [value for value, tag in self._found.values.items() if tag in self._scope.kept]
+        identifiers = zip(IDENTIFIERS, self._instance.original, self._instance.new, strict=True)
+        for tag, old, new in identifiers:
+            if old == new:
+                kind = Kind.IDENTIFIER if tag == IDENTIFIERS[0] else Kind.UID
+                if atom in atoms_of(kind, old):
+                    return True
+        return any(atom in atoms_of(value.kind, text_of(value)) for value in kept)
+
+    def _is_given(self, atom: Atom) -> bool:
+        """Whether the request gives it, or it is a word for the device."""
+        raw = atom.text.encode("utf-8", "replace").translate(FOLDED)
+        device = self._found.device
+        return raw in self._scope.given or (atom.sort in {Sort.WORD, Sort.PHRASE} and raw in device)
+
+    def judge(self, region: Region, folded: bytes, found: Found) -> Iterator[str]:
+        """Yield what a hit gives away."""
+        atoms = tuple(atom for atom in found.atoms if self._attributes(atom))
+        if not atoms:
+            return
+        start, end = found.start, found.end
+        leaf, fate = self.leaf(region, start, end), Fate.FREE
+        low, high = 0, len(folded)
+        if leaf is not None:
+            is_nested_pixels = leaf.path[-1] in PIXELS and len(leaf.path) > 1  # of an icon, for example
+            if is_nested_pixels or self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
+                return
+            if region.leaf is None:
+                low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
+            if region.in_dataset:
+                fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
+        hit = Hit(*_around(region.data, found, low, high), leaf)
+        value = folded[low:high] if high - low <= _MAX_CONTEXT_BYTES else b""
+        for atom in atoms:
+            for tag, kind in self._attributes(atom):
+                if self._passes_private(leaf, tag, kind):
+                    continue
+                if is_left(atom, hit, fate, value):
+                    yield f"{describe_tag(tag)} of the source is left in {_place(region, leaf)}"
+                    break
+
+    def leaf(self, region: Region, start: int, end: int) -> Leaf | None:
+        """Return the element whose value holds some bytes of a region; None where they stand elsewhere."""
+        if region.base < 0 or region.leaf is not None:
+            return region.leaf
+        return leaf_at(self._leaves()[region.in_dataset], region.base + start, region.base + end)
+
+    def _is_named(self, path: tuple[int, ...]) -> bool:
+        named = self._scope.named
+        if not named:
+            return False
+        plain = tuple(map(_in_any_block, path))
+        return any(plain[:length] in named for length in range(1, len(plain) + 1))
+
+    @staticmethod
+    def _passes_private(leaf: Leaf | None, tag: int, kind: Kind) -> bool:
+        is_its_word = kind in _OF_EVERY_OBJECT and tag not in _OF_THE_PERSON
+        return leaf is not None and is_its_word and any(above & 0x10000 for above in leaf.path)
+
+    def attributes_left(self, *, is_converted: bool) -> Iterator[str]:
+        """Yield the attributes that the profile removes or empties, and that are there with a value.
+
+        Args:
+            is_converted: Whether the result has another transfer syntax, so that the server's own word on that may
+                stand there.
+
+        """
+        for leaf in self._leaves()[1]:
+            fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
+            if fate not in {Fate.REMOVED, Fate.EMPTIED} or self._is_named(leaf.path):
+                continue
+            if any(tag in self._scope.shields for tag in leaf.path):
+                continue
+            value = self._result.value(leaf.start, min(leaf.end, leaf.start + _LOOKED_AT_BYTES)).strip(_PADDING)
+            if is_converted and leaf.path == _DERIVATION_DESCRIPTION and _OF_THE_CONVERSION.fullmatch(value):
+                continue
+            if value:
+                yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
+
+
+def _around(data: bytes, found: Found, low: int, high: int) -> tuple[bytes, bytes, bytes]:
+    """Return the bytes of a hit, what stands before and behind it; of wide characters the bytes that are not zero."""
+    start, end = found.start, found.end
+    parts = data[start:end], data[max(low, start - _AROUND_BYTES) : start], data[end : min(high, end + _AROUND_BYTES)]
+    if not found.wide:
+        return parts
+    own, before, after = (part.replace(b"\0", b"") for part in parts)
+    return own, before, after
+
+
+def _is_of_the_writer(region: Region, leaf: Leaf) -> bool:
+    if leaf.path != _WRITER or region.in_dataset:
+        return False
+    return bool(
+        _OF_THE_WRITER.fullmatch(region.data[leaf.start - region.base : leaf.end - region.base].strip(_PADDING))
+    )
+
+
+def _place(region: Region, leaf: Leaf | None) -> str:
+    if region.base < 0:
+        return "the file name"
+    if leaf is not None:
+        return _path(leaf.path)
+    return "bytes between or behind the elements" if region.in_dataset else "the preamble"
+
+
+def _path(path: tuple[int, ...]) -> str:
+    return " > ".join(describe_tag(tag) for tag in path)

@@ -1,0 +1,308 @@
+"""What the instances of a series have in common, verified once.
+
+Most of a file is the same bytes in all instances of its series, and what became of it is the same bytes in all results.
+What was found of these bytes in one instance that was judged in full is found in all. So of instances that were found
+right a template is made: the bytes that source and result share with others, and the values between them (slots), each
+with what it is judged by. The next instance is compared with it: a comparison of memory. Its slots are judged as ever,
+what identifies it is searched for everywhere, and what identifies all of them in its slots. Where anything is otherwise
+than in the template, or not certain, the instance is judged in full: a template never says that something is wrong.
+
+Nothing is guessed: whether a template speaks makes no difference to any verdict
+(tests/verification/test_series_memory.py).
+
+Public names: ``SeriesMemory``, ``Judging``, ``Files``, ``MAX_BYTES``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from deidflow.tasks.core.dicom.tags import SOP_INSTANCE_UID
+from deidflow.tasks.verification.comparison import Judged, judged
+from deidflow.tasks.verification.identifiers import spells
+from deidflow.tasks.verification.leaks.regions import PIXELS
+from deidflow.tasks.verification.series.layout import leaves_of, make_layout
+from deidflow.tasks.verification.series.server_slots import ReferenceJudge, make_reference_judge, pair_references
+from deidflow.tasks.verification.series.shared_search import make_shared_search
+from deidflow.tasks.verification.series.slots import (
+    MEDIA_STORAGE_SOP_INSTANCE_UID,
+    Side,
+    SlotJudge,
+    may_differ,
+    pairs_of,
+)
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
+    from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.leaks.search import LeakSearch
+    from deidflow.tasks.verification.permitted import Permitted
+    from deidflow.tasks.verification.reader import Read
+    from deidflow.tasks.verification.series.layout import Layout, Leaf
+    from deidflow.tasks.verification.series.shared_search import SharedSearch
+
+MAX_BYTES: Final = 8 << 20
+"""Of a file that is compared in memory; with larger ones the work lies in their bytes."""
+
+_MAX_SERIES: Final = 16
+_MAX_SHAPES: Final = 4
+"""Different lists of elements within one series, such as a localizer among slices."""
+_MAX_KNOWN: Final = 64
+_MAX_LEAVES: Final = 2000
+_MAX_HEADER_BYTES: Final = 1 << 20
+_ALWAYS: Final = frozenset({SOP_INSTANCE_UID, MEDIA_STORAGE_SOP_INSTANCE_UID, 0x00020000, *PIXELS})
+
+_Path = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """By what instances are judged, which is the same for all of a group.
+
+    Attributes:
+        name: One text for all equal requests, see ``Request.canonical``.
+        request: Theirs.
+        permitted: What it permits.
+        uids: Of the run; None where none are mapped.
+        search: For leaks; None where none are looked for.
+        by_server: Whether a server wrote the results, so that no bytes are compared.
+        call: Another number for other UIDs.
+
+    """
+
+    name: str
+    request: Request
+    permitted: Permitted
+    uids: Uids | None
+    search: LeakSearch | None
+    by_server: bool = False
+    call: int = 0
+
+
+class Files(NamedTuple):
+    """The bytes of a source and of its result."""
+
+    source: bytes
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """See the module.
+
+    Attributes:
+        source: What sources have in common.
+        result: What results have in common.
+        uid_slots: Of the results, which hold the SOPInstanceUID.
+        slots: Judges them.
+        search: For leaks; None where none are looked for.
+
+    """
+
+    source: Layout
+    result: Layout
+    uid_slots: tuple[int, ...]
+    slots: SlotJudge | ReferenceJudge
+    search: SharedSearch | None
+
+    def is_right(self, instance: PlannedInstance, files: Files) -> bool:
+        """Whether an instance is certainly right."""
+        source = self.source.cut(files.source)
+        result = self.result.cut(files.result) if source is not None else None
+        if source is None or result is None:
+            return False
+        for number in self.uid_slots:
+            start, end = result.slots[number]
+            if not spells(result.data[start:end], instance.new.sop_instance_uid):
+                return False
+        if not self.slots.finds_nothing(source, result):
+            return False
+        return self.search is None or self.search.finds_nothing(instance, source, result)
+
+
+@dataclass(slots=True)
+class _Shape:
+    """Instances of one series with the same elements.
+
+    Attributes:
+        values: Of one of them, source and result.
+        differing: Which elements differ.
+        met: How many of them were judged in full.
+        template: None until there are enough of them, or where none can be made.
+
+    """
+
+    values: tuple[dict[_Path, bytes], dict[_Path, bytes]]
+    differing: tuple[set[_Path], set[_Path]]
+    met: int = 1
+    template: _Template | None = None
+
+
+class SeriesMemory:
+    """The memory of one process."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._series: OrderedDict[object, OrderedDict[object, _Shape]] = OrderedDict()
+        self._known: OrderedDict[object, tuple[set[_Path], set[_Path]]] = OrderedDict()
+
+    def is_right(self, judging: Judging, instance: PlannedInstance, files: Files) -> bool:
+        """Whether an instance is certainly right by what is remembered of its series.
+
+        Args:
+            judging: By what it is judged.
+            instance: What was planned.
+            files: Source and result.
+
+        """
+        shapes = self._series.get(_series_of(judging, instance))
+        if shapes is None:
+            return False
+        for key, shape in reversed(shapes.items()):
+            if shape.template is not None and shape.template.is_right(instance, files):
+                shapes.move_to_end(key)
+                return True
+        return False
+
+    def learn(self, judging: Judging, instance: PlannedInstance, files: Files, reads: tuple[Read, Read]) -> None:
+        """Take note of an instance that was judged in full and found right, as far as others can be compared with it.
+
+        Args:
+            judging: By what it was judged.
+            instance: What was planned.
+            files: Source and result.
+            reads: Likewise, read to their ends.
+
+        """
+        if judging.permitted.recodes or not all(map(_is_plain, reads)) or self.is_right(judging, instance, files):
+            return  # there is nothing to learn
+        source, result = (leaves_of(read) for read in reads)
+        if source is None or result is None or max(len(source), len(result)) > _MAX_LEAVES:
+            return
+        sides = (source, result)
+        values = tuple(_values(side, data) for side, data in zip(sides, files, strict=True))
+        if sum(len(value) for side in values for value in side.values()) > _MAX_HEADER_BYTES:
+            return
+        elements = tuple((leaf.path, leaf.element[1], leaf.is_meta) for side in sides for leaf in side)
+        sequences = tuple(
+            end - start for read in reads for _, _, start, end, items in read.elements if items is not None
+        )
+        shape = self._shape(judging, instance, (elements, sequences), (values[0], values[1]))
+        if shape.met > 1 and shape.template is not None and not self._has_learnt(shape, values, elements):
+            return
+        self._has_learnt(shape, values, elements)
+        if shape.met > 1 and shape.met & (shape.met - 1):
+            return  # each new template costs more than an instance: ever more seldom where instances go on to differ
+        if shape.met > 1 or elements in self._known:
+            shape.template = _make_template(judging, instance, files, reads, (source, result), shape.differing)
+
+    def _shape(
+        self,
+        judging: Judging,
+        instance: PlannedInstance,
+        key: tuple[object, object],
+        values: tuple[dict[_Path, bytes], dict[_Path, bytes]],
+    ) -> _Shape:
+        name = _series_of(judging, instance)
+        shapes = self._series.setdefault(name, OrderedDict())
+        self._series.move_to_end(name)
+        if len(self._series) > _MAX_SERIES:
+            self._series.popitem(last=False)
+        shape = shapes.get(key)
+        if shape is not None:
+            shape.met += 1
+        else:
+            known = self._known.get(key[0], (set(), set()))
+            shape = shapes[key] = _Shape(values, (set(known[0]), set(known[1])))
+            if len(shapes) > _MAX_SHAPES:
+                shapes.popitem(last=False)
+        return shape
+
+    def _has_learnt(self, shape: _Shape, values: tuple[dict[_Path, bytes], ...], elements: object) -> bool:
+        """Compare an instance with another one of its shape; return whether more elements differ than was known."""
+        before = sum(map(len, shape.differing))
+        for differing, one, other in zip(shape.differing, shape.values, values, strict=True):
+            differing.update(path for path, value in other.items() if one[path] != value)
+        if shape.met > 1:
+            known = self._known.setdefault(elements, (set(), set()))
+            for differing, of_all in zip(shape.differing, known, strict=True):
+                of_all.update(differing)
+            self._known.move_to_end(elements)
+            if len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)
+        return sum(map(len, shape.differing)) > before
+
+
+def _series_of(judging: Judging, instance: PlannedInstance) -> object:
+    """Return all that a verdict depends on beside the files and the instance's own UIDs."""
+    return judging.name, judging.call, instance.original[:3], instance.new[:3]
+
+
+def _is_plain(read: Read) -> bool:
+    """Whether a file was read without any fault, little endian, and as its bytes stand there."""
+    is_read = read.is_whole and not read.fault and not read.passed_over
+    return is_read and read.little and read.start > 0 and bool(read.elements)
+
+
+def _values(leaves: list[Leaf], data: bytes) -> dict[_Path, bytes]:
+    """Return the values of all but pixels, which always differ."""
+    return {
+        leaf.path: data[leaf.element[2] : leaf.element[3]]
+        for leaf in leaves
+        if leaf.tag not in _ALWAYS or leaf.is_nested
+    }
+
+
+def _make_template(
+    judging: Judging,
+    instance: PlannedInstance,
+    files: Files,
+    reads: tuple[Read, Read],
+    leaves: tuple[list[Leaf], list[Leaf]],
+    differing: tuple[set[_Path], set[_Path]],
+) -> _Template | None:
+    """Make a template from an instance that was found right; None where too much depends on what differs."""
+    permitted, request = judging.permitted, judging.request
+    before, after = (
+        Side(side, [leaf for leaf in side if leaf.path in paths or (leaf.tag in _ALWAYS and not leaf.is_nested)])
+        for side, paths in zip(leaves, differing, strict=True)
+    )
+    judgements: list[Judged] = []
+    pairs: list[Judged] | None = []
+    if judging.by_server:
+        pairs = pairs if pair_references(request, before, after) else None
+    else:
+        judgements = judged(*reads, permitted, judging.uids)
+        pairs = pairs_of(judgements, reads[1], before, after)
+    may_all = all(may_differ(leaf, request, permitted, in_result=False) for leaf in before.slots.values()) and all(
+        may_differ(leaf, request, permitted, in_result=True) for leaf in after.slots.values()
+    )
+    if pairs is None or not may_all:
+        return None
+    source = make_layout(reads[0], files.source, before.slots.values())
+    result = make_layout(reads[1], files.result, after.slots.values())
+    if source is None or result is None:
+        return None
+    named = [slot.leaf.tag for slot in result.slots if not slot.leaf.is_nested]
+    if SOP_INSTANCE_UID not in named or len(PIXELS.intersection(named)) > 1:
+        return None
+    uids = (SOP_INSTANCE_UID, MEDIA_STORAGE_SOP_INSTANCE_UID)
+    uid_slots = tuple(
+        number for number, slot in enumerate(result.slots) if slot.leaf.tag in uids and not slot.leaf.is_nested
+    )
+    search = None
+    if judging.search is not None:
+        search = make_shared_search(judging.search, request, instance, source, result)
+        if search is None:
+            return None
+    slots: SlotJudge | ReferenceJudge | None = (
+        make_reference_judge(source, result, judging.uids)
+        if judging.by_server
+        else SlotJudge(pairs, judgements, source, result, permitted, judging.uids)
+    )
+    if slots is None:
+        return None
+    return _Template(source.layout, result.layout, uid_slots, slots, search)

@@ -1,0 +1,218 @@
+"""From a person's table to a manifest: what its rows mean, what is wrong with them, and what a spreadsheet did."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openpyxl import Workbook
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.errors import BadText, InvalidInput
+from deidflow.tasks.core.manifest.inventory import InventoryRecord
+from deidflow.tasks.core.manifest.spreadsheet_marks import damage
+from deidflow.tasks.core.manifest.spreadsheets import read_table
+from deidflow.tasks.core.manifest.subjects import (
+    Trouble,
+    finds_of_subjects,
+    parse_keys,
+    read_subjects,
+    resolve_subjects,
+)
+from tests.core.manifests import defaults, rows, some_id, written
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from deidflow.tasks.core.manifest.subjects import Resolved
+
+
+def workbook(path: Path, table: Sequence[Sequence[Any]], formats: dict[str, str] | None = None) -> Path:
+    """Write an XLSX file."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in table:
+        sheet.append(list(row))
+    for cell, number_format in (formats or {}).items():
+        sheet[cell].number_format = number_format
+    book.save(path)
+    return path
+
+
+def held(patient: str, study: str, accession: str = "", instances: int = 1) -> list[InventoryRecord]:
+    """Return the instances of a study."""
+    values = {"AccessionNumber": accession}
+    names = (DicomIdentifiers(patient, study, f"{study}.1", f"{study}.1.{n}") for n in range(instances))
+    return [InventoryRecord(name, values) for name in names]
+
+
+def resolved(path: Path, by: Sequence[str], source: Sequence[InventoryRecord]) -> Resolved:
+    """Resolve a file."""
+    keys = parse_keys(by)
+    return resolve_subjects(read_subjects(read_table(path, keys[0].column), keys), source)
+
+
+TABLE = [
+    ("subject", "AccessionNumber"),
+    ("S1", "A1"),
+    ("S2", "A2"),
+    ("S3", "A3"),
+    ("S4", ""),
+    ("S5", "A1"),
+    ("S6", "1,23E+11"),
+    ("S7", "#N/A"),
+]
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_every_row_is_in_the_manifest_or_named_by_its_line(tmp_path: Path, kind: str) -> None:
+    """A workbook and a CSV file with the same cells give the same; lines are those that a person sees."""
+    path = tmp_path / f"list.{kind}"
+    if kind == "csv":
+        path.write_bytes(written(TABLE))
+    else:
+        workbook(path, TABLE)
+    source = [*held("P1", "1", "A1", 3), *held("P2", "2", "A2"), *held("P3", "3", "A2"), *held("P4", "4", "A4")]
+    found = resolved(path, ["AccessionNumber"], source)
+
+    assert ("orthanc_id", "level", "instances", "subject", "AccessionNumber") == found.columns
+    study = DicomIdentifiers("P1", "1", "", "").orthanc_id(Level.STUDY)
+    assert [(study, "study", "3", "S1", "A1")] == found.rows
+    assert [
+        (3, Trouble.AMBIGUOUS),
+        (4, Trouble.NOT_FOUND),
+        (5, Trouble.EMPTY),
+        (6, Trouble.REPEATED),
+        (7, Trouble.SPREADSHEET),
+        (8, Trouble.SPREADSHEET),
+    ] == [(one.line, one.trouble) for one in found.problems]
+    assert not any(value in one.text for one in found.problems for value in ("A1", "A2", "A3", "E+11", "N/A"))
+
+
+def test_two_keys_tell_apart_what_one_does_not(tmp_path: Path) -> None:
+    """An accession number that two patients have is one study's together with the PatientID."""
+    path = tmp_path / "list.csv"
+    path.write_bytes(written([("MRN", "AccessionNumber"), ("P2", "A1"), ("P1", "A1"), ("P3", "A1")]))
+    source = [*held("P1", "1", "A1"), *held("P2", "2", "A1")]
+
+    assert 3 == len(resolved(path, ["AccessionNumber"], source).problems)
+    both = resolved(path, ["AccessionNumber", "PatientID=MRN"], source)
+    assert [("P2", "A1"), ("P1", "A1")] == [row[3:] for row in both.rows]
+    assert [(4, Trouble.NOT_FOUND)] == [(one.line, one.trouble) for one in both.problems]
+
+
+def test_a_patient_id_alone_means_the_patient(tmp_path: Path) -> None:
+    """One row for all studies of a patient, with the number of all their instances."""
+    path = tmp_path / "list.csv"
+    path.write_bytes(written([("PatientID",), ("007",)]))
+    found = resolved(path, ["PatientID"], [*held("007", "1", "A", 2), *held("007", "2", "B", 3), *held("7", "3")])
+
+    assert [(DicomIdentifiers("007", "", "", "").orthanc_id(Level.PATIENT), "patient", "5", "007")] == found.rows
+    assert [] == found.problems
+
+
+def test_cells_of_a_workbook_are_what_a_person_sees(tmp_path: Path) -> None:
+    """Zeros that a format shows, whole numbers without a point, dates; what has lost digits is told as such."""
+    table = [
+        ("AccessionNumber", "a", "b", "c", "d"),
+        (42, 1.0, 2.5, datetime(2024, 1, 31, tzinfo=UTC).replace(tzinfo=None), True),
+        (1234567890123456, None, "  x ", "", ""),
+        (None, None, None, None, None),
+        ("A", "", "", "", ""),
+    ]
+    path = workbook(tmp_path / "list.xlsx", table, {"A2": "000000"})
+    read = read_table(path, "AccessionNumber")
+
+    assert ("000042", "1", "2.5", "2024-01-31", "TRUE") == read.rows[0].cells
+    assert [2, 3, 5] == [row.line for row in read.rows]
+    assert "exponent" in damage(read.rows[1].cells[0])
+    assert "  x " == read.rows[1].cells[2]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"PK\x03\x04 and no more", "must be an XLSX workbook, or a CSV file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "not an XLS workbook"),
+        (b"", "must not be empty"),
+        (b"subject,other\r\nS1,2\r\n", "must be a column of the table, to find AccessionNumber in"),
+        (b"AccessionNumber,instances\r\nA,2\r\n", "the manifest has its own"),
+        (b"AccessionNumber,outcome\r\nA,2\r\n", "column of reconciliation.csv"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    """Before the source is read; the message says what to do."""
+    path = tmp_path / "list.csv"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=says):
+        resolved(path, ["AccessionNumber"], [])
+
+
+@pytest.mark.parametrize(("texts", "says"), [(["StudyDate"], "must be one of"), (["PatientID"] * 2, "named once")])
+def test_keys_are_few_and_differ(texts: list[str], says: str) -> None:
+    """What else could be looked for does not tell one study."""
+    with pytest.raises(BadText, match=says):
+        parse_keys(texts)
+
+
+def test_a_server_is_asked_for_lists_and_never_for_a_pattern_by_mistake(tmp_path: Path) -> None:
+    """Values with a sign of patterns, a backslash or letters beyond ASCII are asked for alone, by wider patterns."""
+    path = tmp_path / "list.csv"
+    values = [*(f"A{n}" for n in range(150)), "A*", "B\\C", "Ä1"]
+    path.write_bytes(written([("AccessionNumber",), *((value,) for value in values)]))
+    keys = parse_keys(["AccessionNumber"])
+    asked = [find.query["AccessionNumber"] for find in finds_of_subjects(read_subjects(read_table(path, ""), keys))]
+
+    assert [100, 50, 1, 1, 1] == [text.count("\\") + 1 for text in asked]
+    assert ["A*", "B?C", "?1"] == asked[2:]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["#N/A", "#NV", "#REF!", "#BEZUG!", "#NAME?", "#DIV/0!", "######", "Err:502", "1,23E+11", "1.5E-07", "2E+10"],
+)
+def test_what_a_spreadsheet_did_is_an_error_of_the_row(cell: str) -> None:
+    """In columns that templates use, in Replace columns and in the identifier's; anywhere else it is just text."""
+    given = defaults(Replace={"PatientID": "{subject}"}, Force=True)
+    text = f"orthanc_id,subject,note,Replace.StudyDescription\r\n{some_id(1)},{{}},{{}},{{}}\r\n"
+    quoted = f'"{cell}"'
+    found = {
+        name: [(problem.column, "spreadsheet" in problem.text) for problem in row.problems]
+        for name, cells in {"subject": (quoted, "", ""), "note": ("1", quoted, ""), "edit": ("1", "", quoted)}.items()
+        for row in rows(text.format(*cells), given)
+    }
+
+    assert {
+        "subject": [("subject", True)],
+        "note": [],
+        "edit": [("Replace.StudyDescription", True)],
+    } == found
+    for row in rows(f"orthanc_id\r\n{quoted}\r\n"):
+        assert [("orthanc_id", True)] == [(one.column, "spreadsheet" in one.text) for one in row.problems]
+
+
+@pytest.mark.parametrize("cell", ["1E5", "E+11", "#1", "# N/A", "007", "A1E+11", "#N/A 1", "Error: 502"])
+def test_what_somebody_typed_is_none(cell: str) -> None:
+    """Spreadsheets write exponents with a sign and two digits, and errors by themselves."""
+    assert "" == damage(cell)
+
+
+def test_numbers_may_have_exponents_where_they_are_values() -> None:
+    """A decimal string is such a number."""
+    (row,) = rows(f"orthanc_id,Replace.SliceThickness\r\n{some_id(1)},1.5E+01\r\n")
+    assert () == row.problems
+
+
+@pytest.mark.parametrize("cell", ["P-123", "1.2.840.113619.2.55", "ACC0001"])
+def test_other_identifiers_than_orthancs_are_told_what_makes_a_manifest(cell: str) -> None:
+    """In the rows, and in a header without orthanc_id."""
+    (row,) = rows(f"orthanc_id\r\n{cell}\r\n")
+    assert ["deidflow resolve" in problem.text for problem in row.problems] == [True]
+    assert cell not in row.problems[0].text
+    for header in ("PatientID", "Accession Number", "StudyInstanceUID,orthanc id"):
+        with pytest.raises(InvalidInput) as caught:
+            rows(f"{header}\r\n{cell},\r\n")
+        assert ("deidflow resolve" in str(caught.value)) is ("orthanc" not in header)
