@@ -69,7 +69,7 @@ def test_rows_that_have_grown_are_named(tmp_path: Path) -> None:
     ("content", "says"),
     [
         (b"name,age\r\nx,1\r\n", "must be a manifest, with a column orthanc_id"),
-        (b"orthanc_id,level\r\nx,series\r\n", "line 2: holds rows of level series"),
+        (b"orthanc_id,level\r\nx,series\r\n", "line 2: must hold rows of the level asked for; add --level series"),
         (b"orthanc_id,level\r\nx,study,more\r\n", "line 2: the row has 3 cells"),
         (b"orthanc_id\r\n\xff\r\n", "must be UTF-8"),
     ],

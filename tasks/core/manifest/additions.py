@@ -111,7 +111,7 @@ def _read(text: ManifestText, path: Path) -> tuple[list[str], dict[str, _Known]]
 def _require_level(levels: set[str], known: Mapping[str, _Known], path: Path) -> None:
     for row in known.values():
         if levels and row.level and row.level not in levels:
-            message = f"holds rows of level {row.level}; add to it with --level {row.level}, name another file, {_ANEW}"
+            message = f"must hold rows of the level asked for; add --level {row.level}, name another file, {_ANEW}"
             raise InvalidInput([Problem(message, str(path), row.line)])
 
 
