@@ -139,9 +139,10 @@ def _is_within_number(atom: Atom, hit: Hit, *, is_binary: bool) -> bool:
         before = _without_zeros(before)
     if _digits_meet(before, hit.raw):
         return True
-    if _digits_meet(hit.raw, after):
-        is_moment = atom.sort is Sort.DATE and len(hit.raw) == len(atom.text) and _TIME_BEHIND.match(after)
-        return not is_moment
+    if _digits_meet(hit.raw, after) and not (
+        atom.sort is Sort.DATE and len(hit.raw) == len(atom.text) and _TIME_BEHIND.match(after)
+    ):
+        return True
     anywhere = atom.sort is Sort.DATE or sum(map(str.isdigit, atom.text)) >= _MIN_ANYWHERE
     anywhere = (
         anywhere or len(atom.text) >= _MIN_WHATEVER_BESIDE or (is_binary and len(hit.raw) >= _MIN_WHATEVER_BESIDE)
