@@ -27,11 +27,11 @@ CONFIGS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def outcomes(root: Path, kinds: list[str], draw: random.Random, **changes: Any) -> dict[str, list[str]]:
-    """Run on a pair of images for each kind, change the first result, verify; return both outcomes by kind."""
+def edited(root: Path, count: int, draw: random.Random, **changes: Any) -> tuple[Steps, dict[str, Path]]:
+    """Run on pairs of images; return the run, and the results by the original SOP Instance UID."""
     (root / "source").mkdir()
     rows = []
-    for number, _ in enumerate(kinds):
+    for number in range(count):
         for at, data in enumerate(source_pair(number, draw)):
             (root / "source" / f"{number:03}-{at}").write_bytes(data)
         rows.append(DicomIdentifiers(*uids_of(number)[0]).orthanc_id(Level.STUDY))
@@ -40,7 +40,12 @@ def outcomes(root: Path, kinds: list[str], draw: random.Random, **changes: Any) 
     steps.edit()
     steps.report()
     paths = {path.stem: path for path in (root / "results").rglob("*.dcm")}
-    new = {line["original_dicom_id"]: paths[line["new_dicom_id"]] for line in lines(steps)}
+    return steps, {line["original_dicom_id"]: paths[line["new_dicom_id"]] for line in lines(steps)}
+
+
+def outcomes(root: Path, kinds: list[str], draw: random.Random, **changes: Any) -> dict[str, list[str]]:
+    """Run on a pair of images for each kind, change the first result, verify; return both outcomes by kind."""
+    steps, new = edited(root, len(kinds), draw, **changes)
     for number, kind in enumerate(kinds):
         first, second = (new[one[3]] for one in uids_of(number))
         first.write_bytes(changed(kind, first.read_bytes(), second.read_bytes(), draw))
@@ -67,3 +72,20 @@ def test_each_error_of_a_blind_draw_is_found(tmp_path: Path, config: str) -> Non
     assert ["", ""] == found.pop("0 ")
     assert [] == [kind for kind, (first, _) in found.items() if not first]
     assert [] == [(kind, second) for kind, (_, second) in found.items() if second]
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "identifiers"])
+@pytest.mark.parametrize("config", list(CONFIGS))
+def test_results_under_names_of_others(tmp_path: Path, config: str, full: bool) -> None:
+    """Two of one series exchanged, another patient's clean result copied, two patients exchanged: all fail, but one."""
+    steps, new = edited(tmp_path, 5, random.Random(SEED), **CONFIGS[config])  # noqa: S311 (no secret)
+    data = {uid: path.read_bytes() for uid, path in new.items()}
+    pairs = [[one[3] for one in uids_of(number)] for number in range(5)]
+    (series, sibling), (copied, _), (model, _), (one, _), (other, _) = pairs
+    wrong = {series: sibling, sibling: series, copied: model, one: other, other: one}
+    for uid, source in wrong.items():
+        new[uid].write_bytes(data[source])
+    steps.verify(full=full)
+    steps.report()
+
+    assert set(wrong) == {line["original_dicom_id"] for line in lines(steps) if line["outcome"] != "done"}

@@ -26,9 +26,9 @@ from deidflow.tasks.verification.leaks.identifying import (
 )
 from deidflow.tasks.verification.leaks.judge import Judge
 from deidflow.tasks.verification.leaks.kinds import Kind
+from deidflow.tasks.verification.leaks.notations import Gap
 from deidflow.tasks.verification.leaks.patterns import (
     FOLDED,
-    Gap,
     Patterns,
     find,
     patterns_of,

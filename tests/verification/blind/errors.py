@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import io
-import random
 import struct
 import warnings
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
 ROOT: Final = "1.2.826.0.1.3680043.94"
@@ -131,87 +131,87 @@ def _again(dataset: Dataset, tag: int, vr: str, value: Any) -> None:
 
 
 def _private_block_moved(dataset: Dataset) -> None:
+    """Give a private block another number; where there is none, bring one."""
+    value = dataset[0x00191101].value if 0x00191101 in dataset else "1.0"
     for tag in (0x00191101, 0x00190011):
-        if tag not in dataset:
-            return
-    value = dataset[0x00191101].value
-    del dataset[0x00191101], dataset[0x00190011]
+        dataset.pop(tag, None)
     dataset.add_new(0x00190012, "LO", "BLIND OTHER")
     dataset.add_new(0x00191201, "DS", value)
 
 
-Change = "Callable[[Dataset, Dataset, random.Random], None]"
+def _private_creator_lost(dataset: Dataset) -> None:
+    """Leave private elements without their creator; where there are none, bring one."""
+    dataset.pop(0x00190010, None)
+    if 0x00191001 not in dataset:
+        dataset.add_new(0x00191001, "LO", "x")
+
+
+def _of_another_class(dataset: Dataset) -> None:
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.7")
+
+
 KINDS: Final[dict[str, Callable[[Dataset, Dataset, random.Random], Any]]] = {
     "frames swapped": lambda of, _, draw: _pixels(of, lambda data: _frames(data, draw)),
     "rows swapped": lambda of, _, draw: _pixels(of, lambda data: _rows(data, draw)),
-    "bytes of a pixel swapped": lambda of, _, draw: _pixels(
-        of, lambda data: data.__setitem__(slice(0, 2), data[1::-1])
-    ),
-    "a frame repeated": lambda of, _, draw: _pixels(of, lambda data: data.__setitem__(slice(0, 96), data[96:192])),
-    "a frame less": lambda of, _, draw: _set(of, NumberOfFrames=2, PixelData=of.PixelData[:192]),
-    "another number of frames": lambda of, _, draw: _set(of, NumberOfFrames=1, Rows=24),
-    "rows for columns": lambda of, _, draw: _set(of, Rows=6, Columns=8),
-    "another VR of the pixels": lambda of, _, draw: setattr(of["PixelData"], "VR", "OB"),
-    "pixels of the other image": lambda of, other, draw: _set(of, PixelData=other.PixelData),
+    "bytes of a pixel swapped": lambda of, *_: _pixels(of, lambda data: data.__setitem__(slice(0, 2), data[1::-1])),
+    "a frame repeated": lambda of, *_: _pixels(of, lambda data: data.__setitem__(slice(0, 96), data[96:192])),
+    "a frame less": lambda of, *_: _set(of, NumberOfFrames=2, PixelData=of.PixelData[:192]),
+    "another number of frames": lambda of, *_: _set(of, NumberOfFrames=1, Rows=24),
+    "rows for columns": lambda of, *_: _set(of, Rows=6, Columns=8),
+    "another VR of the pixels": lambda of, *_: setattr(of["PixelData"], "VR", "OB"),
+    "pixels of the other image": lambda of, other, _: _set(of, PixelData=other.PixelData),
     "an item lost": lambda of, _, draw: of.DerivationCodeSequence.pop(draw.randrange(2)),
-    "an empty item lost": lambda of, _, draw: of.DerivationCodeSequence.pop(2),
-    "an empty sequence lost": lambda of, _, draw: delattr(of, "PurposeOfReferenceCodeSequence"),
-    "an empty element lost": lambda of, _, draw: delattr(of, "PresentationIntentType"),
-    "an item twice": lambda of, _, draw: of.DerivationCodeSequence.insert(
-        0, copy.deepcopy(of.DerivationCodeSequence[0])
-    ),
-    "items in another order": lambda of, _, draw: _swap(of.DerivationCodeSequence, 0, 1),
-    "deep items in another order": lambda of, _, draw: _swap(
+    "an empty item lost": lambda of, *_: of.DerivationCodeSequence.pop(2),
+    "an empty sequence lost": lambda of, *_: delattr(of, "PurposeOfReferenceCodeSequence"),
+    "an empty element lost": lambda of, *_: delattr(of, "PresentationIntentType"),
+    "an item twice": lambda of, *_: of.DerivationCodeSequence.insert(0, copy.deepcopy(of.DerivationCodeSequence[0])),
+    "items in another order": lambda of, *_: _swap(of.DerivationCodeSequence, 0, 1),
+    "deep items in another order": lambda of, *_: _swap(
         of.AnatomicRegionSequence[0].AnatomicRegionModifierSequence, 0, 1
     ),
-    "an item in the other sequence": lambda of, _, draw: of.AnatomicRegionSequence.append(
-        of.DerivationCodeSequence.pop(1)
-    ),
-    "an element of the item's neighbour": lambda of, _, draw: _set(of.DerivationCodeSequence[0], CodeValue="113091"),
-    "an empty item filled": lambda of, _, draw: _set(of.DerivationCodeSequence[2], CodeValue="113091"),
-    "an element lost deep inside": lambda of, _, draw: delattr(
+    "an item in the other sequence": lambda of, *_: of.AnatomicRegionSequence.append(of.DerivationCodeSequence.pop(1)),
+    "an element of the item's neighbour": lambda of, *_: _set(of.DerivationCodeSequence[0], CodeValue="113091"),
+    "an empty item filled": lambda of, *_: _set(of.DerivationCodeSequence[2], CodeValue="113091"),
+    "an element lost deep inside": lambda of, *_: delattr(
         of.AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0], "CodeValue"
     ),
-    "an element up a level": lambda of, _, draw: _set(of, LUTExplanation="TO_MED"),
-    "a text cut": lambda of, _, draw: _set(of.AnatomicRegionSequence[0], CodeMeaning="Lun"),
-    "values in another order": lambda of, _, draw: _set(of, WindowCenter=["50.5", "40.0"]),
-    "a value less": lambda of, _, draw: _set(of, ImageType=["DERIVED", "SECONDARY", "AXIAL"]),
-    "an empty value more": lambda of, _, draw: _set(of, ImageType=["DERIVED", "SECONDARY", "AXIAL", "NORM", ""]),
-    "a number written otherwise": lambda of, _, draw: _set(of, SliceThickness="2.5"),
-    "a sign lost": lambda of, _, draw: _set(of, ImagePositionPatient=["1", "2", "3.0"]),
-    "a small number off by one": lambda of, _, draw: _set(of, SmallestImagePixelValue=8),
-    "an element emptied": lambda of, _, draw: _set(of, PixelSpacing=None),
-    "another LUT": lambda of, _, draw: of.ModalityLUTSequence[0].__setitem__(
+    "an element up a level": lambda of, *_: _set(of, LUTExplanation="TO_MED"),
+    "a text cut": lambda of, *_: _set(of.AnatomicRegionSequence[0], CodeMeaning="Lun"),
+    "values in another order": lambda of, *_: _set(of, WindowCenter=["50.5", "40.0"]),
+    "a value less": lambda of, *_: _set(of, ImageType=["DERIVED", "SECONDARY", "AXIAL"]),
+    "an empty value more": lambda of, *_: _set(of, ImageType=["DERIVED", "SECONDARY", "AXIAL", "NORM", ""]),
+    "a number written otherwise": lambda of, *_: _set(of, SliceThickness="2.5"),
+    "a sign lost": lambda of, *_: _set(of, ImagePositionPatient=["1", "2", "3.0"]),
+    "a small number off by one": lambda of, *_: _set(of, SmallestImagePixelValue=8),
+    "an element emptied": lambda of, *_: _set(of, PixelSpacing=None),
+    "another LUT": lambda of, *_: of.ModalityLUTSequence[0].__setitem__(
         0x00283006, _element(0x00283006, "OW", of.ModalityLUTSequence[0][0x00283006].value[::-1])
     ),
-    "another character set": lambda of, _, draw: _again(of, 0x00080005, "CS", "ISO_IR 101"),
-    "no character set": lambda of, _, draw: of.__delitem__(0x00080005),
-    "another value representation": lambda of, _, draw: _again(of, 0x00280004, "LO", "MONOCHROME2"),
-    "a reference to the other image": lambda of, _, draw: _swap(of.ReferencedImageSequence, 0, 1),
-    "a reference to nobody": lambda of, _, draw: _set(
+    "another character set": lambda of, *_: _again(of, 0x00080005, "CS", "ISO_IR 101"),
+    "no character set": lambda of, *_: of.__delitem__(0x00080005),
+    "another value representation": lambda of, *_: _again(of, 0x00280004, "LO", "MONOCHROME2"),
+    "a reference to the other image": lambda of, *_: _swap(of.ReferencedImageSequence, 0, 1),
+    "a reference to nobody": lambda of, *_: _set(
         of.ReferencedImageSequence[0], ReferencedSOPInstanceUID="2.25.1234567"
     ),
-    "two references to one": lambda of, _, draw: _set(
+    "two references to one": lambda of, *_: _set(
         of.ReferencedImageSequence[0], ReferencedSOPInstanceUID=of.ReferencedImageSequence[1].ReferencedSOPInstanceUID
     ),
-    "another class in a reference": lambda of, _, draw: _set(
+    "another class in a reference": lambda of, *_: _set(
         of.ReferencedImageSequence[0], ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.7"
     ),
-    "the SOP class": lambda of, _, draw: (
-        _set(of, SOPClassUID="1.2.840.10008.5.1.4.1.1.7"),
-        _set(of.file_meta, MediaStorageSOPClassUID=UID("1.2.840.10008.5.1.4.1.1.7")),
-    ),
-    "the modality": lambda of, _, draw: _set(of, Modality="MR"),
-    "a private value": lambda of, _, draw: _again(of, 0x00191001, "LO", "inner valve"),
+    "the SOP class": lambda of, *_: _of_another_class(of),
+    "the modality": lambda of, *_: _set(of, Modality="MR"),
+    "a private value": lambda of, *_: _again(of, 0x00191001, "LO", "inner valve"),
     "private bytes": lambda of, _, draw: _again(of, 0x00191002, "OB", draw.randbytes(12)),
-    "a private creator renamed": lambda of, _, draw: _again(of, 0x00190011, "LO", "BLIND OTHRE"),
-    "a private creator lost": lambda of, _, draw: of.pop(0x00190010, None) or _again(of, 0x00191001, "LO", "x"),
-    "a private block moved": lambda of, _, draw: _private_block_moved(of) or _again(of, 0x00191301, "LO", "x"),
-    "an element more in an item": lambda of, _, draw: _set(of.DerivationCodeSequence[1], Manufacturer="Maker"),
-    "the patient of another": lambda of, _, draw: _set(of, PatientID="9f3c1d52-0000-8000-8000-000000000000"),
-    "the study of another": lambda of, _, draw: _set(of, StudyInstanceUID="2.25.7777"),
-    "the series of another": lambda of, _, draw: _set(of, SeriesInstanceUID="2.25.7778"),
-    "the other image under this name": lambda of, other, draw: _become(of, other),
+    "a private creator renamed": lambda of, *_: _again(of, 0x00190011, "LO", "BLIND OTHRE"),
+    "a private creator lost": lambda of, *_: _private_creator_lost(of),
+    "a private block moved": lambda of, *_: _private_block_moved(of),
+    "an element more in an item": lambda of, *_: _set(of.DerivationCodeSequence[1], Manufacturer="Maker"),
+    "the patient of another": lambda of, *_: _set(of, PatientID="9f3c1d52-0000-8000-8000-000000000000"),
+    "the study of another": lambda of, *_: _set(of, StudyInstanceUID="2.25.7777"),
+    "the series of another": lambda of, *_: _set(of, SeriesInstanceUID="2.25.7778"),
+    "the other image under this name": lambda of, other, _: _become(of, other),
 }
 """What is done to one image of a pair; the other is given as well."""
 
