@@ -325,7 +325,7 @@ class Comparison:
     def _is_opaque(self, element: Element) -> bool:
         """Whether nobody knows what a value holds: no items where a sequence belongs or begins."""
         tag, vr, start, end, items = element
-        if items is not None or vr not in {b"", b"SQ", b"UN"}:
+        if items is not None or start == end or vr not in {b"", b"SQ", b"UN"}:
             return False
         begins = self.source.value(start, min(end, start + 4)) in {b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"}
         return begins or dictionary_vr(tag) == "SQ"

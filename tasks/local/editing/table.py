@@ -99,7 +99,7 @@ class WherePresent(NamedTuple):
     """
 
     tags: frozenset[int]
-    values: dict[int, Value]
+    values: Mapping[int, Value]
 
     def is_in(self, elements: Iterable[Element]) -> bool:
         """Whether one of the attributes is among some elements or in what these hold."""
@@ -107,6 +107,10 @@ class WherePresent(NamedTuple):
             tag in self.tags or (sequence is not None and any(self.is_in(item[4]) for item in sequence[1]))
             for tag, _, _, _, _, sequence in elements
         )
+
+    def values_for(self, elements: Iterable[Element]) -> Mapping[int, Value]:
+        """Return the values for an object of these elements; none where it has none of the attributes."""
+        return self.values if self.is_in(elements) else {}
 
 
 class RepeatingGroup(NamedTuple):
@@ -257,11 +261,6 @@ class Table:
     private: PrivateRules | None = None
     naming: Naming | None = None
     problem: InstanceFailed | None = None
-
-    def values_of(self, elements: Iterable[Element]) -> dict[int, Value]:
-        """Return the values for an object of these elements."""
-        where = self.where_present
-        return self.values | where.values if where is not None and where.is_in(elements) else dict(self.values)
 
     def inner_scopes(self) -> list[Scope]:
         """Return the rules inside items, wherever they are not those of a kept sequence."""

@@ -47,7 +47,7 @@ def judge(source: bytes, result: bytes, choice: ProfileChoice) -> None:
     edit, (before, after) = deidentify(choice), (read_dicom(io.BytesIO(one)) for one in (source, result))
     compare(before, after, permitted(edit.request, hardening=True, hidden_bits=False, profile=choice), None)
     with SourceFile.of_bytes(source) as opened:
-        LeakSearch(choice, written_by_server=False).check(edit.request, edit.plan(opened), before, after)
+        LeakSearch(choice, written_by_server=False).check(edit.request, edit.plan(opened), before, after, None)
 
 
 def statement(status: bytes, *more: Element, creator: bytes = b"QQ LAB", group: bytes = b"\x29\0") -> Element:
