@@ -323,8 +323,9 @@ def test_persons_who_share_a_patient_id(tmp_path: Path) -> None:
     steps.plan(rows, pseudonyms={**key, "allow_merge": True})
 
 
-@pytest.mark.parametrize("patient_id", ["P-1", "", None])
-@pytest.mark.parametrize("differing", ["offset", "Replace.PatientSex"])
+@pytest.mark.parametrize(
+    ("patient_id", "differing"), [("P-1", "offset"), ("", "offset"), (None, "Replace.PatientSex")], ids=str
+)
 def test_rows_of_one_study_are_of_one_patient(tmp_path: Path, patient_id: str | None, differing: str) -> None:
     """Also where the patient has no PatientID; the rows of other studies of such patients may say what they want."""
     folder = tmp_path / "source"
