@@ -438,6 +438,16 @@ def test_each_error_amid_a_series(name: str, mode: str) -> None:
     assert (Outcome.FAILED, code) == (wrong.outcome, wrong.code)
 
 
+def test_an_original_uid_that_source_and_result_have_as_text() -> None:
+    """In a slot that is the same in both, and text in all other instances, stands another object of the run."""
+    change = with_value(0x00200242, b"LO", b"1.2.9.103 ")
+    (wrong,) = [
+        one for one in check_changed(shared_series(EXPLICIT, "2023b"), 5, {True: change, False: change}) if one.code
+    ]
+
+    assert ReasonCode.IDENTIFIER_LEFT == wrong.code
+
+
 @pytest.mark.parametrize("mode", ["2023b", STANDARD])
 def test_results_in_each_others_place(mode: str) -> None:
     """Results of two instances are exchanged: both are found."""
