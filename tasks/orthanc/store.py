@@ -119,6 +119,11 @@ class OrthancSource:
         del original
         return ""
 
+    def excerpt(self, original: OpenOriginal) -> str:
+        """Return "", as ``content`` does."""
+        del original
+        return ""
+
     @contextlib.contextmanager
     def together(self, instances: Sequence[PlannedInstance]) -> Iterator[OrthancSource]:
         """Download them in one archive."""

@@ -4,7 +4,8 @@ Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify`
 ``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
 ``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_wrong``, ``note_gone``,
 ``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
-``sources_of_row``, ``duplicates_of``, ``note_review``, ``forget_review``, ``kinds_of_objects``.
+``sources_of_row``, ``duplicates_of``, ``note_review``, ``forget_review``, ``forget_review_code``,
+``kinds_of_objects``.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class ExpectedResult(NamedTuple):
         evidence: The SHA-256 of the result as it was written or found right, "" when unknown.
         result_id: Its Orthanc identifier.
         outcome: Of the instance so far.
-        content: The SHA-256 of the file that it was made from, "" when that was not noted.
+        content: What was noted of the file that it was made from, see ``InstanceResult``; "" when nothing was.
         instance: As it was planned.
         ends_series: Whether it is the first or the last instance of its series, in the order of the plan.
 
@@ -344,7 +345,8 @@ class SourceContent(NamedTuple):
         orthanc_id: Of the source.
         path: Of its file, relative to the source folder.
         size: In bytes.
-        content: Its SHA-256, or the FileUuid that an Orthanc gave it; "" when unknown.
+        content: Its SHA-256 (of an excerpt where it is not to be deleted), or the FileUuid that an Orthanc gave it; ""
+            when unknown.
 
     """
 
@@ -370,6 +372,15 @@ def forget_review(ledger: Ledger, kept: Operation) -> None:
     """Forget what a person should look at of all rows of other operations."""
     ledger.execute(
         "UPDATE instance SET review = '' WHERE line IN (SELECT line FROM manifest_row WHERE operation <> ?)", (kept,)
+    )
+
+
+def forget_review_code(ledger: Ledger, code: str, operation: Operation) -> None:
+    """Forget one reason to look at instances, as far as it is the only one, of all rows of an operation."""
+    ledger.execute(
+        "UPDATE instance SET review = '' WHERE review = ?"
+        " AND line IN (SELECT line FROM manifest_row WHERE operation = ?)",
+        (code, operation),
     )
 
 

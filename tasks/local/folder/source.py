@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.core.files.beneath import KeptFolder, open_folder, open_plain_file
+from deidflow.tasks.core.files.beneath import KeptFolder, open_folder, open_followed, open_plain_file
+from deidflow.tasks.core.files.excerpts import excerpt
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
@@ -31,11 +33,13 @@ class FolderSource:
     Attributes:
         folder: Its path, as the system stores it.
         kept: Where files are read one after the other, the folder of the last one; else None.
+        follow_links: Whether its files may be symbolic links, to wherever.
 
     """
 
     folder: bytes
     kept: KeptFolder | None = field(default=None, repr=False, compare=False)
+    follow_links: bool = False
 
     @property
     def is_packed(self) -> bool:
@@ -43,9 +47,10 @@ class FolderSource:
         return False
 
     def open(self, instance: PlannedInstance) -> OpenOriginal:
-        """Open a file; a symbolic link is refused, since it may have taken the place of a file."""
+        """Open a file; a symbolic link is refused, unless they are followed: it may have taken the place of a file."""
         path = os.path.join(self.folder, instance.path)  # noqa: PTH118 (bytes)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        no_links = 0 if self.follow_links else os.O_NOFOLLOW
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | no_links)
         try:
             _check(descriptor, instance)
         except BaseException:
@@ -55,6 +60,8 @@ class FolderSource:
 
     def reopen(self, instance: PlannedInstance) -> BinaryIO:
         """Open the file that stands there now."""
+        if self.follow_links:
+            return os.fdopen(open_followed(os.path.join(self.folder, bytes(instance.path))), "rb")  # noqa: PTH118 (bytes)
         above, _, name = bytes(instance.path).rpartition(b"/")
         if self.kept is not None:
             return os.fdopen(open_plain_file(self.kept.descriptor(above), name), "rb")
@@ -72,6 +79,10 @@ class FolderSource:
             digest.update(data)
             position += len(data)
         return digest.hexdigest()
+
+    def excerpt(self, original: OpenOriginal) -> str:
+        """Hash the beginning and the end of the open file."""
+        return excerpt(partial(os.pread, original.descriptor), original.size)
 
     @contextmanager
     def together(self, instances: Sequence[PlannedInstance]) -> Iterator[FolderSource]:

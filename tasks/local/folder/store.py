@@ -53,12 +53,14 @@ class FolderStore:
         folder: Its path; it exists.
         overwrite: Whether a different object under a result's final name is replaced.
         kept: Where results are read one after the other, the folder of the last one; else None.
+        mode: Permissions of results; their folders can be entered by whoever may read. None for what the umask leaves.
 
     """
 
     folder: str
     overwrite: bool = False
     kept: KeptFolder | None = field(default=None, repr=False, compare=False)
+    mode: int | None = None
 
     @property
     def is_packed(self) -> bool:
@@ -67,7 +69,7 @@ class FolderStore:
 
     def writer(self) -> FolderWriter:
         """Return a writer for this process."""
-        return FolderWriter(self.folder, overwrite=self.overwrite)
+        return FolderWriter(self.folder, overwrite=self.overwrite, mode=self.mode)
 
     def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
         """Open a result by its name; no link below the folder is followed."""
@@ -90,16 +92,18 @@ class FolderStore:
 class FolderWriter:
     """See ``deidflow.tasks.core.engine.stores.ResultWriter``; each worker process has its own."""
 
-    def __init__(self, folder: str, *, overwrite: bool) -> None:
+    def __init__(self, folder: str, *, overwrite: bool, mode: int | None = None) -> None:
         """Take the destination, which exists.
 
         Args:
             folder: The destination.
             overwrite: Whether a different object under a result's final name is replaced.
+            mode: Permissions of results, see ``FolderStore``.
 
         """
         self._folder = folder
         self._overwrite = overwrite
+        self._mode = mode
         self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"  # its own: processes do not wait for each other
         self._count = 0
 
@@ -110,6 +114,8 @@ class FolderWriter:
             descriptor, partial = self._new_partial()
             try:
                 content.write(descriptor)
+                if self._mode is not None:
+                    os.fchmod(descriptor, self._mode)
             except BaseException:
                 os.close(descriptor)
                 os.unlink(partial)  # noqa: PTH108
@@ -145,7 +151,7 @@ class FolderWriter:
             return []
         try:
             self._flush()
-            with KeptFolder(self._folder, make=True) as folders:
+            with KeptFolder(self._folder, make=True, mode=folder_mode(self._mode)) as folders:
                 failures = [self._publish_one(result.place, folders) for result in staged]
             self._flush()
         except OSError as error:
@@ -201,6 +207,15 @@ class FolderWriter:
             return None
         text = "another object stands where the result belongs"
         return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
+
+
+def folder_mode(mode: int | None) -> int | None:
+    """Return the permissions of folders whose files have these: whoever may read those may enter.
+
+    >>> oct(folder_mode(0o640))
+    '0o750'
+    """
+    return None if mode is None else mode | (mode & 0o444) >> 2
 
 
 def _unwritable(error: OSError) -> Unusable:
