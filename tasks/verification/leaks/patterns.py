@@ -194,6 +194,14 @@ class Patterns:
             yield from (self._atoms[pattern] for pattern in self._exact.in_any(data))
         yield from (self._atoms[pattern] for pattern in self._loose.in_any(squeezed(narrow)))
 
+    def phrases(self) -> frozenset[bytes]:
+        """Return the letters and digits of what any bytes may part, NUL bytes among them."""
+        return frozenset(pattern.key for pattern in self._atoms if pattern.gap is Gap.TEXT)
+
+    def loose_candidates(self, letters: bytes) -> Iterator[tuple[Atom, ...]]:
+        """Yield the parts that may stand in some letters and digits, of those that have punctuation."""
+        yield from (self._atoms[pattern] for pattern in self._loose.in_any(letters))
+
     def find(self, folded: bytes, narrow: bytes) -> Iterator[Found]:
         """Yield what stands in some bytes.
 
