@@ -24,11 +24,12 @@ class ReviewCode(StrEnum):
 
 
 REVIEW_TEXTS: Final[dict[str, str]] = {
-    ReviewCode.BURNED_IN_TEXT: "text may be burned into the pixels, which are not touched: BurnedInAnnotation is YES, "
-    "or it is of a kind that often has it (docs/pixels.md), such as a secondary or screen capture",
-    ReviewCode.PAINTED_PIXELS: "of a kind that often has text burned in; a rule painted where it is (`deidflow pixels` "
-    "shows what each rule paints)",
-    ReviewCode.KNOWN_CLEAN: "of a kind that often has text burned in; a rule says that such images have none",
+    ReviewCode.BURNED_IN_TEXT: "text may be burned into the pixels, and nothing was painted over: "
+    "BurnedInAnnotation is YES, or it is of a kind that often has it (docs/pixels.md), such as a screen capture",
+    ReviewCode.PAINTED_PIXELS: "regions of images that often have text in their pixels were painted over, by a rule of "
+    "pixels.rules; `deidflow pixels` shows what each of them paints",
+    ReviewCode.KNOWN_CLEAN: "images of a kind that often has text in its pixels, of which a rule of pixels.rules says "
+    "that there is none",
     ReviewCode.REGION_OUTSIDE: "a region of the rule that was applied lies wholly outside the frame, so that the rule "
     "may be meant for other images",
     ReviewCode.DRAWN_GRAPHICS: "lines and points of a presentation stay under clean-graphics; drawn by hand they may "
