@@ -288,8 +288,9 @@ class ReviewEntry(NamedTuple):
 def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
     """Yield what should be looked at, once for each code, by line, then by new identifier.
 
-    It is done, or was refused for text in its pixels. Behind them each word that stayed although nothing vouches for it, once, with the first instance that has it; then
-    what was taken out of the destination since something identifying was left in it: others may be like it.
+    It is done, or was refused for text in its pixels. Behind them each word that stayed although nothing vouches for
+    it, once, with the first instance that has it; then what was taken out of the destination since something
+    identifying was left in it: others may be like it.
     """
     for line, patient_id, study_uid, series_uid, uid, name, codes in ledger.stream(
         "SELECT i.line, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
