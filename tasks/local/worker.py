@@ -63,7 +63,7 @@ class WorkerSettings:
         given: Kept and replaced identifiers of the whole run.
         originals: UIDs of all objects of the run before.
         profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
-        notes_content: Whether the sources are to be deleted, so that what was read of each is noted.
+        notes_content: Whether the sources are to be deleted, so that all that was read of each is noted.
 
     """
 
@@ -207,7 +207,7 @@ class Worker:
                 if self._text_search is not None and assembly.pixels is not None:
                     self._text_search.check(source, assembly.pixels.decision)
                 staged = self._writer.stage(_content_of(assembly, request), instance, request.operation)
-                content = self._source.content(original) if self._notes_content else ""
+                content = (self._source.content if self._notes_content else self._source.excerpt)(original)
                 self._source.check(original, instance)
                 anonymizes = request.operation is Operation.ANONYMIZE
                 review = _review_of(assembly) if anonymizes else ""

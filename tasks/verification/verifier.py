@@ -139,8 +139,10 @@ class Verifier:
         with (
             settings.source.together([one.instance for one in expected]) as self._source,
             settings.results.together([(one.instance.new, one.result_id) for one in expected]) as self._results,
+            warnings.catch_warnings(),
         ):
-            packed = self._source is not settings.source or self._results is not settings.results
+            warnings.simplefilter("ignore")
+            packed = self._source.is_packed or self._results.is_packed
             for given, group in work.groups:
                 request = self._known(given)
                 for one in group:
@@ -189,8 +191,7 @@ class Verifier:
 
     def _verify(self, request: Request, expected: Expected) -> None:
         result_file = self._results.open(expected.instance.new, expected.result_id)
-        with result_file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with result_file:
             self._compare_with_what_is_left(request, expected, result_file)
 
     def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> None:
@@ -260,7 +261,7 @@ class Verifier:
         """
         source, result = read_dicom(source_file), read_dicom(result_file)
         if request.operation is Operation.ANONYMIZE:
-            self._leaks.check(request, expected.instance, source, result)
+            self._leaks.check(request, expected.instance, source, result, self._uids)
         painted, anonymizes = False, request.operation is Operation.ANONYMIZE
         if self._pixels is not None and anonymizes:
             painted = self._pixels.paints(request, source, result, (source_file, result_file))

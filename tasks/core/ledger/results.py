@@ -68,7 +68,7 @@ class ExpectedResult(NamedTuple):
         evidence: The SHA-256 of the result as it was written or found right, "" when unknown.
         result_id: Its Orthanc identifier.
         outcome: Of the instance so far.
-        content: The SHA-256 of the file that it was made from, "" when that was not noted.
+        content: What was noted of the file that it was made from, see ``InstanceResult``; "" when nothing was.
         instance: As it was planned.
         ends_series: Whether it is the first or the last instance of its series, in the order of the plan.
 
@@ -345,7 +345,8 @@ class SourceContent(NamedTuple):
         orthanc_id: Of the source.
         path: Of its file, relative to the source folder.
         size: In bytes.
-        content: Its SHA-256, or the FileUuid that an Orthanc gave it; "" when unknown.
+        content: Its SHA-256 (of an excerpt where it is not to be deleted), or the FileUuid that an Orthanc gave it; ""
+            when unknown.
 
     """
 
