@@ -81,9 +81,7 @@ class KeptFolder:
         if path != self._path:
             self._open.close()
             self._path = None
-            self._descriptor = self._open.enter_context(
-                open_folder(self._root, path, make=self._make, mode=self._mode)
-            )
+            self._descriptor = self._open.enter_context(open_folder(self._root, path, make=self._make, mode=self._mode))
             self._path = path
         return self._descriptor
 

@@ -314,3 +314,16 @@ def test_texts_beside_the_image_are_blank() -> None:
     )
 
     assert b"DOE" not in result
+
+
+def test_what_a_scan_says_of_its_spectrum_is_passed_over() -> None:
+    """Some encoders write it wrong, and decoders take a sequential scan for what it is."""
+    frame = jpeg(textured(131, 150, 1).astype("u1"))
+    at = frame.index(b"\xff\xda") + 7
+    assert b"\0\x3f\0" == frame[at : at + 3]
+    odd = frame[:at] + bytes(3) + frame[at + 3 :]
+    results = [
+        read(painting(*REGIONS)(file([one], "MONOCHROME2", (131, 150), **BYTES))).PixelData for one in (frame, odd)
+    ]
+
+    assert results[0] == results[1].replace(b"\x01\x01\x00\x00\x00\x00", b"\x01\x01\x00\x00\x3f\x00")
