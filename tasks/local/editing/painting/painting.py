@@ -52,6 +52,7 @@ PAINTING_TAGS: Final = LAYOUT_TAGS | PALETTE_TAGS | EXTREME_TAGS | frozenset(OFF
 """Elements of the top level, beside the pixel data, that painting reads or changes."""
 
 _SEQUENTIAL_JPEG: Final = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+_GROUP_LENGTH: Final = 0x7FE00000
 _RLE: Final = "1.2.840.10008.1.2.5"
 _READ_BYTES: Final = 1 << 20
 _WORD_BITS: Final = 16
@@ -200,6 +201,8 @@ class _Work:
         """Paint compressed frames."""
         _, _, _, value, end, _ = self.element
         source, layout = self.source, self.layout
+        if any(element[0] == _GROUP_LENGTH for element in self.elements):
+            raise unpaintable("the length of its group (7FE0,0000), which painting would make wrong, must not be there")
         extended = self._extended()
         frames, has_table = frames_of(source, self.element, layout.frames, extended)
         spool = FrameSpool()
