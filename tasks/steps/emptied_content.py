@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import Path
 from deidflow.tasks.core.engine.review import ReviewCode, content_of
-from deidflow.tasks.core.ledger.results import forget_review, forget_review_code, kinds_of_objects, note_review
+from deidflow.tasks.core.ledger.planning import (
+    forget_review,
+    forget_review_code,
+    kinds_of_objects,
+    note_review,
+)
 from deidflow.tasks.core.request.profile_choice import CLEAN_GRAPHICS, CLEAN_STRUCTURED_CONTENT
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.deidentification.orthanc_profiles import load_profile

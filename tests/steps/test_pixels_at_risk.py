@@ -75,6 +75,7 @@ def test_a_hundred_at_risk_and_a_hundred_not(tmp_path: Path, unmatched: str) -> 
     (tmp_path / "site.yaml").write_text(RULE)
     kinds: dict[str, str] = {}
     drawn = islice(zip(cycle(AT_RISK), cycle(BASES), strict=False), COUNT)
+    values: Mapping[str, Any]
     for number, (values, name) in enumerate(drawn):
         has_rule = number % 10 == 0 and values.get("BurnedInAnnotation") != "YES"
         given = values | ({"Manufacturer": "Known"} if has_rule else {})

@@ -272,11 +272,7 @@ def make_shared_search(
         secret=frozenset(atom for atom in {atom for _, atom in parts} if judge.is_secret(atom)),
         values=frozenset(found.values),
         identifiers=identifiers,
-        excuses=tuple(
-            (number, kind)
-            for number, slot in enumerate(source.slots)
-            if not slot.leaf.is_meta and (kind := uses[slot.start].kept) is not None
-        ),
+        excuses=_excuses(source, uses),
         excused=frozenset(atom for value in found.kept for atom in atoms_of(value.kind, text_of(value))),
         constant=constant,
         letters=squeezed(constant),
@@ -299,6 +295,15 @@ def _identifiers(source: Sample, uses: dict[int, Use], kept: frozenset[int]) -> 
         if isinstance(use.what, Kind):
             found.append(_Identifier(number, use.what, use.character_set, is_kept=slot.leaf.tag in kept))
     return tuple(found)
+
+
+def _excuses(source: Sample, uses: dict[int, Use]) -> tuple[tuple[int, Kind], ...]:
+    """Return the slots whose values the profile leaves, with what kind of value it is."""
+    return tuple(
+        (number, kind)
+        for number, slot in enumerate(source.slots)
+        if not slot.leaf.is_meta and (kind := uses[slot.start].kept) is not None
+    )
 
 
 def _is_clean_around(result: Sample, judge: Judge, patterns: Patterns) -> bool:
