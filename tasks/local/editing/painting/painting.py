@@ -153,7 +153,7 @@ class _Work:
         words = self._float_word(little=little) if layout.is_float else self._words()
         if not little and layout.allocated > _WORD_BITS and not layout.is_float and not _are_uniform(words, layout):
             raise unpaintable("words of 32 bits and more of big endian files are read in two ways")
-        plan = native_painting(layout, self.painting.regions, words, little=little, swaps=swaps)
+        plan = native_painting(layout, self.painting.regions, tuple(words), little=little, swaps=swaps)
         if not plan.size <= end - value <= plan.size + plan.size % 2:
             raise unpaintable(_LENGTH)
         if not layout.is_float:
@@ -167,7 +167,7 @@ class _Work:
             return pieces
 
         spans = list(with_replaced(spans, value, end, cut))
-        if done < sum(min(end - value, stop) - start for start, stop in plan.stretches()):
+        if done < sum(min(end - value, stop) - start for start, stop in plan.stretches):
             raise unpaintable(_MISSING)
         return spans
 
@@ -283,7 +283,7 @@ def _pieces(part: Span, value: int, end: int, plan: NativePainting) -> list[Span
         if first < last:
             pieces.append(part.part(first, last) if isinstance(part, MaskedSpan) else (first, last))
 
-    for start, last in plan.stretches():
+    for start, last in plan.stretches:
         first, behind = max(at, value + start), min(stop, end, value + last)
         if first < behind:
             keep(at, first)
