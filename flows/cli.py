@@ -167,6 +167,21 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
     sys.exit(resolve_spreadsheet(spreadsheet, by, source, output, **options))
 
 
+@cli.command()
+@click.argument("config", type=_FOLDER)
+@click.option("-o", "--output", type=_FOLDER, required=True, metavar="FOLDER", help="Where to write page and pictures.")
+@click.option("--manifest", type=_FOLDER, metavar="CSV", help="Manifest to use instead of the config's.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key, as in run.")
+def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
+    """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule is for.
+
+    The pictures are the patients' own, so the folder is readable by its owner only. Changes nothing else.
+    """
+    from deidflow.flows.commands.pixels import write_sheets_of  # noqa: PLC0415 (imports pydicom's codecs)
+
+    write_sheets_of(config, overrides, output, manifest=manifest)
+
+
 _run_override = click.option(
     "--set",
     "overrides",

@@ -17,7 +17,7 @@ from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.ledger.chunks import count_planned
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.run_facts import read_facts
-from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.outcomes import REMEDIES, Outcome
 from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.core.report.totals import DeletedSources, Totals, totals_of
 from deidflow.tasks.live import handing_over
@@ -295,6 +295,12 @@ def _print_totals(result: Totals, folder: Path) -> None:
     print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
     for code, count in result.review.items():
         print(f"{'to look at:':<17}{count} {code} (see review.csv)")  # noqa: T201
+    for code in dict.fromkeys((*result.instance_reasons, *result.row_reasons)):
+        instances, rows = result.instance_reasons.get(code, 0), result.row_reasons.get(code, 0)
+        what = f"{instances} instance{'s' * (instances != 1)}" if instances else f"{rows} row{'s' * (rows != 1)}"
+        print(f"{'not done:':<17}{what}, {code}: {REMEDIES[code]}")  # noqa: T201
+    if not result.reconciled:
+        print(f"{'next:':<17}deidflow resume {folder}")  # noqa: T201
     if (folder / LEFTOVERS_FILE).exists():
         text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
         print(f"{'left over?':<17}{text}")  # noqa: T201

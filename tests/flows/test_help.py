@@ -19,6 +19,7 @@ CONTRACT = {
     "resume": {"--set"},
     "verify": {"--set", "--deep"},
     "report": {"--mappings"},
+    "pixels": {"--output", "--manifest", "--set"},
     "withdraw": {"--row", "--set"},
     "crosswalk": {"--set", "--output"},
     "export": {

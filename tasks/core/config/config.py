@@ -6,6 +6,7 @@ Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonym
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -204,6 +205,13 @@ class OrthancAccess(_Group):
     """Whether studies that may still be arriving are taken."""
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The file of a config, byte for byte; two configs that say the same are equal, however they spell it."""
+
+    content: bytes = field(default=b"", compare=False)
+
+
 class Config(_Group):
     """The whole config, as checked by `load_config`."""
 
@@ -265,6 +273,7 @@ class Config(_Group):
         return self.pseudonyms is not None and bool(self.pseudonyms.key_env or self.pseudonyms.key_file)
 
     _options: ReadOptions = PrivateAttr()
+    _file: _File = PrivateAttr(default_factory=_File)
     _site_words: frozenset[str] = PrivateAttr(default=frozenset())
     _site_attributes: tuple[SiteAttribute, ...] = PrivateAttr(default=())
     _rule_texts: tuple[RuleText, ...] = PrivateAttr(default=())
@@ -273,6 +282,15 @@ class Config(_Group):
     def model_post_init(self, _context: object) -> None:
         """Read the options, once; a config with problems in them is made all the same, so that all else is checked."""
         self._options = read_options(self.options)
+
+    @property
+    def file_content(self) -> bytes:
+        """The file that the config was read from, byte for byte; empty for one that a run folder keeps."""
+        return self._file.content
+
+    def know_file(self, content: bytes) -> None:
+        """Take the content of the config's file."""
+        self._file = _File(content)
 
     def know_words(self, words: frozenset[str]) -> None:
         """Take the words of the files of ``text.keep``."""

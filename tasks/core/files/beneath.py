@@ -3,7 +3,7 @@
 The folder itself may be named by a link; below it every step is taken from the folder that was opened before, and a
 link on the way, or in the place of the file, is refused (POSIX openat with O_NOFOLLOW).
 
-Public names: ``open_folder``, ``open_followed``, ``open_plain_file``, ``delete_plain_file``.
+Public names: ``open_folder``, ``KeptFolder``, ``open_followed``, ``open_plain_file``, ``delete_plain_file``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from deidflow.tasks.core.files.plain_files import NotPlainError
 
@@ -49,6 +49,41 @@ def open_folder(root: str | bytes, path: bytes = b"", *, make: bool = False, mod
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+class KeptFolder:
+    """The folder below a root that was wanted last, kept open for the next one who wants it; see ``open_folder``."""
+
+    def __init__(self, root: str | bytes, *, make: bool = False, mode: int | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            root: See ``open_folder``.
+            make: See ``open_folder``.
+            mode: See ``open_folder``.
+
+        """
+        self._root, self._make, self._mode = root, make, mode
+        self._path: bytes | None = None
+        self._open = contextlib.ExitStack()
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the folder."""
+        self._open.close()
+
+    def descriptor(self, path: bytes) -> int:
+        """Return the descriptor of a folder, open until another one is wanted; raise as ``open_folder``."""
+        if path != self._path:
+            self._open.close()
+            self._path = None
+            self._descriptor = self._open.enter_context(open_folder(self._root, path, make=self._make, mode=self._mode))
+            self._path = path
+        return self._descriptor
 
 
 def _step(descriptor: int, name: bytes, *, make: bool, mode: int | None) -> int:

@@ -292,13 +292,14 @@ def review_counts(ledger: Ledger, *, done: bool) -> dict[str, int]:
 
     Args:
         ledger: Of a plan or run.
-        done: Only those whose results are there; otherwise those that are still to be done.
+        done: Only those whose results are there, and those that were refused for text in their pixels; otherwise those
+            that are still to be done.
 
     """
     counts: Counter[str] = Counter()
     for codes, count in ledger.select(
-        "SELECT review, count(*) FROM instance WHERE review <> '' AND outcome = ? GROUP BY review",
-        (Outcome.DONE if done else "",),
+        "SELECT review, count(*) FROM instance WHERE review <> '' AND (outcome = ? OR code = ?) GROUP BY review",
+        (Outcome.DONE if done else "", ReasonCode.BURNED_IN_TEXT if done else None),
     ):
         for code in codes.split(_SEPARATOR):
             counts[code] += count
@@ -318,16 +319,17 @@ class ReviewEntry(NamedTuple):
 
 
 def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
-    """Yield what is done and should be looked at, once for each code, by line, then by new identifier.
+    """Yield what should be looked at, once for each code, by line, then by new identifier.
 
-    Behind them each word that stayed although nothing vouches for it, once, with the first instance that has it; then
-    what was taken out of the destination since something identifying was left in it: others may be like it.
+    It is done, or was refused for text in its pixels. Behind them each word that stayed although nothing vouches for
+    it, once, with the first instance that has it; then what was taken out of the destination since something
+    identifying was left in it: others may be like it.
     """
     for line, patient_id, study_uid, series_uid, uid, name, codes in ledger.stream(
         "SELECT i.line, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
         " i.new_orthanc_id, i.review FROM instance i JOIN target t ON t.id = i.target WHERE i.review <> ''"
-        " AND i.outcome = ? ORDER BY i.line, i.new_orthanc_id",
-        (Outcome.DONE,),
+        " AND (i.outcome = ? OR i.code = ?) ORDER BY i.line, i.new_orthanc_id",
+        (Outcome.DONE, ReasonCode.BURNED_IN_TEXT),
     ):
         for code in codes.split(_SEPARATOR):
             yield ReviewEntry(line, patient_id, study_uid, series_uid, uid, name, code)

@@ -72,7 +72,7 @@ class FolderOfOriginals:
     @property
     def instances(self) -> FolderSource:
         """The same for worker processes."""
-        return FolderSource(os.fsencode(self._folder), self._follow_links)
+        return FolderSource(os.fsencode(self._folder), follow_links=self._follow_links)
 
     def problems(self) -> list[Problem]:
         """Return none: that a folder is not there is told with all other files."""
@@ -171,7 +171,7 @@ class FolderOfResults:
     def results(self, run: Run) -> FolderStore:
         """Return the same for worker processes."""
         del run
-        return FolderStore(self._folder, self._overwrite, self._mode)
+        return FolderStore(self._folder, self._overwrite, mode=self._mode)
 
     def problems(self) -> list[Problem]:
         """Return none: what is wrong with it is told as ``own_trouble``."""

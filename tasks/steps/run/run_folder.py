@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import pwd
 import re
 import secrets
 import shutil
@@ -16,6 +17,7 @@ import socket
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +27,7 @@ from deidflow.tasks.core.files.locks import patience
 from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.files.private_files import replace_file, sync_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
-from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts, read_manifest
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.local.deidentification import ps3_15
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.run_facts import RunFacts
 
 KEY_FILE: Final = "pseudonym.key"
+CONFIG_FILE: Final = "config.yaml"
+MANIFEST_FILE: Final = "manifest.csv"
+"""Config and manifest as they were given; what counts is in the ledger."""
 SCRATCH_PREFIX: Final = "scratch-"
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LIBRARIES: Final = ("prefect", "pydicom", "httpx", "pandas", "numpy")
@@ -197,6 +202,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
             source_folder=os.path.realpath(config.source.folder) if config.source.folder else None,
             run_folder=str(folder.absolute()),
             config=config.to_json(),
+            config_file_sha256=sha256(config.file_content).hexdigest() if config.file_content else "",
             identity=run_identity(config, facts.manifest_sha256, key.fingerprint),
             scope=config.scope,
             key_fingerprint=key.fingerprint,
@@ -204,6 +210,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
             versions=library_versions(),
             deidflow_version=deidflow_version(),
             host=socket.gethostname(),
+            user=_user(),
             profile_sha256=_profile_sha256(config),
         ),
     )
@@ -213,9 +220,19 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         if new_key_text is not None:
             with replace_file(folder / KEY_FILE) as stream:
                 stream.write(new_key_text + "\n")
+        for name, content in ((CONFIG_FILE, config.file_content), (MANIFEST_FILE, read_manifest(prepared))):
+            if content:
+                with replace_file(folder / name) as stream:
+                    stream.buffer.write(content)
         return Run(folder, prepared.store(folder / FILE_NAME), config, key)
     except OSError as error:
         raise Unusable(_unwritable(folder, error), error) from None
+
+
+def _user() -> str:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return ""
 
 
 def _profile_sha256(config: Config) -> str | None:

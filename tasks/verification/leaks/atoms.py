@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.leaks.common_words import is_common
 from deidflow.tasks.verification.leaks.kinds import Kind
+from deidflow.tasks.verification.leaks.letters import NAME_PART
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Sort(IntEnum):
     """Between anything that is no letter and no digit."""
     NUMBER = auto()
     """Likewise, in any punctuation, and not within a number with a decimal point."""
+    PHONE = auto()
+    """Likewise, with any country code and trunk prefix."""
     DATE = auto()
     TIME = auto()
     AGE = auto()
@@ -53,6 +56,9 @@ _MIN_LETTERS: Final = 3
 _MIN_WORD_OF_A_PLACE: Final = 5
 _MIN_PHRASE: Final = 8
 _MIN_LINE: Final = 6
+_MIN_SENTENCE: Final = 24
+_MIN_SENTENCE_WORDS: Final = 5
+"""Of a remark whose words all tell nobody by themselves."""
 _MIN_DIGITS_ALONE: Final = 5
 _MIN_DIGITS_IN_TEXT: Final = 6
 _MIN_DIGITS_MIXED: Final = 3
@@ -64,7 +70,6 @@ _FIRST_YEAR: Final = 1880
 _CJK: Final = "\u2e80"
 """From here on a character is a word, or nearly."""
 
-_NAME_PARTS: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _WORDS: Final = re.compile(r"[^\W\d_]+")
 _TOKENS: Final = re.compile(r"[^\W_]+(?:[-_./ ][^\W_]+)*")
 _LINES: Final = re.compile(r"[\r\n\f\\^=;]+")
@@ -87,12 +92,15 @@ def _person(text: str) -> Iterator[Atom]:
 
 def _names(components: list[str]) -> Iterator[Atom]:
     for component in components:
-        for part in _NAME_PARTS.findall(component):
+        for part in NAME_PART.findall(component):
             joined = part.replace("'", "").replace("\u2019", "")
             for word in {part, joined, *re.split("['\u2019]", part)}:
                 if _tells(word):
                     yield Atom(Sort.WORD, word.lower())
         yield from _numbers(component, _MIN_DIGITS_ALONE)
+        words = _WORDS.findall(component)
+        if len(words) > 1 and sum(map(len, words)) >= _MIN_LINE and any(map(_tells, ("".join(words), *words))):
+            yield Atom(Sort.PHRASE, component.lower())
     family, given = [*components, "", ""][:2]
     if family and given:
         # Also where each of the two tells nobody: Ng^An, Head^Young.
@@ -101,8 +109,8 @@ def _names(components: list[str]) -> Iterator[Atom]:
             for between in ("^", ", ", ",") if is_common(family) and is_common(given) else ("^", " ", ", ", ",", "_"):
                 if weak:
                     yield Atom(Sort.PHRASE, f"{one}{between}{other}".lower())
-            if len(one + other) >= _MIN_PHRASE - 2:
-                yield Atom(Sort.PHRASE, f"{one}{other}".lower())
+            if len(one + other) >= _MIN_LINE and not weak:
+                yield Atom(Sort.PHRASE, f"{one} {other}".lower())
 
 
 def _tells(word: str) -> bool:
@@ -114,6 +122,8 @@ def _tells(word: str) -> bool:
 def _identifier(text: str) -> Iterator[Atom]:
     for value in text.split("\\"):
         bare = value.strip()
+        if len(_WORDS.findall(bare)) > 1 and len(bare) >= _MIN_PHRASE:
+            yield from _phrases(bare)
         yield from _numbers(bare, _MIN_DIGITS_ALONE)
         for word in _WORDS.findall(bare):
             if len(word) >= _MIN_WORD_OF_A_PLACE and _tells(word):
@@ -140,12 +150,17 @@ def _is_telling_number(token: str, least: int) -> bool:
     return len(plain) >= _MIN_MIXED and len(digits) >= _MIN_DIGITS_MIXED and len(plain) <= 4 * len(digits)
 
 
+def _phrases(value: str) -> Iterator[Atom]:
+    """Yield a place as a whole, its lines, and what stands between commas."""
+    for part in {" ".join(value.split()), *(" ".join(line.split()) for line in _ADDRESS_PARTS.split(value))}:
+        words = _WORDS.findall(part)
+        if len(part) >= _MIN_LINE and (any(map(_tells, words)) or (any(map(str.isdigit, part)) and words)):
+            yield Atom(Sort.PHRASE, part.lower())
+
+
 def _place(text: str) -> Iterator[Atom]:
     for value in {text, *text.split("\\")}:
-        for part in {" ".join(value.split()), *(" ".join(line.split()) for line in _ADDRESS_PARTS.split(value))}:
-            words = _WORDS.findall(part)
-            if len(part) >= _MIN_LINE and (any(map(_tells, words)) or (any(map(str.isdigit, part)) and words)):
-                yield Atom(Sort.PHRASE, part.lower())
+        yield from _phrases(value)
     for word in _WORDS.findall(text):
         if _tells(word) and (len(word) >= _MIN_WORD_OF_A_PLACE or word[0] >= _CJK):
             yield Atom(Sort.WORD, word.lower())
@@ -156,14 +171,16 @@ def _phone(text: str) -> Iterator[Atom]:
     for value in text.split("\\"):
         digits = re.sub(r"\D", "", value)
         if len(digits) >= _MIN_PHONE:
-            yield Atom(Sort.NUMBER, value.strip(" +").lower())
+            yield Atom(Sort.PHONE, value.strip())
     yield from _in_text(text)
 
 
 def _text(text: str) -> Iterator[Atom]:
     for line in {text, *_LINES.split(text)}:
         bare = " ".join(line.split())
-        if len(bare) >= _MIN_PHRASE and any(_tells(word) for word in _WORDS.findall(bare)):
+        words = _WORDS.findall(bare)
+        is_sentence = len(words) >= _MIN_SENTENCE_WORDS and len(bare) >= _MIN_SENTENCE
+        if len(bare) >= _MIN_PHRASE and (is_sentence or any(map(_tells, words))):
             yield Atom(Sort.PHRASE, bare.lower())
     yield from _in_text(text)
 
@@ -177,7 +194,7 @@ def _in_text(text: str) -> Iterator[Atom]:
         yield Atom(Sort.PHRASE, address.lower())
     for phone in _PHONES.findall(text):
         if len(re.sub(r"\D", "", phone)) >= _MIN_PHONE:
-            yield Atom(Sort.NUMBER, phone.strip(" +").lower())
+            yield Atom(Sort.PHONE, phone.strip())
 
 
 def _date(text: str) -> Iterator[Atom]:

@@ -29,6 +29,9 @@ _STANDS_FOR_NOBODY: Final = (
     " deidflow orthanc dicom inc corp gmbh ltd"
 )
 
+_BESIDE: Final = {"young": frozenset({"adult", "adults", "age", "child", "children", "men", "women"})}
+"""Words that make a name harmless, of names that the vocabulary does not have."""
+
 
 @lru_cache(maxsize=1)
 def _words() -> tuple[frozenset[str], dict[str, frozenset[str]]]:
@@ -67,4 +70,5 @@ def is_harmless_beside(word: str, others: AbstractSet[str]) -> bool:
         others: The words of the same value, folded.
 
     """
-    return not _words()[1].get(word, frozenset()).isdisjoint(others)
+    beside = _words()[1].get(word, frozenset()) | _BESIDE.get(word, frozenset())
+    return not beside.isdisjoint(others)

@@ -1,6 +1,6 @@
 """What a request means for the search, and which hits in a result are leaks.
 
-Public names: ``Scope``, ``scope_of``, ``Judge``.
+Public names: ``Scope``, ``scope_of``, ``Judge``, ``is_kept_uid``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
 from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, text_of
 from deidflow.tasks.verification.leaks.kinds import Kind
-from deidflow.tasks.verification.leaks.patterns import FOLDED, Patterns
+from deidflow.tasks.verification.leaks.patterns import FOLDED, Found, Patterns
 from deidflow.tasks.verification.leaks.regions import PIXELS, Leaf, Region, leaf_at, leaves_of
 from deidflow.tasks.verification.permitted import permitted
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _FIRST_BLOCK: Final = 0x10
 _LOOKED_AT_BYTES: Final = 256
 _MAX_CONTEXT_BYTES: Final = 1 << 12
-_AROUND_BYTES: Final = 4
+_AROUND_BYTES: Final = 16
 _DERIVATION_DESCRIPTION: Final = (0x00082111,)
 _OF_THE_CONVERSION: Final = re.compile(
     rb"(?:Lossless JPEG compression, selection value \d+, point transform \d+"
@@ -46,8 +47,10 @@ _WRITER: Final = (0x00020013,)
 _OF_THE_WRITER: Final = re.compile(rb"OFFIS_DCMTK_\d+")
 """What every Orthanc calls itself in the file meta, by its toolkit; some sources name that toolkit's maker, too."""
 _PADDING: Final = b" \0"
-_IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.IDENTIFIER, Kind.PHONE})
-"""What is looked for in private elements, where a request keeps them as a whole: their dates and UIDs are its word."""
+_OF_EVERY_OBJECT: Final = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.UID, Kind.AGE})
+"""What is not looked for in private elements: who keeps them as a whole has asked for their dates and UIDs."""
+_OF_THE_PERSON: Final = frozenset({0x00100030, 0x00100032, 0x00100035, 0x001021D0})
+"""Dates that are looked for there, too: PatientBirthDate, ...Time, ...InAlternativeCalendar, LastMenstrualDate."""
 
 
 class Scope(NamedTuple):
@@ -99,11 +102,24 @@ def scope_of(request: Request, profile: ProfileChoice | None) -> Scope:
     )
 
 
+def is_kept_uid(atom: Atom, uids: Uids | None) -> bool:
+    """Whether a part is the UID of an object of the run that is called in the results as in the sources."""
+    if atom.sort is not Sort.UID or uids is None:
+        return False
+    return any(uids.get(tag, atom.text) == atom.text for tag in IDENTIFIERS[1:])
+
+
 class Judge:
     """Tells for each hit in one result whether it is a leak; made only where there is a hit."""
 
     def __init__(
-        self, scope: Scope, instance: PlannedInstance, found: Identifying, patterns: Patterns, result: Read
+        self,
+        scope: Scope,
+        instance: PlannedInstance,
+        found: Identifying,
+        patterns: Patterns,
+        result: Read,
+        uids: Uids | None,
     ) -> None:
         """Take what is searched for, and where.
 
@@ -113,8 +129,10 @@ class Judge:
             found: What identifies the source.
             patterns: Of the study; what is not in them is looked for by itself.
             result: As far as it was read.
+            uids: Of the run; None where none are mapped.
 
         """
+        self._uids = uids
         self._scope = scope
         self._instance = instance
         self._found = found
@@ -149,6 +167,8 @@ class Judge:
 
     def _is_kept(self, atom: Atom) -> bool:
         """Whether the profile, the request or the plan leaves it in the result."""
+        if is_kept_uid(atom, self._uids):
+            return True
         is_own = atom.sort is Sort.UID and atom.text in self._instance.original[1:]
         kept = [] if is_own else [*self._found.kept]
         kept += [value for value, tag in self._found.values.items() if tag in self._scope.kept]
@@ -166,38 +186,36 @@ class Judge:
         device = self._found.device
         return raw in self._scope.given or (atom.sort in {Sort.WORD, Sort.PHRASE} and raw in device)
 
-    def judge(
-        self, region: Region, folded: bytes, pattern: bytes, atoms: tuple[Atom, ...], start: int, *, wide: bool
-    ) -> Iterator[str]:
+    def judge(self, region: Region, folded: bytes, found: Found) -> Iterator[str]:
         """Yield what a hit gives away."""
-        atoms = tuple(atom for atom in atoms if self._attributes(atom))
+        atoms = tuple(atom for atom in found.atoms if self._attributes(atom))
         if not atoms:
             return
-        end = start + (2 * len(pattern) - 1 if wide else len(pattern))
+        start, end = found.start, found.end
         leaf, fate = self.leaf(region, start, end), Fate.FREE
         low, high = 0, len(folded)
         if leaf is not None:
             is_nested_pixels = leaf.path[-1] in PIXELS and len(leaf.path) > 1  # of an icon, for example
             if is_nested_pixels or self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
                 return
-            low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
+            if region.leaf is None:
+                low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
             if region.in_dataset:
                 fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
-        hit = Hit(pattern, start, end, wide, leaf if region.base >= 0 else None)
+        hit = Hit(*_around(region.data, found, low, high), leaf)
         value = folded[low:high] if high - low <= _MAX_CONTEXT_BYTES else b""
-        before, after = folded[max(low, start - _AROUND_BYTES) : start], folded[end : min(high, end + _AROUND_BYTES)]
         for atom in atoms:
             for tag, kind in self._attributes(atom):
-                if self._passes_private(leaf, kind):
+                if self._passes_private(leaf, tag, kind):
                     continue
-                if is_left(atom, hit, fate, before, after, value):
+                if is_left(atom, hit, fate, value):
                     yield f"{describe_tag(tag)} of the source is left in {_place(region, leaf)}"
                     break
 
     def leaf(self, region: Region, start: int, end: int) -> Leaf | None:
         """Return the element whose value holds some bytes of a region; None where they stand elsewhere."""
-        if region.base < 0:
-            return None
+        if region.base < 0 or region.leaf is not None:
+            return region.leaf
         return leaf_at(self._leaves()[region.in_dataset], region.base + start, region.base + end)
 
     def _is_named(self, path: tuple[int, ...]) -> bool:
@@ -208,8 +226,9 @@ class Judge:
         return any(plain[:length] in named for length in range(1, len(plain) + 1))
 
     @staticmethod
-    def _passes_private(leaf: Leaf | None, kind: Kind) -> bool:
-        return leaf is not None and kind not in _IN_PRIVATE and any(tag & 0x10000 for tag in leaf.path)
+    def _passes_private(leaf: Leaf | None, tag: int, kind: Kind) -> bool:
+        is_its_word = kind in _OF_EVERY_OBJECT and tag not in _OF_THE_PERSON
+        return leaf is not None and is_its_word and any(above & 0x10000 for above in leaf.path)
 
     def attributes_left(self, *, is_converted: bool) -> Iterator[str]:
         """Yield the attributes that the profile removes or empties, and that are there with a value.
@@ -230,6 +249,16 @@ class Judge:
                 continue
             if value:
                 yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
+
+
+def _around(data: bytes, found: Found, low: int, high: int) -> tuple[bytes, bytes, bytes]:
+    """Return the bytes of a hit, what stands before and behind it; of wide characters the bytes that are not zero."""
+    start, end = found.start, found.end
+    parts = data[start:end], data[max(low, start - _AROUND_BYTES) : start], data[end : min(high, end + _AROUND_BYTES)]
+    if not found.wide:
+        return parts
+    own, before, after = (part.replace(b"\0", b"") for part in parts)
+    return own, before, after
 
 
 def _is_of_the_writer(region: Region, leaf: Leaf) -> bool:

@@ -54,6 +54,8 @@ _BY_VR: Final = {
 }
 _TEXTS: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _IDENTIFIER: Final = re.compile(r"(?:IDs?|Numbers?|Identifiers?|UDI|Value)$|Identifier|OrderNumber|Locator$")
+_NUMBER_OF: Final = re.compile(r"(?:IDs?|Number|Identifier)$")
+"""Also of what issued it, or of a place."""
 _PLACE: Final = re.compile(
     r"Institution|Address|Location|Residence|Department|StationName|Facility|Organization|Issuer|Sponsor|SiteName"
     r"|CoordinatingCenter|InsurancePlan|TopicAuthor|ReligiousPreference|Occupation"
@@ -64,6 +66,13 @@ _DESCRIPTOR: Final = re.compile(
     r"|Sites?)$"
 )
 _PHONE: Final = re.compile(r"Telephone|Telecom|CallbackPhone")
+_BY_NAME: Final = (
+    (_PHONE, Kind.PHONE),
+    (_NUMBER_OF, Kind.IDENTIFIER),
+    (_PLACE, Kind.PLACE),
+    (_IDENTIFIER, Kind.IDENTIFIER),
+    (_DESCRIPTOR, Kind.DESCRIPTOR),
+)
 _CODED_WHO: Final = re.compile(r"(?:PersonIdentification|InstitutionCode|DepartmentType|InsurancePlan)")
 
 
@@ -83,13 +92,7 @@ def kind_of(tag: int, vr: str) -> Kind | None:
     if vr not in _TEXTS or tag & 0x10000:
         return None
     keyword = keyword_for_tag(tag)
-    if _PHONE.search(keyword):
-        return Kind.PHONE
-    if _PLACE.search(keyword):
-        return Kind.PLACE
-    if _IDENTIFIER.search(keyword):
-        return Kind.IDENTIFIER
-    return Kind.DESCRIPTOR if _DESCRIPTOR.search(keyword) else Kind.TEXT
+    return next((kind for pattern, kind in _BY_NAME if pattern.search(keyword)), Kind.TEXT)
 
 
 @lru_cache(maxsize=1024)

@@ -1,23 +1,55 @@
 """The ways in which a part of an identifying value is written.
 
-Public names: ``notations``.
+Public names: ``Notation``, ``Gap``, ``notations``.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import product
-from typing import TYPE_CHECKING, Final
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.leaks.atoms import Atom, Sort
-from deidflow.tasks.verification.leaks.common_words import fold
+from deidflow.tasks.verification.leaks.letters import WORD_OR_NUMBER, canonical, kana_forms, two_letters, unaccented
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "å": "aa", "ø": "oe", "æ": "ae"})
-_SEPARATORS: Final = ("-", "/", ".", " ", "_", ":")
+
+class Gap(Enum):
+    """What may stand between the groups of a notation: regular expressions of one byte, with how often."""
+
+    NONE = b""
+    TEXT = rb"[^0-9a-z\x80-\xff\\]{0,4}"
+    """Of words: whatever is neither letter nor digit, and does not part two values."""
+    NUMBER = rb"[-_./:, ()]{0,3}"
+    CLOCK = rb"[-_.: ]?"
+    DAY = rb"[-_./:, ]{0,3}"
+    """Of dates: the same twice."""
+    APART = rb"[-_./:, ]{1,3}"
+    """Likewise, of days and months without zeros, whose digits alone would be any number."""
+
+
+class Notation(NamedTuple):
+    """A text to look for.
+
+    Attributes:
+        groups: In lower case; several where something may stand between them.
+        gap: What.
+
+    """
+
+    groups: tuple[str, ...]
+    gap: Gap = Gap.NONE
+
+
+_MIN_LOOSE: Final = 6
+"""Letters and digits of what is looked for with any punctuation."""
+_MIN_SPACED_NUMBER: Final = 7
 _IN_NUMBERS: Final = ("-", " ", ".", "/", "_")
+_LAST_TENS: Final = 13
+_MIN_NATIONAL: Final = 7
+_COUNTRY_DIGITS: Final = 3
 _ENGLISH: Final = "january february march april may june july august september october november december".split()  # noqa: SIM905 (names of months)
 _OTHERS: Final = (
     "januar februar märz april mai juni juli august september oktober november dezember".split(),  # noqa: SIM905
@@ -30,78 +62,128 @@ _OTHERS: Final = (
 """German, French, Spanish, Italian, Dutch, Portuguese."""
 
 
-def notations(atom: Atom) -> frozenset[str]:
-    """Return the texts, in lower case, in which a part may stand."""
+def notations(atom: Atom) -> frozenset[Notation]:
+    """Return the texts in which a part may stand."""
     return frozenset(_NOTATIONS[atom.sort](atom.text))
 
 
-def _word(text: str) -> Iterator[str]:
-    yield text
+def _word(text: str) -> Iterator[Notation]:
+    yield Notation((text,))
     if not text.isascii():
-        yield fold(text)
-        yield text.translate(_UMLAUTS)
+        for form in _unlike(text):
+            yield Notation((form,))
 
 
-def _number(text: str) -> Iterator[str]:
-    yield text
+def _unlike(text: str) -> Iterator[str]:
+    yield from (canonical(text), unaccented(text), two_letters(text), *kana_forms(text))
+
+
+def _phrase(text: str) -> Iterator[Notation]:
+    for form in {text} if text.isascii() else {text, *_unlike(text)}:
+        groups = tuple(WORD_OR_NUMBER.findall(form))
+        if sum(map(len, groups)) >= _MIN_LOOSE:
+            yield Notation(groups, Gap.TEXT)
+        else:
+            yield Notation((form,))
+
+
+def _number(text: str) -> Iterator[Notation]:
     groups = [group for group in re.split(r"[\W_]+", text) if group]
+    plain = "".join(groups)
+    if len(plain) >= _MIN_SPACED_NUMBER and plain.isascii():
+        yield Notation(tuple(plain), Gap.NUMBER)
+        return
+    yield Notation((text,))
     for between in ("", *(_IN_NUMBERS if len(groups) > 1 else ())):
-        yield between.join(groups)
+        yield Notation((between.join(groups),))
 
 
-def _date(text: str) -> Iterator[str]:
+def _phone(text: str) -> Iterator[Notation]:
+    """Yield what of a telephone number stays when country code and trunk prefix change."""
+    digits = re.sub(r"\D", "", text)
+    core = digits.lstrip("0")
+    is_international = text.lstrip("( ").startswith("+") or digits.startswith("00")
+    if is_international:
+        core = core[min(_COUNTRY_DIGITS, max(1, len(core) - _MIN_NATIONAL)) :]
+    yield Notation(tuple(core), Gap.NUMBER)
+
+
+def _date(text: str) -> Iterator[Notation]:
     year, month, day = text[:4], text[4:6], text[6:]
-    yield text
-    yield f"{day}{month}{year}"
-    yield f"{month}{day}{year}"
-    for between in _SEPARATORS:
-        yield between.join((year, month, day))
     short_day, short_month = day.lstrip("0"), month.lstrip("0")
-    for between in ("-", "/", ".", " "):
-        for one, other in ((day, month), (short_day, short_month), (short_day, month)):
-            yield f"{one}{between}{other}{between}{year}"
-            yield f"{other}{between}{one}{between}{year}"
-        if between != " ":
-            yield f"{day}{between}{month}{between}{year[2:]}"
-            yield f"{month}{between}{day}{between}{year[2:]}"
+    for groups in ((year, month, day), (day, month, year), (month, day, year)):
+        yield Notation(groups, Gap.DAY)
+    for one, other in ((short_day, short_month), (short_day, month), (short_month, short_day), (month, short_day)):
+        yield Notation((one, other, year), Gap.APART)
+    yield Notation((year, short_month, short_day), Gap.APART)
+    for between in "-/.":
+        yield Notation((f"{day}{between}{month}{between}{year[2:]}",))
+        yield Notation((f"{month}{between}{day}{between}{year[2:]}",))
+    yield Notation((f"{short_day}/{short_month}/{year[2:]}",))
+    yield Notation((f"{short_month}/{short_day}/{year[2:]}",))
+    for one, other in ((short_day, short_month), (day, month)):
+        yield Notation((f"{year}年{other}月{one}日",))
+        yield Notation((year, "년", other, "월", one, "일"), Gap.TEXT)
     yield from _with_month_names(year, int(month), day, short_day)
 
 
-def _with_month_names(year: str, month: int, day: str, short_day: str) -> Iterator[str]:
-    full = _ENGLISH[month - 1]
-    for name, number in product({full, full[:3], *(("sept",) if month == 9 else ())}, {day, short_day}):  # noqa: PLR2004 (September)
-        for between in (" ", "-", "", ".", "/"):
-            yield f"{number}{between}{name}{between}{year}"
-            yield f"{year}{between}{name}{between}{number}"
-        yield f"{number} {name}, {year}"
-        yield f"{name} {number}, {year}"
-        yield f"{name} {number} {year}"
-        yield f"{name}. {number}, {year}"
-        yield f"{number}-{name}-{year[2:]}"
-    for names in _OTHERS:
-        name = names[month - 1]
-        for written in {name, fold(name)}:
-            yield f"{short_day}. {written} {year}"
-            yield f"{short_day} {written} {year}"
-            yield f"{short_day} de {written} de {year}"
+def _with_month_names(year: str, month: int, day: str, short_day: str) -> Iterator[Notation]:
+    names = {_ENGLISH[month - 1], _ENGLISH[month - 1][:3], *(("sept",) if month == 9 else ())}  # noqa: PLR2004 (September)
+    for other in _OTHERS:
+        name = other[month - 1]
+        names |= {name, canonical(name), two_letters(name), canonical(name)[:3]}
+    for name in names:
+        for number in {day, short_day}:
+            yield Notation((number, name, year), Gap.TEXT)
+            yield Notation((name, number, year), Gap.TEXT)
+            yield Notation((year, name, number), Gap.TEXT)
+        yield Notation((short_day, "de", name, "de", year), Gap.TEXT)
+        yield Notation((short_day, name, "de", year), Gap.TEXT)
+    ordinal = short_day + _ordinal(int(day))
+    for name in (_ENGLISH[month - 1], _ENGLISH[month - 1][:3]):
+        yield Notation((ordinal, name, year), Gap.TEXT)
+        yield Notation((name, ordinal, year), Gap.TEXT)
+        yield Notation((ordinal, "of", name, year), Gap.TEXT)
+        yield Notation((short_day, "of", name, year), Gap.TEXT)
+        for number in {day, short_day}:
+            yield Notation((number, name[:3], year[2:]), Gap.APART)
+    if short_day == "1":
+        french = _OTHERS[1][month - 1]
+        for name in {french, canonical(french)}:
+            yield Notation(("1er", name, year), Gap.TEXT)
 
 
-def _time(text: str) -> Iterator[str]:
-    yield text
-    yield f"{text[:2]}:{text[2:4]}:{text[4:]}"
-    yield f"{text[:2]}.{text[2:4]}.{text[4:]}"
+def _ordinal(day: int) -> str:
+    if 10 < day <= _LAST_TENS:  # noqa: PLR2004 (eleventh to thirteenth)
+        return "th"
+    return {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
 
 
-def _as_it_is(text: str) -> Iterator[str]:
-    yield text
+def _time(text: str) -> Iterator[Notation]:
+    hour, minute, second = text[:2], text[2:4], text[4:]
+    yield Notation((hour, minute, second), Gap.CLOCK)
+    yield Notation((hour, "h", minute, "m", second), Gap.CLOCK)
+    half = "am" if int(hour) < 12 else "pm"  # noqa: PLR2004 (noon)
+    yield Notation((f"{int(hour) % 12 or 12}", minute, second, half), Gap.CLOCK)
 
 
-_NOTATIONS: Final = {
+def _age(text: str) -> Iterator[Notation]:
+    yield Notation((text,))
+    if text.startswith("0") and text.endswith("y"):
+        yield Notation((text[1:],))
+
+
+def _uid(text: str) -> Iterator[Notation]:
+    yield Notation(tuple(re.findall(r"[^\W_]+", text)), Gap.NUMBER)
+
+
+_NOTATIONS: Final[dict[Sort, Callable[[str], Iterator[Notation]]]] = {
     Sort.WORD: _word,
-    Sort.PHRASE: _word,
+    Sort.PHRASE: _phrase,
     Sort.NUMBER: _number,
+    Sort.PHONE: _phone,
     Sort.DATE: _date,
     Sort.TIME: _time,
-    Sort.AGE: _as_it_is,
-    Sort.UID: _as_it_is,
+    Sort.AGE: _age,
+    Sort.UID: _uid,
 }

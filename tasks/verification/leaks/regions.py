@@ -45,12 +45,14 @@ class Region(NamedTuple):
         base: Where they begin, in the file or in the dataset.
         data: The bytes.
         in_dataset: Whether they belong to the dataset, rather than stand before it.
+        leaf: The element whose value they were decoded from; None where they are bytes of the file.
 
     """
 
     base: int
     data: bytes
     in_dataset: bool
+    leaf: Leaf | None = None
 
 
 def regions_of(result: Read) -> Iterator[Region]:

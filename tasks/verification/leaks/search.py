@@ -1,6 +1,6 @@
 """Search a result for what identifies in its source.
 
-Public names: ``LeakSearch``, ``hits_in``, ``file_name``.
+Public names: ``LeakSearch``, ``file_name``.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.leaks.decoded import decoded_regions, has_full_width
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, identifying_values
 from deidflow.tasks.verification.leaks.judge import Judge, Scope, scope_of
-from deidflow.tasks.verification.leaks.patterns import FOLDED, Patterns, patterns_of
+from deidflow.tasks.verification.leaks.patterns import Pattern, Patterns, find, patterns_of
 from deidflow.tasks.verification.leaks.regions import Region, regions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
@@ -55,7 +55,7 @@ class LeakSearch:
         self._request: Request | None = None
         self._scope: Scope | None = None
 
-    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read) -> None:
+    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read, uids: Uids | None) -> None:
         """Search a result.
 
         Args:
@@ -63,6 +63,7 @@ class LeakSearch:
             instance: What was planned.
             source: As far as it was read.
             result: Likewise.
+            uids: Of the run; None where none are mapped.
 
         Raises:
             InstanceFailed: ``identifier-left``, with the attributes of source and result, but no value.
@@ -71,18 +72,25 @@ class LeakSearch:
         scope = self.scope(request)
         found = identifying_values(source, scope.treated, scope.shields)
         patterns, single = self.patterns_for(instance, found)
-        leaks: dict[str, None] = {}
+        leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None
-        for region in (*regions_of(result), file_name(instance)):
-            folded = region.data.translate(FOLDED)
-            for pattern, atoms, start, wide in hits_in(folded, patterns, single):
-                judge = judge or Judge(scope, instance, found, patterns, result)
-                leaks.update(dict.fromkeys(judge.judge(region, folded, pattern, atoms, start, wide=wide)))
+        in_ascii = patterns.in_ascii and all(atom.text.isascii() for _, atom in single)
+        regions = [*regions_of(result), file_name(instance)]
+        if not in_ascii or any(has_full_width(region.data) for region in regions):
+            regions += decoded_regions(result)
+        for number, region in enumerate(regions):
+            folded, hits = find(region.data, patterns, single)
+            for hit in hits:
+                judge = judge or Judge(scope, instance, found, patterns, result, uids)
+                for leak in judge.judge(region, folded, hit):
+                    leaks[leak] = min(leaks.get(leak, (number, hit.start)), (number, hit.start))
+        # Which of several comes first must not depend on what was compiled before.
+        told = sorted(leaks, key=lambda leak: (leaks[leak], leak))
         if self.written_by_server:
-            judge = judge or Judge(scope, instance, found, patterns, result)
-            leaks.update(dict.fromkeys(judge.attributes_left(is_converted=source.syntax != result.syntax)))
-        if leaks:
-            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(leaks)))
+            judge = judge or Judge(scope, instance, found, patterns, result, uids)
+            told += judge.attributes_left(is_converted=source.syntax != result.syntax)
+        if told:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(dict.fromkeys(told))))
 
     def treated(self, request: Request) -> Treated:
         """Return what the profile of a request does, whatever else the request names."""
@@ -96,7 +104,7 @@ class LeakSearch:
 
     def patterns_for(
         self, instance: PlannedInstance, found: Identifying
-    ) -> tuple[Patterns, list[tuple[bytes, tuple[Atom, ...]]]]:
+    ) -> tuple[Patterns, list[tuple[Pattern, Atom]]]:
         """Return what the study has in common, compiled, and what only this instance has.
 
         Args:
@@ -111,11 +119,8 @@ class LeakSearch:
             new = found.values.keys() - patterns.values
             if not new:
                 return patterns, []
-            single: list[tuple[bytes, tuple[Atom, ...]]] = [
-                (pattern, (atom,))
-                for value in new
-                for pattern, atom in patterns_of(value)
-                if atom not in patterns.by_atom
+            single = [
+                (pattern, atom) for value in new for pattern, atom in patterns_of(value) if atom not in patterns.by_atom
             ]
             if len(single) <= _MAX_SINGLE:
                 return patterns, single
@@ -130,32 +135,6 @@ class LeakSearch:
 def file_name(instance: PlannedInstance) -> Region:
     """Return the name of a result as bytes to search."""
     return Region(-1, relative_path(instance.new).encode("utf-8", "surrogateescape"), in_dataset=False)
-
-
-def hits_in(
-    folded: bytes, patterns: Patterns, single: list[tuple[bytes, tuple[Atom, ...]]]
-) -> Iterator[tuple[bytes, tuple[Atom, ...], int, bool]]:
-    """Yield what stands in some bytes, as characters of 8 bits and of 16."""
-    for pattern, atoms, start in patterns.find(folded):
-        yield pattern, atoms, start, False
-    narrow = folded.replace(b"\0", b"")
-    wide = {pattern: atoms for pattern, atoms, _ in patterns.find(narrow)} if len(narrow) < len(folded) else {}
-    for pattern, atoms in single:
-        for start in _places(folded, pattern):
-            yield pattern, atoms, start, False
-        if pattern in narrow:
-            wide[pattern] = atoms
-    for pattern, atoms in wide.items():
-        spread = b"\0".join(bytes([byte]) for byte in pattern)
-        for start in _places(folded, spread):
-            yield pattern, atoms, start, True
-
-
-def _places(data: bytes, pattern: bytes) -> Iterator[int]:
-    start = data.find(pattern)
-    while start >= 0:
-        yield start
-        start = data.find(pattern, start + 1)
 
 
 def _text(leaks: list[str]) -> str:

@@ -29,6 +29,8 @@ _STARTS_DATA: Final = frozenset({0xDA, 0x90, 0x93, 0xD9})
 _END: Final = b"\xff\xd9"
 _MAX_SEGMENTS: Final = 1000
 _TAIL_BYTES: Final = 1 << 16
+_ENDS_BYTES: Final = 1 << 12
+"""What is searched of a fragment whose inside is not known, at either end."""
 _ROWS: Final = 0x00280010
 _COLUMNS: Final = 0x00280011
 _SAMPLES: Final = 0x00280002
@@ -62,6 +64,10 @@ def beside_pixels(read: Read, pixels: Element) -> Iterator[tuple[int, int]]:
 def _of_fragment(value: ValueOf, start: int, end: int) -> Iterator[tuple[int, int]]:
     kind = value(start, start + 2)
     if kind not in {_JPEG, _JPEG_2000}:
+        # An offset table, a frame in runs, a film, the rest of a frame: what was written into it stands at its ends.
+        yield start, min(end, start + _ENDS_BYTES)
+        if end - start > _ENDS_BYTES:
+            yield max(start + _ENDS_BYTES, end - _ENDS_BYTES), end
         return
     position = start + 2
     for _ in range(_MAX_SEGMENTS):

@@ -16,18 +16,28 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.leaks.atoms import atoms_of
+from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
+from deidflow.tasks.verification.leaks.decoded import decoded_regions, has_full_width, holds_more_than_ascii, is_text
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
+    Value,
     identifying_without,
     text_of,
     value_of,
 )
-from deidflow.tasks.verification.leaks.judge import Judge
+from deidflow.tasks.verification.leaks.judge import Judge, is_kept_uid
 from deidflow.tasks.verification.leaks.kinds import Kind
-from deidflow.tasks.verification.leaks.patterns import FOLDED, Patterns, patterns_of, patterns_of_part
+from deidflow.tasks.verification.leaks.notations import Gap
+from deidflow.tasks.verification.leaks.patterns import (
+    FOLDED,
+    Patterns,
+    find,
+    patterns_of,
+    patterns_of_part,
+    squeezed,
+)
 from deidflow.tasks.verification.leaks.regions import PIXELS, regions_of
-from deidflow.tasks.verification.leaks.search import file_name, hits_in
+from deidflow.tasks.verification.leaks.search import file_name
 from deidflow.tasks.verification.leaks.segments import beside_pixels, native_length
 from deidflow.tasks.verification.reader import Read
 
@@ -35,14 +45,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
-    from deidflow.tasks.verification.leaks.identifying import Use, Value
+    from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.series.layout import Cut, Sample
 
-_BETWEEN: Final = b"\0\x01\0"
-"""Between bytes that do not stand side by side."""
+_PADDING: Final = b" \0"
+_BETWEEN: Final = b"\0\xff\x01\xff\0"
+"""Between bytes that do not stand side by side, in letters and digits alone, too."""
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _MAX_ABSENT: Final = 5000
 
@@ -63,6 +75,7 @@ class _Window(NamedTuple):
     left: int
     right: int
     is_pixels: bool
+    is_text: bool
 
 
 @dataclass(slots=True)
@@ -74,10 +87,14 @@ class SharedSearch:
         secret: The parts of these that may not stand in a result.
         values: These values.
         identifiers: What each source has of its own.
+        excuses: Slots of the sources whose values the profile leaves in attributes of their own sort, with their kinds.
+        excused: Parts of such values that all sources have.
         constant: What all results have in common, folded, without NUL bytes.
         windows: What each result has of its own.
         native_bytes: How long pixel data is that is not compressed; 0 where that is not told.
+        letters: Of what is constant, letters and digits alone.
         has_nul: Whether patterns have NUL bytes.
+        uids: Of the run; None where none are mapped.
         absent: Parts of which it is known that they do not stand in what is common.
 
     """
@@ -86,10 +103,14 @@ class SharedSearch:
     secret: frozenset[Atom]
     values: frozenset[Value]
     identifiers: tuple[_Identifier, ...]
+    excuses: tuple[tuple[int, Kind], ...]
+    excused: frozenset[Atom]
     constant: bytes
     windows: tuple[_Window, ...]
     native_bytes: int
+    letters: bytes
     has_nul: bool
+    uids: Uids | None
     absent: set[tuple[Atom, bytes]] = field(default_factory=set)
 
     def finds_nothing(self, instance: PlannedInstance, source: Cut, result: Cut) -> bool:
@@ -105,23 +126,33 @@ class SharedSearch:
         if pieces is None:
             return False
         folded = _BETWEEN.join([*pieces, file_name(instance).data]).translate(FOLDED)
+        if has_full_width(folded) or self._holds_other_letters(result):
+            return False
         narrow = folded.replace(b"\0", b"")
         secret = self.secret
         for patterns in self.patterns:
-            for text in (folded, narrow) if self.has_nul else (narrow,):
-                for _, atoms, _ in patterns.find(text):
-                    if not secret.isdisjoint(atoms):
-                        return False
+            for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow):
+                if not secret.isdisjoint(atoms):
+                    return False
+        letters = squeezed(narrow)
         return not any(
-            self._may_stand(atom, character_set, narrow) for atom, character_set in self._own(instance, source)
+            self._may_stand(atom, character_set, narrow, letters) and not self._is_excused(atom, instance, source)
+            for atom, character_set in self._own(instance, source)
         )
+
+    def _holds_other_letters(self, result: Cut) -> bool:
+        """Whether a result has a text of its own that has to be decoded."""
+        if all(patterns.in_ascii for patterns in self.patterns):
+            return False
+        data, slots = result
+        return any(one.is_text and holds_more_than_ascii(data[slice(*slots[one.slot])]) for one in self.windows)
 
     def _pieces(self, result: Cut) -> list[bytes] | None:
         """Return what a result has of its own, with what is around it; None where that is too unlike the others."""
         data, slots = result
         pieces: list[bytes] = []
         begin, stop = 0, -1
-        for number, left, right, is_pixels in self.windows:
+        for number, left, right, is_pixels, _ in self.windows:
             start, end = slots[number]
             first = start - left if start > left else 0
             if first > stop:
@@ -158,14 +189,31 @@ class SharedSearch:
                 if atom not in kept:
                     yield atom, value.character_set
 
-    def _may_stand(self, atom: Atom, character_set: bytes, narrow: bytes) -> bool:
+    def _is_excused(self, atom: Atom, instance: PlannedInstance, source: Cut) -> bool:
+        """Whether the profile leaves a part in an attribute of its own sort, or the request a UID: it is no secret."""
+        if is_kept_uid(atom, self.uids):
+            return True
+        if atom.sort is Sort.UID and atom.text in instance.original[1:]:
+            return False
+        data, slots = source
+        values = (
+            Value(kind, data[start:end].strip(_PADDING))
+            for number, kind in self.excuses
+            for start, end in [slots[number]]
+            if end - start <= MAX_VALUE_BYTES
+        )
+        return atom in self.excused or any(atom in atoms_of(value.kind, text_of(value)) for value in values)
+
+    def _may_stand(self, atom: Atom, character_set: bytes, narrow: bytes, letters: bytes) -> bool:
         """Whether a part may stand in what a result has of its own, or in what is common."""
+        if not atom.text.isascii():
+            return True  # what is common would have to be decoded
         patterns = patterns_of_part(atom, character_set)
-        if any(b"\0" in pattern or pattern in narrow for pattern in patterns):
+        if any(one.has_nul or one.key in (narrow if one.gap is Gap.NONE else letters) for one in patterns):
             return True
         if (atom, character_set) in self.absent:
             return False
-        if any(pattern in self.constant for pattern in patterns):
+        if any(one.key in (self.constant if one.gap is Gap.NONE else self.letters) for one in patterns):
             return True
         if len(self.absent) >= _MAX_ABSENT:
             self.absent.clear()
@@ -174,7 +222,12 @@ class SharedSearch:
 
 
 def make_shared_search(
-    search: LeakSearch, request: Request, instance: PlannedInstance, source: Sample, result: Sample
+    search: LeakSearch,
+    request: Request,
+    instance: PlannedInstance,
+    source: Sample,
+    result: Sample,
+    uids: Uids | None,
 ) -> SharedSearch | None:
     """Search what all instances have in common.
 
@@ -184,6 +237,7 @@ def make_shared_search(
         instance: One whose result was searched as a whole, and nothing was found.
         source: Of that instance.
         result: Likewise.
+        uids: Of the run; None where none are mapped.
 
     Returns:
         None where what is common does not tell enough by itself.
@@ -193,6 +247,7 @@ def make_shared_search(
     if search.written_by_server and any(
         scope.treated.fate(slot.leaf.tag, len(slot.leaf.path) // 2) in {Fate.REMOVED, Fate.EMPTIED}
         for slot in result.slots
+        if not slot.leaf.is_meta
     ):
         return None  # whether an attribute is left is told by its value
     starts = frozenset(slot.start for slot in source.slots)
@@ -206,20 +261,25 @@ def make_shared_search(
     nobody = instance._replace(
         original=instance.original._replace(sop_instance_uid=""), new=instance.new._replace(sop_instance_uid="")
     )
-    judge = Judge(scope, nobody, found, patterns, result.read)
+    judge = Judge(scope, nobody, found, patterns, result.read, uids)
     if not all(_is_clean_around(result, judge, one) for one in both):
         return None
     parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
-    longest = max((len(pattern) for pattern, _ in parts if b"\0" in pattern), default=0)
+    longest = max((len(pattern.groups[0]) for pattern, _ in parts if pattern.has_nul), default=0)
+    constant = _BETWEEN.join(result.layout.runs).translate(FOLDED).replace(b"\0", b"")
     return SharedSearch(
         patterns=both,
         secret=frozenset(atom for atom in {atom for _, atom in parts} if judge.is_secret(atom)),
         values=frozenset(found.values),
         identifiers=identifiers,
-        constant=_BETWEEN.join(result.layout.runs).translate(FOLDED).replace(b"\0", b""),
+        excuses=_excuses(source, uses),
+        excused=frozenset(atom for value in found.kept for atom in atoms_of(value.kind, text_of(value))),
+        constant=constant,
+        letters=squeezed(constant),
         windows=_windows(result, longest),
         native_bytes=native_length(result.read),
         has_nul=bool(longest),
+        uids=uids,
     )
 
 
@@ -237,17 +297,27 @@ def _identifiers(source: Sample, uses: dict[int, Use], kept: frozenset[int]) -> 
     return tuple(found)
 
 
+def _excuses(source: Sample, uses: dict[int, Use]) -> tuple[tuple[int, Kind], ...]:
+    """Return the slots whose values the profile leaves, with what kind of value it is."""
+    return tuple(
+        (number, kind)
+        for number, slot in enumerate(source.slots)
+        if not slot.leaf.is_meta and (kind := uses[slot.start].kept) is not None
+    )
+
+
 def _is_clean_around(result: Sample, judge: Judge, patterns: Patterns) -> bool:
     """Whether nothing is left in what is common, whatever stands in the slots, and whatever else excuses it."""
-    for region in regions_of(result.read):
-        folded = region.data.translate(FOLDED)
-        for pattern, atoms, start, wide in hits_in(folded, patterns, []):
-            end = start + (2 * len(pattern) - 1 if wide else len(pattern))
-            if result.touches_slot(region.base + start, region.base + end) or not any(map(judge.is_secret, atoms)):
+    decoded = () if patterns.in_ascii else decoded_regions(result.read)
+    for region in (*regions_of(result.read), *decoded):
+        folded, hits = find(region.data, patterns, [])
+        for hit in hits:
+            begin, end = region.leaf[:2] if region.leaf else (region.base + hit.start, region.base + hit.end)
+            if result.touches_slot(begin, end) or not any(map(judge.is_secret, hit.atoms)):
                 continue
-            if judge.leaf(region, start, end) is None:
+            if judge.leaf(region, hit.start, hit.end) is None:
                 return False
-            if any(judge.judge(region, folded, pattern, atoms, start, wide=wide)):
+            if any(judge.judge(region, folded, hit)):
                 return False
     return True
 
@@ -260,6 +330,7 @@ def _windows(result: Sample, longest: int) -> tuple[_Window, ...]:
             slot.start - slot.begins + max(_reach(runs[number][::-1]), longest),
             max(_reach(runs[number + 1]), longest),
             is_pixels=slot.leaf.tag in PIXELS and not slot.leaf.is_nested,
+            is_text=is_text(slot.leaf.tag, slot.leaf.element[1]),
         )
         for number, slot in enumerate(result.slots)
     )

@@ -1,4 +1,4 @@
-"""The engine broken on purpose in eleven small ways: the comparison must notice each."""
+"""The engine broken on purpose in twelve small ways: the comparison must notice each."""
 
 from __future__ import annotations
 
@@ -78,6 +78,17 @@ def lose_an_empty_item(patch: Patch) -> None:
     patch.setattr(editor.Editor, "_item", lose)
 
 
+def lose_an_empty_sequence(patch: Patch) -> None:
+    """Write no sequence without items."""
+    write_sequence = editor.Editor._sequence
+
+    def lose(self: editor.Editor, output: Any, element: Any, *args: Any) -> None:
+        if element[5][1]:
+            write_sequence(self, output, element, *args)
+
+    patch.setattr(editor.Editor, "_sequence", lose)
+
+
 def keep_a_private_tag(patch: Patch) -> None:
     """Let one private element through."""
 
@@ -138,6 +149,7 @@ MUTATIONS: list[tuple[Callable[[Patch], None], str, Operation, dict[str, Any]]] 
     (wrong_padding, "image 0", MODIFY, {"Replace": {"StudyDescription": "odd"}}),
     (forget_a_uid_tag, "rich explicit", ANONYMIZE, {"DicomVersion": "2017c"}),
     (lose_an_empty_item, "rich explicit", ANONYMIZE, {"DicomVersion": "2008"}),
+    (lose_an_empty_sequence, "rich explicit", ANONYMIZE, {"DicomVersion": "2008"}),
     (keep_a_private_tag, "rich explicit", ANONYMIZE, {"DicomVersion": "2021b"}),
     (
         swap_replace_and_remove,

@@ -1,0 +1,78 @@
+"""Clean results of real files: verifying raises no alarm, whatever made them."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from deidflow.tasks.core.engine.sources import SourceInstance
+from tests.local.edits import PACKAGE
+from tests.local.folder.test_index import index
+from tests.steps.steps import Steps
+
+DEMO: Final = Path(__file__).parents[2] / "configs" / "demo-data"
+_STANDARD: Final[dict[str, Any]] = {"options": {}, "profile": "ps3.15-2026d"}
+CONFIGS: Final[dict[str, dict[str, Any]]] = {
+    "ps3.15-2026d": _STANDARD,
+    "research-tcia": _STANDARD
+    | {
+        "profile_options": [
+            "retain-longitudinal-modified-dates",
+            "retain-patient-characteristics",
+            "retain-device-identity",
+            "retain-safe-private",
+            "clean-descriptors",
+        ],
+        "options": {"Remove": ["StationName"]},
+        "dates": {"shift_days": [1, 3650]},
+    },
+    **{version: {"options": {"DicomVersion": version}} for version in ("2008", "2017c", "2021b", "2023b")},
+    "modify": {
+        "operation": "modify",
+        "options": {"Replace": {"StudyDescription": "Trial 7"}, "Remove": ["PatientSex"]},
+    },
+}
+"""What configs/research-tcia.yaml asks for, the profiles with hardening, and an edit."""
+
+
+def failed(root: Path, folder: Path, **changes: Any) -> tuple[int, list[str]]:
+    """Run on a folder; return how many results there are, and the reasons of those that verifying failed."""
+    shutil.copytree(folder, root / "source")
+    found = [entry for entry in index(root / "source").values() if isinstance(entry, SourceInstance)]
+    steps = Steps(root)
+    steps.plan(sorted({entry.identifiers.orthanc_ids()[1] for entry in found}), skip_invalid=True, **changes)
+    steps.edit()
+    done = len(list((root / "results").rglob("*.dcm")))
+    wrong = steps.verify()
+    steps.report()
+    with (steps.run.folder / "crosswalk.csv").open(encoding="utf-8-sig", newline="") as stream:
+        reasons = [line["reason"] for line in csv.DictReader(stream) if line["level"] == "instance" and line["reason"]]
+    return done, [reason for reason in reasons if reason.startswith(("identifier-left", "result-", "pixel-data"))][
+        :wrong
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("config", ["ps3.15-2026d", "2008", "modify"])
+def test_the_demo(tmp_path: Path, config: str) -> None:
+    """Its results are sound under a profile of each family, and edited."""
+    done, wrong = failed(tmp_path, DEMO, **CONFIGS[config])
+
+    assert done > 0
+    assert [] == wrong
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("config", list(CONFIGS))
+def test_every_file_of_pydicom(tmp_path: Path, config: str) -> None:
+    """What can be planned and edited is sound."""
+    done, wrong = failed(tmp_path, PACKAGE, **CONFIGS[config])
+
+    assert done > 100
+    assert [] == wrong
