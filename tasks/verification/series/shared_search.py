@@ -120,12 +120,11 @@ class SharedSearch:
         if has_full_width(folded) or self._holds_other_letters(result):
             return False
         narrow = folded.replace(b"\0", b"")
-        secret = self.secret
+        letters, secret = squeezed(narrow), self.secret
         for patterns in self.patterns:
-            for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow):
+            for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow, letters):
                 if not secret.isdisjoint(atoms):
                     return False
-        letters = squeezed(narrow)
         return not any(
             self._may_stand(atom, character_set, narrow, letters) for atom, character_set in self._own(instance, source)
         )
@@ -184,12 +183,17 @@ class SharedSearch:
         if not atom.text.isascii():
             return True  # what is common would have to be decoded
         patterns = patterns_of_part(atom, character_set)
-        if any(one.has_nul or one.key in (narrow if one.gap is Gap.NONE else letters) for one in patterns):
-            return True
+        for key, _, gap in patterns:
+            if gap is not Gap.NONE:
+                if key in letters:
+                    return True
+            elif key in narrow or b"\0" in key:
+                return True
         if (atom, character_set) in self.absent:
             return False
-        if any(one.key in (self.constant if one.gap is Gap.NONE else self.letters) for one in patterns):
-            return True
+        for key, _, gap in patterns:
+            if key in (self.constant if gap is Gap.NONE else self.letters):
+                return True
         if len(self.absent) >= _MAX_ABSENT:
             self.absent.clear()
         self.absent.add((atom, character_set))
@@ -233,7 +237,7 @@ def make_shared_search(
     if not all(_is_clean_around(result, judge, one) for one in both):
         return None
     parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
-    longest = max((len(pattern.groups[0]) for pattern, _ in parts if pattern.has_nul), default=0)
+    longest = max((len(pattern.key) for pattern, _ in parts if pattern.has_nul), default=0)
     constant = _BETWEEN.join(result.layout.runs).translate(FOLDED).replace(b"\0", b"")
     return SharedSearch(
         patterns=both,
