@@ -35,13 +35,14 @@ FOLDED: Final = bytes(
 
 _BETWEEN: Final = {
     Gap.NONE: b"",
-    Gap.TEXT: rb"[^0-9a-z\x80-\xff\\]{0,4}",
+    Gap.TEXT: rb"[^\0\\0-9a-z\x80-\xff]{0,4}",
     Gap.NUMBER: rb"[-_./:, ()]{0,3}",
     Gap.CLOCK: rb"[-_.: ]{0,1}",
     Gap.DAY: rb"[-_./:, ]{0,3}",
     Gap.APART: rb"[-_./:, ]{1,3}",
 }
-"""Regular expressions of one byte, with how often."""
+"""Regular expressions of one byte, with how often. None goes over a NUL byte, and so over the header of an element; the
+search in a series (``series/shared_search.py``) relies on that."""
 _PUNCTUATION: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
 _EVERYWHERE: Final = ("utf-8", "latin-1")
 _WIDE: Final = ("utf-16-le", "utf-16-be")
