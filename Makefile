@@ -13,6 +13,7 @@ BENCH_ARGS  ?=
 FAULTS_ARGS ?= --seed 11 --local 300 --orthanc 60
 STOPS_ARGS  ?= --seed 1 --local 30 --orthanc 30
 KILLS_ARGS  ?= --kills --seed 1 --local 0 --orthanc 20
+NIGHTS_ARGS ?= --seed 1 --kills 20
 READERS_ARGS ?= --count 20000 --seed 1
 FUZZ_ARGS   ?= --count 200000 --seed 1
 # make lock LOCK_ARGS=--upgrade takes newer releases; without it every pin that still fits is kept
@@ -24,7 +25,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test branches orthanc dcmtk compiler test-orthanc-versions test-prefect test-faults test-stops test-kills test-fuzz test-readers test-corpus test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -61,6 +62,22 @@ dcmtk:
 			apt-get install -y -qq --no-install-recommends dcmtk >/dev/null; \
 	else echo "NO DCMTK: pydicom alone reads the results. Debian: apt-get install dcmtk" >&2; fi
 
+# PostgreSQL for Prefect's server, and a browser that measures pages.
+site:
+	@[ -d /usr/lib/postgresql ] && command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's packages postgresql and chromium"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+			apt-get install -y -qq --no-install-recommends postgresql chromium >/dev/null; \
+	else echo "NO POSTGRESQL OR NO BROWSER: what wants them is skipped. Debian: apt-get install postgresql chromium" >&2; fi
+
+# dciodvfy judges whether results are valid.
+dicom3tools:
+	@command -v dciodvfy >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's package dicom3tools, which judges results"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends dicom3tools >/dev/null; \
+	else echo "NO DICOM3TOOLS: nothing says whether results are valid. Debian: apt-get install dicom3tools" >&2; fi
+
 # The contract tests want a real Orthanc. RUNLEVEL=1 keeps Debian from starting it as a service.
 orthanc:
 	@[ -x /usr/sbin/Orthanc ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -72,7 +89,7 @@ orthanc:
 test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1, 1.12.7 and 1.13.0, and Orthanc's own tests (20 minutes)
 	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
-test-prefect: $(STAMP)  ## schedules on a real Prefect server with a real worker (2 minutes)
+test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL; report.html in a browser (10 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/prefect
 
 test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
@@ -86,6 +103,9 @@ test-kills: $(STAMP) orthanc compiler  ## flow or Orthanc killed at 20 moments b
 	$(BIN)/python -m tests.faults $(KILLS_ARGS)
 	$(ROOTS) && $(BIN)/python -m tests.faults $(KILLS_ARGS) --root "$${DEIDFLOW_TEST_ORTHANC_ROOTS##*:}"
 
+test-nights: $(STAMP)  ## four nights of an incremental config, killed at 20 moments and resumed (5 minutes)
+	$(BIN)/python -m tests.nights $(NIGHTS_ARGS)
+
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
@@ -95,6 +115,9 @@ test-readers: $(STAMP) dcmtk  ## 20,000 files about which pydicom and DCMTK may 
 
 test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
 	$(BIN)/python -m tests.corpus $(FOLDER)
+
+test-validity: $(STAMP) dicom3tools  ## results of pydicom's files have no new error by dciodvfy, under two choices of options (3 minutes)
+	$(BIN)/python -m tests.corpus.validity
 
 test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (17 minutes on two free cores)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity

@@ -48,6 +48,11 @@ def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--skip-invalid", is_flag=True, help="Set rows with problems aside (outcome 'invalid') and do the others."
         ),
+        click.option(
+            "--redo",
+            is_flag=True,
+            help="With incremental and destination.overwrite: do rows again whose options have changed.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -100,6 +105,9 @@ def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **opti
     plan_view.show_plan(config, overrides, manifest=manifest, **options)
 
 
+_follow_links = click.option(
+    "--follow-links", is_flag=True, help="Follow symbolic links in a folder (source.follow_links in the config)."
+)
 _overwrite = click.option("--overwrite", is_flag=True, help="Write an existing file anew, whatever stands in it.")
 
 
@@ -121,6 +129,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Write an existing f
     "Relations: = != >= <= > < ~. May be repeated: all must hold.",
 )
 @click.option("--include-results", is_flag=True, help="Also list results of earlier runs.")
+@_follow_links
 @_overwrite
 def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **options: bool) -> None:
     """List what a folder or an Orthanc (http://...) holds, as a manifest to fill in.
@@ -145,6 +154,7 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
 @click.argument("source")
 @click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write the manifest.")
 @click.option("--include-results", is_flag=True, help="Also look among results of earlier runs.")
+@_follow_links
 @_overwrite
 def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, **options: bool) -> None:
     """Make a manifest from a spreadsheet (CSV or XLSX) of AccessionNumbers, StudyInstanceUIDs or PatientIDs.
@@ -155,6 +165,21 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
     from deidflow.flows.commands.resolve import resolve_spreadsheet  # noqa: PLC0415 (imports pandas)
 
     sys.exit(resolve_spreadsheet(spreadsheet, by, source, output, **options))
+
+
+@cli.command()
+@click.argument("config", type=_FOLDER)
+@click.option("-o", "--output", type=_FOLDER, required=True, metavar="FOLDER", help="Where to write page and pictures.")
+@click.option("--manifest", type=_FOLDER, metavar="CSV", help="Manifest to use instead of the config's.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key, as in run.")
+def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
+    """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule is for.
+
+    The pictures are the patients' own, so the folder is readable by its owner only. Changes nothing else.
+    """
+    from deidflow.flows.commands.pixels import write_sheets_of  # noqa: PLC0415 (imports pydicom's codecs)
+
+    write_sheets_of(config, overrides, output, manifest=manifest)
 
 
 _run_override = click.option(
@@ -206,6 +231,67 @@ def report(run_dir: Path, mappings: Path | None) -> None:
     from deidflow.flows.command_verify_report import report_run  # noqa: PLC0415 (imports pandas)
 
     sys.exit(report_run(run_dir, mappings))
+
+
+@cli.command()
+@click.argument("run_dir", type=_FOLDER)
+@click.option(
+    "--row",
+    "rows",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="LINE",
+    help="Only the row in this line of the run's manifest. May be repeated.",
+)
+@_run_override
+def withdraw(run_dir: Path, rows: tuple[int, ...], overrides: tuple[str, ...]) -> None:
+    """Take results of a run out of the destination again, and note it in its report.
+
+    No later attempt at the run makes them again; a new run with the row in its manifest does.
+    """
+    from deidflow.flows.commands.withdraw import withdraw_run  # noqa: PLC0415 (imports pandas)
+
+    sys.exit(withdraw_run(run_dir, rows, overrides))
+
+
+@cli.command()
+@click.argument("config", type=_FOLDER)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key by its dotted path."
+)
+@click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write it.")
+def crosswalk(config: Path, overrides: tuple[str, ...], output: Path) -> None:
+    """Write original and new identifiers of all runs of a config. They re-identify people."""
+    from deidflow.flows.commands.crosswalk import write_crosswalk  # noqa: PLC0415 (imports pandas)
+
+    write_crosswalk(config, overrides, output)
+
+
+@cli.command()
+@click.argument("run_dir", type=_FOLDER)
+@click.option(
+    "-o", "--output", type=_FOLDER, required=True, metavar="FOLDER", help="To make; it must not hold anything."
+)
+@click.option(
+    "--layout", metavar="TEMPLATE", help="Path of each file, as in {PatientID}/{StudyDate}/{SOPInstanceUID}.dcm."
+)
+@click.option("--archive", type=click.Choice(["none", "zip"]), help="Write plain files, or ZIP archives.")
+@click.option("--per", type=click.Choice(["patient", "study"]), help="What each archive holds.")
+@click.option(
+    "--recipient",
+    "recipients",
+    multiple=True,
+    metavar="KEY",
+    help="age public key that archives and index are encrypted for. May be repeated.",
+)
+@click.option("--include-review", is_flag=True, help="Also pack what a person should look at first (review.csv).")
+@click.option("--crosswalk", is_flag=True, help="Pack the crosswalk, encrypted, instead of the results.")
+@_run_override
+def export(run_dir: Path, output: Path, overrides: tuple[str, ...], *, crosswalk: bool, **given: Any) -> None:
+    """Pack the results of a finished run for a recipient: files or archives, index.csv, SHA256SUMS."""
+    from deidflow.flows.commands.export import export_run  # noqa: PLC0415 (imports pandas)
+
+    export_run(run_dir, output, overrides, crosswalk=crosswalk, **given)
 
 
 @cli.command()

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
 
 def write_inventory_of(
-    source: str, output: Path, level: Level, where: tuple[str, ...] = (), *, include_results: bool, overwrite: bool
+    source: str,
+    output: Path,
+    level: Level,
+    where: tuple[str, ...] = (),
+    *,
+    include_results: bool,
+    follow_links: bool,
+    overwrite: bool,
 ) -> None:
     """Write the manifest, or add to it what it does not have yet, and print what was found.
 
@@ -40,6 +47,7 @@ def write_inventory_of(
         level: Of its rows.
         where: Conditions, see ``parse_condition``: a row is listed when one instance of it fulfils all of them.
         include_results: Whether results of earlier runs are listed.
+        follow_links: Whether symbolic links in a folder are followed.
         overwrite: Whether an existing manifest is written anew.
 
     Raises:
@@ -57,7 +65,8 @@ def write_inventory_of(
 
     added: Added | None = None
     with make_progress() as progress:
-        found = inventory_of(source, lowest_level(conditions, level), progress, finds_of(conditions) or None)
+        lowest, finds = lowest_level(conditions, level), finds_of(conditions) or None
+        found = inventory_of(source, lowest, progress, finds, follow_links=follow_links)
         records = _instances(found, problems, include_results=include_results)
         try:
             if output.is_file() and not overwrite:

@@ -16,6 +16,7 @@ from deidflow.tasks.core.ledger.overview import chunk_overviews, plan_totals, pl
 from deidflow.tasks.core.ledger.report_queries import review_counts
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
+from deidflow.tasks.core.ledger.state.before import count_done_before
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.access.own_results import additions
@@ -44,6 +45,7 @@ def show_plan(  # noqa: PLR0913 (the command's options)
     run_id: str | None,
     runs_dir: Path | None,
     skip_invalid: bool,
+    redo: bool,
     diff: int | None,
     show_values: bool,
 ) -> None:
@@ -60,7 +62,7 @@ def show_plan(  # noqa: PLR0913 (the command's options)
         text = "shows what the local engine does; with engine orthanc the server decides"
         raise InvalidInput([Problem(text, "--diff")])
     with make_progress() as progress:
-        prepared = prepare(config, progress, skip_invalid=skip_invalid)
+        prepared = prepare(config, progress, skip_invalid=skip_invalid, redo=redo, previews=True)
     with prepared.ledger as ledger:
         for problem in prepared.set_aside:
             _print(f"set aside: {problem}")
@@ -97,6 +99,10 @@ def _show_totals(ledger: Ledger, config: Config) -> None:
         text = "the server deletes its oldest patients when it is full (MaximumPatientCount, MaximumStorageSize)"
         _print(f"WARNING:          {text}: sources and results may vanish while a run works")
     _print(f"rows:             {planned} planned{others}")
+    done_rows, done_instances = count_done_before(ledger)
+    if done_instances:
+        text = f"{_counted(done_instances, 'instance')} by earlier runs, {_counted(done_rows, 'row')} in full"
+        _print(f"done before:      {text}")
     to_edit = plan_totals(ledger)
     studies = f"{to_edit.studies} stud{'y' if to_edit.studies == 1 else 'ies'}"
     above = f"{to_edit.series} series, {studies}, {_counted(to_edit.patients, 'patient')}"

@@ -14,9 +14,10 @@ from deidflow.flows.signals import was_pressed
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.files.plain_files import read_plain_file
+from deidflow.tasks.core.ledger.chunks import count_planned
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.run_facts import read_facts
-from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.outcomes import REMEDIES, Outcome
 from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.core.report.totals import DeletedSources, Totals, totals_of
 from deidflow.tasks.live import handing_over
@@ -26,7 +27,8 @@ from deidflow.tasks.steps.changed_sources import take_again
 from deidflow.tasks.steps.delete_sources import deletion_is_due
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.plan import find_again, manifest_sha256, prepare
-from deidflow.tasks.steps.publish import begin_again, is_complete, publish_reports
+from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete, publish_reports
+from deidflow.tasks.steps.run.earlier import hold_config
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import (
@@ -60,6 +62,7 @@ def run_config(
     run_id: str | None,
     runs_dir: Path | None,
     skip_invalid: bool,
+    redo: bool = False,
 ) -> int:
     """Do a whole job; return the exit code.
 
@@ -76,16 +79,16 @@ def run_config(
     folder = config.report.runs_dir / (run_id or new_run_id(config.name))
     prepare_temporary(folder.parent)
     require_own_folder(folder)
-    with _interruptible(folder):
+    with _interruptible(folder), hold_config(config):
         if (folder / FILE_NAME).exists():
             with lock_folder(folder, "the run"):
                 return _run_again(config, folder)
         with make_progress() as progress:
-            prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=_kept_key(folder))
+            key_text = _kept_key(folder)
+            prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=key_text, redo=redo)
         for problem in prepared.set_aside:
             _say(f"set aside: {problem}")
-        with store_of(config).locked():
-            pass  # said before anything is made
+        _require_free(config)
         make_folder(folder)
         with lock_folder(folder, "the run"):
             if (folder / FILE_NAME).exists():  # made by another process meanwhile
@@ -118,7 +121,9 @@ def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
     if not (folder / FILE_NAME).exists():
         raise InvalidInput(no_run_folder(folder))
     with _interruptible(folder), lock_folder(folder, "the run"):
-        return _resume(open_run(folder, overrides))
+        run = open_run(folder, overrides)
+        with hold_config(run.config):
+            return _resume(run)
 
 
 @contextlib.contextmanager
@@ -134,6 +139,18 @@ def _interruptible(folder: Path) -> Iterator[None]:
         how = f"finish it with: deidflow resume {folder}" if begun else "nothing was changed"
         _say(f"interrupted; {how}")
         raise Interrupted("interrupted") from None
+
+
+def _require_free(config: Config) -> None:
+    """Say that another run writes to the destination before anything is made or changed, unless it is to be waited for.
+
+    Raises:
+        Unusable: One does.
+
+    """
+    if not config.execution.lock_wait_seconds:
+        with store_of(config).locked():
+            pass
 
 
 def _run_again(config: Config, folder: Path) -> int:
@@ -159,8 +176,7 @@ def _resume(run: Run) -> int:
         reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
         finished = reported and not deletion_is_due(run)
         if not finished:
-            with store_of(run.config).locked():
-                pass  # said before anything is changed
+            _require_free(run.config)
             begin_again(run)
             clear_leftovers(run.folder)
             take_again(run)
@@ -181,6 +197,8 @@ def _resume(run: Run) -> int:
 def _work(run: Run) -> int:
     """Let the flow work on a frozen run, and close it; how it ended is read from the ledger, never from Prefect."""
     try:
+        if run.config.incremental and not count_planned(run.ledger):
+            return _nothing_to_do(run)
         prepare_prefect(run.folder.parent, attended=True)
         from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (seconds, and must find the environment prepared)
 
@@ -200,6 +218,15 @@ def _work(run: Run) -> int:
         return _ended(run, state, error)
     finally:
         run.close()
+
+
+def _nothing_to_do(run: Run) -> int:
+    """Report a run for which earlier ones have left nothing, without Prefect; return the exit code."""
+    with make_progress() as progress:
+        publish_reports(run, progress)
+    note_complete(run)
+    print("nothing to do: earlier runs have done all that can be done now")  # noqa: T201
+    return _ended(run, None, None)
 
 
 def _ended(run: Run, state: Any, error: BaseException | None) -> int:
@@ -257,6 +284,9 @@ def _print_totals(result: Totals, folder: Path) -> None:
     for what, counts in (("rows", result.rows), ("instances", result.instances)):
         parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
         print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
+    if result.done_before.instances:
+        rows, instances = result.done_before
+        print(f"{'done before:':<17}{instances} instances by earlier runs, {rows} rows in full")  # noqa: T201
     if result.unverified:
         print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
     if result.sources is not None:
@@ -265,6 +295,12 @@ def _print_totals(result: Totals, folder: Path) -> None:
     print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
     for code, count in result.review.items():
         print(f"{'to look at:':<17}{count} {code} (see review.csv)")  # noqa: T201
+    for code in dict.fromkeys((*result.instance_reasons, *result.row_reasons)):
+        instances, rows = result.instance_reasons.get(code, 0), result.row_reasons.get(code, 0)
+        what = f"{instances} instance{'s' * (instances != 1)}" if instances else f"{rows} row{'s' * (rows != 1)}"
+        print(f"{'not done:':<17}{what}, {code}: {REMEDIES[code]}")  # noqa: T201
+    if not result.reconciled:
+        print(f"{'next:':<17}deidflow resume {folder}")  # noqa: T201
     if (folder / LEFTOVERS_FILE).exists():
         text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
         print(f"{'left over?':<17}{text}")  # noqa: T201

@@ -25,7 +25,7 @@ from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, require_own_folder
 from deidflow.tasks.steps.verify import verify_results
 
-_COMPARED = ("reconciliation.csv", "crosswalk.csv", "failures.csv", "source_problems.csv")
+_COMPARED = ("reconciliation.csv", "crosswalk.csv", "delivered.csv", "failures.csv", "source_problems.csv")
 
 _HOW_TO_MEND: Final = (
     "put back what is gone; in a destination folder deidflow resume makes anew what came from a file that has changed"

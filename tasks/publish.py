@@ -1,4 +1,4 @@
-"""The Prefect task that writes the report, and then deletes the sources where that is asked for.
+"""The Prefect task that writes the report, then deletes the sources and packs the results where that is asked for.
 
 Public names: ``publish``.
 """
@@ -14,6 +14,7 @@ from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.live import live_run
 from deidflow.tasks.shown import show_result
 from deidflow.tasks.steps.delete_sources import delete_sources, deletion_is_due
+from deidflow.tasks.steps.export import export_as_configured
 from deidflow.tasks.steps.publish import note_complete, publish_reports
 from deidflow.tasks.steps.run.safe_errors import safely
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @task(name="publish", persist_result=False)
 def publish(run_dir: str) -> State[Any] | None:
-    """Write all files of the run folder; when the work came to its end, delete the sources that are to go.
+    """Write all files of the run folder; when the work came to its end, delete the sources that are to go, and export.
 
     Args:
         run_dir: Of a run that is live in this process.
@@ -37,6 +38,7 @@ def publish(run_dir: str) -> State[Any] | None:
         if live.failure is None and live.run.stop.is_set() and deletion_is_due(live.run):
             live.failure = Interrupted("the run was stopped")
         if live.failure is None:  # told to stop or not: nothing is left to do
+            safely(export_as_configured)(live.run, live.progress)
             safely(note_complete)(live.run)
         show_result(live.run, live.totals)
     except DeidflowError as error:

@@ -237,7 +237,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"profile": "ps3.15-2026d"}, ["profile"]),
     ({"profile": "ps3.15-2026d", "engine": "orthanc", "options.DicomVersion": ...}, PROFILE_ON_ORTHANC),
     ({"profile_options": ["retain-device-identity"]}, ["profile_options"]),
-    (PROFILE | {"profile_options": ["clean-pixel-data", "RetainUIDs"]}, ["profile_options", "profile_options"]),
+    (
+        PROFILE | {"profile_options": ["clean-recognizable-visual-features", "RetainUIDs"]},
+        ["profile_options", "profile_options"],
+    ),
     (PROFILE | {"profile_options": [UIDS], "options.KeepSource": False}, ["options.KeepSource"]),
     (PROFILE | {"profile_options": [SAFE_PRIVATE], "options.KeepPrivateTags": True}, ["options.KeepPrivateTags"]),
     (MODIFIED | {"dates": {"column": "offset", "shift_days": [1, 10]}}, ["dates"]),

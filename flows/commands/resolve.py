@@ -37,7 +37,14 @@ _SHOWN: Final = 50
 
 
 def resolve_spreadsheet(
-    spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *, include_results: bool, overwrite: bool
+    spreadsheet: Path,
+    by: tuple[str, ...],
+    source: str,
+    output: Path,
+    *,
+    include_results: bool,
+    follow_links: bool,
+    overwrite: bool,
 ) -> int:
     """Write a manifest of what each row means, and say which rows mean nothing, or several.
 
@@ -47,6 +54,7 @@ def resolve_spreadsheet(
         source: A folder, or the address of an Orthanc.
         output: The manifest; an existing one keeps its rows.
         include_results: Whether results of earlier runs count.
+        follow_links: Whether symbolic links in a folder are followed.
         overwrite: Whether an existing one is written anew.
 
     Returns:
@@ -62,7 +70,8 @@ def resolve_spreadsheet(
     table = read_table(spreadsheet, keys[0].column)
     subjects = read_subjects(table, keys)
     with make_progress() as progress:
-        found = inventory_of(source, subjects.level, progress, finds_of_subjects(subjects))
+        finds = finds_of_subjects(subjects)
+        found = inventory_of(source, subjects.level, progress, finds, follow_links=follow_links)
         resolved = resolve_subjects(subjects, _instances(found, include_results=include_results))
     if table.sheets > 1:
         _warn(f"{spreadsheet} has {table.sheets} sheets; the first was read")

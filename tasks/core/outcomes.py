@@ -62,6 +62,9 @@ class ReasonCode(StrEnum):
     IDENTIFIER_LEFT = "identifier-left"
     UNSAFE_CONTENT = "unsafe-content"
     BURNED_IN_TEXT = "burned-in-text"
+    SPLIT_STUDY = "split-study"
+    KNOWN_PATIENT = "known-patient"
+    WITHDRAWN = "withdrawn"
     UNSTABLE = "unstable"
     SERVER_ERROR = "server-error"
     WORKER_DIED = "worker-died"
@@ -123,6 +126,14 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "place, then `deidflow resume`; name what cannot be looked into in Remove; or leave its row out of a new run.",
     ReasonCode.BURNED_IN_TEXT: "Text may be burned into the pixels: look at the images, add a rule for them to a file "
     "that pixels.rules names, and run failures.csv with that; or let them through with pixels.unmatched: accept.",
+    ReasonCode.SPLIT_STUDY: "One study stands under two PatientIDs, in this source or in an earlier run, and would get "
+    "two pseudonyms; correct the PatientID in the source and start a new run, or set pseudonyms.allow_merge when that "
+    "is meant.",
+    ReasonCode.KNOWN_PATIENT: "An Orthanc gives a patient other identifiers in another call than an earlier one did: "
+    "give PatientID and PatientName in Replace, one row for each new study, and start a new run; or take engine local. "
+    "A study that has grown has to be withdrawn (`deidflow withdraw`) and done as a whole.",
+    ReasonCode.WITHDRAWN: "The results were taken back with `deidflow withdraw`; a new run with the row in its "
+    "manifest makes them again.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
     ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",

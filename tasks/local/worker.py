@@ -36,6 +36,8 @@ from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
 from deidflow.tasks.local.editing.splice import Assembly, assemble, says_burned_in, sop_class_of
 from deidflow.tasks.local.folder.index import identify
 from deidflow.tasks.local.transcoding.transcoder import transcode
+from deidflow.tasks.local.viewing.text_detector import HOW_TO_INSTALL, can_detect
+from deidflow.tasks.local.viewing.text_search import TextSearch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +63,7 @@ class WorkerSettings:
         given: Kept and replaced identifiers of the whole run.
         originals: UIDs of all objects of the run before.
         profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
-        notes_content: Whether the sources are to be deleted, so that what was read of each is noted.
+        notes_content: Whether the sources are to be deleted, so that all that was read of each is noted.
 
     """
 
@@ -77,7 +79,9 @@ class WorkerSettings:
 
     def lacks(self) -> str:
         """Return what keeps this machine from the work, "" for nothing."""
-        return self.source.lacks() or self.store.lacks()
+        detects = self.profile is not None and self.profile.pixels is not None and self.profile.pixels.detects
+        ocr = f"pixels.detect needs the extra ocr: {HOW_TO_INSTALL}" if detects and not can_detect() else ""
+        return self.source.lacks() or self.store.lacks() or ocr
 
 
 class Compiled(NamedTuple):
@@ -162,6 +166,8 @@ class Worker:
         self._source = settings.source
         self._writer = settings.store.writer()
         self._notes_content = settings.notes_content
+        choice = settings.profile and settings.profile.pixels
+        self._text_search = TextSearch() if choice and choice.detects else None
         self._compiler = Compiler(
             *(settings.key, settings.scope, settings.given, settings.originals),
             hardening=settings.hardening,
@@ -198,8 +204,10 @@ class Worker:
             original = self._source.open(instance)
             with SourceFile.of_original(original) as source:
                 assembly = edit_source(source, instance, compiled)
+                if self._text_search is not None and assembly.pixels is not None:
+                    self._text_search.check(source, assembly.pixels.decision)
                 staged = self._writer.stage(_content_of(assembly, request), instance, request.operation)
-                content = self._source.content(original) if self._notes_content else ""
+                content = (self._source.content if self._notes_content else self._source.excerpt)(original)
                 self._source.check(original, instance)
                 anonymizes = request.operation is Operation.ANONYMIZE
                 review = _review_of(assembly) if anonymizes else ""

@@ -91,6 +91,11 @@ class OrthancSource:
 
     server: OrthancServer
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether there is an archive."""
+        return self.server.archive is not _NOTHING
+
     def open(self, instance: PlannedInstance) -> OpenOriginal:
         """Download a file into memory."""
         try:
@@ -111,6 +116,11 @@ class OrthancSource:
 
     def content(self, original: OpenOriginal) -> str:
         """Return "": the server's FileUuid names it, and the plan has that."""
+        del original
+        return ""
+
+    def excerpt(self, original: OpenOriginal) -> str:
+        """Return "", as ``content`` does."""
         del original
         return ""
 
@@ -138,6 +148,11 @@ class OrthancStore:
 
     server: OrthancServer
     run_folder: str | None = None
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether there is an archive."""
+        return self.server.archive is not _NOTHING
 
     def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
         """Download a result."""

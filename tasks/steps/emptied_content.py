@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import Path
 from deidflow.tasks.core.engine.review import ReviewCode, content_of
-from deidflow.tasks.core.ledger.results import forget_review, kinds_of_objects, note_review
+from deidflow.tasks.core.ledger.planning import (
+    forget_review,
+    forget_review_code,
+    kinds_of_objects,
+    note_review,
+)
 from deidflow.tasks.core.request.profile_choice import CLEAN_GRAPHICS, CLEAN_STRUCTURED_CONTENT
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.deidentification.orthanc_profiles import load_profile
@@ -35,6 +40,9 @@ def mark_emptied_content(ledger: Ledger, profile: ProfileChoice | None) -> None:
     """
     # What a modify makes still names its patient, and is not given away as de-identified.
     forget_review(ledger, Operation.ANONYMIZE)
+    if profile is not None and profile.pixels is not None:
+        # Each instance is decided on by the rules when it is read.
+        forget_review_code(ledger, ReviewCode.BURNED_IN_TEXT, Operation.ANONYMIZE)
     requests = ledger.requests
     for number, sop_class_uid in kinds_of_objects(ledger, Operation.ANONYMIZE):
         tag = content_of(sop_class_uid)

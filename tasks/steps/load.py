@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
@@ -16,6 +17,7 @@ from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.plan.intake import add_rows
 from deidflow.tasks.core.request.engine_options import names_by_creator, options_without_effect
+from deidflow.tasks.export.package import check_choice
 from deidflow.tasks.local.transcoding.codecs import can_write, why_not
 from deidflow.tasks.steps.access.choice import named_by, store_of
 from deidflow.tasks.steps.run.settings import check_files, load_key, read_config
@@ -91,6 +93,10 @@ def _problems(config: Config) -> tuple[list[Problem], Key | None]:
     problems = [*check_files(config), *_option_problems(config)]
     if text := _in_the_way(config.report.runs_dir):
         problems.append(Problem(text, key="report.runs_dir"))
+    if config.export is not None:
+        problems += [replace(one, key=f"export.{one.key}") for one in check_choice(config.export_choice)]
+        if text := _in_the_way(config.export.folder):
+            problems.append(Problem(text, key="export.folder"))
     if config.execution.runner == "dask" and config.engine == "orthanc":
         problems.append(
             Problem("must be left out with engine orthanc, where the server does the work", key="execution.runner")

@@ -26,10 +26,14 @@ from deidflow.tasks.core.pseudonyms.pseudonyms import Key, new_key
 from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.emptied_content import mark_emptied_content
 from deidflow.tasks.steps.load import check_before_planning
+from deidflow.tasks.steps.run.earlier import changed_basis, earlier_runs
 from deidflow.tasks.steps.run.run_folder import now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.ledger.state.before import Before
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run_folder import Run
@@ -53,27 +57,45 @@ class Prepared:
     set_aside: list[Problem]
 
 
-def prepare(config: Config, progress: Progress, *, skip_invalid: bool = False, key_text: str | None = None) -> Prepared:
-    """Read and check everything; nothing is changed anywhere.
+def prepare(
+    config: Config,
+    progress: Progress,
+    *,
+    skip_invalid: bool = False,
+    key_text: str | None = None,
+    redo: bool = False,
+    previews: bool = False,
+) -> Prepared:
+    """Read and check everything; nothing is changed anywhere, but for the state of earlier runs beside their folders.
 
     Args:
         config: Checked by ``load_config``.
         progress: Shows the steps.
-        skip_invalid: Set rows with problems aside instead of refusing the manifest.
+        skip_invalid: Set rows with problems aside instead of refusing the manifest, whatever the config says.
         key_text: The key of an existing run, for a config that names none.
+        redo: Do rows again whose options have changed since an earlier run did them.
+        previews: Nothing at all may be written, not even the state.
 
     Raises:
         InvalidInput: With every problem of files, key, options, manifest and destination; then of the plan.
         Unusable: A server or the destination cannot be used.
 
     """
+    skip_invalid = skip_invalid or config.skip_invalid
+    if redo and not (config.incremental and config.destination is not None and config.destination.overwrite):
+        text = "--redo needs incremental: true, engine local and destination.overwrite: true"
+        raise InvalidInput([Problem(text, "--redo")])
     key = check_before_planning(config, skip_invalid=skip_invalid)
     new_key_text = None
     if key is None:
         new_key_text = key_text or new_key()
         key = Key.parse(new_key_text)
     moment, started = now(), time.monotonic()
-    ledger, set_aside = _plan(config, _manifest_bytes(config), key, progress, skip_invalid=skip_invalid)
+    with earlier_runs(config, key.fingerprint, redo=redo, keeps=not previews) as before:
+        of_config = changed_basis(config, before, has_key=new_key_text is None)
+        content = _manifest_bytes(config)
+        how = _How(skip_invalid=skip_invalid, before=before, of_config=of_config)
+        ledger, set_aside = _plan(config, content, key, progress, how)
     seconds = time.monotonic() - started
     change_facts(ledger, lambda facts: replace(facts, started=moment, attempts=1).with_seconds("plan", seconds))
     return Prepared(ledger, key, new_key_text, set_aside)
@@ -89,7 +111,10 @@ def find_again(run: Run, progress: Progress) -> int:
     if not lacks_something(run.ledger):
         return 0
     content = read_manifest(run.ledger)
-    fresh, _ = _plan(run.config, content, run.key, progress, skip_invalid=True, planned=run.ledger)
+    fingerprint = run.key.fingerprint
+    with earlier_runs(run.config, fingerprint, exclude=run.folder.name) as before:
+        how = _How(skip_invalid=True, before=before, planned=run.ledger)
+        fresh, _ = _plan(run.config, content, run.key, progress, how)
     with fresh:
         chunk_size = run.config.execution.chunk_size
         return adopt(run.ledger, fresh, chunk_size, on_server=run.config.engine == "orthanc")
@@ -112,28 +137,35 @@ def _manifest_bytes(config: Config) -> bytes:
         raise InvalidInput([Problem(trouble_with(config.manifest, error), key="manifest")]) from None
 
 
-def _plan(
-    config: Config,
-    content: bytes,
-    key: Key,
-    progress: Progress,
-    *,
-    skip_invalid: bool,
-    planned: Ledger | None = None,
-) -> tuple[Ledger, list[Problem]]:
-    """Return a planned ledger, not stored anywhere, and the problems of rows that were set aside.
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a plan is made.
 
-    Rows that stand in ``planned`` were held to their number of instances before, and may have got one that could not be
-    counted then.
+    Attributes:
+        skip_invalid: Whether rows with problems are set aside.
+        before: Earlier runs, None when there are none.
+        of_config: Problems of the config that only earlier runs show.
+        planned: The run that the plan is to be compared with: its rows were held to their number of instances before,
+            and may have got one that could not be counted then.
+
     """
+
+    skip_invalid: bool
+    before: Before | None
+    of_config: Sequence[Problem] = ()
+    planned: Ledger | None = None
+
+
+def _plan(config: Config, content: bytes, key: Key, progress: Progress, how: _How) -> tuple[Ledger, list[Problem]]:
+    """Return a planned ledger, not stored anywhere, and the problems of rows that were set aside."""
     ledger = Ledger.prepare()
     try:
         progress.start("reading the manifest")
         manifest = Manifest(content, config.defaults, str(config.manifest))
         store_manifest(ledger, content, config.manifest.name, manifest.sha256)
         row_problems = add_rows(ledger, manifest)
-        if planned is not None:
-            forget_counts(ledger, planned_lines(planned))
+        if how.planned is not None:
+            forget_counts(ledger, planned_lines(how.planned))
         source, store = source_of(config), store_of(config)
         target = store.abilities()
         server = source.read_into(ledger, config, progress)
@@ -149,11 +181,13 @@ def _plan(
             allow_merge=config.pseudonyms is not None and config.pseudonyms.allow_merge,
             chunk_size=config.execution.chunk_size,
             few_chunks=_shares_processes(config),
-            skip_invalid=skip_invalid,
+            skip_invalid=how.skip_invalid,
             server=server if config.engine == "orthanc" else None,
             writes_to_source=store.is_in(source),
+            before=how.before,
         )
-        set_aside = _checked_plan(ledger, row_problems, options, _server_problems(config, target))
+        of_config = [*how.of_config, *_server_problems(config, target)]
+        set_aside = _checked_plan(ledger, row_problems, options, of_config)
         mark_emptied_content(ledger, config.profile_choice)
         progress.finish()
     except BaseException:

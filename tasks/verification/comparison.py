@@ -17,6 +17,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.cleaned.frames import frames_fault
+from deidflow.tasks.verification.cleaned.rle_frames import pixels_of_rle
 from deidflow.tasks.verification.cleaned.texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.standard_profile import is_dummy
@@ -207,7 +208,7 @@ class Comparison:
     def _check_frames(self, element: Element, other: Element) -> None:
         """Refuse other images, and texts beside them."""
         before, after = self.source.value(element[2], element[3]), self.result.value(other[2], other[3])
-        fault = frames_fault(before, after, little=self.source.little)
+        fault = frames_fault(before, after, little=self.source.little, rle_pixels=pixels_of_rle(self.source))
         if fault:
             is_text = len(before) == len(after) and "text" in fault
             code = ReasonCode.IDENTIFIER_LEFT if is_text else ReasonCode.PIXEL_DATA_DIFFERS

@@ -13,13 +13,13 @@ from deidflow.tasks.core.dicom.tags import IDENTIFIERS, Path, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.standard_profile import standard_profile
+from deidflow.tasks.verification.standard_profile import overruled, standard_profile
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.identifying import Treated
-    from deidflow.tasks.verification.reader import Read
+    from deidflow.tasks.verification.reader import Item, Read
 
 _CODES: Final = 0x00120064
 _CODE_VALUE: Final = 0x00080100
@@ -38,6 +38,8 @@ _OF_OPTIONS: Final = {
     "retain-safe-private": b"113111",
     "retain-institution-identity": b"113112",
 }
+_DEVICE_IDENTITY: Final = "retain-device-identity"
+_CLEAN_PIXELS: Final = "clean-pixel-data"
 _RETAIN_UIDS: Final = "retain-uids"
 _PROTECTED: Final = frozenset({Fate.REMOVED, Fate.EMPTIED, Fate.UID, Fate.DUMMY, Fate.CHANGED})
 
@@ -54,7 +56,8 @@ def check_codes(request: Request, profile: ProfileChoice, treated: Treated, sour
 
     Raises:
         InstanceFailed: ``result-differs``: an option is claimed that was not asked for, or the basic profile although
-            the request keeps what it protects; or nothing is claimed where nothing departs from the profile.
+            the request keeps what it protects or an option is overruled; or less than all is claimed where the request
+            keeps nothing.
 
     """
     edits = request.edits
@@ -66,12 +69,23 @@ def check_codes(request: Request, profile: ProfileChoice, treated: Treated, sour
     if _RETAIN_UIDS in profile.options:
         named -= set(IDENTIFIERS)  # the option keeps them in the request's name
     departs = any(treated.fate(tag, 0) in _PROTECTED for tag in named)
-    if departs:
+    is_overruled = _has_any(source.elements, overruled(profile.options))
+    if is_overruled:  # what device identity keeps is not kept in full, and nothing else says that it is kept at all
+        allowed.discard(_OF_OPTIONS[_DEVICE_IDENTITY])
+    if departs or is_overruled:
         allowed.discard(_BASIC)
-    lacks = not (profile.options or edits.keep or request.settings.keep_private_tags) and _BASIC not in now
+    asks_for_more = edits.keep or request.settings.keep_private_tags
+    lacks = not asks_for_more and not allowed - {_OF_OPTIONS[_CLEAN_PIXELS]} <= now
     if now - earlier - allowed or lacks:
         text = f"{describe_tag(_CODES)} of the result does not say what was applied"
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
+
+
+def _has_any(elements: Item, tags: frozenset[int]) -> bool:
+    """Whether one of the attributes is at any depth."""
+    return bool(tags) and any(
+        tag in tags or any(_has_any(item, tags) for item in items or ()) for tag, _, _, _, items in elements
+    )
 
 
 def _values(read: Read) -> set[bytes]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.private_tags import creator_of, in_block, is_private_number
 from deidflow.tasks.core.dicom.tags import (
+    BURNED_IN_ANNOTATION,
     DATA_SET_TRAILING_PADDING,
     DEIDENTIFICATION_METHOD,
     ENCAPSULATED_DOCUMENT,
@@ -32,7 +33,7 @@ from deidflow.tasks.core.dicom.tags import (
     uid_tags,
 )
 from deidflow.tasks.core.request.data_uris import parse_embedded
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE
+from deidflow.tasks.core.request.profile_choice import CLEAN_PIXEL_DATA, MODIFIED_DATES, SAFE_PRIVATE
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.private_elements import SafePrivate, safe_private
@@ -279,6 +280,8 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
         fates.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), Fate.REMOVED))
         fates[PATIENT_NAME] = fates[PATIENT_ID] = Fate.FREE
     top[PIXEL_DATA] = Fate.FRAMES
+    if CLEAN_PIXEL_DATA in profile.options:
+        top[BURNED_IN_ANNOTATION] = Fate.FREE  # looked up with the pixels
     return Permitted(
         anonymizes=True,
         top=top,

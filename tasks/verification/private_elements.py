@@ -36,6 +36,8 @@ _DECIMALS: Final = frozenset({"DS", "IS"})
 _OCTETS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _NUMBERS: Final = frozenset({"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
 _KINDS: Final = (_TEXTS, _DECIMALS, _NUMBERS, _OCTETS)
+_NUMBER_BYTES: Final = {**dict.fromkeys(("US", "SS"), 2), **dict.fromkeys(("FD", "SV", "UV"), 8)}
+_OTHER_NUMBER_BYTES: Final = 4
 _DATES: Final = frozenset({"DA", "DT", "TM"})
 _BY_VR: Final = {
     **dict.fromkeys(_TEXTS, Fate.CLEANED),
@@ -54,12 +56,14 @@ class SafePrivate(NamedTuple):
     Attributes:
         choice: Options and the site's list.
         listed: VRs by group, creator and element; "" where the list has none.
-        site: Its own attributes by the same.
+        most: How many values they have at most, by the same; those without an end are not in it.
+        site: The site's own attributes by the same.
 
     """
 
     choice: ProfileChoice
     listed: Mapping[tuple[int, str, int], str]
+    most: Mapping[tuple[int, str, int], int]
     site: Mapping[tuple[int, str, int], tuple[str, SiteAction]]
 
     def stated(self, source: Read) -> dict[tuple[int, str], dict[int, str]]:
@@ -128,17 +132,21 @@ class SafePrivate(NamedTuple):
                 return Fate.SAME if action is SiteAction.KEEP else Fate.REMOVED
             return self._of_value(element, vr, trusts_octets=True)
         if name in self.listed:
-            return self._of_value(element, self.listed[name], trusts_octets=True)
+            return self._of_value(element, self.listed[name], trusts_octets=True, most=self.most.get(name, 0))
         return self._of_value(element, "", trusts_octets=False) if said else Fate.REMOVED
 
-    def _of_value(self, element: Element, listed: str, *, trusts_octets: bool) -> Fate:
-        _, said, _, _, items = element
+    def _of_value(self, element: Element, listed: str, *, trusts_octets: bool, most: int = 0) -> Fate:
+        _, said, start, end, items = element
         found = "SQ" if items is not None else said.decode("latin-1") or "UN"
         expected = listed.split("/") if listed else [found]
         vr = found if found in expected else expected[0]
         fits = found == vr or (found == "UN" and vr != "SQ") or any(found in kind and vr in kind for kind in _KINDS)
         if not fits or (vr in _OCTETS and not trusts_octets):
             return Fate.REMOVED
+        if vr in _NUMBERS or vr == "AT":
+            size = _NUMBER_BYTES.get(vr, _OTHER_NUMBER_BYTES)
+            is_too_long = found == "UN" and most and end - start > most * size
+            return Fate.EMPTIED if is_too_long or (end - start) % size else Fate.SAME
         options = self.choice.options
         if vr in _DATES:
             if FULL_DATES in options:
@@ -162,7 +170,12 @@ def _numbers(source: Read, element: Element | None) -> tuple[int, ...]:
 def safe_private(choice: ProfileChoice) -> SafePrivate:
     """Return what may stay under a choice with Retain Safe Private."""
     folder = files("deidflow.tasks").joinpath("local", "deidentification", "tables")
-    rows = csv.DictReader(folder.joinpath("safe_private.csv").read_text("utf-8").splitlines())
-    listed = {(int(row["group"], 16), row["private_creator"], int(row["element"][-2:], 16)): row["vr"] for row in rows}
+    lines = folder.joinpath("safe_private.csv").read_text("utf-8").splitlines()
+    rows = {
+        (int(row["group"], 16), row["private_creator"], int(row["element"][-2:], 16)): row
+        for row in csv.DictReader(lines)
+    }
+    listed = {name: row["vr"] for name, row in rows.items()}
+    most = {name: int(last) for name, row in rows.items() if (last := row["vm"].rpartition("-")[2]).isdigit()}
     site = {(one.group, one.creator, one.element): (one.vr, one.action) for one in choice.private}
-    return SafePrivate(choice, listed, site)
+    return SafePrivate(choice, listed, most, site)

@@ -4,7 +4,7 @@ The data are those of the editor; what reads them there is not used. Which of se
 for is not told again here: of an attribute that the table protects the original value must be gone, whatever stands in
 its place.
 
-Public names: ``StandardProfile``, ``standard_profile``, ``is_dummy``.
+Public names: ``StandardProfile``, ``standard_profile``, ``overruled``, ``is_dummy``.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def standard_profile(options: frozenset[str]) -> StandardProfile:
         for row in _rows(table):
             if "x" in row["tag"] or "," not in row["tag"]:
                 continue
+            if row["basic"] == _KEEP and not any(row.get(option) for option in options):
+                continue  # free text, which no option that was asked for cleans
             tag = int(row["tag"].replace(",", ""), 16)
             fates[tag] = _fate(row, tag, options)
     fates.update(dict.fromkeys(_GONE, Fate.REMOVED))
@@ -124,6 +126,25 @@ def standard_profile(options: frozenset[str]) -> StandardProfile:
     if not options.isdisjoint(_CLEAN_ANNOTATIONS):
         cleaned[_UNFORMATTED_TEXT] = Fate.CLEANED
     return StandardProfile(top, fates, cleaned, frozenset({*known, *new, *fates}))
+
+
+@lru_cache
+def overruled(options: frozenset[str]) -> frozenset[int]:
+    """Return the attributes that one of the options keeps and Modified Dates moves all the same.
+
+    Args:
+        options: See ``standard_profile``.
+
+    """
+    others = options - {MODIFIED_DATES}
+    return frozenset(
+        int(row["tag"].replace(",", ""), 16)
+        for table in _TABLES
+        for row in _rows(table)
+        if MODIFIED_DATES in options
+        and row.get(MODIFIED_DATES) == _CLEAN
+        and any(row.get(option) == _KEEP for option in others)
+    )
 
 
 def is_dummy(value: bytes) -> bool:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import io
 import os
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.dicom.tags import PIXEL_DATA
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.files.excerpts import HEAD_BYTES, TAIL_BYTES, excerpt, is_excerpt
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.reader import read_dicom
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -47,11 +51,13 @@ def whole(file: BinaryIO, most: int) -> bytes | None:
 def is_what_was_read(source: BinaryIO, planned: PlannedInstance, content: str) -> bool:
     """Whether a source is what its result was made from: by size and time, or else, after a copy, by its content.
 
+    An excerpt tells it where nothing but pixels is outside of that, which are compared with the result's.
+
     Args:
         source: Open at its start, where it is left; what came from an Orthanc, which changes no instance in place,
             is in memory.
         planned: Says what the file was like.
-        content: Its SHA-256 when it was edited, "" when that was not noted.
+        content: Its SHA-256 when it was edited, or that of an excerpt, "" when that was not noted.
 
     """
     if isinstance(source, io.BytesIO):
@@ -59,9 +65,34 @@ def is_what_was_read(source: BinaryIO, planned: PlannedInstance, content: str) -
     status = os.fstat(source.fileno())
     if (status.st_size, status.st_mtime_ns) == (planned.size, planned.mtime_ns):
         return True
-    is_same = bool(content) and content_hash(source) == content
+    if is_excerpt(content):
+        is_same = excerpt(partial(_read, source), status.st_size) == content and _only_pixels_are_outside(source)
+    else:
+        is_same = bool(content) and content_hash(source) == content
     source.seek(0)
     return is_same
+
+
+def _read(source: BinaryIO, length: int, start: int) -> bytes:
+    source.seek(start)
+    return source.read(length)
+
+
+def _only_pixels_are_outside(source: BinaryIO) -> bool:
+    """Whether what an excerpt of a file leaves out is within the value of its pixel data."""
+    size = os.fstat(source.fileno()).st_size
+    if size <= HEAD_BYTES + TAIL_BYTES:
+        return True
+    source.seek(0)
+    read = read_dicom(source)
+    return (
+        read.is_whole
+        and read.size == size  # not inflated
+        and any(
+            tag == PIXEL_DATA and items is None and start <= HEAD_BYTES and end >= size - TAIL_BYTES
+            for tag, _, start, end, items in read.elements
+        )
+    )
 
 
 def check_structure(result: Read, source: Read) -> None:

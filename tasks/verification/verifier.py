@@ -31,6 +31,7 @@ from deidflow.tasks.verification.identifiers import has_identifiers
 from deidflow.tasks.verification.identity import check_identity, needs_decoding
 from deidflow.tasks.verification.leaks.search import LeakSearch
 from deidflow.tasks.verification.method_codes import check_codes
+from deidflow.tasks.verification.painted.judge import PixelJudge
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
@@ -110,6 +111,8 @@ class Verifier:
         self._permitted: dict[tuple[str, bool], Permitted] = {}
         self._series = SeriesMemory()
         self._leaks = LeakSearch(settings.profile, written_by_server=settings.given_values)
+        choice = settings.profile.pixels if settings.profile is not None else None
+        self._pixels = PixelJudge(choice) if choice is not None else None
         self._found = ""
 
     def verify(self, work: VerifyWork) -> list[InstanceResult]:
@@ -136,8 +139,10 @@ class Verifier:
         with (
             settings.source.together([one.instance for one in expected]) as self._source,
             settings.results.together([(one.instance.new, one.result_id) for one in expected]) as self._results,
+            warnings.catch_warnings(),
         ):
-            packed = self._source is not settings.source or self._results is not settings.results
+            warnings.simplefilter("ignore")
+            packed = self._source.is_packed or self._results.is_packed
             for given, group in work.groups:
                 request = self._known(given)
                 for one in group:
@@ -186,8 +191,7 @@ class Verifier:
 
     def _verify(self, request: Request, expected: Expected) -> None:
         result_file = self._results.open(expected.instance.new, expected.result_id)
-        with result_file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with result_file:
             self._compare_with_what_is_left(request, expected, result_file)
 
     def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> None:
@@ -257,7 +261,10 @@ class Verifier:
         """
         source, result = read_dicom(source_file), read_dicom(result_file)
         if request.operation is Operation.ANONYMIZE:
-            self._leaks.check(request, expected.instance, source, result)
+            self._leaks.check(request, expected.instance, source, result, self._uids)
+        painted, anonymizes = False, request.operation is Operation.ANONYMIZE
+        if self._pixels is not None and anonymizes:
+            painted = self._pixels.paints(request, source, result, (source_file, result_file))
         is_read = all(one.is_whole and not one.passed_over for one in (source, result))
         by_bytes = is_read and not self._settings.given_values
         hides = False
@@ -271,13 +278,16 @@ class Verifier:
                     uids=self._uids,
                     hardening=settings.hardening,
                     given_values=settings.given_values,
-                    cleans_frames=settings.profile is not None and request.operation is Operation.ANONYMIZE,
+                    pixels="painted" if painted else "cleaned" if settings.profile and anonymizes else "same",
                 )
             )
         check_structure(result, source)
         if by_bytes:
-            self._compare_bytes(request, expected, source, result, hides=hides)
-        if files is not None and learns:
+            allowed = self._allowed(request, hides=hides)
+            if self._pixels is not None:
+                allowed = self._pixels.permitted(allowed, source, paints=painted)
+            self._compare_bytes(request, expected, source, result, allowed)
+        if files is not None and learns and self._pixels is None:
             self._series.learn(self._judging(request), expected.instance, files, (source, result))
 
     def _is_sampled(self, expected: Expected) -> bool:
@@ -295,9 +305,10 @@ class Verifier:
             return False
         return needs_decoding(source, result) or any(element[0] >> 24 == _OVERLAYS for element in source.elements)
 
-    def _compare_bytes(self, request: Request, expected: Expected, source: Read, result: Read, *, hides: bool) -> None:
+    def _compare_bytes(
+        self, request: Request, expected: Expected, source: Read, result: Read, allowed: Permitted
+    ) -> None:
         """Compare element by element what the local engine wrote; a server writes a whole dataset anew."""
-        allowed = self._allowed(request, hides=hides)
         compare(source, result, allowed, self._uids if allowed.anonymizes else None)
         check_given(request, result)
         check_file_meta(source, result, anonymizes=allowed.anonymizes, recodes=allowed.recodes)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 LEDGER: Final = ROOT / "tasks" / "core" / "ledger"
 PATHS: Final = sorted(path for top in ("flows", "tasks") for path in (ROOT / top).rglob("*.py"))
-OTHERS: Final = [path for path in PATHS if path.parent != LEDGER]
+OTHERS: Final = [path for path in PATHS if LEDGER not in path.parents]
 METHODS: Final = {"execute", "execute_many", "executemany", "executescript", "select", "scalar"}
 SQL: Final = re.compile(
     r"\s*(SELECT\s|INSERT\s+(OR\s|INTO\s)|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|(CREATE|DROP)\s+(TEMP\s+)?(TABLE|VIEW|INDEX)"
@@ -56,7 +56,7 @@ def test_the_rule_sees_what_it_is_for() -> None:
 
 def test_no_statement_takes_a_text_apart() -> None:
     """A reason's code is a column: nothing looks for it in a text."""
-    for path in LEDGER.glob("*.py"):
+    for path in LEDGER.rglob("*.py"):
         found = [
             text for text in texts(ast.parse(path.read_text())) if re.search(r"\bLIKE\b|\bGLOB\b|\bsubstr\(", text)
         ]

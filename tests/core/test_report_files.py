@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-ALWAYS = {"reconciliation.csv", "crosswalk.csv", "summary.json", "provenance.json", "report.html"}
+ALWAYS = {"reconciliation.csv", "crosswalk.csv", "delivered.csv", "summary.json", "provenance.json", "report.html"}
 DAMAGED = Reason(ReasonCode.DAMAGED, "truncated at byte 12")
 FAILED = Instance("7.7", series=("P", "1", "1.1"), outcome="failed", reason=DAMAGED)
 OTHER = Instance("7.8", series=("Q", "2", "2.1"))
@@ -109,7 +109,7 @@ def test_the_bytes_of_a_table(tmp_path: Path) -> None:
     content = (tmp_path / "reconciliation.csv").read_bytes()
 
     assert header == (
-        b"\xef\xbb\xbflevel,original_orthanc_id,new_orthanc_id,original_dicom_id,new_dicom_id,outcome,reason,line"
+        b"\xef\xbb\xbflevel,original_orthanc_id,new_orthanc_id,original_dicom_id,new_dicom_id,outcome,reason,line,file"
     )
     assert content.startswith(b"\xef\xbb\xbf" + ",".join(REPORT_COLUMNS).encode() + b"\r\n")
     assert content.endswith(b",c0001,1\r\n")

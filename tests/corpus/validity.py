@@ -1,6 +1,6 @@
 """Whether results have errors that their sources have not, by dciodvfy (Debian's dicom3tools), over pydicom's files.
 
-    .venv/bin/python -m tests.corpus.validity
+    make test-validity
 
 Under the basic profile and under the options of ``configs/research-tcia.yaml``. Exit code 1 where there is one.
 

@@ -12,13 +12,19 @@ from click.testing import CliRunner
 from deidflow.flows.cli import cli
 
 CONTRACT = {
-    "run": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid"},
-    "plan": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid", "--diff", "--show-values"},
-    "inventory": {"--output", "--level", "--where", "--include-results", "--overwrite"},
-    "resolve": {"--by", "--output", "--include-results", "--overwrite"},
+    "run": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid", "--redo"},
+    "plan": {"--manifest", "--set", "--run-id", "--runs-dir", "--skip-invalid", "--redo", "--diff", "--show-values"},
+    "inventory": {"--output", "--level", "--where", "--include-results", "--follow-links", "--overwrite"},
+    "resolve": {"--by", "--output", "--include-results", "--follow-links", "--overwrite"},
     "resume": {"--set"},
     "verify": {"--set", "--deep"},
     "report": {"--mappings"},
+    "pixels": {"--output", "--manifest", "--set"},
+    "withdraw": {"--row", "--set"},
+    "crosswalk": {"--set", "--output"},
+    "export": {
+        *("--output", "--layout", "--archive", "--per", "--recipient", "--include-review", "--crosswalk", "--set"),
+    },
     "serve": set(),
 }
 

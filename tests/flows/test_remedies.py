@@ -29,8 +29,12 @@ FOLLOWED_ON_SERVERS: Final = {
     ReasonCode.UNSTABLE: "tests/contract/test_orthanc_remedies.py",
     ReasonCode.SERVER_ERROR: "tests/contract/test_orthanc_remedies.py",
     ReasonCode.DESTINATION_UNUSABLE: "tests/contract/test_orthanc_full.py",
+    ReasonCode.KNOWN_PATIENT: "tests/contract/test_orthanc_nights.py",
 }
 """Reasons that only an Orthanc gives, and where their advice is followed."""
+
+FOLLOWED_IN_NIGHTS: Final = frozenset({ReasonCode.SPLIT_STUDY, ReasonCode.WITHDRAWN})
+"""In tests/steps/test_increments.py, which has several runs."""
 
 
 def _row(number: int) -> str:
@@ -74,7 +78,9 @@ def _result(steps: Steps, number: int) -> Path:
 
 def test_the_advice_for_each_reason_is_followed() -> None:
     """No reason is without a test below, or with a real Orthanc."""
-    assert set(ReasonCode) == RESUMED_AT_ONCE | RESUMED_LATER | RUN_AGAIN | FOLLOWED_ON_SERVERS.keys()
+    assert (
+        set(ReasonCode) == RESUMED_AT_ONCE | RESUMED_LATER | RUN_AGAIN | FOLLOWED_ON_SERVERS.keys() | FOLLOWED_IN_NIGHTS
+    )
     assert all((Path(__file__).parents[2] / path).exists() for path in FOLLOWED_ON_SERVERS.values())
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -231,7 +231,7 @@ def test_a_source_that_is_gone_costs_no_result(steps: Steps) -> None:
     assert 4 == len(files_of(steps.root / "results"))
 
 
-@pytest.mark.parametrize("change", ["kept value", "padding", "copied"])
+@pytest.mark.parametrize("change", ["kept value", "padding", "another name", "another ending"])
 def test_a_source_that_changed_where_nothing_is_compared(steps: Steps, change: str) -> None:
     """Nobody can say that it is what the result was made from: not verified, and `resume` makes that anew."""
     path = steps.root / "source" / "1.dcm"
@@ -240,7 +240,8 @@ def test_a_source_that_changed_where_nothing_is_compared(steps: Steps, change: s
     changed = {
         "kept value": instance(WAVEFORM, **named | {"InstanceNumber": "7"}),
         "padding": instance(WAVEFORM, padding, **named),
-        "copied": path.read_bytes(),
+        "another name": path.read_bytes().replace(b"Doe^Jane", b"Roe^Jane"),
+        "another ending": path.read_bytes()[:-2] + b"\1\1",
     }
     path.write_bytes(changed[change])
     os.utime(path, ns=(1, 1))
@@ -249,6 +250,43 @@ def test_a_source_that_changed_where_nothing_is_compared(steps: Steps, change: s
     assert (4, 1) == (steps.report().instances[Outcome.DONE], steps.report().unverified)
     steps.resume()
     assert (4, 0) == (steps.report().instances[Outcome.DONE], steps.report().unverified)
+
+
+PIXELS: Final = Element(0x7FE00010, "OW", bytes(range(256)) * 400)
+LONG: Final = Element(0x54000110, "OB", bytes(range(256)) * 400)
+
+
+@pytest.mark.parametrize(
+    ("extra", "change", "unverified"),
+    [
+        ((), None, 0),
+        ((PIXELS,), None, 0),
+        ((LONG, PIXELS), None, 4),
+        ((PIXELS,), (b"Doe^Jane", b"Roe^Jane"), 4),
+        ((PIXELS,), (bytes(range(256)) * 100, bytes(range(255)) * 100 + bytes(100)), 4),
+    ],
+    ids=["small", "an image", "much that is no image", "another name", "other pixels"],
+)
+def test_sources_that_were_copied_are_verified(
+    tmp_path: Path, extra: tuple[Element, ...], change: tuple[bytes, bytes] | None, unverified: int
+) -> None:
+    """Other times of the same bytes tell nothing, as after `cp -r` of a whole project; what changed is noticed."""
+    steps = Steps(tmp_path)
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.dcm").write_bytes(instance(*extra, SOPInstanceUID=f"1.2.3.1.1.{number}"))
+    steps.plan([DicomIdentifiers("P-1", "1.2.3.1", "", "").orthanc_id(Level.STUDY)])
+    steps.edit()
+    for path in folder.iterdir():
+        if change is not None:
+            data = path.read_bytes()
+            assert change[0] in data
+            path.write_bytes(data.replace(change[0], change[1], 1))
+        os.utime(path, ns=(1, 1))
+
+    assert 0 == steps.verify()
+    assert (4, unverified) == (steps.report().instances[Outcome.DONE], steps.report().unverified)
 
 
 def test_persons_who_share_a_patient_id(tmp_path: Path) -> None:

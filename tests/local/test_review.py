@@ -129,5 +129,6 @@ def test_plan_run_and_report_name_what_to_look_at(job: Job) -> None:
     assert "content-emptied" in (folder / "report.html").read_text(encoding="utf-8")
 
     config["options"]["Keep"] = ["EncapsulatedDocument"]
+    config["destination"] = {"folder": "elsewhere"}  # the first one holds results of another key
     (job.root / "c.yaml").write_text(json.dumps(config))
     assert "content-emptied" not in run(job, "plan", "c.yaml")

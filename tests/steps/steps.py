@@ -37,6 +37,7 @@ class Steps:
 
     root: Path
     run: Run = field(init=False)
+    redo: bool = False
 
     def plan(
         self, rows: Sequence[str | Mapping[str, str]], *, run_id: str = "r", skip_invalid: bool = False, **changes: Any
@@ -75,7 +76,7 @@ class Steps:
             writer.writerows(cells)
         loaded = load_config(self.root / "job.yaml")
         with make_progress(quiet=True) as progress:
-            prepared = prepare(loaded, progress, skip_invalid=skip_invalid)
+            prepared = prepare(loaded, progress, skip_invalid=skip_invalid, redo=self.redo)
         self.run = create_run(prepared.ledger, loaded, prepared.key, self.root / "runs" / run_id, None)
 
     def edit(self) -> None:

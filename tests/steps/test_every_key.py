@@ -178,10 +178,20 @@ EFFECTS: Final[dict[str, Effect]] = {
 HELD: Final = {
     "engine": "tests/contract/test_orthanc_runs.py::test_both_engines_give_the_same_report",
     "source.ignore_damaged": "tests/flows/test_truth.py::test_damaged_files_count_until_they_are_fetched_again",
+    "export.folder": "tests/steps/test_exports.py::test_the_last_step_of_a_run",
+    "export.layout": "tests/steps/test_exports.py::test_what_a_person_should_look_at_is_left_out",
+    "export.archive": "tests/steps/test_exports.py::test_two_exports_are_equal",
+    "export.per": "tests/steps/test_exports.py::test_two_exports_are_equal",
+    "export.recipients": "tests/steps/test_exports.py::test_archives_are_for_their_recipients_alone",
+    "export.include_review": "tests/steps/test_exports.py::test_what_a_person_should_look_at_is_left_out",
+    "source.follow_links": "tests/steps/test_delivery.py::test_a_cohort_of_links",
+    "destination.mode": "tests/steps/test_delivery.py::test_permissions_of_results",
     "source.orthanc": "tests/steps/test_orthanc_stores.py::test_from_a_server_to_a_folder",
     "destination.orthanc": "tests/steps/test_orthanc_stores.py::test_from_a_folder_to_a_server_and_again",
     "destination.overwrite": "tests/steps/test_orthanc_stores.py::test_another_object_in_the_place_of_a_result",
     "verify": "tests/flows/test_truth.py::test_without_checks_nothing_is_claimed",
+    "incremental": "tests/steps/test_increments.py::test_only_what_is_new_is_done_and_lands_where_the_old_is",
+    "skip_invalid": "tests/steps/test_increments.py::test_with_skip_invalid_everything_else_is_done",
     "options.PrivateCreator": "tests/steps/test_every_key.py::test_what_is_sent_to_an_orthanc",
     "options.Priority": "tests/steps/test_every_key.py::test_what_is_sent_to_an_orthanc",
     "options.LossyQuality": "tests/core/test_engine_options.py::test_options_that_an_engine_passes_over",
@@ -199,6 +209,7 @@ HELD: Final = {
     "execution.retry_delay_seconds": (
         "tests/steps/test_every_key.py::test_how_often_and_after_how_long_a_chunk_is_tried_again"
     ),
+    "execution.lock_wait_seconds": "tests/steps/test_delivery.py::test_a_run_waits_for_the_destination",
     "execution.job_timeout_seconds": "tests/steps/test_every_key.py::test_how_long_a_chunk_may_take",
     "schedule.cron": "tests/flows/test_schedule.py::test_two_in_the_morning_stays_two_in_the_morning",
     "schedule.interval": "tests/flows/test_schedule.py::test_an_interval_is_in_seconds",

@@ -36,7 +36,7 @@ _WORDS: Final = {
     Action.KEEP: "kept",
     Action.SHIFT: "moved",
 }
-_OF_CODE: Final = {"remove": "removed", "empty": "emptied", "dummy": "dummy", "replace_uid": "new UID"}
+_OF_CODE: Final = {"remove": "removed", "empty": "emptied", "dummy": "dummy", "replace_uid": "new UID", "keep": "kept"}
 _GROUP_RULES: Final = "removed, with every attribute of its group"
 
 _STATEMENT: Final = Path(__file__).with_name("conformance_statement.md")

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
 
 COUNT: Final = 8
-LEAKS: Final = 60
+FEW, ALL = 30, 300
 SYNTAXES: Final = (EXPLICIT, IMPLICIT, JPEG, BIG, DEFLATED)
 STANDARD: Final = "standard"
 MODES: Final = ("2023b", STANDARD, "modify", "kept", "server")
@@ -321,12 +321,10 @@ def in_place(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
     return change
 
 
-EXAMPLES: Final = int(os.environ.get("SERIES_EXAMPLES", "40"))
+EXAMPLES, MANY = 25, 1000
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(st.data())
-def test_any_change_amid_a_series(data: st.DataObject) -> None:
+def check_any_change(data: st.DataObject) -> None:
     """Whatever bytes change of an instance in the middle, the verdict is that of a verifier that remembers nothing."""
     series = shared_series(data.draw(st.sampled_from((EXPLICIT, IMPLICIT, JPEG))), data.draw(st.sampled_from(MODES)))
     in_result, in_source = data.draw(st.lists(CHANGES, max_size=2)), data.draw(st.lists(CHANGES, max_size=1))
@@ -354,9 +352,7 @@ SHORT: Final = (
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(st.data())
-def test_any_value_amid_a_series(data: st.DataObject) -> None:
+def check_any_value(data: st.DataObject) -> None:
     """Likewise for values of any length, in the source, in the result, or the same in both."""
     series = shared_series(data.draw(st.sampled_from((EXPLICIT, JPEG))), data.draw(st.sampled_from(MODES)))
     edits = data.draw(st.lists(st.tuples(st.sampled_from(SHORT), VALUES, st.sampled_from((0, 1, 2))), max_size=3))
@@ -371,6 +367,29 @@ def test_any_value_amid_a_series(data: st.DataObject) -> None:
         return change
 
     check_changed(series, data.draw(st.integers(3, COUNT - 2)), {True: changed(1), False: changed(0)})
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.data())
+def test_any_change_amid_a_series(data: st.DataObject) -> None:
+    """See ``check_any_change``."""
+    check_any_change(data)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.data())
+def test_any_value_amid_a_series(data: st.DataObject) -> None:
+    """See ``check_any_value``."""
+    check_any_value(data)
+
+
+@pytest.mark.long
+@settings(max_examples=MANY, deadline=None)
+@given(st.data())
+def test_many_changes_amid_a_series(data: st.DataObject) -> None:
+    """The same more often."""
+    check_any_change(data)
+    check_any_value(data)
 
 
 OWN_TIME: Final = b"101515"
@@ -420,10 +439,11 @@ def test_results_in_each_others_place(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["2023b", STANDARD])
-def test_each_leak_amid_its_series(tmp_path: Path, reads: list[int], mode: str) -> None:
-    """Two sound instances of the same series first, so that there is a template; then one with a leak: it is found."""
+@pytest.mark.parametrize("count", [FEW, pytest.param(ALL, marks=pytest.mark.long)])
+def test_each_leak_amid_its_series(tmp_path: Path, reads: list[int], mode: str, count: int) -> None:
+    """After three sound instances of its series, from which a template is made, one with a leak is found."""
     missed = []
-    for number, leak in enumerate(draw_leaks(LEAKS, seed=27, compressed=mode != STANDARD)):
+    for number, leak in enumerate(draw_leaks(count, seed=27, compressed=mode != STANDARD)):
         if leak.syntax is DEFLATED:
             leak = leak._replace(syntax=EXPLICIT)  # noqa: PLW2901 (no series shares bytes there)
         plain = leak._replace(by_source=False)

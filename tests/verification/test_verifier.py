@@ -159,6 +159,14 @@ def test_sound_results(tmp_path: Path, syntax: Syntax, operation: Operation, ful
     }
 
 
+def test_references_to_objects_that_keep_their_uids(tmp_path: Path) -> None:
+    """Both keep their SOPInstanceUIDs, so that the report goes on to name the image as it did: no UID is left."""
+    write_pair(tmp_path / "source")
+    results = run(tmp_path / "source", {"Keep": ["SOPInstanceUID"], "Force": True}).verify()
+
+    assert {"image": None, "report": None} == {name: result.code for name, result in results.items()}
+
+
 CSA_HEADER: Final = "OperatorsName of the source is left in 0029,1110"
 """A private element that the request keeps with all others names the operator: no false alarm."""
 

@@ -82,11 +82,15 @@ def _check_places(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "destination", "must be given with engine local: one of folder and orthanc"
     elif len(_given(_group(raw, "destination"), "folder", "orthanc")) != 1:
         yield "destination", one_of
+    if _given(_group(raw, "destination"), "mode") and not _given(_group(raw, "destination"), "folder"):
+        yield "destination.mode", "must be left out without destination.folder: a server has no permissions of files"
+    if _group(raw, "source").get("follow_links") and not _given(_group(raw, "source"), "folder"):
+        yield "source.follow_links", "must be left out without source.folder: a server has no links"
 
 
 def _check_folders(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """No folder lies in another: results would become sources, and reports results."""
-    places = (("source", "folder"), ("destination", "folder"), ("report", "runs_dir"))
+    places = (("source", "folder"), ("destination", "folder"), ("report", "runs_dir"), ("export", "folder"))
     folders = []
     for group, key in places:
         value = _group(raw, group).get(key)
@@ -180,6 +184,8 @@ def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "options.KeepSource",
             "must be true unless verify is full: sources are deleted only when their results have been read back",
         )
+    if _group(raw, "options").get("KeepSource") is False and _group(raw, "source").get("follow_links") is True:
+        yield "options.KeepSource", "must be true with source.follow_links: what a link leads to is not ours to delete"
 
 
 def _check_groups(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

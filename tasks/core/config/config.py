@@ -1,11 +1,12 @@
 """The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``.
 
 Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Private``,
-``Text``, ``Pixels``, ``Execution``, ``Schedule``, ``Report``, ``OrthancAccess``.
+``Text``, ``Pixels``, ``Execution``, ``Schedule``, ``Report``, ``Export``, ``OrthancAccess``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +18,7 @@ from deidflow.tasks.core.config.pixel_rules.sources import BUILTIN, RuleText, re
 from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads them at run time)
     CronText,
     FilePath,
+    Mode,
     Name,
     OrthancUrl,
     Scope,
@@ -26,6 +28,7 @@ from deidflow.tasks.core.config.types import (  # noqa: TC001 (pydantic reads th
 from deidflow.tasks.core.manifest.row_requests import Defaults
 from deidflow.tasks.core.pixels.choice import Lossy, PixelChoice
 from deidflow.tasks.core.pixels.decision import Unmatched  # noqa: TC001 (pydantic reads it at run time)
+from deidflow.tasks.core.request.export_choice import DEFAULT_LAYOUT, ExportChoice
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
 from deidflow.tasks.core.request.profile_choice import CLEAN_PIXEL_DATA, KEPT_UIDS, UIDS, ProfileChoice, TextChoice
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
@@ -57,6 +60,8 @@ class Source(_Group):
     """Address of an Orthanc."""
     ignore_damaged: bool = False
     """Whether files of the folder that are damaged before their identifiers do not count against the run."""
+    follow_links: bool = False
+    """Whether symbolic links in the folder are followed, to wherever."""
 
 
 class Destination(_Group):
@@ -68,6 +73,8 @@ class Destination(_Group):
     """Address of an Orthanc."""
     overwrite: bool = False
     """Whether another object that stands where a result belongs is replaced."""
+    mode: Mode | None = None
+    """Permissions of results in a folder, in octal digits; what the umask leaves when not given."""
 
 
 class Pseudonymization(_Group):
@@ -138,6 +145,8 @@ class Execution(_Group):
     """Further attempts at a chunk after a transient fault."""
     retry_delay_seconds: float = Field(default=2.0, ge=0, le=3600, allow_inf_nan=False)
     """First delay; it doubles from attempt to attempt, with jitter."""
+    lock_wait_seconds: int | None = Field(default=None, ge=0, le=604_800)
+    """How long to wait for a destination that another run holds; `serve` waits an hour where nothing is said."""
     job_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, allow_inf_nan=False)
     """How long one chunk of the local engine or one job of an Orthanc may take; then it is tried again."""
 
@@ -160,6 +169,23 @@ class Report(_Group):
     """Parent of the run folders."""
 
 
+class Export(_Group):
+    """How the results of each run are packed, as its last step."""
+
+    folder: FilePath
+    """Parent of the exports, each of which has the name of its run."""
+    layout: str = DEFAULT_LAYOUT
+    """Path of each file, from attributes of the result by keyword in braces."""
+    archive: Literal["none", "zip"] = "none"
+    """Plain files, or ZIP archives."""
+    per: Literal["patient", "study"] = "patient"
+    """What an archive holds."""
+    recipients: list[str] = []
+    """age public keys that archives and index are encrypted for."""
+    include_review: bool = False
+    """Whether what a person should look at first is packed, too."""
+
+
 class OrthancAccess(_Group):
     """How every Orthanc is used, be it source, destination or engine."""
 
@@ -177,6 +203,13 @@ class OrthancAccess(_Group):
     """How long a server may be silent before a request counts as failed; jobs have `job_timeout_seconds`."""
     accept_unstable: bool = False
     """Whether studies that may still be arriving are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The file of a config, byte for byte; two configs that say the same are equal, however they spell it."""
+
+    content: bytes = field(default=b"", compare=False)
 
 
 class Config(_Group):
@@ -212,6 +245,10 @@ class Config(_Group):
     """Whether anonymize also removes what Orthanc's profiles leave: overlays, curves, nested names and IDs."""
     verify: Verify = "full"
     """How results are checked."""
+    incremental: bool = False
+    """Whether a run leaves out what earlier runs of the config have done."""
+    skip_invalid: bool = False
+    """Whether rows with problems are set aside (outcome `invalid`) and the others done."""
     pseudonyms: Pseudonymization | None = None
     """The key of generated identifiers; without it each run makes its own."""
     execution: Execution = Execution()
@@ -220,6 +257,8 @@ class Config(_Group):
     """For `deidflow serve`."""
     report: Report = Report()
     """Where reports go."""
+    export: Export | None = None
+    """How results are packed; nothing is without it."""
     orthanc: OrthancAccess = OrthancAccess()
     """How Orthancs are used."""
 
@@ -234,6 +273,7 @@ class Config(_Group):
         return self.pseudonyms is not None and bool(self.pseudonyms.key_env or self.pseudonyms.key_file)
 
     _options: ReadOptions = PrivateAttr()
+    _file: _File = PrivateAttr(default_factory=_File)
     _site_words: frozenset[str] = PrivateAttr(default=frozenset())
     _site_attributes: tuple[SiteAttribute, ...] = PrivateAttr(default=())
     _rule_texts: tuple[RuleText, ...] = PrivateAttr(default=())
@@ -242,6 +282,15 @@ class Config(_Group):
     def model_post_init(self, _context: object) -> None:
         """Read the options, once; a config with problems in them is made all the same, so that all else is checked."""
         self._options = read_options(self.options)
+
+    @property
+    def file_content(self) -> bytes:
+        """The file that the config was read from, byte for byte; empty for one that a run folder keeps."""
+        return self._file.content
+
+    def know_file(self, content: bytes) -> None:
+        """Take the content of the config's file."""
+        self._file = _File(content)
 
     def know_words(self, words: frozenset[str]) -> None:
         """Take the words of the files of ``text.keep``."""
@@ -295,6 +344,14 @@ class Config(_Group):
             *(frozenset(self.profile_options), (first, last), dates.whole_weeks, texts, self._site_attributes),
             pixels=self._pixel_choice if self.cleans_pixels else None,
         )
+
+    @property
+    def export_choice(self) -> ExportChoice:
+        """How results are packed, here or by the command."""
+        group = self.export
+        if group is None:
+            return ExportChoice()
+        return ExportChoice(group.layout, group.archive, group.per, tuple(group.recipients), group.include_review)
 
     @property
     def hardens(self) -> bool:

@@ -1,6 +1,7 @@
 """Kinds of values in the config; each says what a good one looks like and never repeats a bad one.
 
-Public names: ``Name``, ``Scope``, ``OrthancUrl``, ``VariableName``, ``CronText``, ``TimeZoneName``, ``FilePath``.
+Public names: ``Name``, ``Scope``, ``OrthancUrl``, ``VariableName``, ``CronText``, ``TimeZoneName``, ``FilePath``,
+``Mode``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _MAX_PATH_BYTES: Final = 4095
 """What Linux takes (NAME_MAX, PATH_MAX)."""
 
 _SCOPE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
+_MODE: Final = re.compile(r"0?6[0-7]{2}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ONLY_IN_OTHER_CRONS: Final = re.compile(r"(?i)(^|\s)[rh](\s|$)")
 """Random and hashed fields: croniter reads them, and Prefect refuses them."""
@@ -71,6 +73,12 @@ def check_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _check_mode(text: str) -> str:
+    if not _MODE.fullmatch(text):
+        raise BadText('must be permissions of a file that its owner can read and write, in quotes, as in "0640"')
+    return text
+
+
 def _check_path(path: Path) -> Path:
     names = [len(os.fsencode(name)) for name in path.parts]
     if max(names, default=0) > _MAX_FILE_NAME_BYTES or sum(names) + len(names) > _MAX_PATH_BYTES:
@@ -99,6 +107,7 @@ Scope = Annotated[str, AfterValidator(_check_scope)]
 OrthancUrl = Annotated[str, AfterValidator(check_url)]
 VariableName = Annotated[str, AfterValidator(_check_variable)]
 CronText = Annotated[str, AfterValidator(_check_cron)]
+Mode = Annotated[str, AfterValidator(_check_mode)]
 TimeZoneName = Annotated[str, AfterValidator(_check_timezone)]
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(_check_path)]
 """A path; absolute once the config is loaded."""

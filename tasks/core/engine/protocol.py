@@ -75,7 +75,8 @@ class InstanceResult(NamedTuple):
             when that is deleted, and tells later whether something else changed the result.
         new: Identifiers of the result, where they were not planned but found out.
         new_orthanc_ids: The same in Orthanc's form, as the server says.
-        content: The SHA-256 of the source file that it was made from, in hex, when that is to be deleted; else "".
+        content: The SHA-256 of the source file that it was made from, in hex, when that is to be deleted; else of an
+            excerpt (``files.excerpts``), or "".
         review: A code of ``deidflow.tasks.core.engine.review`` that only reading it whole could tell, or "".
         removed: How many words, numbers and other stretches went from its texts, or were moved.
         unknown_words: Words of them that stayed although nothing vouches for them.
@@ -103,7 +104,7 @@ class Expected(NamedTuple):
         evidence: The SHA-256 of the result as it was written or found right before, "" when it never was.
         result_id: Its Orthanc identifier.
         is_done: Whether it counts as done now; another one that is found right is done again.
-        content: The SHA-256 of the file that it was made from, "" when that was not noted.
+        content: What was noted of the file that it was made from, see ``InstanceResult``; "" when nothing was.
         ends_series: Whether it is the first or the last instance of its series.
 
     """

@@ -21,6 +21,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.files.beneath import KeptFolder
 
 _MAX_NAME_BYTES: Final = 200
 _SAFE_AS_IT_IS: Final = re.compile(r"[\w^-](?:[\w^ .-]{0,198}[\w^-])?", re.ASCII)
@@ -53,12 +54,13 @@ def _safe_name(text: str) -> str:
     return name
 
 
-def open_result(destination: str, new: DicomIdentifiers) -> BinaryIO:
+def open_result(destination: str, new: DicomIdentifiers, kept: KeptFolder | None = None) -> BinaryIO:
     """Open a result for reading; no link below the destination is followed.
 
     Args:
         destination: The folder.
         new: Identifiers of the result.
+        kept: Of the destination, where results are read one after the other.
 
     Raises:
         InstanceFailed: ``result-missing`` where it is not there, ``result-differs`` where something else is or it
@@ -67,6 +69,8 @@ def open_result(destination: str, new: DicomIdentifiers) -> BinaryIO:
     """
     above, _, name = relative_path(new).encode().rpartition(b"/")
     try:
+        if kept is not None:
+            return os.fdopen(open_plain_file(kept.descriptor(above), name), "rb")
         with open_folder(destination, above) as folder:
             return os.fdopen(open_plain_file(folder, name), "rb")
     except NotPlainError:

@@ -17,13 +17,19 @@ class ReviewCode(StrEnum):
     BURNED_IN_TEXT = "burned-in-text"
     CONTENT_EMPTIED = "content-emptied"
     DRAWN_GRAPHICS = "drawn-graphics"
+    KNOWN_CLEAN = "known-clean"
+    PAINTED_PIXELS = "painted-pixels"
     REGION_OUTSIDE = "region-outside"
     UNKNOWN_WORDS = "unknown-words"
 
 
 REVIEW_TEXTS: Final[dict[str, str]] = {
-    ReviewCode.BURNED_IN_TEXT: "text may be burned into the pixels, which are not touched: BurnedInAnnotation is YES, "
-    "or it is a secondary capture, a screen capture or the label image of a slide",
+    ReviewCode.BURNED_IN_TEXT: "text may be burned into the pixels, and nothing was painted over: "
+    "BurnedInAnnotation is YES, or it is of a kind that often has it (docs/pixels.md), such as a screen capture",
+    ReviewCode.PAINTED_PIXELS: "regions of images that often have text in their pixels were painted over, by a rule of "
+    "pixels.rules; `deidflow pixels` shows what each of them paints",
+    ReviewCode.KNOWN_CLEAN: "images of a kind that often has text in its pixels, of which a rule of pixels.rules says "
+    "that there is none",
     ReviewCode.REGION_OUTSIDE: "a region of the rule that was applied lies wholly outside the frame, so that the rule "
     "may be meant for other images",
     ReviewCode.DRAWN_GRAPHICS: "lines and points of a presentation stay under clean-graphics; drawn by hand they may "

@@ -56,6 +56,7 @@ class SourceInstance(NamedTuple):
         sop_class_uid: "" when absent, or on an Orthanc when nobody asked.
         review: Why a person should look at it, see ``deidflow.tasks.core.engine.review``; "" for no reason.
         content: On an Orthanc the FileUuid of what is stored, which another version never has; "" for a file.
+        modality: "" when absent.
 
     """
 
@@ -72,6 +73,7 @@ class SourceInstance(NamedTuple):
     sop_class_uid: str = ""
     review: str = ""
     content: str = ""
+    modality: str = ""
 
 
 class OpenOriginal(NamedTuple):
@@ -91,6 +93,10 @@ class OpenOriginal(NamedTuple):
 
 class InstanceSource(Protocol):
     """A folder or an Orthanc that originals are read from; travels to worker processes."""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether what it has at hand was read in an archive of several, see ``together``."""
 
     def open(self, instance: PlannedInstance) -> OpenOriginal:
         """Open the original as it was when the plan was frozen.
@@ -123,6 +129,9 @@ class InstanceSource(Protocol):
 
     def content(self, original: OpenOriginal) -> str:
         """Return the SHA-256 of what was read, in hex; "" where the source itself names what it stores."""
+
+    def excerpt(self, original: OpenOriginal) -> str:
+        """Return what tells later whether it was this that was read (``files.excerpts``); "" as for ``content``."""
 
     def together(self, instances: Sequence[PlannedInstance]) -> AbstractContextManager[InstanceSource]:
         """Give a source that has these originals at hand for ``reopen`` while the block lasts, where it saves requests.

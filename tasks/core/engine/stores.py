@@ -90,6 +90,10 @@ class ResultWriter(Protocol):
 class ResultStore(Protocol):
     """A folder or an Orthanc that results go to; travels to worker processes."""
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether what it has at hand was read in an archive of several, see ``together``."""
+
     def writer(self) -> ResultWriter:
         """Return a writer for this process."""
 

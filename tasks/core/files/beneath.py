@@ -3,7 +3,7 @@
 The folder itself may be named by a link; below it every step is taken from the folder that was opened before, and a
 link on the way, or in the place of the file, is refused (POSIX openat with O_NOFOLLOW).
 
-Public names: ``open_folder``, ``open_plain_file``, ``delete_plain_file``.
+Public names: ``open_folder``, ``KeptFolder``, ``open_followed``, ``open_plain_file``, ``delete_plain_file``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from deidflow.tasks.core.files.plain_files import NotPlainError
 
@@ -25,13 +25,14 @@ _LINKS: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
 
 
 @contextlib.contextmanager
-def open_folder(root: str | bytes, path: bytes = b"", *, make: bool = False) -> Iterator[int]:
+def open_folder(root: str | bytes, path: bytes = b"", *, make: bool = False, mode: int | None = None) -> Iterator[int]:
     """Give the descriptor of a folder.
 
     Args:
         root: Any folder; links in its own name are followed.
         path: Of a folder below it, with ``/`` between the names; b"" for the root.
         make: Whether missing folders below the root are made.
+        mode: Permissions of those that are made, None for what the umask leaves.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -42,7 +43,7 @@ def open_folder(root: str | bytes, path: bytes = b"", *, make: bool = False) -> 
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in path.split(b"/") if path else ():
-            below = _step(descriptor, name, make=make)
+            below = _step(descriptor, name, make=make, mode=mode)
             os.close(descriptor)
             descriptor = below
         yield descriptor
@@ -50,7 +51,42 @@ def open_folder(root: str | bytes, path: bytes = b"", *, make: bool = False) -> 
         os.close(descriptor)
 
 
-def _step(descriptor: int, name: bytes, *, make: bool) -> int:
+class KeptFolder:
+    """The folder below a root that was wanted last, kept open for the next one who wants it; see ``open_folder``."""
+
+    def __init__(self, root: str | bytes, *, make: bool = False, mode: int | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            root: See ``open_folder``.
+            make: See ``open_folder``.
+            mode: See ``open_folder``.
+
+        """
+        self._root, self._make, self._mode = root, make, mode
+        self._path: bytes | None = None
+        self._open = contextlib.ExitStack()
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the folder."""
+        self._open.close()
+
+    def descriptor(self, path: bytes) -> int:
+        """Return the descriptor of a folder, open until another one is wanted; raise as ``open_folder``."""
+        if path != self._path:
+            self._open.close()
+            self._path = None
+            self._descriptor = self._open.enter_context(open_folder(self._root, path, make=self._make, mode=self._mode))
+            self._path = path
+        return self._descriptor
+
+
+def _step(descriptor: int, name: bytes, *, make: bool, mode: int | None) -> int:
     if name in (b"", b".", b".."):
         raise NotPlainError
     try:
@@ -60,7 +96,9 @@ def _step(descriptor: int, name: bytes, *, make: bool) -> int:
             raise
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, dir_fd=descriptor)
-        return _step(descriptor, name, make=False)
+            if mode is not None:
+                os.chmod(name, mode, dir_fd=descriptor)
+        return _step(descriptor, name, make=False, mode=mode)
     except OSError as error:
         raise _plain_error(error) from None
 
@@ -84,6 +122,21 @@ def open_plain_file(folder: int, name: bytes) -> int:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise FileNotFoundError(errno.ENOENT, "a folder, no file")
+    raise NotPlainError
+
+
+def open_followed(path: bytes) -> int:
+    """Open a file by its whole path, links followed; return its descriptor.
+
+    Raises:
+        NotPlainError: It is a pipe, socket, device or folder.
+        OSError: It is not there, or cannot be opened.
+
+    """
+    descriptor = os.open(path, _READ & ~os.O_NOFOLLOW)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
     raise NotPlainError
 
 

@@ -5,7 +5,7 @@ no file behind; where a file system locks only what is open for writing (NFS), i
 lock. That of an Orthanc is a small file in a folder of this user: a run on another machine, or of another user, does
 not see it. Then both work, and neither touches what the other made.
 
-Public names: ``lock_folder``, ``lock_server``, ``server_names``.
+Public names: ``Waits``, ``patience``, ``lock_folder``, ``lock_beside``, ``lock_server``, ``server_names``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import os
 import socket
 import stat
 import tempfile
+import time
+from collections.abc import Callable
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,23 +28,40 @@ from urllib.parse import urlsplit
 from deidflow.tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
 _SYSTEM_LOCKS: Final = Path("/run/lock")
 """Where the Filesystem Hierarchy Standard 3.0 (section 3.15) keeps locks; not on every system."""
 
+Waits = Callable[[], bool]
+"""Whether to try again for a lock that another process holds; takes a moment."""
+_BETWEEN_TRIES_S: Final = 0.5
 LOCK_FILE: Final = ".deidflow-lock"
 _READ_ONLY_LOCKS: Final = frozenset({errno.EBADF, errno.EISDIR, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
+def patience(seconds: float, stop: threading.Event) -> Waits:
+    """Return what says whether to try again for a lock that another process holds, and waits a moment first.
+
+    Args:
+        seconds: How long to go on, from now.
+        stop: Once it is set nobody waits any longer.
+
+    """
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() < end and not stop.wait(_BETWEEN_TRIES_S)
+
+
 @contextlib.contextmanager
-def lock_folder(folder: Path, what: str) -> Iterator[None]:
+def lock_folder(folder: Path, what: str, waits: Waits | None = None) -> Iterator[None]:
     """Hold a folder for this process alone.
 
     Args:
         folder: It exists.
         what: Names it in the error, for example ``the destination``.
+        waits: See ``patience``; None for not at all.
 
     Raises:
         Unusable: Another process holds it, or it cannot be opened.
@@ -55,17 +74,34 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         message = f"{name} cannot be locked: {os_error_text(error)}"
         raise Unusable(message, error) from None
     try:
-        if _lock(descriptor, name):
+        if _lock(descriptor, name, waits):
             yield
             return
     finally:
         os.close(descriptor)
-    with _lock_file(folder / LOCK_FILE, name):
+    with _lock_file(folder / LOCK_FILE, name, waits):
         yield
 
 
 @contextlib.contextmanager
-def lock_server(url: str, identity: str = "") -> Iterator[None]:
+def lock_beside(path: Path, what: str, waits: Waits | None = None) -> Iterator[None]:
+    """Hold a file that is made for it, in a folder that is there, and removed in the end.
+
+    Args:
+        path: Of the file.
+        what: Names what is held in the error.
+        waits: See ``patience``; None for not at all.
+
+    Raises:
+        Unusable: Another process holds it, or it cannot be made.
+
+    """
+    with _lock_file(path, what, waits):
+        yield
+
+
+@contextlib.contextmanager
+def lock_server(url: str, identity: str = "", waits: Waits | None = None) -> Iterator[None]:
     """Hold an Orthanc that results are written to for this process alone, among those of this user on this machine.
 
     It is known by where it answers, so that ``localhost``, ``127.0.0.1`` and the machine's own name are one, and by
@@ -74,6 +110,7 @@ def lock_server(url: str, identity: str = "") -> Iterator[None]:
     Args:
         url: Its address.
         identity: ``DatabaseServerIdentifier`` of the server, "" when it has none (before 1.11.1).
+        waits: See ``patience``; None for not at all.
 
     Raises:
         Unusable: Another process holds it, or there is no safe place for locks.
@@ -82,7 +119,7 @@ def lock_server(url: str, identity: str = "") -> Iterator[None]:
     folder = _lock_folder()
     with contextlib.ExitStack() as held:
         for name in sorted(sha256(name.encode()).hexdigest()[:16] for name in server_names(url, identity)):
-            held.enter_context(_held(folder / f"{name}.lock", "the Orthanc that is written to"))
+            held.enter_context(_held(folder / f"{name}.lock", "the Orthanc that is written to", waits))
         yield
 
 
@@ -139,23 +176,26 @@ def _lock_folder() -> Path:
     return folder
 
 
-def _lock(descriptor: int, what: str) -> bool:
+def _lock(descriptor: int, what: str, waits: Waits | None) -> bool:
     """Lock an open file or folder; return False where the file system cannot lock what is open for reading only."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        message = f"{what} is in use by another deidflow run; wait until it has ended"
-        raise Unusable(message) from None
-    except OSError as error:
-        if error.errno in _READ_ONLY_LOCKS:
-            return False
-        message = f"{what} cannot be locked: {os_error_text(error)}"
-        raise Unusable(message, error) from None
-    return True
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waits is not None and waits():
+                continue
+            message = f"{what} is in use by another deidflow run; wait until it has ended"
+            raise Unusable(message) from None
+        except OSError as error:
+            if error.errno in _READ_ONLY_LOCKS:
+                return False
+            message = f"{what} cannot be locked: {os_error_text(error)}"
+            raise Unusable(message, error) from None
+        return True
 
 
 @contextlib.contextmanager
-def _lock_file(path: Path, what: str) -> Iterator[None]:
+def _lock_file(path: Path, what: str, waits: Waits | None) -> Iterator[None]:
     """Hold a file that is made for it and removed in the end."""
     while True:
         try:
@@ -164,7 +204,7 @@ def _lock_file(path: Path, what: str) -> Iterator[None]:
             message = f"{what} cannot be locked: {os_error_text(error)}"
             raise Unusable(message, error) from None
         try:
-            if not _lock(descriptor, what):
+            if not _lock(descriptor, what, waits):
                 message = (
                     f"{what} cannot be locked: its file system does not support locks; choose a folder on another one"
                 )
@@ -187,14 +227,14 @@ def _is(path: Path, descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def _held(path: Path, what: str) -> Iterator[None]:
+def _held(path: Path, what: str, waits: Waits | None) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"{what} cannot be locked: {os_error_text(error)}"
         raise Unusable(message, error) from None
     try:
-        if not _lock(descriptor, what):
+        if not _lock(descriptor, what, waits):
             message = f"{what} cannot be locked: the file system of its lock does not support locks"
             raise Unusable(message)
         yield

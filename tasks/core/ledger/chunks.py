@@ -1,7 +1,8 @@
 """The work on a run, chunk by chunk: what is to be done, and what became of it.
 
 Public names: ``Parents``, ``ChunkRow``, ``IdentifierChange``, ``planned_instance``, ``open_chunks``,
-``instances_to_do``, ``bytes_to_do``, ``instances_without_outcome``, ``chunk_key``, ``chunk_rows``, ``begin_attempt``,
+``count_planned``, ``instances_to_do``, ``bytes_to_do``, ``instances_without_outcome``, ``chunk_key``, ``chunk_rows``,
+``begin_attempt``,
 ``record_results``, ``fail_rest``, ``reopen``, ``torn_calls``, ``redo_call``, ``reopen_patients``,
 ``identifier_changes``, ``original_uids``, ``names_of_patients``, ``call_and_request``.
 """
@@ -89,6 +90,11 @@ def open_chunks(ledger: Ledger) -> list[int]:
     """Return the numbers of the chunks that hold something to do, in order."""
     rows = ledger.select("SELECT DISTINCT chunk FROM instance WHERE chunk IS NOT NULL AND outcome = '' ORDER BY chunk")
     return [number for (number,) in rows]
+
+
+def count_planned(ledger: Ledger) -> int:
+    """Return how many instances are in chunks, done or not."""
+    return int(ledger.scalar("SELECT count(*) FROM instance WHERE chunk IS NOT NULL"))
 
 
 def instances_to_do(ledger: Ledger) -> int:

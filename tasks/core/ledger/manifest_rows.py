@@ -1,7 +1,7 @@
 """The manifest's rows and their effective requests, each made once in a process.
 
 Public names: ``RequestCache``, ``RowRecord``, ``RequestUse``, ``add_rows``, ``forget_counts``, ``request_numbers``,
-``request_uses``, ``rows_by_request``, ``planned_lines``, ``identifiers_to_find``, ``count_rows``,
+``request_uses``, ``rows_by_request``, ``planned_lines``, ``all_lines``, ``identifiers_to_find``, ``count_rows``,
 ``rows_by_operation``, ``rows_by_outcome``.
 """
 
@@ -100,7 +100,8 @@ class RowRecord(NamedTuple):
 def add_rows(ledger: Ledger, rows: Iterable[RowRecord]) -> None:
     """Add rows whose lines are new."""
     ledger.execute_many(
-        "INSERT INTO manifest_row VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO manifest_row (line, orthanc_id, level, operation, request, declared, free, outcome, code, text)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [(*row[:6], json.dumps(row.free, ensure_ascii=False), *row[7:]) for row in rows],
     )
 
@@ -144,6 +145,11 @@ def rows_by_request(ledger: Ledger) -> list[tuple[int, tuple[int, ...]]]:
 def planned_lines(ledger: Ledger) -> list[int]:
     """Return the lines of rows that are planned: neither ``invalid`` nor ``not_found``."""
     return [line for (line,) in ledger.select("SELECT line FROM manifest_row WHERE outcome = ''")]
+
+
+def all_lines(ledger: Ledger) -> list[int]:
+    """Return the lines of all rows."""
+    return [line for (line,) in ledger.select("SELECT line FROM manifest_row")]
 
 
 def identifiers_to_find(ledger: Ledger) -> list[str]:

@@ -1,7 +1,7 @@
 """What a plan comes to, for people: counts, chunks, and instances to show as samples.
 
 Public names: ``PlanTotals``, ``ChunkOverview``, ``SampledInstance``, ``plan_totals``, ``planned_failures``,
-``chunk_overviews``, ``spread_over_the_plan``.
+``chunk_overviews``, ``spread_over_the_plan``, ``line_of_instances``.
 """
 
 from __future__ import annotations
@@ -89,3 +89,8 @@ def spread_over_the_plan(ledger: Ledger, count: int) -> list[SampledInstance]:
         (count,),
     )
     return sorted((SampledInstance(*row) for row in rows), key=lambda one: (one.line, one.id))
+
+
+def line_of_instances(ledger: Ledger) -> dict[int, int]:
+    """Return the line of the manifest of each instance, by its number."""
+    return dict(ledger.select("SELECT id, line FROM instance"))

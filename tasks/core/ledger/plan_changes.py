@@ -43,10 +43,13 @@ def found_level(fresh: Ledger, line: int) -> str | None:
     return None if level is None else str(level)
 
 
-def adopt_row(ledger: Ledger, line: int, level: str) -> None:
-    """Make a row a planned one, of this level."""
+def adopt_row(ledger: Ledger, fresh: Ledger, line: int, level: str) -> None:
+    """Make a row a planned one, of this level; what earlier runs have done of it is noted, too."""
+    (before,) = fresh.select("SELECT done_before, new_before FROM manifest_row WHERE line = ?", (line,))
     ledger.execute(
-        "UPDATE manifest_row SET outcome = '', code = '', text = '', level = ? WHERE line = ?", (level, line)
+        "UPDATE manifest_row SET outcome = '', code = '', text = '', level = ?, done_before = ?, new_before = ?"
+        " WHERE line = ?",
+        (level, *before, line),
     )
 
 
@@ -70,7 +73,7 @@ def copy_instance(ledger: Ledger, fresh: Ledger, number: int, collision: Reason)
     """
     ((series, target, path, outcome, code, text, new_orthanc_id, *values),) = fresh.select(
         "SELECT series, target, path, outcome, code, text, new_orthanc_id, sop_instance_uid, orthanc_id, size,"
-        " mtime_ns, line, new_sop_instance_uid, sop_class_uid, review FROM instance WHERE id = ?",
+        " mtime_ns, line, new_sop_instance_uid, sop_class_uid, review, modality FROM instance WHERE id = ?",
         (number,),
     )
     series_here = _copy_entry(ledger, fresh, "series", _SERIES, series)
@@ -80,8 +83,8 @@ def copy_instance(ledger: Ledger, fresh: Ledger, number: int, collision: Reason)
         outcome, code, text = (Outcome.FAILED, *collision)
     ledger.execute(
         "INSERT INTO instance (series, target, path, outcome, code, text, new_orthanc_id, sop_instance_uid, orthanc_id,"
-        " size, mtime_ns, line, new_sop_instance_uid, sop_class_uid, review)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " size, mtime_ns, line, new_sop_instance_uid, sop_class_uid, review, modality)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (series_here, target_here, path, outcome, code, text, new_orthanc_id, *values),
     )
     adopted = int(ledger.scalar("SELECT last_insert_rowid()"))

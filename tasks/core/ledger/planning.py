@@ -6,7 +6,8 @@ Everything is done by whole sets, so that 100,000 instances are planned in secon
 Public names: ``PlannedRow``, ``TargetRecord``, ``NewIdentifiers``, ``PatientGroup``, ``AssignedCall``,
 ``join_duplicates``, ``claim_sources``, ``set_row_aside``, ``assign_claims``, ``planned_pages``, ``add_targets``,
 ``drop_unplanned``, ``forget_targets``, ``fail_collisions``, ``cut_chunks``, ``patients_to_call``, ``last_numbers``,
-``add_calls``, ``add_chunk``, ``plan_is_complete``.
+``add_calls``, ``add_chunk``, ``plan_is_complete``, ``forget_review``, ``forget_review_code``, ``kinds_of_objects``,
+``note_review``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.outcomes import Reason
+    from deidflow.tasks.core.request.request import Operation
 
 _PAGE: Final = 5000
 
@@ -252,3 +254,38 @@ def add_chunk(ledger: Ledger, number: int, instances: Sequence[int]) -> None:
 def plan_is_complete(ledger: Ledger) -> None:
     """Sort what the steps of a run ask for."""
     ledger.create_indexes(PLAN_INDEXES)
+
+
+def forget_review(ledger: Ledger, kept: Operation) -> None:
+    """Forget what a person should look at of all rows of other operations."""
+    ledger.execute(
+        "UPDATE instance SET review = '' WHERE line IN (SELECT line FROM manifest_row WHERE operation <> ?)", (kept,)
+    )
+
+
+def forget_review_code(ledger: Ledger, code: str, operation: Operation) -> None:
+    """Forget one reason to look at instances, as far as it is the only one, of all rows of an operation."""
+    ledger.execute(
+        "UPDATE instance SET review = '' WHERE review = ?"
+        " AND line IN (SELECT line FROM manifest_row WHERE operation = ?)",
+        (code, operation),
+    )
+
+
+def kinds_of_objects(ledger: Ledger, operation: Operation) -> list[tuple[int, str]]:
+    """Return the SOPClassUIDs of the objects of an operation, with the number of each request that they have."""
+    rows = ledger.select(
+        "SELECT DISTINCT m.request, i.sop_class_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
+        " WHERE m.operation = ? AND i.sop_class_uid <> ''",
+        (operation,),
+    )
+    return [(request, sop_class_uid) for request, sop_class_uid in rows]
+
+
+def note_review(ledger: Ledger, code: str, request: int, sop_class_uid: str) -> None:
+    """Note that a person should look at all objects of a kind under a request."""
+    ledger.execute(
+        "UPDATE instance SET review = CASE WHEN review = '' THEN ?1 ELSE review || ';' || ?1 END"
+        " WHERE sop_class_uid = ?2 AND line IN (SELECT line FROM manifest_row WHERE request = ?3)",
+        (code, sop_class_uid, request),
+    )

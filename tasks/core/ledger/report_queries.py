@@ -6,6 +6,7 @@ only; the file is not changed.
 
 Public names: ``DONE_RANK``, ``RowEntry``, ``OutcomeCount``, ``GroupEntry``, ``InstanceEntry``, ``ReviewEntry``,
 ``row_entries``, ``outcome_counts``, ``chunk_keys``, ``new_identifiers``, ``group_entries``, ``instance_entries``,
+``DeliveredEntry``, ``delivered_entries``,
 ``instances_not_done``, ``instance_counts``, ``verified_counts``, ``count_not_compared``, ``count_chunks``,
 ``review_counts``, ``review_entries``, ``count_removed``.
 """
@@ -16,7 +17,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.outcomes import SEVERITY, Outcome, Reason, ReasonCode
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class RowEntry(NamedTuple):
         outcome: The row's own, None when its instances decide.
         reason: The row's own.
         free: Its free cells.
+        done_before: How many of its instances earlier runs have done.
+        new_before: Their results at the row's own level.
 
     """
 
@@ -96,15 +99,19 @@ class RowEntry(NamedTuple):
     outcome: Outcome | None
     reason: Reason | None
     free: tuple[str, ...]
+    done_before: int
+    new_before: tuple[str, ...]
 
 
 def row_entries(ledger: Ledger) -> Iterator[RowEntry]:
     """Yield all rows in manifest order."""
-    for line, name, level, operation, outcome, code, text, free in ledger.stream(
-        "SELECT line, orthanc_id, level, operation, outcome, code, text, free FROM manifest_row ORDER BY line"
+    for line, name, level, operation, outcome, code, text, free, before, new_before in ledger.stream(
+        "SELECT line, orthanc_id, level, operation, outcome, code, text, free, done_before, new_before"
+        " FROM manifest_row ORDER BY line"
     ):
         own = Outcome(outcome) if outcome else None
-        yield RowEntry(line, name, level, operation, own, _reason(code, text), tuple(json.loads(free)))
+        reason, cells, names = _reason(code, text), tuple(json.loads(free)), tuple(json.loads(new_before))
+        yield RowEntry(line, name, level, operation, own, reason, cells, before, names)
 
 
 class OutcomeCount(NamedTuple):
@@ -197,7 +204,10 @@ def _groups(ledger: Ledger, name: str, identifier: str) -> Iterator[GroupEntry]:
 
 
 class InstanceEntry(NamedTuple):
-    """An instance: its identifiers before and after, and what became of it; ``new`` and ``new_uid`` may be unknown."""
+    """An instance: its identifiers before and after, and what became of it; ``new`` and ``new_uid`` may be unknown.
+
+    ``names`` are the identifiers of its result, None while they are unknown.
+    """
 
     original: str
     uid: str
@@ -207,17 +217,40 @@ class InstanceEntry(NamedTuple):
     reason: Reason | None
     line: int
     is_there: bool
+    names: DicomIdentifiers | None
 
 
 def instance_entries(ledger: Ledger) -> Iterator[InstanceEntry]:
     """Yield all planned instances in the order of their Orthanc identifiers."""
     _prepare(ledger)
-    for original, uid, new, new_uid, rank, code, text, line, is_there in ledger.stream(
-        "SELECT orthanc_id, sop_instance_uid, new_orthanc_id, new_sop_instance_uid, rank, code, text, line, is_there"
-        " FROM planned ORDER BY orthanc_id, id"
+    for original, uid, new, new_uid, rank, code, text, line, is_there, *parents in ledger.stream(
+        "SELECT p.orthanc_id, p.sop_instance_uid, p.new_orthanc_id, p.new_sop_instance_uid, p.rank, p.code, p.text,"
+        " p.line, p.is_there, t.patient_id, t.study_instance_uid, t.series_instance_uid"
+        " FROM planned p LEFT JOIN target t ON t.id = p.target ORDER BY p.orthanc_id, p.id"
     ):
         reason = _reason(code, text) if code else None
-        yield InstanceEntry(original, uid, new, new_uid, rank, reason, line, bool(is_there))
+        names = None if parents[0] is None else DicomIdentifiers(parents[0], parents[1], parents[2], new_uid)
+        yield InstanceEntry(original, uid, new, new_uid, rank, reason, line, bool(is_there), names)
+
+
+class DeliveredEntry(NamedTuple):
+    """A result that is done: its identifiers, Orthanc's form of the last, the original's Modality, its request."""
+
+    names: DicomIdentifiers
+    orthanc_id: str
+    modality: str
+    request: int | None
+
+
+def delivered_entries(ledger: Ledger) -> Iterator[DeliveredEntry]:
+    """Yield the results of a run that are done, in the order of their identifiers."""
+    for *names, name, modality, request in ledger.stream(
+        "SELECT t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid, i.new_orthanc_id,"
+        " i.modality, m.request FROM instance i JOIN target t ON t.id = i.target JOIN manifest_row m ON m.line = i.line"
+        " WHERE i.outcome = ? ORDER BY 1, 2, 3, 4",
+        (Outcome.DONE,),
+    ):
+        yield DeliveredEntry(DicomIdentifiers(*names), name, modality, request)
 
 
 def instances_not_done(ledger: Ledger, line: int) -> list[str]:
@@ -259,13 +292,14 @@ def review_counts(ledger: Ledger, *, done: bool) -> dict[str, int]:
 
     Args:
         ledger: Of a plan or run.
-        done: Only those whose results are there; otherwise those that are still to be done.
+        done: Only those whose results are there, and those that were refused for text in their pixels; otherwise those
+            that are still to be done.
 
     """
     counts: Counter[str] = Counter()
     for codes, count in ledger.select(
-        "SELECT review, count(*) FROM instance WHERE review <> '' AND outcome = ? GROUP BY review",
-        (Outcome.DONE if done else "",),
+        "SELECT review, count(*) FROM instance WHERE review <> '' AND (outcome = ? OR code = ?) GROUP BY review",
+        (Outcome.DONE if done else "", ReasonCode.BURNED_IN_TEXT if done else None),
     ):
         for code in codes.split(_SEPARATOR):
             counts[code] += count
@@ -285,16 +319,17 @@ class ReviewEntry(NamedTuple):
 
 
 def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
-    """Yield what is done and should be looked at, once for each code, by line, then by new identifier.
+    """Yield what should be looked at, once for each code, by line, then by new identifier.
 
-    Behind them each word that stayed although nothing vouches for it, once, with the first instance that has it; then
-    what was taken out of the destination since something identifying was left in it: others may be like it.
+    It is done, or was refused for text in its pixels. Behind them each word that stayed although nothing vouches for
+    it, once, with the first instance that has it; then what was taken out of the destination since something
+    identifying was left in it: others may be like it.
     """
     for line, patient_id, study_uid, series_uid, uid, name, codes in ledger.stream(
         "SELECT i.line, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
         " i.new_orthanc_id, i.review FROM instance i JOIN target t ON t.id = i.target WHERE i.review <> ''"
-        " AND i.outcome = ? ORDER BY i.line, i.new_orthanc_id",
-        (Outcome.DONE,),
+        " AND (i.outcome = ? OR i.code = ?) ORDER BY i.line, i.new_orthanc_id",
+        (Outcome.DONE, ReasonCode.BURNED_IN_TEXT),
     ):
         for code in codes.split(_SEPARATOR):
             yield ReviewEntry(line, patient_id, study_uid, series_uid, uid, name, code)

@@ -4,7 +4,7 @@ Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify`
 ``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
 ``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_wrong``, ``note_gone``,
 ``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
-``sources_of_row``, ``duplicates_of``, ``note_review``, ``forget_review``, ``kinds_of_objects``.
+``sources_of_row``, ``duplicates_of``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ExpectedResult(NamedTuple):
         evidence: The SHA-256 of the result as it was written or found right, "" when unknown.
         result_id: Its Orthanc identifier.
         outcome: Of the instance so far.
-        content: The SHA-256 of the file that it was made from, "" when that was not noted.
+        content: What was noted of the file that it was made from, see ``InstanceResult``; "" when nothing was.
         instance: As it was planned.
         ends_series: Whether it is the first or the last instance of its series, in the order of the plan.
 
@@ -344,7 +344,8 @@ class SourceContent(NamedTuple):
         orthanc_id: Of the source.
         path: Of its file, relative to the source folder.
         size: In bytes.
-        content: Its SHA-256, or the FileUuid that an Orthanc gave it; "" when unknown.
+        content: Its SHA-256 (of an excerpt where it is not to be deleted), or the FileUuid that an Orthanc gave it; ""
+            when unknown.
 
     """
 
@@ -364,29 +365,3 @@ def sources_of_row(ledger: Ledger, line: int) -> list[SourceContent]:
 def duplicates_of(ledger: Ledger, number: int) -> list[bytes]:
     """Return the further files that hold the same instance, relative to the source folder."""
     return [bytes(path) for (path,) in ledger.select("SELECT path FROM copy WHERE instance = ?", (number,))]
-
-
-def forget_review(ledger: Ledger, kept: Operation) -> None:
-    """Forget what a person should look at of all rows of other operations."""
-    ledger.execute(
-        "UPDATE instance SET review = '' WHERE line IN (SELECT line FROM manifest_row WHERE operation <> ?)", (kept,)
-    )
-
-
-def kinds_of_objects(ledger: Ledger, operation: Operation) -> list[tuple[int, str]]:
-    """Return the SOPClassUIDs of the objects of an operation, with the number of each request that they have."""
-    rows = ledger.select(
-        "SELECT DISTINCT m.request, i.sop_class_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
-        " WHERE m.operation = ? AND i.sop_class_uid <> ''",
-        (operation,),
-    )
-    return [(request, sop_class_uid) for request, sop_class_uid in rows]
-
-
-def note_review(ledger: Ledger, code: str, request: int, sop_class_uid: str) -> None:
-    """Note that a person should look at all objects of a kind under a request."""
-    ledger.execute(
-        "UPDATE instance SET review = CASE WHEN review = '' THEN ?1 ELSE review || ';' || ?1 END"
-        " WHERE sop_class_uid = ?2 AND line IN (SELECT line FROM manifest_row WHERE request = ?3)",
-        (code, sop_class_uid, request),
-    )

@@ -32,6 +32,7 @@ class RunFacts:
         identity: What makes two runs the same one, by config key.
         scope: Of the pseudonyms.
         key_fingerprint: Of the key, never the key.
+        config_file_sha256: Of the bytes of the config's file, in hex; "" when there was none.
         manifest_name: Of the manifest's file.
         manifest_sha256: Of its bytes, in hex.
         free_columns: Of the manifest, in its order.
@@ -44,6 +45,7 @@ class RunFacts:
         deidflow_version: That made the run.
         versions: Of Python and the libraries that results or reports depend on, by name.
         host: That made the run.
+        user: Of the system, who made the run; "" for a number without a name.
         created: When the plan was frozen.
         started: When the command that made the run began.
         attempts: How often the run was worked on: once, and once more for each ``resume`` that found work.
@@ -65,6 +67,7 @@ class RunFacts:
     identity: Mapping[str, Any] = field(default_factory=dict)
     scope: str = ""
     key_fingerprint: str = ""
+    config_file_sha256: str = ""
     manifest_name: str = ""
     manifest_sha256: str = ""
     free_columns: tuple[str, ...] = ()
@@ -77,6 +80,7 @@ class RunFacts:
     deidflow_version: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
+    user: str = ""
     created: str | None = None
     started: str | None = None
     attempts: int = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 """Counted up with every change of the tables; a ledger of another version is refused."""
 
 SCHEMA: Final = """
@@ -26,7 +26,8 @@ CREATE TABLE request (
 );
 
 -- One entry per line of the manifest. outcome is '' until the row itself (not its instances) is not_found or invalid;
--- code and text say why, see tasks/core/outcomes.py: text is '' where the code says it all.
+-- code and text say why, see tasks/core/outcomes.py: text is '' where the code says it all. done_before: how many of
+-- its instances earlier runs have done, which are not in this ledger; new_before: their results at its level (JSON).
 CREATE TABLE manifest_row (
     line INTEGER PRIMARY KEY,
     orthanc_id TEXT NOT NULL,
@@ -37,7 +38,9 @@ CREATE TABLE manifest_row (
     free TEXT NOT NULL,
     outcome TEXT NOT NULL DEFAULT '',
     code TEXT NOT NULL DEFAULT '',
-    text TEXT NOT NULL DEFAULT ''
+    text TEXT NOT NULL DEFAULT '',
+    done_before INTEGER NOT NULL DEFAULT 0,
+    new_before TEXT NOT NULL DEFAULT '[]'
 );
 
 -- Series of the source, with the identifiers of all levels above the instance, and whose they say they are (a JSON
@@ -101,7 +104,8 @@ CREATE TABLE instance (
     is_there INTEGER NOT NULL DEFAULT 0,
     sop_class_uid TEXT NOT NULL DEFAULT '',
     review TEXT NOT NULL DEFAULT '',
-    removed INTEGER NOT NULL DEFAULT 0
+    removed INTEGER NOT NULL DEFAULT 0,
+    modality TEXT NOT NULL DEFAULT ''
 );
 
 -- Words of texts that stayed although nothing vouches for them, each with the first instance that has it.

@@ -58,6 +58,7 @@ class SourceRecord(NamedTuple):
         orthanc_id: Of the instance.
         outcome: ``failed`` when it cannot be taken as it is, else "".
         code: Why, "" when it can.
+        modality: "" when absent.
 
     """
 
@@ -72,6 +73,7 @@ class SourceRecord(NamedTuple):
     review: str
     outcome: str = ""
     code: str = ""
+    modality: str = ""
 
 
 def add_sources(
@@ -82,7 +84,7 @@ def add_sources(
         ledger.execute_many("INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", series)
         ledger.execute_many(
             "INSERT INTO instance (series, sop_instance_uid, orthanc_id, path, size, mtime_ns, content, sop_class_uid,"
-            " review, outcome, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " review, outcome, code, modality) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             instances,
         )
         ledger.execute_many("INSERT INTO source_problem VALUES (?, ?)", problems)

@@ -104,6 +104,6 @@ def add_instances(
             facts = (identifiers.sop_instance_uid, instance, item.path, item.size, item.mtime_ns, item.content)
             unstable = not (item.stable or accept_unstable)
             outcome = (Outcome.FAILED, ReasonCode.UNSTABLE) if unstable else ("", "")
-            instances.append(SourceRecord(number, *facts, item.sop_class_uid, item.review, *outcome))
+            instances.append(SourceRecord(number, *facts, item.sop_class_uid, item.review, *outcome, item.modality))
         source_records.add_sources(ledger, series, instances, problems)
     source_records.sources_are_complete(ledger)

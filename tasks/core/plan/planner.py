@@ -37,6 +37,7 @@ from deidflow.tasks.core.ledger.planning import (
     planned_pages,
     set_row_aside,
 )
+from deidflow.tasks.core.ledger.state.before import looking_back
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.plan.calls import cut_calls
 from deidflow.tasks.core.plan.checks import (
@@ -47,6 +48,7 @@ from deidflow.tasks.core.plan.checks import (
     check_rows_against_source,
 )
 from deidflow.tasks.core.plan.in_place import check_in_place
+from deidflow.tasks.core.plan.increments import check_against_earlier_runs, fail_what_does_not_fit, take_over
 from deidflow.tasks.core.plan.server_checks import check_patients_on_server, check_request_on_server
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_parents, sop_instance_uids
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.manifest_rows import RequestCache
+    from deidflow.tasks.core.ledger.state.before import Before
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.core.request.request import Request
 
@@ -93,6 +96,7 @@ class PlanOptions:
         skip_invalid: Rows with problems get the outcome ``invalid`` instead of stopping everything.
         server: The Orthanc that is the engine, None for the local engine.
         writes_to_source: Whether results go to the server that the originals are on, by whatever engine.
+        before: Earlier runs with the same destination and scope; None when there are none.
 
     """
 
@@ -105,6 +109,7 @@ class PlanOptions:
     skip_invalid: bool = False
     server: ServerAbilities | None = None
     writes_to_source: bool = False
+    before: Before | None = None
 
 
 def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> list[Problem]:
@@ -124,7 +129,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     """
     requests = ledger.requests
     found = [*problems]
-    with ledger.transaction():
+    with looking_back(ledger, options.before), ledger.transaction():
         join_duplicates(ledger)
         claim_sources(ledger, _NOTHING_HELD)
         checks = [
@@ -140,6 +145,11 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
             found += _set_aside(ledger, problems_of_rows, options.manifest_name)
         assign_claims(ledger)
         _compute_targets(ledger, requests, options)
+        given = {"allow_merge": options.allow_merge, "on_server": options.server is not None}
+        if options.before is not None:
+            earlier = check_against_earlier_runs(ledger, options.before, **given)
+            found += _set_aside(ledger, earlier, options.manifest_name)
+        take_over(ledger, options.before)
         found += _set_aside(ledger, check_identity_given_back(ledger, requests), options.manifest_name)
         if options.writes_to_source:
             found += _set_aside(ledger, check_in_place(ledger), options.manifest_name)
@@ -149,6 +159,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         if found and not options.skip_invalid:
             raise InvalidInput(found)
         drop_unplanned(ledger)
+        fail_what_does_not_fit(ledger, options.before, **given)
         fail_collisions(ledger, _COLLISION)
         if options.server is None:
             _cut(ledger, options)

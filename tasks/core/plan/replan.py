@@ -63,7 +63,7 @@ def _adopt_rows(ledger: Ledger, fresh: Ledger) -> list[int]:
     for line in lines_not_found(ledger):
         level = found_level(fresh, line)
         if level is not None:
-            adopt_row(ledger, line, level)
+            adopt_row(ledger, fresh, line, level)
             numbers += _copies(ledger, fresh, instances_of_row(fresh, line))
     return numbers
 

@@ -1,6 +1,6 @@
 """From original to new identifiers: every patient, study, series and instance that the run planned.
 
-Public names: ``CrosswalkLine``, ``crosswalk``, ``COLUMNS``.
+Public names: ``CrosswalkLine``, ``crosswalk``, ``has_files``, ``COLUMNS``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.ledger.report_queries import DONE_RANK, group_entries, instance_entries
+from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import SEVERITY
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.report_queries import GroupEntry
+    from deidflow.tasks.core.ledger.run_facts import RunFacts
     from deidflow.tasks.core.outcomes import Reason
 
 
@@ -34,6 +37,7 @@ class CrosswalkLine(NamedTuple):
         outcome: The worst of its instances' in this run.
         reason: That of its worst instance, the first by identifier.
         line: The manifest lines that touched it, joined by ``;``.
+        file: Of an instance in a destination folder the name of its result there, "" while there is none.
 
     """
 
@@ -45,6 +49,7 @@ class CrosswalkLine(NamedTuple):
     outcome: str
     reason: str
     line: str
+    file: str = ""
 
 
 COLUMNS: Final = CrosswalkLine._fields
@@ -55,11 +60,18 @@ def crosswalk(ledger: Ledger) -> Iterator[CrosswalkLine]:
     for level, groups in group_entries(ledger):
         for _, entries in groupby(groups, key=itemgetter(0)):
             yield from _parent_lines(level, list(entries))
+    are_files = has_files(read_facts(ledger))
     for entry in instance_entries(ledger):
         done = entry.rank == DONE_RANK
+        file = relative_path(entry.names) if are_files and entry.names and (done or entry.is_there) else ""
         new, new_uid = (entry.new, entry.new_uid) if done or entry.is_there else ("", "")
         outcome = (SEVERITY[entry.rank], _written(None if done else entry.reason))
-        yield CrosswalkLine(Level.INSTANCE, entry.original, new, entry.uid, new_uid, *outcome, str(entry.line))
+        yield CrosswalkLine(Level.INSTANCE, entry.original, new, entry.uid, new_uid, *outcome, str(entry.line), file)
+
+
+def has_files(facts: RunFacts) -> bool:
+    """Whether the results of a run are files of a folder."""
+    return bool((facts.config.get("destination") or {}).get("folder"))
 
 
 def _written(reason: Reason | None) -> str:

@@ -17,6 +17,7 @@ from deidflow.tasks.core.ledger.source_records import source_problems
 from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.report.crosswalk import COLUMNS, CrosswalkLine, crosswalk
+from deidflow.tasks.core.report.delivered import DELIVERED_COLUMNS, delivered_lines
 from deidflow.tasks.core.report.failures import failure_records
 from deidflow.tasks.core.report.page import render_page
 from deidflow.tasks.core.report.reconciliation import row_results
@@ -35,6 +36,7 @@ __all__ = ["totals_of", "write_reports"]
 
 RECONCILIATION: Final = "reconciliation.csv"
 CROSSWALK: Final = "crosswalk.csv"
+DELIVERED: Final = "delivered.csv"
 FAILURES: Final = "failures.csv"
 SOURCE_PROBLEMS: Final = "source_problems.csv"
 REVIEW: Final = "review.csv"
@@ -62,6 +64,7 @@ def write_reports(ledger: Ledger, run_dir: Path) -> Totals:
     write_table(run_dir / RECONCILIATION, (*REPORT_COLUMNS, *free_columns), rows)
     resources: Counter[tuple[str, str]] = Counter()
     write_table(run_dir / CROSSWALK, COLUMNS, _counted(crosswalk(ledger), resources))
+    write_table(run_dir / DELIVERED, DELIVERED_COLUMNS, delivered_lines(ledger))
     result = counter.totals(ledger)
 
     if any(count for outcome, count in result.rows.items() if outcome is not Outcome.DONE):

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from deidflow.tasks.core.engine.review import REVIEW_TEXTS
 from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.ledger.manifest_rows import rows_by_operation
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
+from deidflow.tasks.core.report.charts import outcome_bar, time_bars
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -80,13 +82,57 @@ def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> s
         reasons=[_reason_line(totals, code) for code in reasons],
         source_problems=sorted(totals.source_problems.items(), key=lambda item: (-item[1], item[0])),
         source_problem_texts=SOURCE_PROBLEM_TEXTS,
+        hand_over=_hand_over(totals),
+        outcome_chart=Markup(outcome_bar(totals.instances)),  # noqa: S704 (numbers and names of ours, escaped)
+        time_chart=Markup(time_bars(figures["seconds_by_step"])),  # noqa: S704 (likewise)
+        origin=_origin(facts),
         review=sorted(totals.review.items(), key=lambda item: (-item[1], item[0])),
         review_texts=REVIEW_TEXTS,
         work=_work(facts, rows_by_operation(ledger), totals),
         damaged=totals.damaged,
         versions=facts.versions,
-        host=facts.host,
     )
+
+
+class HandOver(NamedTuple):
+    """Whether results may be given away: the answer, and the colour that it is told in."""
+
+    tone: str
+    answer: str
+
+
+def _hand_over(totals: Totals) -> HandOver:
+    """Answer the question that people open the report with, and never with more than was looked at."""
+    done = totals.instances[Outcome.DONE]
+    if not done:
+        return HandOver("bad", "No: there is no result.")
+    if totals.checks != "full":
+        return HandOver("bad", "Not yet: nobody has searched the results. Run deidflow verify with verify: full.")
+    if totals.unverified:
+        return HandOver("bad", "Not yet: not every result is verified.")
+    look = sum(totals.review.values())
+    if look:
+        text = f"Look first: review.csv lists {_number(look)} {'result' if look == 1 else 'results'} to look at"
+        rest = "" if totals.all_done else "; and not everything is done"
+        return HandOver("look", f"{text}{rest}.")
+    if not totals.reconciled:
+        return HandOver("bad", "What is done, yes; but it is not all that was asked for.")
+    return HandOver("good", "Yes: everything is done, and every result was read back and searched.")
+
+
+def _origin(facts: RunFacts) -> dict[str, str]:
+    """Return what the run was made from and where to; the hashes as sha256sum prints them."""
+    destination = facts.config.get("destination") or {}
+    origin = {
+        "Manifest, SHA-256": facts.manifest_sha256,
+        "Config, SHA-256": facts.config_file_sha256,
+        "Destination": str(destination.get("folder") or destination.get("orthanc") or ""),
+        "Frozen": _moment(facts.created) if facts.created else "",
+        "Run folder": facts.run_folder,
+        "Host": facts.host,
+        "User": facts.user,
+    }
+    return {name: text for name, text in origin.items() if text}
 
 
 def _reason_line(totals: Totals, code: ReasonCode) -> tuple[str, int, int, str]:

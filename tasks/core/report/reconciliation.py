@@ -52,8 +52,8 @@ class RowResult:
             identifier), and in its text how many are not done and why.
         new_orthanc_ids: Results at the row's own level, sorted; empty until one instance is done. What could not be
             removed although it is not done is named, too.
-        instances_expected: How many were planned; those done and those failed together.
-        instances_done: How many are done.
+        instances_expected: How many the source held when the plan was frozen; those done and those failed together.
+        instances_done: How many are done, by this run or by earlier ones.
         chunks: Keys of the chunks that they are in.
         attempts: The highest of its instances'.
         free: The free cells, unchanged.
@@ -90,7 +90,7 @@ def row_results(ledger: Ledger) -> Iterator[RowResult]:
     chunks = _Details(chunk_keys(ledger))
     new_ids = _Details(new_identifiers(ledger))
     for row in row_entries(ledger):
-        tally = _Tally()
+        tally = _Tally(row.done_before)
         for entry in outcomes.of(row.line):
             tally.add(entry)
         outcome, reason = tally.outcome, tally.reason
@@ -104,7 +104,7 @@ def row_results(ledger: Ledger) -> Iterator[RowResult]:
             operation=row.operation,
             outcome=outcome,
             reason=reason,
-            new_orthanc_ids=tuple(new for _, new in new_ids.of(row.line)),
+            new_orthanc_ids=tuple(sorted({*row.new_before, *(new for _, new in new_ids.of(row.line))})),
             instances_expected=tally.expected,
             instances_done=tally.done,
             chunks=tuple(key for _, key in chunks.of(row.line)),
@@ -116,16 +116,17 @@ def row_results(ledger: Ledger) -> Iterator[RowResult]:
 class _Tally:
     """The instances of one row, added up by equal outcome and reason, the worst first."""
 
-    def __init__(self) -> None:
-        self.expected = self.done = self.attempts = 0
-        self._worst = -1
+    def __init__(self, done_before: int) -> None:
+        self.expected = self.done = done_before
+        self.attempts = 0
+        self._worst = DONE_RANK if done_before else -1
         self._reason: Reason | None = None
         self._reasons = 0
         self._codes: Counter[ReasonCode] = Counter()
 
     def add(self, entry: OutcomeCount) -> None:
         """Add some instances."""
-        if self._worst < 0:
+        if self._worst < 0 or entry.rank < self._worst:
             self._worst, self._reason = entry.rank, entry.reason
         self.expected += entry.instances
         self.attempts = max(self.attempts, entry.attempts)

@@ -13,6 +13,7 @@ from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.ledger.report_queries import instance_counts, review_counts, verified_counts
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
+from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.report.reconciliation import most_frequent_first, row_results
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "none": ()}
 """Which verifications are worth as much as the one that the config asks for."""
+
+
+_NOTHING: Final = DoneBefore(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Totals:
         verified: How many of the instances that are done were found right by such a check, as they are now.
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
         sources: What became of sources that were to be deleted, None where none were or that step has not begun.
+        done_before: What earlier runs have done of an incremental run's rows.
 
     """
 
@@ -72,6 +77,7 @@ class Totals:
     ignores_damaged: bool = False
     review: Mapping[str, int] = field(default_factory=dict)
     sources: DeletedSources | None = None
+    done_before: DoneBefore = _NOTHING
 
     @property
     def unverified(self) -> int:
@@ -159,6 +165,7 @@ class TotalsCounter:
             checks=checks,
             verified=_verified(ledger, checks),
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
+            done_before=count_done_before(ledger),
             sources=None if facts.deleted_sources is None else DeletedSources(**facts.deleted_sources),
         )
 

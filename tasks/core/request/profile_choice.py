@@ -48,11 +48,11 @@ OPTIONS: Final = (
     CLEAN_DESCRIPTORS,
     CLEAN_STRUCTURED_CONTENT,
     CLEAN_GRAPHICS,
+    CLEAN_PIXEL_DATA,
 )
 """Options of PS3.15 section E.3 (edition 2026d) that the local engine carries out."""
 
 NOT_BUILT: Final = {
-    CLEAN_PIXEL_DATA: "pixels are not touched",
     "clean-recognizable-visual-features": "nothing here finds or distorts faces",
 }
 """The other options, with what happens instead."""

@@ -28,7 +28,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.deidentification.embedded_documents import with_document
 from deidflow.tasks.local.deidentification.orthanc_profiles import orthanc_table
-from deidflow.tasks.local.deidentification.profile_record import APPENDED, profile_record
+from deidflow.tasks.local.deidentification.profile_record import APPENDED, profile_record, record_where_overruled
 from deidflow.tasks.local.deidentification.record import IdentityRecord, with_earlier_methods, with_earlier_texts
 from deidflow.tasks.local.dicom_file.character_sets import character_set
 from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE
@@ -99,7 +99,8 @@ def _of_one_class(
 ) -> Table:
     table = profile.table(request, sop_class, known_uids=known_uids)
     table.top.by_tag[PATIENT_NAME] = _PSEUDONYM
-    record = profile_record(profile.options, departs=profile.departs(request), pixels_are_clean=pixels_are_clean)
+    departs = profile.departs(request)
+    record = profile_record(profile.options, departs=departs, pixels_are_clean=pixels_are_clean)
     table.values.update(record)
     table.top.by_tag.update(dict.fromkeys(record, _MARK))
     problem = table.problem
@@ -107,6 +108,10 @@ def _of_one_class(
     table.problem = problem or table.problem
     table.given_sequences = ()  # the request's word, which the profile does not take back
     table.appends = frozenset(tag for tag, value in record.items() if table.values.get(tag) == value) & APPENDED
+    other = record_where_overruled(profile.options, departs=departs, pixels_are_clean=pixels_are_clean)
+    if other is not None:
+        own = {tag: value for tag, value in other.values.items() if table.values.get(tag) == record.get(tag)}
+        table.where_present = other._replace(values=own) if own else None
     if table.joins:
         table.joins = dict.fromkeys(table.joins, with_earlier_texts)
     return table

@@ -2,7 +2,7 @@
 
 A private element stays where the standard's list, the site's own or the object itself says that it is safe. Its value
 is cleaned by its VR all the same (C, Table E.3.10-1): UIDs are mapped, dates and texts treated like public ones. What
-is no value of the VR that the list gives goes.
+is no value of the VR that the list gives goes: of numbers, which a file may send as UN, another length than theirs.
 
 Source: PS3.15 section E.3.10 and PS3.3 section C.12.1.1.7 (edition 2026d).
 
@@ -12,7 +12,7 @@ Public names: ``SafePrivateRules``.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
@@ -40,6 +40,11 @@ _OPTION: Final = Option.RETAIN_SAFE_PRIVATE
 _DATES: Final = frozenset({"DA", "DT", "TM"})
 _DATE_OPTIONS: Final = frozenset({Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES})
 _OCTETS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_NUMBER_BYTES: Final = {
+    **dict.fromkeys(("US", "SS"), 2),
+    **dict.fromkeys(("AT", "FL", "SL", "UL"), 4),
+    **dict.fromkeys(("FD", "SV", "UV"), 8),
+}
 _TERM: Final = re.compile(r"[A-Z0-9 _]{0,16}")
 _STATED: Final = {"D": Action.DUMMY, "Z": Action.EMPTY, "X": Action.REMOVE, "U": Action.REPLACE_UID}
 _CREATOR: Final = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, {_OPTION}: creator of a safe block")
@@ -84,7 +89,7 @@ class SafePrivateRules:
             return self._of_site(of_site, vr)
         listed = standard_attributes().find(group << 16 | number, creator)
         if listed is not None:
-            return self._cleaned(vr, listed.vr, "Table E.3.10-1", trusts_octets=True)
+            return self._cleaned(vr, listed.vr, "Table E.3.10-1", trusts_octets=True, vm=listed.vm)
         if said:
             return self._cleaned(vr, "", _STATED_SAFE, trusts_octets=False)
         return None
@@ -100,7 +105,7 @@ class SafePrivateRules:
             return Rule(Action.KEEP, _origin("K", "private.keep"))
         return self._cleaned(vr, one.vr, "private.keep", trusts_octets=True)
 
-    def _cleaned(self, found: str, listed: str, source: str, *, trusts_octets: bool) -> Rule | None:
+    def _cleaned(self, found: str, listed: str, source: str, *, trusts_octets: bool, vm: str = "") -> Rule | None:
         """Return how a value is cleaned, None where it goes.
 
         Args:
@@ -108,6 +113,7 @@ class SafePrivateRules:
             listed: The VRs that a list gives, joined by ``/``; "" for none.
             source: Who says that it is safe.
             trusts_octets: Whether that is good for octets, too, which nobody can look into.
+            vm: How many values a list gives, as in PS3.6; "" for any number.
 
         """
         expected = listed.split("/") if listed else [found]
@@ -116,6 +122,9 @@ class SafePrivateRules:
         if goes or not _fits(found, vr) or (vr in _OCTETS and not trusts_octets):
             return None
         origin = _origin("C", source)
+        if vr in _NUMBER_BYTES:
+            fits = partial(_numbers_or_nothing, _NUMBER_BYTES[vr], _most_values(vm) if found == "UN" else 0)
+            return Rule(Action.CLEAN, origin, new_bytes=fits)
         if vr in _DATES and Option.RETAIN_FULL_DATES in self._options:
             return Rule(Action.KEEP, _origin("K", f"{source}, {Option.RETAIN_FULL_DATES}"))
         if cleaning_of(0, vr, _OPTION) is Cleaning.MAP_UID:
@@ -142,6 +151,17 @@ def _fits(found: str, vr: str) -> bool:
     if found == "UN":
         return vr != "SQ"
     return found == vr or (found in alike(vr) and (found in _OCTETS) is (vr in _OCTETS))
+
+
+def _most_values(vm: str) -> int:
+    """Return how many values there may be by a VM of PS3.6 (``1``, ``0-1``, ``2-n``), 0 for any number."""
+    most = vm.rpartition("-")[2]
+    return int(most) if most.isdigit() else 0
+
+
+def _numbers_or_nothing(size: int, most: int, raw: bytes) -> bytes:
+    """Return a value if it can be so many numbers of so many bytes; something else may hide in what cannot."""
+    return b"" if len(raw) % size or (most and len(raw) > most * size) else raw
 
 
 def _origin(code: str, source: str) -> str:

@@ -79,7 +79,8 @@ class Policy:
     def _cleaned(self, row: Row, option: Option, needed: AttributeType | None) -> Rule | None:
         """Return how a value is cleaned, None where nothing here can do it."""
         assert row.number is not None  # noqa: S101 (no option cleans a repeating group)
-        needs_value = needed in _NEEDS_VALUE or (needed is None and "D" in row.basic)
+        # Of what stays in the basic profile nobody noted the type: a dummy is right whatever it is.
+        needs_value = needed in _NEEDS_VALUE or (needed is None and ("D" in row.basic or row.basic is Code.K))
         origin = f"{_origin(row, Code.C)}, {option}"
         return self.cleaning.rule(row.number, row.vr[:2], option, origin, needs_value=needs_value)
 

@@ -137,7 +137,7 @@ class Ps315:
 
         cleaning = CleaningRules(_cleaner(choice.texts), dummy, days_of, Option.RETAIN_MODIFIED_DATES in self.options)
         self._policy = Policy(self.options, cleaning)
-        rows = (row for row in load_profile() if row.number is not None)
+        rows = (row for row in load_profile() if row.number is not None and not row.stays(self.options))
         self._strictest = {row.number: self._policy.rule(row, None) for row in rows if row.number is not None}
         self._cleans_texts = not self.options.isdisjoint(_CLEANING)
         self._cleaned = frozenset(tag for tag, rule in self._strictest.items() if rule.cleans_items)
@@ -157,7 +157,8 @@ class Ps315:
             return True
         for path in request.edits.keep:
             row = load_profile().row_of(path.tag & 0xFFFFFFFF)
-            if row is not None and not self._policy.rule(row, None).leaves_value:
+            # Private elements, curves and overlays have one row for all, and stay by nobody's word but the request's.
+            if row is not None and (row.number is None or not self._policy.rule(row, None).leaves_value):
                 return True
         return False
 

@@ -113,18 +113,21 @@ class SourceFile:
                 self.head = _read(self.descriptor, 0, wanted)
 
     @classmethod
-    def open(cls, path: str | bytes | os.PathLike[str], *, first_bytes: int = 0) -> Self:
+    def open(cls, path: str | bytes | os.PathLike[str], *, first_bytes: int = 0, follow_links: bool = False) -> Self:
         """Open a file.
 
         Args:
-            path: Of a regular file; a symbolic link is refused, since it may have taken the place of a file.
+            path: Of a regular file; a symbolic link is refused, since it may have taken the place of a file, unless
+                links are to be followed.
             first_bytes: How much of it to read first, 0 for the whole of a small file and a window of a large one.
+            follow_links: Whether the source is made of links.
 
         Raises:
             OSError: It cannot be opened or read.
 
         """
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        no_links = 0 if follow_links else os.O_NOFOLLOW
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | no_links)
         try:
             size = os.fstat(descriptor).st_size
             wanted = first_bytes or (size if size <= WHOLE_BYTES else WINDOW_BYTES)

@@ -129,11 +129,7 @@ class Editor:
         old_charset = self._old_charset or charset
         paths = (table.paths,) if table.paths else ()
         nodes = table.read_paths(paths, elements, self._source.read, old_charset)
-        new_values: dict[int, Value] = dict(table.values)
-        for tag in table.given_sequences:
-            items = table.values[tag]
-            if isinstance(items, tuple):
-                new_values[tag] = treated_items(tag, items, table, self._identifiers, nodes)
+        new_values = self._given_values(table, nodes)
         for node in nodes:
             new_values.update(node.replace)  # at top level only what is named by a private creator
         new_values.update(self.changed)
@@ -143,6 +139,8 @@ class Editor:
             new_values.update(
                 table.late_values(partial(late_text, elements, self._source.read, old_charset), self._identifiers)
             )
+        if table.where_present is not None:
+            new_values.update(table.where_present.values_for(elements))
         if PIXEL_DATA in new_values and self._source.layout.is_compressed:
             message = "new PixelData cannot be put into a file whose pixels are compressed"
             raise InstanceFailed(ReasonCode.BAD_VALUE, message)
@@ -157,6 +155,15 @@ class Editor:
             context = context._replace(named=named_values(elements, self._source.read, old_charset, table.naming))
             self.know(context)
         return context
+
+    def _given_values(self, table: Table, nodes: tuple[PathNode, ...]) -> dict[int, Value]:
+        """Return the values that a table gives, those of sequences treated like the file's own."""
+        given: dict[int, Value] = dict(table.values)
+        for tag in table.given_sequences:
+            items = table.values[tag]
+            if isinstance(items, tuple):
+                given[tag] = treated_items(tag, items, table, self._identifiers, nodes)
+        return given
 
     def take_notes(self, instead: CleaningNotes | None = None) -> CleaningNotes:
         """Return what cleaning came to since the last call; others may stand in its place."""

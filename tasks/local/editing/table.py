@@ -4,13 +4,13 @@ Who makes it (``deidentification``) knows profiles and requests; here are the ty
 the most special wins: one named by path or private creator (``PathNode``), by tag, by repeating group or being private,
 by VR.
 
-Public names: ``Scope``, ``Table``, ``Tables``, ``Naming``, ``NamedValue``, ``RepeatingGroup``,
+Public names: ``Scope``, ``Table``, ``Tables``, ``Naming``, ``NamedValue``, ``RepeatingGroup``, ``WherePresent``,
 ``FIRST_REPEATING_GROUP``, ``PixelPolicy``, ``TextOf``, ``TextAt``, ``LateValues``, ``LATE_TAGS``, ``Join``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -87,6 +87,30 @@ class Naming:
     tags: Collection[int]
     in_items: Mapping[int, Collection[int]]
     own: Callable[[frozenset[NamedValue]], object]
+
+
+class WherePresent(NamedTuple):
+    """Values of top-level elements for objects that have some attribute.
+
+    Attributes:
+        tags: Any of them will do, at any depth.
+        values: By tag, instead of those of the table.
+
+    """
+
+    tags: frozenset[int]
+    values: Mapping[int, Value]
+
+    def is_in(self, elements: Iterable[Element]) -> bool:
+        """Whether one of the attributes is among some elements or in what these hold."""
+        return any(
+            tag in self.tags or (sequence is not None and any(self.is_in(item[4]) for item in sequence[1]))
+            for tag, _, _, _, _, sequence in elements
+        )
+
+    def values_for(self, elements: Iterable[Element]) -> Mapping[int, Value]:
+        """Return the values for an object of these elements; none where it has none of the attributes."""
+        return self.values if self.is_in(elements) else {}
 
 
 class RepeatingGroup(NamedTuple):
@@ -196,6 +220,7 @@ class Table:
         values: New values of top-level elements with the action REPLACE, but for the identifiers and the PatientName,
             which differ from instance to instance.
         late_values: More of them, which depend on the instance.
+        where_present: Other values for objects that have some attribute; None where there are none.
         joins: Top-level elements whose new value is joined with the one that stands there.
         appends: Top-level sequences in ``values`` whose items stand behind those of the file, unless they are there.
         paths: Rules and values by path, and those at top level by private creator; or None.
@@ -205,9 +230,9 @@ class Table:
         given_sequences: Sequences in ``values`` with items, which are treated like those of the file.
         sets_character_set: Whether SpecificCharacterSet itself is replaced or removed.
         clears_overlay_bits: Whether overlays in unused bits of the pixels go.
-        frame_blanks: Says of each compressed frame (transfer syntax, all its fragments) which octets are no image and
-            become blank, by start, end and what each becomes; raises ``InstanceFailed`` where nobody can tell. None
-            where nobody asks.
+        frame_blanks: Says of each compressed frame (transfer syntax, all its fragments, rows times columns) which
+            octets are no image and become blank, by start, end and what each becomes; raises ``InstanceFailed`` where
+            nobody can tell. None where nobody asks.
         pixels: What happens to pixels; None where nobody asks.
         private: Rules for private elements by their creators, before that of their scope; None where nobody asks.
         naming: Which values identify; None where no rule asks.
@@ -221,6 +246,7 @@ class Table:
     shielded: Scope
     values: dict[int, Value] = field(default_factory=dict)
     late_values: LateValues | None = None
+    where_present: WherePresent | None = None
     joins: Mapping[int, Join] = field(default_factory=dict)
     appends: frozenset[int] = frozenset()
     paths: PathNode | None = None
@@ -230,7 +256,7 @@ class Table:
     given_sequences: tuple[int, ...] = ()
     sets_character_set: bool = False
     clears_overlay_bits: bool = False
-    frame_blanks: Callable[[str, bytes], Sequence[tuple[int, int, int]]] | None = None
+    frame_blanks: Callable[[str, bytes, int], Sequence[tuple[int, int, int]]] | None = None
     pixels: PixelPolicy | None = None
     private: PrivateRules | None = None
     naming: Naming | None = None

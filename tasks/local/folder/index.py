@@ -17,6 +17,7 @@ from deidflow.tasks.core.dicom.tags import (
     FRAME_OF_REFERENCE_UID,
     IMAGE_TYPE,
     ISSUER_OF_PATIENT_ID,
+    MODALITY,
     PATIENT_BIRTH_DATE,
     PATIENT_ID,
     PATIENT_NAME,
@@ -64,16 +65,24 @@ MAX_IDENTIFIER_BYTES: Final = 0xFFFE
 """What the length field of their VRs holds; only in implicit VR, or as UN, an identifier can claim more."""
 
 
-def find_files(folder: bytes) -> Iterator[bytes | SourceProblem]:
+def find_files(folder: bytes, *, follow_links: bool = False) -> Iterator[bytes | SourceProblem]:
     """Yield the regular files below a folder, relative to it and in a fixed order, and what cannot be one.
 
     Symbolic links are not followed: what they lead to inside the folder is found by itself, what lies outside is none
     of the folder's business. FIFOs, sockets and devices are not opened.
+
+    Args:
+        folder: Where to look.
+        follow_links: Links to files are files, and links to folders are folders; no folder is entered twice.
+
     """
     root = os.path.realpath(folder)
     waiting = [b""]
+    entered: set[tuple[int, int]] = set()
     while waiting:
         below = waiting.pop()
+        if follow_links and not _is_new(os.path.join(folder, below), entered):  # noqa: PTH118 (bytes)
+            continue
         try:
             with os.scandir(os.path.join(folder, below)) as found:  # noqa: PTH118 (bytes, which pathlib lacks)
                 entries = sorted(found, key=lambda entry: entry.name)
@@ -83,17 +92,31 @@ def find_files(folder: bytes) -> Iterator[bytes | SourceProblem]:
         folders = []
         for entry in entries:
             path = os.path.join(below, entry.name)  # noqa: PTH118 (bytes)
-            if entry.is_symlink():
+            if entry.is_symlink() and not follow_links:
                 problem = _link_problem(os.path.join(folder, path), root)  # noqa: PTH118 (bytes)
                 if problem:
                     yield SourceProblem(path, problem)
-            elif entry.is_dir(follow_symlinks=False):
+            elif entry.is_dir():  # links are followed, or not here any more
                 folders.append(path)
-            elif entry.is_file(follow_symlinks=False):
+            elif entry.is_file():
                 yield path
             else:
-                yield SourceProblem(path, ProblemCode.NOT_A_REGULAR_FILE)
+                is_broken = entry.is_symlink() and not os.path.exists(os.path.join(folder, path))  # noqa: PTH110, PTH118
+                yield SourceProblem(path, ProblemCode.BROKEN_LINK if is_broken else ProblemCode.NOT_A_REGULAR_FILE)
         waiting += reversed(folders)
+
+
+def _is_new(folder: bytes, entered: set[tuple[int, int]]) -> bool:
+    """Whether a folder was not entered before, by whatever name; one that cannot be looked at is told elsewhere."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116 (bytes)
+    except OSError:
+        return True
+    place = status.st_dev, status.st_ino
+    if place in entered:
+        return False
+    entered.add(place)
+    return True
 
 
 def _link_problem(path: bytes, root: bytes) -> ProblemCode | None:
@@ -104,7 +127,12 @@ def _link_problem(path: bytes, root: bytes) -> ProblemCode | None:
 
 
 def read_index_entries(
-    folder: bytes, paths: Sequence[bytes], *, with_attributes: bool = False, shared: SharedIdentifiers | None = None
+    folder: bytes,
+    paths: Sequence[bytes],
+    *,
+    with_attributes: bool = False,
+    follow_links: bool = False,
+    shared: SharedIdentifiers | None = None,
 ) -> list[SourceInstance | SourceProblem]:
     """Read the identifiers of some files of a folder.
 
@@ -112,18 +140,21 @@ def read_index_entries(
         folder: The source folder.
         paths: Relative to it.
         with_attributes: Also decode what an inventory shows.
+        follow_links: Whether the files may be symbolic links.
         shared: What was remembered of files before.
 
     """
     shared = shared or SharedIdentifiers()
-    return [_read_entry(folder, path, shared, with_attributes=with_attributes) for path in paths]
+    how = {"with_attributes": with_attributes, "follow_links": follow_links}
+    return [_read_entry(folder, path, shared, **how) for path in paths]
 
 
 def _read_entry(
-    folder: bytes, path: bytes, shared: SharedIdentifiers, *, with_attributes: bool
+    folder: bytes, path: bytes, shared: SharedIdentifiers, *, with_attributes: bool, follow_links: bool
 ) -> SourceInstance | SourceProblem:
+    name = os.path.join(folder, path)  # noqa: PTH118 (bytes)
     try:
-        with SourceFile.open(os.path.join(folder, path), first_bytes=HEADER_BYTES) as source:  # noqa: PTH118 (bytes)
+        with SourceFile.open(name, first_bytes=HEADER_BYTES, follow_links=follow_links) as source:
             status = os.fstat(source.descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return SourceProblem(path, ProblemCode.NOT_A_REGULAR_FILE)
@@ -179,7 +210,7 @@ def _instance(
     found: Found,
     attributes: dict[str, str] | None = None,
 ) -> SourceInstance:
-    identifiers, frame_of_reference, person, sop_class_uid, review = found
+    identifiers, frame_of_reference, person, sop_class_uid, review, modality = found
     is_result = _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID
     size, mtime_ns = status.st_size, status.st_mtime_ns
     if not review and _says_burned_in(source):
@@ -195,15 +226,16 @@ def _instance(
         person=person,
         sop_class_uid=sop_class_uid,
         review=review,
+        modality=modality,
     )
 
 
-def _kind(source: SourceFile, elements: list[Element]) -> tuple[str, str]:
-    """Return SOPClassUID, and the code of review that goes with an object of this kind."""
-    found = _texts(source, elements, (SOP_CLASS_UID, IMAGE_TYPE))
+def _kind(source: SourceFile, elements: list[Element]) -> tuple[str, str, str]:
+    """Return SOPClassUID, the code of review that goes with an object of this kind, and Modality."""
+    found = _texts(source, elements, (SOP_CLASS_UID, IMAGE_TYPE, MODALITY))
     sop_class_uid = found.get(SOP_CLASS_UID, "")
     risk = may_show_text(sop_class_uid, found.get(IMAGE_TYPE, ""))
-    return sop_class_uid, ReviewCode.BURNED_IN_TEXT if risk else ""
+    return sop_class_uid, ReviewCode.BURNED_IN_TEXT if risk else "", found.get(MODALITY, "")
 
 
 def _says_burned_in(source: SourceFile) -> bool:

@@ -15,6 +15,7 @@ from deidflow.tasks.core.dicom.tags import (
     FRAME_OF_REFERENCE_UID,
     IMAGE_TYPE,
     ISSUER_OF_PATIENT_ID,
+    MODALITY,
     PATIENT_BIRTH_DATE,
     PATIENT_ID,
     PATIENT_NAME,
@@ -34,13 +35,14 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.encoding import Encoding
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
 
-    Found = tuple[DicomIdentifiers, str, str, str, str]
-    """Identifiers, FrameOfReferenceUID, whose it says it is, SOPClassUID, and why a person should look at it."""
+    Found = tuple[DicomIdentifiers, str, str, str, str, str]
+    """Identifiers, FrameOfReferenceUID, whose it says it is, SOPClassUID, why a person should look at it, Modality."""
 
 _IN_A_RUN: Final = frozenset(
     {
         *(SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, FRAME_OF_REFERENCE_UID),
         *(PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID, SOP_CLASS_UID, IMAGE_TYPE),
+        MODALITY,
     }
 )
 _TAG_AND_VR_BYTES: Final = 6

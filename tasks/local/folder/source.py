@@ -6,19 +6,20 @@ Public names: ``FolderSource``.
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
+from deidflow.tasks.core.files.beneath import KeptFolder, open_folder, open_followed, open_plain_file
+from deidflow.tasks.core.files.excerpts import excerpt
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Sequence
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
 
@@ -31,15 +32,25 @@ class FolderSource:
 
     Attributes:
         folder: Its path, as the system stores it.
+        kept: Where files are read one after the other, the folder of the last one; else None.
+        follow_links: Whether its files may be symbolic links, to wherever.
 
     """
 
     folder: bytes
+    kept: KeptFolder | None = field(default=None, repr=False, compare=False)
+    follow_links: bool = False
+
+    @property
+    def is_packed(self) -> bool:
+        """Each file is read by itself."""
+        return False
 
     def open(self, instance: PlannedInstance) -> OpenOriginal:
-        """Open a file; a symbolic link is refused, since it may have taken the place of a file."""
+        """Open a file; a symbolic link is refused, unless they are followed: it may have taken the place of a file."""
         path = os.path.join(self.folder, instance.path)  # noqa: PTH118 (bytes)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        no_links = 0 if self.follow_links else os.O_NOFOLLOW
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | no_links)
         try:
             _check(descriptor, instance)
         except BaseException:
@@ -49,7 +60,11 @@ class FolderSource:
 
     def reopen(self, instance: PlannedInstance) -> BinaryIO:
         """Open the file that stands there now."""
+        if self.follow_links:
+            return os.fdopen(open_followed(os.path.join(self.folder, bytes(instance.path))), "rb")  # noqa: PTH118 (bytes)
         above, _, name = bytes(instance.path).rpartition(b"/")
+        if self.kept is not None:
+            return os.fdopen(open_plain_file(self.kept.descriptor(above), name), "rb")
         with open_folder(self.folder, above) as folder:
             return os.fdopen(open_plain_file(folder, name), "rb")
 
@@ -65,10 +80,16 @@ class FolderSource:
             position += len(data)
         return digest.hexdigest()
 
-    def together(self, instances: Sequence[PlannedInstance]) -> AbstractContextManager[FolderSource]:
-        """Give itself: a file is opened when it is wanted."""
+    def excerpt(self, original: OpenOriginal) -> str:
+        """Hash the beginning and the end of the open file."""
+        return excerpt(partial(os.pread, original.descriptor), original.size)
+
+    @contextmanager
+    def together(self, instances: Sequence[PlannedInstance]) -> Iterator[FolderSource]:
+        """Give the same folder: a file is opened when it is wanted, and where it is, the next one may be, too."""
         del instances
-        return nullcontext(self)
+        with KeptFolder(self.folder) as kept:
+            yield replace(self, kept=kept)
 
     def lacks(self) -> str:
         """Look for the folder."""

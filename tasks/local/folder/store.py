@@ -14,18 +14,18 @@ import ctypes
 import errno
 import os
 import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from deidflow.tasks.core.engine.result_paths import open_result, relative_path
 from deidflow.tasks.core.engine.stores import Staged
 from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
-from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
+from deidflow.tasks.core.files.beneath import KeptFolder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
@@ -52,27 +52,36 @@ class FolderStore:
     Attributes:
         folder: Its path; it exists.
         overwrite: Whether a different object under a result's final name is replaced.
+        kept: Where results are read one after the other, the folder of the last one; else None.
+        mode: Permissions of results; their folders can be entered by whoever may read. None for what the umask leaves.
 
     """
 
     folder: str
     overwrite: bool = False
+    kept: KeptFolder | None = field(default=None, repr=False, compare=False)
+    mode: int | None = None
+
+    @property
+    def is_packed(self) -> bool:
+        """Each file is read by itself."""
+        return False
 
     def writer(self) -> FolderWriter:
         """Return a writer for this process."""
-        return FolderWriter(self.folder, overwrite=self.overwrite)
+        return FolderWriter(self.folder, overwrite=self.overwrite, mode=self.mode)
 
     def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
         """Open a result by its name; no link below the folder is followed."""
         del orthanc_id
-        return open_result(self.folder, new)
+        return open_result(self.folder, new, self.kept)
 
-    def together(
-        self, results: Sequence[tuple[DicomIdentifiers, str]]
-    ) -> contextlib.AbstractContextManager[FolderStore]:
-        """Give itself: a file is opened when it is wanted."""
+    @contextlib.contextmanager
+    def together(self, results: Sequence[tuple[DicomIdentifiers, str]]) -> Iterator[FolderStore]:
+        """Give the same folder: a file is opened when it is wanted, and where it is, the next one may be, too."""
         del results
-        return contextlib.nullcontext(self)
+        with KeptFolder(self.folder) as kept:
+            yield replace(self, kept=kept)
 
     def lacks(self) -> str:
         """Look for the folder."""
@@ -83,16 +92,18 @@ class FolderStore:
 class FolderWriter:
     """See ``deidflow.tasks.core.engine.stores.ResultWriter``; each worker process has its own."""
 
-    def __init__(self, folder: str, *, overwrite: bool) -> None:
+    def __init__(self, folder: str, *, overwrite: bool, mode: int | None = None) -> None:
         """Take the destination, which exists.
 
         Args:
             folder: The destination.
             overwrite: Whether a different object under a result's final name is replaced.
+            mode: Permissions of results, see ``FolderStore``.
 
         """
         self._folder = folder
         self._overwrite = overwrite
+        self._mode = mode
         self._partial = f"{folder}/{PARTIAL_FOLDER}/{os.getpid()}"  # its own: processes do not wait for each other
         self._count = 0
 
@@ -103,6 +114,8 @@ class FolderWriter:
             descriptor, partial = self._new_partial()
             try:
                 content.write(descriptor)
+                if self._mode is not None:
+                    os.fchmod(descriptor, self._mode)
             except BaseException:
                 os.close(descriptor)
                 os.unlink(partial)  # noqa: PTH108
@@ -138,7 +151,7 @@ class FolderWriter:
             return []
         try:
             self._flush()
-            with _OpenFolder(self._folder) as folders:
+            with KeptFolder(self._folder, make=True, mode=folder_mode(self._mode)) as folders:
                 failures = [self._publish_one(result.place, folders) for result in staged]
             self._flush()
         except OSError as error:
@@ -155,10 +168,10 @@ class FolderWriter:
         finally:
             os.close(descriptor)
 
-    def _publish_one(self, result: _Partial, folders: _OpenFolder) -> InstanceFailed | None:
+    def _publish_one(self, result: _Partial, folders: KeptFolder) -> InstanceFailed | None:
         above, _, name = result.final[len(self._folder) + 1 :].rpartition("/")
         try:
-            folder = folders.descriptor(above)
+            folder = folders.descriptor(above.encode())
             try:
                 os.link(result.partial, name, dst_dir_fd=folder)
             except FileExistsError:
@@ -196,34 +209,13 @@ class FolderWriter:
         return InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text)
 
 
-class _OpenFolder:
-    """The folder that results go to, reached without following links, and kept open for the next one of the batch."""
+def folder_mode(mode: int | None) -> int | None:
+    """Return the permissions of folders whose files have these: whoever may read those may enter.
 
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._path: str | None = None
-        self._open = contextlib.ExitStack()
-        self._descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def descriptor(self, path: str) -> int:
-        """Return the descriptor of a folder below the root, made when it is missing.
-
-        Raises:
-            NotPlainError: A link or a file stands on the way.
-
-        """
-        if path != self._path:
-            self._open.close()
-            self._path = None
-            self._descriptor = self._open.enter_context(open_folder(self._root, path.encode(), make=True))
-            self._path = path
-        return self._descriptor
+    >>> oct(folder_mode(0o640))
+    '0o750'
+    """
+    return None if mode is None else mode | (mode & 0o444) >> 2
 
 
 def _unwritable(error: OSError) -> Unusable:

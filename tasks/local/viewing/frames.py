@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 import numpy as np
 from pydicom import Dataset, dcmread
-from pydicom.pixels import apply_color_lut, iter_pixels
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from deidflow.tasks.core.errors import InstanceFailed
@@ -83,7 +84,7 @@ class PixelFrames:
 
         """
         source: Any = self.header if self._is_deflated else self._stream
-        syntax = {} if self._is_deflated else {"transfer_syntax_uid": self._syntax}
+        syntax: dict[str, Any] = {} if self._is_deflated else {"transfer_syntax_uid": self._syntax}
         try:
             for frame in iter_pixels(source, indices=list(indices), **syntax):
                 yield self._coloured(frame)

@@ -81,4 +81,5 @@ def reduced(picture: Picture, longest: int) -> Picture:
     if part.shape[:2] != (height * step, width * step):  # a side shorter than the step
         return picture[::step, ::step]
     means = part.reshape(height, step, width, step, 3).mean(axis=(1, 3))
-    return means.astype(np.uint8)
+    smaller: Picture = means.astype(np.uint8)
+    return smaller

@@ -52,8 +52,10 @@ def pictures(frame: Frame, *, is_inverse: bool = False) -> Iterator[Picture]:
 
 
 def _scaled(values: Frame, low: float, high: float) -> Picture:
-    share = (values.astype(np.float32) - low) / max(high - low, np.finfo(np.float32).tiny)
-    return (np.clip(share, 0, 1) * 255).astype(np.uint8)
+    span = high - low if high > low else 1.0
+    share = (values.astype(np.float32) - low) / span
+    picture: Picture = (np.clip(share, 0, 1) * 255).astype(np.uint8)
+    return picture
 
 
 def _grey(picture: Picture) -> Picture:

@@ -1,7 +1,7 @@
 """Finds text in pictures, with the extra ``ocr``: one network finds lines, another reads them, so that texture is none.
 
-What was read is never given out. Both networks are PP-OCRv4 in the package rapidocr-onnxruntime, which asks no server. One
-thread works, so that the sums, and so the answers, do not depend on how many cores there are.
+What was read is never given out. Both networks are PP-OCRv4 in the package rapidocr-onnxruntime, which asks no server.
+One thread works, so that the sums, and so the answers, do not depend on how many cores there are.
 
 Public names: ``TextDetector``, ``can_detect``, ``HOW_TO_INSTALL``.
 """
@@ -33,11 +33,11 @@ _TILE: Final = 1024
 _OVERLAP: Final = 128
 """Of tiles, so that a line of text up to 64 pixels high lies whole in one of them or is long enough in both."""
 
-_SMALL: Final = 640
-"""Pictures whose longer side is at most this are shown twice as large: the network finds letters of 20 pixels best."""
+_LARGEST_SCALE: Final = 2.0
+"""Smaller pictures are shown as large as a tile, but no more than so much enlarged: small letters are found better."""
 
 _LEAST_SIDE: Final = 32
-_LEAST_CONFIDENCE: Final = 0.6
+_LEAST_CONFIDENCE: Final = 0.7
 _LEAST_CHARACTERS: Final = 2
 
 
@@ -86,7 +86,7 @@ class TextDetector:
 
         """
         rows, columns, _ = picture.shape
-        scale = 2 if max(rows, columns) <= _SMALL else 1
+        scale = min(_LARGEST_SCALE, max(1.0, _TILE / max(rows, columns)))
         shown = self._enlarged(picture, scale)
         found = []
         for x, y, tile in _tiles(shown):
@@ -96,10 +96,10 @@ class TextDetector:
                     found.append(_region(box, x, y, scale))
         return found
 
-    def _enlarged(self, picture: Picture, scale: int) -> Picture:
+    def _enlarged(self, picture: Picture, scale: float) -> Picture:
         rows, columns, _ = picture.shape
         if scale > 1:
-            size = (columns * scale, rows * scale)
+            size = (round(columns * scale), round(rows * scale))
             picture = self._cv2.resize(picture, size, interpolation=self._cv2.INTER_CUBIC)
         rows, columns, _ = picture.shape
         padded = np.zeros((max(rows, _LEAST_SIDE), max(columns, _LEAST_SIDE), 3), np.uint8)
@@ -123,7 +123,7 @@ def _starts(length: int) -> Sequence[int]:
     return [round(number * (length - _TILE) / (count - 1)) for number in range(count)]
 
 
-def _region(box: Any, x: int, y: int, scale: int) -> Region:
+def _region(box: Any, x: int, y: int, scale: float) -> Region:
     corners = np.asarray(box, np.float64)
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     first_x, first_y = int((left + x) // scale), int((top + y) // scale)

@@ -3,7 +3,7 @@
 An instance is judged by its own frames alone, so that the answer does not depend on what else a worker has seen: by the
 first, the middle and the last, and by every other that is not like one of those which were looked at.
 
-Public names: ``shows_text``.
+Public names: ``TextSearch``, ``shows_text``.
 """
 
 from __future__ import annotations
@@ -12,22 +12,53 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.viewing.frames import PixelFrames
 from deidflow.tasks.local.viewing.rendering import pictures
+from deidflow.tasks.local.viewing.text_detector import TextDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from deidflow.tasks.core.pixels.decision import PixelDecision
     from deidflow.tasks.core.pixels.regions import Region
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
     from deidflow.tasks.local.viewing.rendering import Frame
-    from deidflow.tasks.local.viewing.text_detector import TextDetector
 
 _CELLS: Final = 16
 """Frames are compared by the means of so many cells a side."""
 
 _UNLIKE: Final = 0.1
 """How far the means of two frames may be apart, as a share of the range of values, before both are looked at."""
+
+_SEEN: Final = "text can be seen in its pixels"
+_LEFT: Final = "text can be seen in its pixels outside the regions that its rule paints"
+
+
+class TextSearch:
+    """What ``pixels.detect`` asks for, in one worker; the networks are loaded when they are needed first."""
+
+    def __init__(self) -> None:
+        """Load nothing yet."""
+        self._detector: TextDetector | None = None
+
+    def check(self, source: SourceFile, decision: PixelDecision) -> None:
+        """Refuse an instance at risk in whose result text would be seen.
+
+        Args:
+            source: The open source.
+            decision: What happens to its pixels; instances that are not at risk are not looked at.
+
+        Raises:
+            InstanceFailed: ``burned-in-text``; or its pixels cannot be decoded here.
+
+        """
+        if not decision.reason:
+            return
+        self._detector = self._detector or TextDetector()
+        if shows_text(source, decision.regions, self._detector):
+            raise InstanceFailed(ReasonCode.BURNED_IN_TEXT, _LEFT if decision.regions else _SEEN)
 
 
 def shows_text(source: SourceFile, painted: Sequence[Region], detector: TextDetector) -> bool:

@@ -144,6 +144,7 @@ def _source_instance(
         sop_class_uid=instance.sop_class_uid,
         review=ReviewCode.BURNED_IN_TEXT if burned_in else "",
         content=instance.file_uuid,
+        modality=series.tags.get("Modality", ""),
     )
 
 

@@ -29,7 +29,7 @@ def source_of(config: Config) -> RunSource:
     if config.source.orthanc is not None:
         return OrthancOfOriginals(config.source.orthanc, config.orthanc)
     assert config.source.folder is not None  # noqa: S101 (checked when the config was read)
-    return FolderOfOriginals(config.source.folder)
+    return FolderOfOriginals(config.source.folder, follow_links=config.source.follow_links)
 
 
 def store_of(config: Config) -> RunStore:
@@ -41,7 +41,8 @@ def store_of(config: Config) -> RunStore:
     if destination.orthanc is not None:
         return OrthancOfResults(destination.orthanc, config.orthanc, overwrite=destination.overwrite, edits=False)
     assert destination.folder is not None  # noqa: S101
-    return FolderOfResults(destination.folder, overwrite=destination.overwrite)
+    mode = None if destination.mode is None else int(destination.mode, 8)
+    return FolderOfResults(destination.folder, overwrite=destination.overwrite, mode=mode)
 
 
 def named_by(config: Config) -> tuple[RunSource | None, RunStore | None]:
@@ -55,7 +56,7 @@ def named_by(config: Config) -> tuple[RunSource | None, RunStore | None]:
 
 
 def inventory_of(
-    source: str, level: Level, progress: Progress, finds: Iterable[Find] | None = None
+    source: str, level: Level, progress: Progress, finds: Iterable[Find] | None = None, *, follow_links: bool = False
 ) -> Iterator[SourceInstance | SourceProblem]:
     """Read what a folder or an Orthanc holds.
 
@@ -65,6 +66,7 @@ def inventory_of(
         progress: Counts files or instances.
         finds: Studies that are enough, each as a whole: an Orthanc is asked for them, a folder is read to its end. None
             for everything.
+        follow_links: Whether symbolic links in a folder are followed.
 
     Raises:
         InvalidInput: There is no such folder, or the address is none.
@@ -73,4 +75,4 @@ def inventory_of(
     """
     if source.startswith(("http://", "https://")):
         return read_server_inventory(source, level, progress, finds)
-    return read_source(source, os.cpu_count() or 1, progress, with_attributes=True)
+    return read_source(source, os.cpu_count() or 1, progress, with_attributes=True, follow_links=follow_links)

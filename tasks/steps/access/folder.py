@@ -12,6 +12,7 @@ import contextlib
 import os
 import stat
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
 from deidflow.tasks.core.engine.result_paths import relative_path
@@ -25,9 +26,9 @@ from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import sources_to_verify
 from deidflow.tasks.core.plan.intake import add_instances
 from deidflow.tasks.core.report.totals import DeletedSources
-from deidflow.tasks.local.folder.index import read_index_entries
+from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.source import FolderSource
-from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results
+from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results, folder_mode
 from deidflow.tasks.local.presence import PresenceSettings, presence_in_worker, start_presence
 from deidflow.tasks.steps.access.folder_contents import mark_ambiguous, read_source
 from deidflow.tasks.steps.access.seams import Presence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config, OrthancAccess
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
+    from deidflow.tasks.core.files.locks import Waits
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.source_records import FailedSource
     from deidflow.tasks.steps.access.seams import RunSource
@@ -51,6 +53,9 @@ _LOOKED_FOR: Final = 512
 
 _READ: Final = 64
 
+_GLANCE: Final = 20
+"""Files that show what a destination is used for."""
+
 _OF_WHAT: Final = {"source": "of the files that were planned", "destination": "of the run's results"}
 _HOW_TO_MEND: Final = "mount it, or name where it is now with --set {key}=FOLDER; nothing was changed"
 
@@ -58,15 +63,16 @@ _HOW_TO_MEND: Final = "mount it, or name where it is now with --set {key}=FOLDER
 class FolderOfOriginals:
     """A source folder; see ``RunSource``."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take its path."""
+    def __init__(self, folder: Path, *, follow_links: bool) -> None:
+        """Take its path, and whether symbolic links in it are followed."""
         self._folder = str(folder)
+        self._follow_links = follow_links
         self._seen: str | None = None
 
     @property
     def instances(self) -> FolderSource:
         """The same for worker processes."""
-        return FolderSource(os.fsencode(self._folder))
+        return FolderSource(os.fsencode(self._folder), follow_links=self._follow_links)
 
     def problems(self) -> list[Problem]:
         """Return none: that a folder is not there is told with all other files."""
@@ -74,7 +80,8 @@ class FolderOfOriginals:
 
     def read_into(self, ledger: Ledger, config: Config, progress: Progress) -> None:
         """Read the identifiers of all files, and compare those that claim to be one instance."""
-        add_instances(ledger, read_source(self._folder, config.execution.workers, progress))
+        workers = config.execution.workers
+        add_instances(ledger, read_source(self._folder, workers, progress, follow_links=self._follow_links))
         mark_ambiguous(ledger, self._folder)
 
     def require(self, ledger: Ledger, *, every: bool) -> None:
@@ -86,12 +93,12 @@ class FolderOfOriginals:
         """Read the file anew where size or time of its last change differ from the plan's."""
         root = os.fsencode(self._folder)
         try:
-            now = os.stat(os.path.join(root, original.path), follow_symlinks=False)  # noqa: PTH116, PTH118 (bytes)
+            now = os.stat(os.path.join(root, original.path), follow_symlinks=self._follow_links)  # noqa: PTH116, PTH118 (bytes)
         except OSError:
             return None
         if (now.st_size, now.st_mtime_ns) == (original.size, original.mtime_ns):
             return None
-        (entry,) = read_index_entries(root, [original.path])
+        (entry,) = read_index_entries(root, [original.path], follow_links=self._follow_links)
         is_planned = isinstance(entry, SourceInstance) and entry.identifiers == original.original
         return entry if isinstance(entry, SourceInstance) and is_planned else None
 
@@ -137,14 +144,16 @@ class FolderOfResults:
 
     are_files = True
 
-    def __init__(self, folder: Path, *, overwrite: bool) -> None:
+    def __init__(self, folder: Path, *, overwrite: bool, mode: int | None = None) -> None:
         """Take its path.
 
         Args:
             folder: It need not be there.
             overwrite: Whether a different object under a result's final name is replaced.
+            mode: Permissions of results, None for what the umask leaves.
 
         """
+        self._mode = mode
         self._path = folder
         self._folder = str(folder)
         self._overwrite = overwrite
@@ -162,7 +171,7 @@ class FolderOfResults:
     def results(self, run: Run) -> FolderStore:
         """Return the same for worker processes."""
         del run
-        return FolderStore(self._folder, self._overwrite)
+        return FolderStore(self._folder, self._overwrite, mode=self._mode)
 
     def problems(self) -> list[Problem]:
         """Return none: what is wrong with it is told as ``own_trouble``."""
@@ -197,6 +206,17 @@ class FolderOfResults:
         """Return its path."""
         return self._folder
 
+    def holds_results(self) -> bool:
+        """Look at the first files in it."""
+        root = os.fsencode(self._folder)
+        files = (
+            [path for path in islice(find_files(root), _GLANCE) if isinstance(path, bytes)]
+            if self._path.is_dir()
+            else []
+        )
+        entries = read_index_entries(root, files)
+        return any(isinstance(entry, SourceInstance) and entry.is_result for entry in entries)
+
     def room(self) -> tuple[int, str] | None:
         """Ask the file system."""
         try:
@@ -206,10 +226,10 @@ class FolderOfResults:
         return status.f_bavail * status.f_frsize, self._folder
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, waits: Waits | None = None) -> Iterator[None]:
         """Lock the folder, if it is there."""
         if self._path.is_dir():
-            with lock_folder(self._path, "the destination"):
+            with lock_folder(self._path, "the destination", waits):
                 yield
         else:
             yield
@@ -217,13 +237,15 @@ class FolderOfResults:
     @contextlib.contextmanager
     def prepared(self, run: Run) -> Iterator[None]:
         """Make the folder, and leave nothing half-written in it."""
-        del run
         try:
+            is_new = not self._path.exists()
             self._path.mkdir(parents=True, exist_ok=True)
+            if is_new and self._mode is not None:
+                self._path.chmod(folder_mode(self._mode) or 0)
         except OSError as error:
             message = f"the destination {self._folder} cannot be made: {os_error_text(error)}"
             raise Unusable(message, error) from None
-        with self.locked():
+        with self.locked(run.waits()):
             self._clear()
             try:
                 yield

@@ -39,7 +39,7 @@ _BATCHES_AHEAD: Final = 8
 
 
 def read_source(
-    folder: str, workers: int, progress: Progress, *, with_attributes: bool = False
+    folder: str, workers: int, progress: Progress, *, with_attributes: bool = False, follow_links: bool = False
 ) -> Iterator[SourceInstance | SourceProblem]:
     """Read the identifiers of all files of a folder.
 
@@ -48,6 +48,7 @@ def read_source(
         workers: Processes that read; small folders are read in this one.
         progress: Counts files.
         with_attributes: Also decode what an inventory shows.
+        follow_links: Whether symbolic links are followed.
 
     Raises:
         InvalidInput: There is no such folder, or it cannot be read.
@@ -61,8 +62,8 @@ def read_source(
         raise InvalidInput(trouble_with(Path(folder), error)) from None
     root = os.fsencode(folder)
     progress.start("reading headers")
-    files = find_files(root)
-    read = partial(read_index_entries, root, with_attributes=with_attributes)
+    files = find_files(root, follow_links=follow_links)
+    read = partial(read_index_entries, root, with_attributes=with_attributes, follow_links=follow_links)
     first = list(islice(files, _BATCH))
     rest = next(files, None)
     batches = _batches(first if rest is None else chain(first, [rest], files))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
     from deidflow.tasks.core.engine.sources import SourceInstance
+    from deidflow.tasks.core.files.locks import Waits
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.source_records import FailedSource
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
@@ -188,19 +189,23 @@ class OrthancOfResults:
         """Return its address."""
         return "the same Orthanc" if self._edits else self._url
 
+    def holds_results(self) -> bool:
+        """Return False: only the ledgers of earlier runs tell which of its objects are results."""
+        return False
+
     def room(self) -> None:
         """Return None: a server does not tell."""
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, waits: Waits | None = None) -> Iterator[None]:
         """Lock the server, for deidflow on this machine."""
-        with lock_server(self._url, server_identity(self._url, self._access)):
+        with lock_server(self._url, server_identity(self._url, self._access), waits):
             yield
 
     @contextlib.contextmanager
     def prepared(self, run: Run) -> Iterator[None]:
         """Put back, before and after, what an earlier attempt took from its place and did not replace."""
-        with self.locked():
+        with self.locked(run.waits()):
             if self._edits:
                 yield
                 return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.sources import InstanceSource, SourceInstance
     from deidflow.tasks.core.engine.stores import ResultStore
     from deidflow.tasks.core.errors import Problem, TransientError, Unusable
+    from deidflow.tasks.core.files.locks import Waits
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.source_records import FailedSource
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
@@ -159,11 +160,17 @@ class RunStore(Protocol):
     def describe(self) -> str:
         """Return its name for people."""
 
+    def holds_results(self) -> bool:
+        """Whether results of earlier anonymizations are in it, as far as a quick look tells."""
+
     def room(self) -> tuple[int, str] | None:
         """Return how many bytes are free in it and its name; None where nobody can tell."""
 
-    def locked(self) -> AbstractContextManager[None]:
+    def locked(self, waits: Waits | None = None) -> AbstractContextManager[None]:
         """Hold it for this process alone; what is not there yet is nobody's.
+
+        Args:
+            waits: Whether to try again while another run holds it; None for not at all.
 
         Raises:
             Unusable: Another run writes to it.
@@ -171,7 +178,7 @@ class RunStore(Protocol):
         """
 
     def prepared(self, run: Run) -> AbstractContextManager[None]:
-        """Hold it, and leave nothing half-done in it, before and after.
+        """Hold it, as long as the run waits for that, and leave nothing half-done in it, before and after.
 
         Raises:
             Unusable: It cannot be made or written, or another run writes to it.

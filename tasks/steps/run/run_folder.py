@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import pwd
 import re
 import secrets
 import shutil
@@ -16,15 +17,17 @@ import socket
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
+from deidflow.tasks.core.files.locks import patience
 from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.files.private_files import replace_file, sync_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
-from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts, read_manifest
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.local.deidentification import ps3_15
@@ -36,9 +39,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from deidflow.tasks.core.files.locks import Waits
     from deidflow.tasks.core.ledger.run_facts import RunFacts
 
 KEY_FILE: Final = "pseudonym.key"
+CONFIG_FILE: Final = "config.yaml"
+MANIFEST_FILE: Final = "manifest.csv"
+"""Config and manifest as they were given; what counts is in the ledger."""
 SCRATCH_PREFIX: Final = "scratch-"
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LIBRARIES: Final = ("prefect", "pydicom", "httpx", "pandas", "numpy")
@@ -54,6 +61,8 @@ class Run:
         config: The effective one; ``execution``, ``verify``, ``report`` and ``orthanc`` may be those of this attempt.
         key: Secret of its generated identifiers.
         stop: Set when the work is to end as soon as that can be done cleanly.
+        held: What is given back when it is closed.
+        lock_wait_s: How long to wait for a destination that another run holds; None for what the config says.
 
     """
 
@@ -62,14 +71,29 @@ class Run:
     config: Config
     key: Key
     stop: threading.Event = field(default_factory=threading.Event)
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    lock_wait_s: float | None = None
+
+    def waits(self) -> Waits:
+        """Return what says whether to go on waiting for the destination, from now."""
+        seconds = self.config.execution.lock_wait_seconds if self.lock_wait_s is None else self.lock_wait_s
+        return patience(seconds or 0, self.stop)
 
     def close(self) -> None:
         """Close the ledger."""
         self.ledger.close()
+        self.held.close()
 
     def passed_on(self) -> Run:
         """Return the same open run for the caller alone: for threads that still work on this one, it is closed."""
-        return Run(self.folder, self.ledger.passed_on(), self.config, self.key)
+        return Run(
+            self.folder,
+            self.ledger.passed_on(),
+            self.config,
+            self.key,
+            held=self.held.pop_all(),
+            lock_wait_s=self.lock_wait_s,
+        )
 
 
 def now() -> str:
@@ -108,7 +132,7 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
     identity["source"] = {k: v for k, v in identity["source"].items() if k != "ignore_damaged"}
     if identity["destination"]:
         # Whether other objects are replaced is a matter of one attempt; where results go is not.
-        identity["destination"] = {k: v for k, v in identity["destination"].items() if k != "overwrite"}
+        identity["destination"] = {k: v for k, v in identity["destination"].items() if k not in ("overwrite", "mode")}
     identity["manifest"] = manifest_sha256
     identity["pseudonyms.scope"] = config.scope
     identity["pseudonyms (the key)"] = key_fingerprint
@@ -178,6 +202,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
             source_folder=os.path.realpath(config.source.folder) if config.source.folder else None,
             run_folder=str(folder.absolute()),
             config=config.to_json(),
+            config_file_sha256=sha256(config.file_content).hexdigest() if config.file_content else "",
             identity=run_identity(config, facts.manifest_sha256, key.fingerprint),
             scope=config.scope,
             key_fingerprint=key.fingerprint,
@@ -185,6 +210,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
             versions=library_versions(),
             deidflow_version=deidflow_version(),
             host=socket.gethostname(),
+            user=_user(),
             profile_sha256=_profile_sha256(config),
         ),
     )
@@ -194,9 +220,19 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         if new_key_text is not None:
             with replace_file(folder / KEY_FILE) as stream:
                 stream.write(new_key_text + "\n")
+        for name, content in ((CONFIG_FILE, config.file_content), (MANIFEST_FILE, read_manifest(prepared))):
+            if content:
+                with replace_file(folder / name) as stream:
+                    stream.buffer.write(content)
         return Run(folder, prepared.store(folder / FILE_NAME), config, key)
     except OSError as error:
         raise Unusable(_unwritable(folder, error), error) from None
+
+
+def _user() -> str:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return ""
 
 
 def _profile_sha256(config: Config) -> str | None:

@@ -51,6 +51,7 @@ _PATH_KEYS: Final = (
     ("source", "folder"),
     ("destination", "folder"),
     ("report", "runs_dir"),
+    ("export", "folder"),
     ("pseudonyms", "key_file"),
     ("private", "keep"),
     ("orthanc", "ca_file"),
@@ -119,7 +120,8 @@ def read_config(
         InvalidInput: The file cannot be read at all.
 
     """
-    document = read_yaml(read_config_text(path), str(path))
+    content = _read(path)
+    document = read_yaml(_decoded(content, path), str(path))
     data = document.data
     flags: dict[str, str] = {}
     problems: list[Problem] = []
@@ -152,6 +154,7 @@ def read_config(
     if problems or config is None:
         problems.sort(key=lambda problem: (problem.file != str(path), problem.line))
         return _without(data, problems), problems
+    config.know_file(content)
     return config, []
 
 
@@ -187,10 +190,19 @@ def read_config_text(path: Path) -> str:
         InvalidInput: It is not there, no plain file, or no UTF-8.
 
     """
+    return _decoded(_read(path), path)
+
+
+def _read(path: Path) -> bytes:
     try:
-        return read_plain_file(path)[0].decode("utf-8-sig")
+        return read_plain_file(path)[0]
     except OSError as error:
         raise InvalidInput(trouble_with(path, error)) from None
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InvalidInput([Problem("must be UTF-8; save it as UTF-8", str(path), line)]) from None

@@ -13,6 +13,7 @@ from deidflow.tasks.core.config.config import Pixels
 from deidflow.tasks.core.config.pixel_rules.sources import BUILTIN, RuleText, builtin_text, risks_text
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
+from deidflow.tasks.local.viewing.text_detector import HOW_TO_INSTALL, can_detect
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
@@ -30,10 +31,13 @@ def read_site_rules(config: Config) -> list[Problem]:
     """
     if not config.cleans_pixels:
         return []
+    group = config.pixels or Pixels()
     texts: list[RuleText] = []
     problems: list[Problem] = []
+    if group.detect and not can_detect():
+        problems.append(Problem(f"needs the extra ocr: {HOW_TO_INSTALL}", key="pixels.detect"))
     paths = {BUILTIN: BUILTIN}
-    for path in (config.pixels or Pixels()).rules:
+    for path in group.rules:
         if path == Path(BUILTIN):
             texts.append(builtin_text())
             continue

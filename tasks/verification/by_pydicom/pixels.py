@@ -5,11 +5,13 @@ Public names: ``check_pixels``, ``check_recoded``, ``hidden_bits``.
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 from pydicom import dcmread
 from pydicom.filereader import read_dataset
+from pydicom.uid import RLELossless
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
@@ -54,7 +56,8 @@ def check_pixels(
             rests = [_rest(*one) for one in zip(datasets, files, places, strict=True)]
             for tag in _PIXEL_TAGS:
                 old, new = (rest.get_item(tag).value if tag in rest else None for rest in rests)
-                _check_same(old, new, cleans_frames=cleans_frames and _is_compressed(source))
+                cleaned = cleans_frames and _is_compressed(source)
+                _check_same(old, new, cleans_frames=cleaned, rle_pixels=_rle_pixels(source))
             return
     for file in files:
         file.seek(0)
@@ -69,7 +72,8 @@ def check_pixels(
                 text = "an overlay is left in unused bits of the pixel data"
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
             old = _cleared(old, before, hidden)
-        _check_same(old, new, cleans_frames=cleans_frames and _is_compressed(before))
+        cleaned = cleans_frames and _is_compressed(before)
+        _check_same(old, new, cleans_frames=cleaned, rle_pixels=_rle_pixels(before))
 
 
 def _rest(dataset: Dataset, file: BinaryIO, place: int) -> Dataset:
@@ -78,8 +82,20 @@ def _rest(dataset: Dataset, file: BinaryIO, place: int) -> Dataset:
     return read_dataset(file, *dataset.original_encoding)
 
 
-def _check_same(old: object, new: object, *, cleans_frames: bool) -> None:
-    if cleans_frames and isinstance(old, bytes) and isinstance(new, bytes) and not frames_fault(old, new, little=True):
+def _rle_pixels(dataset: Dataset) -> int:
+    """Return how many pixels a frame of RLE has, 0 for other syntaxes."""
+    if RLELossless not in _syntax(dataset):
+        return 0
+    return prod(int(side or 0) for side in (dataset.get("Rows"), dataset.get("Columns")))
+
+
+def _check_same(old: object, new: object, *, cleans_frames: bool, rle_pixels: int) -> None:
+    if (
+        cleans_frames
+        and isinstance(old, bytes)
+        and isinstance(new, bytes)
+        and not frames_fault(old, new, little=True, rle_pixels=rle_pixels)
+    ):
         return
     if old is not None and old != new:
         raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
@@ -149,7 +165,7 @@ def _is_converted(before: Dataset, after: Dataset) -> bool:
 
 
 def _is_compressed(dataset: Dataset) -> bool:
-    return any(uid.startswith("1.2.840.10008.1.2.4.") for uid in _syntax(dataset) - _DEFLATED)
+    return any(uid.startswith("1.2.840.10008.1.2.4.") or uid == RLELossless for uid in _syntax(dataset) - _DEFLATED)
 
 
 def _syntax(dataset: Dataset) -> set[str]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from deidflow.tasks.verification.cleaned.rle_frames import rle_stretches
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,7 +24,8 @@ _ITEM: Final = 0xFFFEE000
 _JPEG: Final = b"\xff\xd8\xff"
 _CODE_STREAM: Final = b"\xff\x4f\xff\x51"
 _JP2: Final = b"\0\0\0\x0cjP  "
-_BLANKS: Final = (0x00, 0x20)
+_BLANKS: Final = (0x00, 0x20, 0x80)
+"""Zeros, blanks, and what decodes to nothing in RLE."""
 _MAY_BE_BLANK: Final = 1
 _MAY_CHANGE: Final = 2
 _FRAME_OF_JPEG: Final = re.compile(rb"\xff+([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
@@ -46,13 +49,14 @@ class _Stretch(NamedTuple):
     is_text: bool = True
 
 
-def frames_fault(before: bytes, after: bytes, *, little: bool) -> str:
+def frames_fault(before: bytes, after: bytes, *, little: bool, rle_pixels: int = 0) -> str:
     """Return what is wrong with the pixel data of a result, going on after "PixelData"; "" for nothing.
 
     Args:
         before: Value of the source, with its items.
         after: Of the result.
         little: Whether the dataset is little endian.
+        rle_pixels: Rows times columns of frames of RLE, 0 for other frames.
 
     """
     if len(before) != len(after):
@@ -63,19 +67,31 @@ def frames_fault(before: bytes, after: bytes, *, little: bool) -> str:
     if sum(end - start for start, end in fragments) + _headers(before, after, fragments) != len(after):
         return "has other items than in the source"
     allowed = np.zeros(len(joined), "u1")
-    for start, end, is_text in _no_image(original):
+    for start, end, is_text in _stretches(original, fragments, rle_pixels):
         allowed[start:end] = _MAY_BE_BLANK if is_text else _MAY_CHANGE
     one, other = np.frombuffer(original, "u1"), np.frombuffer(joined, "u1")
     right = (one == other) | (allowed == _MAY_CHANGE) | ((allowed == _MAY_BE_BLANK) & np.isin(other, _BLANKS))
     if not right.all():
         return "is not the source's, byte for byte"
-    for start, end, is_text in _no_image(joined):
+    for start, end, is_text in _stretches(joined, fragments, rle_pixels):
         text = joined[start:end] if is_text else b""
         if _OF_DECODERS.match(text):
             text = text[_LONGEST_OF_DECODERS:]
         if _TEXT.search(text) and not _OF_ENCODERS.match(text):
             return "has a text beside its image"
     return ""
+
+
+def _stretches(data: bytes, fragments: list[tuple[int, int]], rle_pixels: int) -> Iterator[_Stretch]:
+    """Yield what is no image in joined fragments."""
+    if not rle_pixels:
+        yield from _no_image(data)
+        return
+    at = 0
+    for start, end in fragments:
+        frame = data[at : at + end - start]
+        yield from (_Stretch(at + first, at + last) for first, last in rle_stretches(frame, rle_pixels) if first < last)
+        at += len(frame)
 
 
 def _headers(before: bytes, after: bytes, fragments: list[tuple[int, int]]) -> int:

@@ -162,6 +162,11 @@ class Use(NamedTuple):
         """Whether it says how other values are to be read, or which are no secret."""
         return self.what is _CHARACTER_SET or self.what is _DEVICE
 
+    @property
+    def kept(self) -> Kind | None:
+        """The kind of a value that the profile leaves in an attribute of its own sort; None for others."""
+        return self.what.kind if isinstance(self.what, _Kept) else None
+
 
 def identifying_without(
     source: Read, treated: Treated, shields: frozenset[int], passed_over: Collection[int]

@@ -1,6 +1,6 @@
 """What a request means for the search, and which hits in a result are leaks.
 
-Public names: ``Scope``, ``scope_of``, ``Judge``.
+Public names: ``Scope``, ``scope_of``, ``Judge``, ``is_kept_uid``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
@@ -101,11 +102,24 @@ def scope_of(request: Request, profile: ProfileChoice | None) -> Scope:
     )
 
 
+def is_kept_uid(atom: Atom, uids: Uids | None) -> bool:
+    """Whether a part is the UID of an object of the run that is called in the results as in the sources."""
+    if atom.sort is not Sort.UID or uids is None:
+        return False
+    return any(uids.get(tag, atom.text) == atom.text for tag in IDENTIFIERS[1:])
+
+
 class Judge:
     """Tells for each hit in one result whether it is a leak; made only where there is a hit."""
 
     def __init__(
-        self, scope: Scope, instance: PlannedInstance, found: Identifying, patterns: Patterns, result: Read
+        self,
+        scope: Scope,
+        instance: PlannedInstance,
+        found: Identifying,
+        patterns: Patterns,
+        result: Read,
+        uids: Uids | None,
     ) -> None:
         """Take what is searched for, and where.
 
@@ -115,8 +129,10 @@ class Judge:
             found: What identifies the source.
             patterns: Of the study; what is not in them is looked for by itself.
             result: As far as it was read.
+            uids: Of the run; None where none are mapped.
 
         """
+        self._uids = uids
         self._scope = scope
         self._instance = instance
         self._found = found
@@ -151,6 +167,8 @@ class Judge:
 
     def _is_kept(self, atom: Atom) -> bool:
         """Whether the profile, the request or the plan leaves it in the result."""
+        if is_kept_uid(atom, self._uids):
+            return True
         is_own = atom.sort is Sort.UID and atom.text in self._instance.original[1:]
         kept = [] if is_own else [*self._found.kept]
         kept += [value for value, tag in self._found.values.items() if tag in self._scope.kept]

@@ -19,6 +19,7 @@ from deidflow.tasks.verification.leaks.regions import Region, regions_of
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
@@ -54,7 +55,7 @@ class LeakSearch:
         self._request: Request | None = None
         self._scope: Scope | None = None
 
-    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read) -> None:
+    def check(self, request: Request, instance: PlannedInstance, source: Read, result: Read, uids: Uids | None) -> None:
         """Search a result.
 
         Args:
@@ -62,6 +63,7 @@ class LeakSearch:
             instance: What was planned.
             source: As far as it was read.
             result: Likewise.
+            uids: Of the run; None where none are mapped.
 
         Raises:
             InstanceFailed: ``identifier-left``, with the attributes of source and result, but no value.
@@ -70,22 +72,25 @@ class LeakSearch:
         scope = self.scope(request)
         found = identifying_values(source, scope.treated, scope.shields)
         patterns, single = self.patterns_for(instance, found)
-        leaks: dict[str, None] = {}
+        leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None
         in_ascii = patterns.in_ascii and all(atom.text.isascii() for _, atom in single)
         regions = [*regions_of(result), file_name(instance)]
         if not in_ascii or any(has_full_width(region.data) for region in regions):
             regions += decoded_regions(result)
-        for region in regions:
+        for number, region in enumerate(regions):
             folded, hits = find(region.data, patterns, single)
             for hit in hits:
-                judge = judge or Judge(scope, instance, found, patterns, result)
-                leaks.update(dict.fromkeys(judge.judge(region, folded, hit)))
+                judge = judge or Judge(scope, instance, found, patterns, result, uids)
+                for leak in judge.judge(region, folded, hit):
+                    leaks[leak] = min(leaks.get(leak, (number, hit.start)), (number, hit.start))
+        # Which of several comes first must not depend on what was compiled before.
+        told = sorted(leaks, key=lambda leak: (leaks[leak], leak))
         if self.written_by_server:
-            judge = judge or Judge(scope, instance, found, patterns, result)
-            leaks.update(dict.fromkeys(judge.attributes_left(is_converted=source.syntax != result.syntax)))
-        if leaks:
-            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(leaks)))
+            judge = judge or Judge(scope, instance, found, patterns, result, uids)
+            told += judge.attributes_left(is_converted=source.syntax != result.syntax)
+        if told:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _text(list(dict.fromkeys(told))))
 
     def treated(self, request: Request) -> Treated:
         """Return what the profile of a request does, whatever else the request names."""

@@ -295,7 +295,7 @@ def _make_template(
     )
     search = None
     if judging.search is not None:
-        search = make_shared_search(judging.search, request, instance, source, result)
+        search = make_shared_search(judging.search, request, instance, source, result, judging.uids)
         if search is None:
             return None
     slots: SlotJudge | ReferenceJudge | None = (

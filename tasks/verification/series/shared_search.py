@@ -16,15 +16,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.leaks.atoms import atoms_of
+from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
 from deidflow.tasks.verification.leaks.decoded import decoded_regions, has_full_width, holds_more_than_ascii, is_text
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
+    Value,
     identifying_without,
     text_of,
     value_of,
 )
-from deidflow.tasks.verification.leaks.judge import Judge
+from deidflow.tasks.verification.leaks.judge import Judge, is_kept_uid
 from deidflow.tasks.verification.leaks.kinds import Kind
 from deidflow.tasks.verification.leaks.notations import Gap
 from deidflow.tasks.verification.leaks.patterns import (
@@ -44,12 +45,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
-    from deidflow.tasks.verification.leaks.identifying import Use, Value
+    from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.series.layout import Cut, Sample
 
+_PADDING: Final = b" \0"
 _BETWEEN: Final = b"\0\xff\x01\xff\0"
 """Between bytes that do not stand side by side, in letters and digits alone, too."""
 _ITEM: Final = b"\xfe\xff\x00\xe0"
@@ -84,11 +87,14 @@ class SharedSearch:
         secret: The parts of these that may not stand in a result.
         values: These values.
         identifiers: What each source has of its own.
+        excuses: Slots of the sources whose values the profile leaves in attributes of their own sort, with their kinds.
+        excused: Parts of such values that all sources have.
         constant: What all results have in common, folded, without NUL bytes.
         windows: What each result has of its own.
         native_bytes: How long pixel data is that is not compressed; 0 where that is not told.
         letters: Of what is constant, letters and digits alone.
         has_nul: Whether patterns have NUL bytes.
+        uids: Of the run; None where none are mapped.
         absent: Parts of which it is known that they do not stand in what is common.
 
     """
@@ -97,11 +103,14 @@ class SharedSearch:
     secret: frozenset[Atom]
     values: frozenset[Value]
     identifiers: tuple[_Identifier, ...]
+    excuses: tuple[tuple[int, Kind], ...]
+    excused: frozenset[Atom]
     constant: bytes
     windows: tuple[_Window, ...]
     native_bytes: int
     letters: bytes
     has_nul: bool
+    uids: Uids | None
     absent: set[tuple[Atom, bytes]] = field(default_factory=set)
 
     def finds_nothing(self, instance: PlannedInstance, source: Cut, result: Cut) -> bool:
@@ -126,7 +135,8 @@ class SharedSearch:
                 if not secret.isdisjoint(atoms):
                     return False
         return not any(
-            self._may_stand(atom, character_set, narrow, letters) for atom, character_set in self._own(instance, source)
+            self._may_stand(atom, character_set, narrow, letters) and not self._is_excused(atom, instance, source)
+            for atom, character_set in self._own(instance, source)
         )
 
     def _holds_other_letters(self, result: Cut) -> bool:
@@ -178,6 +188,21 @@ class SharedSearch:
                 if atom not in kept:
                     yield atom, value.character_set
 
+    def _is_excused(self, atom: Atom, instance: PlannedInstance, source: Cut) -> bool:
+        """Whether the profile leaves a part in an attribute of its own sort, or the request a UID: it is no secret."""
+        if is_kept_uid(atom, self.uids):
+            return True
+        if atom.sort is Sort.UID and atom.text in instance.original[1:]:
+            return False
+        data, slots = source
+        values = (
+            Value(kind, data[start:end].strip(_PADDING))
+            for number, kind in self.excuses
+            for start, end in [slots[number]]
+            if end - start <= MAX_VALUE_BYTES
+        )
+        return atom in self.excused or any(atom in atoms_of(value.kind, text_of(value)) for value in values)
+
     def _may_stand(self, atom: Atom, character_set: bytes, narrow: bytes, letters: bytes) -> bool:
         """Whether a part may stand in what a result has of its own, or in what is common."""
         if not atom.text.isascii():
@@ -201,7 +226,12 @@ class SharedSearch:
 
 
 def make_shared_search(
-    search: LeakSearch, request: Request, instance: PlannedInstance, source: Sample, result: Sample
+    search: LeakSearch,
+    request: Request,
+    instance: PlannedInstance,
+    source: Sample,
+    result: Sample,
+    uids: Uids | None,
 ) -> SharedSearch | None:
     """Search what all instances have in common.
 
@@ -211,6 +241,7 @@ def make_shared_search(
         instance: One whose result was searched as a whole, and nothing was found.
         source: Of that instance.
         result: Likewise.
+        uids: Of the run; None where none are mapped.
 
     Returns:
         None where what is common does not tell enough by itself.
@@ -220,6 +251,7 @@ def make_shared_search(
     if search.written_by_server and any(
         scope.treated.fate(slot.leaf.tag, len(slot.leaf.path) // 2) in {Fate.REMOVED, Fate.EMPTIED}
         for slot in result.slots
+        if not slot.leaf.is_meta
     ):
         return None  # whether an attribute is left is told by its value
     starts = frozenset(slot.start for slot in source.slots)
@@ -233,7 +265,7 @@ def make_shared_search(
     nobody = instance._replace(
         original=instance.original._replace(sop_instance_uid=""), new=instance.new._replace(sop_instance_uid="")
     )
-    judge = Judge(scope, nobody, found, patterns, result.read)
+    judge = Judge(scope, nobody, found, patterns, result.read, uids)
     if not all(_is_clean_around(result, judge, one) for one in both):
         return None
     parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
@@ -244,11 +276,14 @@ def make_shared_search(
         secret=frozenset(atom for atom in {atom for _, atom in parts} if judge.is_secret(atom)),
         values=frozenset(found.values),
         identifiers=identifiers,
+        excuses=_excuses(source, uses),
+        excused=frozenset(atom for value in found.kept for atom in atoms_of(value.kind, text_of(value))),
         constant=constant,
         letters=squeezed(constant),
         windows=_windows(result, longest),
         native_bytes=native_length(result.read),
         has_nul=bool(longest),
+        uids=uids,
     )
 
 
@@ -264,6 +299,15 @@ def _identifiers(source: Sample, uses: dict[int, Use], kept: frozenset[int]) -> 
         if isinstance(use.what, Kind):
             found.append(_Identifier(number, use.what, use.character_set, is_kept=slot.leaf.tag in kept))
     return tuple(found)
+
+
+def _excuses(source: Sample, uses: dict[int, Use]) -> tuple[tuple[int, Kind], ...]:
+    """Return the slots whose values the profile leaves, with what kind of value it is."""
+    return tuple(
+        (number, kind)
+        for number, slot in enumerate(source.slots)
+        if not slot.leaf.is_meta and (kind := uses[slot.start].kept) is not None
+    )
 
 
 def _is_clean_around(result: Sample, judge: Judge, patterns: Patterns) -> bool:

@@ -1,5 +1,7 @@
 """What becomes of an instance: by the first rule that holds, or by whether it is at risk."""
 
+from typing import Any
+
 import pytest
 
 from deidflow.tasks.core.config.pixel_rules.sources import RuleText, builtin_text, read_rules, risks_text
@@ -20,7 +22,7 @@ def action(facts: PixelFacts, unmatched: Unmatched = "refuse") -> str:
     return decide(facts, BUILTIN, unmatched).action
 
 
-AT_RISK = [
+AT_RISK: list[dict[str, Any]] = [
     {"Modality": "MR", "BurnedInAnnotation": "YES"},
     *({"Modality": modality} for modality in ("US", "IVUS", "XA", "RF", "ES", "XC", "OT", "SC", "EC", "CF")),
     *({"Modality": modality, "BurnedInAnnotation": "NO"} for modality in ("US", "XA", "OT")),  # NO means little there
@@ -38,7 +40,7 @@ AT_RISK = [
     {},
     {"Modality": ""},
 ]
-NOT_AT_RISK = [
+NOT_AT_RISK: list[dict[str, Any]] = [
     *({"Modality": modality} for modality in ("CT", "MR", "PT", "NM", "CR", "DX", "MG", "SEG", "RTDOSE", "SM")),
     {"Modality": "CT", "ImageType": "ORIGINAL\\PRIMARY\\AXIAL"},
     {"Modality": "CT", "ImageType": "DERIVED\\PRIMARY\\SECONDARY_Q"},

@@ -113,7 +113,7 @@ ACTIONS: Final = {
     "X/Z": "dummy dummy empty empty remove remove",
     "X/D": "dummy dummy dummy dummy remove remove",
     "X/Z/D": "dummy dummy empty empty remove remove",
-    "X/Z/U*": "replace_uid replace_uid empty empty remove remove",
+    "X/Z/U*": "replace_uid replace_uid replace_uid empty remove remove",
 }
 
 

@@ -47,7 +47,7 @@ def judge(source: bytes, result: bytes, choice: ProfileChoice) -> None:
     edit, (before, after) = deidentify(choice), (read_dicom(io.BytesIO(one)) for one in (source, result))
     compare(before, after, permitted(edit.request, hardening=True, hidden_bits=False, profile=choice), None)
     with SourceFile.of_bytes(source) as opened:
-        LeakSearch(choice, written_by_server=False).check(edit.request, edit.plan(opened), before, after)
+        LeakSearch(choice, written_by_server=False).check(edit.request, edit.plan(opened), before, after, None)
 
 
 def statement(status: bytes, *more: Element, creator: bytes = b"QQ LAB", group: bytes = b"\x29\0") -> Element:
@@ -120,6 +120,53 @@ def test_values_are_cleaned() -> None:
     assert all(uid.startswith("2.25.") for uid in after[0x00991002].value)
     assert after[0x00991005].value == "liver of"
     assert "1.2.99" in str(treated(creator, Element(0x00991002, "UI", b"1.2.99"), choice=_with(UIDS)))
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "stays"),
+    [
+        ("FD", bytes(24), True),
+        ("UN", bytes(24), True),
+        ("UN", bytes(8), True),
+        ("UN", b"", True),
+        ("UN", b"Mr A. Smith ", False),
+        ("UN", b"Mr Smith of Elm Street 4, Ashbourne     ", False),
+        ("FD", b"Mr Smith", True),
+        ("FD", b"Mr A. Smith ", False),
+    ],
+)
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT], ids=lambda syntax: syntax.uid)
+def test_what_can_be_no_number_goes(vr: str, value: bytes, syntax: Syntax, *, stays: bool) -> None:
+    """Three numbers of eight bytes are listed: anything may be sent as UN, but not anything has their length."""
+    sent = Element(0x0019100E, vr, value)
+    data = instance(SIEMENS, sent, syntax=syntax, **OWN)
+    result = deidentify(SAFE)(data)
+    judge(data, result, SAFE)
+
+    assert (value in result) is (stays or not value)
+    if not stays:
+        with pytest.raises(InstanceFailed):
+            judge(data, deidentify(SAFE, {"Keep": ["0019,100e"]})(data), SAFE)
+
+
+def test_a_private_element_that_the_request_keeps_is_not_claimed() -> None:
+    """Keep is the request's own word, beside the lists of safe attributes, too."""
+    result = read(
+        deidentify(SAFE, {"Keep": ["0019,1099"]})(instance(SIEMENS, Element(0x00191099, "LO", b"own "), **OWN))
+    )
+
+    assert "own" == result[0x00191099].value
+    assert ["113111"] == [item.CodeValue for item in result.DeidentificationMethodCodeSequence]
+
+
+def test_numbers_of_the_site_are_of_their_size() -> None:
+    """The site's list says nothing of how many there are."""
+    site = (SiteAttribute(0x0029, 0x01, "MY LAB", "FL", SiteAction.CLEAN),)
+    creator = Element(0x00290010, "LO", b"MY LAB")
+    long, odd = (Element(0x00291001, "UN", bytes(size)) for size in (400, 402))
+
+    assert bytes(400) == treated(creator, long, choice=_with(private=site))[0x00291001].value
+    assert not treated(creator, odd, choice=_with(private=site))[0x00291001].value
 
 
 def _with(*options: str, private: tuple[SiteAttribute, ...] = ()) -> ProfileChoice:

@@ -1,4 +1,4 @@
-"""Compressed frames that hold more than an image: comments, application segments, boxes, video.
+"""Compressed frames that hold more than an image: comments, application segments, boxes, what is behind, video.
 
 Public names: ``frame_blanks``.
 """
@@ -12,6 +12,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.deidentification.content.jpeg import jpeg_ranges
 from deidflow.tasks.local.deidentification.content.jpeg2000 import jpeg2000_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError
+from deidflow.tasks.local.deidentification.content.rle import rle_ranges
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.deidentification.content.ranges import Range
@@ -24,12 +25,13 @@ _JPEG_2000: Final = frozenset({*range(90, 94), 201, 202, 203})
 """JPEG 2000 and HTJ2K."""
 
 
-def frame_blanks(transfer_syntax: str, frame: bytes) -> list[Range]:
+def frame_blanks(transfer_syntax: str, frame: bytes, pixels: int) -> list[Range]:
     """Return what to blank in one frame, so that nothing but its image is left.
 
     Args:
         transfer_syntax: UID.
         frame: All its fragments, joined.
+        pixels: Rows times columns.
 
     Raises:
         InstanceFailed: Nobody here can tell.
@@ -37,9 +39,9 @@ def frame_blanks(transfer_syntax: str, frame: bytes) -> list[Range]:
     """
     number = transfer_syntax.removeprefix(_FAMILY)
     kind = int(number) if number.isdigit() and transfer_syntax != number else 0
-    if transfer_syntax == _RLE:
-        return []
     try:
+        if transfer_syntax == _RLE:
+            return rle_ranges(frame, pixels)
         if kind in _JPEG:
             return jpeg_ranges(frame)
         if kind in _JPEG_2000:

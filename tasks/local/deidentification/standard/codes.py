@@ -96,6 +96,11 @@ def action_for(code: Code, needed: AttributeType | None) -> Action:
     without condition: E.1.1 lets a value be replaced instead, and the object stays valid by a dummy (type 1) or an
     empty element (type 2).
 
+    X/Z/U* leaves the choice between an empty sequence and new UIDs to what the IOD needs. Type 2 are source images and
+    referenced images of functional groups (PS3.3 sections C.7.6.16.2.5 and .6). An object with references in them
+    lists their instances in Referenced Series Sequence (C.12.2, type 1C), which no row of the table takes away, and
+    which says what is not so when they are emptied; so there the UIDs are replaced.
+
     Args:
         code: The code that governs.
         needed: The attribute's type in the IOD, None where the IOD does not have it or is not known: the strictest.
@@ -105,6 +110,8 @@ def action_for(code: Code, needed: AttributeType | None) -> Action:
         if needed is AttributeType.REQUIRED:
             return Action.DUMMY
         return Action.EMPTY if needed is AttributeType.MAY_BE_EMPTY else Action.REMOVE
+    if code is Code.X_Z_U and needed is AttributeType.MAY_BE_EMPTY:
+        return Action.REPLACE_UID
     with_value, with_element, otherwise = _ACTIONS[code]
     if needed in _NEEDS_VALUE:
         return with_value

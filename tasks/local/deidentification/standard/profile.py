@@ -61,6 +61,10 @@ class Row:
         """The plain tag, None for repeating groups and private attributes."""
         return None if "x" in self.tag or self.tag == PRIVATE else int(self.tag.replace(",", ""), 16)
 
+    def stays(self, options: Collection[Option]) -> bool:
+        """Whether the profile has nothing to do with it under a set of options: free text that none of them cleans."""
+        return self.basic is Code.K and self.options.keys().isdisjoint(options)
+
     def rule(self, options: Collection[Option]) -> Rule:
         """Return what governs under a set of options.
 

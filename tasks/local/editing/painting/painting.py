@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.painting.native_painting import NativePainting
     from deidflow.tasks.local.editing.spans import Span
 
-    Blanks = Callable[[str, bytes], Sequence[tuple[int, int, int]]]
+    Blanks = Callable[[str, bytes, int], Sequence[tuple[int, int, int]]]
     Pixels = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["LOSSY", "PAINTING_TAGS", "Painting", "painted", "prepare"]
@@ -208,7 +208,7 @@ class _Work:
             frame = b"".join(source.read(*fragment) for fragment in fragments)
             new, pixels = self._frame(frame)
             if blanks is not None:
-                new = _blanked(new, blanks(source.layout.transfer_syntax, new))
+                new = _blanked(new, blanks(source.layout.transfer_syntax, new, layout.rows * layout.columns))
             if found.asks and pixels is not None:
                 found.add(pixels.ravel())
             spool.add(new)

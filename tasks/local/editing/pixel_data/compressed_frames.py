@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _BEGINNINGS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 """Of JPEG and JPEG-LS, of a JPEG 2000 code stream, of a JP2 file."""
+_RLE: Final = "1.2.840.10008.1.2.5"
+"""Each frame is one fragment (PS3.5 annex A.4.2)."""
+_SIDES: Final = (0x00280010, 0x00280011)
+"""Rows and Columns."""
 _MAX_FRAME_BYTES: Final = 1 << 30
 
 
@@ -62,15 +66,26 @@ def without_texts_in_frames(source: SourceFile, elements: list[Element], spans: 
     goes = rule is not None and rule.action in (Action.REPLACE, Action.REMOVE)
     if blanks is None or goes or not source.layout.is_compressed:
         return spans
+    syntax, pixels = source.layout.transfer_syntax, _pixels(source, elements)
     found = [
         blank
         for tag, _, _, value, end, sequence in elements
         if tag == PIXEL_DATA and sequence is None
         for frame in _frames(source, value, end)
-        for one in blanks(source.layout.transfer_syntax, b"".join(fragment.data for fragment in frame))
+        for one in blanks(syntax, b"".join(fragment.data for fragment in frame), pixels)
         for blank in _in_body(frame, *one)
     ]
     return list(_blanked(spans, found)) if found else spans
+
+
+def _pixels(source: SourceFile, elements: list[Element]) -> int:
+    """Return Rows times Columns, 0 where they are not there."""
+    sides = {
+        tag: int.from_bytes(source.read(value, value + 2), "little")  # no compressed syntax is big endian
+        for tag, _, _, value, end, _ in reversed(elements)
+        if tag in _SIDES and end - value == 2  # noqa: PLR2004 (US)
+    }
+    return sides.get(_SIDES[0], 0) * sides.get(_SIDES[1], 0)
 
 
 def _in_body(frame: list[_Fragment], start: int, end: int, fill: int) -> Iterator[_Blank]:
@@ -105,8 +120,9 @@ def _blanked(spans: list[Span], blanks: list[_Blank]) -> Iterator[Span]:
 
 def _frames(source: SourceFile, value: int, end: int) -> Iterator[list[_Fragment]]:
     frame: list[_Fragment] = []
+    is_rle = source.layout.transfer_syntax == _RLE
     for fragment in _fragments(source, value, end):
-        if frame and fragment.data.startswith(_BEGINNINGS):
+        if frame and (is_rle or fragment.data.startswith(_BEGINNINGS)):
             yield frame
             frame = []
         frame.append(fragment)

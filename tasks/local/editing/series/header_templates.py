@@ -108,6 +108,7 @@ class Template(NamedTuple):
         burned_in: Likewise, as far as the steps go.
         named: The values of the runs that identify, where the table asks for them.
         notes: What cleaning the runs came to.
+        present: Whether the runs and gaps have an attribute of the table's ``where_present``.
 
     """
 
@@ -119,6 +120,7 @@ class Template(NamedTuple):
     burned_in: bool
     named: frozenset[NamedValue]
     notes: CleaningNotes
+    present: bool = False
 
 
 def make_template(
@@ -168,7 +170,11 @@ def make_template(
         _named([one for one in header if one[0] not in gaps], source, context),
     )
     burned_in = says_burned_in(source, header)
-    return Template(steps, last, context, tail_values, sop_class, burned_in, identifying, notes)
+    where = context.table.where_present
+    present = where is not None and (
+        not where.tags.isdisjoint(gaps) or where.is_in(one for one in header if one[0] not in gaps)
+    )
+    return Template(steps, last, context, tail_values, sop_class, burned_in, identifying, notes, present)
 
 
 def _pixels_may_differ(header: list[Element], gaps: set[int], context: Context) -> bool:
@@ -237,6 +243,8 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
         last = element[0]
     if template.context.named != template.named | _named(others + tail, source, template.context):
         raise Differs
+    if _has_other_values(template, others + tail):
+        raise Differs
     identifiers.notes.add(template.notes)
     context = template.context
     if context.private is not None:
@@ -245,6 +253,15 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
     spans += editor.edit_some(tail, source.layout.encoding, context, template.tail_values)
     burned_in = template.burned_in or says_burned_in(source, tail)
     return Shared(context.table, spans, template.sop_class, burned_in, context.pixels, tail)
+
+
+def _has_other_values(template: Template, scanned: list[Element]) -> bool:
+    """Whether an instance has other new values than the remembered ones, by the attributes that it has."""
+    where, known = template.context.table.where_present, template.context.new_values
+    if where is None:
+        return False
+    is_known = all(known.get(tag) == value for tag, value in where.values.items())
+    return is_known != (template.present or where.is_in(scanned))
 
 
 def _apply_steps(

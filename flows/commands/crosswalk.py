@@ -1,0 +1,45 @@
+"""``crosswalk``: the pairs of all runs of a config.
+
+Public names: ``write_crosswalk``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deidflow.flows.commands.manifest_files import require_csv_name, unwritable
+from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.files.csv_tables import write_table
+from deidflow.tasks.core.ledger.state.pairs import PAIR_COLUMNS, pairs_of_runs
+from deidflow.tasks.steps.access.choice import store_of
+from deidflow.tasks.steps.run.earlier import synced_state, where_of
+from deidflow.tasks.steps.run.settings import load_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_crosswalk(config_file: Path, overrides: tuple[str, ...], output: Path) -> None:
+    """Write original and new identifiers of everything that the runs of a config have delivered and not taken back.
+
+    Args:
+        config_file: Of the config.
+        overrides: ``KEY=VALUE`` of each ``--set``.
+        output: The file to write; readable for its owner only.
+
+    Raises:
+        InvalidInput: The config is wrong, or has no runs.
+        Unusable: The file cannot be written.
+
+    """
+    require_csv_name(output)
+    config = load_config(config_file, overrides)
+    where = where_of(config, "")
+    with synced_state(config, where) as state:
+        if state is None:
+            raise InvalidInput(f"{config_file}: no run of this config is in {config.report.runs_dir}")
+        try:
+            lines = write_table(output, PAIR_COLUMNS, pairs_of_runs(state, where, are_files=store_of(config).are_files))
+        except OSError as error:
+            raise unwritable(output, error) from None
+    print(f"{lines} pairs written to {output}; they re-identify people")  # noqa: T201

@@ -1,0 +1,223 @@
+"""What the runs of a folder have delivered: one SQLite file beside their run folders, made from their ledgers.
+
+It holds nothing that is not in a ledger: whoever deletes it loses nothing, and one that is damaged, or of another
+version, is made anew. Each run has a stamp of its ledger; what has changed since is read again.
+
+Public names: ``State``, ``KnownRun``, ``RunPlace``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from deidflow.tasks.core.errors import Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+_VERSION: Final = 1
+_BATCH: Final = 20_000
+
+_SCHEMA: Final = f"""
+PRAGMA user_version = {_VERSION};
+-- Runs that were looked at. moment orders them in time; stamp tells whether the ledger has changed since; place is
+-- where the results went (RunPlace); basis is what else made them so, as JSON; loaded: whether their results are here;
+-- unsettled: whether an Orthanc may hold results of it that it does not know of.
+CREATE TABLE run (
+    number INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL UNIQUE,
+    moment TEXT NOT NULL,
+    stamp TEXT NOT NULL,
+    name TEXT NOT NULL,
+    place TEXT NOT NULL,
+    basis TEXT NOT NULL,
+    loaded INTEGER NOT NULL,
+    unsettled INTEGER NOT NULL
+);
+-- A series, and what it became under one request, whose hash tells it from others.
+CREATE TABLE pair (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (number),
+    request TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    patient_id TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL,
+    series_instance_uid TEXT NOT NULL,
+    patient TEXT NOT NULL,
+    study TEXT NOT NULL,
+    series TEXT NOT NULL,
+    new_patient_id TEXT NOT NULL,
+    new_study_instance_uid TEXT NOT NULL,
+    new_series_instance_uid TEXT NOT NULL,
+    new_patient TEXT NOT NULL,
+    new_study TEXT NOT NULL,
+    new_series TEXT NOT NULL
+);
+CREATE INDEX pair_run ON pair (run);
+CREATE INDEX pair_patient ON pair (patient);
+CREATE INDEX pair_study ON pair (study);
+CREATE INDEX pair_uid ON pair (study_instance_uid);
+CREATE INDEX pair_new ON pair (new_patient_id);
+CREATE TABLE delivered (
+    orthanc_id TEXT NOT NULL,
+    pair INTEGER NOT NULL REFERENCES pair (id),
+    sop_instance_uid TEXT NOT NULL,
+    new_sop_instance_uid TEXT NOT NULL,
+    new_orthanc_id TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    PRIMARY KEY (orthanc_id, pair)
+) WITHOUT ROWID;
+CREATE INDEX delivered_pair ON delivered (pair);
+"""
+
+
+class RunPlace(NamedTuple):
+    """Where a run's results go, and whose pseudonyms they have.
+
+    Attributes:
+        name: Of its config.
+        place: Engine, destination and scope, as JSON.
+        basis: Profile and all else but the row's own options that results depend on, as JSON by key of the config.
+
+    """
+
+    name: str
+    place: str
+    basis: str
+
+
+class KnownRun(NamedTuple):
+    """A run that was looked at.
+
+    Attributes:
+        number: In the state.
+        run_id: Name of its folder.
+        stamp: Of its ledger at that time.
+        where: See ``RunPlace``.
+        is_loaded: Whether its results are in the state.
+        is_unsettled: Whether an Orthanc may hold results of it that it does not know of.
+
+    """
+
+    number: int
+    run_id: str
+    stamp: str
+    where: RunPlace
+    is_loaded: bool
+    is_unsettled: bool
+
+
+class State:
+    """An open state file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it; one that is not there, damaged or of another version is made anew, readable for its owner only.
+
+        Raises:
+            Unusable: It cannot be read or written.
+
+        """
+        self.path = path
+        try:
+            self._connection = self._opened()
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(path, error) from None
+
+    def _opened(self) -> sqlite3.Connection:
+        for attempt in range(2):
+            if not self.path.exists():
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            self.path.chmod(0o600)
+            connection = sqlite3.connect(self.path, isolation_level=None)
+            try:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version == _VERSION:
+                    connection.execute("SELECT count(*) FROM run").fetchone()
+                    return connection
+                if not version and self.path.stat().st_size == 0:
+                    connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+                    return connection
+            except sqlite3.DatabaseError:
+                if attempt:
+                    connection.close()
+                    raise
+            connection.close()
+            self.path.unlink()  # it can be made again
+        raise sqlite3.DatabaseError
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it; the file holds everything."""
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all changes inside one.
+
+        Raises:
+            Unusable: The file cannot be written.
+
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise _unusable(self.path, error) from None
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> int:
+        """Change something; return the number of an entry that was added."""
+        return int(self._connection.execute(statement, values).lastrowid or 0)
+
+    def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
+        """Change something many times."""
+        self._connection.executemany(statement, values)
+
+    def stream(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
+        """Yield what a query finds; nothing may be changed meanwhile."""
+        cursor = self._connection.execute(query, values)
+        while rows := cursor.fetchmany(_BATCH):
+            yield from rows
+
+    def runs(self) -> dict[str, KnownRun]:
+        """Return all runs that were looked at, by their IDs."""
+        rows = self._connection.execute(
+            "SELECT number, run_id, stamp, name, place, basis, loaded, unsettled FROM run ORDER BY moment"
+        )
+        return {
+            run_id: KnownRun(number, run_id, stamp, RunPlace(name, place, basis), bool(loaded), bool(unsettled))
+            for number, run_id, stamp, name, place, basis, loaded, unsettled in rows
+        }
+
+    def stamp(self, number: int, stamp: str) -> None:
+        """Note how a run's ledger is known again."""
+        self.execute("UPDATE run SET stamp = ? WHERE number = ?", (stamp, number))
+
+    def forget(self, run_id: str) -> None:
+        """Forget a run, and what it delivered."""
+        of_run = "SELECT number FROM run WHERE run_id = ?"
+        pairs = f"SELECT id FROM pair WHERE run IN ({of_run})"  # noqa: S608 (constants)
+        self.execute(f"DELETE FROM delivered WHERE pair IN ({pairs})", (run_id,))  # noqa: S608
+        self.execute(f"DELETE FROM pair WHERE run IN ({of_run})", (run_id,))  # noqa: S608
+        self.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
+
+
+def _unusable(path: Path, error: Exception) -> Unusable:
+    what = getattr(error, "sqlite_errorname", type(error).__name__)
+    return Unusable(f"{path} cannot be read or written ({what}); make room, or give the right to write there")

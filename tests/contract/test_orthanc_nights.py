@@ -1,0 +1,75 @@
+"""Nights with an Orthanc as engine: no second copy of anything, and nothing that tears a patient apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.contract.server import Server, write
+from tests.dicom_files import instance
+from tests.jobs import read_csv
+
+if TYPE_CHECKING:
+    from tests.jobs import Job
+
+GIVEN = {
+    "DicomVersion": "2021b",
+    "Replace": {"PatientID": "{subject}", "PatientName": "{subject}"},
+    "Force": True,
+}
+
+
+def _put(job: Job, server: Server, patient: str, study: str, *numbers: int) -> None:
+    folder = job.root / f"{patient}-{study}-{len(numbers)}-{max(numbers)}"
+    folder.mkdir()
+    for number in numbers:
+        uid = f"1.2.{study}"
+        names: dict[str, Any] = {"StudyInstanceUID": uid, "SeriesInstanceUID": f"{uid}.1"}
+        content = instance(PatientID=patient, SOPInstanceUID=f"{uid}.1.{number}", **names)
+        (folder / str(number)).write_bytes(content)
+    server.upload(folder)
+
+
+def _night(job: Job, server: Server, run_id: str) -> tuple[int, list[tuple[str, str]]]:
+    """List the server's originals and run; return the exit code, outcome and reason's code of each row, by patient."""
+    assert 0 == job("inventory", server.url, "-o", "all.csv", "--overwrite").code
+    listed = read_csv(job.root / "all.csv")
+    job.write_manifest([{"orthanc_id": row["orthanc_id"], "subject": f"S{row['PatientID']}"} for row in listed])
+    code = job("run", "job.yaml", "--run-id", run_id).code
+    rows = read_csv(job.root / "runs" / run_id / "reconciliation.csv") if (job.root / "runs" / run_id).exists() else []
+    return code, [(row["outcome"], row["reason"].partition(":")[0]) for row in rows]
+
+
+def test_a_second_night_makes_no_second_copy(job: Job, server: Server) -> None:
+    """Without incremental it is refused, and says why; with it new patients are done, and a known one fails."""
+    _put(job, server, "A", "1", 1, 2)
+    write(job, server)
+    assert (0, [("done", "")]) == _night(job, server, "n1")
+    held = len(server.get("instances"))
+    refused = job("run", "job.yaml", "--run-id", "n2")
+
+    assert (2, held) == (refused.code, len(server.get("instances")))
+    assert "the run n1 has done it" in refused.err
+    assert "incremental: true" in refused.err
+    write(job, server, incremental=True)
+    assert (0, [("done", "")]) == _night(job, server, "n3")
+    assert held == len(server.get("instances"))
+    _put(job, server, "A", "3", 1)  # another study of a known patient
+    _put(job, server, "B", "2", 1)
+    assert (1, [("done", ""), ("failed", "known-patient"), ("done", "")]) == _night(job, server, "n4")
+    assert held + 3 == len(server.get("instances"))
+    withdrawn = job("withdraw", "runs/n1", "--row", "2")
+    assert (0, held + 1) == (withdrawn.code, len(server.get("instances")))
+
+
+def test_given_identifiers_let_new_studies_of_a_patient_in(job: Job, server: Server) -> None:
+    """A whole study whose row gives PatientID and PatientName lands in the same patient; a study that grew does not."""
+    _put(job, server, "A", "1", 1)
+    write(job, server, incremental=True, options=GIVEN)
+    assert (0, [("done", "")]) == _night(job, server, "n1")
+    _put(job, server, "A", "1", 2)
+    _put(job, server, "A", "3", 1)
+    code, rows = _night(job, server, "n2")
+
+    assert (1, [("failed", "known-patient"), ("done", "")]) == (code, rows)
+    patients = [patient["MainDicomTags"]["PatientID"] for patient in server.get("patients?expand")]
+    assert ["A", "SA"] == sorted(patients)

@@ -1,0 +1,89 @@
+"""Paths of exports: legal on every file system, told apart, and never out of their folder."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deidflow.tasks.core.errors import BadText
+from deidflow.tasks.export.layout import Layout, Paths, safe_name
+
+RESERVED: Final = '<>:"/\\|?*'
+DEVICE: Final = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+NASTY: Final = st.one_of(
+    st.text(max_size=300),
+    st.sampled_from(
+        ["", ".", "..", " ", "CON", "nul.dcm", "COM1", "a.", "a ", ".a", "~", "%", RESERVED, "Ä\0\n", "x" * 300]
+    ),
+)
+
+
+def is_legal(name: str) -> bool:
+    """Whether Windows, macOS and Linux take a name as it is."""
+    return (
+        name.isascii()
+        and name.isprintable()
+        and not set(RESERVED) & set(name)
+        and name.strip(". ") == name
+        and not DEVICE.fullmatch(name)
+        and 0 < len(name) <= 255
+    )
+
+
+@given(NASTY)
+def test_every_name_is_legal(text: str) -> None:
+    """Whatever the value is."""
+    assert is_legal(safe_name(text))
+
+
+@given(NASTY, NASTY)
+def test_different_values_have_different_names(one: str, other: str) -> None:
+    """Nothing is lost where a value is quoted or shortened."""
+    assert (one == other) == (safe_name(one) == safe_name(other)) or len(max(one, other, key=len)) > 60
+
+
+@given(NASTY, NASTY)
+def test_every_path_is_legal_and_below_its_folder(patient: str, other: str) -> None:
+    """A value holds no separator, whatever stands around it."""
+    values = {"PatientID": patient, "StudyID": other}
+    parts = Layout("{PatientID}/x {StudyID}.y/{PatientID}.dcm").path(values.__getitem__)
+
+    assert 3 == len(parts)
+    assert all(is_legal(part) for part in parts)
+
+
+@given(st.lists(st.tuples(st.sampled_from("aAbB"), st.sampled_from("xX")), min_size=1, unique=True))
+def test_no_two_paths_differ_in_case_alone(parts: list[tuple[str, str]]) -> None:
+    """Windows and macOS would take them for one; the same folder keeps its name."""
+    paths = Paths()
+    placed = [paths.place(part) for part in parts]
+
+    assert None not in placed
+    assert len(parts) == len({str(path).casefold() for path in placed})
+    assert paths.place(parts[0]) is None
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "/x",
+        "x//y",
+        "../{PatientID}",
+        "{PatientID",
+        "PatientID}",
+        "{}",
+        "{Nope}",
+        "{PixelData}",
+        "{ImageType}",
+        "{a.b}",
+    ],
+)
+def test_what_is_no_layout_is_refused(template: str) -> None:
+    """Before anything is read."""
+    with pytest.raises(BadText):
+        Layout(template)

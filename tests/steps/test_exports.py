@@ -1,0 +1,194 @@
+"""Exports of real runs: complete, the same byte for byte, and only for whom they are meant."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pydicom
+import pyrage
+import pytest
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.errors import InvalidInput, Unusable
+from deidflow.tasks.core.request.export_choice import ExportChoice
+from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, export_results, require_finished
+from deidflow.tasks.steps.publish import note_complete
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run_folder import open_run
+from tests.dicom_files import instance
+from tests.jobs import files_of, read_csv
+from tests.steps.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NASTY = 'a<b>c:"d|e?f*g/h'
+OPTIONS = {"DicomVersion": "2023b", "Replace": {"PatientID": "{subject}"}, "Force": True}
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def run(root: Path, run_id: str = "r", **changes: Any) -> Steps:
+    """Run two patients to the end: one has two studies, one a subject number that no file system takes."""
+    source = root / "source"
+    source.mkdir(exist_ok=True)
+    for number, (patient, study) in enumerate((("A", "1"), ("A", "2"), ("B", "3"))):
+        uid = f"1.2.{study}"
+        names: dict[str, Any] = {"StudyInstanceUID": uid, "SeriesInstanceUID": f"{uid}.1"}
+        kind = SECONDARY_CAPTURE if study == "2" else "1.2.840.10008.5.1.4.1.1.2"
+        content = instance(
+            PatientID=patient,
+            SOPInstanceUID=f"{uid}.1.1",
+            SOPClassUID=kind,
+            Modality="CT",
+            Rows=[4],
+            Columns=[2],
+            **names,
+        )
+        (source / f"{number}.dcm").write_bytes(content)
+    steps = Steps(root)
+    rows = [
+        {"orthanc_id": DicomIdentifiers(patient, "", "", "").orthanc_id(Level.PATIENT), "subject": subject}
+        for patient, subject in (("A", "S1"), ("B", NASTY))
+    ]
+    steps.plan(rows, run_id=run_id, options=OPTIONS, **changes)
+    steps.edit()
+    assert 0 == steps.verify()
+    steps.report()
+    note_complete(steps.run)
+    return steps
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Iterator[Steps]:
+    """A finished run."""
+    steps = run(tmp_path)
+    yield steps
+    steps.run.close()
+
+
+def export(steps: Steps, name: str, **choice: Any) -> dict[str, bytes]:
+    """Export; return all files."""
+    with make_progress(quiet=True) as progress:
+        export_results(steps.run, steps.root / name, ExportChoice(**choice), progress)
+    assert [] == [path.name for path in steps.root.iterdir() if path.name.endswith("part")]
+    return files_of(steps.root / name)
+
+
+@pytest.mark.parametrize("choice", [{}, {"archive": "zip"}, {"archive": "zip", "per": "study"}])
+def test_two_exports_are_equal(finished: Steps, choice: dict[str, str]) -> None:
+    """Also from another run of the same manifest with the same key; sha256sum finds every file as it is listed."""
+    one = export(finished, "one", **choice)
+    assert one == export(finished, "two", **choice)
+    finished.run.close()
+    other = run(finished.root, "again", destination={"folder": "elsewhere"})
+    assert one == export(other, "three", **choice)
+    other.run.close()
+    command = ["/usr/bin/sha256sum", "-c", "SHA256SUMS"]
+    check = subprocess.run(command, cwd=finished.root / "one", capture_output=True, check=False)
+    assert 0 == check.returncode
+    assert len(one) - 1 == check.stdout.count(b": OK")
+
+
+def test_the_index_describes_what_is_there(finished: Steps) -> None:
+    """Every instance once, with its own attributes; a number that no file system takes is a legal path."""
+    files = export(finished, "out", include_review=True)
+    index = read_csv(finished.root / "out" / "index.csv")
+
+    assert files.keys() == {row["file"] for row in index} | {"index.csv", "SHA256SUMS"}
+    for row in index:
+        result = pydicom.dcmread(finished.root / "out" / row["file"])
+        assert [str(result[name].value) for name in ("PatientID", "StudyInstanceUID", "SOPInstanceUID", "Rows")] == [
+            row[name] for name in ("PatientID", "StudyInstanceUID", "SOPInstanceUID", "Rows")
+        ]
+        assert len(files[row["file"]]) == int(row["bytes"])
+    assert {"S1", NASTY} == {row["PatientID"] for row in index}
+    assert not any(sign in name for name in files for sign in '<>:"|?*')
+    assert any(name.startswith("a%3Cb%3Ec%3A%22d%7Ce%3Ff%2Ag%2Fh/") for name in files)
+
+
+def test_what_a_person_should_look_at_is_left_out(finished: Steps) -> None:
+    """A secondary capture may show text; it is packed when that is asked for."""
+    with make_progress(quiet=True) as progress:
+        done = export_results(finished.run, finished.root / "out", ExportChoice(), progress)
+
+    assert (2, 1) == (done.instances, done.left_out)
+    everything = export(finished, "all", include_review=True, layout="{Modality}/{SOPInstanceUID}.dcm")
+    assert 3 == sum(name.startswith("CT/") for name in everything)
+
+
+def test_archives_are_for_their_recipients_alone(finished: Steps) -> None:
+    """Archives and index, and the crosswalk; whoever has no key reads nothing of them."""
+    key, stranger = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+    recipients = (str(key.to_public()),)
+    files = export(finished, "out", archive="zip", recipients=recipients, include_review=True)
+
+    assert {"S1.zip.age", "a%3Cb%3Ec%3A%22d%7Ce%3Ff%2Ag%2Fh.zip.age", "index.csv.age", "SHA256SUMS"} == files.keys()
+    with zipfile.ZipFile(io.BytesIO(pyrage.decrypt(files["S1.zip.age"], [key]))) as archive:
+        assert 2 == len(archive.namelist())
+        assert archive.testzip() is None
+    index = list(csv.DictReader(io.StringIO(pyrage.decrypt(files["index.csv.age"], [key]).decode("utf-8-sig"))))
+    assert {"S1.zip.age", "a%3Cb%3Ec%3A%22d%7Ce%3Ff%2Ag%2Fh.zip.age"} == {row["archive"] for row in index}
+    with pytest.raises(pyrage.DecryptError):
+        pyrage.decrypt(files["index.csv.age"], [stranger])
+    export_crosswalk(finished.run, finished.root / "keys", ExportChoice(recipients=recipients))
+    packed = files_of(finished.root / "keys")
+    assert {"crosswalk.csv.age", "SHA256SUMS"} == packed.keys()
+    plain = (finished.run.folder / "crosswalk.csv").read_bytes()
+    assert plain == pyrage.decrypt(packed["crosswalk.csv.age"], [key])
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ({"layout": "{PatientID}.dcm", "include_review": True}, "layout: must tell any two results apart"),
+        ({"layout": "{Nope}"}, "layout: must name attributes"),
+        ({"recipients": ("age1xyz",), "archive": "zip"}, "recipients: number 1 must be an age public key"),
+        ({"recipients": (str(pyrage.x25519.Identity.generate().to_public()),)}, "archive: must be zip with recipients"),
+    ],
+)
+def test_what_cannot_be_packed_leaves_nothing(finished: Steps, choice: dict[str, Any], says: str) -> None:
+    """The key is named, and no folder is left."""
+    with pytest.raises(InvalidInput, match=says):
+        export(finished, "out", **choice)
+    assert [] == [path.name for path in finished.root.iterdir() if "out" in path.name]
+
+
+def test_a_result_that_changed_ends_the_export(finished: Steps) -> None:
+    """So does one that is gone, and a folder that holds something; a run that was interrupted is refused."""
+    (finished.root / "out").mkdir()
+    (finished.root / "out" / "mine").touch()
+    with pytest.raises(InvalidInput, match="must be a new or an empty folder"):
+        export(finished, "out")
+    path = next((finished.root / "results").rglob("*.dcm"))
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + b"\0\1")
+    with pytest.raises(Unusable, match="is not what the run wrote"):
+        export(finished, "other", include_review=True)
+    path.unlink()
+    with pytest.raises(Unusable, match="is not in the destination any more"):
+        export(finished, "other", include_review=True)
+    assert not (finished.root / "other").exists()
+    (finished.root / "pack").mkdir()
+    require_finished(finished.run)
+
+
+def test_the_last_step_of_a_run(tmp_path: Path) -> None:
+    """Under the name of the run, once; what is wrong with it is told before anything starts."""
+    steps = run(tmp_path, export={"folder": "packed", "archive": "zip"})
+    with make_progress(quiet=True) as progress:
+        assert export_as_configured(steps.run, progress) is not None
+        assert export_as_configured(steps.run, progress) is None
+    steps.run.close()
+    assert {"S1.zip", "index.csv", "SHA256SUMS"} < files_of(tmp_path / "packed" / "r").keys()
+    reopened = open_run(steps.run.folder)
+    assert "zip" == reopened.config.export_choice.archive
+    reopened.close()
+    with pytest.raises(InvalidInput, match=r"export\.layout: must name attributes"):
+        steps.plan([], export={"folder": "packed", "layout": "{Nope}"})
+    with pytest.raises(InvalidInput, match=r"export\.folder"):
+        steps.plan([], export={"folder": "results/packed"})

@@ -1,0 +1,328 @@
+"""Night after night: what earlier runs have done is left out, and what does not fit them is not delivered."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.errors import InvalidInput, Unusable
+from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
+from deidflow.tasks.core.ledger.state.pairs import pairs_of_runs
+from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.report.reconciliation import row_results
+from deidflow.tasks.steps.plan import prepare
+from deidflow.tasks.steps.run.earlier import hold_config, synced_state, where_of
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run_folder import open_run
+from deidflow.tasks.steps.run.settings import load_config
+from deidflow.tasks.steps.withdraw import Withdrawn, withdraw_results
+from tests.dicom_files import instance
+from tests.jobs import files_of, read_csv
+from tests.steps.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+SUBJECTS = {"DicomVersion": "2023b", "Replace": {"PatientID": "{subject}"}, "Force": True}
+
+
+class Nights(Steps):
+    """Runs of one config, one after the other."""
+
+    def put(self, patient: str, study: str, *numbers: int) -> None:
+        """Put instances of a study into the source."""
+        (self.root / "source").mkdir(exist_ok=True)
+        for number in numbers:
+            uid = f"1.2.{study}"
+            names: dict[str, Any] = {"StudyInstanceUID": uid, "SeriesInstanceUID": f"{uid}.1"}
+            content = instance(PatientID=patient, SOPInstanceUID=f"{uid}.1.{number}", **names)
+            (self.root / "source" / f"{patient}-{study}-{number}.dcm").write_bytes(content)
+
+    def night(self, rows: Sequence[str | Mapping[str, str]], run_id: str, **changes: Any) -> list[tuple[str, int, int]]:
+        """Do a whole run; return outcome, instances expected and done of each row."""
+        self.plan(rows, run_id=run_id, **({"incremental": True} | changes))
+        try:
+            self.edit()
+            self.verify()
+            self.report()
+            return [(one.outcome, one.instances_expected, one.instances_done) for one in row_results(self.run.ledger)]
+        finally:
+            self.run.close()
+
+    def refusal(self, rows: Sequence[str | Mapping[str, str]], **changes: Any) -> str:
+        """Return why a plan is not made."""
+        with pytest.raises(InvalidInput) as caught:
+            self.plan(rows, run_id="refused", **({"incremental": True} | changes))
+        assert not (self.root / "runs" / "refused").exists()
+        return "\n".join(map(str, caught.value.problems))
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> Nights:
+    """A source with two patients, and one run over both."""
+    made = Nights(tmp_path)
+    made.put("A", "1", 1, 2)
+    made.put("B", "2", 1)
+    return made
+
+
+def study(patient: str, number: str) -> str:
+    """Return the identifier of a study."""
+    return DicomIdentifiers(patient, f"1.2.{number}", "", "").orthanc_id(Level.STUDY)
+
+
+def rows(*studies: tuple[str, str], **subjects: str) -> list[dict[str, str]]:
+    """Return manifest rows."""
+    return [{"orthanc_id": study(*one), **({"subject": subjects[one[0]]} if subjects else {})} for one in studies]
+
+
+DONE = Outcome.DONE
+
+
+def test_only_what_is_new_is_done_and_lands_where_the_old_is(nights: Nights) -> None:
+    """New studies, and new instances of known ones; everything together is what one run over all of it gives."""
+    both = rows(("A", "1"), ("B", "2"))
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(both, "n1")
+    nights.put("A", "1", 3)
+    nights.put("A", "3", 1)
+    more = [*both, *rows(("A", "3"))]
+    assert [(DONE, 3, 3), (DONE, 1, 1), (DONE, 1, 1)] == nights.night(more, "n2")
+    reconciliation = read_csv(nights.root / "runs" / "n2" / "reconciliation.csv")
+    crosswalk = read_csv(nights.root / "runs" / "n2" / "crosswalk.csv")
+
+    assert 2 == len([row for row in crosswalk if row["level"] == "instance"])
+    assert ["1", "0", "1"] == [row["attempts"] for row in reconciliation]
+    assert all(row["new_orthanc_id"] for row in reconciliation)
+    assert [(DONE, 3, 3), (DONE, 1, 1), (DONE, 1, 1)] == nights.night(more, "n3")
+    assert [] == read_csv(nights.root / "runs" / "n3" / "crosswalk.csv")
+    results = files_of(nights.root / "results")
+    of_scope = {"key_file": "pseudonym.key", "scope": "steps"}
+    nights.night(more, "again", name="again", destination={"folder": "again"}, pseudonyms=of_scope)
+    assert results == files_of(nights.root / "again")
+
+
+def test_what_was_not_done_is_tried_again(nights: Nights) -> None:
+    """A row that was not found, and a result that nobody verified, are not done."""
+    both = rows(("A", "1"), ("C", "9"))
+    assert [(DONE, 2, 2), (Outcome.NOT_FOUND, 0, 0)] == nights.night(both, "n1")
+    nights.put("C", "9", 1)
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(both, "n2")
+    nights.plan(rows(("B", "2")), run_id="n3", incremental=True)
+    nights.edit()
+    nights.run.close()  # killed before anything was verified
+    assert [(DONE, 1, 1)] == nights.night(rows(("B", "2")), "n4")
+    assert 1 == len([row for row in read_csv(nights.root / "runs/n4/crosswalk.csv") if row["level"] == "instance"])
+
+
+def test_a_row_whose_source_is_gone_was_done(nights: Nights) -> None:
+    """Sources that were moved away, or deleted since they were delivered, do not make a row unknown."""
+    nights.night(rows(("A", "1")), "n1")
+    for path in (nights.root / "source").glob("A-*"):
+        path.unlink()
+    patient = DicomIdentifiers("A", "", "", "").orthanc_id(Level.PATIENT)
+    assert [(DONE, 2, 2)] == nights.night(rows(("A", "1")), "n2")
+    assert [(DONE, 2, 2)] == nights.night([patient], "n3")
+
+
+def test_the_state_is_made_again_from_the_run_folders(nights: Nights) -> None:
+    """Lost, damaged or of another version: nothing depends on it, and only its owner can read it."""
+    both = rows(("A", "1"), ("B", "2"))
+    nights.night(both[:1], "n1")
+    nights.night(both, "n2")
+    path = nights.root / "runs" / "steps.state.db"
+    for number, content in enumerate((b"", b"no database", path.read_bytes()[:3000], None)):
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        nights.plan(both, run_id=f"again{number}", incremental=True)
+        assert DoneBefore(2, 3) == count_done_before(nights.run.ledger)
+        nights.run.close()
+        assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+
+
+def test_another_patient_under_an_old_number_is_an_error_of_its_row(nights: Nights) -> None:
+    """Across runs as within one, incremental or not; so is another number for a known patient, with the way out."""
+    nights.night(rows(("A", "1"), A="S1"), "n1", options=SUBJECTS)
+    taken = ""
+    for incremental in (True, False):
+        taken = nights.refusal(rows(("B", "2"), B="S1"), options=SUBJECTS, incremental=incremental)
+        assert "line 2, column PatientID: the run n1 gave the same PatientID to another patient" in taken
+    nights.put("A", "3", 1)
+    renamed = nights.refusal(rows(("A", "3"), A="S9"), options=SUBJECTS)
+    assert "gave the patient another PatientID" in renamed
+    assert "deidflow withdraw" in renamed
+    assert not any(value in taken + renamed for value in ("S1", "S9", "1.2.3"))
+    merging = {"key_file": "pseudonym.key", "allow_merge": True}
+    assert [(DONE, 1, 1)] == nights.night(rows(("B", "2"), B="S1"), "n2", options=SUBJECTS, pseudonyms=merging)
+
+
+def test_with_skip_invalid_everything_else_is_done(nights: Nights) -> None:
+    """As the flag, and as the key of the config."""
+    nights.night(rows(("A", "1"), A="S1"), "n1", options=SUBJECTS)
+    mixed = [*rows(("A", "1"), A="S1"), *rows(("B", "2"), B="S1")]
+    nights.put("C", "4", 1)
+    mixed += rows(("C", "4"), C="S3")
+    done = nights.night(mixed, "n2", options=SUBJECTS, skip_invalid=True)
+
+    assert [(DONE, 2, 2), (Outcome.INVALID, 0, 0), (DONE, 1, 1)] == done
+    config = load_config(nights.root / "job.yaml", ["skip_invalid=true", "name=other"])
+    with make_progress(quiet=True) as progress:
+        prepared = prepare(config, progress)
+    prepared.ledger.close()
+    assert [2, 3] == sorted({line for problem in prepared.set_aside for line in problem.lines})
+
+
+def test_changed_options_are_an_error_that_shows_the_way_out(nights: Nights) -> None:
+    """--redo does such rows again where results keep their names and may be overwritten; nothing else does."""
+    described = {"DicomVersion": "2023b", "Replace": {"StudyDescription": "{text}"}}
+    first = [{"orthanc_id": study("A", "1"), "text": "one"}, {"orthanc_id": study("B", "2"), "text": "two"}]
+    nights.night(first, "n1", options=described)
+    changed = [{**first[0], "text": "other"}, first[1]]
+    refused = nights.refusal(changed, options=described)
+
+    assert "line 2: its effective options have changed since the run n1 did it (line 2)" in refused
+    assert "--redo" in refused
+    assert "withdraw" in refused
+    over = {"folder": "results", "overwrite": True}
+    before = files_of(nights.root / "results")
+    nights.redo = True
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(changed, "n2", options=described, destination=over)
+    nights.redo = False
+    after = files_of(nights.root / "results")
+    assert (before.keys(), 2) == (after.keys(), sum(before[name] != after[name] for name in before))
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(changed, "n3", options=described)
+    numbers = nights.refusal([{"orthanc_id": study("A", "1"), "subject": "S1"}], options=SUBJECTS)
+    assert "--redo" not in numbers
+
+
+def test_another_profile_or_key_is_an_error_of_the_config(nights: Nights) -> None:
+    """It says which key of the config differs, and from which run."""
+    nights.night(rows(("A", "1")), "n1", hardening=True)
+    assert "hardening" in nights.refusal(rows(("A", "1")), hardening=False)
+    (nights.root / "other.key").touch(0o600)
+    (nights.root / "other.key").write_text("ab" * 32)
+    refused = nights.refusal(rows(("A", "1")), pseudonyms={"key_file": "other.key"})
+    assert "pseudonyms (the key): must be as in the earlier run n1" in refused
+
+
+@pytest.mark.parametrize("incremental", [True, False])
+def test_a_second_run_without_a_key_is_refused(nights: Nights, *, incremental: bool) -> None:
+    """Every patient would be there twice; also when the first run's folder is elsewhere."""
+    nights.night(rows(("A", "1")), "n1")
+    text = "must name a key: the destination holds results of an earlier run"
+    assert text in nights.refusal(rows(("B", "2")), pseudonyms=None, incremental=incremental)
+    elsewhere = {"runs_dir": "elsewhere"}
+    assert text in nights.refusal(rows(("B", "2")), pseudonyms=None, report=elsewhere, incremental=incremental)
+
+
+def test_a_study_under_two_patient_ids_fails_by_line(nights: Nights) -> None:
+    """Within a run, and when a correction came between two; with allow_merge it is done."""
+    nights.put("X", "7", 1)
+    nights.put("Y", "7", 2)
+    both = rows(("X", "7"), ("Y", "7"), ("A", "1"))
+    assert [(Outcome.FAILED, 1, 0), (Outcome.FAILED, 1, 0), (DONE, 2, 2)] == nights.night(both, "n1")
+    failures = read_csv(nights.root / "runs" / "n1" / "reconciliation.csv")[:2]
+    said = "split-study: its StudyInstanceUID stands under two PatientIDs (lines 2, 3)"
+    assert all(said in row["reason"] for row in failures)
+    assert not any("1.2.7" in row["reason"] for row in failures)
+    for path in (nights.root / "source").glob("A-*"):
+        path.unlink()
+    nights.put("A2", "1", 1, 2)
+    assert [(Outcome.FAILED, 2, 0)] == nights.night(rows(("A2", "1")), "n2")
+    assert "(run n1)" in read_csv(nights.root / "runs" / "n2" / "reconciliation.csv")[0]["reason"]
+    merging = {"key_file": "pseudonym.key", "allow_merge": True}
+    assert [(DONE, 1, 1), (DONE, 1, 1)] == nights.night(both[:2], "n3", pseudonyms=merging)
+
+
+def test_two_runs_of_one_config_never_overlap(nights: Nights) -> None:
+    """The second ends at once, whatever its destination; a config that is not incremental may run as before."""
+    nights.night(rows(("A", "1")), "n1")
+    config = load_config(nights.root / "job.yaml")
+    with hold_config(config):
+        with pytest.raises(Unusable, match="the config steps is in use by another deidflow run"), hold_config(config):
+            pass
+        plain = load_config(nights.root / "job.yaml", ["incremental=false"])
+        with hold_config(plain):
+            pass
+    with hold_config(config):
+        pass
+
+
+def test_a_preview_writes_nothing(nights: Nights) -> None:
+    """`plan` reads the runs into a copy of the state that it throws away."""
+    nights.night(rows(("A", "1")), "n1")
+    nights.night(rows(("B", "2")), "n2")
+    before = files_of(nights.root / "runs")
+    config = load_config(nights.root / "job.yaml")
+    where = where_of(config, "")
+    with synced_state(config, where, keeps=False) as state:
+        assert state is not None
+        assert {"n1", "n2"} == set(state.runs())
+    assert before == files_of(nights.root / "runs")
+
+
+def withdrawn(nights: Nights, run_id: str, *lines: int) -> Withdrawn:
+    """Take results of a run back."""
+    run = open_run(nights.root / "runs" / run_id)
+    try:
+        with make_progress(quiet=True) as progress:
+            return withdraw_results(run, lines, progress)
+    finally:
+        run.close()
+
+
+def test_what_was_taken_back_is_not_there_and_not_done(nights: Nights) -> None:
+    """A row, or a whole run; resume does not make it again, a new run with the row does, under a corrected number."""
+    both = rows(("A", "1"), ("B", "2"), A="S1", B="S2")
+    nights.night(both, "n1", options=SUBJECTS)
+    before = files_of(nights.root / "results")
+    assert Withdrawn(2, 0) == withdrawn(nights, "n1", 2)
+    assert Withdrawn(0, 0) == withdrawn(nights, "n1", 2)
+    left = files_of(nights.root / "results")
+
+    assert 1 == len(left)
+    assert left.items() <= before.items()
+    nights.run = open_run(nights.root / "runs" / "n1")
+    nights.resume()
+    assert [(Outcome.CANCELLED, 0), (DONE, 1)] == [
+        (one.outcome, one.instances_done) for one in row_results(nights.run.ledger)
+    ]
+    assert "withdrawn" in str(next(row_results(nights.run.ledger)).reason)
+    nights.run.close()
+    assert left == files_of(nights.root / "results")
+    corrected = rows(("A", "1"), ("B", "2"), A="S9", B="S2")
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(corrected, "n2", options=SUBJECTS)
+    assert 3 == len(files_of(nights.root / "results"))
+    assert Withdrawn(1, 0) == withdrawn(nights, "n1")
+
+
+def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
+    """A result that was changed, or replaced by a later run, is not the run's own any more."""
+    nights.night(rows(("A", "1")), "n1")
+    (path, other) = sorted((nights.root / "results").rglob("*.dcm"))
+    path.write_bytes(other.read_bytes())
+
+    assert Withdrawn(1, 1) == withdrawn(nights, "n1")
+    assert path.exists()
+
+
+def test_the_crosswalk_of_all_runs(nights: Nights) -> None:
+    """Every pair once, with its run, its line and its file; without what was taken back."""
+    nights.night(rows(("A", "1"), ("B", "2")), "n1")
+    nights.put("A", "1", 3)
+    nights.night(rows(("A", "1")), "n2")
+    withdrawn(nights, "n1", 3)
+    config = load_config(nights.root / "job.yaml")
+    where = where_of(config, "")
+    with synced_state(config, where) as state:
+        assert state is not None
+        pairs = list(pairs_of_runs(state, where, are_files=True))
+
+    assert [("patient", "n1;n2"), ("study", "n1;n2"), ("series", "n1;n2")] == [(pair[0], pair[5]) for pair in pairs[:3]]
+    assert ["n1", "n1", "n2"] == sorted(pair[5] for pair in pairs[3:])
+    assert {"2"} == {pair[6] for pair in pairs[3:]}
+    assert {pair[7] for pair in pairs[3:]} == set(files_of(nights.root / "results"))
