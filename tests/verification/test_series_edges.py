@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deidflow.tasks.verification.leaks.atoms import Atom, Sort
 from deidflow.tasks.verification.leaks.notations import Gap
-from deidflow.tasks.verification.leaks.patterns import Pattern, Patterns, find
+from deidflow.tasks.verification.leaks.patterns import Pattern, Patterns, find, squeezed
 from deidflow.tasks.verification.reader import Read
 from deidflow.tasks.verification.series.edges import make_edges
 from deidflow.tasks.verification.series.layout import Cut, Layout, Leaf, Sample, Slot, Step
@@ -32,7 +32,7 @@ def test_whatever_goes_over_an_edge(runs: list[bytes], data: st.DataObject, phra
 
     slots = [Slot(Leaf((0x10,), (0x10, b"LO", *span, None)), 2) for span in laid_out(first)[1]]
     layout = Layout([Step(run, 2, 0, may_begin_items=False) for run in runs[:-1]], runs[-1])
-    patterns = [Pattern(words, Gap.TEXT) for words in phrases]
+    patterns = [Pattern(squeezed(b"".join(words)), words, Gap.TEXT) for words in phrases]
     edges = make_edges(Sample(Read(), layout, slots), (), [one.key for one in patterns])
     whole, spans = laid_out(second)
     assert edges is not None

@@ -133,16 +133,15 @@ class SharedSearch:
         if has_full_width(folded) or self._holds_other_letters(result):
             return False
         narrow = folded.replace(b"\0", b"")
-        secret = self.secret
+        letters, secret = squeezed(narrow), self.secret
         for patterns in self.patterns:
-            for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow):
+            for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow, letters):
                 if not secret.isdisjoint(atoms):
                     return False
         over_edges = self.edges.letters(result)
         for patterns in self.patterns:
             if any(not secret.isdisjoint(atoms) for atoms in patterns.loose_candidates(over_edges)):
                 return False
-        letters = squeezed(narrow)
         return not any(
             self._may_stand(atom, character_set, narrow, letters) and not self._is_excused(atom, instance, source)
             for atom, character_set in self._own(instance, source)
@@ -217,18 +216,19 @@ class SharedSearch:
         if not atom.text.isascii():
             return True  # what is common would have to be decoded
         patterns = patterns_of_part(atom, character_set)
-        if any(one.has_nul or one.key in (narrow if one.gap is Gap.NONE else letters) for one in patterns):
+        if any(key in (narrow if gap is Gap.NONE else letters) or b"\0" in key for key, _, gap in patterns):
             return True
         # A phrase over the edge of a slot has each of its words on one side of it, or in what is around the slot.
         if any(
-            one.gap is Gap.TEXT and all(word in narrow or word in self.constant for word in one.groups)
-            for one in patterns
+            gap is Gap.TEXT and all(word in narrow or word in self.constant for word in groups)
+            for _, groups, gap in patterns
         ):
             return True
         if (atom, character_set) in self.absent:
             return False
-        if any(one.key in (self.constant if one.gap is Gap.NONE else self.letters) for one in patterns):
-            return True
+        for key, _, gap in patterns:
+            if key in (self.constant if gap is Gap.NONE else self.letters):
+                return True
         if len(self.absent) >= _MAX_ABSENT:
             self.absent.clear()
         self.absent.add((atom, character_set))
@@ -279,7 +279,7 @@ def make_shared_search(
     if not all(_is_clean_around(result, judge, one) for one in both):
         return None
     parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
-    longest = max((len(pattern.groups[0]) for pattern, _ in parts if pattern.has_nul), default=0)
+    longest = max((len(pattern.key) for pattern, _ in parts if pattern.has_nul), default=0)
     windows = _windows(result, longest)
     phrases = frozenset().union(*(one.phrases() for one in both))
     edges = make_edges(result, {one.slot for one in windows if one.is_pixels}, phrases)
