@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
     from deidflow.tasks.verification.leaks.identifying import Use
+    from deidflow.tasks.verification.leaks.judge import Scope
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.series.edges import Edges
     from deidflow.tasks.verification.series.layout import Cut, Sample
@@ -258,12 +259,8 @@ def make_shared_search(
 
     """
     scope = search.scope(request)
-    if search.written_by_server and any(
-        scope.treated.fate(slot.leaf.tag, len(slot.leaf.path) // 2) in {Fate.REMOVED, Fate.EMPTIED}
-        for slot in result.slots
-        if not slot.leaf.is_meta
-    ):
-        return None  # whether an attribute is left is told by its value
+    if search.written_by_server and _asks_for_values(result, scope):
+        return None
     starts = frozenset(slot.start for slot in source.slots)
     found, uses = identifying_without(source.read, scope.treated, scope.shields, starts)
     identifiers = _identifiers(source, uses, scope.kept)
@@ -271,11 +268,7 @@ def make_shared_search(
         return None
     patterns, single = search.patterns_for(instance, found)
     both = (patterns, Patterns(found.values.keys() - patterns.values)) if single else (patterns,)
-    # What is said to be its own UID is another one in each instance.
-    nobody = instance._replace(
-        original=instance.original._replace(sop_instance_uid=""), new=instance.new._replace(sop_instance_uid="")
-    )
-    judge = Judge(scope, nobody, found, patterns, result.read, uids)
+    judge = Judge(scope, _of_all(instance), found, patterns, result.read, uids)
     if not all(_is_clean_around(result, judge, one) for one in both):
         return None
     parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
@@ -300,6 +293,22 @@ def make_shared_search(
         native_bytes=native_length(result.read),
         has_nul=bool(longest),
         uids=uids,
+    )
+
+
+def _of_all(instance: PlannedInstance) -> PlannedInstance:
+    """Return what is planned of all instances: what is said to be its own UID is another one in each."""
+    return instance._replace(
+        original=instance.original._replace(sop_instance_uid=""), new=instance.new._replace(sop_instance_uid="")
+    )
+
+
+def _asks_for_values(result: Sample, scope: Scope) -> bool:
+    """Whether it is told by the value of a slot if its attribute is left."""
+    return any(
+        scope.treated.fate(slot.leaf.tag, len(slot.leaf.path) // 2) in {Fate.REMOVED, Fate.EMPTIED}
+        for slot in result.slots
+        if not slot.leaf.is_meta
     )
 
 
