@@ -219,8 +219,8 @@ class _Work:
         delimiter = source.layout.encoding.tag_length.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
         if extended:
             spans = self._with_extended(spans, spool.sizes)
-        new: list[Span] = [table, spool.span(), delimiter]
-        return self._with_length(_replaced(spans, value, end, new), spans_size(new) - (end - value))
+        items: list[Span] = [table, spool.span(), delimiter]
+        return self._with_length(_replaced(spans, value, end, items), spans_size(items) - (end - value))
 
     def _with_length(self, spans: list[Span], more: int) -> list[Span]:
         """Return spans with the length of the group of the pixels (7FE0,0000) true again, where it stands there."""
