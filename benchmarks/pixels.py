@@ -124,7 +124,8 @@ def main() -> None:
             return
         source.mkdir()
         for syntax in (JPEGBaseline8Bit, JPEGLSLossless, RLELossless):
-            write_ultrasound(source / "us.dcm", arguments.frames, syntax)
+            with get_context("spawn").Pool(1) as pool:  # a process inherits the peak memory of the one that starts it
+                pool.apply(write_ultrasound, (source / "us.dcm", arguments.frames, syntax))
             destination = scratch / syntax
             destination.mkdir()
             with get_context("spawn").Pool(1) as pool:

@@ -6,7 +6,7 @@ Public names: ``Notation``, ``Gap``, ``notations``.
 from __future__ import annotations
 
 import re
-from enum import Enum
+from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.leaks.atoms import Atom, Sort
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Gap(Enum):
-    """What may stand between the groups of a notation: regular expressions of one byte, with how often."""
+class Gap(IntEnum):
+    """What may stand between the groups of a notation."""
 
-    NONE = b""
-    TEXT = rb"[^0-9a-z\x80-\xff\\]{0,4}"
-    """Of words: whatever is neither letter nor digit, and does not part two values."""
-    NUMBER = rb"[-_./:, ()]{0,3}"
-    CLOCK = rb"[-_.: ]?"
-    DAY = rb"[-_./:, ]{0,3}"
-    """Of dates: the same twice."""
-    APART = rb"[-_./:, ]{1,3}"
-    """Likewise, of days and months without zeros, whose digits alone would be any number."""
+    NONE = auto()
+    TEXT = auto()
+    """Between words: whatever is neither letter nor digit, and does not part two values."""
+    NUMBER = auto()
+    CLOCK = auto()
+    DAY = auto()
+    """Of dates: the same twice, or nothing."""
+    APART = auto()
+    """Of days and months without zeros, whose digits alone would be any number: the same twice."""
 
 
 class Notation(NamedTuple):
@@ -60,6 +60,8 @@ _OTHERS: Final = (
     "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split(),  # noqa: SIM905
 )
 """German, French, Spanish, Italian, Dutch, Portuguese."""
+_FRENCH: Final = _OTHERS[1]
+_WITH_DE: Final = (_OTHERS[2], _OTHERS[5])
 
 
 def notations(atom: Atom) -> frozenset[Notation]:
@@ -128,27 +130,28 @@ def _date(text: str) -> Iterator[Notation]:
 
 
 def _with_month_names(year: str, month: int, day: str, short_day: str) -> Iterator[Notation]:
-    names = {_ENGLISH[month - 1], _ENGLISH[month - 1][:3], *(("sept",) if month == 9 else ())}  # noqa: PLR2004 (September)
-    for other in _OTHERS:
-        name = other[month - 1]
-        names |= {name, canonical(name), two_letters(name), canonical(name)[:3]}
-    for name in names:
-        for number in {day, short_day}:
+    full = _ENGLISH[month - 1]
+    days, ordinal = {day, short_day}, short_day + _ordinal(int(day))
+    for name in {full, full[:3], *(("sept",) if month == 9 else ())}:  # noqa: PLR2004 (September)
+        for number in {*days, ordinal}:
             yield Notation((number, name, year), Gap.TEXT)
             yield Notation((name, number, year), Gap.TEXT)
+        for number in days:
             yield Notation((year, name, number), Gap.TEXT)
-        yield Notation((short_day, "de", name, "de", year), Gap.TEXT)
-        yield Notation((short_day, name, "de", year), Gap.TEXT)
-    ordinal = short_day + _ordinal(int(day))
-    for name in (_ENGLISH[month - 1], _ENGLISH[month - 1][:3]):
-        yield Notation((ordinal, name, year), Gap.TEXT)
-        yield Notation((name, ordinal, year), Gap.TEXT)
-        yield Notation((ordinal, "of", name, year), Gap.TEXT)
-        yield Notation((short_day, "of", name, year), Gap.TEXT)
-        for number in {day, short_day}:
             yield Notation((number, name[:3], year[2:]), Gap.APART)
+        for number in (short_day, ordinal):
+            yield Notation((number, "of", name, year), Gap.TEXT)
+    names = {other[month - 1] for other in _OTHERS}
+    plain = {form for one in names for form in (canonical(one), two_letters(one), canonical(one)[:3])}
+    for name in names | plain:
+        for number in days:
+            yield Notation((number, name, year), Gap.TEXT)
+    for name in {other[month - 1] for other in _WITH_DE}:
+        for number in days:
+            yield Notation((number, "de", name, "de", year), Gap.TEXT)
+            yield Notation((number, "de", name, year), Gap.TEXT)
     if short_day == "1":
-        french = _OTHERS[1][month - 1]
+        french = _FRENCH[month - 1]
         for name in {french, canonical(french)}:
             yield Notation(("1er", name, year), Gap.TEXT)
 

@@ -33,6 +33,16 @@ FOLDED: Final = bytes(
 )
 """Table for ``bytes.translate``: files and patterns both go through it, so that case makes no difference."""
 
+_BETWEEN: Final = {
+    Gap.NONE: b"",
+    Gap.TEXT: rb"[^\0\\0-9a-z\x80-\xff]{0,4}",
+    Gap.NUMBER: rb"[-_./:, ()]{0,3}",
+    Gap.CLOCK: rb"[-_.: ]{0,1}",
+    Gap.DAY: rb"[-_./:, ]{0,3}",
+    Gap.APART: rb"[-_./:, ]{1,3}",
+}
+"""Regular expressions of one byte, with how often. None goes over a NUL byte, and so over the header of an element; the
+search in a series (``series/shared_search.py``) relies on that."""
 _PUNCTUATION: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
 _EVERYWHERE: Final = ("utf-8", "latin-1")
 _WIDE: Final = ("utf-16-le", "utf-16-be")
@@ -44,23 +54,20 @@ class Pattern(NamedTuple):
     """Bytes to look for.
 
     Attributes:
+        key: What certainly stands in a text that holds it: in bytes that are not zero, or in letters and digits alone.
         groups: Folded, in their order.
         gap: What may stand between them; where that is nothing, there is one group.
 
     """
 
+    key: bytes
     groups: tuple[bytes, ...]
-    gap: Gap = Gap.NONE
-
-    @property
-    def key(self) -> bytes:
-        """Return what certainly stands in a text that holds it: in NUL-free bytes, or in letters and digits alone."""
-        return self.groups[0] if self.gap is Gap.NONE else squeezed(b"".join(self.groups))
+    gap: Gap
 
     @property
     def has_nul(self) -> bool:
         """Whether it cannot be looked for in NUL-free bytes."""
-        return self.gap is Gap.NONE and b"\0" in self.groups[0]
+        return self.gap is Gap.NONE and b"\0" in self.key
 
 
 class Found(NamedTuple):
@@ -102,11 +109,11 @@ def patterns_of_part(atom: Atom, character_set: bytes) -> tuple[Pattern, ...]:
 
     """
     declared = codecs_of(character_set) if character_set else ()
-    found: dict[Pattern, None] = {}
+    found: dict[tuple[tuple[bytes, ...], Gap], None] = {}
     for groups, gap in notations(atom):
         text = "\n".join(groups)
         if text.isascii():
-            found[Pattern(tuple(group.encode("ascii") for group in groups), gap)] = None
+            found[tuple(text.encode("ascii").split(b"\n")), gap] = None
             continue
         for written in _written(text, atom.sort):
             for codec in {*_EVERYWHERE, *declared, *(_WIDE if max(written) > _LAST_OF_LATIN_1 else ())}:
@@ -114,8 +121,9 @@ def patterns_of_part(atom: Atom, character_set: bytes) -> tuple[Pattern, ...]:
                     parts = tuple(_encoded(group, codec) for group in written.split("\n"))
                 except (LookupError, UnicodeError):
                     continue
-                found[Pattern(parts, gap)] = None
-    return tuple(found)
+                found[parts, gap] = None
+    made = (Pattern(groups[0] if gap is Gap.NONE else squeezed(b"".join(groups)), groups, gap) for groups, gap in found)
+    return tuple(pattern for pattern in made if pattern.key)
 
 
 def _encoded(text: str, codec: str) -> bytes:
@@ -131,31 +139,6 @@ def _written(text: str, sort: Sort) -> set[str]:
     return {form for one in (text, unicodedata.normalize("NFD", text)) for form in (one, one.upper(), one.title())}
 
 
-class _Index:
-    """Patterns by their keys."""
-
-    def __init__(self, patterns: Iterable[Pattern]) -> None:
-        by_key: dict[bytes, list[Pattern]] = {}
-        for pattern in patterns:
-            if key := pattern.key:
-                by_key.setdefault(key, []).append(pattern)
-        self._patterns = list(by_key.values())
-        self._search = BytesAhoCorasick(list(by_key)) if by_key else None
-
-    def hits(self, data: bytes) -> list[tuple[int, int, int]]:
-        """Return the number of each key that stands in some bytes, where it begins and ends."""
-        return [] if self._search is None else self._search.find_matches_as_indexes(data, overlapping=True)
-
-    def at(self, number: int) -> list[Pattern]:
-        """Return the patterns that a key is of."""
-        return self._patterns[number]
-
-    def in_any(self, data: bytes) -> Iterator[Pattern]:
-        """Yield the patterns whose keys stand in some bytes."""
-        for number in {number for number, _, _ in self.hits(data)}:
-            yield from self._patterns[number]
-
-
 class Patterns:
     """What is looked for in the results of one study.
 
@@ -169,46 +152,68 @@ class Patterns:
     def __init__(self, values: Iterable[Value]) -> None:
         """Compile."""
         self.values = frozenset(values)
-        found: dict[Pattern, set[Atom]] = {}
+        exact: dict[bytes, set[Atom]] = {}
+        loose: dict[bytes, dict[Pattern, set[Atom]]] = {}
         self.by_atom: dict[Atom, set[Value]] = {}
         for value in self.values:
-            for pattern, atom in patterns_of(value):
-                found.setdefault(pattern, set()).add(atom)
+            for atom in atoms_of(value.kind, text_of(value)):
                 self.by_atom.setdefault(atom, set()).add(value)
+                for pattern in patterns_of_part(atom, value.character_set):
+                    if pattern.gap is Gap.NONE:
+                        exact.setdefault(pattern.key, set()).add(atom)
+                    else:
+                        loose.setdefault(pattern.key, {}).setdefault(pattern, set()).add(atom)
         self.in_ascii = all(atom.text.isascii() for atom in self.by_atom)
-        self._atoms = {
-            pattern: tuple(sorted(atoms)) if len(atoms) > 1 else tuple(atoms) for pattern, atoms in found.items()
-        }
-        self._exact = _Index(pattern for pattern in found if pattern.gap is Gap.NONE)
-        self._loose = _Index(pattern for pattern in found if pattern.gap is not Gap.NONE)
+        self._exact = [(key, _sorted(atoms)) for key, atoms in exact.items()]
+        self._loose = [[(pattern, _sorted(atoms)) for pattern, atoms in found.items()] for found in loose.values()]
+        self._search = BytesAhoCorasick(list(exact)) if exact else None
+        self._search_loose = BytesAhoCorasick(list(loose)) if loose else None
 
-    def candidates(self, folded: bytes, narrow: bytes) -> Iterator[tuple[Atom, ...]]:
+    def _exact_hits(self, data: bytes) -> list[tuple[int, int, int]]:
+        return [] if self._search is None else self._search.find_matches_as_indexes(data, overlapping=True)
+
+    def _loose_in(self, letters: bytes) -> Iterator[tuple[Pattern, tuple[Atom, ...]]]:
+        """Yield the patterns whose letters and digits stand in some."""
+        if self._search_loose is not None:
+            hits = self._search_loose.find_matches_as_indexes(letters, overlapping=True)
+            for number in {number for number, _, _ in hits}:
+                yield from self._loose[number]
+
+    def candidates(self, folded: bytes, narrow: bytes, letters: bytes) -> Iterator[tuple[Atom, ...]]:
         """Yield the parts that may stand in some bytes; what is not yielded does not.
 
         Args:
             folded: They.
             narrow: Without those that are zero.
+            letters: Their letters and digits.
 
         """
         for data in (folded, narrow) if len(narrow) < len(folded) else (folded,):
-            yield from (self._atoms[pattern] for pattern in self._exact.in_any(data))
-        yield from (self._atoms[pattern] for pattern in self._loose.in_any(squeezed(narrow)))
+            yield from (self._exact[number][1] for number, _, _ in self._exact_hits(data))
+        yield from (atoms for _, atoms in self._loose_in(letters))
 
-    def find(self, folded: bytes, narrow: bytes) -> Iterator[Found]:
-        """Yield what stands in some bytes.
+    def phrases(self) -> frozenset[bytes]:
+        """Return the letters and digits of what any bytes may part, NUL bytes among them."""
+        return frozenset(pattern.key for found in self._loose for pattern, _ in found if pattern.gap is Gap.TEXT)
 
-        Args:
-            folded: They.
-            narrow: Without those that are zero.
+    def loose_candidates(self, letters: bytes) -> Iterator[tuple[Atom, ...]]:
+        """Yield the parts that may stand in some letters and digits, of those that have punctuation."""
+        yield from (atoms for _, atoms in self._loose_in(letters))
 
-        """
-        for number, start, end in self._exact.hits(folded):
-            yield from (Found(self._atoms[pattern], start, end, wide=False) for pattern in self._exact.at(number))
+    def find(self, folded: bytes, narrow: bytes, letters: bytes) -> Iterator[Found]:
+        """Yield what stands in some bytes; see ``candidates``."""
+        for number, start, end in self._exact_hits(folded):
+            yield Found(self._exact[number][1], start, end, wide=False)
         if len(narrow) < len(folded):
-            for pattern in self._exact.in_any(narrow):
-                yield from _places(folded, pattern, self._atoms[pattern])
-        for pattern in self._loose.in_any(squeezed(narrow)):
-            yield from _places(folded, pattern, self._atoms[pattern])
+            for number in {number for number, _, _ in self._exact_hits(narrow)}:
+                key, atoms = self._exact[number]
+                yield from _places(folded, Pattern(key, (key,), Gap.NONE), atoms)
+        for pattern, atoms in self._loose_in(letters):
+            yield from _places(folded, pattern, atoms)
+
+
+def _sorted(atoms: set[Atom]) -> tuple[Atom, ...]:
+    return tuple(sorted(atoms)) if len(atoms) > 1 else tuple(atoms)
 
 
 def find(data: bytes, patterns: Patterns, single: list[tuple[Pattern, Atom]]) -> tuple[bytes, list[Found]]:
@@ -222,8 +227,8 @@ def find(data: bytes, patterns: Patterns, single: list[tuple[Pattern, Atom]]) ->
     """
     folded = data.translate(FOLDED)
     narrow = folded.replace(b"\0", b"")
-    found = list(patterns.find(folded, narrow))
-    letters = squeezed(narrow) if single else b""
+    letters = squeezed(narrow)
+    found = list(patterns.find(folded, narrow, letters))
     for pattern, atom in single:
         if pattern.gap is not Gap.NONE:
             if pattern.key in letters:
@@ -253,7 +258,7 @@ def _places(folded: bytes, pattern: Pattern, atoms: tuple[Atom, ...]) -> Iterato
 @lru_cache(maxsize=1024)
 def _expressions(pattern: Pattern) -> tuple[re.Pattern[bytes] | None, re.Pattern[bytes]]:
     """Return what finds a pattern in bytes as they are, and in characters of 16 bits; exact ones only in those."""
-    between = pattern.gap.value
+    between = _BETWEEN[pattern.gap]
     if pattern.gap is Gap.NONE:
         return None, re.compile(_wide(pattern.groups[0]))
     one, _, often = between.partition(b"]")

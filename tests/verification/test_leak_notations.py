@@ -1,0 +1,98 @@
+"""What a text means to the search: which of its parts stand for a value of the source, and which only look like it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.leaks.hits import Hit, is_left
+from deidflow.tasks.verification.leaks.identifying import Value
+from deidflow.tasks.verification.leaks.kinds import Kind
+from deidflow.tasks.verification.leaks.letters import begins_with_letter, ends_in_letter
+from deidflow.tasks.verification.leaks.patterns import Patterns, find
+from deidflow.tasks.verification.leaks.regions import Leaf
+
+NAME, UMLAUT = Value(Kind.PERSON, b"Hendricks^Philippa"), Value(Kind.PERSON, b"Gr\xf6\xdfmann^K\xe4the", b"ISO_IR 100")
+DAY, MARCH = Value(Kind.DATE, b"19610303"), Value(Kind.DATE, b"20170315")
+PHONE, NUMBER = Value(Kind.PHONE, b"+44 20 7946 0958"), Value(Kind.IDENTIFIER, b"MRN-4829137")
+UID, TIME = Value(Kind.UID, b"1.2.826.0.1.5.7"), Value(Kind.TIME, b"142233")
+
+
+def is_found(value: Value, data: bytes, vr: bytes = b"LO") -> bool:
+    """Tell whether a value is left in an element that holds some bytes."""
+    folded, hits = find(data, Patterns([value]), [])
+    leaf = Leaf(0, len(data), (0x00189999,), vr)
+    for found in hits:
+        parts = data[found.start : found.end], data[: found.start], data[found.end :]
+        raw, before, after = (part.replace(b"\0", b"") if found.wide else part for part in parts)
+        hit = Hit(raw, before[-16:], after[:16], leaf)
+        if any(is_left(atom, hit, Fate.FREE, folded) for atom in found.atoms):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (NAME, "of hendricks2"),
+        (NAME, "scanOfHendricksKnee"),
+        (NAME, "PHILIPPA.HENDRICKS"),
+        (UMLAUT, "Groessmann"),
+        (UMLAUT, "GROSSMANN"),
+        (UMLAUT, "Gro\u0308ßmann"),
+        (DAY, "3. Maerz 1961"),
+        (DAY, "March 3rd, 1961"),
+        (DAY, "3 / 3 / 1961"),
+        (DAY, "1961年3月3日"),
+        (DAY, "19610303101532.0"),
+        (PHONE, "0044207946-0958"),
+        (PHONE, "(020) 79 46 09 58"),
+        (PHONE, "+44 (0)20 7946 0958"),
+        (NUMBER, "mrn4829137_2"),
+        (NUMBER, "0004829137"),
+        (NUMBER, "482 913 7"),
+        (UID, "1_2_826_0_1_5_7"),
+        (TIME, "2:22:33 PM"),
+    ],
+)
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_what_is_found(value: Value, text: str, codec: str) -> None:
+    """In any punctuation, in 8 and in 16 bits."""
+    assert is_found(value, text.encode(codec))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (NAME, "Hendricksen"),
+        (NAME, "phil hend"),
+        (MARCH, "PS 3.15-2017c"),
+        (MARCH, "1.2.20170315"),
+        (DAY, "1961030"),
+        (DAY, "719610303"),
+        (PHONE, "79460958123"),
+        (NUMBER, "48291374"),
+        (NUMBER, "1.4829137"),
+        (UID, "1.2.826.0.1.5.70"),
+        (UID, "1.2.826.0.1.5.7.1"),
+        (TIME, "1422331"),
+    ],
+)
+def test_what_only_looks_like_it(value: Value, text: str) -> None:
+    """Within other words and numbers, or with two kinds of separators in a date."""
+    assert not is_found(value, text.encode())
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_a_name_in_bytes(before: bytes, after: bytes) -> None:
+    """A name of eight letters and more is found in bytes that are no text, whatever stands beside it."""
+    assert is_found(NAME, before + b"Hendricks" + after, b"OB")
+
+
+@given(st.characters(codec="utf-8"), st.text(max_size=3))
+def test_letters_in_utf_8(letter: str, other: str) -> None:
+    """A character of UTF-8 is a letter if it is one, whatever bytes it has."""
+    assert letter.isalpha() == ends_in_letter(f"{other} {letter}".encode())
+    assert letter.isalpha() == begins_with_letter(f"{letter} {other}".encode())
