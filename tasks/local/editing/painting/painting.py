@@ -10,6 +10,7 @@ Public names: ``Painting``, ``prepare``, ``painted``, ``PAINTING_TAGS``, ``LOSSY
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,7 +32,7 @@ from deidflow.tasks.local.editing.painting.jpeg_frames import painted_jpeg
 from deidflow.tasks.local.editing.painting.native_painting import native_painting
 from deidflow.tasks.local.editing.painting.rle_frames import painted_rle
 from deidflow.tasks.local.editing.painting.spool import FrameSpool
-from deidflow.tasks.local.editing.spans import MaskedSpan, PaintedSpan, with_replaced
+from deidflow.tasks.local.editing.spans import MaskedSpan, PaintedSpan, spans_size, with_replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -201,8 +202,6 @@ class _Work:
         """Paint compressed frames."""
         _, _, _, value, end, _ = self.element
         source, layout = self.source, self.layout
-        if any(element[0] == _GROUP_LENGTH for element in self.elements):
-            raise unpaintable("the length of its group (7FE0,0000), which painting would make wrong, must not be there")
         extended = self._extended()
         frames, has_table = frames_of(source, self.element, layout.frames, extended)
         spool = FrameSpool()
@@ -220,7 +219,21 @@ class _Work:
         delimiter = source.layout.encoding.tag_length.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
         if extended:
             spans = self._with_extended(spans, spool.sizes)
-        return _replaced(spans, value, end, [table, spool.span(), delimiter])
+        items: list[Span] = [table, spool.span(), delimiter]
+        return self._with_length(_replaced(spans, value, end, items), spans_size(items) - (end - value))
+
+    def _with_length(self, spans: list[Span], more: int) -> list[Span]:
+        """Return spans with the length of the group of the pixels (7FE0,0000) true again, where it stands there."""
+        pack = self.source.layout.encoding.long_length
+        for tag, _, start, value, end, _ in self.elements:
+            if tag != _GROUP_LENGTH or end - value != pack.size:
+                continue
+            header = self.source.read(start, value)
+            for place, (one, other) in enumerate(pairwise(spans)):
+                if one == header and isinstance(other, bytes) and len(other) == pack.size:
+                    length = pack.pack((pack.unpack(other)[0] + more) % (1 << 32))
+                    return [*spans[: place + 1], length, *spans[place + 2 :]]
+        return spans
 
     def _frame(self, frame: bytes) -> tuple[bytes, Pixels | None]:
         syntax, layout, painting = self.source.layout.transfer_syntax, self.layout, self.painting

@@ -404,9 +404,16 @@ def test_dcmtk_reads_the_result(syntax: str, tool: str, form: tuple[str, dict[st
     assert PIXEL_DATA in dataset
 
 
-def test_a_length_of_the_group_of_coded_pixels_is_refused() -> None:
-    """It is retired, and would be wrong; no file at hand has it."""
-    image, _ = source(RLE, "MONOCHROME2", BYTES, 1)
-    length = Element(0x7FE00000, "UL", b"\0\1\0\0")
-    with pytest.raises(InstanceFailed, match="the length of its group"):
-        painting(*REGIONS)(image.compressed(RLE, [rle(image.values[0], image)], length))
+def test_the_length_of_the_group_of_coded_pixels_stays_true() -> None:
+    """It is retired, and some files have it: all that follows in the group, to its last byte."""
+    image, _ = source(RLE, "MONOCHROME2", BYTES, 2)
+    frames = [rle(frame, image) for frame in image.values]
+    length = Element(
+        0x7FE00000, "UL", (12 + 8 + sum(8 + len(one) + len(one) % 2 for one in frames) + 8).to_bytes(4, "little")
+    )
+    result = painting(*REGIONS)(image.compressed(RLE, frames, length))
+    header = b"\xe0\x7f\x00\x00UL\x04\x00"
+    at = result.index(header) + len(header)
+
+    assert len(result) - at - 4 == int.from_bytes(result[at : at + 4], "little")
+    assert np.array_equal(image.painted((0,), *REGIONS).values, frames_of(result))
