@@ -77,7 +77,9 @@ class Tally(NamedTuple):
             return len(leak.left) < 8
         if not is_text and leak.kind in {"patient", "person"}:
             return max(map(len, re.findall(rb"[^\W\d]+|[\x80-\xff]+", leak.left.replace(b"\0", b"")))) < 6
-        return "initial" in leak.label and len(leak.who.family) == 2
+        return leak.label.startswith(("camel, upper", "camel, lower")) or (
+            "initial" in leak.label and len(leak.who.family) == 2
+        )
 
     def __str__(self) -> str:
         leak = self.leak
