@@ -21,7 +21,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.own_results import additions
 from deidflow.tasks.steps.load import load_checked
-from deidflow.tasks.steps.pixel_groups import find_pixel_groups
+from deidflow.tasks.steps.pixels.groups import find_pixel_groups
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.preview import Sample, sample_differences
 from deidflow.tasks.steps.run.progress import make_progress
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.steps.pixel_groups import FoundGroup
+    from deidflow.tasks.steps.pixels.groups import FoundGroup
 
 _SHOWN_CHUNKS = 20
 

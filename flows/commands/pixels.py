@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import printable
 from deidflow.tasks.steps.load import load_checked
-from deidflow.tasks.steps.pixel_sheets import PAGE, write_pixel_sheets
+from deidflow.tasks.steps.pixels.sheets import PAGE, write_pixel_sheets
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.run.progress import make_progress
 

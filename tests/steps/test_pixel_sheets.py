@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 from deidflow.flows.cli import cli
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.steps.pixel_sheets import PAGE, write_pixel_sheets
+from deidflow.tasks.steps.pixels.sheets import PAGE, write_pixel_sheets
 from deidflow.tasks.steps.run.progress import make_progress
 from tests.steps.steps import Steps
 

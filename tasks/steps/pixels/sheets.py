@@ -21,7 +21,7 @@ from deidflow.tasks.local.viewing.frames import PixelFrames
 from deidflow.tasks.local.viewing.png import reduced, to_png, with_rectangles
 from deidflow.tasks.local.viewing.rendering import pictures
 from deidflow.tasks.steps.access.choice import source_of
-from deidflow.tasks.steps.pixel_groups import find_pixel_groups
+from deidflow.tasks.steps.pixels.groups import find_pixel_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.pixels.choice import PixelChoice
-    from deidflow.tasks.steps.pixel_groups import FoundGroup
+    from deidflow.tasks.steps.pixels.groups import FoundGroup
     from deidflow.tasks.steps.run.progress import Progress
 
 PAGE: Final = "index.html"
