@@ -123,13 +123,14 @@ def main() -> None:
                 )
             return
         source.mkdir()
-        for syntax in (RLELossless, JPEGLSLossless, JPEGBaseline8Bit):
-            write_ultrasound(source / "us.dcm", arguments.frames, syntax)
+        for syntax in (JPEGBaseline8Bit, JPEGLSLossless, RLELossless):
+            with get_context("spawn").Pool(1) as pool:  # a process inherits the peak memory of the one that starts it
+                pool.apply(write_ultrasound, (source / "us.dcm", arguments.frames, syntax))
             destination = scratch / syntax
             destination.mkdir()
             with get_context("spawn").Pool(1) as pool:
                 taken, peak = pool.apply(edit_alone, (str(source), str(destination)))
-            print(f"{syntax.name:40} {taken:.1f} s, peak {peak >> 20} MiB")
+            print(f"{syntax.name:40} {taken:.1f} s, peak {peak >> 20} MiB", flush=True)
 
 
 if __name__ == "__main__":

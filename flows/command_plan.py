@@ -6,7 +6,7 @@ Public names: ``show_plan``.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.core.engine.review import REVIEW_TEXTS
@@ -18,9 +18,10 @@ from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.ledger.state.before import count_done_before
 from deidflow.tasks.core.request.request import Operation
-from deidflow.tasks.steps.access.choice import store_of
+from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.own_results import additions
 from deidflow.tasks.steps.load import load_checked
+from deidflow.tasks.steps.pixel_groups import find_pixel_groups
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.preview import Sample, sample_differences
 from deidflow.tasks.steps.run.progress import make_progress
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.steps.pixel_groups import FoundGroup
 
 _SHOWN_CHUNKS = 20
 
@@ -63,16 +65,33 @@ def show_plan(  # noqa: PLR0913 (the command's options)
         raise InvalidInput([Problem(text, "--diff")])
     with make_progress() as progress:
         prepared = prepare(config, progress, skip_invalid=skip_invalid, redo=redo, previews=True)
+        choice = config.profile_choice and config.profile_choice.pixels
+        pixels = find_pixel_groups(prepared.ledger, source_of(config).instances, choice, progress) if choice else []
     with prepared.ledger as ledger:
         for problem in prepared.set_aside:
             _print(f"set aside: {problem}")
         _show_totals(ledger, config)
+        _show_pixels(pixels)
         _show_requests(ledger, config)
         _show_chunks(ledger)
         if prepared.new_key_text:
             _print("\nno key is configured: the run would make its own, and identifiers of other runs would not match")
         if diff:
             _show_samples(sample_differences(ledger, config, prepared.key, diff, show_values=show_values))
+
+
+_PIXELS: Final = {"paint": "painted", "clean": "known to be clean", "refuse": "REFUSED (burned-in-text)"}
+
+
+def _show_pixels(groups: list[FoundGroup]) -> None:
+    """Print what happens to pixels, by rule and kind; of the first, middle and last instance of each series."""
+    looked_at = sum(group.instances for group in groups)
+    if looked_at:
+        _print(f"pixels:           {_counted(looked_at, 'instance')} looked at, at most three of each series")
+    for group in groups:
+        what = _PIXELS.get(group.decision.action, "accepted as they are" if group.decision.reason else "not at risk")
+        why = f", {group.name}" if group.decision.rule else f", no rule for: {group.name}" if group.name else ""
+        _print(f"                  {group.instances} {what}{why}")
 
 
 def _show_samples(samples: Iterator[Sample]) -> None:

@@ -17,7 +17,7 @@ from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.ledger.chunks import count_planned
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.run_facts import read_facts
-from deidflow.tasks.core.outcomes import REMEDIES, Outcome
+from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.core.report.totals import DeletedSources, Totals, totals_of
 from deidflow.tasks.live import handing_over
@@ -223,9 +223,10 @@ def _work(run: Run) -> int:
 def _nothing_to_do(run: Run) -> int:
     """Report a run for which earlier ones have left nothing, without Prefect; return the exit code."""
     with make_progress() as progress:
-        publish_reports(run, progress)
+        result = publish_reports(run, progress)
     note_complete(run)
-    print("nothing to do: earlier runs have done all that can be done now")  # noqa: T201
+    why = ": earlier runs have done all that can be done now" if result.done_before.instances else ""
+    print(f"nothing to do{why}")  # noqa: T201
     return _ended(run, None, None)
 
 
@@ -299,7 +300,8 @@ def _print_totals(result: Totals, folder: Path) -> None:
         instances, rows = result.instance_reasons.get(code, 0), result.row_reasons.get(code, 0)
         what = f"{instances} instance{'s' * (instances != 1)}" if instances else f"{rows} row{'s' * (rows != 1)}"
         print(f"{'not done:':<17}{what}, {code}: {REMEDIES[code]}")  # noqa: T201
-    if not result.reconciled:
+    # What was taken back on purpose is not made again by this run.
+    if not result.reconciled and result.instance_reasons.keys() != {ReasonCode.WITHDRAWN}:
         print(f"{'next:':<17}deidflow resume {folder}")  # noqa: T201
     if (folder / LEFTOVERS_FILE).exists():
         text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"

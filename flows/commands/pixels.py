@@ -27,7 +27,7 @@ def write_sheets_of(config_file: Path, overrides: tuple[str, ...], output: Path,
     """
     config = load_checked(config_file, overrides, manifest=manifest, runs_dir=None)
     with make_progress() as progress:
-        prepared = prepare(config, progress)
+        prepared = prepare(config, progress, previews=True)
         with prepared.ledger as ledger:
             groups = write_pixel_sheets(ledger, config, output, progress)
     for group in groups:

@@ -1,7 +1,6 @@
 """Contact sheets of a plan's pixels: what each rule would paint, and what no rule is for, before anything is run.
 
-Of each series the first, the middle and the last instance are looked at, by their SOPInstanceUIDs; of these some are
-shown. Which ones is drawn from the UIDs, so that the same plan gives the same pictures.
+Which instances are shown is drawn from their UIDs, so that the same plan gives the same pictures.
 
 Public names: ``write_pixel_sheets``.
 """
@@ -9,16 +8,12 @@ Public names: ``write_pixel_sheets``.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InstanceFailed, InvalidInput, Problem, Unusable, os_error_text
 from deidflow.tasks.core.files.private_files import replace_file
-from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.ledger.overview import line_of_instances
 from deidflow.tasks.core.pixels.regions import Region
-from deidflow.tasks.core.plan.planner import chunk_of
 from deidflow.tasks.core.report.pixel_page import PixelGroup, Sheet, render_pixel_page
 from deidflow.tasks.local.dicom_file.pixel_facts import pixel_facts
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -26,56 +21,24 @@ from deidflow.tasks.local.viewing.frames import PixelFrames
 from deidflow.tasks.local.viewing.png import reduced, to_png, with_rectangles
 from deidflow.tasks.local.viewing.rendering import pictures
 from deidflow.tasks.steps.access.choice import source_of
+from deidflow.tasks.steps.pixel_groups import find_pixel_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from deidflow.tasks.core.config.config import Config
-    from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.pixels.choice import PixelChoice
-    from deidflow.tasks.core.pixels.decision import PixelDecision
+    from deidflow.tasks.steps.pixel_groups import FoundGroup
     from deidflow.tasks.steps.run.progress import Progress
 
 PAGE: Final = "index.html"
-_SHOWN: Final = 8
-"""Pictures of a group."""
-
 _LONGEST: Final = 640
 """Pixels of a picture's longer side."""
 
 _RED: Final = (230, 30, 30)
-_ORDER: Final = ("none", "refuse", "paint", "clean")
-
-
-@dataclass
-class _Group:
-    """Instances of one decision, as they are found.
-
-    Attributes:
-        decision: Of the first one.
-        name: Of the rule or of the kind at risk.
-        series: Their SeriesInstanceUIDs.
-        instances: How many.
-        samples: The instances to show, by what they are drawn by.
-
-    """
-
-    decision: PixelDecision
-    name: str
-    series: set[str] = field(default_factory=set)
-    instances: int = 0
-    samples: dict[str, PlannedInstance] = field(default_factory=dict)
-
-    def add(self, instance: PlannedInstance) -> None:
-        """Count an instance, and keep it if it is among those that are shown."""
-        self.instances += 1
-        self.series.add(instance.original.series_instance_uid)
-        self.samples[sha256(instance.original.sop_instance_uid.encode()).hexdigest()] = instance
-        if len(self.samples) > _SHOWN:
-            del self.samples[max(self.samples)]
 
 
 def write_pixel_sheets(ledger: Ledger, config: Config, folder: Path, progress: Progress) -> list[PixelGroup]:
@@ -98,18 +61,8 @@ def write_pixel_sheets(ledger: Ledger, config: Config, folder: Path, progress: P
         raise InvalidInput([Problem(text, key="profile_options")])
     _make(folder)
     source = source_of(config).instances
-    groups: dict[tuple[str, str], _Group] = {}
-    chosen = _of_each_series(ledger)
-    progress.start("look at instances", len(chosen))
-    for instance in chosen:
-        found = _decide(source, instance, choice)
-        if found is not None:
-            decision, name = found
-            groups.setdefault((decision.action, name), _Group(decision, name)).add(instance)
-        progress.advance()
+    shown = find_pixel_groups(ledger, source, choice, progress)
     lines = line_of_instances(ledger)
-    order = sorted(groups.values(), key=lambda group: (_ORDER.index(group.decision.action), group.name))
-    shown = [group for group in order if group.name] + [group for group in order if not group.name]
     progress.start("draw pictures", sum(len(group.samples) for group in shown))
     try:
         written = [
@@ -138,38 +91,10 @@ def _make(folder: Path) -> None:
         raise Unusable(f"{folder} cannot be written: {os_error_text(error)}", error) from None
 
 
-def _of_each_series(ledger: Ledger) -> list[PlannedInstance]:
-    """Return the first, the middle and the last instance of each series, in the order of their UIDs."""
-    series: dict[str, list[PlannedInstance]] = {}
-    for number in open_chunks(ledger):
-        for call in chunk_of(ledger, ledger.requests, number).calls:
-            for instance in call.instances:
-                series.setdefault(instance.original.series_instance_uid, []).append(instance)
-    chosen = []
-    for _, instances in sorted(series.items()):
-        instances.sort(key=lambda one: one.original.sop_instance_uid)
-        last = len(instances) - 1
-        chosen += [instances[index] for index in sorted({0, last // 2, last})]
-    return chosen
-
-
-def _decide(source: InstanceSource, instance: PlannedInstance, choice: PixelChoice) -> tuple[PixelDecision, str] | None:
-    """Return what is decided, with the rule or the kind at risk; None for what has no pixels or cannot be read."""
-    try:
-        with SourceFile.of_original(source.open(instance)) as original:
-            facts = pixel_facts(*(original.scan(), original.read, original.layout.encoding, choice.rules.tags()))
-    except (InstanceFailed, OSError):
-        return None
-    if not facts.has_pixels:
-        return None
-    decision, risk = choice.decide(facts), choice.rules.risk(facts)
-    return decision, decision.rule or (risk.name if risk is not None else "")
-
-
 def _sheets(
     source: InstanceSource,
     choice: PixelChoice,
-    group: _Group,
+    group: FoundGroup,
     prefix: str,
     folder: Path,
     lines: dict[int, int],

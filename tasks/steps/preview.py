@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.pixels.decision import PixelDecision
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
     from deidflow.tasks.core.request.request import Request
 
@@ -33,6 +34,7 @@ class Sample(NamedTuple):
         line: Of the manifest.
         rows: What happens to its elements; empty when it cannot be edited.
         problem: Why it cannot be edited, "" when it can.
+        pixels: What happens to its pixels and by which rule, "" without ``clean-pixel-data``.
         show_values: Whether lines show values.
 
     """
@@ -41,6 +43,7 @@ class Sample(NamedTuple):
     rows: list[Difference]
     problem: str
     show_values: bool
+    pixels: str = ""
 
     @property
     def changed(self) -> int:
@@ -51,6 +54,8 @@ class Sample(NamedTuple):
         """Yield what to print."""
         if self.problem:
             yield self.problem
+        if self.pixels:
+            yield f"pixels: {self.pixels}"
         for row in self.rows:
             yield row.line(show_values=self.show_values)
 
@@ -74,13 +79,24 @@ def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, 
         compiled = compiler.compile(request)
         try:
             with SourceFile.of_original(source.open(instance)) as original:
-                result = edit_source(original, instance, compiled).to_bytes()
-                yield Sample(line, differences(original, result, compiled.tables), "", show_values)
+                edited = edit_source(original, instance, compiled)
+                rows = differences(original, edited.to_bytes(), compiled.tables)
+                yield Sample(line, rows, "", show_values, _pixels(edited.pixels and edited.pixels.decision))
         except InstanceFailed as problem:
             yield Sample(line, [], f"will fail: {reason_text(problem.code, str(problem))}", show_values)
         except OSError as error:
             text = reason_text(ReasonCode.SOURCE_UNREADABLE, os_error_text(error))
             yield Sample(line, [], f"will fail: {text}", show_values)
+
+
+def _pixels(decision: PixelDecision | None) -> str:
+    """Say what happens to the pixels of an instance, and by which rule."""
+    if decision is None:
+        return ""
+    whole = ", ".join(f"{one.width} x {one.height} at {one.x}, {one.y}" for one in decision.regions)
+    done = {"paint": f"painted black, {whole}", "clean": "nothing is burnt in", "none": "stay as they are"}
+    why = decision.rule or ("at risk, and no rule is for them" if decision.reason else "not at risk")
+    return f"{done.get(decision.action, decision.action)} ({why})"
 
 
 def _spread(ledger: Ledger, count: int) -> Iterator[tuple[int, Request, PlannedInstance]]:

@@ -2,7 +2,7 @@
 
 Both files are walked in parallel, by the verifier's own reader.
 
-Public names: ``compare``, ``judged``, ``Judged``, ``Comparison``, ``COMPRESSED``.
+Public names: ``compare``, ``judged``, ``Judged``, ``Comparison``, ``may_hold_uids``, ``COMPRESSED``.
 """
 
 from __future__ import annotations
@@ -142,12 +142,7 @@ class Comparison:
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the elements of the result are not in order")
 
     def element(self, element: Element, other: Element | None, fate: Fate, place: Place) -> None:
-        """Compare an element and what became of it.
-
-        Raises:
-            InstanceFailed: See ``compare``.
-
-        """
+        """Compare an element and what became of it; raise as ``compare``."""
         tag = element[0]
         if fate is Fate.REMOVED:
             if other is not None:
@@ -304,9 +299,8 @@ class Comparison:
     def _check_names_no_original(self, element: Element) -> None:
         """Look for objects of the run in what stayed as it is: UIDs, and what nobody knows the VR of."""
         tag, vr, start, end, items = element
-        said = dictionary_vr(tag)
-        holds_uids = vr == b"UI" or said == "UI"
-        if self.uids is None or items is not None or not (holds_uids or (vr in _MAY_BE_UIDS and said is None)):
+        holds_uids = vr == b"UI" or dictionary_vr(tag) == "UI"
+        if self.uids is None or items is not None or not may_hold_uids(tag, vr):
             return
         if vr not in {b"UI", b""} and end - start > _MAX_UIDS_BYTES:
             return
@@ -341,6 +335,12 @@ class Comparison:
         return InstanceFailed(code, f"{describe_tag(tag)} {text}")
 
 
+def may_hold_uids(tag: int, vr: bytes) -> bool:
+    """Whether an element can hold UIDs, by its VR, by the dictionary, or since nobody knows its VR."""
+    said = dictionary_vr(tag)
+    return vr == b"UI" or said == "UI" or (vr in _MAY_BE_UIDS and said is None)
+
+
 def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> None:
     """Compare all elements of a result with those of its source.
 
@@ -356,19 +356,21 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None)
             changed; the text names the element.
 
     """
-    texts = CleanedTexts(source, result, permitted)
-    stated = permitted.private.stated(source) if permitted.private is not None else {}
-    comparison = Comparison(source, result, permitted, uids, texts, stated)
-    comparison.dataset(source.elements, result.elements, permitted.start())
+    _compared(source, result, permitted, uids, None)
 
 
 def judged(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> list[Judged]:
     """Compare likewise, and return what was judged: all but what is inside something that was judged as a whole."""
+    noted: list[Judged] = []
+    _compared(source, result, permitted, uids, noted)
+    return noted
+
+
+def _compared(source: Read, result: Read, permitted: Permitted, uids: Uids | None, noted: list[Judged] | None) -> None:
     texts = CleanedTexts(source, result, permitted)
     stated = permitted.private.stated(source) if permitted.private is not None else {}
-    comparison = Comparison(source, result, permitted, uids, texts, stated, noted=[])
+    comparison = Comparison(source, result, permitted, uids, texts, stated, noted=noted)
     comparison.dataset(source.elements, result.elements, permitted.start())
-    return comparison.noted or []
 
 
 def _keyed(elements: Item) -> dict[int, Element]:

@@ -56,7 +56,8 @@ def test_the_books_sample_calls(job: Job, server: Server) -> None:
     write(job, server)
     anonymized = job("run", "job.yaml", "--run-id", "anonymized")
 
-    assert (0, 0, 0) == (modified.code, twice.code, anonymized.code), modified.err + twice.err + anonymized.err
+    assert (0, 2, 0) == (modified.code, twice.code, anonymized.code), modified.err + twice.err + anonymized.err
+    assert "the run modified has done it" in twice.err
     assert set(ids) == set(once) == set(server.originals())
     assert {"HELLO"} == {server.dataset(made).SeriesDescription for names in once.values() for made in names}
     assert parents_before == parents_after

@@ -323,6 +323,40 @@ def test_persons_who_share_a_patient_id(tmp_path: Path) -> None:
     steps.plan(rows, pseudonyms={**key, "allow_merge": True})
 
 
+@pytest.mark.parametrize(
+    ("patient_id", "differing"), [("P-1", "offset"), ("", "offset"), (None, "Replace.PatientSex")], ids=str
+)
+def test_rows_of_one_study_are_of_one_patient(tmp_path: Path, patient_id: str | None, differing: str) -> None:
+    """Also where the patient has no PatientID; the rows of other studies of such patients may say what they want."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for study, series in ((1, 1), (1, 2), (2, 3)):
+        uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.{study}", "SeriesInstanceUID": f"1.3.{series}"}
+        own = patient_id if study == 1 else patient_id and "P-2"
+        data = instance(PatientID=own, SOPInstanceUID=f"1.4.{series}", **uids)
+        (folder / str(series)).write_bytes(data)
+    levels = [(patient_id or "", "1.2.1", "1.3.1"), (patient_id or "", "1.2.1", "1.3.2")]
+    levels.append(("P-2" if patient_id else "", "1.2.2", "1.3.3"))
+    values = {"offset": ("-10", "-20", "-30"), "Replace.PatientSex": ("F", "M", "O")}[differing]
+    rows = [
+        {"orthanc_id": DicomIdentifiers(*names, "").orthanc_id(Level.SERIES), "offset": "-10", differing: value}
+        for names, value in zip(levels, values, strict=True)
+    ]
+    steps = Steps(tmp_path)
+    job: dict[str, Any] = {
+        "options": None,
+        "profile": "ps3.15-2026d",
+        "profile_options": ["retain-longitudinal-modified-dates"],
+        "dates": {"column": "offset"},
+    }
+    with pytest.raises(InvalidInput) as refused:
+        steps.plan(rows, **job)
+
+    (problem,) = refused.value.problems
+    assert "the rows of one patient differ" in problem.text
+    assert (2, 3) == problem.lines
+
+
 def test_a_study_is_moved_to_a_patient_who_exists(tmp_path: Path) -> None:
     """Refused with the word that allows it; allowed, the study is the other patient's, whose own is not touched."""
     folder = tmp_path / "source"

@@ -129,3 +129,19 @@ def test_the_command(tmp_path: Path) -> None:
     assert 0 == result.exit_code
     assert "the banner of our old device" in result.output
     assert str(tmp_path / "sheets" / PAGE) in result.output
+
+
+def test_plan_counts_by_rule_and_kind_and_names_the_rule(tmp_path: Path) -> None:
+    """What is refused is told before anything is run; ``--diff`` says what is painted of a sample, by which rule."""
+    steps = planned(tmp_path)
+    config = str(steps.root / "job.yaml")
+
+    printed = CliRunner().invoke(cli, ["plan", config, "--diff", "4"], catch_exceptions=False).output
+
+    assert "pixels:           4 instances looked at, at most three of each series" in printed
+    assert "1 REFUSED (burned-in-text), no rule for: secondary capture, hard copy and other" in printed
+    assert "1 painted, site.yaml, line 2: the banner of our old device" in printed
+    assert "1 not at risk" in printed
+    assert "pixels: painted black, 320 x 30 at 0, 0 (site.yaml, line 2: the banner of our old device)" in printed
+    assert "pixels: stay as they are (not at risk)" in printed
+    assert "will fail: burned-in-text: " in printed

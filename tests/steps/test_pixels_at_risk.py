@@ -77,9 +77,9 @@ def test_a_hundred_at_risk_and_a_hundred_not(tmp_path: Path, unmatched: str) -> 
     drawn = islice(zip(cycle(AT_RISK), cycle(BASES), strict=False), COUNT)
     values: Mapping[str, Any]
     for number, (values, name) in enumerate(drawn):
-        known = number % 10 == 0 and values.get("BurnedInAnnotation") != "YES"
-        given = {**values, **({"Manufacturer": "Known"} if known else {})}
-        kinds[_write(tmp_path / "source", number, name, given)] = "known" if known else "at risk"
+        has_rule = number % 10 == 0 and values.get("BurnedInAnnotation") != "YES"
+        given = values | ({"Manufacturer": "Known"} if has_rule else {})
+        kinds[_write(tmp_path / "source", number, name, given)] = "known" if has_rule else "at risk"
     for number, (values, name) in enumerate(islice(zip(cycle(NOT_AT_RISK), cycle(BASES), strict=False), COUNT), COUNT):
         kinds[_write(tmp_path / "source", number, name, values)] = "not"
     steps = Steps(tmp_path)

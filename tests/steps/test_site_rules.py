@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.config.pixel_rules.sources import RuleText, builtin_text, risks_text
 from deidflow.tasks.core.pixels.facts import PixelFacts
+from deidflow.tasks.local.viewing.text_detector import can_detect
 from deidflow.tasks.steps.run.run_folder import differences, run_identity
 from deidflow.tasks.steps.run.settings import read_config
 
@@ -34,7 +35,7 @@ def problems_of(folder: Path, **changes: Any) -> list[str]:
     """Read a config in a folder; return what is wrong with what it says of pixels."""
     path = folder / "trial.yaml"
     YAML().dump(DATA | changes, path)
-    return [str(problem) for problem in read_config(path)[1] if "is not built yet" not in problem.text]
+    return [str(problem) for problem in read_config(path)[1]]
 
 
 def config_with(*texts: RuleText, **pixels: Any) -> Config:
@@ -77,6 +78,14 @@ def test_what_is_wrong_is_told_with_key_or_line(tmp_path: Path, pixels: dict[str
     found = problems_of(tmp_path, pixels=pixels)
 
     assert any(text in problem for problem in found), found
+
+
+def test_detect_needs_the_extra(tmp_path: Path) -> None:
+    """Without it nothing starts, and what to install is said; tests/steps/test_detected_text.py tries it with it."""
+    found = problems_of(tmp_path, pixels={"detect": True})
+
+    needs = [problem for problem in found if "key pixels.detect: needs the extra ocr: pip install" in problem]
+    assert can_detect() == (needs == [])
 
 
 def test_pixels_go_with_their_option_and_the_profile(tmp_path: Path) -> None:

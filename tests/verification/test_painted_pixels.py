@@ -106,9 +106,9 @@ def _with(data: bytes, values: Mapping[str, Any]) -> bytes:
     return output.getvalue()
 
 
-def planned(root: Path, files: Mapping[str, bytes]) -> Steps:
+def planned(root: Path, files: Mapping[str, bytes], **execution: int) -> Steps:
     """Return a run of files, planned."""
-    (root / "source").mkdir()
+    (root / "source").mkdir(parents=True)
     (root / "site.yaml").write_text(RULES, encoding="utf-8")
     for number, data in enumerate(files.values()):
         (root / "source" / f"{number}.dcm").write_bytes(data)
@@ -119,6 +119,7 @@ def planned(root: Path, files: Mapping[str, bytes]) -> Steps:
         profile="ps3.15-2026d",
         profile_options=["clean-pixel-data", "retain-device-identity"],
         pixels={"rules": ["site.yaml"]},
+        execution={"workers": 1, **execution},
     )
     return steps
 
@@ -156,6 +157,20 @@ def test_every_result_says_what_was_done(tmp_path: Path) -> None:
     assert {("NO", True)} == set(said.values())
     assert 1 == reasons.count("burned-in-text")
     assert len(said) - 1 == reasons.count("painted-pixels")
+
+
+def test_the_same_bytes_however_the_work_is_cut(tmp_path: Path) -> None:
+    """In another order, in small chunks, by two workers."""
+    files = sources()
+    found = []
+    for name, order, execution in (("one", 1, {}), ("two", -1, {"workers": 2, "chunk_size": 4})):
+        steps = planned(tmp_path / name, dict(list(files.items())[::order]), **execution)
+        steps.edit()
+        results = (tmp_path / name / "results").rglob("*.dcm")
+        found.append({path.stem: path.read_bytes() for path in results})
+
+    assert len(files) == len(found[0])
+    assert found[0] == found[1]
 
 
 def spoil(x: int, y: int) -> Change:

@@ -45,9 +45,9 @@ class LineCounts(NamedTuple):
 
 
 class PatientRow(NamedTuple):
-    """A row, the number of its request, and the original PatientID of a patient under it."""
+    """A row, the number of its request, and a patient under it, by the original PatientID or else by the study."""
 
-    patient_id: str
+    patient: str
     line: int
     request: int
 
@@ -102,10 +102,11 @@ def overlapping_rows(ledger: Ledger) -> list[tuple[int, int]]:
 
 
 def rows_of_patients(ledger: Ledger) -> list[PatientRow]:
-    """Return the rows of each patient that has a PatientID, by PatientID, then by line."""
+    """Return the rows of each patient, by patient, then by line; one without a PatientID is known by the study."""
     rows = ledger.select(
-        f"SELECT DISTINCT s.patient_id, m.line, m.request FROM {_CLAIMED} {_ROW} = c.line"  # noqa: S608 (constants)
-        " WHERE s.patient_id <> '' ORDER BY s.patient_id, m.line"
+        "SELECT DISTINCT CASE WHEN s.patient_id <> '' THEN 'p' || s.patient_id"  # noqa: S608 (constants)
+        f" ELSE 's' || s.study_instance_uid END AS patient, m.line, m.request FROM {_CLAIMED} {_ROW} = c.line"
+        " ORDER BY patient, m.line"
     )
     return [PatientRow(*row) for row in rows]
 

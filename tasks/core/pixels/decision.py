@@ -148,7 +148,8 @@ def decide(facts: PixelFacts, rules: PixelRules, unmatched: Unmatched) -> PixelD
 
 def _is_contradicted(rule: PixelRule, facts: PixelFacts) -> bool:
     """Whether an instance says itself that text is burnt in, and the rule that calls it clean has not asked."""
-    return "YES" in (facts.values(BURNED_IN_ANNOTATION) or ()) and BURNED_IN_ANNOTATION not in rule.when.tags()
+    says_so = facts.texts.get(BURNED_IN_ANNOTATION, "").upper().startswith("YES")
+    return says_so and BURNED_IN_ANNOTATION not in rule.when.tags()
 
 
 _IMAGE_FORMATS: Final = frozenset({1, 2, 3, 4})

@@ -90,7 +90,7 @@ def check_rows_against_source(ledger: Ledger) -> Iterator[Problem]:
 def check_patients(ledger: Ledger, requests: RequestCache) -> Iterator[Problem]:
     """Find patients whose rows give differing values to attributes of the Patient module.
 
-    Patients without a PatientID are strangers to each other and are passed over.
+    Patients without a PatientID are strangers to each other; the rows of one study are of one of them.
     """
     rows = rows_of_patients(ledger)
     signatures: dict[int, dict[str, object]] = {}

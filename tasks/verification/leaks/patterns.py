@@ -192,6 +192,14 @@ class Patterns:
             yield from (self._exact[number][1] for number, _, _ in self._exact_hits(data))
         yield from (atoms for _, atoms in self._loose_in(letters))
 
+    def phrases(self) -> frozenset[bytes]:
+        """Return the letters and digits of what any punctuation may part."""
+        return frozenset(pattern.key for found in self._loose for pattern, _ in found if pattern.gap is Gap.TEXT)
+
+    def loose_candidates(self, letters: bytes) -> Iterator[tuple[Atom, ...]]:
+        """Yield the parts that may stand in some letters and digits, of those that have punctuation."""
+        yield from (atoms for _, atoms in self._loose_in(letters))
+
     def find(self, folded: bytes, narrow: bytes, letters: bytes) -> Iterator[Found]:
         """Yield what stands in some bytes; see ``candidates``."""
         for number, start, end in self._exact_hits(folded):

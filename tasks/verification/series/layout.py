@@ -6,7 +6,7 @@ length says. Source: DICOM PS3.5 sections 7.1 and A.4 (edition 2026c).
 
 Little endian files only, with the bytes of their dataset as they stand in the file (not deflated).
 
-Public names: ``Leaf``, ``Slot``, ``Layout``, ``Cut``, ``Sample``, ``leaves_of``, ``make_layout``.
+Public names: ``Leaf``, ``Slot``, ``Step``, ``Layout``, ``Cut``, ``Sample``, ``leaves_of``, ``make_layout``.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Sample(NamedTuple):
         return any(slot.begins < end and start < slot.end for slot in self.slots)
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """A run and the slot behind it.
 
     Attributes:
@@ -167,7 +167,7 @@ class Layout:
 
     """
 
-    def __init__(self, steps: Sequence[_Step], last: bytes) -> None:
+    def __init__(self, steps: Sequence[Step], last: bytes) -> None:
         """Take the runs and slots of a file.
 
         Args:
@@ -224,7 +224,7 @@ def make_layout(read: Read, data: bytes, slots: Iterable[Leaf]) -> Sample | None
         None where the file cannot be cut there: another value could make of it other elements.
 
     """
-    steps: list[_Step] = []
+    steps: list[Step] = []
     made: list[Slot] = []
     position = 0
     for leaf in sorted(slots, key=lambda one: one.element[2]):
@@ -240,7 +240,7 @@ def make_layout(read: Read, data: bytes, slots: Iterable[Leaf]) -> Sample | None
             return None
         known = vr or (dictionary_vr(tag) or "").encode()
         length = _FRAGMENTS if is_fragments else end - start
-        steps.append(_Step(data[position:first], width, length, known in {b"", b"UN"}))
+        steps.append(Step(data[position:first], width, length, known in {b"", b"UN"}))
         made.append(Slot(leaf, width))
         position = end
     return Sample(read, Layout(steps, data[position:]), made)

@@ -12,7 +12,8 @@ import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.dicom.tags import SOP_INSTANCE_UID, dictionary_vr
+from deidflow.tasks.core.dicom.tags import SOP_INSTANCE_UID
+from deidflow.tasks.verification.comparison import may_hold_uids
 from deidflow.tasks.verification.leaks.regions import PIXELS
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _OVERLAYS: Final = 0x60
 _PIXEL_GROUP: Final = 0x7FE0
-_MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
 _UIDS: Final = re.compile(rb"[0-9.\\]*[ \0]?")
 _PADDING: Final = b" \0"
 
@@ -117,9 +117,7 @@ def _is_judged(leaf: Leaf) -> bool:
         return False
     if leaf.tag in PIXELS and not leaf.is_nested:
         return True
-    vr = leaf.element[1].decode("latin-1")
-    vr = vr if vr not in {"", "UN"} else dictionary_vr(leaf.tag) or "UN"
-    return vr in _MAY_BE_UIDS
+    return may_hold_uids(leaf.tag, leaf.element[1])
 
 
 def make_reference_judge(source: Sample, result: Sample, uids: Uids | None) -> ReferenceJudge | None:

@@ -40,6 +40,7 @@ from deidflow.tasks.verification.leaks.regions import PIXELS, regions_of
 from deidflow.tasks.verification.leaks.search import file_name
 from deidflow.tasks.verification.leaks.segments import beside_pixels, native_length
 from deidflow.tasks.verification.reader import Read
+from deidflow.tasks.verification.series.edges import make_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.leaks.atoms import Atom
     from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.search import LeakSearch
+    from deidflow.tasks.verification.series.edges import Edges
     from deidflow.tasks.verification.series.layout import Cut, Sample
 
 _PADDING: Final = b" \0"
@@ -91,6 +93,7 @@ class SharedSearch:
         excused: Parts of such values that all sources have.
         constant: What all results have in common, folded, without NUL bytes.
         windows: What each result has of its own.
+        edges: Where phrases may go over the edges of that.
         native_bytes: How long pixel data is that is not compressed; 0 where that is not told.
         letters: Of what is constant, letters and digits alone.
         has_nul: Whether patterns have NUL bytes.
@@ -107,6 +110,7 @@ class SharedSearch:
     excused: frozenset[Atom]
     constant: bytes
     windows: tuple[_Window, ...]
+    edges: Edges
     native_bytes: int
     letters: bytes
     has_nul: bool
@@ -134,6 +138,10 @@ class SharedSearch:
             for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow, letters):
                 if not secret.isdisjoint(atoms):
                     return False
+        over_edges = self.edges.letters(result)
+        for patterns in self.patterns:
+            if any(not secret.isdisjoint(atoms) for atoms in patterns.loose_candidates(over_edges)):
+                return False
         return not any(
             self._may_stand(atom, character_set, narrow, letters) and not self._is_excused(atom, instance, source)
             for atom, character_set in self._own(instance, source)
@@ -208,17 +216,18 @@ class SharedSearch:
         if not atom.text.isascii():
             return True  # what is common would have to be decoded
         patterns = patterns_of_part(atom, character_set)
-        for key, _, gap in patterns:
-            if gap is not Gap.NONE:
-                if key in letters:
-                    return True
-            elif key in narrow or b"\0" in key:
-                return True
+        if any(key in (narrow if gap is Gap.NONE else letters) or b"\0" in key for key, _, gap in patterns):
+            return True
+        # A phrase over the edge of a slot has each of its words on one side of it, or in what is around the slot.
+        if any(
+            one.gap is Gap.TEXT and all(word in narrow or word in self.constant for word in one.groups)
+            for one in patterns
+        ):
+            return True
         if (atom, character_set) in self.absent:
             return False
-        for key, _, gap in patterns:
-            if key in (self.constant if gap is Gap.NONE else self.letters):
-                return True
+        if any(key in (self.constant if gap is Gap.NONE else self.letters) for key, _, gap in patterns):
+            return True
         if len(self.absent) >= _MAX_ABSENT:
             self.absent.clear()
         self.absent.add((atom, character_set))
@@ -270,6 +279,11 @@ def make_shared_search(
         return None
     parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
     longest = max((len(pattern.key) for pattern, _ in parts if pattern.has_nul), default=0)
+    windows = _windows(result, longest)
+    phrases = frozenset().union(*(one.phrases() for one in both))
+    edges = make_edges(result, {one.slot for one in windows if one.is_pixels}, phrases)
+    if edges is None:
+        return None
     constant = _BETWEEN.join(result.layout.runs).translate(FOLDED).replace(b"\0", b"")
     return SharedSearch(
         patterns=both,
@@ -280,7 +294,8 @@ def make_shared_search(
         excused=frozenset(atom for value in found.kept for atom in atoms_of(value.kind, text_of(value))),
         constant=constant,
         letters=squeezed(constant),
-        windows=_windows(result, longest),
+        windows=windows,
+        edges=edges,
         native_bytes=native_length(result.read),
         has_nul=bool(longest),
         uids=uids,

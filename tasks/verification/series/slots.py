@@ -20,7 +20,7 @@ from deidflow.tasks.core.dicom.tags import (
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.verification.cleaned.texts import IDENTIFYING, CleanedTexts
-from deidflow.tasks.verification.comparison import COMPRESSED, Comparison, Judged
+from deidflow.tasks.verification.comparison import COMPRESSED, Comparison, Judged, may_hold_uids
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.reader import Read
 from deidflow.tasks.verification.standard_profile import is_dummy
@@ -59,7 +59,6 @@ _BY_THEMSELVES: Final = _STAYS | {
     Fate.REFERENCE,
     Fate.FRAMES,
 }
-_MAY_BE_UIDS: Final = frozenset({b"UI", b"UN"})
 _COPIED_BYTES: Final = 1 << 10
 _FIRST_BLOCK: Final = 0x10
 _LAST_BLOCK: Final = 0xFF
@@ -220,7 +219,7 @@ class SlotJudge:
         tag, vr, *_ = one.element
         if one.other is None or vr != one.other[1] or not (tag & 0xFFFF):
             return False
-        if self._uids is not None and (vr in _MAY_BE_UIDS or (not vr and dictionary_vr(tag) in {None, "UI"})):
+        if self._uids is not None and may_hold_uids(tag, vr):
             return False
         return one.fate in _STAYS or (one.fate is Fate.FRAMES and not self._syntax.startswith(COMPRESSED))
 

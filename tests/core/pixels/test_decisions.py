@@ -1,7 +1,5 @@
 """What becomes of an instance: by the first rule that holds, or by whether it is at risk."""
 
-from typing import Any
-
 import pytest
 
 from deidflow.tasks.core.config.pixel_rules.sources import RuleText, builtin_text, read_rules, risks_text
@@ -22,10 +20,14 @@ def action(facts: PixelFacts, unmatched: Unmatched = "refuse") -> str:
     return decide(facts, BUILTIN, unmatched).action
 
 
-AT_RISK: list[dict[str, Any]] = [
+def _modalities(*names: str, **others: str) -> list[dict[str, str | int]]:
+    return [{"Modality": name, **others} for name in names]
+
+
+AT_RISK: list[dict[str, str | int]] = [
     {"Modality": "MR", "BurnedInAnnotation": "YES"},
-    *({"Modality": modality} for modality in ("US", "IVUS", "XA", "RF", "ES", "XC", "OT", "SC", "EC", "CF")),
-    *({"Modality": modality, "BurnedInAnnotation": "NO"} for modality in ("US", "XA", "OT")),  # NO means little there
+    *_modalities("US", "IVUS", "XA", "RF", "ES", "XC", "OT", "SC", "EC", "CF"),
+    *_modalities("US", "XA", "OT", BurnedInAnnotation="NO"),  # NO means little there
     {"Modality": "CT", "SOPClassUID": SC},
     {"Modality": "CT", "SOPClassUID": f"{SC}.4", "BurnedInAnnotation": "NO"},
     {"Modality": "CT", "ConversionType": "DF"},
@@ -40,8 +42,8 @@ AT_RISK: list[dict[str, Any]] = [
     {},
     {"Modality": ""},
 ]
-NOT_AT_RISK: list[dict[str, Any]] = [
-    *({"Modality": modality} for modality in ("CT", "MR", "PT", "NM", "CR", "DX", "MG", "SEG", "RTDOSE", "SM")),
+NOT_AT_RISK: list[dict[str, str | int]] = [
+    *_modalities("CT", "MR", "PT", "NM", "CR", "DX", "MG", "SEG", "RTDOSE", "SM"),
     {"Modality": "CT", "ImageType": "ORIGINAL\\PRIMARY\\AXIAL"},
     {"Modality": "CT", "ImageType": "DERIVED\\PRIMARY\\SECONDARY_Q"},
     {"Modality": "CT", "ImageType": "DERIVED\\SECONDARY\\MPR", "BurnedInAnnotation": "NO"},

@@ -1,12 +1,16 @@
 """Rule files in our own form: what they mean, and that wrong ones are refused with line, key and a good value."""
 
+import json
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deidflow.tasks.core.config.pixel_rules.rule_file import read_rule_file
 from deidflow.tasks.core.config.pixel_rules.sources import BUILTIN, RuleText, builtin_text, read_rules, risks_text
 from deidflow.tasks.core.config.yaml import read_yaml
-from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.pixels.decision import PixelRules, decide
+from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.pixels.decision import PixelRule, PixelRules, decide
 from deidflow.tasks.core.pixels.regions import Region
 from tests.core.pixels.facts import facts_of
 
@@ -109,6 +113,8 @@ _REGIONS = "regions: [{x: 0, y: 0, width: 9, height: 9}]"
         ("Modality: []", "refuse: true", 6, "rules.0.when.Modality", "must be a text"),
         ("Rows: true", "refuse: true", 6, "rules.0.when.Rows", "must be a text"),
         ("Rows: {min: 5, max: 4}", "refuse: true", 6, "rules.0.when.Rows", "must be a text"),
+        ("Rows: {min: .nan}", "refuse: true", 6, "rules.0.when.Rows", "must be a text"),
+        ("Rows: .inf", "refuse: true", 6, "rules.0.when.Rows", "must be a text"),
         ("Rows: {from: 5}", "refuse: true", 6, "rules.0.when.Rows", "must be a text"),
         ("Rows: {present: maybe}", "refuse: true", 6, "rules.0.when.Rows", "must be a text"),
         ("not: US", "refuse: true", 6, "rules.0.when.not", "must be a group of conditions"),
@@ -167,7 +173,7 @@ def test_a_rule_cannot_call_an_image_clean_that_says_otherwise() -> None:
     """BurnedInAnnotation YES beats a list of devices, unless the rule has asked for it."""
     trusting = read_one("Manufacturer: Acme", "clean: true")
     knowing = read_one('{Manufacturer: Acme, BurnedInAnnotation: ["YES", "NO"]}', "clean: true")
-    says_yes = facts_of(Manufacturer="Acme", BurnedInAnnotation="YES")
+    says_yes = facts_of(Manufacturer="Acme", BurnedInAnnotation="yes")
 
     assert "clean" == decide(facts_of(Manufacturer="Acme"), trusting, "refuse").action
     assert "none" == decide(says_yes, trusting, "refuse").action
@@ -183,3 +189,66 @@ def test_each_builtin_rule_says_where_it_comes_from() -> None:
     assert rules.rules
     assert rules.risks
     assert all(rule.name.startswith(f"{BUILTIN}, line ") for rule in rules.rules)
+
+
+_SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-9, 99999),
+    st.floats(),
+    st.text(max_size=4),
+    st.sampled_from(["US", "*", "x"]),
+)
+_KEYS = st.sampled_from(
+    [
+        *(
+            "name",
+            "source",
+            "when",
+            "regions",
+            "keep_regions",
+            "outside",
+            "clean",
+            "refuse",
+            "Modality",
+            "Rows",
+            "Columns",
+        ),
+        *(
+            "not",
+            "any",
+            "min",
+            "max",
+            "present",
+            "x",
+            "y",
+            "width",
+            "height",
+            "x_min",
+            "y_min",
+            "x_max",
+            "y_max",
+            "SOPClassUID",
+        ),
+    ]
+)
+_VALUES = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4), max_leaves=20
+)
+
+
+@settings(max_examples=25)
+@given(_VALUES, _VALUES, st.sampled_from(["regions", "keep_regions", "outside", "clean", "refuse"]), _VALUES)
+def test_any_file_is_read_or_refused(others: object, when: object, action: str, value: object) -> None:
+    """Nothing but problems with a place comes of whatever stands in a rule; what is read decides without a fault."""
+    text = json.dumps({"rules": [{"name": "x", "when": when, action: value}, others]})
+    rules: list[PixelRule] = []
+    problems: tuple[Problem, ...] = ()
+    try:
+        rules = read_rule_file(text, "x.yaml")
+    except InvalidInput as error:
+        problems = error.problems
+
+    assert rules or problems
+    assert all(problem.file == "x.yaml" for problem in problems)
+    decide(facts_of(Modality="US", Rows=480, Columns=640), PixelRules(tuple(rules), ()), "refuse")

@@ -32,8 +32,13 @@ NAMES: Final = frozenset(
 )
 """What people call their plans, protocols and views, or write about them, although the keyword has no such word."""
 
-NO_TEXT: Final = frozenset({"DisplayWindowLabelVector", "FrameLabelVector"})
-"""Numbers that point to labels."""
+NO_TEXT: Final = frozenset(
+    {
+        *("CompressionDescription", "CompressionLabel", "DCTLabel", "LUTExplanation", "LUTLabel", "TransformLabel"),
+        *("DisplayWindowLabelVector", "FrameLabelVector"),
+    }
+)
+"""What software calls its own tables, and numbers that point to labels."""
 
 FREE: Final = [row for row in load_profile() if row.reason == "free text for people"]
 CLEANED: Final = ProfileChoice(frozenset({CLEAN_DESCRIPTORS}))

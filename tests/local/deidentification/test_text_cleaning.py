@@ -45,6 +45,8 @@ def test_what_is_harmless_stays_byte_for_byte(text: str) -> None:
         ("jorg muller", ""),
         ("Echo ECHO 4D", "4D"),
         ("Berg J. knee", "knee"),
+        ("dECHO dADC eDWI", "dADC eDWI"),
+        ("dSMITH nBRIEN dMR", ""),
         ("山田太郎 頭部単純", "頭部単純"),
         ("山田頭部", "頭部"),
         ("やまだ様", ""),

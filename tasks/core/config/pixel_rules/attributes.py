@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,16 +101,20 @@ def _read_one(tag: int, value: Any) -> Test | None:
         return None
     if isinstance(value, str):
         return Test(tag, (wildcards(value),)) if value.strip() else None
-    if isinstance(value, int | float):
+    if _is_number(value):
         return Test(tag, least=value, most=value)
     if isinstance(value, dict) and set(value) == {"present"} and isinstance(value["present"], bool):
         return Test(tag, is_present=value["present"])
     if isinstance(value, dict) and value and set(value) <= set(_BOUNDS):
         bounds = [value.get(name) for name in _BOUNDS]
-        if all(one is None or (isinstance(one, int | float) and not isinstance(one, bool)) for one in bounds):
+        if all(one is None or _is_number(one) for one in bounds):
             least, most = bounds
             return None if least is not None and most is not None and least > most else Test(tag, (), least, most)
     return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def wildcards(text: str) -> re.Pattern[str]:

@@ -18,7 +18,7 @@ from deidflow.tasks.local.deidentification.text.context import load_context
 from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.patterns import Edit, pattern_edits
 from deidflow.tasks.local.deidentification.text.persons import Reading, Verdict, judge_beside
-from deidflow.tasks.local.deidentification.text.vocabulary import Standing, Vocabulary, load_vocabulary
+from deidflow.tasks.local.deidentification.text.vocabulary import Standing, Vocabulary, load_vocabulary, without_mark
 from deidflow.tasks.local.deidentification.text.words import Word, fold, words_of
 
 if TYPE_CHECKING:
@@ -157,8 +157,11 @@ class TextCleaner:
             before = word.folded
 
     def _carries_own(self, word: Word, own: OwnValues) -> bool:
-        """Head1 and HeadRoutine, of a patient called Head; but not header."""
+        """Head1, HeadRoutine and dHEAD, of a patient called Head; but not header."""
         known = self._vocabulary.standing
+        marked = without_mark(word.text)
+        if marked and own.hits([marked]):
+            return True
         return any(not rest or known(rest) is Standing.KNOWN for rest in own.compounds(word.folded))
 
     def _is_harmless_code(self, word: Word) -> bool:

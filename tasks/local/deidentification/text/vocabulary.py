@@ -2,7 +2,7 @@
 
 What stands in the file and where it comes from is in ``README.md`` beside it.
 
-Public names: ``Vocabulary``, ``Standing``, ``load_vocabulary``.
+Public names: ``Vocabulary``, ``Standing``, ``load_vocabulary``, ``without_mark``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _PACKAGE: Final = "deidflow.tasks.local.deidentification.text"
+_MARKED: Final = re.compile(r"[a-z][A-Z]{3,}")
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _CASELESS: Final = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿ー々]+")
 """Kana and Han characters, which are written without blanks between words."""
@@ -104,7 +105,9 @@ class Vocabulary:
         found = self._standing.get(folded)
         if found is not None:
             return found
-        known = self._is_camel(word) or self._is_compound(folded) or self._is_run_of_terms(word)
+        known = (
+            self._is_camel(word) or self._is_marked(word) or self._is_compound(folded) or self._is_run_of_terms(word)
+        )
         return Standing.KNOWN if known else Standing.UNKNOWN
 
     def _is_camel(self, word: str) -> bool:
@@ -116,6 +119,11 @@ class Vocabulary:
             and fold(parts[0]) not in load_context().beginnings
             and all(self._knows(fold(part)) for part in parts)
         )
+
+    def _is_marked(self, word: str) -> bool:
+        """dADC, eDWI, nSTIR: one small letter before an abbreviation says which kind of it."""
+        rest = without_mark(word)
+        return bool(rest) and self._knows(rest)
 
     def _is_compound(self, folded: str) -> bool:
         """abdpelvis: two words of radiology, none of them a name."""
@@ -136,6 +144,11 @@ class Vocabulary:
                 return False
             rest = rest[size:]
         return True
+
+
+def without_mark(word: str) -> str:
+    """Return the folded abbreviation behind one small letter (the ADC of dADC), "" for any other word."""
+    return fold(word[1:]) if _MARKED.fullmatch(word) else ""
 
 
 def _lines(name: str) -> list[str]:

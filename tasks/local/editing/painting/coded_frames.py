@@ -40,6 +40,7 @@ LOSSY: Final = frozenset({_DICOM + "81", _DICOM + "91", _DICOM + "203"})
 
 _INSTALL: Final = "the codecs for its transfer syntax must be installed: pip install 'deidflow[codecs]'"
 _NOT_CODED: Final = "its frames must be such as their transfer syntax says, with as many pixels as the image has"
+_NOT_ENCODED: Final = "a codec here must be able to encode its painted frames; convert it, and try again"
 _JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})
 _CODE_STREAM: Final = b"\xff\x4f\xff\x51"
 _COD: Final = 0xFF52
@@ -109,7 +110,7 @@ def painted_by_codec(
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException:  # noqa: BLE001 (as above)
-        raise unpaintable(_NOT_CODED) from None
+        raise unpaintable(_NOT_ENCODED) from None
     return data + b"\0" * (len(data) % 2), pixels
 
 

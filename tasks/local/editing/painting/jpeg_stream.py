@@ -28,8 +28,6 @@ _END_OF_SCAN: Final = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
 """Any marker but a restart."""
 _PRECISIONS: Final = (8, 12)
 _MAX_SAMPLING: Final = 4
-_WHOLE_SCAN: Final = b"\0\x3f\0"
-"""Start and end of spectral selection, and approximation, of a sequential scan."""
 
 
 class NotPaintableJpegError(Exception):
@@ -276,7 +274,9 @@ def _scan(content: bytes, stream: JpegStream, restarts: int, tables: dict[tuple[
     count = content[0]
     places = {component.identifier: index for index, component in enumerate(stream.components)}
     named = [(places[content[1 + 2 * one]], content[2 + 2 * one]) for one in range(count)]
-    if len(places) != len(stream.components) or content[1 + 2 * count :] != _WHOLE_SCAN:
+    # Spectral selection and approximation behind them are not looked at, since some encoders write them wrong and
+    # decoders pass them over.
+    if len(places) != len(stream.components) or not count:
         raise NotPaintableJpegError
     components = tuple((index, names >> 4, names & 15) for index, names in named)
     return JpegScan(len(stream.segments) - 1, components, restarts, tables)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from deidflow.tasks.local.editing.painting.image_layout import unpaintable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from deidflow.tasks.core.pixels.regions import Region
     from deidflow.tasks.local.editing.painting.image_layout import ImageLayout
@@ -48,6 +49,7 @@ class NativePainting:
         stripes: Of one frame, in order, none over another.
         in_bits: Whether units are bits, the first of a byte being its lowest.
         swaps: Whether the bytes of each word of two change places before anything is counted.
+        stretches: The stretches of bytes that painting may change, in order, those close to each other joined.
 
     """
 
@@ -56,11 +58,13 @@ class NativePainting:
     stripes: tuple[Stripe, ...]
     in_bits: bool = False
     swaps: bool = False
+    stretches: tuple[tuple[int, int], ...] = field(init=False, repr=False)
     _starts: list[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Note where stripes begin."""
+        """Note where stripes begin, and what they come to."""
         object.__setattr__(self, "_starts", [stripe.start for stripe in self.stripes])
+        object.__setattr__(self, "stretches", tuple(self._stretches()))
 
     @property
     def size(self) -> int:
@@ -68,8 +72,7 @@ class NativePainting:
         units = self.frame_units * self.frames
         return -(-units // 8) if self.in_bits else units
 
-    def stretches(self) -> Iterator[tuple[int, int]]:
-        """Yield the stretches of bytes that painting may change, in order, those close to each other joined."""
+    def _stretches(self) -> Iterator[tuple[int, int]]:
         unit = 8 if self.in_bits else 1
         start = end = -1
         for frame in range(self.frames):
@@ -127,10 +130,11 @@ def _fill_bits(data: bytearray, start: int, end: int, *, ones: bool) -> None:
     data[first:last] = np.packbits(bits, bitorder="little").tobytes()
 
 
+@lru_cache(maxsize=16)
 def native_painting(
-    layout: ImageLayout, regions: Sequence[Region], words: Sequence[int], *, little: bool, swaps: bool
+    layout: ImageLayout, regions: tuple[Region, ...], words: tuple[int, ...], *, little: bool, swaps: bool
 ) -> NativePainting:
-    """Return what is to be painted.
+    """Return what is to be painted; the last ones are kept, since those of a series are the same.
 
     Args:
         layout: Of the pixels.

@@ -52,6 +52,7 @@ PAINTING_TAGS: Final = LAYOUT_TAGS | PALETTE_TAGS | EXTREME_TAGS | frozenset(OFF
 """Elements of the top level, beside the pixel data, that painting reads or changes."""
 
 _SEQUENTIAL_JPEG: Final = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+_GROUP_LENGTH: Final = 0x7FE00000
 _RLE: Final = "1.2.840.10008.1.2.5"
 _READ_BYTES: Final = 1 << 20
 _WORD_BITS: Final = 16
@@ -152,7 +153,7 @@ class _Work:
         words = self._float_word(little=little) if layout.is_float else self._words()
         if not little and layout.allocated > _WORD_BITS and not layout.is_float and not _are_uniform(words, layout):
             raise unpaintable("words of 32 bits and more of big endian files are read in two ways")
-        plan = native_painting(layout, self.painting.regions, words, little=little, swaps=swaps)
+        plan = native_painting(layout, self.painting.regions, tuple(words), little=little, swaps=swaps)
         if not plan.size <= end - value <= plan.size + plan.size % 2:
             raise unpaintable(_LENGTH)
         if not layout.is_float:
@@ -166,7 +167,7 @@ class _Work:
             return pieces
 
         spans = list(with_replaced(spans, value, end, cut))
-        if done < sum(min(end - value, stop) - start for start, stop in plan.stretches()):
+        if done < sum(min(end - value, stop) - start for start, stop in plan.stretches):
             raise unpaintable(_MISSING)
         return spans
 
@@ -200,6 +201,8 @@ class _Work:
         """Paint compressed frames."""
         _, _, _, value, end, _ = self.element
         source, layout = self.source, self.layout
+        if any(element[0] == _GROUP_LENGTH for element in self.elements):
+            raise unpaintable("the length of its group (7FE0,0000), which painting would make wrong, must not be there")
         extended = self._extended()
         frames, has_table = frames_of(source, self.element, layout.frames, extended)
         spool = FrameSpool()
@@ -280,7 +283,7 @@ def _pieces(part: Span, value: int, end: int, plan: NativePainting) -> list[Span
         if first < last:
             pieces.append(part.part(first, last) if isinstance(part, MaskedSpan) else (first, last))
 
-    for start, last in plan.stretches():
+    for start, last in plan.stretches:
         first, behind = max(at, value + start), min(stop, end, value + last)
         if first < behind:
             keep(at, first)

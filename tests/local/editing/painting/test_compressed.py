@@ -402,3 +402,11 @@ def test_dcmtk_reads_the_result(syntax: str, tool: str, form: tuple[str, dict[st
     array = dataset.pixel_array.reshape(image.values.shape)
     assert np.array_equal(image.painted(black, *REGIONS).values, array)
     assert PIXEL_DATA in dataset
+
+
+def test_a_length_of_the_group_of_coded_pixels_is_refused() -> None:
+    """It is retired, and would be wrong; no file at hand has it."""
+    image, _ = source(RLE, "MONOCHROME2", BYTES, 1)
+    length = Element(0x7FE00000, "UL", b"\0\1\0\0")
+    with pytest.raises(InstanceFailed, match="the length of its group"):
+        painting(*REGIONS)(image.compressed(RLE, [rle(image.values[0], image)], length))

@@ -314,3 +314,16 @@ def test_texts_beside_the_image_are_blank() -> None:
     )
 
     assert b"DOE" not in result
+
+
+def test_what_a_scan_says_of_its_spectrum_is_passed_over() -> None:
+    """Some encoders write it wrong, and decoders take a sequential scan for what it is."""
+    frame = jpeg(textured(131, 150, 1).astype("u1"))
+    whole = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    assert 1 == frame.count(whole)
+    results = []
+    for one in (frame, frame.replace(whole, whole[:7] + bytes(3))):
+        painted = _fragments(read(painting(*REGIONS)(file([one], "MONOCHROME2", (131, 150), **BYTES))).PixelData)[0]
+        results.append(painted[painted.index(whole[:7]) + len(whole) :])
+
+    assert results[0] == results[1]
