@@ -227,9 +227,8 @@ class SharedSearch:
             return True
         if (atom, character_set) in self.absent:
             return False
-        for key, _, gap in patterns:
-            if key in (self.constant if gap is Gap.NONE else self.letters):
-                return True
+        if any(key in (self.constant if gap is Gap.NONE else self.letters) for key, _, gap in patterns):
+            return True
         if len(self.absent) >= _MAX_ABSENT:
             self.absent.clear()
         self.absent.add((atom, character_set))
