@@ -106,6 +106,7 @@ def test_defaults(tmp_path: Path) -> None:
         "retries": 4,
         "retry_delay_seconds": 2.0,
         "job_timeout_seconds": 3600.0,
+        "lock_wait_seconds": None,
     }
     assert config.orthanc.model_dump() == {
         "username_env": "ORTHANC_USERNAME",

@@ -65,7 +65,8 @@ class Layout:
         self.keywords = tuple(dict.fromkeys(_HOLE.findall(template)))
         for keyword in self.keywords:
             tag = tag_for_keyword(keyword) if keyword else None
-            if tag is None or dictionary_VR(tag) in _NO_TEXTS or dictionary_VM(tag) != "1":
+            # An attribute may have one of several, as in "OB or OW".
+            if tag is None or not _NO_TEXTS.isdisjoint(dictionary_VR(tag).split()) or dictionary_VM(tag) != "1":
                 raise BadText("must name attributes by DICOM keywords that stand for one text, as in {PatientID}")
 
     def path(self, value: Callable[[str], str]) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def test_a_certificate_is_checked(job: Job, server: Server, tmp_path: Path) -> N
         unknown = job("run", "job.yaml")
         nothing_made = not (job.root / "runs").exists()
         trusted = job("run", "job.yaml", "--set", f"orthanc.ca_file={tmp_path / 'ca.pem'}")
-        unchecked = job("run", "job.yaml", "--set", "orthanc.verify_tls=false")
+        unchecked = job("run", "job.yaml", "--set", "orthanc.verify_tls=false", "--runs-dir", "others")
 
     assert (3, 0, 0) == (unknown.code, trusted.code, unchecked.code), unknown.err + trusted.err + unchecked.err
     assert "certificate cannot be verified" in unknown.err

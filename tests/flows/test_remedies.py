@@ -36,6 +36,9 @@ FOLLOWED_ON_SERVERS: Final = {
 FOLLOWED_IN_NIGHTS: Final = frozenset({ReasonCode.SPLIT_STUDY, ReasonCode.WITHDRAWN})
 """In tests/steps/test_increments.py, which has several runs."""
 
+FOLLOWED_WITH_RULES: Final = frozenset({ReasonCode.BURNED_IN_TEXT})
+"""In tests/steps/test_pixels_at_risk.py, which has rules of a site."""
+
 
 def _row(number: int) -> str:
     return DicomIdentifiers(f"P-{number}", f"1.2.{number}", "", "").orthanc_id(Level.STUDY)
@@ -79,7 +82,13 @@ def _result(steps: Steps, number: int) -> Path:
 def test_the_advice_for_each_reason_is_followed() -> None:
     """No reason is without a test below, or with a real Orthanc."""
     assert (
-        set(ReasonCode) == RESUMED_AT_ONCE | RESUMED_LATER | RUN_AGAIN | FOLLOWED_ON_SERVERS.keys() | FOLLOWED_IN_NIGHTS
+        set(ReasonCode)
+        == RESUMED_AT_ONCE
+        | RESUMED_LATER
+        | RUN_AGAIN
+        | FOLLOWED_ON_SERVERS.keys()
+        | FOLLOWED_IN_NIGHTS
+        | FOLLOWED_WITH_RULES
     )
     assert all((Path(__file__).parents[2] / path).exists() for path in FOLLOWED_ON_SERVERS.values())
 

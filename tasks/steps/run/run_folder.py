@@ -226,6 +226,8 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
                     stream.buffer.write(content)
         return Run(folder, prepared.store(folder / FILE_NAME), config, key)
     except OSError as error:
+        for name in (CONFIG_FILE, MANIFEST_FILE):  # of a run that there is not
+            (folder / name).unlink(missing_ok=True)
         raise Unusable(_unwritable(folder, error), error) from None
 
 
