@@ -96,7 +96,9 @@ def showing_progress(run: Run, progress: Progress) -> Iterator[None]:
     ended = threading.Event()
 
     def watch() -> None:
-        # Shown again after two seconds, or never: what is done does not depend on it.
+        # A run that is over by then has its result to show. Whatever fails here keeps nothing from being done.
+        if ended.wait(_EVERY_S):
+            return
         with contextlib.suppress(Exception):
             artifact = create_progress_artifact(
                 progress=0.0, key=_key(run.config.name, "progress"), description=f"run {run.folder.name}"

@@ -113,6 +113,10 @@ def test_a_served_run_is_cancelled(served_job: Job, api: Api, moment: str) -> No
             assert time.monotonic() - cancelled_at < NOTICED_S + stop_limit_s()
             time.sleep(0.1)
         assert "CANCELLED" == api.end_of(run)["type"]
+        artifacts = api.post("artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}})
+        shares = [one["data"] for one in artifacts if one["key"].endswith("-progress")]
+        assert all(0 < share < 100 for share in shares)
+        assert shares or moment == "editing"  # which is before the two seconds that a run has to last
 
     _assert_stopped(served_job, run_dir)
 

@@ -220,15 +220,16 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         if new_key_text is not None:
             with replace_file(folder / KEY_FILE) as stream:
                 stream.write(new_key_text + "\n")
-        for name, content in ((CONFIG_FILE, config.file_content), (MANIFEST_FILE, read_manifest(prepared))):
+        manifest = read_manifest(prepared)
+        run = Run(folder, prepared.store(folder / FILE_NAME), config, key)
+        # Last: without a plan there is no run that they would be of.
+        for name, content in ((CONFIG_FILE, config.file_content), (MANIFEST_FILE, manifest)):
             if content:
                 with replace_file(folder / name) as stream:
                     stream.buffer.write(content)
-        return Run(folder, prepared.store(folder / FILE_NAME), config, key)
     except OSError as error:
-        for name in (CONFIG_FILE, MANIFEST_FILE):  # of a run that there is not
-            (folder / name).unlink(missing_ok=True)
         raise Unusable(_unwritable(folder, error), error) from None
+    return run
 
 
 def _user() -> str:
