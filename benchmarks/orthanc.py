@@ -39,9 +39,10 @@ def run(folder: Path, url: str, run_id: str, verify: str) -> tuple[float, float]
     before = {job["ID"] for job in httpx.get(f"{url}/jobs?expand", timeout=60).json()}
     (folder / "benchmark.yaml").write_text(CONFIG.format(url=url), "utf-8")
     command = [sys.executable, "-m", "deidflow.flows", "run", "benchmark.yaml", "--run-id", run_id]
-    command += ["--set", f"verify={verify}"]
+    # Each where no earlier run is: a server would get another copy, which is refused.
+    command += ["--set", f"verify={verify}", "--runs-dir", f"runs-{run_id}"]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env=os.environ)
-    summary = json.loads((folder / "runs" / run_id / "summary.json").read_text("utf-8"))
+    summary = json.loads((folder / f"runs-{run_id}" / run_id / "summary.json").read_text("utf-8"))
     steps = sum(summary["seconds_by_step"].values())
     jobs = httpx.get(f"{url}/jobs?expand", timeout=60).json()
     return steps, sum(job["EffectiveRuntime"] for job in jobs if job["ID"] not in before)
