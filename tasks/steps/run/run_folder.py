@@ -36,7 +36,7 @@ from deidflow.tasks.steps.run.moved import override_run, relocated, renamed_fold
 from deidflow.tasks.steps.run.settings import load_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from deidflow.tasks.core.files.locks import Waits
@@ -220,16 +220,25 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
         if new_key_text is not None:
             with replace_file(folder / KEY_FILE) as stream:
                 stream.write(new_key_text + "\n")
-        manifest = read_manifest(prepared)
-        run = Run(folder, prepared.store(folder / FILE_NAME), config, key)
-        # Last: without a plan there is no run that they would be of.
-        for name, content in ((CONFIG_FILE, config.file_content), (MANIFEST_FILE, manifest)):
+        with _copies(folder, {CONFIG_FILE: config.file_content, MANIFEST_FILE: read_manifest(prepared)}):
+            return Run(folder, prepared.store(folder / FILE_NAME), config, key)
+    except OSError as error:
+        raise Unusable(_unwritable(folder, error), error) from None
+
+
+@contextlib.contextmanager
+def _copies(folder: Path, contents: Mapping[str, bytes]) -> Iterator[None]:
+    """Write files before the plan is stored, so that every run has them; without a plan there is nothing to keep."""
+    try:
+        for name, content in contents.items():
             if content:
                 with replace_file(folder / name) as stream:
                     stream.buffer.write(content)
-    except OSError as error:
-        raise Unusable(_unwritable(folder, error), error) from None
-    return run
+        yield
+    except BaseException:
+        for name in contents:
+            (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def _user() -> str:
