@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed-from-lock
 PYTHON ?= python3.11 python3
 
 # More workers than cores: many tests wait for a server. make test PYTEST_ARGS="tests/core -x" runs some.
-PYTEST_ARGS ?= -n 4 --dist worksteal
+PYTEST_ARGS ?= -n 5 --dist worksteal
 BENCH_ARGS  ?=
 FAULTS_ARGS ?= --seed 11 --local 300 --orthanc 60
 STOPS_ARGS  ?= --seed 1 --local 30 --orthanc 30
@@ -90,7 +90,7 @@ test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc wit
 	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
 test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL; report.html in a browser (10 minutes)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/prefect
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/prefect tests/flows
 
 test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)

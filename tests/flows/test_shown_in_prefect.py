@@ -96,6 +96,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_a_flow_that_calls_ours_gets_a_record(partial: Job) -> None:
     """Of a run that is reconciled as the return value; of one that is not with its state."""
     rows = read_csv(partial.manifest)
