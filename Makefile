@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed-from-lock
 PYTHON ?= python3.11 python3
 
 # More workers than cores: many tests wait for a server. make test PYTEST_ARGS="tests/core -x" runs some.
-PYTEST_ARGS ?= -n 5 --dist worksteal
+PYTEST_ARGS ?= -n 4 --dist worksteal
 BENCH_ARGS  ?=
 FAULTS_ARGS ?= --seed 11 --local 300 --orthanc 60
 STOPS_ARGS  ?= --seed 1 --local 30 --orthanc 30

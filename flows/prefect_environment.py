@@ -54,8 +54,8 @@ _SERVER_VARIABLES: Final = (
 _REFUSED: Final = (401, 403)
 
 
-_ATTENDED: Final = {"PREFECT_CLIENT_MAX_RETRIES": "3", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}
-"""A command whose server has died asks it for its last three states: 14 s each, where Prefect's five retries take 62 s.
+_ATTENDED: Final = {"PREFECT_CLIENT_MAX_RETRIES": "4", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}
+"""A command whose server has died asks it for its last three states: 30 s each, where Prefect's five retries take 62 s.
 
 A service keeps those: a server that is started again is back within a minute, and nobody is there to resume a run. The
 command shows its progress itself, and only Prefect's server gets the lines of its log.

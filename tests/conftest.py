@@ -62,6 +62,7 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
         "PREFECT_HOME": str(prefect_home),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_CLIENT_MAX_RETRIES": "5",  # this server is not dead, but busy
     }
     with FileLock(f"{note}.lock"):
         left = int(users.read_text()) - 1
