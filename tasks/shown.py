@@ -12,7 +12,7 @@ import contextlib
 import re
 import threading
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from prefect.artifacts import (
     create_markdown_artifact,
@@ -31,7 +31,7 @@ from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.core.report.reasons import counted_by_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.report.totals import Totals
@@ -161,15 +161,11 @@ def in_words(run: Run, totals: Totals | None) -> str:
     """
     text = f"run {run.folder.name}: {_verdict(totals)}"
     if totals is not None:
-        text += "".join(f"; {what}: {_counts(counts)}" for what, counts in _parts(totals))
+        text += f"; rows: {_counts(totals.rows)}; instances: {_counts(totals.instances)}"
     return text
 
 
-def _parts(totals: Totals) -> list[tuple[str, Any]]:
-    return [("rows", totals.rows), ("instances", totals.instances)]
-
-
-def _counts(counts: dict[Outcome, int]) -> str:
+def _counts(counts: Mapping[Outcome, int]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "none"
 
 

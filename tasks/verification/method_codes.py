@@ -2,7 +2,7 @@
 
 Source: DICOM PS3.15 sections E.1.1 and E.3 (edition 2026d), PS3.16 CID 7050.
 
-Public names: ``check_codes``.
+Public names: ``check_codes``, ``codes_of``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def check_codes(request: Request, profile: ProfileChoice, treated: Treated, sour
     edits = request.edits
     if Path((), _CODES) in set(edits.paths()):
         return
-    earlier, now = _values(source), _values(result)
+    earlier, now = codes_of(source), codes_of(result)
     allowed = {_BASIC, *(_OF_OPTIONS[option] for option in profile.options if option in _OF_OPTIONS)}
     named = {path.tag for path in edits.keep if not path.is_nested} & standard_profile(profile.options).top.keys()
     if _RETAIN_UIDS in profile.options:
@@ -88,7 +88,8 @@ def _has_any(elements: Item, tags: frozenset[int]) -> bool:
     )
 
 
-def _values(read: Read) -> set[bytes]:
+def codes_of(read: Read) -> set[bytes]:
+    """Return the code values of De-identification Method Code Sequence at top level, without padding."""
     return {
         read.value(start, end).strip(b" \0")
         for tag, _, _, _, items in read.elements

@@ -15,6 +15,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pixels.facts import PIXEL_ELEMENTS
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.method_codes import codes_of
 from deidflow.tasks.verification.painted.facts import facts_of
 from deidflow.tasks.verification.painted.frames import check_frames
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.reader import Read
 
 _CODES: Final = 0x00120064
-_CODE_VALUE: Final = 0x00080100
 _CLEANED: Final = b"113101"
 _REFUSED: Final = "text may be burned into the pixels, and the rules of the run refuse such instances"
 _CHANGED_WITH_PIXELS: Final = (
@@ -90,8 +90,8 @@ class PixelJudge:
             if after != (b"NO" if is_clean else before):
                 raise _says_otherwise(BURNED_IN_ANNOTATION)
         if _CODES not in named:
-            claimed = _CLEANED in _codes(result)
-            if claimed != (is_clean or _CLEANED in _codes(source)):
+            claimed = _CLEANED in codes_of(result)
+            if claimed != (is_clean or _CLEANED in codes_of(source)):
                 raise _says_otherwise(_CODES)
 
     def permitted(self, allowed: Permitted, source: Read, *, paints: bool) -> Permitted:
@@ -116,14 +116,3 @@ def _first(read: Read, wanted: int) -> bytes | None:
     return next(
         (read.value(start, end).strip(b" \0") for tag, _, start, end, _ in read.elements if tag == wanted), None
     )
-
-
-def _codes(read: Read) -> set[bytes]:
-    return {
-        read.value(start, end).strip(b" \0")
-        for tag, _, _, _, items in read.elements
-        if tag == _CODES
-        for item in items or ()
-        for inner, _, start, end, _ in item
-        if inner == _CODE_VALUE
-    }
