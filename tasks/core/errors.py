@@ -32,7 +32,7 @@
     └── NotPlainError             a folder, pipe or device stands where a plain file must; never leaves deidflow
 
 Control flow, which never leaves the room it is raised in: ``HeadTooShortError``, ``OutOfWindow``, ``Differs``,
-``_FaultError``, ``ShiftError``, ``UnsafeContentError``, ``NotPaintableJpegError``.
+``NoRecipeError``, ``_FaultError``, ``ShiftError``, ``UnsafeContentError``, ``NotPaintableJpegError``.
 
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
 
