@@ -6,6 +6,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.processes.collector import relax_collector
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -15,6 +17,7 @@ def main() -> None:
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # else it is to be ignored, as in the background of a script
         signal.signal(signal.SIGINT, _leave)
+    relax_collector()
     from deidflow.flows.cli import main as run  # noqa: PLC0415 (takes a moment, in which Ctrl-C may come)
 
     signal.signal(signal.SIGINT, before)

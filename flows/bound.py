@@ -10,6 +10,8 @@ import runpy
 import sys
 import threading
 
+from deidflow.tasks.core.processes.collector import relax_collector
+
 
 def _end_with_parent() -> None:
     while os.read(0, 1):
@@ -20,6 +22,7 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Be the module that the command line names."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    relax_collector()  # what is imported are hundreds of thousands of objects, and no garbage
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

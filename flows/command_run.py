@@ -9,7 +9,13 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.prefect_environment import contain_own_server, prepare_prefect, prepare_temporary, refusal
+from deidflow.flows.prefect_environment import (
+    contain_own_server,
+    own_server_ahead,
+    prepare_prefect,
+    prepare_temporary,
+    refusal,
+)
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
 from deidflow.tasks.core.files.locks import lock_folder
@@ -83,23 +89,29 @@ def run_config(
         if (folder / FILE_NAME).exists():
             with lock_folder(folder, "the run"):
                 return _run_again(config, folder)
-        with make_progress() as progress:
-            key_text = _kept_key(folder)
-            prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=key_text, redo=redo)
-        for problem in prepared.set_aside:
-            _say(f"set aside: {problem}")
-        _require_free(config)
-        make_folder(folder)
-        with lock_folder(folder, "the run"):
-            if (folder / FILE_NAME).exists():  # made by another process meanwhile
-                prepared.ledger.close()
-                return _run_again(config, folder)
-            if prepared.new_key_text:
-                _say(
-                    "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
-                    "identifiers of other runs will not match"
-                )
-            return _work(create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text))
+        # An increment often ends with nothing to do, before any server is there.
+        with contextlib.nullcontext() if config.incremental else own_server_ahead(folder.parent):
+            return _run_anew(config, folder, skip_invalid=skip_invalid, redo=redo)
+
+
+def _run_anew(config: Config, folder: Path, *, skip_invalid: bool, redo: bool) -> int:
+    with make_progress() as progress:
+        key_text = _kept_key(folder)
+        prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=key_text, redo=redo)
+    for problem in prepared.set_aside:
+        _say(f"set aside: {problem}")
+    _require_free(config)
+    make_folder(folder)
+    with lock_folder(folder, "the run"):
+        if (folder / FILE_NAME).exists():  # made by another process meanwhile
+            prepared.ledger.close()
+            return _run_again(config, folder)
+        if prepared.new_key_text:
+            _say(
+                "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
+                "identifiers of other runs will not match"
+            )
+        return _work(create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text))
 
 
 def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:

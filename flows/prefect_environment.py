@@ -2,15 +2,18 @@
 
 A user's own settings win.
 
-Public names: ``prepare_prefect``, ``prepare_temporary``, ``contain_own_server``, ``stop_own_server``,
-``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
+Public names: ``prepare_prefect``, ``prepare_temporary``, ``own_server_ahead``, ``contain_own_server``,
+``stop_own_server``, ``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
+import random
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SERVED: Final = "DEIDFLOW_CONFIGS"
 """Environment variable with the paths of the configs that deployments may run: files, and folders of ``*.yaml``."""
@@ -51,6 +54,10 @@ _SERVER_VARIABLES: Final = (
 """Beginnings of the names that Prefect's temporary server gets; keys and passwords have names of the user's choice."""
 
 
+_ELSEWHERE: Final = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH")
+"""Where a user says that there is a server, beside files."""
+
+_PORTS: Final = range(8000, 9000)
 _REFUSED: Final = (401, 403)
 
 
@@ -178,21 +185,100 @@ def _settings() -> Any:
 
 def _start_server(server: Any) -> subprocess.Popen[bytes]:
     """Take the place of ``SubprocessASGIServer._run_uvicorn_command``."""
+    ahead = _ahead.take()
+    if ahead is not None:
+        server.port = _ahead.port
+        return ahead
+    return _launch(server.port, _settings().to_environment_variables(exclude_unset=True))
+
+
+def _launch(port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if name.startswith(_SERVER_VARIABLES)}
     own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-    arguments = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(server.port)]
+    arguments = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
     # Our end of the pipe is never written to; the system closes it when this process ends.
     theirs, _ = os.pipe()
     try:
         return subprocess.Popen(  # noqa: S603 (this Python, and no word of a user)
             # -P: nothing is imported from the folder where the command was started
             [sys.executable, "-P", "-m", "deidflow.flows.bound", "uvicorn", *arguments, "--log-level", "error"],
-            env={**inherited, **own, **_settings().to_environment_variables(exclude_unset=True)},
+            env={**inherited, **own, **settings},
             stdin=theirs,
             start_new_session=True,
         )
     finally:
         os.close(theirs)
+
+
+class _Ahead:
+    """The server that was started before Prefect asked for it.
+
+    Attributes:
+        port: That it listens on.
+
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, on a port from the range that Prefect takes."""
+        for port in random.sample(_PORTS, 10):
+            with socket.socket() as trial, contextlib.suppress(OSError):
+                trial.bind(("127.0.0.1", port))
+                break
+        else:
+            return
+        self.port, self._process = port, _launch(port, {})
+
+    def take(self) -> subprocess.Popen[bytes] | None:
+        """Hand it over, None where there is none or it has ended."""
+        process, self._process = self._process, None
+        return process if process is not None and process.poll() is None else None
+
+    def stop(self) -> None:
+        """End it, unless it was handed over."""
+        process = self.take()
+        if process is not None:
+            process.kill()  # nobody has spoken to it
+            process.wait()
+
+
+_ahead: Final = _Ahead()
+
+
+@contextlib.contextmanager
+def own_server_ahead(runs_dir: Path) -> Iterator[None]:
+    """Start Prefect's temporary server now, where a run will need one for certain; it takes as long as planning does.
+
+    It ends with the block, unless Prefect has taken it over by then.
+
+    Args:
+        runs_dir: See ``prepare_prefect``; nothing is made in it.
+
+    """
+    try:
+        with contextlib.suppress(Unusable, OSError):
+            if _needs_own_server():
+                prepare_prefect(runs_dir, attended=True)
+                _ahead.start()
+        yield
+    finally:
+        _ahead.stop()
+
+
+def _needs_own_server() -> bool:
+    """Whether nothing could say that there is another server, or what it is like, but this process's environment."""
+    here, home = Path.cwd(), os.environ.get(_HOME)
+    if "prefect" in sys.modules or any(os.environ.get(name) for name in _ELSEWHERE):
+        return False
+    homes = [Path(home)] if home else [folder for folder in _state_folders() if _is_ours(folder)][:1]
+    files = [here / ".env", here / "prefect.toml", *(folder / "profiles.toml" for folder in homes)]
+    if not homes or any(file.exists() for file in files):
+        return False
+    project = here / "pyproject.toml"
+    return not project.exists() or b"tool.prefect" not in project.read_bytes()
 
 
 def refusal(error: BaseException | None) -> str:
@@ -218,6 +304,7 @@ def stop_own_server() -> None:
 
     Prefect itself does so at exit only, and has no public way to ask for it.
     """
+    _ahead.stop()
     module: Any = sys.modules.get("prefect.server.api.server")
     if module is None:
         return

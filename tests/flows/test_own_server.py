@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -26,19 +27,24 @@ def _alone(job: Job, run_id: str) -> Running:
     return job.start("run", "job.yaml", "--run-id", run_id, variables={"ORTHANC_PASSWORD": PASSWORD}, alone=True)
 
 
+def _servers_of(job: Job) -> set[Path]:
+    """Return the folders in /proc of the temporary servers of a job."""
+    home = f"PREFECT_HOME={job.root / 'home'}".encode()
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            is_server = b"prefect.server.api.server" in (process / "cmdline").read_bytes()
+            if is_server and home in (process / "environ").read_bytes().split(b"\0"):
+                found.add(process)
+    return found
+
+
 def _server_of(job: Job) -> Path:
     """Wait for the temporary server of a job; return its folder in /proc."""
-    home = f"PREFECT_HOME={job.root / 'home'}".encode()
     end = time.monotonic() + COMMAND_S
     while time.monotonic() < end:
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if b"prefect.server.api.server" in (process / "cmdline").read_bytes():
-                    environment = (process / "environ").read_bytes()
-                    if home in environment.split(b"\0"):
-                        return process
-            except OSError:
-                continue
+        for process in _servers_of(job):
+            return process
         time.sleep(0.1)
     pytest.fail("no temporary server was started")
 
@@ -65,6 +71,47 @@ def test_kill_9_leaves_no_server_behind(demo_job: Job) -> None:
     assert b"PREFECT_HOME=" in environment
     assert KEY.encode() not in environment
     assert PASSWORD.encode() not in environment
+
+
+def test_ctrl_c_while_the_server_starts(demo_job: Job) -> None:
+    """The server starts while the plan is made; an interruption then changes nothing and leaves nothing running."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    process = _alone(demo_job, "early")
+    server = _server_of(demo_job)
+    os.killpg(process.process.pid, signal.SIGINT)
+    done = process.end()
+
+    assert 130 == done.code, done.err
+    assert "Traceback" not in done.err
+    assert not _runs(server)
+
+
+def test_an_invalid_manifest_leaves_no_server(demo_job: Job) -> None:
+    """What was started ahead of a plan that cannot be made ends with the command."""
+    demo_job.write_manifest([{"orthanc_id": "none"}])
+    process = _alone(demo_job, "invalid")
+    server = _server_of(demo_job)
+    done = process.end()
+
+    assert 2 == done.code, done.err
+    assert not _runs(server)
+    assert not (demo_job.root / "runs" / "invalid").exists()
+
+
+def test_one_server_is_enough(demo_job: Job) -> None:
+    """The run reports to the server that was started ahead of it."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    process = _alone(demo_job, "one")
+    ahead = _server_of(demo_job)
+    seen = {ahead}
+    while process.poll() is None:
+        seen |= _servers_of(demo_job)
+        time.sleep(0.1)
+    done = process.end()
+
+    assert 0 == done.code, done.err
+    assert {ahead} == seen
+    assert not _runs(ahead)
 
 
 def test_ctrl_c_in_a_terminal(job: Job) -> None:
