@@ -9,6 +9,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from deidflow.flows.commands.opened import existing
 from deidflow.flows.prefect_environment import contain_own_server, prepare_prefect, prepare_temporary, refusal
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
@@ -40,7 +41,6 @@ from deidflow.tasks.steps.run.run_folder import (
     differences,
     make_folder,
     new_run_id,
-    no_run_folder,
     open_run,
     require_own_folder,
     run_identity,
@@ -115,11 +115,7 @@ def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
         Interrupted: Resume again.
 
     """
-    folder = folder.absolute()
-    require_own_folder(folder)
-    prepare_temporary(folder.parent)
-    if not (folder / FILE_NAME).exists():
-        raise InvalidInput(no_run_folder(folder))
+    folder = existing(folder)
     with _interruptible(folder), lock_folder(folder, "the run"):
         run = open_run(folder, overrides)
         with hold_config(run.config):
