@@ -22,7 +22,8 @@ from deidflow.tasks.core.report.mappings import write_mappings
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, require_own_folder
+from deidflow.tasks.steps.run.run import open_run
+from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX, no_run_folder, require_own_folder
 from deidflow.tasks.steps.verify import verify_results
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "delivered.csv", "failures.csv", "source_problems.csv")

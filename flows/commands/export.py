@@ -14,7 +14,8 @@ from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import no_run_folder, open_run, require_own_folder
+from deidflow.tasks.steps.run.run import open_run
+from deidflow.tasks.steps.run.run_folder import no_run_folder, require_own_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

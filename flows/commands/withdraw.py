@@ -17,7 +17,8 @@ from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.earlier import hold_config
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import no_run_folder, open_run, require_own_folder
+from deidflow.tasks.steps.run.run import open_run
+from deidflow.tasks.steps.run.run_folder import no_run_folder, require_own_folder
 from deidflow.tasks.steps.withdraw import withdraw_results
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ def _run(part: int) -> Tally:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_damaged_inputs(part: int) -> None:
-    """Inputs of every kind are accepted or refused by name: no crash, no hang, no memory, no result that is not sound."""
+    """Inputs of every kind are taken or refused by name: no crash, no hang, no memory, no result that is not sound."""
     # A process of its own, so that its memory is that of this work.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         tally = pool.submit(_run, part).result()
