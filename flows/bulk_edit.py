@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from prefect import Task
     from prefect.futures import PrefectConcurrentFuture
 
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 _POLL_S: Final = 0.2

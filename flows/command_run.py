@@ -30,21 +30,16 @@ from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.plan import find_again, manifest_sha256, prepare
 from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete, publish_reports
 from deidflow.tasks.steps.run.earlier import hold_config
+from deidflow.tasks.steps.run.identity import differences, run_identity
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE
 from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run import KEY_FILE, Run, create_run, open_run, take_config
 from deidflow.tasks.steps.run.run_folder import (
-    KEY_FILE,
-    Run,
     check_run_id,
     clear_leftovers,
-    create_run,
-    differences,
     make_folder,
     new_run_id,
-    open_run,
     require_own_folder,
-    run_identity,
-    take_config,
 )
 
 if TYPE_CHECKING:

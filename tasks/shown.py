@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.report.totals import Totals
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _EVERY_S: Final = 2.0
 """Between two looks at how far a run is; Prefect's page asks as often."""

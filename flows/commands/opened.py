@@ -12,13 +12,14 @@ from deidflow.flows.prefect_environment import prepare_temporary
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
-from deidflow.tasks.steps.run.run_folder import no_run_folder, open_run, require_own_folder
+from deidflow.tasks.steps.run.run import open_run
+from deidflow.tasks.steps.run.run_folder import no_run_folder, require_own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 def existing(folder: Path) -> Path:
