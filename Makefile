@@ -25,7 +25,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect pictures test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -76,6 +76,9 @@ test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc wit
 
 test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL; report.html in a browser (10 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/prefect tests/flows
+
+pictures: $(STAMP) orthanc site  ## take the pictures of docs/operators.md again, from the demo data (3 minutes)
+	DEIDFLOW_PICTURES=docs/pictures $(BIN)/python -m pytest -n 0 -m long -k "form and sqlite" tests/prefect/test_in_a_browser.py
 
 test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)

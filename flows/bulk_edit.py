@@ -48,7 +48,7 @@ from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.safe_errors import safely
-from deidflow.tasks.steps.run.served import beside_manifest, find_served
+from deidflow.tasks.steps.run.served import find_served
 from deidflow.tasks.steps.verify import VERIFYING, Verification
 from deidflow.tasks.verify import verify
 
@@ -136,10 +136,7 @@ def bulk_edit(
 def _planned(config: str, manifest: str, overrides: Overrides, *, deployed: bool, skip_invalid: bool) -> Run:
     """Return a new run with a frozen plan."""
     file = _config_file(config, deployed=deployed)
-    settings = overrides.as_settings()
-    checked = raised(load(file, settings, "" if deployed else manifest))
-    if deployed and manifest:
-        checked = raised(load(file, settings, str(safely(beside_manifest)(checked, manifest))))
+    checked = raised(load(file, overrides.as_settings(), manifest, is_beside=deployed))
     return take_open(raised(plan(checked, skip_invalid=skip_invalid)))
 
 

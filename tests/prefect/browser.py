@@ -156,10 +156,6 @@ class Browser:
             while (around && !(field = around.querySelector({json.dumps(selector)}))) around = around.parentElement;
             if (!field) return false;"""
 
-    def picture(self, path: Path, height: int | None = None) -> None:
-        """Write what can be seen as a PNG, of another height where one is given."""
-        if height is not None:
-            size = {"width": self._size[0], "height": height, "deviceScaleFactor": 1, "mobile": False}
-            self._ask("Emulation.setDeviceMetricsOverride", **size)
-            time.sleep(1)
+    def picture(self, path: Path) -> None:
+        """Write what can be seen as a PNG."""
         path.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))

@@ -37,7 +37,7 @@ NOTICED_S: Final = 10.0
 UNKNOWN: Final = "0" * 8 + ("-" + "0" * 8) * 4
 PICTURES: Final = os.environ.get("DEIDFLOW_PICTURES")
 TOMORROW: Final = {"interval": 86400}
-COUNT: Final = 8000
+COUNT: Final = 12_000
 """Enough that a run is still at work when a page has opened and its button was pressed."""
 
 
@@ -61,9 +61,9 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         yield page
 
 
-def _picture(browser: Browser, name: str, height: int | None = None) -> None:
+def _picture(browser: Browser, name: str) -> None:
     if PICTURES:
-        browser.picture(Path(PICTURES) / f"{name}.png", height)
+        browser.picture(Path(PICTURES) / f"{name}.png")
 
 
 def _new_run(job: Job, known: set[Path]) -> Path:
@@ -111,11 +111,13 @@ def test_by_schedule_and_by_the_form(job: Job, server: Site, browser: Browser) -
             assert word in said
         assert second.name.startswith("nightly-trial-")
         _picture(browser, "prefect-run")
+        browser.run("all('*', null).filter(one => one.innerText === 'prefect.flow_runs').pop().scrollIntoView();")
+        _picture(browser, "prefect-log")
         browser.click("Artifacts")
         browser.see("deidflow-nightly-trial-result", "deidflow-nightly-trial-not-found")
         _picture(browser, "prefect-artifacts")
         seen = said + browser.text()
-        browser.go(f"{server.url}/artifacts/key/deidflow-nightly-trial-result")
+        browser.go(f"{server.url}/artifacts/artifact/{_latest(server, 'deidflow-nightly-trial-result')}")
         browser.see("Some rows are not done", "not-found", "invalid-row")
         _picture(browser, "prefect-result")
         seen += browser.text()
@@ -128,7 +130,7 @@ def test_by_schedule_and_by_the_form(job: Job, server: Site, browser: Browser) -
     assert "Traceback" not in log
     browser.go((second / "report.html").as_uri())
     browser.see("May I hand this over?", "not-found")
-    _picture(browser, "report", 1400)
+    _picture(browser, "report")
 
 
 def _fill_form(browser: Browser, server: Site, deployment: str) -> None:
@@ -146,6 +148,12 @@ def _fill_form(browser: Browser, server: Site, deployment: str) -> None:
     browser.see("Logs", "Artifacts")
 
 
+def _latest(server: Site, key: str) -> str:
+    """Return the number of the artifact that was made last under a key."""
+    found = server.api.post("artifacts/filter", artifacts={"key": {"any_": [key]}}, sort="CREATED_DESC")
+    return str(found[0]["id"])
+
+
 def _until_idle(server: Site) -> None:
     """Wait until no run is at work."""
     end = time.monotonic() + PATIENCE_S
@@ -159,18 +167,12 @@ def _rows(run_dir: Path) -> dict[str, Any]:
     return rows
 
 
-def _open_run(browser: Browser, server: Site, deployment: str) -> None:
-    """Start a run, and open its page."""
-    run = server.api.start(deployment)
+def _cancel(browser: Browser, server: Site, run: str) -> float:
+    """Press Cancel on the page of a run, and Confirm in the dialogue that asks; return when that was."""
     browser.go(f"{server.url}/runs/flow-run/{run}")
-    browser.see("Logs", "Artifacts")
-
-
-def _cancel(browser: Browser) -> float:
-    """Press Cancel, and again in the dialogue that asks; return when that was."""
     browser.click("Cancel", "button")
     browser.see("Cancel Flow Run")
-    browser.click("Cancel", "button")
+    browser.click("Confirm", "button")
     return time.monotonic()
 
 
@@ -186,15 +188,15 @@ def _assert_cancelled(job: Job, browser: Browser, run_dir: Path, at: float) -> N
 
 def test_cancelled_on_the_page(job: Job, server: Site, browser: Browser) -> None:
     """With the button, in the middle of the edits: a report that says so, no half file, and `resume` finishes."""
-    generate(job.source, COUNT, 8 << 10, shape=Shape(patients=20))
+    generate(job.source, COUNT, 6 << 10, shape=Shape(patients=20))
     job.write_config(name="stopped", execution={"workers": 1, "chunk_size": COUNT})
     job.write_manifest(job.inventory())
     with working(job, server, TOMORROW) as deployment:
-        _open_run(browser, server, deployment)
+        run = server.api.start(deployment)
         run_dir = _new_run(job, set())
         while not any(job.destination.rglob("*.dcm")):
             time.sleep(0.1)
-        at = _cancel(browser)
+        at = _cancel(browser, server, run)
         _assert_cancelled(job, browser, run_dir, at)
 
     done = {row["file"] for row in read_csv(run_dir / "crosswalk.csv") if row["outcome"] == "done" and row["file"]}
@@ -223,11 +225,11 @@ def test_cancelled_on_the_page_with_an_orthanc(job: Job, server: Site, browser: 
             orthanc={"accept_unstable": True},
         )
         with working(job, server, TOMORROW) as deployment:
-            _open_run(browser, server, deployment)
+            run = server.api.start(deployment)
             orthanc.wait_for(420)
             _pause_the_job(orthanc)
             run_dir = _new_run(job, set())
-            at = _cancel(browser)
+            at = _cancel(browser, server, run)
             while {one["State"] for one in orthanc.get("jobs?expand")} & {"Running", "Pending", "Paused"}:
                 assert time.monotonic() - at < NOTICED_S * stop_limit_s() / STOP_S
                 time.sleep(0.1)
