@@ -186,7 +186,7 @@ class SeriesMemory:
             return
         sides = (source, result)
         values = tuple(_values(side, data) for side, data in zip(sides, files, strict=True))
-        if sum(len(value) for side in values for value in side.values()) > _MAX_HEADER_BYTES:
+        if sum(sum(map(len, side.values())) for side in values) > _MAX_HEADER_BYTES:
             return
         elements = tuple((leaf.path, leaf.element[1], leaf.is_meta) for side in sides for leaf in side)
         sequences = tuple(
