@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.stores import ResultStore
     from deidflow.tasks.core.ledger.results import ExpectedResult
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _PAGE: Final = 256
 WITHDRAWING: Final = "withdrawing"
