@@ -106,7 +106,9 @@ def _with(data: bytes, values: Mapping[str, Any]) -> bytes:
     return output.getvalue()
 
 
-def planned(root: Path, files: Mapping[str, bytes], **execution: int) -> Steps:
+def planned(
+    root: Path, files: Mapping[str, bytes], options: Mapping[str, str] | None = None, **execution: int
+) -> Steps:
     """Return a run of files, planned."""
     (root / "source").mkdir(parents=True)
     (root / "site.yaml").write_text(RULES, encoding="utf-8")
@@ -115,7 +117,7 @@ def planned(root: Path, files: Mapping[str, bytes], **execution: int) -> Steps:
     steps = Steps(root)
     steps.plan(
         [DicomIdentifiers("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1").orthanc_id(Level.STUDY)],
-        options=None,
+        options=options,
         profile="ps3.15-2026d",
         profile_options=["clean-pixel-data", "retain-device-identity"],
         pixels={"rules": ["site.yaml"]},
