@@ -1,4 +1,4 @@
-"""Painting and `Transcode` in one run: regions are black in the new transfer syntax, and nothing else is another pixel."""
+"""Painting and `Transcode` in one run: regions are black in the new syntax, and nothing else is another pixel."""
 
 from __future__ import annotations
 
