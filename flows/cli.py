@@ -296,6 +296,16 @@ def export(run_dir: Path, output: Path, overrides: tuple[str, ...], *, crosswalk
 
 
 @cli.command()
+@click.argument("place", type=_FOLDER, default=Path("runs"), metavar="[RUNS_DIR|CONFIG]")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
+def runs(place: Path, *, as_json: bool) -> None:
+    """List runs: when each began, its verdict and counts, and where it is. Looks into `runs` unless told otherwise."""
+    from deidflow.flows.commands.runs import list_runs  # noqa: PLC0415 (what few commands need)
+
+    list_runs(place, as_json=as_json)
+
+
+@cli.command()
 @click.argument("configs", type=_FOLDER, nargs=-1, required=True)
 def serve(configs: tuple[Path, ...]) -> None:
     """Run each config on its own schedule, on a Prefect server, until stopped."""

@@ -9,10 +9,12 @@ import contextlib
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from pydicom import config, dcmread
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from pydicom.dataset import FileDataset
 
@@ -24,6 +26,8 @@ _KEYWORDS: Final = (
     *("SliceThickness", "SpacingBetweenSlices", "KVP", "MagneticFieldStrength", "ContrastBolusAgent"),
     *("BurnedInAnnotation", "LossyImageCompression", "PatientIdentityRemoved"),
 )
+# A length that does not fit the VR, a VR that does not exist, an endless IS, a sequence that ends too early.
+_UNDECODABLE: Final = (BytesLengthException, NotImplementedError, OverflowError, OSError)
 INDEX_COLUMNS: Final = ("file", "archive", "bytes", "sha256", "TransferSyntaxUID", *_KEYWORDS)
 
 
@@ -40,7 +44,7 @@ class IndexEntry(NamedTuple):
     others: dict[str, str]
 
 
-def describe(result: BinaryIO, keywords: Sequence[str]) -> IndexEntry:
+def describe(result: BinaryIO, keywords: Iterable[str]) -> IndexEntry:
     """Read a result up to its pixel data.
 
     Args:
@@ -57,11 +61,12 @@ def describe(result: BinaryIO, keywords: Sequence[str]) -> IndexEntry:
 
 
 def _text(dataset: FileDataset, keyword: str) -> str:
-    value: Any = None
-    # What cannot be decoded has no value that anybody could filter by.
-    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, NotImplementedError, UnicodeError):
-        value = dataset.get(keyword)
-    if value is None:
+    """Return a value as text; bytes, items and what cannot be decoded are none that anybody could filter by."""
+    try:
+        value: Any = dataset.get(keyword)
+    except _UNDECODABLE:
+        return ""
+    if value is None or isinstance(value, bytes | Sequence):
         return ""
     return "\\".join(map(str, value)) if isinstance(value, MultiValue | list | tuple) else str(value)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem, Unusable, os_error_text
 from deidflow.tasks.core.files.csv_tables import write_table
+from deidflow.tasks.core.files.evidence import is_evidence_of
 from deidflow.tasks.core.files.private_files import sync_folder
 from deidflow.tasks.export.archive import Archive, check_recipients, checksum_lines, encrypt_file, sha256_of
 from deidflow.tasks.export.index import INDEX_COLUMNS, describe
@@ -98,7 +99,7 @@ class Package:
         Args:
             names: Its identifiers.
             content: Open at its start.
-            evidence: The SHA-256 that it must have, "" when nobody knows it.
+            evidence: What was noted of the bytes that it must have, "" when nothing was.
 
         Raises:
             InvalidInput: The layout gives two results one path.
@@ -106,7 +107,7 @@ class Package:
 
         """
         digest = sha256_of(content)
-        if evidence and digest != evidence:
+        if evidence not in {"", digest} and not is_evidence_of(evidence, content):
             raise Unusable("a result is not what the run wrote; look for it with `deidflow verify`, then export again")
         content.seek(0)
         entry = describe(content, self._layout.keywords)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.results import ExpectedResult
     from deidflow.tasks.core.processes.workers import Pending, Workers
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 VERIFYING: Final = "verifying"
 """The name of the step, for people."""

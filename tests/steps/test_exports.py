@@ -18,7 +18,7 @@ from deidflow.tasks.core.request.export_choice import ExportChoice
 from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import open_run
+from deidflow.tasks.steps.run.run import open_run
 from tests.dicom_files import instance
 from tests.jobs import files_of, read_csv
 from tests.steps.steps import Steps

@@ -102,10 +102,8 @@ class Assembly:
         for span in self.spans:
             if isinstance(span, bytes):
                 yield span
-            elif isinstance(span, MaskedSpan):
-                yield from self._changed(span, span.applied)
-            elif isinstance(span, PaintedSpan):
-                yield from self._changed(span, span.paint)
+            elif isinstance(span, (MaskedSpan, PaintedSpan)):
+                yield from self._changed(span, span.applied if isinstance(span, MaskedSpan) else span.paint)
             elif isinstance(span, SpooledSpan):
                 yield from _spooled(span)
             elif span[1] <= at_hand:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.source_records import FailedSource
     from deidflow.tasks.steps.access.seams import RunSource
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _LOOKED_FOR: Final = 512
 """Results whose identifiers alone are read, which takes less time than the trip to the process."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.steps.access.seams import RunSource
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _LOOKED_FOR: Final = 5000
 _READ: Final = 256

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.core.report.totals import DeletedSources
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 class Presence(NamedTuple):
