@@ -166,7 +166,7 @@ def test_the_same_bytes_however_the_work_is_cut(tmp_path: Path) -> None:
     files = sources()
     found = []
     for name, order, execution in (("one", 1, {}), ("two", -1, {"workers": 2, "chunk_size": 4})):
-        steps = planned(tmp_path / name, dict(list(files.items())[::order]), **execution)
+        steps = planned(tmp_path / name, dict(list(files.items())[::order]), None, **execution)
         steps.edit()
         results = (tmp_path / name / "results").rglob("*.dcm")
         found.append({path.stem: path.read_bytes() for path in results})
