@@ -122,7 +122,7 @@ format: $(STAMP)  ## put the code into shape
 
 lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
-		--extra age --extra codecs --extra dask --group dev $(LOCK_ARGS) --output-file requirements.lock pyproject.toml
+		--extra age --extra codecs --extra dask --extra parquet --group dev $(LOCK_ARGS) --output-file requirements.lock pyproject.toml
 
 bench: $(STAMP)  ## the engine against cp -r
 	$(BIN)/python -m benchmarks.engine $(BENCH_ARGS)

@@ -1,6 +1,6 @@
 """The index of an export: one line per instance, with what researchers filter by, from the results alone.
 
-Public names: ``INDEX_COLUMNS``, ``IndexEntry``, ``describe``.
+Public names: ``INDEX_COLUMNS``, ``INDEX_NUMBERS``, ``IndexEntry``, ``describe``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _KEYWORDS: Final = (
 )
 # A length that does not fit the VR, a VR that does not exist, an endless IS, a sequence that ends too early.
 _UNDECODABLE: Final = (BytesLengthException, NotImplementedError, OverflowError, OSError)
+INDEX_NUMBERS: Final = ("bytes",)
 INDEX_COLUMNS: Final = ("file", "archive", "bytes", "sha256", "TransferSyntaxUID", *_KEYWORDS)
 
 

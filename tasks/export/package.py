@@ -15,8 +15,9 @@ from deidflow.tasks.core.files.csv_tables import write_table
 from deidflow.tasks.core.files.evidence import is_evidence_of
 from deidflow.tasks.core.files.private_files import sync_folder
 from deidflow.tasks.export.archive import Archive, check_recipients, checksum_lines, encrypt_file, sha256_of
-from deidflow.tasks.export.index import INDEX_COLUMNS, describe
+from deidflow.tasks.export.index import INDEX_COLUMNS, INDEX_NUMBERS, describe
 from deidflow.tasks.export.layout import Layout, Paths, safe_name
+from deidflow.tasks.export.parquet import can_write_parquet, write_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.export_choice import ExportChoice
 
 INDEX: Final = "index.csv"
+PARQUET_INDEX: Final = "index.parquet"
 SUMS: Final = "SHA256SUMS"
 _PART: Final = ".deidflow-part"
 
@@ -165,15 +167,23 @@ class Package:
         self._end_archive()
         names = list(self._written)
         if self._rows:
-            index = self._part / INDEX
-            write_table(index, INDEX_COLUMNS, sorted(self._rows))
-            index.chmod(0o666 & ~_umask())
-            names.append(self._sealed(index))
+            names += map(self._sealed, self._indexes(sorted(self._rows)))
         (self._part / SUMS).write_text("".join(checksum_lines(self._part, names)), "utf-8")
         if self._folder.exists():
             self._folder.rmdir()
         self._part.rename(self._folder)
         sync_folder(self._folder.parent)
+
+    def _indexes(self, rows: list[tuple[str, ...]]) -> Iterator[Path]:
+        """Write the index in each of its forms."""
+        index = self._part / INDEX
+        write_table(index, INDEX_COLUMNS, rows)
+        index.chmod(0o666 & ~_umask())
+        yield index
+        if can_write_parquet():
+            columns = self._part / PARQUET_INDEX
+            write_parquet(columns, INDEX_COLUMNS, rows, numbers=INDEX_NUMBERS)
+            yield columns
 
     @property
     def packed(self) -> Packed:
