@@ -175,7 +175,8 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
 def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
     """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule is for.
 
-    The pictures are the patients' own, so the folder is readable by its owner only. Changes nothing else.
+    The source may be a folder or an Orthanc. The pictures are the patients' own, so the folder is readable by its owner
+    only. Changes nothing else.
     """
     from deidflow.flows.commands.pixels import write_sheets_of  # noqa: PLC0415 (imports pydicom's codecs)
 

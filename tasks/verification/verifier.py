@@ -30,12 +30,13 @@ from deidflow.tasks.verification.given import check_given
 from deidflow.tasks.verification.identifiers import has_identifiers
 from deidflow.tasks.verification.identity import check_identity, needs_decoding
 from deidflow.tasks.verification.leaks.search import LeakSearch
-from deidflow.tasks.verification.method_codes import check_codes
 from deidflow.tasks.verification.painted.judge import PixelJudge
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
 from deidflow.tasks.verification.series.memory import MAX_BYTES, Files, Judging, SeriesMemory
+from deidflow.tasks.verification.standard.method_codes import check_codes
+from deidflow.tasks.verification.standard.required import check_required, has_required_values
 from deidflow.tasks.verification.structure import check_structure, is_what_was_read, whole
 
 if TYPE_CHECKING:
@@ -289,6 +290,8 @@ class Verifier:
                 allowed = self._pixels.permitted(allowed, source, paints=painted)
             self._compare_bytes(request, expected, source, result, allowed)
         is_shared = self._pixels is None or not anonymizes or (not painted and self._pixels.is_shared(source))
+        if self._settings.profile and anonymizes and has_required_values(source):
+            is_shared = False
         if files is not None and learns and is_shared:
             self._series.learn(self._judging(request), expected.instance, files, (source, result))
 
@@ -322,6 +325,7 @@ class Verifier:
             if self._settings.profile:
                 treated = self._leaks.treated(request)
                 check_codes(request, self._settings.profile, treated, source, result)
+                check_required(request, source, result)
 
     def _allowed(self, request: Request, *, hides: bool) -> Permitted:
         """Return what the request of the group at hand permits."""

@@ -15,9 +15,9 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pixels.facts import PIXEL_ELEMENTS, ULTRASOUND_REGIONS
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.method_codes import codes_of
 from deidflow.tasks.verification.painted.facts import facts_of
 from deidflow.tasks.verification.painted.frames import check_frames
+from deidflow.tasks.verification.standard.method_codes import codes_of
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.pixels.choice import PixelChoice
