@@ -422,6 +422,7 @@ def test_any_value_amid_a_series(data: st.DataObject) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @settings(max_examples=MANY, deadline=None)
 @given(st.data())
 def test_many_changes_amid_a_series(data: st.DataObject) -> None:
