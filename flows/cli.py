@@ -62,8 +62,9 @@ def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.group(context_settings=_CONTEXT)
 @click.version_option(package_name="deidflow")
 @click.option("--debug", is_flag=True, help="Show where an error came from (never values).")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only results and errors: deidflow -q run CONFIG.")
 @click.pass_context
-def cli(context: click.Context, *, debug: bool) -> None:
+def cli(context: click.Context, *, debug: bool, quiet: bool) -> None:
     """Edit or de-identify DICOM in bulk, from a manifest, and account for every instance.
 
     \b
@@ -79,6 +80,10 @@ def cli(context: click.Context, *, debug: bool) -> None:
     Every key of the config and every column of the manifest: configs/README.md.
     """  # noqa: D301 (\b keeps click from wrapping)
     context.obj = debug
+    if quiet:
+        from deidflow.tasks.steps.run.progress import hide_progress  # noqa: PLC0415 (imports rich)
+
+        hide_progress()
 
 
 @cli.command()

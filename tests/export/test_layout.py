@@ -87,6 +87,7 @@ def test_no_two_paths_differ_in_case_alone(parts: list[tuple[str, str]]) -> None
 
 @given(st.lists(st.tuples(NASTY, NASTY), max_size=8, unique=True))
 @example([("A", "1"), ("a", "1"), ("a~", "1"), ("A", "2")])
+@example([("A", "x"), ("A", "X")])
 @example([(normalize("NFC", "É"), "1"), (normalize("NFD", "É"), "1"), ("é", "1")])
 def test_no_file_system_takes_two_paths_for_one(values: list[tuple[str, str]]) -> None:
     """Whatever it does about case and Unicode forms; a file is no folder, and the same values give the same paths."""
@@ -100,6 +101,7 @@ def test_no_file_system_takes_two_paths_for_one(values: list[tuple[str, str]]) -
     taken = {normalize("NFKC", str(path)).casefold() for path in placed}
     assert len(values) == len(taken)
     assert all(is_legal(part) for path in placed for part in str(path).split("/"))
+    assert all(str(path).endswith(".dcm") for path in placed)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,16 @@ def test_something_is_shown() -> None:
     assert all(isinstance(command, click.Command) for command in cli.commands.values())
 
 
+def test_pictures_are_there_and_small() -> None:
+    """Those of docs/operators.md, and no others (``make pictures``)."""
+    text = (ROOT / "docs" / "operators.md").read_text("utf-8")
+    named = set(re.findall(r"!\[[^\]]+\]\(pictures/([^)]+)\)", text))
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()}
+
+    assert named == sizes.keys()
+    assert all(size < 150_000 for size in sizes.values()), sizes
+
+
 def _example(number: int) -> str:
     found: list[str] = re.findall(r"^```python\n(.*?)^```", ENGINEERS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return found[number]
