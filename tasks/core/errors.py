@@ -35,7 +35,7 @@
     └── NotReconciled             what a flow that calls ours gets; carries the record of the run
 
 Control flow, which never leaves the room it is raised in: ``HeadTooShortError``, ``OutOfWindow``, ``Differs``,
-``_FaultError``, ``ShiftError``, ``UnsafeContentError``, ``NotPaintableJpegError``.
+``NoRecipeError``, ``_FaultError``, ``ShiftError``, ``UnsafeContentError``, ``NotPaintableJpegError``.
 
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
 

@@ -28,6 +28,7 @@ from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
+from deidflow.tasks.local.editing.items.shared_items import SharedItems
 from deidflow.tasks.local.editing.painting.choice import with_painted_pixels
 from deidflow.tasks.local.editing.pixel_data.compressed_frames import without_texts_in_frames
 from deidflow.tasks.local.editing.pixel_data.overlay_bits import without_overlay_bits
@@ -93,6 +94,7 @@ class Compiled(NamedTuple):
         tables: What happens to each element.
         references: How identifiers are mapped.
         headers: What is remembered of the series that it was applied to.
+        items: What is remembered of items, whatever series they stand in; None where nothing is to be.
 
     """
 
@@ -100,6 +102,7 @@ class Compiled(NamedTuple):
     tables: Tables
     references: References
     headers: SharedHeaders
+    items: SharedItems | None
 
 
 def identifiers_of(request: Request, instance: PlannedInstance, references: References) -> InstanceIdentifiers:
@@ -153,7 +156,7 @@ class Compiler:
                 self._references[options] = references
             known_uids, profile = bool(self._originals), self._profile
             tables = compile_request(request, hardening=self._hardening, known_uids=known_uids, profile=profile)
-            compiled = Compiled(request, tables, references, SharedHeaders())
+            compiled = Compiled(request, tables, references, SharedHeaders(), SharedItems())
             self._compiled[name] = compiled
         return compiled
 
@@ -254,9 +257,10 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
         InstanceFailed: It cannot be scanned or edited, or is not the instance that was planned.
 
     """
-    request, tables, references, headers = compiled
+    request, tables, references, headers, items = compiled
     identifiers = identifiers_of(request, instance, references)
-    editor = Editor(source, tables, identifiers)
+    source.shapes = None if items is None else items.shapes
+    editor = Editor(source, tables, identifiers, items)
     shared = headers.edit(source, editor, identifiers)
     if shared is not None:
         spans = with_painted_pixels(source, shared.tail, shared.spans, shared.table, shared.pixels)

@@ -30,6 +30,7 @@ from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.dicom_file.encoding import encoding_of, is_uncompressed
 from deidflow.tasks.local.dicom_file.findings import Irregularity
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.items.shared_items import SharedItems
 from deidflow.tasks.local.editing.references import References
 from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
 from deidflow.tasks.local.folder.index import identify, read_index_entries
@@ -38,7 +39,7 @@ from tests.fuzz.seeds import MARKERS
 from tests.local.edits import KEY, SCOPE, Edit, anonymize, modify, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
@@ -129,7 +130,9 @@ def _prepared(number: int) -> _Prepared:
     is_modify = edit.request.operation is Operation.MODIFY
     pseudonyms = Pseudonyms(KEY, SCOPE, edit.request.content_hash() if is_modify else None)
     tables = compile_request(edit.request, hardening=edit.hardening)
-    return _Prepared(edit, pseudonyms, Compiled(edit.request, tables, References(pseudonyms), SharedHeaders()))
+    return _Prepared(
+        edit, pseudonyms, Compiled(edit.request, tables, References(pseudonyms), SharedHeaders(), SharedItems())
+    )
 
 
 def check_dicom(data: bytes, seed: Seed, draw: int, folder: Path) -> str:
@@ -162,7 +165,7 @@ def check_dicom(data: bytes, seed: Seed, draw: int, folder: Path) -> str:
         entry.identifiers.orthanc_ids()
         new = new_identifiers(entry.identifiers, prepared.edit.request, prepared.pseudonyms)
         instance = PlannedInstance(1, b"file", len(data), entry.mtime_ns, entry.identifiers, new)
-        fresh = prepared.compiled._replace(headers=SharedHeaders())
+        fresh = prepared.compiled._replace(headers=SharedHeaders(), items=None)
         plain = _edit(path, instance, fresh)
     remembers = draw % 3 > 0
     other = _with_memory(path, seed, number, instance) if remembers else _with_small_windows(path, instance, fresh)
@@ -196,7 +199,7 @@ def _with_small_windows(path: Path, instance: PlannedInstance, compiled: Compile
         mock.patch("deidflow.tasks.local.dicom_file.source_file.WINDOW_BYTES", 700),
         timer.running(),
     ):
-        return _edit(path, instance, compiled._replace(headers=SharedHeaders()))
+        return _edit(path, instance, compiled._replace(headers=SharedHeaders(), items=SharedItems()))
 
 
 def _with_memory(path: Path, seed: Seed, number: int, instance: PlannedInstance) -> _Result:
@@ -351,7 +354,7 @@ def _check_markers(body: bytes, found: list[Element]) -> None:
             at = body.find(marker, at + 1)
 
 
-def _leaves(found: list[Element], depth: int) -> Iterator[tuple[int, int, int, int]]:
+def _leaves(found: Sequence[Element], depth: int) -> Iterator[tuple[int, int, int, int]]:
     for tag, _, _, value, end, sequence in found:
         if sequence is None:
             yield tag, value, end, depth

@@ -26,6 +26,7 @@ from deidflow.tasks.core.request.request import Operation, Request, parse_reques
 from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
+from deidflow.tasks.local.editing.items.shared_items import SharedItems
 from deidflow.tasks.local.editing.references import References
 from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
 from deidflow.tasks.local.folder.index import identify
@@ -91,7 +92,7 @@ class Edit:
         profile = _profile(self.profile) if self.profile is not None else None
         tables = compile_request(self.request, hardening=self.hardening, profile=profile)
         references = References(self._pseudonyms(), given.uids, given.patient_ids, OriginalUids(named))
-        return Compiled(self.request, tables, references, SharedHeaders())
+        return Compiled(self.request, tables, references, SharedHeaders(), SharedItems())
 
     def apply(self, source: SourceFile) -> bytes:
         """Edit an open file."""

@@ -1,11 +1,12 @@
 """The elements of a dataset as a scan finds them: where they stand, not what they hold.
 
 Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``MAX_DEPTH``, ``ScanError``, ``OutOfWindow``,
-``TooManyElementsError``, ``changed_tags``, ``shifted``, ``end_of_fragments``, ``is_padding``.
+``TooManyElementsError``, ``changed_tags``, ``headers_at``, ``end_of_fragments``, ``is_padding``.
 """
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Callable
 from typing import Final
 
@@ -15,7 +16,7 @@ from deidflow.tasks.local.dicom_file.encoding import ITEM, SEQUENCE_DELIMITER, U
 
 _DELIMITERS: Final = (b"\xfe\xff\x0d\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0")
 
-Item = tuple[int, int, int, int, list["Element"]]
+Item = tuple[int, int, int, int, abc.Sequence["Element"]]
 """Start of the item, start and end of its content, end of the item with its delimiter, its elements."""
 
 Sequence = tuple[Encoding, list[Item]]
@@ -62,24 +63,29 @@ def changed_tags(old: list[Element], old_body: bytes, new: list[Element], new_bo
     }
 
 
-def shifted(element: Element, base: int) -> Element:
-    """Return an element with offsets in the file."""
-    tag, vr, start, value, end, sequence = element
-    if sequence is not None:
-        encoding, items = sequence
-        moved = [
-            (first + base, content + base, stop + base, last + base, [shifted(inner, base) for inner in elements])
-            for first, content, stop, last, elements in items
-        ]
-        sequence = (encoding, moved)
-    return tag, vr, start + base, value + base, end + base, sequence
-
-
 def is_padding(tail: bytes) -> bool:
     """Whether bytes behind a dataset are nothing but stray delimiters, and then zeros."""
     while tail.startswith(_DELIMITERS):
         tail = tail[8:]
     return not tail.strip(b"\0")
+
+
+def headers_at(data: bytes, base: int, read: Read) -> Callable[[int], bytes]:
+    """Return a reader of the headers of fragments, which may lie far behind the bytes at hand.
+
+    Args:
+        data: The bytes at hand.
+        base: Offset of their first byte in the file; positions are relative to it.
+        read: Reads bytes of the file.
+
+    """
+
+    def header(start: int) -> bytes:
+        if 0 <= start <= len(data) - 8:
+            return data[start : start + 8]
+        return read(base + start, base + start + 8)
+
+    return header
 
 
 def end_of_fragments(

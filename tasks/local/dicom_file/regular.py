@@ -26,7 +26,7 @@ from deidflow.tasks.local.dicom_file.encoding import (
 from deidflow.tasks.local.dicom_file.findings import Irregularity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from deidflow.tasks.local.dicom_file.elements import Element, Item, Read
 
@@ -64,7 +64,7 @@ class _Writer:
         self._read = read
         self._drops_opaque = drops_opaque
 
-    def dataset(self, elements: list[Element], encoding: Encoding) -> list[bytes]:
+    def dataset(self, elements: Sequence[Element], encoding: Encoding) -> list[bytes]:
         """Return the pieces of some elements; neighbours that stay are one piece."""
         pieces: list[bytes] = []
         kept_from = kept_to = -1

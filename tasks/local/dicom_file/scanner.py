@@ -23,8 +23,8 @@ from deidflow.tasks.local.dicom_file.elements import (
     ScanError,
     TooManyElementsError,
     end_of_fragments,
+    headers_at,
     is_padding,
-    shifted,
 )
 from deidflow.tasks.local.dicom_file.encoding import (
     DELIMITER_GROUP,
@@ -39,6 +39,7 @@ from deidflow.tasks.local.dicom_file.encoding import (
     Encoding,
 )
 from deidflow.tasks.local.dicom_file.findings import MAX_ELEMENTS, MAX_IN_ONE_DATASET, Findings, Irregularity, Reading
+from deidflow.tasks.local.dicom_file.item_shapes import ITEM_STARTS, ItemShapes, may_be_items, shifted
 
 if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Item, Read
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 _ENCAPSULATED: Final = frozenset({"OB", "OW", "OV", "OL", "OF", "OD"})
 """VRs whose value of undefined length is a list of fragments; the dictionary's ``OB or OW`` counts by its first."""
 _SMALLEST_ELEMENT: Final = 8
-_ITEM_BYTES: Final = b"\xfe\xff\x00\xe0"
-_BIG_ITEM_BYTES: Final = b"\xff\xfe\xe0\x00"
 _MAX_TAIL_BYTES: Final = 1 << 20
 """What may stand behind a dataset: some writers fill up a block of their disk."""
 _MAX_IRREGULAR: Final = 10_000
@@ -67,15 +66,15 @@ class Scanner:
 
     """
 
-    __slots__ = ("base", "data", "file_end", "findings", "read", "stopped_at_tag")
+    __slots__ = ("base", "data", "file_end", "findings", "read", "shapes", "stopped_at_tag")
 
-    def __init__(self, data: bytes, base: int, file_end: int, read: Read, findings: Findings) -> None:
-        """Take the bytes and a function that reads any other bytes of the file by start and end."""
-        self.findings = findings
-        self.data = data
-        self.base = base
-        self.file_end = file_end
+    def __init__(
+        self, data: bytes, base: int, file_end: int, read: Read, findings: Findings, shapes: ItemShapes | None = None
+    ) -> None:
+        """Take the bytes, a function that reads any other bytes of the file by start and end, and known items."""
+        self.data, self.base, self.file_end = data, base, file_end
         self.read = read
+        self.findings, self.shapes = findings, shapes
         self.stopped_at_tag = False
 
     def top(self, elements: list[Element], position: int, encoding: Encoding, stop_after: int = UNDEFINED) -> int:
@@ -185,7 +184,7 @@ class Scanner:
                 self.stopped_at_tag = True
                 return position, False
             if not plain and (
-                vr == "SQ" or length == UNDEFINED or (vr == "UN" and length and self._may_be_items(tag, value))
+                vr == "SQ" or length == UNDEFINED or (vr == "UN" and length and may_be_items(data, tag, value))
             ):
                 self.findings.count += len(elements) - counted
                 append(self._nested(tag, vr, position, value, length, end, encoding, depth))
@@ -210,11 +209,6 @@ class Scanner:
         findings.count += known - counted
         room = min(findings.limit - findings.count, MAX_IN_ONE_DATASET - known)
         return known, min(end, position + _SMALLEST_ELEMENT * room)
-
-    def _may_be_items(self, tag: int, value: int) -> bool:
-        data = self.data
-        starts = (_ITEM_BYTES, _BIG_ITEM_BYTES)
-        return data.startswith(starts, value) or value + 4 > len(data) or dictionary_vr(tag) == "SQ"
 
     def _of_unknown_vr(
         self, raw_vr: bytes, tag: int, position: int, length: int, encoding: Encoding
@@ -264,7 +258,7 @@ class Scanner:
             raise self._error(f"undefined length in {describe_tag(tag)} of VR {vr}", start)
         stop = value + length
         if length != UNDEFINED:
-            if vr == "UN" and self.read(self.base + value, self.base + value + 4) != _ITEM_BYTES:
+            if vr == "UN" and self.read(self.base + value, self.base + value + 4) != ITEM_STARTS[0]:
                 return self._opaque(tag, vr, start, value, stop, end, encoding, depth)
             if stop > end:
                 self._check_end(tag, start, stop, depth, end)
@@ -291,7 +285,7 @@ class Scanner:
         """Return a value of unknown VR that is no sequence, whatever its tag says."""
         if stop > end:
             self._check_end(tag, start, stop, depth, end)
-        is_item = self.read(self.base + value, self.base + value + 4) == _BIG_ITEM_BYTES
+        is_item = self.read(self.base + value, self.base + value + 4) == ITEM_STARTS[1]
         if encoding.explicit and (dictionary_vr(tag) == "SQ" or is_item):
             self.findings.note(self.base + start, Irregularity.OPAQUE)
         return tag, vr, start, value, stop, None
@@ -332,7 +326,13 @@ class Scanner:
     ) -> tuple[list[Item], int]:
         """Read the items of a sequence; return them and where the sequence ends, with its delimiter."""
         items: list[Item] = []
+        data, findings, shapes = self.data, self.findings, self.shapes
         while position < end or delimited:
+            known = shapes and shapes.find(data, position, end, encoding, depth, findings)
+            if known:
+                items.append(known)
+                position = known[3]
+                continue
             tag, length, content = self._item_header(position, end, encoding)
             if tag == SEQUENCE_DELIMITER and (delimited or content == end):
                 if length or not delimited:
@@ -341,22 +341,25 @@ class Scanner:
             if tag != ITEM:
                 raise self._error("something else than an item in a sequence", position)
             elements: list[Element] = []
-            self.findings.count += 1
-            if self.findings.count > self.findings.limit:
+            count = findings.count
+            findings.count += 1
+            if findings.count > findings.limit:
                 raise TooManyElementsError(self.base + position)
             if length == UNDEFINED:
                 stop = self._elements(elements, content, end, encoding, depth + 1, delimited=True)
                 item_end = stop + 8
-                if self.data[stop + 4 : item_end] != b"\0\0\0\0":
-                    self.findings.note(self.base + stop, Irregularity.DELIMITER)
+                if data[stop + 4 : item_end] != b"\0\0\0\0":
+                    findings.note(self.base + stop, Irregularity.DELIMITER)
             else:
                 item_end = content + length
                 if item_end > end:
                     self._check_end(tag, position, item_end, depth + 1, end)
                     raise OutOfWindow
                 stop = self._elements(elements, content, item_end, encoding, depth + 1)
-            self.findings.note_foreign(elements, self.base)
+            findings.note_foreign(elements, self.base)
             items.append((position, content, stop, item_end, elements))
+            if shapes is not None:
+                shapes.learn(data, items[-1], encoding, depth, findings, findings.count - count)
             position = item_end
         return items, position
 
@@ -369,14 +372,9 @@ class Scanner:
         return group << 16 | number, length, position + 8
 
     def _end_of_fragments(self, position: int, encoding: Encoding) -> int:
-        def header(start: int) -> bytes:
-            # Fragments may lie far behind the bytes at hand; only their headers are read.
-            if 0 <= start <= len(self.data) - 8:
-                return self.data[start : start + 8]
-            return self.read(self.base + start, self.base + start + 8)
-
         limit = self.findings.limit
         most = limit if limit < MAX_ELEMENTS else self.file_end  # only what is inflated has more than its file holds
+        header = headers_at(self.data, self.base, self.read)
         return end_of_fragments(position, encoding, self.base, self.file_end, header, most)
 
     def _delimiter(self, tag: int, position: int, depth: int) -> tuple[int, bool]:

@@ -28,6 +28,7 @@ from deidflow.tasks.local.dicom_file.second_reading import find_second_reading
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.sources import OpenOriginal
     from deidflow.tasks.local.dicom_file.elements import Element
+    from deidflow.tasks.local.dicom_file.item_shapes import ItemShapes
 
 WHOLE_BYTES: Final = 1 << 20
 """Files up to this size are read at once: one system call is cheaper than several."""
@@ -65,6 +66,7 @@ class SourceFile:
         descriptor: Of the open file; -1 for bytes in memory.
         size: In bytes.
         head: The first bytes of the file; all of them when it is small.
+        shapes: Of items in files before, so that alike ones need no scan; None until a reader of many files sets them.
         body: What element offsets refer to: the file's own bytes, or the inflated dataset.
         body_size: Its length in bytes.
         fault: Why a deflated dataset could be inflated in part only; its first elements may still identify it.
@@ -76,6 +78,7 @@ class SourceFile:
     descriptor: int
     size: int
     head: bytes
+    shapes: ItemShapes | None = field(init=False)
     layout: Layout = field(init=False)
     body: bytes = field(init=False)
     body_size: int = field(init=False)
@@ -91,6 +94,7 @@ class SourceFile:
             ScanError: The meta information cannot be read.
 
         """
+        self.shapes = None
         self.layout = self._find_layout()
         self.body, self.body_size = self.head, self.size
         self.fault, self.is_rewritten = None, False
@@ -200,7 +204,7 @@ class SourceFile:
             raise self.fault
         encoding = self.layout.encoding
         self.findings = findings = Findings(limit=element_limit(self.size))
-        scanner = Scanner(self.body, 0, self.body_size, self.read, findings)
+        scanner = Scanner(self.body, 0, self.body_size, self.read, findings, self.shapes)
         position = scanner.top(elements, self.dataset_start if start < 0 else start, encoding, stop_after)
         window = WINDOW_BYTES
         while position < self.body_size and not scanner.stopped_at_tag:
@@ -208,7 +212,7 @@ class SourceFile:
                 text = "a sequence larger than 1 GiB"
                 raise ScanError(text, position, ReasonCode.UNSUPPORTED)
             data = self.read(position, min(self.body_size, position + window))
-            scanner = Scanner(data, position, self.body_size, self.read, findings)
+            scanner = Scanner(data, position, self.body_size, self.read, findings, self.shapes)
             stop = scanner.top(elements, 0, encoding, stop_after)
             if stop == position:
                 window *= 2

@@ -20,7 +20,7 @@ from deidflow.tasks.local.editing.private_elements import PrivateBlocks
 from deidflow.tasks.local.editing.splice import sop_class_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sequence
 
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.editing.actions import Rule
@@ -116,7 +116,7 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
 
 
 def _walk(
-    source: SourceFile, elements: list[Element], above: Path, spelled_above: Path, charset: CharacterSet
+    source: SourceFile, elements: Sequence[Element], above: Path, spelled_above: Path, charset: CharacterSet
 ) -> Iterator[tuple[Path, tuple[str, int, bytes, Path]]]:
     for tag, _, _, value, end, _ in elements:
         if tag == SPECIFIC_CHARACTER_SET:

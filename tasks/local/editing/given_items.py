@@ -115,7 +115,7 @@ def missing_items(new: Iterable[Item], items: Sequence[ItemOfFile], read: Read) 
     return tuple(one for one in new if not any(_is_in(one, item[4], read) for item in items))
 
 
-def _is_in(new: Item, elements: list[Element], read: Read) -> bool:
+def _is_in(new: Item, elements: Sequence[Element], read: Read) -> bool:
     return all(any(element[0] == tag and _equals(value, element, read) for element in elements) for tag, value in new)
 
 

@@ -9,24 +9,27 @@ Public names: ``Editor``.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import (
     PATIENT_NAME,
     PIXEL_DATA,
     SPECIFIC_CHARACTER_SET,
-    describe_tag,
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, given_character_set
 from deidflow.tasks.local.dicom_file.encoding import ITEM, MAX_SHORT_LENGTH, UNDEFINED, Encoding, element_header
+from deidflow.tasks.local.dicom_file.item_shapes import RepeatedElements
 from deidflow.tasks.local.dicom_file.values import choose_vr, encode_element, encode_items
 from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.context import Context
 from deidflow.tasks.local.editing.given_items import missing_items, treated_items, values_of_paths
 from deidflow.tasks.local.editing.item_texts import declared_charset, late_text, named_values, text_at
-from deidflow.tasks.local.editing.new_values import CharacterSets, changed_element, finished
+from deidflow.tasks.local.editing.items.place import Place
+from deidflow.tasks.local.editing.items.recipes import Enclosing, NoRecipeError, Recorder
+from deidflow.tasks.local.editing.items.shared_items import Repeater
+from deidflow.tasks.local.editing.new_values import CharacterSets, changed_element, check_kept_text, finished
 from deidflow.tasks.local.editing.painting.choice import pixel_work
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 from deidflow.tasks.local.editing.private_elements import PrivateBlocks
@@ -36,13 +39,16 @@ from deidflow.tasks.local.editing.splice import sop_class_of
 from deidflow.tasks.local.editing.table import FIRST_REPEATING_GROUP, NamedValue, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from deidflow.tasks.core.request.edits import Item as NewItem
     from deidflow.tasks.core.request.edits import Value
     from deidflow.tasks.local.dicom_file.elements import Element, Item
+    from deidflow.tasks.local.dicom_file.item_shapes import Shape
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
     from deidflow.tasks.local.editing.actions import Rule
+    from deidflow.tasks.local.editing.items.recipes import Recipe
+    from deidflow.tasks.local.editing.items.shared_items import SharedItems
     from deidflow.tasks.local.editing.path_nodes import PathNode
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
     from deidflow.tasks.local.editing.spans import Span
@@ -58,37 +64,18 @@ _UNTOUCHED = Scope()
 _UNDEFINED_BYTES = b"\xff\xff\xff\xff"
 
 
-class _Place(NamedTuple):
-    """Where in a file a dataset stands: what it inherits from above.
-
-    Attributes:
-        table: Of the object.
-        charset: Of its new values, unless it declares another.
-        nodes: Of the request's paths that lead here.
-        depth: 0 at top level.
-        scope: Rules for it.
-        shielded: Whether a kept sequence holds it.
-        private: Its private blocks, where the table asks for them.
-
-    """
-
-    table: Table
-    charset: CharacterSet
-    nodes: tuple[PathNode, ...]
-    depth: int
-    scope: Scope
-    shielded: bool = False
-    private: PrivateBlocks | None = None
-
-
 class Editor:
     """Editor of one file's dataset."""
 
-    __slots__ = ("_identifiers", "_old_charset", "_source", "_tables", "changed")
+    __slots__ = ("_identifiers", "_items", "_old_charset", "_read", "_recorder", "_source", "_tables", "changed")
 
-    def __init__(self, source: SourceFile, tables: Tables, identifiers: InstanceIdentifiers) -> None:
-        """Take the open source, the compiled request and the instance's identifiers."""
-        self._source = source
+    def __init__(
+        self, source: SourceFile, tables: Tables, identifiers: InstanceIdentifiers, items: SharedItems | None = None
+    ) -> None:
+        """Take the open source, the compiled request, the instance's identifiers, and what is known of items."""
+        self._source, self._read = source, source.read
+        self._items = items
+        self._recorder: Recorder | None = None
         self._tables = tables
         self._identifiers = identifiers
         self.changed = identifiers.new_identifiers(tables.given_identifiers)
@@ -122,13 +109,13 @@ class Editor:
         if table.problem is not None:
             raise InstanceFailed(table.problem.code, str(table.problem))
         table, pixels = pixel_work(table, self._source, elements)
-        charset = declared_charset(elements, self._source.read) or DEFAULT
+        charset = declared_charset(elements, self._read) or DEFAULT
         if table.sets_character_set:
             self._old_charset = charset
             charset = given_character_set(table.values.get(SPECIFIC_CHARACTER_SET, ""))
         old_charset = self._old_charset or charset
         paths = (table.paths,) if table.paths else ()
-        nodes = table.read_paths(paths, elements, self._source.read, old_charset)
+        nodes = table.read_paths(paths, elements, self._read, old_charset)
         new_values = self._given_values(table, nodes)
         for node in nodes:
             new_values.update(node.replace)  # at top level only what is named by a private creator
@@ -137,7 +124,7 @@ class Editor:
             new_values.update({tag: value for tag, value in pixels.values.items() if tag not in table.values})
         if table.late_values is not None:
             new_values.update(
-                table.late_values(partial(late_text, elements, self._source.read, old_charset), self._identifiers)
+                table.late_values(partial(late_text, elements, self._read, old_charset), self._identifiers)
             )
         if table.where_present is not None:
             new_values.update(table.where_present.values_for(elements))
@@ -149,10 +136,10 @@ class Editor:
             new_values.setdefault(PATIENT_NAME, name)
         context = Context(table, charset, nodes, new_values, pixels=pixels)
         if table.private is not None:
-            blocks = PrivateBlocks.of_object(table.private, elements, self._source.read, old_charset)
+            blocks = PrivateBlocks.of_object(table.private, elements, self._read, old_charset)
             context = context._replace(private=blocks)
         if table.naming is not None:
-            context = context._replace(named=named_values(elements, self._source.read, old_charset, table.naming))
+            context = context._replace(named=named_values(elements, self._read, old_charset, table.naming))
             self.know(context)
         return context
 
@@ -192,7 +179,7 @@ class Editor:
             InstanceFailed: A new value cannot be written.
 
         """
-        place = _Place(*(context.table, context.charset, context.nodes, 0, context.table.top), private=context.private)
+        place = Place(*(context.table, context.charset, context.nodes, 0, context.table.top), private=context.private)
         return self._dataset(elements, encoding, place, new_values).spans
 
     def top_rule(self, tag: int, vr: str, context: Context) -> Rule | None:
@@ -202,7 +189,7 @@ class Editor:
         return rule_of_paths(tag, context.nodes, scope.by_tag.get(tag) or rule) or scope.rule_of_kind(tag, vr)
 
     def _dataset(  # noqa: C901, PLR0912, PLR0915 (the loop over elements; a call per element would double the time)
-        self, elements: list[Element], encoding: Encoding, place: _Place, new_values: Mapping[int, Value]
+        self, elements: Sequence[Element], encoding: Encoding, place: Place, new_values: Mapping[int, Value]
     ) -> Output:
         table, charset, nodes, depth, scope, shielded, blocks = place
         rules, by_vr, private, vrs = scope.by_tag, scope.by_vr, scope.private, scope.vrs
@@ -254,7 +241,7 @@ class Editor:
             elif sequence is not None and visits and (rule is None or rule.enters_items):
                 shields = shielded or (rule is not None and rule.action is Action.KEEP)
                 inside = table.shielded if shields else scope.items.get(tag) or scope.others or table.nested
-                below = _Place(table, charset, nodes, depth + 1, inside, shields, blocks)
+                below = Place(table, charset, nodes, depth + 1, inside, shields, blocks)
                 self._sequence(output, element, encoding, below)
             else:
                 self._leaf(output, rule, element, by_vr, charset, encoding)
@@ -262,7 +249,7 @@ class Editor:
         source_end = elements[-1][4] if elements else 0
         return finished(output, pending, new_values, source_end, charset, encoding)
 
-    def _replacement(self, element: Element, new: Value, place: _Place, encoding: Encoding) -> bytes:
+    def _replacement(self, element: Element, new: Value, place: Place, encoding: Encoding) -> bytes:
         """Return the new form of an element that is there."""
         tag, _, _, value, end, sequence = element
         table, charset = place.table, place.charset
@@ -271,16 +258,16 @@ class Editor:
             inside = place._replace(depth=1, scope=place.scope.items.get(tag) or table.nested)
             return self._appended(element, new, inside, encoding)
         if join is not None and isinstance(new, str) and sequence is None:
-            joint = join(self._source.read(value, min(end, value + MAX_SHORT_LENGTH)), new)
+            joint = join(self._read(value, min(end, value + MAX_SHORT_LENGTH)), new)
             return element_header(tag, choose_vr(tag), len(joint), encoding) + joint
         return encode_element(tag, new, charset, encoding)
 
-    def _appended(self, element: Element, new: tuple[NewItem, ...], place: _Place, outer: Encoding) -> bytes:
+    def _appended(self, element: Element, new: tuple[NewItem, ...], place: Place, outer: Encoding) -> bytes:
         """Return a sequence with its own items, edited as ever, and behind them those that it lacks."""
         tag, vr, _, _, _, sequence = element
         assert sequence is not None  # noqa: S101 (the caller's condition)
         encoding, items = sequence
-        read, written = self._source.read, Output()
+        read, written = self._read, Output()
         for index, item in enumerate(items):
             nodes = step_into(place.nodes, tag, index) + place.table.everywhere
             self._item(written, item, encoding, place._replace(nodes=nodes))
@@ -307,7 +294,10 @@ class Editor:
             self._keep(output, element, charset)
             return
         charsets = CharacterSets(self._old_charset or charset, charset)
-        changed = changed_element(rule, element, self._source.read, self._identifiers, charsets, encoding)
+        if self._recorder is not None and rule.action is not Action.EMPTY:
+            output.spans.append(self._recorder.slot(rule, element, charsets, encoding))
+            return
+        changed = changed_element(rule, element, self._read, self._identifiers, charsets, encoding)
         if changed is None:
             output.span(start, end)
         else:
@@ -317,52 +307,50 @@ class Editor:
         """Leave an element as it is."""
         tag, vr, start, value, end, sequence = element
         if tag & 0xFFFF == 0 and end - value == 4:  # noqa: PLR2004 (a group length)
-            output.open_group(element, self._source.read(start, value), self._source.read(value, end))
+            if self._recorder is not None:
+                raise NoRecipeError
+            output.open_group(element, self._read(start, value), self._read(value, end))
             return
         output.span(start, end)
         if self._old_charset is not None and vr in _TEXT_VRS and sequence is None:
-            self._check_text(element, self._old_charset, charset)
+            check_kept_text(element, self._read(value, end), CharacterSets(self._old_charset, charset))
 
-    def _check_text(self, element: Element, old: CharacterSet, new: CharacterSet) -> None:
-        """Refuse to declare another character set over text that would read differently in it (Orthanc does not)."""
-        tag, vr, _, value, end, _ = element
-        raw = self._source.read(value, end)
-        is_name = vr == "PN"
-        if old.decode(raw, is_person_name=is_name) != new.decode(raw, is_person_name=is_name):
-            message = f"{describe_tag(tag)} keeps text that the new SpecificCharacterSet would garble"
-            raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
-
-    def _sequence(self, output: Output, element: Element, outer: Encoding, place: _Place) -> None:
+    def _sequence(self, output: Output, element: Element, outer: Encoding, place: Place) -> None:
         """Write a sequence, unchanged items as spans, and lengths mended where they are defined."""
         tag, _, start, value, end, sequence = element
         assert sequence is not None  # noqa: S101 (the caller's condition)
         encoding, items = sequence
         written = Output()
+        everywhere = () if place.shielded else place.table.everywhere
+        inside, repeater = place, None
         for index, item in enumerate(items):
-            nodes = step_into(place.nodes, tag, index) if place.nodes else ()
-            if not place.shielded:
-                nodes += place.table.everywhere
-            self._item(written, item, encoding, place._replace(nodes=nodes))
+            nodes = (step_into(place.nodes, tag, index) if place.nodes else ()) + everywhere
+            if not index or nodes != inside.nodes:
+                inside, repeater = place._replace(nodes=nodes), None
+            if isinstance(item[4], RepeatedElements) and self._items is not None and self._recorder is None:
+                repeater = repeater or self._repeater(inside, encoding, self._items)
+                if repeater.write(written, item, item[4].shape):
+                    continue
+            self._item(written, item, encoding, inside)
         items_end = items[-1][3] if items else value
         if written.spans == [(value, items_end)] or not items:
             output.span(start, end)
-        elif self._source.read(value - 4, value) == _UNDEFINED_BYTES:
+        elif self._read(value - 4, value) == _UNDEFINED_BYTES:
             output.span(start, value)
             output.extend(written.spans)
             output.span(items_end, end)
         else:
-            header = self._source.read(start, value - 4)
-            output.spans.append(header + outer.long_length.pack(spans_size(written.spans)))
+            output.spans.append(self._header(self._read(start, value - 4), outer, written.spans))
             output.extend(written.spans)
 
-    def _item(self, written: Output, item: Item, encoding: Encoding, place: _Place) -> None:
+    def _item(self, written: Output, item: Item, encoding: Encoding, place: Place) -> None:
         """Write an item, its length mended where it is defined."""
         start, content, stop, end, elements = item
         charset, above = place.charset, self._old_charset
-        declared = declared_charset(elements, self._source.read)
+        declared = declared_charset(elements, self._read)
         old_charset = declared or above or charset
         table = place.table
-        nodes = table.read_paths(place.nodes, elements, self._source.read, old_charset)
+        nodes = table.read_paths(place.nodes, elements, self._read, old_charset)
         new_values = values_of_paths(nodes) if nodes else {}
         untouched = not table.anonymizes and not any(node.edits for node in nodes)
         charset_rule = rule_of_paths(SPECIFIC_CHARACTER_SET, nodes)
@@ -373,17 +361,40 @@ class Editor:
         self._old_charset = old_charset if old_charset != charset else None
         scope = _UNTOUCHED if untouched else place.scope
         if scope.choose is not None:
-            scope = scope.chosen(partial(text_at, elements, self._source.read, old_charset))
-        blocks = place.private and place.private.of_item(elements, self._source.read, old_charset)
+            scope = scope.chosen(partial(text_at, elements, self._read, old_charset))
+        blocks = place.private and place.private.of_item(elements, self._read, old_charset)
         place = place._replace(charset=charset, nodes=nodes, scope=scope, private=blocks)
         inner = self._dataset(elements, encoding, place, new_values).spans
         self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):
             written.span(start, end)
-        elif self._source.read(content - 4, content) == _UNDEFINED_BYTES:
+        elif self._read(content - 4, content) == _UNDEFINED_BYTES:
             written.span(start, content)
             written.extend(inner)
             written.span(stop, end)
         else:
-            written.spans.append(encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, spans_size(inner)))
+            tag = encoding.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, 0)[:4]
+            written.spans.append(self._header(tag, encoding, inner))
             written.extend(inner)
+
+    def _header(self, before: bytes, encoding: Encoding, inside: list[Span]) -> bytes:
+        """Return the header of something of defined length."""
+        data = before + encoding.long_length.pack(spans_size(inside))
+        return data if self._recorder is None else Enclosing.of(data, before, encoding.long_length, inside)
+
+    def _repeater(self, place: Place, encoding: Encoding, items: SharedItems) -> Repeater:
+        """Return who writes items in a place as others before."""
+        recipes, record = items.recipes(place.name(self._old_charset, encoding), place), self._record
+        return Repeater(recipes, partial(record, place, encoding), self._read, self._identifiers)
+
+    def _record(self, place: Place, encoding: Encoding, shape: Shape, data: bytes) -> Recipe | None:
+        """Edit an item and note what decides on what becomes of it; None where that cannot be told."""
+        recorder, written = Recorder(shape, data), Output()
+        before, self._recorder, self._read = (self._read, self._old_charset), recorder, recorder.read
+        try:
+            self._item(written, shape.item, encoding, place)
+            return recorder.recipe(written.spans)
+        except NoRecipeError:
+            return None
+        finally:
+            self._recorder, (self._read, self._old_charset) = None, before

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, describe_tag, dictionary_vr
 from deidflow.tasks.local.dicom_file.character_sets import character_set
+from deidflow.tasks.local.dicom_file.item_shapes import RepeatedElements
 from deidflow.tasks.local.editing.table import LATE_TAGS, NamedValue
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
     from deidflow.tasks.local.dicom_file.elements import Element, Read
+    from deidflow.tasks.local.dicom_file.item_shapes import Shape
     from deidflow.tasks.local.editing.table import Naming
 
 _MAX_NAMED_BYTES = 1 << 14
 """What is longer names nobody."""
 
 
-def text_at(elements: list[Element], read: Read, charset: CharacterSet, *tags: int) -> str:
+def text_at(elements: Sequence[Element], read: Read, charset: CharacterSet, *tags: int) -> str:
     """Return the text of an element, "" where it is absent or a sequence.
 
     Args:
@@ -77,7 +79,7 @@ def named_values(elements: list[Element], read: Read, charset: CharacterSet, nam
 
 
 def _collect(
-    elements: list[Element],
+    elements: Sequence[Element],
     read: Read,
     charset: CharacterSet,
     naming: Naming,
@@ -90,6 +92,8 @@ def _collect(
         if sequence is not None:
             inside = tag if tag in in_items else around
             for item in sequence[1]:
+                if isinstance(item[4], RepeatedElements) and _names_nothing(item[4].shape, naming, inside):
+                    continue
                 _collect(item[4], read, declared_charset(item[4], read) or charset, naming, inside, found)
         elif (tag in tags or tag in more or vr == "PN") and 0 < end - value <= _MAX_NAMED_BYTES:
             is_name = "PN" in (vr, dictionary_vr(tag))
@@ -98,7 +102,18 @@ def _collect(
                 found.add(NamedValue(around if tag in more else tag, text))
 
 
-def declared_charset(elements: list[Element], read: Read) -> CharacterSet | None:
+def _names_nothing(shape: Shape, naming: Naming, around: int) -> bool:
+    """Whether no item of a shape can have a value that identifies, whatever its values are."""
+    tags = shape.tags
+    return (
+        not shape.has_names
+        and tags.isdisjoint(naming.tags)
+        and tags.isdisjoint(naming.in_items)
+        and (not around or tags.isdisjoint(naming.in_items[around]))
+    )
+
+
+def declared_charset(elements: Sequence[Element], read: Read) -> CharacterSet | None:
     """Return the character set that a dataset declares, None when it is that of the dataset above."""
     for tag, _, _, value, end, _ in elements:
         if tag == SPECIFIC_CHARACTER_SET:

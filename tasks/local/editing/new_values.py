@@ -3,7 +3,7 @@
 The functions that rules carry see and give text, or items; reading and writing it in the VR and the character set of
 the dataset is done here.
 
-Public names: ``CharacterSets``, ``changed_element``, ``finished``.
+Public names: ``CharacterSets``, ``changed_element``, ``check_kept_text``, ``finished``.
 """
 
 from __future__ import annotations
@@ -93,6 +93,19 @@ def changed_element(
         return element_header(tag, vr, len(data), encoding) + data
     except OverflowError as error:
         raise InstanceFailed(ReasonCode.BAD_VALUE, f"{describe_tag(tag)}: {error}") from None
+
+
+def check_kept_text(element: Element, raw: bytes, charsets: CharacterSets) -> None:
+    """Refuse to declare another character set over text that would read differently in it (Orthanc does not).
+
+    Raises:
+        InstanceFailed: It would.
+
+    """
+    tag, is_name = element[0], element[1] == "PN"
+    if charsets.old.decode(raw, is_person_name=is_name) != charsets.new.decode(raw, is_person_name=is_name):
+        message = f"{describe_tag(tag)} keeps text that the new SpecificCharacterSet would garble"
+        raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
 
 
 def _as_vr(uids: bytes, tag: int, vr: str) -> bytes:

@@ -22,6 +22,7 @@ from deidflow.tasks.core.dicom.tags import (
     STUDY_INSTANCE_UID,
 )
 from deidflow.tasks.core.request.edits import Value
+from deidflow.tasks.local.dicom_file.item_shapes import RepeatedElements
 from deidflow.tasks.local.editing.private_blocks import with_plain_tags
 from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
@@ -103,6 +104,8 @@ class WherePresent(NamedTuple):
 
     def is_in(self, elements: Iterable[Element]) -> bool:
         """Whether one of the attributes is among some elements or in what these hold."""
+        if isinstance(elements, RepeatedElements):
+            return not elements.shape.tags.isdisjoint(self.tags)
         return any(
             tag in self.tags or (sequence is not None and any(self.is_in(item[4]) for item in sequence[1]))
             for tag, _, _, _, _, sequence in elements

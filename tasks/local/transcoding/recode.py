@@ -30,7 +30,7 @@ from deidflow.tasks.local.dicom_file.encoding import (
 from deidflow.tasks.local.dicom_file.values import choose_vr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from deidflow.tasks.local.dicom_file.elements import Element, Sequence
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -74,7 +74,7 @@ class Recoder:
         return self._dataset(elements, self._source.layout.encoding, replaced, is_signed=False)
 
     def _dataset(
-        self, elements: list[Element], encoding: Encoding, replaced: Mapping[int, bytes], *, is_signed: bool
+        self, elements: Collection[Element], encoding: Encoding, replaced: Mapping[int, bytes], *, is_signed: bool
     ) -> bytes:
         is_signed = self._number(elements, _PIXEL_REPRESENTATION, encoding, default=int(is_signed)) == 1
         bits = self._number(elements, _BITS_ALLOCATED, encoding, default=0)
@@ -93,7 +93,7 @@ class Recoder:
                 written[tag] = written[tag][:-4] + self._target.long_length.pack(size)
         return b"".join([written[tag] for tag in tags])
 
-    def _number(self, elements: list[Element], tag: int, encoding: Encoding, *, default: int) -> int:
+    def _number(self, elements: Collection[Element], tag: int, encoding: Encoding, *, default: int) -> int:
         for found, _, _, value, end, _ in elements:
             if found == tag and end > value:
                 return int.from_bytes(self._source.read(value, value + 2), "little" if encoding.little else "big")
