@@ -74,7 +74,7 @@ orthanc:
 test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1, 1.12.7 and 1.13.0, and Orthanc's own tests (20 minutes)
 	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
-test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL; report.html in a browser (10 minutes)
+test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL, its pages and report.html in a browser (20 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/prefect tests/flows
 
 pictures: $(STAMP) orthanc site  ## take the pictures of docs/operators.md again, from the demo data (3 minutes)
