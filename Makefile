@@ -25,7 +25,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect pictures test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -46,51 +46,39 @@ branches: $(STAMP) orthanc  ## how many branches of each room the tests take, ag
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report= $(IN_PROCESS)
 	$(BIN)/python -m tests.branches
 
-# The fault tests compile a small library that makes system calls fail.
+# What Debian's packages do for the tests: $(call debian,PACKAGES,what they are for,what is missed without them).
+# RUNLEVEL=1 keeps Debian from starting them as services.
+define debian
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's $(1), $(2)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+			apt-get install -y -qq --no-install-recommends $(1) >/dev/null; \
+	else echo "$(3) Debian: apt-get install $(1)" >&2; fi
+endef
+
 compiler:
-	@command -v cc >/dev/null || command -v gcc >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Debian's gcc for the fault tests"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null; \
-	else echo "NO C COMPILER: no faults are injected. Debian: apt-get install gcc libc6-dev" >&2; fi
+	@command -v cc >/dev/null || command -v gcc >/dev/null || $(call debian,gcc libc6-dev,for a library that makes system calls fail,NO C COMPILER: no faults are injected.)
 
-# DCMTK's dcmdump is the second reader of what the engine writes.
 dcmtk:
-	@command -v dcmdump >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Debian's package dcmtk, the second reader of results"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends dcmtk >/dev/null; \
-	else echo "NO DCMTK: pydicom alone reads the results. Debian: apt-get install dcmtk" >&2; fi
+	@command -v dcmdump >/dev/null || $(call debian,dcmtk,the second reader of results,NO DCMTK: pydicom alone reads the results.)
 
-# PostgreSQL for Prefect's server, and a browser that measures pages.
 site:
-	@[ -d /usr/lib/postgresql ] && command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Debian's packages postgresql and chromium"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-			apt-get install -y -qq --no-install-recommends postgresql chromium >/dev/null; \
-	else echo "NO POSTGRESQL OR NO BROWSER: what wants them is skipped. Debian: apt-get install postgresql chromium" >&2; fi
+	@[ -d /usr/lib/postgresql ] && command -v chromium >/dev/null || $(call debian,postgresql chromium,for Prefect's server and a browser that measures pages,NO POSTGRESQL OR NO BROWSER: what wants them is skipped.)
 
-# dciodvfy judges whether results are valid.
 dicom3tools:
-	@command -v dciodvfy >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Debian's package dicom3tools, which judges results"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends dicom3tools >/dev/null; \
-	else echo "NO DICOM3TOOLS: nothing says whether results are valid. Debian: apt-get install dicom3tools" >&2; fi
+	@command -v dciodvfy >/dev/null || $(call debian,dicom3tools,whose dciodvfy judges results,NO DICOM3TOOLS: nothing says whether results are valid.)
 
-# The contract tests want a real Orthanc. RUNLEVEL=1 keeps Debian from starting it as a service.
 orthanc:
-	@[ -x /usr/sbin/Orthanc ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Debian's package orthanc for the contract tests"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-			apt-get install -y -qq --no-install-recommends orthanc >/dev/null; \
-	else echo "NO ORTHANC: every test against a real server is skipped. Debian: apt-get install orthanc" >&2; fi
+	@[ -x /usr/sbin/Orthanc ] || $(call debian,orthanc,the server of the contract tests,NO ORTHANC: every test against a real server is skipped.)
 
 test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1, 1.12.7 and 1.13.0, and Orthanc's own tests (20 minutes)
 	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
-test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL; report.html in a browser (10 minutes)
+test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL, its pages and report.html in a browser (20 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/prefect tests/flows
+
+pictures: $(STAMP) orthanc site  ## take the pictures of docs/operators.md again, from the demo data (3 minutes)
+	DEIDFLOW_PICTURES=docs/pictures $(BIN)/python -m pytest -n 0 -m long -k "form and sqlite" tests/prefect/test_in_a_browser.py
 
 test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
@@ -134,7 +122,7 @@ format: $(STAMP)  ## put the code into shape
 
 lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" \
-		--extra age --extra codecs --extra dask --group dev $(LOCK_ARGS) --output-file requirements.lock pyproject.toml
+		--extra age --extra codecs --extra dask --extra parquet --group dev $(LOCK_ARGS) --output-file requirements.lock pyproject.toml
 
 bench: $(STAMP)  ## the engine against cp -r
 	$(BIN)/python -m benchmarks.engine $(BENCH_ARGS)

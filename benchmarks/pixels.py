@@ -3,31 +3,42 @@
     python -m benchmarks.pixels                          # 1,000 x 512 KiB, uncompressed, 5 rounds
     python -m benchmarks.pixels --frames 500             # one ultrasound of so many frames, in three transfer syntaxes
 
-A band of 40 rows at the top and a corner are painted in every frame. Measured as in benchmarks.engine; of the
+A band of 40 rows at the top and a corner are painted in every frame. Measured as in benchmarks.engine, and beside the
+time on the clock the CPU time (user and system) of one process, which other work on the machine changes less; of the
 ultrasound (1024 x 768 RGB) the seconds and the peak memory of the process that edits it, by the kernel's count.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
+import shutil
+import statistics
 import tempfile
 import time
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.encaps import encapsulate
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
-from benchmarks.engine import measure
+from benchmarks.engine import KEY, SCOPE, measure, plan_of, run_copy
 from benchmarks.generate import Shape, generate
 from deidflow.tasks.core.pixels.choice import PixelChoice
 from deidflow.tasks.core.pixels.conditions import All
 from deidflow.tasks.core.pixels.decision import PixelRule, PixelRules
 from deidflow.tasks.core.pixels.regions import Region
 from deidflow.tasks.core.request.profile_choice import ProfileChoice
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.local.folder.store import FolderStore
+from deidflow.tasks.local.worker import Worker, WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 COUNT = 1000
 SIZE = 512 << 10
@@ -83,24 +94,62 @@ def write_ultrasound(path: Path, frames: int, syntax: str) -> None:
 
 def edit_alone(source: str, destination: str) -> tuple[float, int]:
     """Paint one file, and return seconds and peak memory in bytes of this process."""
-    import os  # noqa: PLC0415 (in a process of its own, which has nothing else to do)
-
-    from benchmarks.engine import KEY, SCOPE, plan_of  # noqa: PLC0415
-    from deidflow.tasks.local.folder.source import FolderSource  # noqa: PLC0415
-    from deidflow.tasks.local.folder.store import FolderStore  # noqa: PLC0415
-    from deidflow.tasks.local.worker import Worker, WorkerSettings  # noqa: PLC0415
-
-    settings = WorkerSettings(
-        *(FolderSource(os.fsencode(source)), FolderStore(destination), KEY, SCOPE), hardening=True, profile=choice()
-    )
-    call = plan_of(Path(source), has_profile=True).calls[0]
+    edit = editing(Path(source), Path(destination), choice())
     started = time.perf_counter()
-    results = Worker(settings).edit([(call.request, call.instances)])
+    edit()
     seconds = time.perf_counter() - started
-    wrong = [result.text for result in results if result.code is not None]
-    if wrong:
-        raise SystemExit(wrong[0])
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def editing(source: Path, destination: Path, profile: ProfileChoice) -> Callable[[], None]:
+    """Return what edits a folder in this process."""
+    folders = FolderSource(os.fsencode(source)), FolderStore(str(destination))
+    worker = Worker(WorkerSettings(*folders, KEY, SCOPE, hardening=True, profile=profile))
+    call = plan_of(source, has_profile=True).calls[0]
+
+    def edit() -> None:
+        wrong = [result.text for result in worker.edit([(call.request, call.instances)]) if result.code is not None]
+        if wrong:
+            raise SystemExit(wrong[0])
+
+    return edit
+
+
+def cpu_seconds(source: Path, scratch: Path, rounds: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of `cp -r`, of the profile and of painting, each in one process, by turns."""
+    destination = scratch / "alone"
+    profiles = {"profile": ProfileChoice(), "painting": choice()}
+    edits = {name: editing(source, destination, profile) for name, profile in profiles.items()}
+    found: dict[str, list[float]] = {}
+    for number in range(rounds + 1):
+        before = _cpu(resource.RUSAGE_CHILDREN)
+        run_copy(source, destination)
+        taken = {"cp -r": _cpu(resource.RUSAGE_CHILDREN) - before}
+        for name, edit in edits.items():
+            shutil.rmtree(destination)
+            destination.mkdir()
+            before = _cpu(resource.RUSAGE_SELF)
+            edit()
+            taken[name] = _cpu(resource.RUSAGE_SELF) - before
+        if number:  # the first time everything is new
+            for name, seconds in taken.items():
+                found.setdefault(name, []).append(seconds)
+    shutil.rmtree(destination)
+    return found
+
+
+def _cpu(whose: int) -> float:
+    usage = resource.getrusage(whose)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _print(seconds: Mapping[str, list[float]]) -> None:
+    """Print medians, and their ratios to the first, which is `cp -r`."""
+    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    copied = next(iter(medians.values()))
+    for name, median in medians.items():
+        rounds = len(seconds[name])
+        print(f"{name:20} {1000 * median / COUNT:.3f} ms, {median / copied:.2f} x cp -r, {rounds} rounds")
 
 
 def main() -> None:
@@ -116,11 +165,8 @@ def main() -> None:
         if not arguments.frames:
             generate(source, COUNT, SIZE, kind="ct", shape=Shape())
             measurement = measure(source, scratch, arguments.rounds, choice())
-            for name, seconds in measurement.seconds.items():
-                ratio = measurement.median(name) / measurement.median("cp -r")
-                print(
-                    f"{name:20} {1000 * measurement.median(name) / COUNT:.3f} ms, {ratio:.2f} x cp -r, {len(seconds)}"
-                )
+            _print(measurement.seconds)
+            _print({f"CPU: {name}": taken for name, taken in cpu_seconds(source, scratch, arguments.rounds).items()})
             return
         source.mkdir()
         for syntax in (JPEGBaseline8Bit, JPEGLSLossless, RLELossless):

@@ -41,14 +41,14 @@ from deidflow.tasks.load import load
 from deidflow.tasks.plan import plan
 from deidflow.tasks.publish import publish
 from deidflow.tasks.retries import raised, retrying
-from deidflow.tasks.shown import RunRecord, in_words, record_of, show_name, showing_progress
+from deidflow.tasks.shown import NotReconciled, RunRecord, in_words, record_of, show_name, show_result, showing_progress
 from deidflow.tasks.steps.access.engines import open_work
 from deidflow.tasks.steps.apply import EDITING, give_up
 from deidflow.tasks.steps.publish import note_seconds
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.safe_errors import safely
-from deidflow.tasks.steps.run.served import beside_manifest, find_served
+from deidflow.tasks.steps.run.served import find_served
 from deidflow.tasks.steps.verify import VERIFYING, Verification
 from deidflow.tasks.verify import verify
 
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from prefect import Task
     from prefect.futures import PrefectConcurrentFuture
 
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 _POLL_S: Final = 0.2
@@ -108,7 +108,8 @@ def bulk_edit(
     Returns:
         Made from the ledger, not from the task runs: Completed when everything is reconciled; Partial (of type FAILED)
         when some rows are not done; Invalid and Unusable (FAILED) as the exit codes 2 and 3; Cancelled. Its data is a
-        ``RunRecord``, but where no run began (Invalid, mostly).
+        ``RunRecord``; of a run that is not reconciled a ``NotReconciled`` that has it, and that a flow which calls this
+        one gets raised; nothing where no run began (Invalid, mostly).
 
     """
     relax_collector()
@@ -135,10 +136,7 @@ def bulk_edit(
 def _planned(config: str, manifest: str, overrides: Overrides, *, deployed: bool, skip_invalid: bool) -> Run:
     """Return a new run with a frozen plan."""
     file = _config_file(config, deployed=deployed)
-    settings = overrides.as_settings()
-    checked = raised(load(file, settings, "" if deployed else manifest))
-    if deployed and manifest:
-        checked = raised(load(file, settings, str(safely(beside_manifest)(checked, manifest))))
+    checked = raised(load(file, overrides.as_settings(), manifest, is_beside=deployed))
     return take_open(raised(plan(checked, skip_invalid=skip_invalid)))
 
 
@@ -159,11 +157,13 @@ def _config_file(config: str, *, deployed: bool) -> str:
 
 def _ended_by(error: DeidflowError, message: str, live: Live | None = None) -> State[Any]:
     """Return the state of a run that an error ended, of one that has not begun without ``live``."""
-    record = record_of(live.run, live.totals, exit_code_of(error)) if live is not None else None
+    data = None
+    if live is not None:
+        data = NotReconciled(message, record_of(live.run, live.totals, exit_code_of(error)))
     if isinstance(error, Interrupted):
-        return Cancelled(message=message, data=record)
+        return Cancelled(message=message, data=data)
     name = "Invalid" if isinstance(error, InvalidInput) else "Unusable"
-    return Failed(name=name, message=message, data=record)
+    return Failed(name=name, message=message, data=data)
 
 
 def _work(run: Run) -> State[Any]:
@@ -183,6 +183,8 @@ def _work(run: Run) -> State[Any]:
             finally:
                 live.engine = live.verification = None
                 publish(name, return_state=True)
+                if live.totals is not None:
+                    show_result(run, live.totals)
     if live.failure is not None:
         message = str(live.failure)
         if isinstance(live.failure, Unusable):
@@ -193,7 +195,7 @@ def _work(run: Run) -> State[Any]:
     if live.totals is not None and live.totals.reconciled:
         return Completed(message=in_words(run, live.totals), data=record_of(run, live.totals, 0))
     text = f"{in_words(run, live.totals)}; see the report"
-    return Failed(name="Partial", message=text, data=record_of(run, live.totals, 1))
+    return Failed(name="Partial", message=text, data=NotReconciled(text, record_of(run, live.totals, 1)))
 
 
 @contextlib.contextmanager

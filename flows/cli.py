@@ -62,8 +62,9 @@ def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.group(context_settings=_CONTEXT)
 @click.version_option(package_name="deidflow")
 @click.option("--debug", is_flag=True, help="Show where an error came from (never values).")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only results and errors: deidflow -q run CONFIG.")
 @click.pass_context
-def cli(context: click.Context, *, debug: bool) -> None:
+def cli(context: click.Context, *, debug: bool, quiet: bool) -> None:
     """Edit or de-identify DICOM in bulk, from a manifest, and account for every instance.
 
     \b
@@ -79,6 +80,10 @@ def cli(context: click.Context, *, debug: bool) -> None:
     Every key of the config and every column of the manifest: configs/README.md.
     """  # noqa: D301 (\b keeps click from wrapping)
     context.obj = debug
+    if quiet:
+        from deidflow.tasks.steps.run.progress import hide_progress  # noqa: PLC0415 (imports rich)
+
+        hide_progress()
 
 
 @cli.command()
@@ -175,7 +180,8 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
 def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
     """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule is for.
 
-    The pictures are the patients' own, so the folder is readable by its owner only. Changes nothing else.
+    The source may be a folder or an Orthanc. The pictures are the patients' own, so the folder is readable by its owner
+    only. Changes nothing else.
     """
     from deidflow.flows.commands.pixels import write_sheets_of  # noqa: PLC0415 (imports pydicom's codecs)
 
@@ -292,6 +298,16 @@ def export(run_dir: Path, output: Path, overrides: tuple[str, ...], *, crosswalk
     from deidflow.flows.commands.export import export_run  # noqa: PLC0415 (imports pandas)
 
     export_run(run_dir, output, overrides, crosswalk=crosswalk, **given)
+
+
+@cli.command()
+@click.argument("place", type=_FOLDER, default=Path("runs"), metavar="[RUNS_DIR|CONFIG]")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
+def runs(place: Path, *, as_json: bool) -> None:
+    """List runs: when each began, its verdict and counts, and where it is. Looks into `runs` unless told otherwise."""
+    from deidflow.flows.commands.runs import list_runs  # noqa: PLC0415 (what few commands need)
+
+    list_runs(place, as_json=as_json)
 
 
 @cli.command()

@@ -9,6 +9,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from deidflow.flows.commands.opened import existing
 from deidflow.flows.prefect_environment import (
     contain_own_server,
     own_server_ahead,
@@ -35,22 +36,16 @@ from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.plan import find_again, manifest_sha256, prepare
 from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete, publish_reports
 from deidflow.tasks.steps.run.earlier import hold_config
+from deidflow.tasks.steps.run.identity import differences, run_identity
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE
 from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run import KEY_FILE, Run, create_run, open_run, take_config
 from deidflow.tasks.steps.run.run_folder import (
-    KEY_FILE,
-    Run,
     check_run_id,
     clear_leftovers,
-    create_run,
-    differences,
     make_folder,
     new_run_id,
-    no_run_folder,
-    open_run,
     require_own_folder,
-    run_identity,
-    take_config,
 )
 
 if TYPE_CHECKING:
@@ -127,11 +122,7 @@ def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
         Interrupted: Resume again.
 
     """
-    folder = folder.absolute()
-    require_own_folder(folder)
-    prepare_temporary(folder.parent)
-    if not (folder / FILE_NAME).exists():
-        raise InvalidInput(no_run_folder(folder))
+    folder = existing(folder)
     with _interruptible(folder), lock_folder(folder, "the run"):
         run = open_run(folder, overrides)
         with hold_config(run.config):

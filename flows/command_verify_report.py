@@ -8,12 +8,10 @@ from __future__ import annotations
 import filecmp
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from deidflow.flows.prefect_environment import prepare_temporary
-from deidflow.tasks.core.errors import InvalidInput, Unusable, os_error_text
-from deidflow.tasks.core.files.locks import lock_folder
-from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.flows.commands.opened import opened
+from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.ledger.report_queries import count_not_compared
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
@@ -22,8 +20,11 @@ from deidflow.tasks.core.report.mappings import write_mappings
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX, no_run_folder, open_run, require_own_folder
+from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX
 from deidflow.tasks.steps.verify import verify_results
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.ledger.ledger import Ledger
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "delivered.csv", "failures.csv", "source_problems.csv")
 
@@ -43,18 +44,13 @@ def report_run(folder: Path, mappings: Path | None = None) -> int:
         Unusable: They cannot be written.
 
     """
-    folder = _run_folder(folder)
-    with lock_folder(folder, "the run"):
-        run = open_run(folder)
-        try:
-            with make_progress() as progress:
-                result = publish_reports(run, progress)
-            pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
-        finally:
-            run.close()
+    with opened(folder) as run:
+        with make_progress() as progress:
+            result = publish_reports(run, progress)
+        pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
     if mappings is not None:
         print(f"mappings: {pairs} pairs in {mappings}; they re-identify people")  # noqa: T201
-    print(f"report: {folder / 'report.html'}")  # noqa: T201
+    print(f"report: {run.folder / 'report.html'}")  # noqa: T201
     return result.exit_code
 
 
@@ -79,17 +75,13 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
         deep: Have pydicom read every result, too.
 
     """
-    folder = _run_folder(folder)
-    with lock_folder(folder, "the run"):
-        run = open_run(folder, overrides)
-        try:
-            stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
-            with make_progress() as progress:
-                failed = verify_results(run, progress, full=True, again=True, deep=deep)
-            result = totals_of(run.ledger)
-            unverified = count_not_compared(run.ledger)
-        finally:
-            run.close()
+    with opened(folder, overrides) as run:
+        folder = run.folder
+        stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
+        with make_progress() as progress:
+            failed = verify_results(run, progress, full=True, again=True, deep=deep)
+        result = totals_of(run.ledger)
+        unverified = count_not_compared(run.ledger)
     done = result.instances[Outcome.DONE] - unverified
     print(f"results:  {done} as they should be, {failed} not")  # noqa: T201
     if unverified:
@@ -115,11 +107,3 @@ def _same(one: Path, other: Path) -> bool:
     if not one.exists() or not other.exists():
         return one.exists() == other.exists()
     return filecmp.cmp(one, other, shallow=False)
-
-
-def _run_folder(folder: Path) -> Path:
-    require_own_folder(folder)
-    if not (folder / FILE_NAME).exists():
-        raise InvalidInput(no_run_folder(folder))
-    prepare_temporary(folder.absolute().parent)
-    return folder.absolute()

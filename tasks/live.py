@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.errors import DeidflowError
     from deidflow.tasks.core.report.totals import Totals
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
     from deidflow.tasks.steps.verify import Verification
 
 

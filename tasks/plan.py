@@ -21,7 +21,8 @@ from deidflow.tasks.shown import say
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.run.earlier import hold_config
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import create_run, new_run_id
+from deidflow.tasks.steps.run.run import create_run
+from deidflow.tasks.steps.run.run_folder import new_run_id
 from deidflow.tasks.steps.run.safe_errors import safely
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from prefect.states import Failed
 
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.live import live_run
-from deidflow.tasks.shown import show_result
+from deidflow.tasks.shown import in_words, say
 from deidflow.tasks.steps.delete_sources import delete_sources, deletion_is_due
 from deidflow.tasks.steps.export import export_as_configured
 from deidflow.tasks.steps.publish import note_complete, publish_reports
@@ -40,7 +40,7 @@ def publish(run_dir: str) -> State[Any] | None:
         if live.failure is None:  # told to stop or not: nothing is left to do
             safely(export_as_configured)(live.run, live.progress)
             safely(note_complete)(live.run)
-        show_result(live.run, live.totals)
+        say(f"report written; {in_words(live.run, live.totals)}")
     except DeidflowError as error:
         live.failure = live.failure or error
         return Failed(message=str(error))

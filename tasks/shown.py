@@ -3,7 +3,8 @@
 Counts, codes, chunk numbers and the run ID, and nothing else: Prefect stores all of it. Whatever keeps it from being
 shown (a server that is away for a while) keeps nothing from being done.
 
-Public names: ``tags_of``, ``show_name``, ``say``, ``showing_progress``, ``show_result``, ``record_of``, ``in_words``.
+Public names: ``tags_of``, ``show_name``, ``say``, ``showing_progress``, ``show_result``, ``RunRecord``, ``record_of``,
+``NotReconciled``, ``in_words``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
-from prefect.exceptions import MissingContextError
+from prefect.exceptions import FailedRun, MissingContextError
 from prefect.logging import get_run_logger
 from prefect.settings import get_current_settings
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.report.totals import Totals
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _EVERY_S: Final = 2.0
 """Between two looks at how far a run is; Prefect's page asks as often."""
@@ -61,6 +62,26 @@ class RunRecord(TypedDict):
     exit_code: int
     rows: dict[str, int]
     instances: dict[str, int]
+
+
+class NotReconciled(FailedRun):
+    """What a flow that calls ``bulk_edit`` gets raised where a run has begun and is not reconciled.
+
+    Prefect takes no other kind of data for the state of such a run.
+
+    Attributes:
+        record: Of the run.
+
+    """
+
+    def __init__(self, message: str, record: RunRecord) -> None:
+        """Take the message of the state."""
+        super().__init__(message)
+        self.record = record
+
+    def __reduce__(self) -> tuple[type[NotReconciled], tuple[str, RunRecord]]:
+        """Be the same in another process."""
+        return type(self), (str(self), self.record)
 
 
 def tags_of(config: Config) -> list[str]:
@@ -121,8 +142,10 @@ def showing_progress(run: Run, progress: Progress) -> Iterator[None]:
 
 
 def show_result(run: Run, totals: Totals) -> None:
-    """Show verdict, counts and reasons as an artifact, and a table of each outcome that there is."""
-    say(f"report written; {in_words(run, totals)}")
+    """Show verdict, counts and reasons as an artifact, and a table of each outcome that there is.
+
+    To be called by the flow: artifacts of a task stand below those of its flow on Prefect's page.
+    """
     if not _is_seen():
         return
     name = run.config.name

@@ -83,8 +83,15 @@ def _stop(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def start_prefect_server(home: Path, port: int = 0) -> str:
-    """Start `prefect server start` on a loopback port, 0 for any that is free; return its process and port."""
+def start_prefect_server(home: Path, port: int = 0, variables: dict[str, str] | None = None) -> str:
+    """Start `prefect server start` on a loopback port, 0 for any that is free; return its process and port.
+
+    Args:
+        home: Its PREFECT_HOME.
+        port: To listen on.
+        variables: More of its environment.
+
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
@@ -94,6 +101,9 @@ def start_prefect_server(home: Path, port: int = 0) -> str:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # Its pages ask port 4200 unless they are told otherwise.
+        "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        **(variables or {}),
     }
     log = home.parent / "prefect-server.log"
     prefect = Path(sys.executable).parent / "prefect"

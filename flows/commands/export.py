@@ -8,13 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.prefect_environment import prepare_temporary
-from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.core.files.locks import lock_folder
-from deidflow.tasks.core.ledger.ledger import FILE_NAME
+from deidflow.flows.commands.opened import opened
 from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import no_run_folder, open_run, require_own_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,24 +31,15 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
         Unusable: The export cannot be written.
 
     """
-    folder = folder.absolute()
-    require_own_folder(folder)
-    if not (folder / FILE_NAME).exists():
-        raise InvalidInput(no_run_folder(folder))
-    prepare_temporary(folder.parent)
-    with lock_folder(folder, "the run"):
-        run = open_run(folder, overrides)
-        try:
-            require_finished(run)
-            choice = replace(choice_of(run.config), **{name: value for name, value in given.items() if value})
-            if crosswalk:
-                export_crosswalk(run, output.absolute(), choice)
-                print(f"crosswalk: {output}, encrypted for {len(choice.recipients)} recipients")  # noqa: T201
-                return
-            with make_progress() as progress:
-                done = export_results(run, output.absolute(), choice, progress)
-        finally:
-            run.close()
+    with opened(folder, overrides) as run:
+        require_finished(run)
+        choice = replace(choice_of(run.config), **{name: value for name, value in given.items() if value})
+        if crosswalk:
+            export_crosswalk(run, output.absolute(), choice)
+            print(f"crosswalk: {output}, encrypted for {len(choice.recipients)} recipients")  # noqa: T201
+            return
+        with make_progress() as progress:
+            done = export_results(run, output.absolute(), choice, progress)
     print(f"exported:  {done.instances} instances in {done.files} files")  # noqa: T201
     if done.left_out:
         text = "since a person should look at them first (see review.csv); --include-review packs them, too"

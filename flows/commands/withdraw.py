@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deidflow.flows.prefect_environment import prepare_temporary
+from deidflow.flows.commands.opened import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.core.files.locks import lock_folder
-from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.manifest_rows import all_lines
 from deidflow.tasks.core.ledger.state.withdrawals import rows_done_elsewhere
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.earlier import hold_config
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import no_run_folder, open_run, require_own_folder
 from deidflow.tasks.steps.withdraw import withdraw_results
 
 if TYPE_CHECKING:
@@ -37,24 +34,15 @@ def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...]
         Unusable: The destination cannot be used.
 
     """
-    folder = folder.absolute()
-    require_own_folder(folder)
-    if not (folder / FILE_NAME).exists():
-        raise InvalidInput(no_run_folder(folder))
-    prepare_temporary(folder.parent)
-    with lock_folder(folder, "the run"):
-        run = open_run(folder, overrides)
-        try:
-            unknown = sorted(set(rows) - set(all_lines(run.ledger)))
-            if unknown:
-                text = f"must be a line of the run's manifest with a row in it; there is none in line {unknown[0]}"
-                raise InvalidInput([Problem(text, "--row")])
-            with hold_config(run.config), store_of(run.config).prepared(run), make_progress() as progress:
-                found = withdraw_results(run, rows, progress)
-                publish_reports(run, progress)
-            elsewhere = rows_done_elsewhere(run.ledger, rows)
-        finally:
-            run.close()
+    with opened(folder, overrides) as run:
+        unknown = sorted(set(rows) - set(all_lines(run.ledger)))
+        if unknown:
+            text = f"must be a line of the run's manifest with a row in it; there is none in line {unknown[0]}"
+            raise InvalidInput([Problem(text, "--row")])
+        with hold_config(run.config), store_of(run.config).prepared(run), make_progress() as progress:
+            found = withdraw_results(run, rows, progress)
+            publish_reports(run, progress)
+        elsewhere = rows_done_elsewhere(run.ledger, rows)
     print(f"withdrawn: {found.gone} results")  # noqa: T201
     if found.stay:
         print(f"left:      {found.stay}, since something else stands there, or they could not be removed")  # noqa: T201
@@ -62,5 +50,5 @@ def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...]
         lines = ", ".join(map(str, elsewhere[:20])) + (", ..." if elsewhere[20:] else "")
         text = "earlier runs have results of these rows, too; withdraw them there (deidflow crosswalk names the runs)"
         print(f"elsewhere: line {lines}: {text}")  # noqa: T201
-    print(f"report:    {folder / 'report.html'}")  # noqa: T201
+    print(f"report:    {run.folder / 'report.html'}")  # noqa: T201
     return 1 if found.stay or elsewhere else 0

@@ -31,6 +31,9 @@
     OSError
     └── NotPlainError             a folder, pipe or device stands where a plain file must; never leaves deidflow
 
+    FailedRun                     Prefect's
+    └── NotReconciled             what a flow that calls ours gets; carries the record of the run
+
 Control flow, which never leaves the room it is raised in: ``HeadTooShortError``, ``OutOfWindow``, ``Differs``,
 ``NoRecipeError``, ``_FaultError``, ``ShiftError``, ``UnsafeContentError``, ``NotPaintableJpegError``.
 

@@ -1,6 +1,6 @@
 """The index of an export: one line per instance, with what researchers filter by, from the results alone.
 
-Public names: ``INDEX_COLUMNS``, ``IndexEntry``, ``describe``.
+Public names: ``INDEX_COLUMNS``, ``INDEX_NUMBERS``, ``IndexEntry``, ``describe``.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import contextlib
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from pydicom import config, dcmread
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from pydicom.dataset import FileDataset
 
@@ -24,6 +26,9 @@ _KEYWORDS: Final = (
     *("SliceThickness", "SpacingBetweenSlices", "KVP", "MagneticFieldStrength", "ContrastBolusAgent"),
     *("BurnedInAnnotation", "LossyImageCompression", "PatientIdentityRemoved"),
 )
+# A length that does not fit the VR, a VR that does not exist, an endless IS, a sequence that ends too early.
+_UNDECODABLE: Final = (BytesLengthException, NotImplementedError, OverflowError, OSError)
+INDEX_NUMBERS: Final = ("bytes",)
 INDEX_COLUMNS: Final = ("file", "archive", "bytes", "sha256", "TransferSyntaxUID", *_KEYWORDS)
 
 
@@ -40,7 +45,7 @@ class IndexEntry(NamedTuple):
     others: dict[str, str]
 
 
-def describe(result: BinaryIO, keywords: Sequence[str]) -> IndexEntry:
+def describe(result: BinaryIO, keywords: Iterable[str]) -> IndexEntry:
     """Read a result up to its pixel data.
 
     Args:
@@ -57,11 +62,12 @@ def describe(result: BinaryIO, keywords: Sequence[str]) -> IndexEntry:
 
 
 def _text(dataset: FileDataset, keyword: str) -> str:
-    value: Any = None
-    # What cannot be decoded has no value that anybody could filter by.
-    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, NotImplementedError, UnicodeError):
-        value = dataset.get(keyword)
-    if value is None:
+    """Return a value as text; bytes, items and what cannot be decoded are none that anybody could filter by."""
+    try:
+        value: Any = dataset.get(keyword)
+    except _UNDECODABLE:
+        return ""
+    if value is None or isinstance(value, bytes | Sequence):
         return ""
     return "\\".join(map(str, value)) if isinstance(value, MultiValue | list | tuple) else str(value)
 

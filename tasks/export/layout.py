@@ -1,9 +1,9 @@
 """Paths of exported files: from a template and a result's own values, legal on every file system.
 
 Letters, digits and ``-_. ^`` of ASCII stand for themselves, all else as ``%XX`` of its UTF-8 bytes; so do a dot or a
-blank at either end, and the first letter of a name that Windows keeps for devices (CON, NUL, COM1, with any ending). An
-empty value is ``%``. Of two names that differ in case alone the second one gets a mark behind it, since Windows and
-macOS take them for one.
+blank at either end, and the first letter of a name that Windows keeps for devices (CON, NUL, COM1, with blanks and any
+ending behind it). An empty value is ``%``. Of two names that differ in case alone the second one gets a mark before its
+ending, since Windows and macOS take them for one.
 
 Public names: ``Layout``, ``Paths``, ``safe_name``.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _HOLE: Final = re.compile(r"\{([A-Za-z0-9]*)\}")
-_DEVICE: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin%24|conout%24)(\..*)?")
+_DEVICE: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin%24|conout%24) *(\..*)?")
 _MAX_NAME_BYTES: Final = 120
 _KEPT_BYTES: Final = 60
 _MAX_ENDING: Final = 4
@@ -100,9 +100,14 @@ def _safe(name: str) -> str:
     if len(name) <= _MAX_NAME_BYTES:
         return name
     # No other name holds a tilde and 32 digits behind it.
+    stem, ending = _parted(name)
+    return f"{stem[:_KEPT_BYTES]}~{sha256(name.encode()).hexdigest()[:32]}{ending}"
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Return what stands before and from the dot of an ending by which programs know a file, "" where there is none."""
     stem, dot, ending = name.rpartition(".")
-    kept = f".{ending}" if dot and len(ending) <= _MAX_ENDING else ""
-    return f"{(stem if kept else name)[:_KEPT_BYTES]}~{sha256(name.encode()).hexdigest()[:32]}{kept}"
+    return (stem, f".{ending}") if dot and len(ending) <= _MAX_ENDING else (name, "")
 
 
 class Paths:
@@ -126,5 +131,7 @@ class Paths:
     def _distinct(self, above: str, name: str) -> str:
         known = self._names.setdefault((above, name.casefold()), {})
         if name not in known:
-            known[name] = f"{name}~{sha256(name.encode()).hexdigest()[:_MARK_DIGITS]}" if known else name
+            stem, ending = _parted(name)
+            mark = sha256(name.encode()).hexdigest()[:_MARK_DIGITS]
+            known[name] = f"{stem}~{mark}{ending}" if known else name
         return known[name]

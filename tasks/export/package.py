@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem, Unusable, os_error_text
 from deidflow.tasks.core.files.csv_tables import write_table
+from deidflow.tasks.core.files.evidence import is_evidence_of
 from deidflow.tasks.core.files.private_files import sync_folder
 from deidflow.tasks.export.archive import Archive, check_recipients, checksum_lines, encrypt_file, sha256_of
-from deidflow.tasks.export.index import INDEX_COLUMNS, describe
+from deidflow.tasks.export.index import INDEX_COLUMNS, INDEX_NUMBERS, describe
 from deidflow.tasks.export.layout import Layout, Paths, safe_name
+from deidflow.tasks.export.parquet import can_write_parquet, write_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.export_choice import ExportChoice
 
 INDEX: Final = "index.csv"
+PARQUET_INDEX: Final = "index.parquet"
 SUMS: Final = "SHA256SUMS"
 _PART: Final = ".deidflow-part"
 
@@ -98,7 +101,7 @@ class Package:
         Args:
             names: Its identifiers.
             content: Open at its start.
-            evidence: The SHA-256 that it must have, "" when nobody knows it.
+            evidence: What was noted of the bytes that it must have, "" when nothing was.
 
         Raises:
             InvalidInput: The layout gives two results one path.
@@ -106,7 +109,7 @@ class Package:
 
         """
         digest = sha256_of(content)
-        if evidence and digest != evidence:
+        if evidence not in {"", digest} and not is_evidence_of(evidence, content):
             raise Unusable("a result is not what the run wrote; look for it with `deidflow verify`, then export again")
         content.seek(0)
         entry = describe(content, self._layout.keywords)
@@ -164,15 +167,23 @@ class Package:
         self._end_archive()
         names = list(self._written)
         if self._rows:
-            index = self._part / INDEX
-            write_table(index, INDEX_COLUMNS, sorted(self._rows))
-            index.chmod(0o666 & ~_umask())
-            names.append(self._sealed(index))
+            names += map(self._sealed, self._indexes(sorted(self._rows)))
         (self._part / SUMS).write_text("".join(checksum_lines(self._part, names)), "utf-8")
         if self._folder.exists():
             self._folder.rmdir()
         self._part.rename(self._folder)
         sync_folder(self._folder.parent)
+
+    def _indexes(self, rows: list[tuple[str, ...]]) -> Iterator[Path]:
+        """Write the index in each of its forms."""
+        index = self._part / INDEX
+        write_table(index, INDEX_COLUMNS, rows)
+        index.chmod(0o666 & ~_umask())
+        yield index
+        if can_write_parquet():
+            columns = self._part / PARQUET_INDEX
+            write_parquet(columns, INDEX_COLUMNS, rows, numbers=INDEX_NUMBERS)
+            yield columns
 
     @property
     def packed(self) -> Packed:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.local.editing.table import Tables
 
+_PATIENT_NAME: Final = Path((), PATIENT_NAME)
 _COMPILED_REQUESTS: Final = 1024
 
 
@@ -106,12 +107,11 @@ class Compiled(NamedTuple):
 
 def identifiers_of(request: Request, instance: PlannedInstance, references: References) -> InstanceIdentifiers:
     """Return the instance with its new PatientName: given, generated, or None when the request leaves or removes it."""
-    path = Path((), PATIENT_NAME)
     edits = request.edits
-    given = edits.replace.get(path)
+    given = edits.replace.get(_PATIENT_NAME)
     if isinstance(given, str):
         name: str | None = given
-    elif request.operation is Operation.MODIFY or path in edits.remove or path in edits.keep:
+    elif request.operation is Operation.MODIFY or _PATIENT_NAME in edits.remove or _PATIENT_NAME in edits.keep:
         name = None
     else:
         name = new_patient_name(instance.new.patient_id)
@@ -210,7 +210,10 @@ class Worker:
                 if self._text_search is not None and assembly.pixels is not None:
                     self._text_search.check(source, assembly.pixels.decision)
                 staged = self._writer.stage(_content_of(assembly, request), instance, request.operation)
-                content = (self._source.content if self._notes_content else self._source.excerpt)(original)
+                if self._notes_content:
+                    content = self._source.content(original)
+                else:
+                    content = self._source.excerpt(original, source.head)
                 self._source.check(original, instance)
                 anonymizes = request.operation is Operation.ANONYMIZE
                 review = _review_of(assembly) if anonymizes else ""

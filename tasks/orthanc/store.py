@@ -119,9 +119,9 @@ class OrthancSource:
         del original
         return ""
 
-    def excerpt(self, original: OpenOriginal) -> str:
+    def excerpt(self, original: OpenOriginal, head: bytes) -> str:
         """Return "", as ``content`` does."""
-        del original
+        del original, head
         return ""
 
     @contextlib.contextmanager

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Engine, InstanceResult
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 EDITING: Final = "editing"

@@ -15,7 +15,7 @@ from deidflow.tasks.steps.access.choice import source_of, store_of
 if TYPE_CHECKING:
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.steps.access.seams import RunStore
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 def take_again(run: Run) -> None:

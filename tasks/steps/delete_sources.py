@@ -18,7 +18,7 @@ from deidflow.tasks.steps.access.choice import source_of
 if TYPE_CHECKING:
     from deidflow.tasks.core.report.totals import DeletedSources
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 def deletion_is_due(run: Run) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.request.export_choice import ExportChoice
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _PAGE: Final = 256
 EXPORTING: Final = "exporting"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
     from deidflow.tasks.steps.access.seams import RunStore
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _WRITTEN_AT_ONCE: Final = 2000
 """Each time the ledger is written the disk is waited for."""

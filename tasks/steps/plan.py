@@ -27,7 +27,7 @@ from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.emptied_content import mark_emptied_content
 from deidflow.tasks.steps.load import check_before_planning
 from deidflow.tasks.steps.run.earlier import changed_basis, earlier_runs
-from deidflow.tasks.steps.run.run_folder import now
+from deidflow.tasks.steps.run.run import now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.state.before import Before
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 @dataclass(slots=True)

@@ -13,12 +13,12 @@ from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.report.files import write_reports
 from deidflow.tasks.steps.run.leftovers import write_leftovers
-from deidflow.tasks.steps.run.run_folder import now
+from deidflow.tasks.steps.run.run import now
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.report.totals import Totals
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 def publish_reports(run: Run, progress: Progress) -> Totals:

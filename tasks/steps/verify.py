@@ -41,13 +41,16 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.results import ExpectedResult
     from deidflow.tasks.core.processes.workers import Pending, Workers
+    from deidflow.tasks.steps.access.seams import BatchSize
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 VERIFYING: Final = "verifying"
 """The name of the step, for people."""
 
 _BATCH_BYTES: Final = 64 << 20
+_PAGE: Final = 2048
+"""Results that are asked of the ledger at a time, at least."""
 _POLL_S: Final = 0.2
 _AHEAD_PER_WORKER: Final = 4
 _TRIES_ALONE: Final = 3
@@ -178,11 +181,12 @@ class Verification:
         """Cut a chunk into what is looked at together."""
         requests = self._run.ledger.requests
         uids: tuple[int, list[tuple[str, str, str]]] = (0, [])
-        for page in pages_to_verify(self._run.ledger, self._wanted, chunk, self._store.batch(full=self._full)):
+        size = self._store.batch(full=self._full)
+        for page in pages_to_verify(self._run.ledger, self._wanted, chunk, max(size.most, _PAGE)):
             call = page[0].call
             if self._full and call and call != uids[0]:
                 uids = call, uids_of_call(self._run, call)
-            for batch in _by_size(page):
+            for batch in _batches(page, size):
                 groups = [
                     (requests.get(request), [_expected(one) for one in group])
                     for request, group in groupby(batch, key=attrgetter("request"))
@@ -269,17 +273,22 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
         return verification.failed
 
 
-def _by_size(page: Sequence[ExpectedResult]) -> Iterator[list[ExpectedResult]]:
-    """Cut so that no worker holds too much at once: what is read from a server is read together."""
+def _batches(page: Sequence[ExpectedResult], size: BatchSize) -> Iterator[list[ExpectedResult]]:
+    """Cut so that no worker holds too much (what is read from a server is read together), and one learns a series."""
     batch: list[ExpectedResult] = []
-    size = 0
+    held = 0
     for one in page:
-        if batch and size + one.instance.size > _BATCH_BYTES:
+        is_enough = len(batch) >= size.most or held + one.instance.size > _BATCH_BYTES
+        if batch and (is_enough or (len(batch) >= size.least and _series(one) != _series(batch[-1]))):
             yield batch
-            batch, size = [], 0
+            batch, held = [], 0
         batch.append(one)
-        size += one.instance.size
+        held += one.instance.size
     yield batch
+
+
+def _series(one: ExpectedResult) -> tuple[str, ...]:
+    return one.instance.original[:3]
 
 
 def _expected(one: ExpectedResult) -> Expected:

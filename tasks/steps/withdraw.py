@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.files.evidence import is_evidence_of
 from deidflow.tasks.core.ledger.results import note_gone
 from deidflow.tasks.core.ledger.state.withdrawals import note_withdrawn, pages_there
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.steps.access.choice import store_of
-from deidflow.tasks.verification.structure import content_hash
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.stores import ResultStore
     from deidflow.tasks.core.ledger.results import ExpectedResult
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _PAGE: Final = 256
 WITHDRAWING: Final = "withdrawing"
@@ -78,7 +78,7 @@ def _own(results: ResultStore, one: ExpectedResult) -> bool | None:
     """Whether what stands there is what the run wrote; None when nothing does."""
     try:
         with contextlib.closing(results.open(one.instance.new, one.result_id)) as file:
-            return not one.evidence or content_hash(file) == one.evidence
+            return not one.evidence or is_evidence_of(one.evidence, file)
     except InstanceFailed as error:
         return None if error.code is ReasonCode.RESULT_MISSING else False
 

@@ -66,7 +66,8 @@ def is_what_was_read(source: BinaryIO, planned: PlannedInstance, content: str) -
     if (status.st_size, status.st_mtime_ns) == (planned.size, planned.mtime_ns):
         return True
     if is_excerpt(content):
-        is_same = excerpt(partial(_read, source), status.st_size) == content and _only_pixels_are_outside(source)
+        head = _read(source, HEAD_BYTES, 0)
+        is_same = excerpt(head, partial(_read, source), status.st_size) == content and _only_pixels_are_outside(source)
     else:
         is_same = bool(content) and content_hash(source) == content
     source.seek(0)

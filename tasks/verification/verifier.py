@@ -10,7 +10,6 @@ import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum, auto
-from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 from zlib import crc32
@@ -19,6 +18,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare
+from deidflow.tasks.core.files.evidence import evidence_of
 from deidflow.tasks.core.ledger.uid_map import CallUids, UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
@@ -30,13 +30,14 @@ from deidflow.tasks.verification.given import check_given
 from deidflow.tasks.verification.identifiers import has_identifiers
 from deidflow.tasks.verification.identity import check_identity, needs_decoding
 from deidflow.tasks.verification.leaks.search import LeakSearch
-from deidflow.tasks.verification.method_codes import check_codes
 from deidflow.tasks.verification.painted.judge import PixelJudge
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
 from deidflow.tasks.verification.series.memory import MAX_BYTES, Files, Judging, SeriesMemory
-from deidflow.tasks.verification.structure import check_structure, content_hash, is_what_was_read, whole
+from deidflow.tasks.verification.standard.method_codes import check_codes
+from deidflow.tasks.verification.standard.required import check_required, has_required_values
+from deidflow.tasks.verification.structure import check_structure, is_what_was_read, whole
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
@@ -124,7 +125,7 @@ class Verifier:
         Returns:
             Those with something to note: what is wrong with one is its outcome, and there may be evidence to keep. One
             that could not be compared, since its source is not there, is done with the code ``source-changed``. The
-            evidence of a failed one is the hash of what stands there now.
+            evidence of a failed one is that of what stands there now.
 
         Raises:
             TransientError: A server cannot be reached, which says nothing about a result.
@@ -197,7 +198,7 @@ class Verifier:
     def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> None:
         """Compare with the source, or with what was noted of the result before the source was changed or deleted."""
         result_data = whole(result_file, MAX_BYTES)
-        self._found = content_hash(result_file) if result_data is None else sha256(result_data).hexdigest()
+        self._found = evidence_of(result_file if result_data is None else result_data, expected.evidence)
         as_planned = False
         try:
             with self._source.reopen(expected.instance) as source_file:
@@ -239,7 +240,8 @@ class Verifier:
     def _judging(self, request: Request) -> Judging:
         allowed = self._allowed(request, hides=False)
         uids, leaks = (self._uids, self._leaks) if allowed.anonymizes else (None, None)
-        return Judging(self._name, request, allowed, uids, leaks, self._settings.given_values, self._call)
+        deciding = frozenset() if self._pixels is None or leaks is None else self._pixels.deciding
+        return Judging(self._name, request, allowed, uids, leaks, self._settings.given_values, self._call, deciding)
 
     def _compare(
         self,
@@ -287,7 +289,10 @@ class Verifier:
             if self._pixels is not None:
                 allowed = self._pixels.permitted(allowed, source, paints=painted)
             self._compare_bytes(request, expected, source, result, allowed)
-        if files is not None and learns and self._pixels is None:
+        is_shared = self._pixels is None or not anonymizes or (not painted and self._pixels.is_shared(source))
+        if self._settings.profile and anonymizes and has_required_values(source):
+            is_shared = False
+        if files is not None and learns and is_shared:
             self._series.learn(self._judging(request), expected.instance, files, (source, result))
 
     def _is_sampled(self, expected: Expected) -> bool:
@@ -320,6 +325,7 @@ class Verifier:
             if self._settings.profile:
                 treated = self._leaks.treated(request)
                 check_codes(request, self._settings.profile, treated, source, result)
+                check_required(request, source, result)
 
     def _allowed(self, request: Request, *, hides: bool) -> Permitted:
         """Return what the request of the group at hand permits."""

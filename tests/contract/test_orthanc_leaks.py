@@ -82,6 +82,8 @@ def test_what_orthanc_leaves_is_named(job: Job, server: Server) -> None:
     assert wanted == {uid: of_study[uids[uid]]["reason"] for uid in studies}
     assert len(studies) + 1 == len(server.get("instances"))
     assert len(studies) - 1 == len(read_csv(run_dir / "failures.csv"))
+    review = [row["reason"] for row in read_csv(run_dir / "review.csv")]
+    assert len(studies) - 1 == review.count("identifier-left")
     report = (run_dir / "report.html").read_text("utf-8")
     assert "identifier-left" in report
     assert "owalczyk" not in report + run.err + run.out

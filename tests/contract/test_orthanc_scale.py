@@ -91,7 +91,7 @@ def _traffic(log: str) -> Traffic:
 
 
 @pytest.mark.parametrize(
-    "instances", [600, pytest.param(3000, marks=[pytest.mark.versions, pytest.mark.timeout(1200)])]
+    "instances", [240, pytest.param(3000, marks=[pytest.mark.versions, pytest.mark.timeout(1200)])]
 )
 def test_twenty_patients(job: Job, logging_server: Server, tmp_path: Path, instances: int) -> None:
     """Each patient with its own PatientID and PatientName: all mapped, none split or merged, references hold."""
@@ -160,7 +160,7 @@ def _check_references(server: Server, lines: list[dict[str, str]]) -> None:
 def _check_nothing_left(files: set[Path], patients: dict[str, tuple[str, str]], instances: int) -> None:
     """No byte string of a patient's identifiers, nor the overlay, stands in a result, at whatever depth."""
     assert len(files) >= instances
-    secret = re.compile(
-        b"|".join(re.escape(text.encode()) for pair in patients.values() for text in pair) + b"|" + OVERLAY
-    )
+    texts = b"|".join(re.escape(text.encode()) for pair in patients.values() for text in pair)
+    # Seven digits of a PatientID stand somewhere in thousands of UIDs by chance.
+    secret = re.compile(rb"(?<![\d.])(?:" + texts + rb")(?![\d.])|" + OVERLAY)
     assert 0 == sum(bool(secret.search(path.read_bytes())) for path in files)

@@ -25,6 +25,7 @@ CONTRACT = {
     "export": {
         *("--output", "--layout", "--archive", "--per", "--recipient", "--include-review", "--crosswalk", "--set"),
     },
+    "runs": {"--json"},
     "serve": set(),
 }
 

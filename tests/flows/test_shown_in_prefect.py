@@ -83,12 +83,17 @@ CALLER = """
 from prefect import flow
 from deidflow.flows.bulk_edit import bulk_edit
 from deidflow.flows.parameters import Overrides
+from deidflow.tasks.shown import NotReconciled
 
 @flow
 def pipeline():
     whole = bulk_edit("job.yaml", manifest="whole.csv", overrides=Overrides(chunk_size=2))
     state = bulk_edit("job.yaml", skip_invalid=True, return_state=True)
-    return whole, state.name, state.result(raise_on_failure=False)
+    try:
+        bulk_edit("job.yaml", skip_invalid=True)
+    except NotReconciled as ended:
+        assert "some rows are not done" in str(ended)
+        return whole, state.name, state.result(raise_on_failure=False).record, ended.record
 
 if __name__ == "__main__":
     import json
@@ -98,7 +103,7 @@ if __name__ == "__main__":
 
 @pytest.mark.long
 def test_a_flow_that_calls_ours_gets_a_record(partial: Job) -> None:
-    """Of a run that is reconciled as the return value; of one that is not with its state."""
+    """Of a run that is reconciled as the return value; of one that is not with its state, or with what is raised."""
     rows = read_csv(partial.manifest)
     (partial.root / "whole.csv").write_bytes(partial.manifest.read_bytes())
     partial.write_manifest(rows[:3])
@@ -116,7 +121,8 @@ def test_a_flow_that_calls_ours_gets_a_record(partial: Job) -> None:
     )
 
     assert 0 == done.returncode, done.stderr[-3000:]
-    whole, name, rest = json.loads(done.stdout.strip().splitlines()[-1])
+    whole, name, rest, raised = json.loads(done.stdout.strip().splitlines()[-1])
     assert ("reconciled", 0, 3) == (whole["verdict"], whole["exit_code"], whole["rows"]["done"])
     assert json.loads((partial.root / whole["run_dir"] / "summary.json").read_text())["run_id"] == whole["run_id"]
-    assert ("Partial", 1, 2, 1) == (name, rest["exit_code"], rest["rows"]["done"], rest["rows"]["invalid"])
+    for record in (rest, raised):
+        assert ("Partial", 1, 2, 1) == (name, record["exit_code"], record["rows"]["done"], record["rows"]["invalid"])

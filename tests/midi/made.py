@@ -17,9 +17,12 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import CTImageStorage
 
 from tests.local.edits import all_files
+from tests.midi.burned import burned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from deidflow.tasks.core.pixels.regions import Region
 
 BENCHMARKS: Final = Path(__file__).parents[2] / "benchmarks"
 FILES: Final = (
@@ -51,6 +54,7 @@ class Planted(NamedTuple):
         patient: Its number.
         harmless: What is to stay of texts into which something was planted, by keyword.
         planted: What must be in no text, by keyword.
+        region: Where text is burnt into each frame, if it is.
 
     """
 
@@ -58,6 +62,7 @@ class Planted(NamedTuple):
     patient: int
     harmless: dict[str, str]
     planted: dict[str, str]
+    region: Region | None = None
 
 
 def made_set(count: int) -> Iterator[Planted]:
@@ -75,7 +80,8 @@ def made_set(count: int) -> Iterator[Planted]:
             dataset.remove_private_tags()
             patient = number % _PATIENTS
             harmless, planted = _plant(dataset, number, patient, names[patient % len(names)], protocols, draw)
-            yield Planted(_written(dataset), patient, harmless, planted)
+            data, region = burned(_written(dataset), number)
+            yield Planted(data, patient, harmless, planted, region)
 
 
 def _plant(

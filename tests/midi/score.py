@@ -2,8 +2,8 @@
 
 Each element of each instance is one check or two: what Table E.1-1 of PS3.15 lets stay under the options of
 ``research-tcia.yaml`` must stay as it is, what it protects must be gone, dates must have moved by the patient's days,
-UIDs must be others and consistent, planted identifiers must be in no text whose harmless words are there, pixels must
-be the source's.
+UIDs must be others and consistent, planted identifiers must be in no text whose harmless words are there, burnt-in text
+must be hidden in every frame, and all other pixels must be the source's.
 
 Public names: ``Scores``, ``score``.
 """
@@ -21,13 +21,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from pydicom import Dataset, dcmread
+
+from tests.local.editing.painting.images import frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from pydicom.dataelem import DataElement
 
+    from deidflow.tasks.core.pixels.regions import Region
     from tests.midi.made import Planted
 
 _TABLE: Final = Path(__file__).parents[2] / "tasks" / "local" / "deidentification" / "tables" / "profile.csv"
@@ -39,8 +43,11 @@ _MARKS: Final = frozenset(
     {
         *("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
         *("LongitudinalTemporalInformationModified", "ContributingEquipmentSequence", "PatientName", "PatientID"),
+        "BurnedInAnnotation",
     }
 )
+_EXTREMES: Final = ("SmallestImagePixelValue", "LargestImagePixelValue")
+"""Of a painted image they must be those of its result."""
 _STANDARD_UIDS: Final = "1.2.840.10008."
 
 
@@ -98,7 +105,20 @@ class Scores:
             elif keyword in one.planted or keyword in one.harmless:
                 self._text(keyword, one, str(other.value) if other is not None else "")
             elif keyword and keyword not in _MARKS and element.VR != "SQ":
-                self._plain(one.patient, element, other, _fate(keyword, frozenset(options), frozenset(gone)))
+                self._plain(one, element, other, _fate(keyword, frozenset(options), frozenset(gone)))
+
+    def add_pixels(self, region: Region, data: bytes, result: bytes) -> None:
+        """Check an image with burnt-in text: one value in its region in each frame, all else the source's."""
+        before, after = frames_of(data), frames_of(result)
+        inside = np.zeros(before.shape[1:3], bool)
+        inside[region.y : region.y + region.height, region.x : region.x + region.width] = True
+        hidden = all(len(np.unique(frame[inside], axis=0)) == 1 for frame in after)
+        self.note("pixels_hidden", "PixelData", met=hidden)
+        self.note("pixels_retained", "PixelData", met=np.array_equal(before[:, ~inside], after[:, ~inside]))
+        dataset = dcmread(io.BytesIO(result), stop_before_pixels=True)
+        for keyword, true in zip(_EXTREMES, (after.min(), after.max()), strict=True):
+            if keyword in dataset:
+                self.note("text_retained", keyword, met=dataset[keyword].value == true)
 
     def _text(self, keyword: str, one: Planted, text: str) -> None:
         words = _WORD.findall(text)
@@ -109,10 +129,13 @@ class Scores:
         planted = set(_WORD.findall(one.planted.get(keyword, "")))
         self.note("text_retained", keyword, met=all(word in words or word in planted for word in left))
 
-    def _plain(self, patient: int, element: DataElement, other: DataElement | None, fate: str) -> None:
+    def _plain(self, one: Planted, element: DataElement, other: DataElement | None, fate: str) -> None:
         keyword, value = element.keyword, element.value
         if keyword in {"PixelData", "FloatPixelData"}:
-            self.note("pixels_retained", keyword, met=_same(element, other))
+            if one.region is None:
+                self.note("pixels_retained", keyword, met=_same(element, other))
+        elif keyword in _EXTREMES and one.region is not None:
+            self.note("tag_retained", keyword, met=other is not None)
         elif element.VR == "UI":
             self._uid(element, other, fate)
         elif value is None or value == "":
@@ -123,7 +146,7 @@ class Scores:
                 self.note("text_removed", keyword, met=new != str(value))
                 return
             days = (_day(new) - _day(str(value))).days if _DATE.match(new) else 0
-            moved = self._days.setdefault(patient, days)
+            moved = self._days.setdefault(one.patient, days)
             self.note("date_shifted", keyword, met=days == moved != 0 and new[8:] == str(value)[8:])
         elif fate == "gone" or _DATED.fullmatch(str(value)):
             self.note("text_removed", keyword, met=not _same(element, other))
@@ -150,6 +173,8 @@ def score(set_of: Iterable[tuple[Planted, bytes]], options: Collection[str], gon
         for one, result in set_of:
             before, after = (dcmread(io.BytesIO(data), force=True) for data in (one.data, result))
             scores.add(one, before, after, options, gone)
+            if one.region is not None:
+                scores.add_pixels(one.region, one.data, result)
     return scores
 
 

@@ -13,14 +13,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import start_prefect_server
 from tests.containers import contained, why_not
-from tests.jobs import DEMO_DATA, Job, read_csv
+from tests.jobs import DEMO_DATA, Job, files_of, read_csv
 from tests.prefect_api import Api
 
 if TYPE_CHECKING:
@@ -101,6 +101,56 @@ def test_serve_runs_twice_by_itself(scheduled: Job, strangers: bool) -> None:
 
     assert len(runs) >= 2, (scheduled.root / "log.txt").read_text()
     assert all(run["reconciled"] for run in runs)
+
+
+def test_two_configs_are_served_by_one_command(scheduled: Job) -> None:
+    """Each on its own schedule, under its own name, and both into one folder, which one of them waits for."""
+    first = scheduled.config["name"]
+    rows = read_csv(scheduled.manifest)
+    scheduled.write_manifest(rows[:10])
+    (scheduled.root / "job.yaml").rename(scheduled.root / "first.yaml")
+    scheduled.write_manifest(rows[10:20], scheduled.root / "second.csv")
+    second = f"{first}-b"
+    scheduled.write_config(**scheduled.config | {"name": second, "manifest": "second.csv"})
+    process = _start(scheduled, *scheduled.command("serve", "first.yaml", "job.yaml"))
+    try:
+        with contextlib.closing(Api(scheduled.environment["PREFECT_API_URL"])) as api:
+            deployments = [api.deployment(name) for name in (first, second)]
+            states = [_first_end(api, deployment) for deployment in deployments]
+        # Before it is stopped: a run that is being started then ends in an import, which Python tells at length.
+        said = (scheduled.root / "log.txt").read_text()
+    finally:
+        _stop(process)
+
+    assert [("COMPLETED", "Completed")] * 2 == [(state["type"], state["name"]) for state in states], said
+    assert f"serving {first}, {second}" in said
+    assert "Traceback" not in said
+    summaries = list(_ended_runs(scheduled))
+    assert all(summary["reconciled"] for summary in summaries)
+    delivered = {
+        str(summary["name"]): {row["file"] for row in _delivered(scheduled, str(summary["run_id"]))}
+        for summary in summaries
+    }
+    assert {first, second} == delivered.keys()
+    assert delivered[first].isdisjoint(delivered[second])
+    assert delivered[first] | delivered[second] == {
+        name for name in files_of(scheduled.destination) if name.endswith(".dcm")
+    }
+
+
+def _delivered(job: Job, run_id: str) -> list[dict[str, str]]:
+    return read_csv(job.root / "runs" / run_id / "delivered.csv")
+
+
+def _first_end(api: Api, deployment: str) -> dict[str, Any]:
+    """Wait until a scheduled run of a deployment has ended by itself; return its state."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        ended = {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}
+        if found := api.runs(state=ended, deployment_id={"any_": [deployment]}):
+            return dict(found[0]["state"])
+        time.sleep(0.3)
+    raise TimeoutError(deployment)
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())

@@ -19,7 +19,7 @@ from deidflow.tasks.steps.changed_sources import take_again
 from deidflow.tasks.steps.delete_sources import delete_sources
 from deidflow.tasks.steps.plan import find_again, prepare
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import Run, create_run
+from deidflow.tasks.steps.run.run import Run, create_run
 from deidflow.tasks.steps.run.settings import load_config
 from deidflow.tasks.steps.verify import verify_results
 from tests.jobs import KEY

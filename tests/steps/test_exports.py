@@ -8,6 +8,7 @@ import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pydicom
 import pyrage
 import pytest
@@ -18,7 +19,7 @@ from deidflow.tasks.core.request.export_choice import ExportChoice
 from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import open_run
+from deidflow.tasks.steps.run.run import open_run
 from tests.dicom_files import instance
 from tests.jobs import files_of, read_csv
 from tests.steps.steps import Steps
@@ -99,7 +100,7 @@ def test_the_index_describes_what_is_there(finished: Steps) -> None:
     files = export(finished, "out", include_review=True)
     index = read_csv(finished.root / "out" / "index.csv")
 
-    assert files.keys() == {row["file"] for row in index} | {"index.csv", "SHA256SUMS"}
+    assert files.keys() == {row["file"] for row in index} | {"index.csv", "index.parquet", "SHA256SUMS"}
     for row in index:
         result = pydicom.dcmread(finished.root / "out" / row["file"])
         assert [str(result[name].value) for name in ("PatientID", "StudyInstanceUID", "SOPInstanceUID", "Rows")] == [
@@ -109,6 +110,20 @@ def test_the_index_describes_what_is_there(finished: Steps) -> None:
     assert {"S1", NASTY} == {row["PatientID"] for row in index}
     assert not any(sign in name for name in files for sign in '<>:"|?*')
     assert any(name.startswith("a%3Cb%3Ec%3A%22d%7Ce%3Ff%2Ag%2Fh/") for name in files)
+
+
+def test_the_index_for_pandas_says_the_same(finished: Steps) -> None:
+    """Text for text, the size as a number; without the extra there is none, and nothing else differs."""
+    with_it = export(finished, "out")
+    columns = pd.read_parquet(finished.root / "out" / "index.parquet")
+    assert read_csv(finished.root / "out" / "index.csv") == columns.astype(str).to_dict("records")
+    assert "int64" == columns["bytes"].dtype.name
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("deidflow.tasks.export.package.can_write_parquet", lambda: False)
+        without = export(finished, "without")
+    assert with_it.keys() - without.keys() == {"index.parquet"}
+    assert with_it["index.csv"] == without["index.csv"]
 
 
 def test_what_a_person_should_look_at_is_left_out(finished: Steps) -> None:
@@ -127,12 +142,13 @@ def test_archives_are_for_their_recipients_alone(finished: Steps) -> None:
     recipients = (str(key.to_public()),)
     files = export(finished, "out", archive="zip", recipients=recipients, include_review=True)
 
-    assert {"S1.zip.age", "a%3Cb%3Ec%3A%22d%7Ce%3Ff%2Ag%2Fh.zip.age", "index.csv.age", "SHA256SUMS"} == files.keys()
+    archives = {"S1.zip.age", "a%3Cb%3Ec%3A%22d%7Ce%3Ff%2Ag%2Fh.zip.age"}
+    assert archives | {"index.csv.age", "index.parquet.age", "SHA256SUMS"} == files.keys()
     with zipfile.ZipFile(io.BytesIO(pyrage.decrypt(files["S1.zip.age"], [key]))) as archive:
         assert 2 == len(archive.namelist())
         assert archive.testzip() is None
     index = list(csv.DictReader(io.StringIO(pyrage.decrypt(files["index.csv.age"], [key]).decode("utf-8-sig"))))
-    assert {"S1.zip.age", "a%3Cb%3Ec%3A%22d%7Ce%3Ff%2Ag%2Fh.zip.age"} == {row["archive"] for row in index}
+    assert archives == {row["archive"] for row in index}
     with pytest.raises(pyrage.DecryptError):
         pyrage.decrypt(files["index.csv.age"], [stranger])
     export_crosswalk(finished.run, finished.root / "keys", ExportChoice(recipients=recipients))

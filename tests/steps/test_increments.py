@@ -16,7 +16,7 @@ from deidflow.tasks.core.report.reconciliation import row_results
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.run.earlier import hold_config, synced_state, where_of
 from deidflow.tasks.steps.run.progress import make_progress
-from deidflow.tasks.steps.run.run_folder import open_run
+from deidflow.tasks.steps.run.run import open_run
 from deidflow.tasks.steps.run.settings import load_config
 from deidflow.tasks.steps.withdraw import Withdrawn, withdraw_results
 from tests.dicom_files import instance

@@ -16,17 +16,14 @@ from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE, write_leftovers
 from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.run import KEY_FILE, create_run, open_run, take_config
 from deidflow.tasks.steps.run.run_folder import (
-    KEY_FILE,
     check_run_id,
     clear_leftovers,
-    create_run,
     make_folder,
     new_run_id,
     no_run_folder,
-    open_run,
     require_own_folder,
-    take_config,
 )
 from deidflow.tasks.steps.run.safe_errors import UnexpectedError, safely
 from deidflow.tasks.steps.run.settings import load_config

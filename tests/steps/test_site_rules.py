@@ -12,7 +12,7 @@ from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.config.pixel_rules.sources import RuleText, builtin_text, risks_text
 from deidflow.tasks.core.pixels.facts import PixelFacts
 from deidflow.tasks.local.viewing.text_detector import can_detect
-from deidflow.tasks.steps.run.run_folder import differences, run_identity
+from deidflow.tasks.steps.run.identity import differences, run_identity
 from deidflow.tasks.steps.run.settings import read_config
 
 if TYPE_CHECKING:

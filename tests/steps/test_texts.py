@@ -12,7 +12,7 @@ from pydicom import dcmread
 from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput
-from deidflow.tasks.steps.run.run_folder import differences, run_identity
+from deidflow.tasks.steps.run.identity import differences, run_identity
 from deidflow.tasks.steps.run.settings import load_config
 from tests.dicom_files import instance
 from tests.steps.steps import Steps

@@ -106,7 +106,9 @@ def _with(data: bytes, values: Mapping[str, Any]) -> bytes:
     return output.getvalue()
 
 
-def planned(root: Path, files: Mapping[str, bytes], **execution: int) -> Steps:
+def planned(
+    root: Path, files: Mapping[str, bytes], options: Mapping[str, str] | None = None, **execution: int
+) -> Steps:
     """Return a run of files, planned."""
     (root / "source").mkdir(parents=True)
     (root / "site.yaml").write_text(RULES, encoding="utf-8")
@@ -115,7 +117,7 @@ def planned(root: Path, files: Mapping[str, bytes], **execution: int) -> Steps:
     steps = Steps(root)
     steps.plan(
         [DicomIdentifiers("P-1", "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1").orthanc_id(Level.STUDY)],
-        options=None,
+        options=options,
         profile="ps3.15-2026d",
         profile_options=["clean-pixel-data", "retain-device-identity"],
         pixels={"rules": ["site.yaml"]},
@@ -164,7 +166,7 @@ def test_the_same_bytes_however_the_work_is_cut(tmp_path: Path) -> None:
     files = sources()
     found = []
     for name, order, execution in (("one", 1, {}), ("two", -1, {"workers": 2, "chunk_size": 4})):
-        steps = planned(tmp_path / name, dict(list(files.items())[::order]), **execution)
+        steps = planned(tmp_path / name, dict(list(files.items())[::order]), None, **execution)
         steps.edit()
         results = (tmp_path / name / "results").rglob("*.dcm")
         found.append({path.stem: path.read_bytes() for path in results})

@@ -215,6 +215,7 @@ STANDARD: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     "another method": ((PIXELS,), swap(b"PS 3.15-2026d", b"PS 3.15-2099z"), DIFFERS),
     "an option that was not applied": ((PIXELS,), swap(b"113100", b"113105"), DIFFERS),
     "a dummy of another value": ((PIXELS,), add(0x00100040, "CS", "M"), LEFT),
+    "an attribute of type 2": ((PIXELS,), swap(b"\x10\0\x30\0DA\0\0", b""), DIFFERS),
     "an attribute that nobody knows": (
         (Element(0x0008FFF0, "LO", b"Smith "), PIXELS),
         add(0x0008FFF0, "LO", "Smith"),

@@ -7,6 +7,7 @@ common and into what each has of its own, with lengths that shift what follows, 
 from __future__ import annotations
 
 import os
+import re
 import struct
 import tempfile
 from dataclasses import replace
@@ -20,8 +21,12 @@ from hypothesis import strategies as st
 
 from deidflow.tasks.core.engine.protocol import Expected, InstanceResult, VerifyWork
 from deidflow.tasks.core.engine.result_paths import relative_path
+from deidflow.tasks.core.files.evidence import is_evidence_of
 from deidflow.tasks.core.ledger.uid_map import UidKind, write_uid_map
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.pixels.choice import PixelChoice
+from deidflow.tasks.core.pixels.conditions import Test as Asks
+from deidflow.tasks.core.pixels.decision import PixelRules, Risk
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.request.profile_choice import ProfileChoice
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
@@ -40,6 +45,7 @@ from tests.dicom_files import (
     Element,
     Syntax,
     encapsulated,
+    grey,
     instance,
 )
 from tests.local.folders import planned, settings_for
@@ -54,7 +60,9 @@ COUNT: Final = 8
 FEW, ALL = 30, 300
 SYNTAXES: Final = (EXPLICIT, IMPLICIT, JPEG, BIG, DEFLATED)
 STANDARD: Final = "standard"
-MODES: Final = ("2023b", STANDARD, "modify", "kept", "server")
+PIXELS, BY_NUMBER = "pixels", "pixels by number"
+"""With clean-pixel-data, where text may be burned in by the type of image, which is one for all, or by its number."""
+MODES: Final = ("2023b", STANDARD, PIXELS, "modify", "kept", "server")
 FIXED: Final[dict[str, Any]] = {
     "PatientName": "Kowalczyk^Bronislaw",
     "PatientID": "HX-0042-73311",
@@ -65,14 +73,7 @@ FIXED: Final[dict[str, Any]] = {
     "Manufacturer": "Maker",
     "SpecificCharacterSet": "ISO_IR 100",
     "ImageType": "ORIGINAL\\PRIMARY",
-    "Rows": 8,
-    "Columns": 8,
-    "BitsAllocated": 8,
-    "BitsStored": 8,
-    "HighBit": 7,
-    "PixelRepresentation": 0,
-    "SamplesPerPixel": 1,
-    "PhotometricInterpretation": "MONOCHROME2",
+    **grey(),
     "FrameOfReferenceUID": "1.2.3.77",
 }
 
@@ -161,6 +162,11 @@ def series_of(folder: Path, files: list[bytes], mode: str, judge: ThirdJudge = T
     operation = Operation.MODIFY if mode == "modify" else Operation.ANONYMIZE
     body: dict[str, Any] = {"Replace": {"StudyDescription": "Trial 7"}}
     profile = ProfileChoice() if mode == STANDARD else None
+    if mode in {PIXELS, BY_NUMBER}:
+        asked = (0x00200013, "77") if mode == BY_NUMBER else (0x00080008, "DERIVED.*")
+        risk = Risk("some", Asks(asked[0], (re.compile(asked[1]),)))
+        pixels = PixelChoice(PixelRules((), (risk,)))
+        profile = ProfileChoice(frozenset({"clean-pixel-data"}), pixels=pixels)
     if mode == "kept":
         body |= {
             "Keep": ["SOPInstanceUID", "ContentTime", "ReferencedImageSequence"],
@@ -196,7 +202,7 @@ def series_of(folder: Path, files: list[bytes], mode: str, judge: ThirdJudge = T
 
 def noted(results: list[InstanceResult]) -> list[tuple[object, ...]]:
     """Return what verifying says."""
-    return [(one.id, one.outcome, one.code, one.text, one.evidence) for one in results]
+    return [(one.id, one.outcome, one.code, one.text, bool(one.evidence)) for one in results]
 
 
 @pytest.fixture
@@ -220,11 +226,33 @@ def test_most_of_a_series_is_compared(tmp_path: Path, reads: list[int], syntax: 
     count = 24
     series = series_of(tmp_path, [one_of_series(number, syntax) for number in range(1, count + 1)], mode)
 
-    assert [None] * count == [result.code for result in series.together()]
+    results = series.together()
+    assert [None] * count == [result.code for result in results]
+    for number, result in enumerate(results):
+        assert is_evidence_of(result.evidence, series.result(number).read_bytes())
     if syntax in {BIG, DEFLATED}:
         assert 2 * count == reads[0]
     else:
         assert reads[0] <= count
+
+
+@pytest.mark.parametrize(
+    ("mode", "before", "after"),
+    [(PIXELS, b"ORIGINAL\\PRIMARY", b"DERIVED\\\\PRIMARY"), (BY_NUMBER, b"IS\x02\x005 ", b"IS\x02\x0077")],
+    ids=["what all have", "what each has of its own"],
+)
+def test_whether_text_may_be_burned_in_is_decided_for_each(
+    tmp_path: Path, mode: str, before: bytes, after: bytes
+) -> None:
+    """What the rules ask of an instance is never passed over, whether it is the same in the whole series or not."""
+    series = series_of(tmp_path, [one_of_series(number, EXPLICIT) for number in range(1, COUNT + 1)], mode)
+    assert [None] * COUNT == [result.code for result in series.together()]
+
+    for path in (series.source(4), series.result(4)):
+        assert 1 == path.read_bytes().count(before)
+        path.write_bytes(path.read_bytes().replace(before, after))
+    refused = [result for result in series.together() if result.outcome is not Outcome.DONE]
+    assert [(series.plan[4].id, ReasonCode.IDENTIFIER_LEFT)] == [(one.id, one.code) for one in refused]
 
 
 class Edit(NamedTuple):
@@ -394,6 +422,7 @@ def test_any_value_amid_a_series(data: st.DataObject) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @settings(max_examples=MANY, deadline=None)
 @given(st.data())
 def test_many_changes_amid_a_series(data: st.DataObject) -> None:

@@ -71,8 +71,8 @@ class InstanceResult(NamedTuple):
         outcome: ``done``, ``failed``, ``missing`` or ``cancelled``.
         code: Why it is not done, None when it is.
         text: The reason for people, without patient data; "" for the code's own.
-        evidence: The SHA-256 of the whole result in hex, where it is known; "" otherwise. It stands in for the source
-            when that is deleted, and tells later whether something else changed the result.
+        evidence: Of the bytes of the whole result (``files.evidence``), where it is known; "" otherwise. It stands in
+            for the source when that is deleted, and tells later whether something else changed the result.
         new: Identifiers of the result, where they were not planned but found out.
         new_orthanc_ids: The same in Orthanc's form, as the server says.
         content: The SHA-256 of the source file that it was made from, in hex, when that is to be deleted; else of an
@@ -101,7 +101,7 @@ class Expected(NamedTuple):
 
     Attributes:
         instance: What it was made from.
-        evidence: The SHA-256 of the result as it was written or found right before, "" when it never was.
+        evidence: Of the result as it was written or found right before, "" when it never was.
         result_id: Its Orthanc identifier.
         is_done: Whether it counts as done now; another one that is found right is done again.
         content: What was noted of the file that it was made from, see ``InstanceResult``; "" when nothing was.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
@@ -34,8 +35,14 @@ def relative_path(new: DicomIdentifiers) -> str:
     Letters, digits and ``-_. ^`` stand for themselves, all else as ``%XX`` of its UTF-8 bytes; so do dots and blanks at
     either end; an empty name is ``%``; a very long one is shortened with a hash.
     """
-    *folders, instance = (_safe_name(part) for part in new)
-    return "/".join([*folders, f"{instance}.dcm"])
+    *folders, instance = new
+    return f"{_folder(*folders)}/{_safe_name(instance)}.dcm"
+
+
+@lru_cache(maxsize=64)
+def _folder(patient_id: str, study: str, series: str) -> str:
+    """Return the folder of a series, for which its instances ask one after the other."""
+    return "/".join(map(_safe_name, (patient_id, study, series)))
 
 
 def _safe_name(text: str) -> str:

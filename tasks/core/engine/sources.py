@@ -130,8 +130,14 @@ class InstanceSource(Protocol):
     def content(self, original: OpenOriginal) -> str:
         """Return the SHA-256 of what was read, in hex; "" where the source itself names what it stores."""
 
-    def excerpt(self, original: OpenOriginal) -> str:
-        """Return what tells later whether it was this that was read (``files.excerpts``); "" as for ``content``."""
+    def excerpt(self, original: OpenOriginal, head: bytes) -> str:
+        """Return what tells later whether it was this that was read (``files.excerpts``); "" as for ``content``.
+
+        Args:
+            original: Open.
+            head: What was read of its beginning: ``excerpts.HEAD_BYTES`` or more, or all of it.
+
+        """
 
     def together(self, instances: Sequence[PlannedInstance]) -> AbstractContextManager[InstanceSource]:
         """Give a source that has these originals at hand for ``reopen`` while the block lasts, where it saves requests.

@@ -194,15 +194,19 @@ def _lock(descriptor: int, what: str, waits: Waits | None) -> bool:
         return True
 
 
+def _opened(path: Path, what: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = f"{what} cannot be locked: {os_error_text(error)}"
+        raise Unusable(message, error) from None
+
+
 @contextlib.contextmanager
 def _lock_file(path: Path, what: str, waits: Waits | None) -> Iterator[None]:
     """Hold a file that is made for it and removed in the end."""
     while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            message = f"{what} cannot be locked: {os_error_text(error)}"
-            raise Unusable(message, error) from None
+        descriptor = _opened(path, what)
         try:
             if not _lock(descriptor, what, waits):
                 message = (
@@ -228,11 +232,7 @@ def _is(path: Path, descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def _held(path: Path, what: str, waits: Waits | None) -> Iterator[None]:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        message = f"{what} cannot be locked: {os_error_text(error)}"
-        raise Unusable(message, error) from None
+    descriptor = _opened(path, what)
     try:
         if not _lock(descriptor, what, waits):
             message = f"{what} cannot be locked: the file system of its lock does not support locks"

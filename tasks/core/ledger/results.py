@@ -64,7 +64,7 @@ class ExpectedResult(NamedTuple):
     Attributes:
         call: The number of the call that made it, 0 for the local engine.
         request: The number of its request.
-        evidence: The SHA-256 of the result as it was written or found right, "" when unknown.
+        evidence: Of the result as it was written or found right (``files.evidence``), "" when unknown.
         result_id: Its Orthanc identifier.
         outcome: Of the instance so far.
         content: What was noted of the file that it was made from, see ``InstanceResult``; "" when nothing was.
@@ -238,7 +238,7 @@ def frames_of_reference(ledger: Ledger, operation: Operation) -> list[str]:
 
 
 class RightResult(NamedTuple):
-    """A result that was found right: how (``full`` or ``identifiers``), its SHA-256 or "", the instance's number."""
+    """A result that was found right: how (``full`` or ``identifiers``), its evidence or "", the instance's number."""
 
     how: str
     evidence: str

@@ -74,7 +74,7 @@ CREATE TABLE target (
 -- text say why it is not done; reason is both, for people who open the file: nothing of deidflow reads it.
 -- content: what was read of the source, so that nothing else is deleted in its place: the SHA-256 of its file, or the
 -- FileUuid that an Orthanc gives to what it stores; '' when no source is to be deleted.
--- evidence: the SHA-256 of the result, as it was written or found right.
+-- evidence: of the result, as it was written or found right (tasks/core/files/evidence.py).
 -- verified: how the result as it is now was found right: '', 'identifiers' or 'full'.
 -- is_there: whether something that this run made stands in the destination, whatever its outcome.
 -- review: codes of tasks/core/engine/review.py, joined by semicolons.

@@ -6,10 +6,8 @@ Public names: ``render_page``, ``SOURCE_PROBLEM_TEXTS``.
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from deidflow.tasks.core.engine.review import REVIEW_TEXTS
@@ -18,6 +16,7 @@ from deidflow.tasks.core.ledger.manifest_rows import rows_by_operation
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.core.report.charts import outcome_bar, time_bars
+from deidflow.tasks.core.report.templates import page_templates
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -63,14 +62,7 @@ def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> s
 
     """
     facts = read_facts(ledger)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_templates()
     environment.filters |= {"number": _number, "duration": _duration, "moment": _moment}
     reasons = sorted(
         {*totals.row_reasons, *totals.instance_reasons},

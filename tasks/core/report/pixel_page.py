@@ -5,10 +5,9 @@ Public names: ``render_pixel_page``, ``PixelGroup``, ``Sheet``.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from deidflow.tasks.core.report.templates import page_templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,12 +63,4 @@ def render_pixel_page(name: str, groups: Sequence[PixelGroup], unused: Sequence[
         unmatched: The config's ``pixels.unmatched``.
 
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(_TEMPLATE).render(name=name, groups=groups, unused=unused, unmatched=unmatched)
+    return page_templates().get_template(_TEMPLATE).render(name=name, groups=groups, unused=unused, unmatched=unmatched)

@@ -36,7 +36,7 @@ class MaskedSpan(NamedTuple):
         turn = (start - self.start) % len(self.mask)
         return MaskedSpan(start, end, self.mask[turn:] + self.mask[:turn])
 
-    def applied(self, start: int, data: bytes) -> bytes:
+    def applied(self, start: int, data: bytes | bytearray | memoryview) -> bytes:
         """Return bytes with the bits cleared.
 
         Args:
@@ -61,7 +61,7 @@ class PaintedSpan(NamedTuple):
 
     start: int
     end: int
-    paint: Callable[[int, bytes], bytes]
+    paint: Callable[[int, bytes | memoryview], bytes | bytearray]
 
 
 class SpooledSpan(NamedTuple):

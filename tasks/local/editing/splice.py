@@ -94,7 +94,7 @@ class Assembly:
         """Length of the result in bytes."""
         return len(self.prefix) + spans_size(self.spans)
 
-    def pieces(self) -> Iterator[bytes | memoryview | tuple[int, int]]:
+    def pieces(self) -> Iterator[bytes | bytearray | memoryview | tuple[int, int]]:
         """Yield bytes at hand, and those spans that are still on disk only."""
         body = memoryview(self.source.body)
         at_hand = len(body)
@@ -102,10 +102,8 @@ class Assembly:
         for span in self.spans:
             if isinstance(span, bytes):
                 yield span
-            elif isinstance(span, MaskedSpan):
-                yield from self._changed(span, span.applied)
-            elif isinstance(span, PaintedSpan):
-                yield from self._changed(span, span.paint)
+            elif isinstance(span, (MaskedSpan, PaintedSpan)):
+                yield from self._changed(span, span.applied if isinstance(span, MaskedSpan) else span.paint)
             elif isinstance(span, SpooledSpan):
                 yield from _spooled(span)
             elif span[1] <= at_hand:
@@ -115,11 +113,14 @@ class Assembly:
             else:
                 yield span
 
-    def _changed(self, span: MaskedSpan | PaintedSpan, change: Callable[[int, bytes], bytes]) -> Iterator[bytes]:
+    def _changed(
+        self, span: MaskedSpan | PaintedSpan, change: Callable[[int, bytes | memoryview], bytes | bytearray]
+    ) -> Iterator[bytes | bytearray]:
         """Yield the bytes of a span piece by piece, as they become."""
+        body = memoryview(self.source.body)
         for start in range(span.start, span.end, _CHANGED_BYTES):
             stop = min(span.end, start + _CHANGED_BYTES)
-            data = self.source.read(start, stop)
+            data = body[start:stop] if stop <= len(body) else self.source.read(start, stop)
             if len(data) < stop - start:
                 raise EOFError(_SHORTER)
             yield change(start, data)
@@ -135,7 +136,7 @@ class Assembly:
             OSError: The source cannot be read or the destination not be written.
 
         """
-        gathered: list[bytes | memoryview] = []
+        gathered: list[bytes | bytearray | memoryview] = []
         size = 0
         for piece in self.pieces():
             if isinstance(piece, tuple):
@@ -157,7 +158,7 @@ def _spooled(span: SpooledSpan) -> Iterator[bytes]:
         yield span.file.read(min(_CHANGED_BYTES, span.end - start))
 
 
-def _write_all(descriptor: int, pieces: list[bytes | memoryview], size: int) -> None:
+def _write_all(descriptor: int, pieces: list[bytes | bytearray | memoryview], size: int) -> None:
     written = os.writev(descriptor, pieces) if pieces else 0
     if written < size:
         rest = memoryview(b"".join(pieces))[written:]

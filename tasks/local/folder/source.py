@@ -80,9 +80,9 @@ class FolderSource:
             position += len(data)
         return digest.hexdigest()
 
-    def excerpt(self, original: OpenOriginal) -> str:
+    def excerpt(self, original: OpenOriginal, head: bytes) -> str:
         """Hash the beginning and the end of the open file."""
-        return excerpt(partial(os.pread, original.descriptor), original.size)
+        return excerpt(head, partial(os.pread, original.descriptor), original.size)
 
     @contextmanager
     def together(self, instances: Sequence[PlannedInstance]) -> Iterator[FolderSource]:

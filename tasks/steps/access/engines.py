@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.engine.protocol import Engine
     from deidflow.tasks.core.processes.workers import Workers
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 _NO_WORK: Final[tuple[Role, ...]] = ()
 

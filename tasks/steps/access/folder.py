@@ -31,7 +31,7 @@ from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results, folder_mode
 from deidflow.tasks.local.presence import PresenceSettings, presence_in_worker, start_presence
 from deidflow.tasks.steps.access.folder_contents import mark_ambiguous, read_source
-from deidflow.tasks.steps.access.seams import Presence
+from deidflow.tasks.steps.access.seams import BatchSize, Presence
 from deidflow.tasks.verification.structure import content_hash
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.source_records import FailedSource
     from deidflow.tasks.steps.access.seams import RunSource
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
-_LOOKED_FOR: Final = 512
+_LOOKED_FOR: Final = BatchSize(most=512, least=512)
 """Results whose identifiers alone are read, which takes less time than the trip to the process."""
 
-_READ: Final = 64
+_READ: Final = BatchSize(most=256, least=32)
 
 _GLANCE: Final = 20
 """Files that show what a destination is used for."""
@@ -159,7 +159,7 @@ class FolderOfResults:
         self._overwrite = overwrite
         self._seen: str | None = None
 
-    def batch(self, *, full: bool) -> int:
+    def batch(self, *, full: bool) -> BatchSize:
         """Return how many results are looked at together."""
         return _READ if full else _LOOKED_FOR
 

@@ -26,7 +26,7 @@ from deidflow.tasks.orthanc.resources.results import delete_instances
 from deidflow.tasks.orthanc.resources.server import read_server
 from deidflow.tasks.orthanc.store import OrthancServer, OrthancSource, OrthancStore
 from deidflow.tasks.steps.access.own_results import proven_results
-from deidflow.tasks.steps.access.seams import Presence
+from deidflow.tasks.steps.access.seams import BatchSize, Presence
 from deidflow.tasks.steps.access.servers import connect, server_identity, source_server
 from deidflow.tasks.steps.run.settings import load_credentials
 
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.steps.access.seams import RunSource
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
-_LOOKED_FOR: Final = 5000
-_READ: Final = 256
+_LOOKED_FOR: Final = BatchSize(most=5000, least=5000)
+_READ: Final = BatchSize(most=256, least=256)
 """Results, and as many originals, in one archive each."""
 
 
@@ -141,7 +141,7 @@ class OrthancOfResults:
         self._overwrite = overwrite
         self._edits = edits
 
-    def batch(self, *, full: bool) -> int:
+    def batch(self, *, full: bool) -> BatchSize:
         """Return how many results are looked at together."""
         return _READ if full else _LOOKED_FOR
 

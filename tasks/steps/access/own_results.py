@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.orthanc.connection.client import OrthancClient
     from deidflow.tasks.orthanc.resources.marks import Mark
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 def proven_results(run: Run, client: OrthancClient, results: Mapping[int, str]) -> set[int]:

@@ -3,7 +3,7 @@
 What worker processes see of the same are ``InstanceSource`` and ``ResultStore`` of ``deidflow.tasks.core.engine``.
 Steps ask these two what they need; none of them asks which of the two kinds it is.
 
-Public names: ``RunSource``, ``RunStore``, ``Presence``.
+Public names: ``RunSource``, ``RunStore``, ``BatchSize``, ``Presence``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.plan.server_abilities import ServerAbilities
     from deidflow.tasks.core.report.totals import DeletedSources
     from deidflow.tasks.steps.run.progress import Progress
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 class Presence(NamedTuple):
@@ -110,10 +110,23 @@ class RunSource(Protocol):
         """Whether it is the Orthanc at an address, whatever the two addresses are."""
 
 
+class BatchSize(NamedTuple):
+    """How many results are looked at together.
+
+    Attributes:
+        most: At most so many.
+        least: From so many on, as many as there are of a series: who knows some of it knows most of the others.
+
+    """
+
+    most: int
+    least: int
+
+
 class RunStore(Protocol):
     """A folder or an Orthanc that the results of a run go to, and stand in."""
 
-    def batch(self, *, full: bool) -> int:
+    def batch(self, *, full: bool) -> BatchSize:
         """Return how many results are looked at together.
 
         Args:

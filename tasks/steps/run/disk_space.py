@@ -14,7 +14,7 @@ from deidflow.tasks.steps.access.choice import store_of
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.errors import Unusable
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 
 def missing_space(run: Run, error: Unusable) -> str:

@@ -25,7 +25,7 @@ from deidflow.tasks.core.ledger.state.state import RunPlace, State
 from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import store_of
-from deidflow.tasks.steps.run.run_folder import run_identity
+from deidflow.tasks.steps.run.identity import run_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

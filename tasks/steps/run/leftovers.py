@@ -12,7 +12,7 @@ from deidflow.tasks.core.files.private_files import replace_file
 from deidflow.tasks.core.ledger.journal import leftovers
 
 if TYPE_CHECKING:
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
 LEFTOVERS_FILE: Final = "leftovers.json"
 

@@ -1,6 +1,6 @@
 """How long work tells how far it is: a bar on a terminal, plain lines elsewhere.
 
-Public names: ``Progress``, ``make_progress``.
+Public names: ``Progress``, ``make_progress``, ``hide_progress``.
 """
 
 from __future__ import annotations
@@ -175,8 +175,19 @@ class _Bar(Progress):
         self._bar.stop()
 
 
+class _Wish:
+    """What the user has asked for, for the whole process."""
+
+    quiet = False
+
+
+def hide_progress() -> None:
+    """Show no progress in this process from now on."""
+    _Wish.quiet = True
+
+
 def make_progress(*, quiet: bool = False) -> Progress:
     """Return what fits standard error: a bar on a terminal, lines every few seconds elsewhere, nothing when quiet."""
-    if quiet:
+    if quiet or _Wish.quiet:
         return _Silent()
     return _Bar() if sys.stderr.isatty() else Progress()

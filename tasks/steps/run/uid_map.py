@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.steps.run.run_folder import Run
+    from deidflow.tasks.steps.run.run import Run
 
     UidEntry = tuple[str, str, str]
 

@@ -11,6 +11,7 @@ Public names: ``decoded_regions``, ``has_full_width``, ``is_text``,
 
 from __future__ import annotations
 
+import re
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.verification.reader import Item, Read
 
-_FULL_WIDTH_LEADS: Final = (b"\xef\xbc", b"\xef\xbd")
+_FULL_WIDTH: Final = re.compile(b"\xef[\xbc\xbd]")
 """The first bytes of letters and digits of full width in UTF-8."""
 _TEXTS: Final = frozenset("LO LT PN SH ST UC UN UT".split())  # noqa: SIM905 (a list of codes)
 _MAX_VALUE_BYTES: Final = 1 << 18
@@ -38,7 +39,7 @@ _UTF_8: Final = "utf-8"
 
 def has_full_width(data: bytes) -> bool:
     """Whether some bytes may hold letters or digits of full width, in UTF-8."""
-    return any(lead in data for lead in _FULL_WIDTH_LEADS)
+    return b"\xef" in data and _FULL_WIDTH.search(data) is not None  # a byte by itself is found at once
 
 
 @lru_cache(maxsize=8192)

@@ -42,7 +42,7 @@ _BETWEEN: Final = {
     Gap.APART: rb"[-_./:, ]{1,3}",
 }
 """Regular expressions of one byte, with how often. None goes over a NUL byte, and so over the header of an element; the
-search in a series (``series/shared_search.py``) relies on that."""
+search in a series (``series/windows.py``) relies on that."""
 _PUNCTUATION: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
 _EVERYWHERE: Final = ("utf-8", "latin-1")
 _WIDE: Final = ("utf-16-le", "utf-16-be")
@@ -190,14 +190,6 @@ class Patterns:
         """
         for data in (folded, narrow) if len(narrow) < len(folded) else (folded,):
             yield from (self._exact[number][1] for number, _, _ in self._exact_hits(data))
-        yield from (atoms for _, atoms in self._loose_in(letters))
-
-    def phrases(self) -> frozenset[bytes]:
-        """Return the letters and digits of what any bytes may part, NUL bytes among them."""
-        return frozenset(pattern.key for found in self._loose for pattern, _ in found if pattern.gap is Gap.TEXT)
-
-    def loose_candidates(self, letters: bytes) -> Iterator[tuple[Atom, ...]]:
-        """Yield the parts that may stand in some letters and digits, of those that have punctuation."""
         yield from (atoms for _, atoms in self._loose_in(letters))
 
     def find(self, folded: bytes, narrow: bytes, letters: bytes) -> Iterator[Found]:

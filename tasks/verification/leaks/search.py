@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes
 
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InstanceFailed
@@ -133,8 +134,10 @@ class LeakSearch:
 
 
 def file_name(instance: PlannedInstance) -> Region:
-    """Return the name of a result as bytes to search."""
-    return Region(-1, relative_path(instance.new).encode("utf-8", "surrogateescape"), in_dataset=False)
+    """Return the name of a result as bytes to search, as it is written and with each %XX as the byte that it means."""
+    name = relative_path(instance.new).encode("utf-8", "surrogateescape")
+    plain = unquote_to_bytes(name) if b"%" in name else b""
+    return Region(-1, b"\n".join((name, plain)) if plain else name, in_dataset=False)
 
 
 def _text(leaks: list[str]) -> str:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, PIXEL_DATA, Path, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.pixels.facts import PIXEL_ELEMENTS
+from deidflow.tasks.core.pixels.facts import PIXEL_ELEMENTS, ULTRASOUND_REGIONS
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.method_codes import codes_of
 from deidflow.tasks.verification.painted.facts import facts_of
 from deidflow.tasks.verification.painted.frames import check_frames
+from deidflow.tasks.verification.standard.method_codes import codes_of
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.pixels.choice import PixelChoice
@@ -40,12 +40,18 @@ _LOSSY: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (81, 91,
 
 
 class PixelJudge:
-    """Judge of one run's pixels."""
+    """Judge of one run's pixels.
+
+    Attributes:
+        deciding: The elements, and sequences with all that is in them, by which an instance is judged.
+
+    """
 
     def __init__(self, choice: PixelChoice) -> None:
         """Take what the run asks of pixels."""
         self._choice = choice
         self._tags = choice.rules.tags()
+        self.deciding = self._tags | {ULTRASOUND_REGIONS, _CODES}
         self._permitted: dict[tuple[int, bool], tuple[Permitted, Permitted]] = {}
 
     def paints(self, request: Request, source: Read, result: Read, files: tuple[BinaryIO, BinaryIO]) -> bool:
@@ -76,12 +82,23 @@ class PixelJudge:
         if decision.action == "paint" and frame is not None:
             clipped = (region.clipped(frame.width, frame.height) for region in decision.regions)
             inside = [region for region in clipped if region is not None]
-        is_empty = all(start == end for tag, _, start, end, _ in source.elements if tag in PIXEL_ELEMENTS)
-        paints = bool(inside) and not is_empty
+        paints = bool(inside) and not self._is_empty(source)
         self._check_claims(request, source, result, is_clean=paints or decision.action == "clean")
         if paints:
             check_frames(request, source, files, inside)
         return paints
+
+    def is_shared(self, source: Read) -> bool:
+        """Whether what was found of an instance that is not painted holds for all with the same ``deciding`` values.
+
+        Args:
+            source: Read to its end; where its pixels are empty, others may have some, and be painted.
+
+        """
+        return not self._is_empty(source)
+
+    def _is_empty(self, source: Read) -> bool:
+        return all(start == end for tag, _, start, end, _ in source.elements if tag in PIXEL_ELEMENTS)
 
     def _check_claims(self, request: Request, source: Read, result: Read, *, is_clean: bool) -> None:
         named = {path.tag for path in request.edits.paths() if not path.is_nested}

@@ -70,6 +70,7 @@ class Judging:
         search: For leaks; None where none are looked for.
         by_server: Whether a server wrote the results, so that no bytes are compared.
         call: Another number for other UIDs.
+        deciding: Elements, and sequences with all that is in them, by which it is decided on pixels.
 
     """
 
@@ -80,6 +81,7 @@ class Judging:
     search: LeakSearch | None
     by_server: bool = False
     call: int = 0
+    deciding: frozenset[int] = frozenset()
 
 
 class Files(NamedTuple):
@@ -184,7 +186,7 @@ class SeriesMemory:
             return
         sides = (source, result)
         values = tuple(_values(side, data) for side, data in zip(sides, files, strict=True))
-        if sum(len(value) for side in values for value in side.values()) > _MAX_HEADER_BYTES:
+        if sum(sum(map(len, side.values())) for side in values) > _MAX_HEADER_BYTES:
             return
         elements = tuple((leaf.path, leaf.element[1], leaf.is_meta) for side in sides for leaf in side)
         sequences = tuple(
@@ -280,7 +282,10 @@ def _make_template(
     may_all = all(may_differ(leaf, request, permitted, in_result=False) for leaf in before.slots.values()) and all(
         may_differ(leaf, request, permitted, in_result=True) for leaf in after.slots.values()
     )
-    if pairs is None or not may_all:
+    decides = any(
+        not judging.deciding.isdisjoint(leaf.path[::2]) for side in (before, after) for leaf in side.slots.values()
+    )
+    if pairs is None or not may_all or decides:
         return None
     source = make_layout(reads[0], files.source, before.slots.values())
     result = make_layout(reads[1], files.result, after.slots.values())

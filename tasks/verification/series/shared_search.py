@@ -1,11 +1,8 @@
 """The search for leaks in instances of a series: what all of them have in common is searched once.
 
 Where a result is the same bytes as another one that was searched, but for the values of some elements (slots), and so
-is its source, three things are left to look for: what identifies all of them, in the slots and over their edges; what
-identifies only this instance, in the slots; and that in what all have in common.
-
-A hit that goes over the edge of a slot begins or ends in the bytes around it. A pattern without NUL does not go over a
-NUL; in characters of 16 bits every second byte of it is one. So how far such a hit can go is told by the bytes there.
+is its source, three things are left to look for: what identifies all of them, in the slots and over their edges
+(``windows.py``); what identifies only this instance, there; and that in what all have in common.
 
 Public names: ``SharedSearch``, ``make_shared_search``.
 """
@@ -17,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
-from deidflow.tasks.verification.leaks.decoded import decoded_regions, has_full_width, holds_more_than_ascii, is_text
+from deidflow.tasks.verification.leaks.decoded import decoded_regions, has_full_width
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
     Value,
@@ -36,11 +33,9 @@ from deidflow.tasks.verification.leaks.patterns import (
     patterns_of_part,
     squeezed,
 )
-from deidflow.tasks.verification.leaks.regions import PIXELS, regions_of
+from deidflow.tasks.verification.leaks.regions import regions_of
 from deidflow.tasks.verification.leaks.search import file_name
-from deidflow.tasks.verification.leaks.segments import beside_pixels, native_length
-from deidflow.tasks.verification.reader import Read
-from deidflow.tasks.verification.series.edges import make_edges
+from deidflow.tasks.verification.series.windows import make_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +47,12 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.judge import Scope
     from deidflow.tasks.verification.leaks.search import LeakSearch
-    from deidflow.tasks.verification.series.edges import Edges
     from deidflow.tasks.verification.series.layout import Cut, Sample
+    from deidflow.tasks.verification.series.windows import Windows
 
 _PADDING: Final = b" \0"
 _BETWEEN: Final = b"\0\xff\x01\xff\0"
 """Between bytes that do not stand side by side, in letters and digits alone, too."""
-_ITEM: Final = b"\xfe\xff\x00\xe0"
 _MAX_ABSENT: Final = 5000
 
 
@@ -69,16 +63,6 @@ class _Identifier(NamedTuple):
     kind: Kind
     character_set: bytes
     is_kept: bool
-
-
-class _Window(NamedTuple):
-    """A slot of the result, and how far around it a hit can reach that is in it."""
-
-    slot: int
-    left: int
-    right: int
-    is_pixels: bool
-    is_text: bool
 
 
 @dataclass(slots=True)
@@ -94,8 +78,6 @@ class SharedSearch:
         excused: Parts of such values that all sources have.
         constant: What all results have in common, folded, without NUL bytes.
         windows: What each result has of its own.
-        edges: Where phrases may go over the edges of that.
-        native_bytes: How long pixel data is that is not compressed; 0 where that is not told.
         letters: Of what is constant, letters and digits alone.
         has_nul: Whether patterns have NUL bytes.
         uids: Of the run; None where none are mapped.
@@ -110,9 +92,7 @@ class SharedSearch:
     excuses: tuple[tuple[int, Kind], ...]
     excused: frozenset[Atom]
     constant: bytes
-    windows: tuple[_Window, ...]
-    edges: Edges
-    native_bytes: int
+    windows: Windows
     letters: bytes
     has_nul: bool
     uids: Uids | None
@@ -127,7 +107,7 @@ class SharedSearch:
             result: Likewise.
 
         """
-        pieces = self._pieces(result)
+        pieces = self.windows.pieces(result)
         if pieces is None:
             return False
         folded = _BETWEEN.join([*pieces, file_name(instance).data]).translate(FOLDED)
@@ -139,10 +119,6 @@ class SharedSearch:
             for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow, letters):
                 if not secret.isdisjoint(atoms):
                     return False
-        over_edges = self.edges.letters(result)
-        for patterns in self.patterns:
-            if any(not secret.isdisjoint(atoms) for atoms in patterns.loose_candidates(over_edges)):
-                return False
         return not any(
             self._may_stand(atom, character_set, narrow, letters) and not self._is_excused(atom, instance, source)
             for atom, character_set in self._own(instance, source)
@@ -152,30 +128,7 @@ class SharedSearch:
         """Whether a result has a text of its own that has to be decoded."""
         if all(patterns.in_ascii for patterns in self.patterns):
             return False
-        data, slots = result
-        return any(one.is_text and holds_more_than_ascii(data[slice(*slots[one.slot])]) for one in self.windows)
-
-    def _pieces(self, result: Cut) -> list[bytes] | None:
-        """Return what a result has of its own, with what is around it; None where that is too unlike the others."""
-        data, slots = result
-        pieces: list[bytes] = []
-        begin, stop = 0, -1
-        for number, left, right, is_pixels, _ in self.windows:
-            start, end = slots[number]
-            first = start - left if start > left else 0
-            if first > stop:
-                if stop >= 0:
-                    pieces.append(data[begin:stop])
-                begin = first
-            stop = start if is_pixels else max(stop, end + right)
-            if is_pixels and data.startswith(_ITEM, start):
-                read = Read(little=True, _data=data)
-                pieces += [data[one:other] for one, other in beside_pixels(read, (0, b"", start, end, None))]
-            elif is_pixels and self.native_bytes and start + self.native_bytes + 1 < end:
-                return None
-        if stop >= 0:
-            pieces.append(data[begin:stop])
-        return pieces
+        return self.windows.holds_other_letters(result)
 
     def _own(self, instance: PlannedInstance, source: Cut) -> Iterator[tuple[Atom, bytes]]:
         """Yield the parts of what only this source has, each with a character set."""
@@ -218,12 +171,6 @@ class SharedSearch:
             return True  # what is common would have to be decoded
         patterns = patterns_of_part(atom, character_set)
         if any(key in (narrow if gap is Gap.NONE else letters) or b"\0" in key for key, _, gap in patterns):
-            return True
-        # A phrase over the edge of a slot has each of its words on one side of it, or in what is around the slot.
-        if any(
-            gap is Gap.TEXT and all(word in narrow or word in self.constant for word in groups)
-            for _, groups, gap in patterns
-        ):
             return True
         if (atom, character_set) in self.absent:
             return False
@@ -272,11 +219,6 @@ def make_shared_search(
         return None
     parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
     longest = max((len(pattern.key) for pattern, _ in parts if pattern.has_nul), default=0)
-    windows = _windows(result, longest)
-    phrases = frozenset().union(*(one.phrases() for one in both))
-    edges = make_edges(result, {one.slot for one in windows if one.is_pixels}, phrases)
-    if edges is None:
-        return None
     constant = _BETWEEN.join(result.layout.runs).translate(FOLDED).replace(b"\0", b"")
     return SharedSearch(
         patterns=both,
@@ -287,9 +229,7 @@ def make_shared_search(
         excused=frozenset(atom for value in found.kept for atom in atoms_of(value.kind, text_of(value))),
         constant=constant,
         letters=squeezed(constant),
-        windows=windows,
-        edges=edges,
-        native_bytes=native_length(result.read),
+        windows=make_windows(result, longest),
         has_nul=bool(longest),
         uids=uids,
     )
@@ -348,26 +288,3 @@ def _is_clean_around(result: Sample, judge: Judge, patterns: Patterns) -> bool:
             if any(judge.judge(region, folded, hit)):
                 return False
     return True
-
-
-def _windows(result: Sample, longest: int) -> tuple[_Window, ...]:
-    runs = result.layout.runs
-    return tuple(
-        _Window(
-            number,
-            slot.start - slot.begins + max(_reach(runs[number][::-1]), longest),
-            max(_reach(runs[number + 1]), longest),
-            is_pixels=slot.leaf.tag in PIXELS and not slot.leaf.is_nested,
-            is_text=is_text(slot.leaf.tag, slot.leaf.element[1]),
-        )
-        for number, slot in enumerate(result.slots)
-    )
-
-
-def _reach(run: bytes) -> int:
-    """Return how far a hit can reach into a run from its beginning."""
-    first = run.find(b"\0")
-    reach, end = 1, len(run)
-    while reach < end and (run[reach] == 0) != (run[reach - 1] == 0):
-        reach += 1
-    return max(min(reach, end), end if first < 0 else first)

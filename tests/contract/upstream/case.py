@@ -124,6 +124,8 @@ class Case:
             /instances/{id}/modify, which stores nothing.
         since: Version of Orthanc that does it first; older ones refuse it. Of what is refused: that refuses it first;
             older ones are not asked.
+        engine_since: Version with which engine orthanc does it first, where that is not the route's: it sends
+            instances, and looks up patients itself.
         config: More of deidflow's config.
         control: Other options for the bare route, where deidflow's own rules want others.
         refused: Why both engines refuse what the route does ("" if they do not).
@@ -146,6 +148,7 @@ class Case:
     resources: tuple[tuple[str, int], ...] = (("study", 0),)
     route: str = "level"
     since: Version = ()
+    engine_since: Version | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     control: Mapping[str, Any] | None = None
     refused: str = ""
@@ -163,7 +166,8 @@ class Case:
 
     def is_refused(self, side: Side, version: Version) -> bool:
         """Whether this side must refuse it."""
-        if self.check is None or (side is not Side.LOCAL and version < self.since):
+        since = self.since if self.engine_since is None or side is not Side.ORTHANC else self.engine_since
+        if self.check is None or (side is not Side.LOCAL and version < since):
             return True
         alone = {Side.ROUTE: "", Side.ORTHANC: self.server, Side.LOCAL: self.local}[side]
         return bool(alone or (side is not Side.ROUTE and self.refused))

@@ -333,6 +333,7 @@ CASES: Final = (
         check=all_of(became("PatientID", "_5Yp0E"), became("PatientName", "TOTO"), kept(*STUDY)),
         resources=(("study", 1),),
         since=(1, 12, 11),
+        engine_since=(1, 11, 3),
     ),
     Case(
         test="test_reconstruct",

@@ -20,12 +20,15 @@ CONFORMANCE = TESTS.parent / "docs" / "conformance.md"
 def duties(kind: str) -> list[dict[str, str]]:
     """Return the duties that a test shows (T), or that the statement declares (D)."""
     with DUTIES.open(encoding="utf-8", newline="") as lines:
-        return [row for row in csv.DictReader(lines, strict=True) if row["kind"] == kind]
+        rows = list(csv.DictReader(lines, strict=True))
+    assert {row["kind"] for row in rows} == {"T", "D"}
+    return [row for row in rows if row["kind"] == kind]
 
 
 def test_each_duty_has_its_tests() -> None:
-    """They are there, by name."""
+    """They are there, by name; each paragraph has a test or a statement."""
     found = duties("T")
+    assert {str(number) for number in range(1, 47)} <= {row["no"] for row in (*found, *duties("D"))}
     assert len(found) > 25
     for row in found:
         assert row["where"], row

@@ -14,8 +14,8 @@ from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, ProfileCh
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.worker import edit_source
 from deidflow.tasks.verification.leaks.search import LeakSearch
-from deidflow.tasks.verification.method_codes import check_codes
 from deidflow.tasks.verification.reader import read_dicom
+from deidflow.tasks.verification.standard.method_codes import check_codes
 from tests.dicom_files import Element, Item, instance
 from tests.local.edits import deidentify, read
 

@@ -248,6 +248,50 @@ def test_a_long_text_is_cleaned_line_by_line() -> None:
     assert cleaned.removed == 2001
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *((text, text) for text in ("SAG_STN", "PJN", "3-pl T2* FGRE", "Ax T2 FS RTr PROPELLER", "FFPE HE TP DXF")),
+        *((text, text) for text in ("Triphase", "SpecialsCTBIOPSY_Adult_", "CTHEAD", "sB800", "Liver_Infrarenal")),
+        ("chest DXQ 2019-03-24", "chest"),
+        ("chest DXQ Willowbrook", "chest"),
+        ("chest QN DXQ Oliver", "chest"),
+        ("chest for DXQ", "chest for"),
+        ("chest Dr. DXQ", "chest"),
+        ("DXQ 4711", "4711"),
+        ("knee NG", "knee"),
+        ("knee Vlk", "knee"),
+        ("KRK knee", "knee"),
+        ("Wm knee", "knee"),
+        ("CTMOROZ", ""),
+        ("Trimble", ""),
+        ("McTHORAX", ""),
+        ("smB800", ""),
+    ],
+)
+def test_what_can_only_be_an_abbreviation_stays_among_what_stays(text: str, expected: str) -> None:
+    """Nobody is called by letters without a syllable; beside a name, a date or a long number they may be part of it."""
+    assert expected == CLEANER.clean(text).text
+
+
+@pytest.mark.parametrize("text", ["knee PGQ", "knee GPQ", "knee QPG", "KNEE QGP", "knee qll", "KNEE PRGRN", "knee SGH"])
+def test_abbreviations_of_own_names_go(text: str) -> None:
+    """Initials in each order, names without their vowels, initials of places."""
+    own = OwnValues.of(persons=["Quill^Peregrine^Grant"], others=["Sankt Georg Hospital"])
+
+    assert "knee" == CLEANER.clean(text, own).text.lower()
+    assert "knee BSG" == CLEANER.clean("knee BSG", own).text
+
+
+def test_a_whole_own_name_takes_nothing_beside_it_along() -> None:
+    """What is also a name stays beside all parts of the patient's name; one part alone takes it along."""
+    own = OwnValues.of(persons=["Smith^Oliver"])
+
+    assert "SPGR POST" == CLEANER.clean("SPGR POST Oliver Smith", own).text
+    assert "SPGR" == CLEANER.clean("SPGR POST Oliver", own).text
+    assert "SPGR" == CLEANER.clean("SPGR POST Oliver Smith").text
+
+
 @PROPERTY
 @given(st.text(max_size=60))
 def test_nothing_is_invented(text: str) -> None:

@@ -11,7 +11,7 @@ import re
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydicom import charset as character_sets
 from pydicom import datadict
@@ -19,23 +19,13 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.valuerep import PersonName
 
 from deidflow import tasks
-from tests.dicom_files import EXPLICIT, Element, Syntax, elements, file_bytes
+from tests.dicom_files import EXPLICIT, Element, Syntax, elements, file_bytes, grey
 from tests.verification.blind import names, places, values
 from tests.verification.blind.names import NAMES, Name
 
 ROOT: Final = "1.2.826.0.1.3680043.97"
 _TABLES: Final = Path(tasks.__path__[0]) / "local" / "deidentification"
 _TEXTS: Final = ("LO", "SH", "ST", "LT", "UT", "UC")
-_IMAGE: Final = {
-    "Rows": 8,
-    "Columns": 8,
-    "BitsAllocated": 8,
-    "BitsStored": 8,
-    "HighBit": 7,
-    "PixelRepresentation": 0,
-    "SamplesPerPixel": 1,
-    "PhotometricInterpretation": "MONOCHROME2",
-}
 _BYTES: Final = (
     *("declared",) * 6,
     "utf-8",
@@ -275,7 +265,7 @@ def source_of(leak: Leak, run: int, *, brought: bool) -> bytes:
 
     """
     patient, study, series, sop = identifiers_of(leak.number, run)
-    image: dict[str, Any] = dict(_IMAGE)
+    image = grey()
     pixels = Element(0x7FE00010, "OB", bytes(range(64)))
     if leak.place in places.IN_FRAMES:
         image = places.frame(leak.syntax.uid)[1] if leak.syntax.uid in places.FRAMES else image

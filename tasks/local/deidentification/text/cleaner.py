@@ -52,8 +52,11 @@ _OF_STANDING: Final = {
     Standing.UNKNOWN: Verdict.UNKNOWN,
     Standing.ALSO_A_NAME: Verdict.WEAK,
     Standing.BESIDE: Verdict.WEAK,
+    Standing.ABBREVIATION: Verdict.ABBREVIATED,
 }
 _RUNS: Final = re.compile(r"\d+|\D+")
+_MARKED_PARAMETER: Final = re.compile(r"[a-z][A-Z]\d")
+"""One small letter before a parameter says which kind of image it is."""
 _MOST_DIGITS: Final = 4
 """Numbers with five digits or more are somebody's."""
 _MOST_DIGITS_IN_CODE: Final = 3
@@ -124,8 +127,8 @@ class TextCleaner:
     def _clean_passage(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
         edits = pattern_edits(text, days)
         words = list(_pieces(text, edits))
-        reading = Reading(text, words)
-        reading.verdicts = list(self._alone(words, own, edits))
+        mine = own.hits([word.folded for word in words])
+        reading = Reading(text, words, list(self._alone(words, own, edits, mine)), mine)
         judge_beside(reading, self._vocabulary, unknown_goes=self._unknown is Unknown.REMOVE)
         review: list[str] = []
         for word, verdict in zip(words, reading.verdicts, strict=True):
@@ -137,9 +140,8 @@ class TextCleaner:
             return Cleaned(text, 0, tuple(review))
         return Cleaned(_tidied(_applied(text, edits)), len(edits), tuple(review))
 
-    def _alone(self, words: list[Word], own: OwnValues, edits: list[Edit]) -> Iterator[Verdict]:
-        """Judge each word by itself."""
-        mine = own.hits([word.folded for word in words])
+    def _alone(self, words: list[Word], own: OwnValues, edits: list[Edit], mine: set[int]) -> Iterator[Verdict]:
+        """Judge each word by itself; those at the places ``mine`` are own values."""
         before = ""
         for place, word in enumerate(words):
             if place in mine or own.stretches(word.text) or self._carries_own(word, own):
@@ -148,13 +150,18 @@ class TextCleaner:
                 yield Verdict.COVERED
             elif word.folded.isalpha():
                 is_letter = len(word.folded) == 1 and word.folded.isascii()
-                yield Verdict.KEEP if is_letter else _OF_STANDING[self._vocabulary.standing(word.text)]
+                yield Verdict.KEEP if is_letter else self._of_letters(word, own)
             else:
                 is_harmless = (
                     is_harmless_number(word, before) if word.folded.isdigit() else self._is_harmless_code(word)
                 )
                 yield Verdict.KEEP if is_harmless else Verdict.GONE
             before = word.folded
+
+    def _of_letters(self, word: Word, own: OwnValues) -> Verdict:
+        verdict = _OF_STANDING[self._vocabulary.standing(word.text)]
+        is_own = verdict is Verdict.ABBREVIATED and word.folded in own.abbreviations
+        return Verdict.GONE if is_own else verdict
 
     def _carries_own(self, word: Word, own: OwnValues) -> bool:
         """Head1, HeadRoutine and dHEAD, of a patient called Head; but not header."""
@@ -165,10 +172,12 @@ class TextCleaner:
         return any(not rest or known(rest) is Standing.KNOWN for rest in own.compounds(word.folded))
 
     def _is_harmless_code(self, word: Word) -> bool:
-        """T2w, 3D, B50f, 120kV, 0x64, b1000: letters that are known, and few digits."""
+        """T2w, 3D, B50f, 120kV, 0x64, b1000, sB800: letters that are known, and few digits."""
         if self._vocabulary.is_listed_code(word.folded):
             return True
         runs: list[str] = _RUNS.findall(word.folded)
+        if _MARKED_PARAMETER.match(word.text):
+            runs[0] = runs[0][1:]
         letters = [run for run in runs if not run.isdigit()]
         digits = [len(run) for run in runs if run.isdigit()]
         context = load_context()

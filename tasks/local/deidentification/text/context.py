@@ -26,6 +26,9 @@ class Context(NamedTuple):
         beginnings: With a capital behind them, beginnings of one-word names.
         units: Letters that may stand in one word with numbers of up to four digits.
         before_numbers: Names of parameters, whose number is no year.
+        prefixes: Before a word of five letters or more; no name of a person is made so.
+        modalities: Before a word of radiology; no name begins with these letters.
+        no_abbreviations: Names, titles and places that look like abbreviations, since no syllable is in them.
 
     """
 
@@ -37,6 +40,9 @@ class Context(NamedTuple):
     beginnings: frozenset[str]
     units: frozenset[str]
     before_numbers: frozenset[str]
+    prefixes: frozenset[str]
+    modalities: frozenset[str]
+    no_abbreviations: frozenset[str]
 
 
 @lru_cache
@@ -54,4 +60,7 @@ def load_context() -> Context:
         beginnings=sets["beginnings of names"],
         units=sets["units"],
         before_numbers=sets["before numbers"],
+        prefixes=sets["prefixes"],
+        modalities=sets["modalities"],
+        no_abbreviations=sets["no abbreviations"],
     )

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.local.deidentification.text.abbreviations import abbreviations_of, is_abbreviation
 from deidflow.tasks.local.deidentification.text.words import fold, spellings, words_of
 
 if TYPE_CHECKING:
@@ -57,11 +58,13 @@ class OwnValues:
         words: Folded words that go wherever they stand, in whatever vocabulary they are: the patients named Echo,
             Test or Thyroid.
         phrases: Folded words in a row that go where they stand in this order, whatever is between them.
+        abbreviations: What the names may be abbreviated to: no abbreviation is harmless that is one of these.
 
     """
 
     words: frozenset[str] = frozenset()
     phrases: frozenset[tuple[str, ...]] = frozenset()
+    abbreviations: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, *, persons: Iterable[str] = (), others: Iterable[str] = ()) -> OwnValues:
@@ -76,7 +79,10 @@ class OwnValues:
         """
         words: set[str] = set()
         phrases: set[tuple[str, ...]] = set()
+        short: set[str] = set()
         for value in persons:
+            for group in value.split("="):
+                short.update(abbreviations_of([word.folded for word in words_of(group)]))
             for part in _BETWEEN_NAMES.split(value):
                 whole = [word for word in words_of(part) if word.folded not in _PARTICLES]
                 words.update(*(spellings(word.text) for word in whole if len(word.folded) >= _SHORTEST_NAME), ())
@@ -84,17 +90,22 @@ class OwnValues:
                     words.update(spellings("".join(word.text for word in whole)))
         for value in others:
             phrase = tuple(word.folded for word in words_of(value))
+            short.update(abbreviations_of(phrase))
             if len("".join(phrase)) >= _SHORTEST_NAME:
                 phrases.add(phrase)
             words.update(one for one in phrase if one.isdigit() and len(one) >= _SHORTEST_NUMBER)
             if any(map(str.isdigit, value)) and len(phrase) > 1:
                 words.add("".join(phrase))
-        return cls(frozenset(words), frozenset(phrases))
+        return cls(frozenset(words), frozenset(phrases), frozenset(filter(is_abbreviation, short)))
 
     def is_in(self, folded: Sequence[str]) -> bool:
-        """Whether any own value may be in the words of a text; see ``hits``, ``stretches`` and ``compounds``."""
+        """Whether any own value may be in the words of a text; see ``hits`` and ``stretches``, abbreviations, too."""
         joined = " ".join(folded)
-        return any(word in joined for word in self.words) or any(phrase[0] in folded for phrase in self.phrases)
+        return (
+            any(word in joined for word in self.words)
+            or any(phrase[0] in folded for phrase in self.phrases)
+            or not self.abbreviations.isdisjoint(folded)
+        )
 
     def hits(self, folded: Sequence[str]) -> set[int]:
         """Return the places of the words of a text that are own values.

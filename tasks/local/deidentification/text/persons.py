@@ -30,13 +30,17 @@ class Verdict(Enum):
     KEEP = "keep"
     WEAK = "weak"
     """People are called so, too: what stands beside it decides."""
+    ABBREVIATED = "abbreviated"
+    """Nobody's name; goes where something beside it goes or is somebody's."""
     UNKNOWN = "unknown"
     """In no vocabulary: goes, or stays to be looked at."""
     GONE = "gone"
 
 
-_MAY_BE_TITLE: Final = (Verdict.KEEP, Verdict.WEAK, Verdict.UNKNOWN)
-_NOT_KNOWN: Final = (Verdict.UNKNOWN, Verdict.WEAK, Verdict.GONE)
+_MAY_BE_TITLE: Final = (Verdict.KEEP, Verdict.WEAK, Verdict.ABBREVIATED, Verdict.UNKNOWN)
+_NOT_KNOWN: Final = (Verdict.UNKNOWN, Verdict.ABBREVIATED, Verdict.WEAK, Verdict.GONE)
+_FEWEST_DIGITS_OF_NUMBER: Final = 3
+"""Of a number that letters before it may belong to: XK 4711."""
 
 
 @dataclass(slots=True)
@@ -45,7 +49,9 @@ class Reading:
 
     text: str
     words: list[Word]
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[Verdict]
+    mine: set[int] = field(default_factory=set)
+    """The places of own values."""
 
     def gap(self, place: int) -> str:
         """Return what stands between a word and the next."""
@@ -87,6 +93,28 @@ def judge_beside(reading: Reading, vocabulary: Vocabulary, *, unknown_goes: bool
     for place in range(len(reading.words) - 1, -1, -1):  # backwards, for particles one before the other
         if reading.verdicts[place] is Verdict.KEEP and _belongs_to_name(reading, place, gone):
             reading.verdicts[place] = Verdict.GONE
+    _judge_abbreviations(reading, vocabulary)
+
+
+def _judge_abbreviations(reading: Reading, vocabulary: Vocabulary) -> None:
+    """Keep abbreviations among words that stay; what is beside a name, a date or a number may be part of it."""
+    places = [place for place, verdict in enumerate(reading.verdicts) if verdict is Verdict.ABBREVIATED]
+    for place in (*places, *reversed(places)):  # there and back, for one beside the other
+        if any(_makes_doubtful(reading, place, other, vocabulary) for other in (place - 1, place + 1)):
+            reading.verdicts[place] = Verdict.UNKNOWN
+    for place in places:
+        if reading.verdicts[place] is Verdict.ABBREVIATED:
+            reading.verdicts[place] = Verdict.KEEP
+
+
+def _makes_doubtful(reading: Reading, place: int, other: int, vocabulary: Vocabulary) -> bool:
+    if not 0 <= other < len(reading.words):
+        return False
+    word = reading.words[other].folded
+    speaks = other < place and word in load_context().speak_of_persons
+    is_number = word.isdigit() and len(word) >= _FEWEST_DIGITS_OF_NUMBER
+    stays = reading.verdicts[other] in (Verdict.KEEP, Verdict.ABBREVIATED)
+    return speaks or is_number or not stays or vocabulary.is_given_name(word)
 
 
 def _is_title(reading: Reading, place: int) -> bool:
@@ -133,7 +161,10 @@ def _weak(reading: Reading, place: int, vocabulary: Vocabulary) -> Verdict:
     partners = vocabulary.partners.get(reading.words[place].folded)
     if partners is not None and partners.isdisjoint(words):
         return Verdict.UNKNOWN
-    if any(map(vocabulary.is_given_name, words)):
+    if any(
+        vocabulary.is_given_name(reading.words[other].folded) and not _is_whole(reading, place, other)
+        for other in beside
+    ):
         return Verdict.GONE
     for other in beside:
         is_unknown = reading.verdicts[other] is Verdict.UNKNOWN
@@ -142,6 +173,12 @@ def _weak(reading: Reading, place: int, vocabulary: Vocabulary) -> Verdict:
         if speaks_before or is_listed or (other < place and is_unknown and partners is not None):
             return Verdict.GONE
     return Verdict.KEEP
+
+
+def _is_whole(reading: Reading, place: int, other: int) -> bool:
+    """Whether the name that begins beside a word is whole without it: POST Oliver Smith, of a patient Smith^Oliver."""
+    beyond = 2 * other - place
+    return {other, beyond} <= reading.mine and reading.is_close(min(other, beyond))
 
 
 def _belongs_to_name(reading: Reading, place: int, gone: tuple[Verdict, ...]) -> bool:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.local.deidentification.text.abbreviations import is_abbreviation
 from deidflow.tasks.local.deidentification.text.context import load_context
 from deidflow.tasks.local.deidentification.text.words import fold
 
@@ -30,6 +31,7 @@ _SHORTEST_PART: Final = 3
 _LONGEST_TERM: Final = 32
 """Of Han characters and kana; no term of the vocabulary has more."""
 _LONGEST_COMPOUND: Final = 64
+_SHORTEST_BEHIND_PREFIX: Final = 5
 _NO_COMPOUNDS: Final = "# From here on no compounds are made of the words."
 
 
@@ -42,6 +44,8 @@ class Standing(Enum):
     """A word of radiology that some people are called by: harmless, unless something beside it speaks of a person."""
     BESIDE = "beside"
     """A name of people that the standard's terms use, too: harmless beside the words that stand there with it."""
+    ABBREVIATION = "abbreviation"
+    """No word, and nobody's name: harmless, unless something beside it is somebody's."""
     UNKNOWN = "unknown"
 
 
@@ -105,10 +109,10 @@ class Vocabulary:
         found = self._standing.get(folded)
         if found is not None:
             return found
-        known = (
-            self._is_camel(word) or self._is_marked(word) or self._is_compound(folded) or self._is_run_of_terms(word)
-        )
-        return Standing.KNOWN if known else Standing.UNKNOWN
+        known = self._is_camel(word) or self._is_marked(word) or self._is_joined(folded) or self._is_run_of_terms(word)
+        if known:
+            return Standing.KNOWN
+        return Standing.ABBREVIATION if is_abbreviation(word) else Standing.UNKNOWN
 
     def _is_camel(self, word: str) -> bool:
         """AxialBrain: a capital shows where the next word begins."""
@@ -117,7 +121,7 @@ class Vocabulary:
             len(parts) > 1
             and sum(map(len, parts)) == len(word)
             and fold(parts[0]) not in load_context().beginnings
-            and all(self._knows(fold(part)) for part in parts)
+            and all(self._knows(fold(part)) or self._is_joined(fold(part)) for part in parts)
         )
 
     def _is_marked(self, word: str) -> bool:
@@ -125,9 +129,22 @@ class Vocabulary:
         rest = without_mark(word)
         return bool(rest) and self._knows(rest)
 
+    def _is_joined(self, folded: str) -> bool:
+        if len(folded) > _LONGEST_COMPOUND or folded in self._standing:
+            return False
+        return self._is_compound(folded) or self._is_beginning_with(folded)
+
+    def _is_beginning_with(self, folded: str) -> bool:
+        """triphase, ctbiopsy: of 122,948 names none is made of these beginnings and a word of the vocabulary."""
+        context = load_context()
+        if folded[:2] in context.modalities and folded[2:] in self._parts:
+            return True
+        sizes = (size for size in range(3, 6) if folded[:size] in context.prefixes)
+        return any(len(folded) - size >= _SHORTEST_BEHIND_PREFIX and self._knows(folded[size:]) for size in sizes)
+
     def _is_compound(self, folded: str) -> bool:
         """abdpelvis: two words of radiology, none of them a name."""
-        return len(folded) <= _LONGEST_COMPOUND and any(
+        return any(
             folded[:cut] in self._parts and folded[cut:] in self._parts
             for cut in range(_SHORTEST_PART, len(folded) - _SHORTEST_PART + 1)
         )

@@ -39,7 +39,7 @@ class Stripe(NamedTuple):
     fill: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NativePainting:
     """What is painted in a value of native pixel data.
 
@@ -88,7 +88,7 @@ class NativePainting:
         if end >= 0:
             yield start, end
 
-    def paint(self, at: int, data: bytes) -> bytes:
+    def paint(self, at: int, data: bytes | memoryview) -> bytes | bytearray:
         """Return bytes of the value with what is black in them.
 
         Args:
@@ -97,8 +97,16 @@ class NativePainting:
 
         """
         painted = bytearray(_swapped(data) if self.swaps else data)
-        unit = 8 if self.in_bits else 1
-        first, last = at * unit, (at + len(data)) * unit
+        if self.in_bits:
+            for left, right, fill in self.overwrites(8 * at, 8 * (at + len(data))):
+                _fill_bits(painted, left, right, ones=bool(fill[0]))
+        else:
+            for left, right, new in _all_new(self, at, at + len(data)):
+                painted[left:right] = new
+        return _swapped(painted) if self.swaps else painted
+
+    def overwrites(self, first: int, last: int) -> Iterator[tuple[int, int, bytes]]:
+        """Yield where something is painted in a part of the value, counted in units from its start, and with what."""
         for frame in range(first // self.frame_units, min(self.frames, -(-last // self.frame_units))):
             base = frame * self.frame_units
             begin = max(0, bisect_right(self._starts, first - base) - 1)
@@ -106,18 +114,21 @@ class NativePainting:
                 if base + start >= last:
                     break
                 left, right = max(base + start, first), min(base + start + length, last)
-                if left >= right:
-                    continue
-                if self.in_bits:
-                    _fill_bits(painted, left - first, right - first, ones=bool(fill[0]))
-                else:
+                if left < right:
                     phase = (left - base - start) % len(fill)
-                    wanted = fill * ((right - left + phase) // len(fill) + 1)
-                    painted[left - first : right - first] = wanted[phase : phase + right - left]
-        return _swapped(painted) if self.swaps else bytes(painted)
+                    yield left - first, right - first, fill[phase:] + fill[:phase]
 
 
-def _swapped(data: bytes | bytearray) -> bytes:
+@lru_cache(maxsize=8)
+def _all_new(painting: NativePainting, first: int, last: int) -> tuple[tuple[int, int, bytes], ...]:
+    """Return the new bytes of a part of the value: of a series of single frames they are the same again and again."""
+    return tuple(
+        (left, right, (fill * ((right - left) // len(fill) + 1))[: right - left])
+        for left, right, fill in painting.overwrites(first, last)
+    )
+
+
+def _swapped(data: bytes | bytearray | memoryview) -> bytes:
     whole = len(data) // 2 * 2
     return np.frombuffer(bytes(data[:whole]), "u2").byteswap().tobytes() + bytes(data[whole:])
 

@@ -288,7 +288,7 @@ def _pieces(part: Span, value: int, end: int, plan: NativePainting) -> list[Span
     at, stop = int(part[0]), int(part[1])  # no bytes: what is left of the source
     pieces: list[Span] = []
 
-    def paint(start: int, data: bytes) -> bytes:
+    def paint(start: int, data: bytes | memoryview) -> bytes | bytearray:
         new = plan.paint(start - value, data)
         return part.applied(start, new) if isinstance(part, MaskedSpan) else new
 

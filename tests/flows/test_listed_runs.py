@@ -1,0 +1,34 @@
+"""`deidflow runs` says how each run ended; `-q` shows no progress."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.jobs import Job
+
+
+def test_runs_of_a_config_and_of_a_folder(demo_job: Job) -> None:
+    """Those that ended, and one of which nobody knows; as a table and as JSON."""
+    job = demo_job
+    assert "no runs in" in job("runs", "job.yaml").out
+    rows = job.inventory()[:2]
+    job.write_manifest([*rows, {**rows[0], "orthanc_id": "0" * 8 + ("-" + "0" * 8) * 4, "instances": ""}])
+    done = job("-q", "run", "job.yaml", "--run-id", "partly")
+    assert 1 == done.code
+    assert "editing" not in done.err
+    killed = job.root / "runs" / "killed"
+    killed.mkdir()
+    (killed / "ledger.db").touch()
+
+    header, partly, other = job("runs", "job.yaml").out.splitlines()
+    assert header.startswith("begun (UTC)")
+    assert " not reconciled  2 done, 1 not_found " in partly
+    assert partly.endswith("runs/partly")
+    assert " not finished " in other
+    listed = {run["run_id"]: run for run in json.loads(job("runs", "runs", "--json").out)}
+    assert {"partly", "killed"} == listed.keys()
+    assert (1, 2, None) == (listed["partly"]["exit_code"], listed["partly"]["rows"]["done"], listed["killed"]["report"])
+    lost = job("runs", "elsewhere")
+    assert (2, True) == (lost.code, "not found: elsewhere" in lost.err)
