@@ -141,7 +141,7 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
 
     An existing manifest keeps its rows; what it does not have yet is added.
     """
-    from deidflow.flows.command_inventory import write_inventory_of  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.command_inventory import write_inventory_of  # noqa: PLC0415 (what one command needs)
 
     write_inventory_of(source, output, Level(level), where, **options)
 
@@ -167,7 +167,7 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
     Its other columns become free columns. Rows that the SOURCE (a folder or http://...) does not hold, or holds more
     than once, are printed by line and listed in <CSV>.problems.csv; the exit code is 1 then.
     """
-    from deidflow.flows.commands.resolve import resolve_spreadsheet  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.commands.resolve import resolve_spreadsheet  # noqa: PLC0415 (what one command needs)
 
     sys.exit(resolve_spreadsheet(spreadsheet, by, source, output, **options))
 
@@ -219,7 +219,7 @@ def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
 )
 def verify(run_dir: Path, overrides: tuple[str, ...], *, deep: bool) -> None:
     """Read the results of a run back and check them against the sources and the report."""
-    from deidflow.flows.command_verify_report import verify_run  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.command_verify_report import verify_run  # noqa: PLC0415 (what one command needs)
 
     sys.exit(verify_run(run_dir, overrides, deep=deep))
 
@@ -234,7 +234,7 @@ def verify(run_dir: Path, overrides: tuple[str, ...], *, deep: bool) -> None:
 )
 def report(run_dir: Path, mappings: Path | None) -> None:
     """Write the report files of a run again, from its ledger."""
-    from deidflow.flows.command_verify_report import report_run  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.command_verify_report import report_run  # noqa: PLC0415 (what one command needs)
 
     sys.exit(report_run(run_dir, mappings))
 
@@ -255,7 +255,7 @@ def withdraw(run_dir: Path, rows: tuple[int, ...], overrides: tuple[str, ...]) -
 
     No later attempt at the run makes them again; a new run with the row in its manifest does.
     """
-    from deidflow.flows.commands.withdraw import withdraw_run  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.commands.withdraw import withdraw_run  # noqa: PLC0415 (what one command needs)
 
     sys.exit(withdraw_run(run_dir, rows, overrides))
 
@@ -268,7 +268,7 @@ def withdraw(run_dir: Path, rows: tuple[int, ...], overrides: tuple[str, ...]) -
 @click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write it.")
 def crosswalk(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Write original and new identifiers of all runs of a config. They re-identify people."""
-    from deidflow.flows.commands.crosswalk import write_crosswalk  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.commands.crosswalk import write_crosswalk  # noqa: PLC0415 (what one command needs)
 
     write_crosswalk(config, overrides, output)
 
@@ -295,7 +295,7 @@ def crosswalk(config: Path, overrides: tuple[str, ...], output: Path) -> None:
 @_run_override
 def export(run_dir: Path, output: Path, overrides: tuple[str, ...], *, crosswalk: bool, **given: Any) -> None:
     """Pack the results of a finished run for a recipient: files or archives, index.csv, SHA256SUMS."""
-    from deidflow.flows.commands.export import export_run  # noqa: PLC0415 (imports pandas)
+    from deidflow.flows.commands.export import export_run  # noqa: PLC0415 (what one command needs)
 
     export_run(run_dir, output, overrides, crosswalk=crosswalk, **given)
 

@@ -58,7 +58,7 @@ def _plan(config: Config, *, skip_invalid: bool) -> str:
             prepared = prepare(config, progress, skip_invalid=skip_invalid)
         rows, aside = sum(rows_by_outcome(prepared.ledger).values()), len(prepared.set_aside)
         instances, chunks = instances_to_do(prepared.ledger), len(open_chunks(prepared.ledger))
-        said = f"{rows} rows, {instances} instances, {chunks} chunks; {aside} problems set aside"
+        said = f"rows: {rows}, instances: {instances}, chunks: {chunks}, problems set aside: {aside}"
         say(f"run {folder.name} planned: {said}")
         run = create_run(prepared.ledger, config, prepared.key, folder, prepared.new_key_text)
         run.held, run.lock_wait_s = held.pop_all(), wait_s

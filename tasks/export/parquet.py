@@ -31,12 +31,7 @@ def write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Sequence[st
         OSError: It cannot be written.
 
     """
-    import pyarrow as pa  # noqa: PLC0415 (it takes long to load)
-    from pyarrow import parquet  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415 (a second to load)
 
-    by_column = zip(*rows, strict=True) if rows else [()] * len(columns)
-    arrays = [
-        pa.array(map(int, texts), pa.int64()) if name in numbers else pa.array(texts, pa.string())
-        for name, texts in zip(columns, by_column, strict=True)
-    ]
-    parquet.write_table(pa.table(arrays, names=list(columns)), path)
+    frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
+    frame.astype(dict.fromkeys(numbers, "int64")).to_parquet(path, engine="pyarrow", index=False)

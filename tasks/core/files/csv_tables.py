@@ -8,7 +8,6 @@ Public names: ``write_table``, ``write_records``.
 from __future__ import annotations
 
 import csv
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.files.csv_cells import guard_cells
@@ -20,28 +19,22 @@ if TYPE_CHECKING:
 
 _ENCODING: Final = "utf-8-sig"
 _LINE_END: Final = "\r\n"
-_CHUNK_ROWS: Final = 10_000
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
-    """Write a table whose rows all have a cell for each column, some thousands at a time; return how many rows.
+    """Write a table whose rows all have a cell for each column, row by row; return how many.
 
     Raises:
         OSError: The file cannot be written.
 
     """
-    import pandas as pd  # noqa: PLC0415 (a second to load, and worker processes that import a server's module need none)
-
     count = 0
-    source = iter(rows)
     with replace_file(path, encoding=_ENCODING) as stream:
-        frame = pd.DataFrame(columns=list(guard_cells(columns)))
-        frame.to_csv(stream, index=False, lineterminator=_LINE_END)
-        while chunk := [guard_cells(row) for row in islice(source, _CHUNK_ROWS)]:
-            # dtype=object: pandas neither converts a cell nor looks for a better type.
-            frame = pd.DataFrame(chunk, dtype=object)
-            frame.to_csv(stream, index=False, header=False, lineterminator=_LINE_END)
-            count += len(chunk)
+        writer = csv.writer(stream, lineterminator=_LINE_END)
+        writer.writerow(guard_cells(columns))
+        for row in rows:
+            writer.writerow(guard_cells(row))
+            count += 1
     return count
 
 
