@@ -200,7 +200,10 @@ def test_what_could_lose_the_only_copy_is_refused(job: Job, case: str) -> None:
     assert not (job.root / "runs").exists()
 
 
-@pytest.mark.parametrize("moment", ["before the edit", "before the verification", "before the deletion"])
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param("before the edit", marks=pytest.mark.versions), "before the verification", "before the deletion"],
+)
 def test_a_corrected_upload_stays(job: Job, server: Server, tmp_path: Path, moment: str) -> None:
     """One original is uploaded again with other content under its UIDs: it is never deleted, the others are."""
     _fill(job, server, tmp_path / "made", 4, Shape(patients=1, studies_per_patient=1, series_per_study=1))

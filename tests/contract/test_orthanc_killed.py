@@ -117,7 +117,7 @@ def _assert_done_once(server: Server) -> None:
         pytest.param(Hold(), _is_bulk_call, True, id="before-the-job-id-still-running", marks=pytest.mark.versions),
         pytest.param(Hold(before=True), _is_poll, True, id="while-the-job-runs"),
         pytest.param(Hold(before=True), _is_poll, False, id="while-the-job-runs-on", marks=pytest.mark.versions),
-        pytest.param(Hold(), _has_ended_well, False, id="before-the-result-is-recorded"),
+        pytest.param(Hold(), _has_ended_well, False, id="before-the-result-is-recorded", marks=pytest.mark.versions),
     ],
 )
 def test_a_killed_flow(

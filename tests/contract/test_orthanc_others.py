@@ -107,7 +107,9 @@ def _lose_file(server: Server, name: str) -> None:
     (server.running.storage / uuid[:2] / uuid[2:4] / uuid).unlink()
 
 
-@pytest.mark.parametrize("is_whole", [True, False], ids=["all-done", "one-fails"])
+@pytest.mark.parametrize(
+    "is_whole", [pytest.param(True, marks=pytest.mark.versions), False], ids=["all-done", "one-fails"]
+)
 def test_a_colleague_beside_an_ordinary_run(
     job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]], is_whole: bool
 ) -> None:
@@ -179,7 +181,7 @@ def test_another_run_between_kill_and_resume(
         assert {"2.25."} == {str(creator)[:5] for creator in creators}
 
 
-@pytest.mark.parametrize("moment", ["killed", "forgotten"])
+@pytest.mark.parametrize("moment", ["killed", pytest.param("forgotten", marks=pytest.mark.versions)])
 def test_a_server_that_forgets(
     job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]], moment: str
 ) -> None:

@@ -91,7 +91,11 @@ def _traffic(log: str) -> Traffic:
 
 
 @pytest.mark.parametrize(
-    "instances", [240, pytest.param(3000, marks=[pytest.mark.versions, pytest.mark.timeout(1200)])]
+    "instances",
+    [
+        pytest.param(600, marks=pytest.mark.versions),
+        pytest.param(3000, marks=[pytest.mark.versions, pytest.mark.timeout(1200)]),
+    ],
 )
 def test_twenty_patients(job: Job, logging_server: Server, tmp_path: Path, instances: int) -> None:
     """Each patient with its own PatientID and PatientName: all mapped, none split or merged, references hold."""

@@ -22,11 +22,9 @@ INJURIES = (
     "SIGTERM",
     "ENOSPC once",
     "EIO on link or rename",
-    "source file changes, edited",
-    "kill -9 worker",
     "cancelled in Prefect",
 )
-PARTS = 4
+PARTS = 3
 MOST_DRAWS = 5
 
 

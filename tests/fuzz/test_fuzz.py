@@ -14,7 +14,7 @@ from tests.fuzz.runner import MAX_CPU_SECONDS, MAX_RSS_BYTES, Tally, run_batch
 
 SEED = 20_261_123
 PARTS = 3
-INPUTS = 700
+INPUTS = 500
 
 
 def _run(part: int) -> Tally:

@@ -51,8 +51,7 @@ def random_runner(orthanc: OrthancServer) -> Iterator[Runner]:
 
 
 ALONE = (
-    "rich explicit", "rich implicit undefined group lengths", "image 0", "charset \\ISO 2022 IR 87",
-    "presentation state", "three fragments 1.2.840.10008.1.2.4.50",
+    "rich explicit", "rich implicit undefined group lengths", "image 0", "three fragments 1.2.840.10008.1.2.4.50",
 )  # fmt: skip
 
 
