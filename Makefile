@@ -71,7 +71,7 @@ dicom3tools:
 orthanc:
 	@[ -x /usr/sbin/Orthanc ] || $(call debian,orthanc,the server of the contract tests,NO ORTHANC: every test against a real server is skipped.)
 
-test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1, 1.12.7 and 1.13.0, and Orthanc's own tests (20 minutes)
+test-orthanc-versions: $(STAMP) orthanc  ## the tests against a real Orthanc with Debian's 1.10.1, 1.12.7 and 1.13.0, and Orthanc's own tests (an hour)
 	$(ROOTS) $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not long" --ignore tests/contract/parity tests/contract tests/orthanc
 
 test-prefect: $(STAMP) orthanc site  ## schedules, forms and cancelling on a real Prefect server with SQLite and PostgreSQL, its pages and report.html in a browser (20 minutes)

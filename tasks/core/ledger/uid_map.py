@@ -64,18 +64,34 @@ class UidMap:
         Args:
             content: Its path, or what it holds.
 
+        Raises:
+            Unusable: It cannot be opened.
+
         """
-        if isinstance(content, bytes):
-            self._connection = sqlite3.connect(":memory:")
-            self._connection.deserialize(content)
-        else:
-            self._connection = sqlite3.connect(f"file:{content}?mode=ro&immutable=1", uri=True)
+        self._folder = "" if isinstance(content, bytes) else os.path.dirname(content)  # noqa: PTH120 (a text)
+        try:
+            if isinstance(content, bytes):
+                self._connection = sqlite3.connect(":memory:")
+                self._connection.deserialize(content)
+            else:
+                self._connection = sqlite3.connect(f"file:{content}?mode=ro&immutable=1", uri=True)
+        except sqlite3.DatabaseError:
+            raise Unusable(_unreadable(self._folder)) from None
         self.get = lru_cache(maxsize=65536)(self._get)
 
     def _get(self, tag: int, original: str) -> str | None:
+        """See ``Uids.get``.
+
+        Raises:
+            Unusable: The file cannot be read.
+
+        """
         kinds = ("", _KINDS.get(tag, UidKind.INSTANCE))
         query = "SELECT new FROM uid WHERE kind IN (?, ?) AND original = ?"
-        row = self._connection.execute(query, (*kinds, original)).fetchone()
+        try:
+            row = self._connection.execute(query, (*kinds, original)).fetchone()
+        except sqlite3.DatabaseError:
+            raise Unusable(_unreadable(self._folder)) from None
         return row[0] if row else None
 
 
@@ -123,6 +139,8 @@ def write_uid_map(path: Path, entries: Iterable[UidEntry]) -> None:
             )
             connection.executemany("INSERT OR IGNORE INTO uid VALUES (?, ?, ?)", entries)
     except sqlite3.DatabaseError:
-        folder = path.parent
-        message = f"the run folder {folder} cannot be read or written: is the disk full, broken, or not writable?"
-        raise Unusable(message) from None
+        raise Unusable(_unreadable(path.parent)) from None
+
+
+def _unreadable(folder: Path | str) -> str:
+    return f"the run folder {folder} cannot be read or written: is the disk full, broken, or not writable?"
