@@ -187,4 +187,7 @@ def _remedy(names: list[str]) -> str:
     """Say what makes a manifest of a list of subjects, which has other identifiers."""
     if not {_NOT_ALPHANUMERIC.sub("", name).lower() for name in names} & _OTHER_IDENTIFIERS:
         return ""
-    return "; `deidflow resolve` makes a manifest from a list of PatientIDs, AccessionNumbers or StudyInstanceUIDs"
+    return (
+        "; `deidflow resolve` makes a manifest from a list of PatientIDs, AccessionNumbers or StudyInstanceUIDs, "
+        "`deidflow inventory` one of all that is there"
+    )

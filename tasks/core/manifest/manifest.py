@@ -28,7 +28,7 @@ _OPERATIONS: Final = {str(operation): operation for operation in Operation}
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
 _GOOD_ID: Final = (
     "an Orthanc ID: five groups of eight digits and letters a to f, joined by -; from PatientIDs, AccessionNumbers or "
-    "StudyInstanceUIDs `deidflow resolve` makes a manifest"
+    "StudyInstanceUIDs `deidflow resolve` makes a manifest, of all that is there `deidflow inventory`"
 )
 
 
