@@ -49,7 +49,9 @@ class Server:
         """Take a started server."""
         self.running = running
         self.url = running.url
-        self._http = httpx.Client(base_url=f"{self.url}/", timeout=60, verify=False)  # noqa: S501 (plain HTTP)
+        # A connection of its own for each request: Orthanc closes one that waits, at whatever moment.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(base_url=f"{self.url}/", timeout=60, verify=False, limits=limits)  # noqa: S501 (plain HTTP)
 
     def close(self) -> None:
         """Give back the connection; the server goes on."""
