@@ -11,7 +11,8 @@ from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Value
 from deidflow.tasks.verification.leaks.kinds import Kind
 from deidflow.tasks.verification.leaks.letters import begins_with_letter, ends_in_letter
-from deidflow.tasks.verification.leaks.patterns import Patterns, find
+from deidflow.tasks.verification.leaks.notations import cores_of
+from deidflow.tasks.verification.leaks.patterns import Patterns, find, patterns_of, squeezed
 from deidflow.tasks.verification.leaks.regions import Leaf
 
 NAME, UMLAUT = Value(Kind.PERSON, b"Hendricks^Philippa"), Value(Kind.PERSON, b"Gr\xf6\xdfmann^K\xe4the", b"ISO_IR 100")
@@ -96,3 +97,17 @@ def test_letters_in_utf_8(letter: str, other: str) -> None:
     """A character of UTF-8 is a letter if it is one, whatever bytes it has."""
     assert letter.isalpha() == ends_in_letter(f"{other} {letter}".encode())
     assert letter.isalpha() == begins_with_letter(f"{letter} {other}".encode())
+
+
+@given(
+    st.one_of(
+        st.builds("1.2.{}.{}".format, st.integers(0, 10**12), st.integers(0, 10**12)).map(
+            lambda text: Value(Kind.UID, text.encode())
+        ),
+        st.times().map(lambda time: Value(Kind.TIME, time.strftime("%H%M%S.%f").encode())),
+    )
+)
+def test_cores_stand_in_each_notation(value: Value) -> None:
+    """Where the letters and digits of a text hold none of them, no pattern of the part can stand there."""
+    for pattern, atom in patterns_of(value):
+        assert any(core.encode() in squeezed(pattern.key) for core in cores_of(atom))

@@ -14,10 +14,11 @@ from deidflow.tasks.verification.by_pydicom.references import walk_identity
 
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
+    from pydicom.dataelem import RawDataElement
 
     from deidflow.tasks.core.request.request import Request
 
-_CURVES_AND_OVERLAYS: Final = (0x5000, 0x6000)
+_CURVES_AND_OVERLAYS: Final = (0x50, 0x60)
 
 
 def check_nothing_left(request: Request, source: Dataset, result: Dataset) -> None:
@@ -33,7 +34,7 @@ def check_nothing_left(request: Request, source: Dataset, result: Dataset) -> No
 
     """
     kept = {path.tag for path in request.edits.keep}
-    found: list[tuple[tuple[int, ...], DataElement]] = []
+    found: list[tuple[tuple[int, ...], DataElement | RawDataElement]] = []
     for tag, keyword in ((PATIENT_NAME, "PatientName"), (PATIENT_ID, "PatientID")):
         original = str(source.get(keyword) or "").strip()
         if not original or tag in kept or str(request.edits.replace.get(Path((), tag), "")).strip() == original:
@@ -44,5 +45,5 @@ def check_nothing_left(request: Request, source: Dataset, result: Dataset) -> No
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"the original {keyword} is left in the result")
     named = {path.tag for path in (*request.edits.keep, *request.edits.replace)}
     for tag in result.keys():  # noqa: SIM118 (a Dataset iterates over elements)
-        if tag.group & 0xFF00 in _CURVES_AND_OVERLAYS and not tag.is_private and int(tag) not in named:
+        if tag >> 24 in _CURVES_AND_OVERLAYS and not tag.is_private and int(tag) not in named:
             raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"{describe_tag(int(tag))} is left in the result")

@@ -145,7 +145,7 @@ def hidden_bits(source: Dataset, request: Request) -> int:
 
 
 def _is_overlay(tag: BaseTag) -> bool:
-    return tag.group >> 8 == _OVERLAY_GROUPS and tag.group % 2 == 0
+    return tag >> 24 == _OVERLAY_GROUPS and not tag.is_private
 
 
 def _cleared(data: bytes, dataset: Dataset, hidden: int) -> bytes:

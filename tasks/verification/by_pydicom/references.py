@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 
 from deidflow.tasks.core.dicom.private_tags import creator_of, in_block
@@ -69,14 +70,21 @@ def check_references(request: Request, source: Dataset, result: Dataset, uids: U
             raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
 
 
-def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], DataElement]]:
+def walk_identity(
+    dataset: Dataset, above: tuple[int, ...] = ()
+) -> Iterator[tuple[tuple[int, ...], DataElement | RawDataElement]]:
     """Yield each UID and each patient's name and ID with its path (tags and item numbers by turns).
 
-    The other elements are not decoded, since that is what takes pydicom's time.
+    UIDs are yielded as pydicom read them, with their bytes, and the other elements are not decoded, since that is what
+    takes its time.
     """
     names = _names()
     for tag, raw in list(dataset.items()):  # as they were read
-        if tag not in names and _vr(tag, raw.VR) not in _LOOKED_AT:
+        vr = _vr(tag, raw.VR)
+        if vr not in _LOOKED_AT and tag not in names:
+            continue
+        if vr == "UI" and tag not in _IDENTITY and isinstance(raw, RawDataElement) and isinstance(raw.value, bytes):
+            yield (*above, int(tag)), raw
             continue
         element = dataset[tag]
         path = (*above, int(tag))
@@ -103,7 +111,11 @@ def _vr(tag: BaseTag, vr: str | None) -> str:
 def _uids(dataset: Dataset) -> Iterator[tuple[tuple[int, ...], list[str]]]:
     """Yield each UID element with its path and values; also what nobody knows the VR of and looks like UIDs."""
     for path, element in walk_identity(dataset):
-        if element.VR == "UI" and element.value:
+        if isinstance(element, RawDataElement):
+            text = (element.value or b"").decode("latin-1").rstrip(" \0")
+            if text:
+                yield path, [value.strip() for value in text.split("\\")]
+        elif element.VR == "UI" and element.value:
             values = [element.value] if isinstance(element.value, str) else element.value
             yield path, [str(value) for value in values]
         elif element.VR == "UN" and isinstance(element.value, bytes) and _UIDS.fullmatch(element.value):

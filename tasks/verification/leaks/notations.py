@@ -1,6 +1,6 @@
 """The ways in which a part of an identifying value is written.
 
-Public names: ``Notation``, ``Gap``, ``notations``.
+Public names: ``Notation``, ``Gap``, ``notations``, ``cores_of``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Notation(NamedTuple):
 _MIN_LOOSE: Final = 6
 """Letters and digits of what is looked for with any punctuation."""
 _MIN_SPACED_NUMBER: Final = 7
+_NO_SIGNS: Final = re.compile(r"[\W_]+")
 _IN_NUMBERS: Final = ("-", " ", ".", "/", "_")
 _LAST_TENS: Final = 13
 _MIN_NATIONAL: Final = 7
@@ -67,6 +68,26 @@ _WITH_DE: Final = (_OTHERS[2], _OTHERS[5])
 def notations(atom: Atom) -> frozenset[Notation]:
     """Return the texts in which a part may stand."""
     return frozenset(_NOTATIONS[atom.sort](atom.text))
+
+
+def cores_of(atom: Atom) -> tuple[str, ...]:
+    """Return letters and digits of which some stand side by side, punctuation apart, in each notation of a part.
+
+    Where none of them stands, the notations need not be made, which takes longer than to look.
+
+    Args:
+        atom: In ASCII.
+
+    Returns:
+        Empty where that is not told of parts of its sort.
+
+    """
+    if atom.sort is Sort.UID:
+        return (_NO_SIGNS.sub("", atom.text),)
+    if atom.sort is Sort.TIME:
+        minute, second = atom.text[2:4], atom.text[4:]
+        return minute + second, "m" + second
+    return ()
 
 
 def _word(text: str) -> Iterator[Notation]:

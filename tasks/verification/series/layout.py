@@ -175,30 +175,35 @@ class Layout:
             last: The bytes behind the last slot.
 
         """
-        self._steps = steps
+        self._steps = [
+            (step.run, len(step.run), _LENGTHS.get(step.width), step.width, step.length, step.may_begin_items)
+            for step in steps
+        ]
         self._last = last
         self.runs = [*(step.run for step in steps), last]
 
     def cut(self, data: bytes) -> Cut | None:
         """Return where the slots of a file begin and end; None where it is no such file."""
         position, found = 0, []
-        for run, width, length, may_begin_items in self._steps:
-            if not data.startswith(run, position):
+        starts_with = data.startswith
+        for run, size, length_at, width, length, may_begin_items in self._steps:
+            if not starts_with(run, position):
                 return None
-            position += len(run)
-            if width:
-                if position + width > len(data):
+            position += size
+            if length_at is not None:
+                try:
+                    length = length_at(data, position)[0]  # noqa: PLW2901 (the file's own)
+                except struct.error:  # it ends there
                     return None
-                length = _LENGTHS[width](data, position)[0]  # noqa: PLW2901 (the file's own)
                 position += width
             elif length == _FRAGMENTS:
                 length = _fragments(data, position)  # noqa: PLW2901 (likewise)
             if may_begin_items and data[position : position + 4] in _ITEMS_BEGIN:
                 return None
-            start = position
-            position += length
-            found.append((start, position))
-        is_last = data.startswith(self._last, position) and position + len(self._last) == len(data)
+            end = position + length
+            found.append((position, end))
+            position = end
+        is_last = starts_with(self._last, position) and position + len(self._last) == len(data)
         return Cut(data, found) if is_last else None
 
 

@@ -163,9 +163,10 @@ class SeriesMemory:
         shapes = self._series.get(_series_of(judging, instance))
         if shapes is None:
             return False
-        for key, shape in reversed(shapes.items()):
+        for place, (key, shape) in enumerate(reversed(shapes.items())):
             if shape.template is not None and shape.template.is_right(instance, files):
-                shapes.move_to_end(key)
+                if place:  # the hash of a key takes as long as the comparison
+                    shapes.move_to_end(key)
                 return True
         return False
 

@@ -24,7 +24,7 @@ from deidflow.tasks.verification.leaks.identifying import (
 )
 from deidflow.tasks.verification.leaks.judge import Judge, is_kept_uid
 from deidflow.tasks.verification.leaks.kinds import Kind
-from deidflow.tasks.verification.leaks.notations import Gap
+from deidflow.tasks.verification.leaks.notations import Gap, cores_of
 from deidflow.tasks.verification.leaks.patterns import (
     FOLDED,
     Patterns,
@@ -169,6 +169,9 @@ class SharedSearch:
         """Whether a part may stand in what a result has of its own, or in what is common."""
         if not atom.text.isascii():
             return True  # what is common would have to be decoded
+        cores = [core.encode("ascii") for core in cores_of(atom)]
+        if cores and not any(core in letters or core in self.letters for core in cores):
+            return False
         patterns = patterns_of_part(atom, character_set)
         if any(key in (narrow if gap is Gap.NONE else letters) or b"\0" in key for key, _, gap in patterns):
             return True
