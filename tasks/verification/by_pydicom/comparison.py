@@ -15,7 +15,7 @@ from deidflow.tasks.verification.by_pydicom.identifiers import check_identifiers
 from deidflow.tasks.verification.by_pydicom.inflation import inflatable
 from deidflow.tasks.verification.by_pydicom.leftovers import check_nothing_left
 from deidflow.tasks.verification.by_pydicom.pixels import check_pixels, check_recoded, hidden_bits
-from deidflow.tasks.verification.by_pydicom.references import check_references
+from deidflow.tasks.verification.by_pydicom.references import check_references, walk_identity
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
@@ -65,10 +65,11 @@ def compare_by_pydicom(
     if given_values:
         check_given_values(request, result)
     anonymized = request.operation is Operation.ANONYMIZE
+    identity = list(walk_identity(result)) if anonymized else []
     if anonymized and uids is not None:
-        check_references(request, source, result, uids)
+        check_references(request, source, identity, uids)
     if anonymized and hardening:
-        check_nothing_left(request, source, result)
+        check_nothing_left(request, source, result, identity)
     hidden = hidden_bits(source, request) if anonymized and hardening else 0
     if request.settings.transcode and pixels != "painted" and not _names_pixels(request):
         check_recoded(source_file, result_file, hidden)

@@ -10,37 +10,37 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.by_pydicom.references import walk_identity
 
 if TYPE_CHECKING:
-    from pydicom import DataElement, Dataset
-    from pydicom.dataelem import RawDataElement
+    from collections.abc import Collection
+
+    from pydicom import Dataset
 
     from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.by_pydicom.references import Found
 
 _CURVES_AND_OVERLAYS: Final = (0x50, 0x60)
 
 
-def check_nothing_left(request: Request, source: Dataset, result: Dataset) -> None:
+def check_nothing_left(request: Request, source: Dataset, result: Dataset, identity: Collection[Found]) -> None:
     """Look for the original name and ID at any depth, and for overlays and curves at top level.
 
     Args:
         request: An anonymization with hardening.
         source: As pydicom reads it.
         result: Likewise.
+        identity: What ``walk_identity`` finds in the result.
 
     Raises:
         InstanceFailed: ``identifier-left``, with the keyword or tag.
 
     """
     kept = {path.tag for path in request.edits.keep}
-    found: list[tuple[tuple[int, ...], DataElement | RawDataElement]] = []
     for tag, keyword in ((PATIENT_NAME, "PatientName"), (PATIENT_ID, "PatientID")):
         original = str(source.get(keyword) or "").strip()
         if not original or tag in kept or str(request.edits.replace.get(Path((), tag), "")).strip() == original:
             continue
-        found = found or list(walk_identity(result))
-        for path, element in found:
+        for path, element in identity:
             if path[-1] == tag and str(element.value or "").strip() == original:
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"the original {keyword} is left in the result")
     named = {path.tag for path in (*request.edits.keep, *request.edits.replace)}

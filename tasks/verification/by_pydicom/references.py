@@ -1,6 +1,6 @@
 """Whether every UID that named an object of the run names what that became; read by pydicom.
 
-Public names: ``check_references``, ``walk_identity``.
+Public names: ``check_references``, ``walk_identity``, ``Found``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
+from pydicom.values import convert_value
 
 from deidflow.tasks.core.dicom.private_tags import creator_of, in_block
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag, uid_tags
@@ -20,7 +21,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pydicom import DataElement, Dataset
     from pydicom.tag import BaseTag
@@ -28,19 +29,21 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
 
+    Found = tuple[tuple[int, ...], DataElement | RawDataElement]
+
 _IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
 _LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
 _MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 
 
-def check_references(request: Request, source: Dataset, result: Dataset, uids: Uids) -> None:
+def check_references(request: Request, source: Dataset, in_result: Iterable[Found], uids: Uids) -> None:
     """Follow each reference.
 
     Args:
         request: An anonymization; what it names is its own word.
         source: As pydicom reads it.
-        result: Likewise.
+        in_result: What ``walk_identity`` finds in the result.
         uids: Of the run.
 
     Raises:
@@ -51,8 +54,8 @@ def check_references(request: Request, source: Dataset, result: Dataset, uids: U
     named = {path.tag for path in request.edits.paths()}
     # Whichever block a creator has: the request changes these elements on purpose.
     private = {in_block(tag, 0x10) for tag in named if creator_of(tag)}
-    found = dict(_uids(result))
-    for path, old in _uids(source):
+    found = dict(_uids(in_result))
+    for path, old in _uids(walk_identity(source)):
         new = found.get(path)
         if new is None or any(tag in named or in_block(tag, 0x10) in private for tag in path[::2]):
             continue
@@ -70,9 +73,7 @@ def check_references(request: Request, source: Dataset, result: Dataset, uids: U
             raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
 
 
-def walk_identity(
-    dataset: Dataset, above: tuple[int, ...] = ()
-) -> Iterator[tuple[tuple[int, ...], DataElement | RawDataElement]]:
+def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[Found]:
     """Yield each UID and each patient's name and ID with its path (tags and item numbers by turns).
 
     UIDs are yielded as pydicom read them, with their bytes, and the other elements are not decoded, since that is what
@@ -83,16 +84,24 @@ def walk_identity(
         vr = _vr(tag, raw.VR)
         if vr not in _LOOKED_AT and tag not in names:
             continue
-        if vr == "UI" and tag not in _IDENTITY and isinstance(raw, RawDataElement) and isinstance(raw.value, bytes):
-            yield (*above, int(tag)), raw
-            continue
-        element = dataset[tag]
         path = (*above, int(tag))
+        if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) and tag not in _IDENTITY:
+            if vr == "UI":
+                yield path, raw
+                continue
+            if vr == "SQ" and raw.VR != "UN":
+                yield from _walk_items(convert_value("SQ", raw, dataset.original_character_set), path)
+                continue
+        element = dataset[tag]
         if element.VR == "SQ":
-            for number, item in enumerate(element.value or ()):
-                yield from walk_identity(item, (*path, number))
+            yield from _walk_items(element.value, path)
         elif element.VR in _MAY_BE_UIDS or tag in names:
             yield path, element
+
+
+def _walk_items(items: Sequence[Dataset] | None, path: tuple[int, ...]) -> Iterator[Found]:
+    for number, item in enumerate(items or ()):
+        yield from walk_identity(item, (*path, number))
 
 
 @lru_cache
@@ -108,9 +117,9 @@ def _vr(tag: BaseTag, vr: str | None) -> str:
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
 
 
-def _uids(dataset: Dataset) -> Iterator[tuple[tuple[int, ...], list[str]]]:
+def _uids(identity: Iterable[Found]) -> Iterator[tuple[tuple[int, ...], list[str]]]:
     """Yield each UID element with its path and values; also what nobody knows the VR of and looks like UIDs."""
-    for path, element in walk_identity(dataset):
+    for path, element in identity:
         if isinstance(element, RawDataElement):
             text = (element.value or b"").decode("latin-1").rstrip(" \0")
             if text:

@@ -148,7 +148,7 @@ class SeriesMemory:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._series: OrderedDict[object, OrderedDict[object, _Shape]] = OrderedDict()
+        self._series: OrderedDict[object, dict[object, _Shape]] = OrderedDict()
         self._known: OrderedDict[object, tuple[set[_Path], set[_Path]]] = OrderedDict()
 
     def is_right(self, judging: Judging, instance: PlannedInstance, files: Files) -> bool:
@@ -165,8 +165,8 @@ class SeriesMemory:
             return False
         for place, (key, shape) in enumerate(reversed(shapes.items())):
             if shape.template is not None and shape.template.is_right(instance, files):
-                if place:  # the hash of a key takes as long as the comparison
-                    shapes.move_to_end(key)
+                if place:  # as seldom as can be: a key is all elements of two files
+                    shapes[key] = shapes.pop(key)
                 return True
         return False
 
@@ -210,7 +210,7 @@ class SeriesMemory:
         values: tuple[dict[_Path, bytes], dict[_Path, bytes]],
     ) -> _Shape:
         name = _series_of(judging, instance)
-        shapes = self._series.setdefault(name, OrderedDict())
+        shapes = self._series.setdefault(name, {})
         self._series.move_to_end(name)
         if len(self._series) > _MAX_SERIES:
             self._series.popitem(last=False)
@@ -221,7 +221,7 @@ class SeriesMemory:
             known = self._known.get(key[0], (set(), set()))
             shape = shapes[key] = _Shape(values, (set(known[0]), set(known[1])))
             if len(shapes) > _MAX_SHAPES:
-                shapes.popitem(last=False)
+                del shapes[next(iter(shapes))]
         return shape
 
     def _has_learnt(self, shape: _Shape, values: tuple[dict[_Path, bytes], ...], elements: object) -> bool:
