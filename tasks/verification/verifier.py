@@ -211,6 +211,8 @@ class Verifier:
                     files = Files(source_data, result_data)
                     if not (as_planned and self._is_right_by_series(request, expected, files)):
                         self._compare(request, expected, BytesIO(source_data), BytesIO(result_data), files)
+                    elif self._is_sampled(expected):
+                        self._ask_pydicom(request, expected, (BytesIO(source_data), BytesIO(result_data)))
         except InstanceFailed as problem:
             if problem.code not in _BY_THE_SOURCE or as_planned:
                 raise
@@ -232,10 +234,9 @@ class Verifier:
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
 
     def _is_right_by_series(self, request: Request, expected: Expected, files: Files) -> bool:
-        """Whether an instance is certainly right by what others of its series have shown."""
-        return not self._is_sampled(expected) and self._series.is_right(
-            self._judging(request), expected.instance, files
-        )
+        """Whether the own reader certainly finds nothing, by what others of its series have shown."""
+        reads_all = self._settings.pydicom is ThirdJudge.ALL
+        return not reads_all and self._series.is_right(self._judging(request), expected.instance, files)
 
     def _judging(self, request: Request) -> Judging:
         allowed = self._allowed(request, hides=False)
@@ -273,16 +274,7 @@ class Verifier:
         needs_pydicom = not by_bytes or self._needs_pydicom(request, expected, source, result)
         learns = not needs_pydicom or (self._settings.given_values and is_read)
         if needs_pydicom or self._is_sampled(expected):
-            settings = self._settings
-            hides = bool(
-                compare_by_pydicom(
-                    *(request, expected.instance, (source_file, result_file)),
-                    uids=self._uids,
-                    hardening=settings.hardening,
-                    given_values=settings.given_values,
-                    pixels="painted" if painted else "cleaned" if settings.profile and anonymizes else "same",
-                )
-            )
+            hides = self._ask_pydicom(request, expected, (source_file, result_file), painted=painted)
         check_structure(result, source)
         if by_bytes:
             allowed = self._allowed(request, hides=hides)
@@ -294,6 +286,21 @@ class Verifier:
             is_shared = False
         if files is not None and learns and is_shared:
             self._series.learn(self._judging(request), expected.instance, files, (source, result))
+
+    def _ask_pydicom(
+        self, request: Request, expected: Expected, files: tuple[BinaryIO, BinaryIO], *, painted: bool = False
+    ) -> bool:
+        """Have pydicom compare, and return whether bits of pixels were to be cleared; raise as it does."""
+        settings = self._settings
+        anonymizes = request.operation is Operation.ANONYMIZE
+        hidden = compare_by_pydicom(
+            *(request, expected.instance, files),
+            uids=self._uids,
+            hardening=settings.hardening,
+            given_values=settings.given_values,
+            pixels="painted" if painted else "cleaned" if settings.profile and anonymizes else "same",
+        )
+        return bool(hidden)
 
     def _is_sampled(self, expected: Expected) -> bool:
         """Whether pydicom reads an instance, too: a hundredth by a hash of its UID, so that a run can be repeated."""

@@ -119,10 +119,11 @@ class SharedSearch:
             for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow, letters):
                 if not secret.isdisjoint(atoms):
                     return False
-        return not any(
-            self._may_stand(atom, character_set, narrow, letters) and not self._is_excused(atom, instance, source)
-            for atom, character_set in self._own(instance, source)
-        )
+        for atom, character_set in self._own(instance, source):
+            may_stand = self._may_stand(atom, character_set, narrow, letters)
+            if may_stand and not self._is_excused(atom, instance, source):
+                return False
+        return True
 
     def _holds_other_letters(self, result: Cut) -> bool:
         """Whether a result has a text of its own that has to be decoded."""
@@ -169,8 +170,8 @@ class SharedSearch:
         """Whether a part may stand in what a result has of its own, or in what is common."""
         if not atom.text.isascii():
             return True  # what is common would have to be decoded
-        cores = [core.encode("ascii") for core in cores_of(atom)]
-        if cores and not any(core in letters or core in self.letters for core in cores):
+        cores = cores_of(atom)
+        if cores and not self._holds_one(cores, letters):
             return False
         patterns = patterns_of_part(atom, character_set)
         if any(key in (narrow if gap is Gap.NONE else letters) or b"\0" in key for key, _, gap in patterns):
@@ -182,6 +183,14 @@ class SharedSearch:
         if len(self.absent) >= _MAX_ABSENT:
             self.absent.clear()
         self.absent.add((atom, character_set))
+        return False
+
+    def _holds_one(self, cores: tuple[str, ...], letters: bytes) -> bool:
+        """Whether letters and digits of a result hold one of some."""
+        for core in cores:
+            key = core.encode("ascii")
+            if key in letters or key in self.letters:
+                return True
         return False
 
 
