@@ -10,7 +10,9 @@ import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
+from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.ledger.results import ToVerify, chunks_to_verify, pages_to_verify
+from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.verification import verifier
@@ -50,26 +52,57 @@ def test_the_first_and_the_last_of_a_series(
 
     monkeypatch.setattr(verifier, "compare_by_pydicom", noted)
     monkeypatch.setattr(verifier, "crc32", lambda _: 1)  # none of the others by chance
+
+    found = _one_by_one(steps, judge)
+
+    assert {None} == set(found.values())
+    assert [list(found)[at] for at in wanted] == judged
+
+
+@pytest.mark.parametrize("judge", [ThirdJudge.ALL, ThirdJudge.SAMPLE])
+def test_pydicom_fails_what_is_right_by_its_series(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: ThirdJudge
+) -> None:
+    """The last of a series, whose bytes are those of the others: what pydicom alone sees counts."""
+    write_instances(tmp_path / "source", COUNT)
+    steps = Steps(tmp_path)
+    steps.plan([STUDY])
+    steps.edit()
+    numbers = list(_one_by_one(steps, ThirdJudge.NEEDED))
+    compare = compare_by_pydicom
+
+    def doubting(request: Any, instance: PlannedInstance, *files: Any, **settings: Any) -> int:
+        if instance.id == numbers[-1]:
+            raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, "no")
+        return compare(request, instance, *files, **settings)
+
+    monkeypatch.setattr(verifier, "compare_by_pydicom", doubting)
+
+    found = _one_by_one(steps, judge)
+
+    assert [None] * (COUNT - 1) + [ReasonCode.REFERENCE_BROKEN] == list(found.values())
+
+
+def _one_by_one(steps: Steps, judge: ThirdJudge) -> dict[int, ReasonCode | None]:
+    """Verify all results, each by itself and in pages of two; return what was found by the instances' numbers."""
     results = Verifier(
         VerifierSettings(
-            source=FolderSource(os.fsencode(tmp_path / "source")),
-            results=FolderStore(str(tmp_path / "results")),
+            source=FolderSource(os.fsencode(steps.root / "source")),
+            results=FolderStore(str(steps.root / "results")),
             hardening=True,
             pydicom=judge,
         )
     )
-    numbers = []
+    found: dict[int, ReasonCode | None] = {}
     ledger, all_done = steps.run.ledger, ToVerify(again=False, verified=False, full=True)
     for page in (
         page for chunk in chunks_to_verify(ledger, all_done) for page in pages_to_verify(ledger, all_done, chunk, 2)
     ):
         for one in page:
-            numbers.append(one.instance.id)
             expected = Expected(one.instance, result_id=one.result_id, ends_series=one.ends_series)
-            found = results.verify(VerifyWork([(ledger.requests.get(one.request), [expected])]))
-            assert [None] == [result.code for result in found]
-
-    assert [numbers[at] for at in wanted] == judged
+            (result,) = results.verify(VerifyWork([(ledger.requests.get(one.request), [expected])]))
+            found[one.instance.id] = result.code
+    return found
 
 
 def test_a_file_meta_that_names_another_object(tmp_path: Path) -> None:
