@@ -5,10 +5,10 @@ Public names: ``Fate``.
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 
-class Fate(Enum):
+class Fate(IntEnum):
     """What the profile's table and the request say of an element; where they say nothing it stays as it is."""
 
     SAME = auto()

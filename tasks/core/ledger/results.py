@@ -150,9 +150,9 @@ class UidPairs(NamedTuple):
 
 
 def uid_pairs(ledger: Ledger, operation: Operation) -> Iterator[UidPairs]:
-    """Yield the UIDs of all instances of an operation whose results are known."""
+    """Yield the UIDs of all instances of an operation whose results are known, in the order of the plan."""
     for row in ledger.stream(
-        "SELECT DISTINCT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
+        "SELECT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
         " t.series_instance_uid, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
         " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
         " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.id",

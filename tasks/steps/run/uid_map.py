@@ -75,8 +75,13 @@ def _uids(run: Run) -> Iterator[UidEntry]:
     for original in frames_of_reference(run.ledger, Operation.ANONYMIZE):
         if not original.startswith(WELL_KNOWN):
             yield UidKind.ANY, original, given.get(original) or pseudonyms.uid(original)
+    series: tuple[str, ...] = ()
     for pair in uid_pairs(run.ledger, Operation.ANONYMIZE):
-        yield from ((UidKind.ANY, original, new) for original, new in zip(pair[::2], pair[1::2], strict=True))
+        if pair[:4] != series:  # else they were told with the instance before
+            series = pair[:4]
+            yield UidKind.ANY, pair.study, pair.new_study
+            yield UidKind.ANY, pair.series, pair.new_series
+        yield UidKind.ANY, pair.instance, pair.new_instance
 
 
 def _names_uids(request: Request) -> bool:
