@@ -115,6 +115,7 @@ class Verifier:
         choice = settings.profile.pixels if settings.profile is not None else None
         self._pixels = PixelJudge(choice) if choice is not None else None
         self._found = ""
+        self._judging: Judging | None = None
 
     def verify(self, work: VerifyWork) -> list[InstanceResult]:
         """Verify results.
@@ -145,7 +146,7 @@ class Verifier:
             warnings.simplefilter("ignore")
             packed = self._source.is_packed or self._results.is_packed
             for given, group in work.groups:
-                request = self._known(given)
+                request, self._judging = self._known(given), None
                 for one in group:
                     result = self._verify_one(request, one)
                     if packed and result is not None and result.code is not None:
@@ -236,13 +237,17 @@ class Verifier:
     def _is_right_by_series(self, request: Request, expected: Expected, files: Files) -> bool:
         """Whether the own reader certainly finds nothing, by what others of its series have shown."""
         reads_all = self._settings.pydicom is ThirdJudge.ALL
-        return not reads_all and self._series.is_right(self._judging(request), expected.instance, files)
+        return not reads_all and self._series.is_right(self._judging_by(request), expected.instance, files)
 
-    def _judging(self, request: Request) -> Judging:
-        allowed = self._allowed(request, hides=False)
-        uids, leaks = (self._uids, self._leaks) if allowed.anonymizes else (None, None)
-        deciding = frozenset() if self._pixels is None or leaks is None else self._pixels.deciding
-        return Judging(self._name, request, allowed, uids, leaks, self._settings.given_values, self._call, deciding)
+    def _judging_by(self, request: Request) -> Judging:
+        """Return by what the group at hand is judged, which is its request's."""
+        if self._judging is None:
+            allowed = self._allowed(request, hides=False)
+            uids, leaks = (self._uids, self._leaks) if allowed.anonymizes else (None, None)
+            deciding = frozenset() if self._pixels is None or leaks is None else self._pixels.deciding
+            by_server = self._settings.given_values
+            self._judging = Judging(self._name, request, allowed, uids, leaks, by_server, self._call, deciding)
+        return self._judging
 
     def _compare(
         self,
@@ -285,7 +290,7 @@ class Verifier:
         if self._settings.profile and anonymizes and has_required_values(source):
             is_shared = False
         if files is not None and learns and is_shared:
-            self._series.learn(self._judging(request), expected.instance, files, (source, result))
+            self._series.learn(self._judging_by(request), expected.instance, files, (source, result))
 
     def _ask_pydicom(
         self, request: Request, expected: Expected, files: tuple[BinaryIO, BinaryIO], *, painted: bool = False
