@@ -172,6 +172,7 @@ class Job:
         variables: Mapping[str, str] | None = None,
         alone: bool = False,
         umask: int | None = None,
+        given: bytes = b"",
     ) -> Running:
         """Start the command.
 
@@ -180,6 +181,7 @@ class Job:
             variables: More of its environment.
             alone: Whether it is to be a Python of its own, as a user starts it.
             umask: Its own; None for that of the tests.
+            given: Its standard input.
 
         """
         # Into files, since whoever outlives the command would hold a pipe open.
@@ -187,18 +189,20 @@ class Job:
         folder.mkdir(exist_ok=True)
         handle, name = tempfile.mkstemp(".out", dir=folder)
         out, err = Path(name), Path(name).with_suffix(".err")
+        typed = Path(name).with_suffix(".in")
+        typed.write_bytes(given)
         environment = self.full_environment() | dict(variables or {})
-        with os.fdopen(handle, "wb") as to_out, err.open("wb") as to_err:
+        with os.fdopen(handle, "wb") as to_out, err.open("wb") as to_err, typed.open("rb") as from_in:
             if self.zygote and not alone and self.zygote.fits(environment):
                 process: subprocess.Popen[bytes] | Forked = self.zygote.start(
-                    [str(argument) for argument in arguments], environment, self.root, (out, err), umask
+                    [str(argument) for argument in arguments], environment, self.root, (out, err), umask, typed
                 )
             else:
                 process = subprocess.Popen(
                     self.command(*arguments),
                     env=environment,
                     cwd=self.root,
-                    stdin=subprocess.DEVNULL,
+                    stdin=from_in,
                     stdout=to_out,
                     stderr=to_err,
                     start_new_session=True,

@@ -40,7 +40,7 @@ Control flow, which never leaves the room it is raised in: ``HeadTooShortError``
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
 
 Public names: ``DeidflowError``, ``InvalidInput``, ``BadText``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
-``Interrupted``, ``Problem``, ``bare``, ``printable``, ``os_error_text``.
+``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``printable``, ``os_error_text``.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from deidflow.tasks.core.problem_lists import SHOWN, listed
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from deidflow.tasks.core.outcomes import ReasonCode
 
@@ -124,20 +126,29 @@ class Problem:
         >>> str(Problem("must be at least 1", file="trial.yaml", line=9, key="execution.workers"))
         'trial.yaml, line 9, key execution.workers: must be at least 1'
         """
-        where = [printable(self.file, lines=False)] if self.file else []
-        if self.line:
-            where.append(f"line {self.line}")
-        if self.column:
-            where.append(f"{'column' if self.line else 'key'} {printable(self.column, lines=False)}")
-        if self.key:
-            where.append(f"key {printable(self.key, lines=False)}")
+        file = "standard input" if self.file == "-" else printable(self.file, lines=False)
+        where = [file, f"line {self.line}" if self.line else ""]
         together = f" (lines {', '.join(map(str, self.lines))})" if self.others else ""
-        text = f"{printable(self.text)}{together}"
-        return f"{', '.join(where)}: {text}" if where else text
+        return self._said(where, f"{printable(self.text)}{together}")
+
+    @property
+    def kind(self) -> str:
+        """What is said of it without file and lines, so that problems of many rows can be counted."""
+        return self._said([], printable(self.text))
+
+    def _said(self, where: list[str], text: str) -> str:
+        if self.column:
+            where = [*where, f"{'column' if self.line else 'key'} {printable(self.column, lines=False)}"]
+        if self.key:
+            where = [*where, f"key {printable(self.key, lines=False)}"]
+        place = ", ".join(filter(None, where))
+        return f"{place}: {text}" if place else text
 
 
 class InvalidInput(DeidflowError):
     """Config, manifest or source cannot be used; nothing was changed anywhere.
+
+    Its text names the first ones, and counts the others by kind.
 
     Attributes:
         problems: All problems, in the order of their lines.
@@ -147,7 +158,19 @@ class InvalidInput(DeidflowError):
     def __init__(self, problems: Iterable[Problem] | str) -> None:
         """Take every problem found, or the text of the only one."""
         self.problems: tuple[Problem, ...] = (Problem(problems),) if isinstance(problems, str) else tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(listed_problems(self.problems)))
+
+
+def listed_problems(problems: Collection[Problem], *, before: str = "", most: int | None = SHOWN) -> Iterator[str]:
+    """Yield lines for people, see ``deidflow.tasks.core.problem_lists``.
+
+    Args:
+        problems: To be told.
+        before: What each line begins with.
+        most: How many are shown one by one, None for all.
+
+    """
+    return listed([(f"{before}{problem}", problem.kind) for problem in problems], most=most)
 
 
 class BadText(DeidflowError, ValueError):
