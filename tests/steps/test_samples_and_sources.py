@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -24,6 +23,8 @@ from tests.dicom_files import instance
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.contract.server import Server
 
 PATIENT = DicomIdentifiers("P-1", "", "", "").orthanc_id(Level.PATIENT)
