@@ -76,6 +76,9 @@ def input_file(context: click.Context, parameter: click.Parameter, value: Path |
         if given_input(value) is not None:
             text = "standard input can be only one of the files of a command"
             raise click.BadParameter(text, context, parameter)
+        if sys.stdin is None:
+            text = "standard input must be open, where a file is given as -"
+            raise click.BadParameter(text, context, parameter)
         give_input(sys.stdin.buffer.read())
     return value
 
