@@ -17,6 +17,7 @@ from deidflow.flows.prefect_environment import (
     prepare_prefect,
     prepare_temporary,
     refusal,
+    say_lost_server_once,
 )
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, listed_problems
@@ -206,6 +207,7 @@ def _work(run: Run) -> int:
         from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (seconds, and must find the environment prepared)
 
         contain_own_server()
+        say_lost_server_once()
         state: Any = None
         error: BaseException | None = None
         try:
@@ -246,6 +248,8 @@ def _ended(run: Run, state: Any, error: BaseException | None, *, nothing_to_do: 
     give(run_answer(result, folder, nothing_to_do=nothing_to_do))
     if not complete:
         raise Unusable(f"{facts.unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
+    if error is not None:
+        _say("note: Prefect's server did not answer in the end, and may show this run as running")
     return result.exit_code
 
 

@@ -3,7 +3,8 @@
 A user's own settings win.
 
 Public names: ``prepare_prefect``, ``prepare_temporary``, ``own_server_ahead``, ``contain_own_server``,
-``stop_own_server``, ``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
+``say_lost_server_once``, ``stop_own_server``, ``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``,
+``SERVED``.
 """
 
 from __future__ import annotations
@@ -175,8 +176,24 @@ def contain_own_server() -> None:
     if not _settings().api.url:
         server: Any = importlib.import_module("prefect.server.api.server").SubprocessASGIServer
         server._run_uvicorn_command = _start_server  # noqa: SLF001
-        # Events that such a server does not get any more in the end are nobody's loss, and their tracebacks no news.
-        logging.getLogger("prefect.events").setLevel(logging.CRITICAL)
+
+
+class _WithoutLostServer(logging.Filter):
+    """Drops what Prefect logs, with a traceback, when its server does not answer."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not any(base.__module__.startswith(("httpx", "httpcore")) for base in type(error).__mro__)
+
+
+def say_lost_server_once() -> None:
+    """Leave it to the command to say that Prefect's server has gone: what is done and what is not, the ledger knows.
+
+    Events that the server does not get any more are nobody's loss, and their tracebacks no news.
+    """
+    logging.getLogger("prefect.events").setLevel(logging.CRITICAL)
+    for name in ("prefect.flow_runs", "prefect.task_runs", "prefect.engine"):
+        logging.getLogger(name).addFilter(_WithoutLostServer())
 
 
 def _settings() -> Any:

@@ -266,8 +266,6 @@ class Runner:
     def _note(self, verdict: Verdict, done: Finished) -> None:
         verdict.codes.append(done.code)
         said = done.err + done.out
-        if verdict.moment.injury == "kill -9 Prefect server" and "Error logging to API" in said:
-            said = ""  # Prefect's own, when its logs find no server
         verdict.problems += [f"says {text!r}: {done.err[-3000:]}" for text in UNKIND if text in said]
         if done.code not in (_KILLED, 0, 1, 2, 3, 130) and not _too_early(verdict, done):
             verdict.problems.append(f"exit code {done.code}: {done.err[-600:]}")

@@ -213,7 +213,7 @@ class OrthancRunner:
         try:
             with self._served(Job(root, self._environment, self._zygote), moment.shape) as (job, server, proxy):
                 foreign: set[str] = set()
-                study = min(server.get("studies"))
+                study = min(server.get("studies"), default="")  # none where the server is the destination
 
                 def others() -> None:
                     if moment.colleague:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from benchmarks.generate import Shape, generate
+from deidflow.flows.prefect_environment import say_lost_server_once
 from tests.jobs import COMMAND_S, KEY, stop_limit_s
 
 if TYPE_CHECKING:
@@ -141,3 +145,26 @@ def test_ctrl_c_in_a_terminal(job: Job) -> None:
     while _runs(server) and time.monotonic() - stopped_at < GONE_S:
         time.sleep(0.1)
     assert not _runs(server)
+
+
+def test_a_lost_server_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """Of what Prefect logs when it cannot reach its server nothing is shown; of other errors all is."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+    say_lost_server_once()
+    logger = logging.getLogger("prefect.flow_runs")
+    try:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/api")
+        except httpx.ConnectError:
+            logger.exception("unreachable")
+        try:
+            int("")
+        except ValueError:
+            logger.exception("another")
+        logger.error("no exception")
+    finally:
+        logger.filters.clear()
+
+    assert ["another", "no exception"] == [record.message for record in caplog.records]

@@ -147,6 +147,26 @@ def test_a_key_of_the_run_s_own(steps: Steps) -> None:
         open_run(path.parent)
 
 
+def test_a_plan_that_is_stored_and_cannot_be_opened(steps: Steps) -> None:
+    """The run goes on by its folder, which has the copies of config and manifest; without a plan nothing is left."""
+    first = open_run(steps.run.folder)
+    config, key = load_config(steps.root / "job.yaml"), first.key
+    first.close()
+    for name, in_the_way, left in (
+        ("stored", "ledger.db-wal", ["config.yaml", "ledger.db", "manifest.csv"]),
+        ("not", "ledger.part", []),
+    ):
+        folder = steps.root / "runs" / name
+        (folder / in_the_way).mkdir(parents=True)
+        steps.plan([PATIENT], run_id=f"{name}-planned")
+        with pytest.raises(Unusable):
+            create_run(steps.run.ledger, config, key, folder, None)
+        (folder / in_the_way).rmdir()
+
+        assert left == sorted(path.name for path in folder.iterdir())
+    open_run(steps.root / "runs" / "stored").close()
+
+
 def test_folders_that_are_none_of_a_run(tmp_path: Path) -> None:
     """A link, a file, or a folder with links in it is refused; what is not there is made."""
     (tmp_path / "file").write_text("")

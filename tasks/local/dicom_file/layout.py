@@ -8,7 +8,7 @@ Public names: ``Layout``, ``find_layout``, ``NotDicomError``, ``HeadTooShortErro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import describe_tag, dictionary_vr
 from deidflow.tasks.core.errors import InstanceFailed
@@ -35,6 +35,7 @@ _PREAMBLE_BYTES: Final = 128
 _MAGIC: Final = b"DICM"
 _META_GROUP: Final = 0x0002
 _GROUP_LENGTH: Final = 0x00020000
+_MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _FIRST_GROUPS: Final = frozenset({0x0002, 0x0004, 0x0008})
 
@@ -51,7 +52,7 @@ class HeadTooShortError(Exception):
     """The bytes at hand end inside the meta information."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Where the parts of a file lie.
 
@@ -80,6 +81,27 @@ class Layout:
         return bool(self.transfer_syntax) and not is_uncompressed(self.transfer_syntax)
 
 
+class _Known(NamedTuple):
+    """A file's first bytes, from which those of the next instance of its series differ in one UID.
+
+    Attributes:
+        before: All before the value of MediaStorageSOPInstanceUID.
+        after: All between that value and the ninth byte of the dataset.
+        start: Where that begins.
+        layout: What they come to.
+
+    """
+
+    before: bytes
+    after: bytes
+    start: int
+    layout: Layout
+
+
+_known: list[_Known] = []
+"""The last one, if any: a memory of a function of bytes, like that of ``functools.lru_cache``."""
+
+
 def find_layout(head: bytes, size: int) -> Layout:
     """Tell the parts of a file with or without preamble and meta information.
 
@@ -93,6 +115,29 @@ def find_layout(head: bytes, size: int) -> Layout:
         HeadTooShortError: More bytes are needed.
 
     """
+    for known in _known:
+        if head.startswith(known.after, known.start) and head.startswith(known.before):
+            return known.layout
+    layout = _layout_of(head, size)
+    if (new := _as_known(head, layout)) is not None:
+        _known[:] = [new]
+    return layout
+
+
+def _as_known(head: bytes, layout: Layout) -> _Known | None:
+    """Return what to compare the next file with; None where more than these bytes decides on its layout."""
+    end = layout.dataset_start + 8
+    first = head[layout.dataset_start : end]
+    is_declared = bool(layout.transfer_syntax) and not layout.doubts and not layout.deflated
+    if len(first) < 8 or not is_declared or _has_vr(first) is not layout.encoding.explicit:  # noqa: PLR2004 (an element header)
+        return None
+    for tag, _, _, value, value_end, _ in layout.meta:
+        if tag == _MEDIA_STORAGE_SOP_INSTANCE_UID:
+            return _Known(head[:value], head[value_end:end], value_end, layout)
+    return None
+
+
+def _layout_of(head: bytes, size: int) -> Layout:
     start = 0
     if head[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _MAGIC:
         start = _PREAMBLE_BYTES + 4
@@ -178,7 +223,7 @@ def _real_encoding(first: bytes, declared: Encoding | None, size: int) -> Encodi
 
     Some writers declare a compressed syntax and write implicit VR. Whatever is assumed, the scan to the end proves it.
     """
-    has_vr = first[4:6] in SHORT_VRS or first[4:6] in LONG_VRS
+    has_vr = _has_vr(first)
     if declared is not None and (has_vr == declared.explicit or len(first) < 8):  # noqa: PLR2004 (an element header)
         return declared
     little, big = int.from_bytes(first[:2], "little"), int.from_bytes(first[:2], "big")
@@ -191,3 +236,7 @@ def _real_encoding(first: bytes, declared: Encoding | None, size: int) -> Encodi
             raise NotDicomError
         return declared  # an element of unknown VR, above all
     return IMPLICIT_LITTLE
+
+
+def _has_vr(first: bytes) -> bool:
+    return first[4:6] in SHORT_VRS or first[4:6] in LONG_VRS

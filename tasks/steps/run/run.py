@@ -147,7 +147,10 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
 
 @contextlib.contextmanager
 def _copies(folder: Path, contents: Mapping[str, bytes]) -> Iterator[None]:
-    """Write files before the plan is stored, so that every run has them; without a plan there is nothing to keep."""
+    """Write files before the plan is stored, so that every run has them; without a plan there is nothing to keep.
+
+    A plan that cannot be brought to the disk for certain, or opened there, is one all the same.
+    """
     try:
         for name, content in contents.items():
             if content:
@@ -155,8 +158,9 @@ def _copies(folder: Path, contents: Mapping[str, bytes]) -> Iterator[None]:
                     stream.buffer.write(content)
         yield
     except BaseException:
-        for name in contents:
-            (folder / name).unlink(missing_ok=True)
+        if not (folder / FILE_NAME).exists():
+            for name in contents:
+                (folder / name).unlink(missing_ok=True)
         raise
 
 

@@ -13,9 +13,11 @@ from deidflow.tasks.core.dicom.tags import (
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
 )
-from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS
+from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS, element_header
 from deidflow.tasks.local.dicom_file.findings import Findings
 from deidflow.tasks.local.dicom_file.scanner import Scanner
+from deidflow.tasks.local.dicom_file.values import encode_element
+from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.item_texts import named_values
 from deidflow.tasks.local.editing.painting.extremes import EXTREME_TAGS
 from deidflow.tasks.local.editing.private_elements import CHARACTERISTICS, is_creator
@@ -46,11 +48,13 @@ _RUN: Final = 0
 """Elements that are the same in all instances."""
 _KEEP: Final = 1
 """One element of a VR with a short length, which stays."""
-_REMOVE: Final = 2
-"""One element of a VR with a short length, which goes."""
-_NEW: Final = 3
+_REPLACE: Final = 2
+"""One element of a VR with a short length, in whose place the same stands in all results, or nothing."""
+_INSTANCE: Final = 3
+"""SOPInstanceUID, which becomes the instance's new one."""
+_NEW: Final = 4
 """New elements, the same in all results."""
-_OTHER: Final = 4
+_OTHER: Final = 5
 """One element, scanned and edited as ever."""
 
 
@@ -65,7 +69,7 @@ class _Step(NamedTuple):
         kind: ``_RUN`` to ``_OTHER``.
         tag: Of a single element.
         raw: A run's bytes, or tag and VR as they stand in the file.
-        output: What a run becomes, None for itself; new elements.
+        output: What a run becomes, None for itself; what stands in an element's place, None for nothing; new elements.
 
     """
 
@@ -195,15 +199,18 @@ def _named(elements: list[Element], source: SourceFile, context: Context) -> fro
 def _gap(element: Element, body: bytes, encoding: Encoding, editor: Editor, context: Context) -> _Step:
     """Tell what is done with an element that differs from instance to instance."""
     tag, vr, start, _, _, sequence = element
+    names = context.table.naming is not None and (tag in context.table.naming.tags or vr == "PN")
+    is_short = sequence is None and encoding.explicit and vr.encode() in SHORT_VRS
     raw = body[start : start + 6]
-    if context.table.naming is not None and (tag in context.table.naming.tags or vr == "PN"):
-        return _Step(_OTHER, tag)
-    if sequence is None and encoding.explicit and vr.encode() in SHORT_VRS and tag not in context.new_values:
+    if not names and is_short and tag == SOP_INSTANCE_UID:
+        if tag in context.new_values and vr == "UI":
+            return _Step(_INSTANCE, tag, raw)
+    elif not names and is_short and tag not in context.new_values:
         rule = editor.top_rule(tag, vr, context)
         if (rule is None or rule.stays) and vr not in context.table.top.by_vr:
             return _Step(_KEEP, tag, raw)
-        if rule is not None and rule.removes:
-            return _Step(_REMOVE, tag, raw)
+        if rule is not None and (rule.removes or rule.action is Action.EMPTY):
+            return _Step(_REPLACE, tag, raw, None if rule.removes else element_header(tag, vr, 0, encoding))
     return _Step(_OTHER, tag)
 
 
@@ -278,17 +285,14 @@ def _apply_steps(
     position = kept_from = source.dataset_start
     for kind, tag, raw, output in template.steps:
         start, made = position, output
-        if kind <= _REMOVE:
+        if kind <= _INSTANCE:
             if not body.startswith(raw, position):
                 raise Differs
-            if kind == _RUN:
-                position += len(raw)
-                if output is None:
-                    continue
-            else:
-                position += 8 + unpack(body, position)[3]
-                if kind == _KEEP:
-                    continue
+            position += len(raw) if kind == _RUN else 8 + unpack(body, position)[3]
+            if kind == _INSTANCE:
+                made = _instance_uid(body[start + 8 : position], template.context, source, identifiers)
+            elif kind == _KEEP or (kind == _RUN and output is None):
+                continue
         elif kind == _OTHER:
             element = _scan_one(source, position, tag)
             others.append(element)
@@ -320,13 +324,23 @@ def _scan_one(source: SourceFile, position: int, tag: int) -> Element:
     return found[0]
 
 
+def _instance_uid(value: bytes, context: Context, source: SourceFile, identifiers: InstanceIdentifiers) -> bytes:
+    """Return the element that stands in the place of SOPInstanceUID."""
+    _check_instance(value, identifiers)
+    return encode_element(SOP_INSTANCE_UID, identifiers.new.sop_instance_uid, context.charset, source.layout.encoding)
+
+
 def _values_of(
     tag: int, element: Element, context: Context, source: SourceFile, identifiers: InstanceIdentifiers
 ) -> dict[int, Value]:
     """Return the new value of an element, if it has one."""
-    if tag != SOP_INSTANCE_UID:
-        return {tag: context.new_values[tag]} if tag in context.new_values else {}
-    value = source.body[element[3] : element[4]].rstrip(b"\0")
-    if value != identifiers.original.sop_instance_uid.encode("latin-1", "replace"):
+    if tag == SOP_INSTANCE_UID:
+        _check_instance(source.body[element[3] : element[4]], identifiers)
+        return {tag: identifiers.new.sop_instance_uid} if tag in context.new_values else {}
+    return {tag: context.new_values[tag]} if tag in context.new_values else {}
+
+
+def _check_instance(value: bytes, identifiers: InstanceIdentifiers) -> None:
+    """Compare the value of SOPInstanceUID with that of the plan."""
+    if value.rstrip(b"\0") != identifiers.original.sop_instance_uid.encode("latin-1", "replace"):
         raise Differs
-    return {tag: identifiers.new.sop_instance_uid} if tag in context.new_values else {}
