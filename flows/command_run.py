@@ -249,7 +249,7 @@ def _ended(run: Run, state: Any, error: BaseException | None, *, nothing_to_do: 
     if not complete:
         raise Unusable(f"{facts.unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
     if error is not None:
-        _say("note: Prefect's server did not answer in the end, and may show this run as running")
+        say("note: Prefect's server did not answer in the end, and may show this run as running")
     return result.exit_code
 
 
