@@ -148,7 +148,7 @@ def test_what_a_run_that_cannot_go_on_says(demo_job: Job) -> None:
 
 def test_an_interrupted_run_answers(job: Job) -> None:
     """Ctrl-C in the middle of the work: the document is there, says so, and how to go on."""
-    generate(job.source, 800, 16 << 10, shape=Shape(patients=4))
+    generate(job.source, 300, 16 << 10, shape=Shape(patients=4))
     job.write_config(execution={"workers": 1})
     job.write_manifest(job.inventory())
     running = job.start("run", "job.yaml", "--run-id", "stopped", "--json")

@@ -207,7 +207,8 @@ def test_completion(command: str, tmp_path: Path) -> None:
     bin_folder = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{bin_folder}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     if "bash_source" in command:
-        script = f"{command}\ncomplete -p deidflow"
+        asked = "_DEIDFLOW_COMPLETE=bash_complete COMP_WORDS='deidflow inv' COMP_CWORD=1 deidflow"
+        script = f"{command}\ncomplete -p deidflow && {asked} | grep -x plain,inventory"
     else:
         script = re.sub(r'^eval "\$\((.*)\)"$|^(.*) \| source$', r"\1\2", command)
     done = subprocess.run(["/bin/bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
