@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from deidflow.flows import command_plan as plan_view
 from deidflow.flows.answers.ending import run_to_its_end
 from deidflow.flows.answers.options import Commands, input_file, output_file
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED
@@ -119,7 +118,9 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
 @click.option("--show-values", is_flag=True, help="With --diff: also show values (patient data on your screen).")
 def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
     """Check config, manifest and source, and show what run would do. Changes nothing anywhere."""
-    plan_view.show_plan(config, overrides, manifest=manifest, **options)
+    from deidflow.flows import command_plan  # noqa: PLC0415 (what one command needs)
+
+    command_plan.show_plan(config, overrides, manifest=manifest, **options)
 
 
 _follow_links = click.option(

@@ -28,11 +28,9 @@ from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.ledger.state.before import count_done_before
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import source_of, store_of
-from deidflow.tasks.steps.access.own_results import additions
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.pixels.groups import find_pixel_groups
 from deidflow.tasks.steps.plan import prepare
-from deidflow.tasks.steps.preview import sample_differences
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import check_run_id
 
@@ -76,9 +74,15 @@ def show_plan(  # noqa: PLR0913 (the command's options)
         prepared = prepare(config, progress, skip_invalid=skip_invalid, redo=redo, previews=True)
         choice = config.profile_choice and config.profile_choice.pixels
         pixels = find_pixel_groups(prepared.ledger, source_of(config).instances, choice, progress) if choice else []
-    with prepared.ledger as ledger:
-        samples = sample_differences(ledger, config, prepared.key, diff or 0, show_values=show_values) if diff else ()
-        give(_answer(prepared, config, pixels, tuple(samples)))
+    with prepared.ledger:
+        samples = _samples(prepared, config, diff, show_values=show_values) if diff else ()
+        give(_answer(prepared, config, pixels, samples))
+
+
+def _samples(prepared: Prepared, config: Config, count: int, *, show_values: bool) -> tuple[Sample, ...]:
+    from deidflow.tasks.steps.preview import sample_differences  # noqa: PLC0415 (imports the editor)
+
+    return tuple(sample_differences(prepared.ledger, config, prepared.key, count, show_values=show_values))
 
 
 def _answer(
@@ -139,6 +143,8 @@ def _changes(request: Request, config: Config) -> str:
         level = request.level()
         parts = [f"identifiers new from {level} down"]
     if config.engine == "orthanc":
+        from deidflow.tasks.steps.access.own_results import additions  # noqa: PLC0415 (imports httpx)
+
         parts += [f"{name} by deidflow" for name in additions(request)]
     edits = request.edits
     identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
