@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -64,7 +64,16 @@ def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(cls=Commands, context_settings=_CONTEXT)
+_TASKS: Final = {
+    "Make a config and a manifest": ("init", "inventory", "resolve"),
+    "Look before a run": ("plan", "pixels"),
+    "Run, once or every night": ("run", "resume", "runs", "serve"),
+    "Check, and hand over": ("verify", "report", "export"),
+    "Afterwards": ("crosswalk", "withdraw"),
+}
+
+
+@click.group(cls=Commands, context_settings=_CONTEXT, tasks=_TASKS)
 @click.version_option(package_name="deidflow")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show where an error came from (never values).")
 def cli() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deidflow.flows.answers.answer import Answer, give, warn_of_all
 from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_name, unwritable
@@ -28,13 +28,18 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.manifest.inventory import InventoryRecord
 
 
+_RESULTS: Final = "results"
+_IN_WORDS: Final = {_RESULTS: "results of earlier runs (--include-results lists them)"}
+
+
 @dataclass(frozen=True, slots=True)
 class InventoryAnswer(Answer):
     """What was found and written.
 
     Attributes:
         manifest: What became of it.
-        not_used: How many files or instances are not in it, by reason.
+        not_used: How many files or instances are not in it, by code: ``results`` for those of earlier runs, others as
+            in ``source_problems.csv``.
 
     """
 
@@ -45,7 +50,7 @@ class InventoryAnswer(Answer):
         """Yield what people read."""
         yield self.manifest.line()
         for reason, count in self.not_used.items():
-            yield f"{count} files not used: {reason}"
+            yield f"{count} files not used: {_IN_WORDS.get(reason, reason)}"
 
 
 def write_inventory_of(
@@ -117,6 +122,6 @@ def _instances(
         if isinstance(item, SourceProblem):
             problems[item.code] += 1
         elif item.is_result and not include_results:
-            problems["results of earlier runs (--include-results lists them)"] += 1
+            problems[_RESULTS] += 1
         else:
             yield item

@@ -1,13 +1,14 @@
 """The real command on real files.
 
 Public names: ``Job``, ``OtherMachine``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``stop_limit_s``,
-``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
+``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``, ``instance_lines``, ``with_all_keys``.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -248,6 +249,13 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def files_of(folder: Path) -> dict[str, bytes]:
     """Return all files below a folder with their content."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def with_all_keys(config: Path) -> Path:
+    """Take the # from each key that `deidflow init` offers; return the path of the config that has them all."""
+    path = config.with_stem("all-keys")
+    path.write_text(re.sub(r"^(\s*)#(?=\S|  (?:  )?\S)", r"\1", config.read_text(), flags=re.MULTILINE))
+    return path
 
 
 def instance_lines(run_dir: Path) -> list[tuple[str, ...]]:

@@ -5,8 +5,8 @@ from them, so that neither form says what the other does not know; docs/json.md 
 is said on standard error is the same in both forms.
 
 Public names: ``Answer``, ``give``, ``warn``, ``warn_of_all``, ``say``, ``answer_in_json``, ``answers_in_json``,
-``take_standard_output``, ``unwritable_output``, ``show_all``, ``most_shown``, ``write_document``, ``plain``,
-``described``.
+``take_standard_output``, ``flush_standard_output``, ``unwritable_output``, ``show_all``, ``most_shown``,
+``write_document``, ``plain``, ``described``.
 """
 
 from __future__ import annotations
@@ -56,16 +56,17 @@ def take_standard_output() -> BinaryIO:
     Processes that this one starts are held to it, too.
 
     Raises:
-        Unusable: It is closed.
+        Unusable: It is closed, or nobody takes what was printed before.
 
     """
+    if sys.stdout is None:  # descriptor 1 may be another file by now
+        raise Unusable("standard output must be open; redirect it to a file")
     try:
         sys.stdout.flush()
         taken = os.dup(1)
         os.dup2(2, 1)
     except OSError as error:
-        text = "standard output must be open; redirect it to a file"
-        raise Unusable(text, error) from None
+        raise unwritable_output(error) from None
     _Output.is_taken = True
     return os.fdopen(taken, "wb")
 
@@ -109,9 +110,20 @@ def give(answer: Answer) -> None:
     try:
         for line in answer.lines():
             print(printable(line), file=sys.stderr if _Output.is_taken else sys.stdout)
-        sys.stdout.flush()
+        flush_standard_output()
     except OSError as error:
         raise unwritable_output(error) from None
+
+
+def flush_standard_output() -> None:
+    """Hand over what was printed; where standard output is closed (``>&-``) nothing is.
+
+    Raises:
+        OSError: Nobody takes it.
+
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def unwritable_output(error: OSError) -> Unusable:

@@ -5,12 +5,18 @@ Public names: ``run_to_its_end``, ``EXIT_CODES``.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from deidflow.flows.answers.answer import described, most_shown, say, unwritable_output, write_document
+from deidflow.flows.answers.answer import (
+    described,
+    flush_standard_output,
+    most_shown,
+    say,
+    unwritable_output,
+    write_document,
+)
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_UNUSABLE
 from deidflow.tasks.core.errors import (
     DeidflowError,
@@ -68,7 +74,7 @@ def _answered(code: int, errors: list[dict[str, Any]] | None = None) -> int:
     """Write the document of the command; return its exit code, another one where nobody takes what it says."""
     try:
         write_document(code, errors or [])
-        sys.stdout.flush()
+        flush_standard_output()
     except OSError as error:
         say(f"error: {unwritable_output(error)}")
         return code or EXIT_UNUSABLE

@@ -6,7 +6,7 @@ Public names: ``Commands``, ``input_file``, ``output_file``.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,8 +14,11 @@ from deidflow.flows.answers.answer import answer_in_json, answers_in_json, show_
 from deidflow.tasks.core.files.standard_streams import STANDARD, give_input, give_output, given_input
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+_SENTENCE: Final = 300
+"""Characters that no first sentence has; click would cut it off to fit one line."""
 
 
 def _flag(*names: str, help: str, then: Callable[[click.Context], None]) -> click.Option:  # noqa: A002 (click's word)
@@ -55,14 +58,22 @@ class _Command(click.Command):
 
 
 class Commands(click.Group):
-    """The commands, each with the options that all of them have."""
+    """The commands, each with the options that all of them have, listed by what they are for."""
 
     command_class = _Command
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        """Take click's own arguments."""
+    def __init__(self, *arguments: Any, tasks: Mapping[str, tuple[str, ...]], **more: Any) -> None:
+        """Take the commands by what they are for, in the order of the help; the rest is click's own."""
         super().__init__(*arguments, **more)
+        self._tasks = tasks
         self.params += _talk_options()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the help says of the commands: the first sentence of each, as a whole."""
+        del ctx
+        for task, names in self._tasks.items():
+            with formatter.section(task):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(_SENTENCE)) for name in names])
 
 
 def input_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -75,6 +86,9 @@ def input_file(context: click.Context, parameter: click.Parameter, value: Path |
     if value == STANDARD:
         if given_input(value) is not None:
             text = "standard input can be only one of the files of a command"
+            raise click.BadParameter(text, context, parameter)
+        if sys.stdin is None:
+            text = "standard input must be open, where a file is given as -"
             raise click.BadParameter(text, context, parameter)
         give_input(sys.stdin.buffer.read())
     return value

@@ -63,6 +63,9 @@ _E = TypeVar("_E", bound="DeidflowError")
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
+_SHOWN_LINES: Final = 20
+"""Of the lines that one problem concerns."""
+
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters (C0, C1), other line ends, marks that turn the direction of text, halves of surrogate pairs."""
 
@@ -121,14 +124,20 @@ class Problem:
     def __str__(self) -> str:
         """``cohort.csv, line 3, column Replace.PatientID: text``, without the parts that are unknown.
 
-        Where several rows are concerned, the lines of all of them follow.
+        Where several rows are concerned, their lines follow, the first ones of many.
 
         >>> str(Problem("must be at least 1", file="trial.yaml", line=9, key="execution.workers"))
         'trial.yaml, line 9, key execution.workers: must be at least 1'
         """
+        return self.told()
+
+    def told(self, *, most: int | None = _SHOWN_LINES) -> str:
+        """Return the same with so many lines, None for all."""
         file = "standard input" if self.file == "-" else printable(self.file, lines=False)
         where = [file, f"line {self.line}" if self.line else ""]
-        together = f" (lines {', '.join(map(str, self.lines))})" if self.others else ""
+        shown = ", ".join(map(str, self.lines[:most]))
+        more = 0 if most is None else max(0, len(self.lines) - most)
+        together = f" (lines {shown}{f' and {more} more' if more else ''})" if self.others else ""
         return self._said(where, f"{printable(self.text)}{together}")
 
     @property
@@ -167,10 +176,11 @@ def listed_problems(problems: Collection[Problem], *, before: str = "", most: in
     Args:
         problems: To be told.
         before: What each line begins with.
-        most: How many are shown one by one, None for all.
+        most: How many are shown one by one, None for all, and of each all lines that it concerns.
 
     """
-    return listed([(f"{before}{problem}", problem.kind) for problem in problems], most=most)
+    lines = None if most is None else _SHOWN_LINES
+    return listed([(f"{before}{problem.told(most=lines)}", problem.kind) for problem in problems], most=most)
 
 
 class BadText(DeidflowError, ValueError):

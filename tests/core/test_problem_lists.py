@@ -49,6 +49,16 @@ def test_numbers_of_lines_make_no_kinds_and_tags_do() -> None:
     assert ["(0010,0010)", "(0010,0020)"] == sorted(re.findall(r"^  1 x (.*)", "\n".join(lines), re.MULTILINE))
 
 
+def test_one_problem_of_a_thousand_rows_is_one_short_line() -> None:
+    """Its first lines, and how many more; all of them where everything is asked for."""
+    problem = Problem.of_rows(tuple(range(2, 1002)), "must be one patient", "subject")
+
+    assert f"lines {', '.join(map(str, range(2, 22)))} and 980 more)" in str(problem)
+    assert "and 980 more)" in "".join(listed_problems([problem]))
+    assert "".join(listed_problems([problem], most=None)).endswith(f"{', '.join(map(str, problem.lines))})")
+    assert "(lines 2, 3)" in str(Problem.of_rows((2, 3), "x"))
+
+
 def test_what_a_flow_says_of_a_thousand_problems_is_short() -> None:
     """The text of the error, which Prefect stores, counts them, too; the error keeps all."""
     error = InvalidInput(Problem("must be a number", "a.csv", line, "x") for line in range(2, 1002))

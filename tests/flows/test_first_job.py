@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from deidflow.flows.commands.init import write_first_job
 from deidflow.tasks.steps.run.settings import load_config
-from tests.jobs import DEMO_DATA, files_of, read_csv
+from tests.jobs import DEMO_DATA, files_of, read_csv, with_all_keys
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.jobs import Job
 
 NAMES = ["incoming", "-r", "~me", "a b # c: d", '"it\'s"', "*&!|%@`", "ö\U0001f600", "yes", "0x1F", "[a, b]", "a\\b\tc"]
@@ -69,15 +68,13 @@ def test_nothing_is_overwritten_and_nothing_half_done_is_left(new_job: Job) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_of_a_folder(new_job: Job, name: str) -> None:
+def test_any_name_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Relative to the config, wherever that is, or as an absolute path."""
-    job = new_job
-    job.source.rename(job.root / name)
-    for number, source in enumerate((f"./{name}", str(job.root / name))):
-        done = job("init", source, "-o", f"out{number}")
-        assert 0 == done.code, done.err
-        folder = load_config(job.root / f"out{number}" / "job.yaml").source.folder
-        assert job.root / name == folder
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(DEMO_DATA / "MR", tmp_path / name)
+    for number, source in enumerate((f"./{name}", str(tmp_path / name))):
+        write_first_job(source, Path(f"out{number}"), "job")
+        assert tmp_path / name == load_config(tmp_path / f"out{number}" / "job.yaml").source.folder
 
 
 def test_keys_to_choose_from_are_right(new_job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,10 +82,7 @@ def test_keys_to_choose_from_are_right(new_job: Job, monkeypatch: pytest.MonkeyP
     job = new_job
     assert 0 == job("init", "source").code
     monkeypatch.setenv("DEIDFLOW_KEY", job.key)
-    text = (job.root / "job.yaml").read_text()
-    path: Path = job.root / "all.yaml"
-    path.write_text(re.sub(r"^(\s*)#(?=\S|  (?:  )?\S)", r"\1", text, flags=re.MULTILINE))
-    config = load_config(path)
+    config = load_config(with_all_keys(job.root / "job.yaml"))
     assert (True, True, "job") == (config.incremental, config.has_key, config.scope)
     assert config.schedule is not None
     assert config.profile_options

@@ -6,13 +6,14 @@ import importlib
 import json
 import pkgutil
 import re
+import signal
 import subprocess
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import pytest
-
+from benchmarks.generate import Shape, generate
 from deidflow.flows.answers.answer import Answer
 from deidflow.flows.answers.ending import EXIT_CODES
 from deidflow.flows.cli import cli
@@ -71,6 +72,8 @@ def test_a_job_from_inventory_to_withdrawal(demo_job: Job) -> None:
         return answer
 
     assert 40 == ask("inventory", "source", "-o", "all.csv")["manifest"]["rows"]
+    (job.source / "notes.txt").write_text("no DICOM")
+    assert {"not-dicom": 1} == ask("inventory", "source", "-o", "again.csv")["not_used"]
     again = ask("inventory", "source", "-o", "all.csv")["manifest"]
     assert (0, 40) == (again["rows"], again["rows_before"])
     rows = job.inventory()[:3]
@@ -143,6 +146,25 @@ def test_what_a_run_that_cannot_go_on_says(demo_job: Job) -> None:
     assert answer["errors"]
 
 
+def test_an_interrupted_run_answers(job: Job) -> None:
+    """Ctrl-C in the middle of the work: the document is there, says so, and how to go on."""
+    generate(job.source, 300, 16 << 10, shape=Shape(patients=4))
+    job.write_config(execution={"workers": 1})
+    job.write_manifest(job.inventory())
+    running = job.start("run", "job.yaml", "--run-id", "stopped", "--json")
+    ledger = job.root / "runs" / "stopped" / "ledger.db"
+    while not ledger.exists():
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    done = running.end()
+
+    answer = _answer(done)
+    assert (130, 130) == (done.code, answer["exit_code"]), done.err
+    (error,) = answer["errors"]
+    assert ("interrupted", True) == (error["code"], f"deidflow resume {ledger.parent}" in error["message"])
+
+
 def test_the_document_names_every_member() -> None:
     """docs/json.md has each field of each answer, and each code of an error, whatever a test has seen of them."""
     text = DOCUMENT.read_text("utf-8")
@@ -159,13 +181,31 @@ def test_the_document_names_every_member() -> None:
     assert set() == (EXIT_CODES.keys() | HEAD) - named
 
 
-@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
-def test_nobody_reads(demo_job: Job, options: tuple[str, ...]) -> None:
-    """Standard output that is full: exit code 3, in one line without a traceback."""
-    job = demo_job
-    command = " ".join([*job.command("runs", "job.yaml", *options), ">/dev/full"])
-    done = subprocess.run(["/bin/sh", "-c", command], cwd=job.root, capture_output=True, text=True, check=False)
-    assert (3, "error: standard output cannot be written: No space left on device (ENOSPC)\n") == (
-        done.returncode,
-        done.stderr,
-    )
+_FULL: Final = "standard output cannot be written: No space left on device (ENOSPC)"
+STREAMS: Final = {
+    "runs job.yaml >/dev/full": (3, _FULL),
+    "runs job.yaml --json >/dev/full": (3, _FULL),
+    "runs job.yaml >&-": (0, ""),
+    "runs job.yaml --json >&-": (3, "standard output must be open; redirect it to a file"),
+    "plan - <&-": (2, "standard input must be open, where a file is given as -"),
+}
+
+
+def test_streams_that_are_full_or_closed(demo_job: Job) -> None:
+    """Nobody takes what is said: told in one line, without a traceback."""
+    command = " ".join(demo_job.command())
+    started = [
+        subprocess.Popen(
+            ["/bin/sh", "-c", f"{command} {words}"],
+            cwd=demo_job.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for words in STREAMS
+    ]
+    for process, (words, (code, says)) in zip(started, STREAMS.items(), strict=True):
+        out, err = process.communicate()
+        assert (code, "") == (process.returncode, out), (words, err)
+        assert says in err, words
+        assert "Traceback" not in err, words
