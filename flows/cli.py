@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from deidflow.flows import command_plan as plan_view
-from deidflow.flows.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_UNUSABLE
+from deidflow.flows.answers.ending import run_to_its_end
+from deidflow.flows.answers.options import Commands, input_file, output_file
+from deidflow.flows.exit_codes import EXIT_INTERRUPTED
 from deidflow.flows.prefect_environment import prepare_prefect
 from deidflow.flows.signals import ending, leave, take_over
 from deidflow.tasks.core.dicom.identifiers import Level
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, TransientError, Unusable, printable
-from deidflow.tasks.steps.run.safe_errors import frames
 from deidflow.tasks.steps.run.settings import runs_dir_of
 
 if TYPE_CHECKING:
@@ -33,8 +32,14 @@ _FOLDER = click.Path(path_type=Path)
 def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what run and plan share."""
     options = (
-        click.argument("config", type=_FOLDER),
-        click.option("--manifest", type=_FOLDER, metavar="CSV", help="Manifest to use instead of the config's."),
+        click.argument("config", type=_FOLDER, callback=input_file),
+        click.option(
+            "--manifest",
+            type=_FOLDER,
+            callback=input_file,
+            metavar="CSV",
+            help="Manifest to use instead of the config's.",
+        ),
         click.option(
             "--set",
             "overrides",
@@ -59,19 +64,30 @@ def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(context_settings=_CONTEXT)
+_TASKS: Final = {
+    "Make a config and a manifest": ("init", "inventory", "resolve"),
+    "Look before a run": ("plan", "pixels"),
+    "Run, once or every night": ("run", "resume", "runs", "serve"),
+    "Check, and hand over": ("verify", "report", "export"),
+    "Afterwards": ("crosswalk", "withdraw"),
+}
+
+
+@click.group(cls=Commands, context_settings=_CONTEXT, tasks=_TASKS)
 @click.version_option(package_name="deidflow")
-@click.option("--debug", is_flag=True, help="Show where an error came from (never values).")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only results and errors: deidflow -q run CONFIG.")
-@click.pass_context
-def cli(context: click.Context, *, debug: bool, quiet: bool) -> None:
+@click.option("--debug", is_flag=True, expose_value=False, help="Show where an error came from (never values).")
+def cli() -> None:
     """Edit or de-identify DICOM in bulk, from a manifest, and account for every instance.
 
     \b
     A first run:
-      deidflow inventory incoming/ -o cohort.csv     list what a folder holds, as a manifest to fill in
-      deidflow plan nightly.yaml                     check everything, change nothing
-      deidflow run nightly.yaml                      do it, and write the report
+      deidflow init incoming/          write a config, job.yaml, and a manifest of what the folder holds, job.csv
+      deidflow plan job.yaml           check everything, change nothing
+      deidflow run job.yaml            do it, and write the report
+
+    \b
+    A manifest alone: deidflow inventory incoming/ -o cohort.csv. In the place of a file that a command reads or
+    writes, - stands for standard input or standard output.
 
     \b
     Exit codes: 0 everything is reconciled; 1 some rows are not done; 2 config, manifest or source is invalid,
@@ -79,11 +95,6 @@ def cli(context: click.Context, *, debug: bool, quiet: bool) -> None:
 
     Every key of the config and every column of the manifest: configs/README.md.
     """  # noqa: D301 (\b keeps click from wrapping)
-    context.obj = debug
-    if quiet:
-        from deidflow.tasks.steps.run.progress import hide_progress  # noqa: PLC0415 (imports rich)
-
-        hide_progress()
 
 
 @cli.command()
@@ -107,7 +118,9 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
 @click.option("--show-values", is_flag=True, help="With --diff: also show values (patient data on your screen).")
 def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
     """Check config, manifest and source, and show what run would do. Changes nothing anywhere."""
-    plan_view.show_plan(config, overrides, manifest=manifest, **options)
+    from deidflow.flows import command_plan  # noqa: PLC0415 (what one command needs)
+
+    command_plan.show_plan(config, overrides, manifest=manifest, **options)
 
 
 _follow_links = click.option(
@@ -118,7 +131,36 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Write an existing f
 
 @cli.command()
 @click.argument("source")
-@click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write the manifest.")
+@click.option("--name", default="job", show_default=True, help="Of the config, its runs, and both files.")
+@click.option(
+    "-o",
+    "--output",
+    type=_FOLDER,
+    default=Path(),
+    metavar="FOLDER",
+    help="Where to write them, and where results and reports will go.  [default: the current folder]",
+)
+def init(source: str, name: str, output: Path) -> None:
+    """Write a first config, with comments, and a manifest of what SOURCE (a folder or http://...) holds.
+
+    `deidflow plan` accepts them as they stand. Nothing that is there is overwritten.
+    """
+    from deidflow.flows.commands.init import write_first_job  # noqa: PLC0415 (what one command needs)
+
+    write_first_job(source, output, name)
+
+
+@cli.command()
+@click.argument("source")
+@click.option(
+    "-o",
+    "--output",
+    type=_FOLDER,
+    callback=output_file,
+    required=True,
+    metavar="CSV",
+    help="Where to write the manifest; - for stdout.",
+)
 @click.option(
     "--level",
     type=click.Choice([str(level) for level in Level]),
@@ -147,7 +189,7 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
 
 
 @cli.command()
-@click.argument("spreadsheet", type=_FOLDER)
+@click.argument("spreadsheet", type=_FOLDER, callback=input_file)
 @click.option(
     "--by",
     multiple=True,
@@ -157,7 +199,15 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
     "May be repeated: all must match.",
 )
 @click.argument("source")
-@click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write the manifest.")
+@click.option(
+    "-o",
+    "--output",
+    type=_FOLDER,
+    callback=output_file,
+    required=True,
+    metavar="CSV",
+    help="Where to write the manifest; - for stdout.",
+)
 @click.option("--include-results", is_flag=True, help="Also look among results of earlier runs.")
 @_follow_links
 @_overwrite
@@ -173,9 +223,11 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
 
 
 @cli.command()
-@click.argument("config", type=_FOLDER)
+@click.argument("config", type=_FOLDER, callback=input_file)
 @click.option("-o", "--output", type=_FOLDER, required=True, metavar="FOLDER", help="Where to write page and pictures.")
-@click.option("--manifest", type=_FOLDER, metavar="CSV", help="Manifest to use instead of the config's.")
+@click.option(
+    "--manifest", type=_FOLDER, callback=input_file, metavar="CSV", help="Manifest to use instead of the config's."
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key, as in run.")
 def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
     """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule is for.
@@ -261,11 +313,19 @@ def withdraw(run_dir: Path, rows: tuple[int, ...], overrides: tuple[str, ...]) -
 
 
 @cli.command()
-@click.argument("config", type=_FOLDER)
+@click.argument("config", type=_FOLDER, callback=input_file)
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key by its dotted path."
 )
-@click.option("-o", "--output", type=_FOLDER, required=True, metavar="CSV", help="Where to write it.")
+@click.option(
+    "-o",
+    "--output",
+    type=_FOLDER,
+    callback=output_file,
+    required=True,
+    metavar="CSV",
+    help="Where to write it; - for stdout.",
+)
 def crosswalk(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Write original and new identifiers of all runs of a config. They re-identify people."""
     from deidflow.flows.commands.crosswalk import write_crosswalk  # noqa: PLC0415 (what one command needs)
@@ -302,15 +362,14 @@ def export(run_dir: Path, output: Path, overrides: tuple[str, ...], *, crosswalk
 
 @cli.command()
 @click.argument("place", type=_FOLDER, default=Path("runs"), metavar="[RUNS_DIR|CONFIG]")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
-def runs(place: Path, *, as_json: bool) -> None:
+def runs(place: Path) -> None:
     """List runs: when each began, its verdict and counts, and where it is. Looks into `runs` unless told otherwise."""
     from deidflow.flows.commands.runs import list_runs  # noqa: PLC0415 (what few commands need)
 
-    list_runs(place, as_json=as_json)
+    list_runs(place)
 
 
-@cli.command()
+@cli.command(answers=False)
 @click.argument("configs", type=_FOLDER, nargs=-1, required=True)
 def serve(configs: tuple[Path, ...]) -> None:
     """Run each config on its own schedule, on a Prefect server, until stopped."""
@@ -325,44 +384,7 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     if debug:  # accepted anywhere on the line
         sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != "--debug")]
-    try:
-        cli.main(standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        code = EXIT_INVALID
-    except Interrupted:  # it has said so
-        code = EXIT_INTERRUPTED
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted")
-        code = EXIT_INTERRUPTED
-    except InvalidInput as error:
-        for problem in error.problems:
-            _say(f"error: {problem}")
-        count = len(error.problems)
-        _say(f"{count} problem{'s' if count > 1 else ''} found; nothing was changed")
-        code = _explained(error, EXIT_INVALID, debug=debug)
-    except (Unusable, TransientError) as error:
-        _say(f"error: {error}")
-        code = _explained(error, EXIT_UNUSABLE, debug=debug)
-    except PermissionError as error:  # its file name may be a patient's
-        _say("error: permission denied; check who owns the config, the run folder, and the folders that it names")
-        code = _explained(error, EXIT_UNUSABLE, debug=debug)
-    except (DeidflowError, Exception) as error:  # noqa: BLE001 (the last resort; the text of others may hold patient data)
-        text = str(error) if isinstance(error, DeidflowError) else type(error).__name__
-        _say(f"error: {text}\nThis is a bug in deidflow; please report it with the output of --debug.")
-        code = _explained(error, EXIT_UNUSABLE, debug=debug)
-    else:
-        code = 0
+    code = run_to_its_end(lambda: cli.main(standalone_mode=False), debug=debug)
     if code == EXIT_INTERRUPTED:
         leave(code)  # sys.exit would wait for threads that sleep before they try again
     sys.exit(code)
-
-
-def _explained(error: BaseException, code: int, *, debug: bool) -> int:
-    if debug:
-        _say(frames(error))
-    return code
-
-
-def _say(text: str) -> None:
-    print(printable(text), file=sys.stderr)  # noqa: T201 (the user's terminal)

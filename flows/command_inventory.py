@@ -5,12 +5,12 @@ Public names: ``write_inventory_of``.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
-from deidflow.flows.commands.manifest_files import print_added, require_csv_name, unwritable
+from deidflow.flows.answers.answer import Answer, give, warn_of_all
+from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_name, unwritable
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import BadText, InvalidInput
 from deidflow.tasks.core.manifest.conditions import finds_of, lowest_level, parse_condition
@@ -19,14 +19,38 @@ from deidflow.tasks.steps.access.choice import inventory_of
 from deidflow.tasks.steps.run.progress import make_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from deidflow.tasks.core.dicom.identifiers import Level
     from deidflow.tasks.core.engine.sources import SourceInstance
-    from deidflow.tasks.core.manifest.additions import Added
     from deidflow.tasks.core.manifest.conditions import Condition
     from deidflow.tasks.core.manifest.inventory import InventoryRecord
+
+
+_RESULTS: Final = "results"
+_IN_WORDS: Final = {_RESULTS: "results of earlier runs (--include-results lists them)"}
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryAnswer(Answer):
+    """What was found and written.
+
+    Attributes:
+        manifest: What became of it.
+        not_used: How many files or instances are not in it, by code: ``results`` for those of earlier runs, others as
+            in ``source_problems.csv``.
+
+    """
+
+    manifest: Written
+    not_used: Mapping[str, int]
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        yield self.manifest.line()
+        for reason, count in self.not_used.items():
+            yield f"{count} files not used: {_IN_WORDS.get(reason, reason)}"
 
 
 def write_inventory_of(
@@ -39,7 +63,7 @@ def write_inventory_of(
     follow_links: bool,
     overwrite: bool,
 ) -> None:
-    """Write the manifest, or add to it what it does not have yet, and print what was found.
+    """Write the manifest, or add to it what it does not have yet, and answer with what was found.
 
     Args:
         source: A folder, or the address of an Orthanc.
@@ -63,25 +87,20 @@ def write_inventory_of(
     def meets(record: InventoryRecord | SourceInstance) -> bool:
         return all(condition.is_met_by(record) for condition in conditions)
 
-    added: Added | None = None
     with make_progress() as progress:
         lowest, finds = lowest_level(conditions, level), finds_of(conditions) or None
         found = inventory_of(source, lowest, progress, finds, follow_links=follow_links)
         records = _instances(found, problems, include_results=include_results)
         try:
-            if output.is_file() and not overwrite:
-                added = add_inventory(records, level, output, warnings.append, meets)
+            if is_added_to(output, overwrite=overwrite):
+                written = Written.by_adding(output, add_inventory(records, level, output, warnings.append, meets))
             else:
-                rows = write_inventory(records, level, output, warnings.append, meets)
-                print(f"{rows} rows written to {output}")  # noqa: T201
+                written = Written(output, write_inventory(records, level, output, warnings.append, meets))
         except OSError as error:
             raise unwritable(output, error) from None
-    if added is not None:
-        print_added(output, added, names_left_out=False)
-    for text in warnings:
-        print(f"warning: {output}, {text}", file=sys.stderr)  # noqa: T201
-    for code, count in sorted(problems.items()):
-        print(f"{count} files not used: {code}")  # noqa: T201
+    give(InventoryAnswer(written, dict(sorted(problems.items()))))
+    written.warn(of_columns=False)
+    warn_of_all([f"{output}, {text}" for text in warnings])
 
 
 def _conditions(where: tuple[str, ...]) -> list[Condition]:
@@ -103,6 +122,6 @@ def _instances(
         if isinstance(item, SourceProblem):
             problems[item.code] += 1
         elif item.is_result and not include_results:
-            problems["results of earlier runs (--include-results lists them)"] += 1
+            problems[_RESULTS] += 1
         else:
             yield item

@@ -1,16 +1,25 @@
-"""``plan``: show what a run would do, on standard output. Changes nothing anywhere.
+"""``plan``: show what a run would do. Changes nothing anywhere.
 
 Public names: ``show_plan``.
 """
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from deidflow.flows.answers.answer import give
+from deidflow.flows.answers.plan import (
+    Objects,
+    PixelGroup,
+    PlanAnswer,
+    PlannedChunk,
+    RequestGroup,
+    ToLookAt,
+    WillFail,
+)
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.core.engine.review import REVIEW_TEXTS
-from deidflow.tasks.core.errors import InvalidInput, Problem, printable
+from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.ledger.manifest_rows import request_uses, rows_by_outcome
 from deidflow.tasks.core.ledger.overview import chunk_overviews, plan_totals, planned_failures
 from deidflow.tasks.core.ledger.report_queries import review_counts
@@ -19,24 +28,22 @@ from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.ledger.state.before import count_done_before
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import source_of, store_of
-from deidflow.tasks.steps.access.own_results import additions
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.pixels.groups import find_pixel_groups
 from deidflow.tasks.steps.plan import prepare
-from deidflow.tasks.steps.preview import Sample, sample_differences
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import check_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from pathlib import Path
 
     from deidflow.tasks.core.config.config import Config
-    from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.ledger.manifest_rows import RequestUse
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.steps.pixels.groups import FoundGroup
-
-_SHOWN_CHUNKS = 20
+    from deidflow.tasks.steps.plan import Prepared
+    from deidflow.tasks.steps.preview import Sample
 
 
 def show_plan(  # noqa: PLR0913 (the command's options)
@@ -51,7 +58,7 @@ def show_plan(  # noqa: PLR0913 (the command's options)
     diff: int | None,
     show_values: bool,
 ) -> None:
-    """Check everything and print the plan.
+    """Check everything and answer with the plan.
 
     Raises:
         InvalidInput: With every problem.
@@ -67,98 +74,63 @@ def show_plan(  # noqa: PLR0913 (the command's options)
         prepared = prepare(config, progress, skip_invalid=skip_invalid, redo=redo, previews=True)
         choice = config.profile_choice and config.profile_choice.pixels
         pixels = find_pixel_groups(prepared.ledger, source_of(config).instances, choice, progress) if choice else []
-    with prepared.ledger as ledger:
-        for problem in prepared.set_aside:
-            _print(f"set aside: {problem}")
-        _show_totals(ledger, config)
-        _show_pixels(pixels)
-        _show_requests(ledger, config)
-        _show_chunks(ledger)
-        if prepared.new_key_text:
-            _print("\nno key is configured: the run would make its own, and identifiers of other runs would not match")
-        if diff:
-            _show_samples(sample_differences(ledger, config, prepared.key, diff, show_values=show_values))
+    with prepared.ledger:
+        samples = _samples(prepared, config, diff, show_values=show_values) if diff else ()
+        give(_answer(prepared, config, pixels, samples))
 
 
-_PIXELS: Final = {"paint": "painted", "clean": "known to be clean", "refuse": "REFUSED (burned-in-text)"}
+def _samples(prepared: Prepared, config: Config, count: int, *, show_values: bool) -> tuple[Sample, ...]:
+    from deidflow.tasks.steps.preview import sample_differences  # noqa: PLC0415 (imports the editor)
+
+    return tuple(sample_differences(prepared.ledger, config, prepared.key, count, show_values=show_values))
 
 
-def _show_pixels(groups: list[FoundGroup]) -> None:
-    """Print what happens to pixels, by rule and kind; of the first, middle and last instance of each series."""
-    looked_at = sum(group.instances for group in groups)
-    if looked_at:
-        _print(f"pixels:           {_counted(looked_at, 'instance')} looked at, at most three of each series")
-    for group in groups:
-        what = _PIXELS.get(group.decision.action, "accepted as they are" if group.decision.reason else "not at risk")
-        why = f", {group.name}" if group.decision.rule else f", no rule for: {group.name}" if group.name else ""
-        _print(f"                  {group.instances} {what}{why}")
-
-
-def _show_samples(samples: Iterator[Sample]) -> None:
-    """Print each sample element by element, and at the end, where the eye is, what the samples were."""
-    overview = []
-    for number, sample in enumerate(samples, 1):
-        _print(f"\nsample {number}: line {sample.line} of the manifest")
-        for line in sample.lines():
-            _print(f"  {line}")
-        result = sample.problem or f"{sample.changed} of {len(sample.rows)} elements change"
-        overview.append(f"  sample, line {sample.line}: {result}")
-    _print("\nshown above:")
-    for line in overview:
-        _print(line)
-
-
-def _show_totals(ledger: Ledger, config: Config) -> None:
+def _answer(
+    prepared: Prepared, config: Config, pixels: Sequence[FoundGroup], samples: tuple[Sample, ...]
+) -> PlanAnswer:
+    ledger = prepared.ledger
     facts, rows = read_facts(ledger), rows_by_outcome(ledger)
-    planned = rows.pop("", 0)
-    others = "".join(f", {count} {outcome}" for outcome, count in sorted(rows.items()))
-    if facts.server_version:
-        _print(f"server:           Orthanc {facts.server_version}")
-    if facts.server_makes_room:
-        text = "the server deletes its oldest patients when it is full (MaximumPatientCount, MaximumStorageSize)"
-        _print(f"WARNING:          {text}: sources and results may vanish while a run works")
-    _print(f"rows:             {planned} planned{others}")
-    done_rows, done_instances = count_done_before(ledger)
-    if done_instances:
-        text = f"{_counted(done_instances, 'instance')} by earlier runs, {_counted(done_rows, 'row')} in full"
-        _print(f"done before:      {text}")
-    to_edit = plan_totals(ledger)
-    studies = f"{to_edit.studies} stud{'y' if to_edit.studies == 1 else 'ies'}"
-    above = f"{to_edit.series} series, {studies}, {_counted(to_edit.patients, 'patient')}"
-    _print(f"to edit:          {_counted(to_edit.instances, 'instance')}, {above}")
-    _print(f"                  {to_edit.size / 1e6:,.1f} MB to {store_of(config).describe()}")
-    for note in facts.notes:
-        _print(f"note:             {note}")
-    for reason, count in planned_failures(ledger):
-        _print(f"will fail:        {_counted(count, 'instance')}, {reason}")
-    for code, count in review_counts(ledger, done=False).items():
-        _print(f"to look at:       {count} {code}: {REVIEW_TEXTS.get(code, '')}")
-    for code, count in count_source_problems(ledger).items():
-        _print(f"source problems:  {count} {code}")
-
-
-def _show_requests(ledger: Ledger, config: Config) -> None:
-    requests = ledger.requests
     used = request_uses(ledger)
-    _print(f"requests:         {len(used)} different")
-    alike: dict[str, tuple[int, int]] = {}
-    for number, rows, instances in used:
-        request = requests.get(number)
-        text = f"{request.operation}: {_changes(request, config)}"
-        before = alike.get(text, (0, 0))
-        alike[text] = before[0] + rows, before[1] + instances
-    for text, (rows, instances) in islice(alike.items(), _SHOWN_CHUNKS):
-        _print(f"  {_counted(rows, 'row')}, {_counted(instances, 'instance')}, {text}")
-    if len(alike) > _SHOWN_CHUNKS:
-        _print(f"  ... and {len(alike) - _SHOWN_CHUNKS} more")
+    review = review_counts(ledger, done=False)
     numbers = dict.fromkeys(
-        path.describe() for number, _, _ in used for path in requests.get(number).edits.private_numbers()
+        path.describe() for use in used for path in ledger.requests.get(use.number).edits.private_numbers()
     )
-    if numbers:
-        named = ", ".join(list(numbers)[:_SHOWN_CHUNKS])
-        more = f" and {len(numbers) - _SHOWN_CHUNKS} more" if len(numbers) > _SHOWN_CHUNKS else ""
-        remedy = ' with engine: local name the creator, as in 0029,"SIEMENS CSA HEADER",10'
-        _print(f"WARNING:          {named}{more}: the number may belong to another creator in another file;{remedy}")
+    return PlanAnswer(
+        server_version=facts.server_version or None,
+        server_makes_room=bool(facts.server_makes_room),
+        rows={"planned": rows.pop("", 0), **rows},
+        done_before=count_done_before(ledger),
+        to_edit=Objects(*plan_totals(ledger)),
+        destination=store_of(config).describe(),
+        notes=tuple(facts.notes),
+        will_fail=tuple(WillFail(reason.code, reason.text, count) for reason, count in planned_failures(ledger)),
+        to_look_at=tuple(ToLookAt(code, REVIEW_TEXTS.get(code, ""), count) for code, count in review.items()),
+        source_problems=count_source_problems(ledger),
+        pixels=tuple(map(_pixels, pixels)),
+        different_requests=len(used),
+        requests=_alike(prepared, config, used),
+        private_numbers=tuple(numbers),
+        chunks=tuple(PlannedChunk(*chunk) for chunk in chunk_overviews(ledger)),
+        makes_own_key=bool(prepared.new_key_text),
+        set_aside=tuple(prepared.set_aside),
+        samples=samples,
+    )
+
+
+def _pixels(group: FoundGroup) -> PixelGroup:
+    decision = group.decision
+    return PixelGroup(decision.action, group.name, bool(decision.rule), bool(decision.reason), group.instances)
+
+
+def _alike(prepared: Prepared, config: Config, used: Sequence[RequestUse]) -> tuple[RequestGroup, ...]:
+    """Return what requests do; those that name the same elements together."""
+    alike: dict[tuple[str, str], tuple[int, int]] = {}
+    for number, rows, instances in used:
+        request = prepared.ledger.requests.get(number)
+        what = str(request.operation), _changes(request, config)
+        before = alike.get(what, (0, 0))
+        alike[what] = before[0] + rows, before[1] + instances
+    return tuple(RequestGroup(*what, *counts) for what, counts in alike.items())
 
 
 def _changes(request: Request, config: Config) -> str:
@@ -171,6 +143,8 @@ def _changes(request: Request, config: Config) -> str:
         level = request.level()
         parts = [f"identifiers new from {level} down"]
     if config.engine == "orthanc":
+        from deidflow.tasks.steps.access.own_results import additions  # noqa: PLC0415 (imports httpx)
+
         parts += [f"{name} by deidflow" for name in additions(request)]
     edits = request.edits
     identifying = {path.tag for path in edits.keep if not path.is_nested} & {PATIENT_ID, PATIENT_NAME}
@@ -188,22 +162,3 @@ def _changes(request: Request, config: Config) -> str:
     if not request.settings.keep_source:
         parts.append("SOURCES ARE DELETED afterwards")
     return "; ".join(parts)
-
-
-def _show_chunks(ledger: Ledger) -> None:
-    chunks = chunk_overviews(ledger)
-    _print(f"chunks:           {len(chunks)}")
-    for key, instances, rows, first, last, size in chunks[:_SHOWN_CHUNKS]:
-        lines = f"line {first}" if first == last else f"lines {first} to {last}"
-        what = f"{_counted(instances, 'instance')} of {_counted(rows, 'row')}"
-        _print(f"  {key}  {what} ({lines}), {size / 1e6:,.1f} MB")
-    if len(chunks) > _SHOWN_CHUNKS:
-        _print(f"  ... and {len(chunks) - _SHOWN_CHUNKS} more")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _print(text: str) -> None:
-    print(printable(text))  # noqa: T201 (the command's output)

@@ -6,9 +6,10 @@ Public names: ``run_config``, ``resume_run``.
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
+from deidflow.flows.answers.answer import give, most_shown, say
+from deidflow.flows.answers.run import run_answer
 from deidflow.flows.commands.opened import existing
 from deidflow.flows.prefect_environment import (
     contain_own_server,
@@ -19,15 +20,14 @@ from deidflow.flows.prefect_environment import (
     say_lost_server_once,
 )
 from deidflow.flows.signals import was_pressed
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, printable
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, listed_problems
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.files.plain_files import read_plain_file
 from deidflow.tasks.core.ledger.chunks import count_planned
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.run_facts import read_facts
-from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.core.processes.collector import relax_collector
-from deidflow.tasks.core.report.totals import DeletedSources, Totals, totals_of
+from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.apply import reset_unfinished
@@ -38,7 +38,6 @@ from deidflow.tasks.steps.plan import find_again, manifest_sha256, prepare
 from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete, publish_reports
 from deidflow.tasks.steps.run.earlier import hold_config
 from deidflow.tasks.steps.run.identity import differences, run_identity
-from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import KEY_FILE, Run, create_run, open_run, take_config
 from deidflow.tasks.steps.run.run_folder import (
@@ -94,8 +93,8 @@ def _run_anew(config: Config, folder: Path, *, skip_invalid: bool, redo: bool) -
     with make_progress() as progress:
         key_text = _kept_key(folder)
         prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=key_text, redo=redo)
-    for problem in prepared.set_aside:
-        _say(f"set aside: {problem}")
+    for line in listed_problems(prepared.set_aside, before="set aside: ", most=most_shown()):
+        say(line)
     _require_free(config)
     make_folder(folder)
     with lock_folder(folder, "the run"):
@@ -103,7 +102,7 @@ def _run_anew(config: Config, folder: Path, *, skip_invalid: bool, redo: bool) -
             prepared.ledger.close()
             return _run_again(config, folder)
         if prepared.new_key_text:
-            _say(
+            say(
                 "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
                 "identifiers of other runs will not match"
             )
@@ -141,8 +140,9 @@ def _interruptible(folder: Path) -> Iterator[None]:
             raise
         begun = (folder / FILE_NAME).exists()
         how = f"finish it with: deidflow resume {folder}" if begun else "nothing was changed"
-        _say(f"interrupted; {how}")
-        raise Interrupted("interrupted") from None
+        text = f"interrupted; {how}"
+        say(text)
+        raise Interrupted(text) from None
 
 
 def _require_free(config: Config) -> None:
@@ -178,8 +178,11 @@ def _resume(run: Run) -> int:
     """Finish an open run, and close it."""
     try:
         reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
-        finished = reported and not deletion_is_due(run)
-        if not finished:
+        if reported and not deletion_is_due(run):
+            give(run_answer(totals_of(run.ledger), run.folder))
+            return 0
+        # What is left of an increment may be nothing, too.
+        with contextlib.nullcontext() if run.config.incremental else own_server_ahead(run.folder.parent):
             _require_free(run.config)
             begin_again(run)
             clear_leftovers(run.folder)
@@ -187,15 +190,9 @@ def _resume(run: Run) -> int:
             reset_unfinished(run.ledger)
             with make_progress() as progress:
                 find_again(run, progress)
-        else:
-            _print_totals(totals_of(run.ledger), run.folder)
-    except BaseException:
+            return _work(run)
+    finally:
         run.close()
-        raise
-    if not finished:
-        return _work(run)
-    run.close()
-    return 0
 
 
 def _work(run: Run) -> int:
@@ -228,14 +225,12 @@ def _work(run: Run) -> int:
 def _nothing_to_do(run: Run) -> int:
     """Report a run for which earlier ones have left nothing, without Prefect; return the exit code."""
     with make_progress() as progress:
-        result = publish_reports(run, progress)
+        publish_reports(run, progress)
     note_complete(run)
-    why = ": earlier runs have done all that can be done now" if result.done_before.instances else ""
-    print(f"nothing to do{why}")  # noqa: T201
-    return _ended(run, None, None)
+    return _ended(run, None, None, nothing_to_do=True)
 
 
-def _ended(run: Run, state: Any, error: BaseException | None) -> int:
+def _ended(run: Run, state: Any, error: BaseException | None, *, nothing_to_do: bool = False) -> int:
     """Say how the flow ended; return the exit code."""
     folder = run.folder
     facts = read_facts(run.ledger)
@@ -247,11 +242,11 @@ def _ended(run: Run, state: Any, error: BaseException | None) -> int:
         raise KeyboardInterrupt
     if facts.ended is None:
         raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
-    _print_totals(result, folder)
+    give(run_answer(result, folder, nothing_to_do=nothing_to_do))
     if not complete:
         raise Unusable(f"{facts.unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
     if error is not None:
-        _say("note: Prefect's server did not answer in the end, and may show this run as running")
+        say("note: Prefect's server did not answer in the end, and may show this run as running")
     return result.exit_code
 
 
@@ -285,46 +280,3 @@ def _kept_key(folder: Path) -> str | None:
         return read_plain_file(folder / KEY_FILE)[0].decode("ascii", "replace").strip()
     except OSError:
         return None
-
-
-def _print_totals(result: Totals, folder: Path) -> None:
-    """Print the last lines of a run: counts by outcome, source problems, where the report is."""
-    for what, counts in (("rows", result.rows), ("instances", result.instances)):
-        parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
-        print(f"{what + ':':<17}{', '.join(parts) or 'none'}")  # noqa: T201
-    if result.done_before.instances:
-        rows, instances = result.done_before
-        print(f"{'done before:':<17}{instances} instances by earlier runs, {rows} rows in full")  # noqa: T201
-    if result.unverified:
-        print(f"{'not verified:':<17}{result.unverified} of {result.instances[Outcome.DONE]}")  # noqa: T201
-    if result.sources is not None:
-        print(f"{'sources:':<17}{_sources(result.sources)}")  # noqa: T201
-    damaged = f", {result.damaged} of them damaged, which might belong to a row" if result.damaged else ""
-    print(f"{'source problems:':<17}{sum(result.source_problems.values())}{damaged}")  # noqa: T201
-    for code, count in result.review.items():
-        print(f"{'to look at:':<17}{count} {code} (see review.csv)")  # noqa: T201
-    for code in dict.fromkeys((*result.instance_reasons, *result.row_reasons)):
-        instances, rows = result.instance_reasons.get(code, 0), result.row_reasons.get(code, 0)
-        what = f"{instances} instance{'s' * (instances != 1)}" if instances else f"{rows} row{'s' * (rows != 1)}"
-        print(f"{'not done:':<17}{what}, {code}: {REMEDIES[code]}")  # noqa: T201
-    # What was taken back on purpose is not made again by this run.
-    if not result.reconciled and result.instance_reasons.keys() != {ReasonCode.WITHDRAWN}:
-        print(f"{'next:':<17}deidflow resume {folder}")  # noqa: T201
-    if (folder / LEFTOVERS_FILE).exists():
-        text = f"look at what {folder / LEFTOVERS_FILE} names on the Orthanc; see the report"
-        print(f"{'left over?':<17}{text}")  # noqa: T201
-    print(f"{'report:':<17}{folder / 'report.html'}", flush=True)  # noqa: T201
-
-
-def _sources(sources: DeletedSources) -> str:
-    """Say what became of sources that were to be deleted."""
-    parts = [f"{sources.deleted} deleted"]
-    if sources.changed:
-        parts.append(f"{sources.changed} kept, since they are not what was read")
-    if sources.not_deleted:
-        parts.append(f"{sources.not_deleted} could not be deleted; deidflow resume tries again")
-    return ", ".join(parts)
-
-
-def _say(text: str) -> None:
-    print(printable(text), file=sys.stderr)  # noqa: T201 (the user's terminal)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import filecmp
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from deidflow.flows.answers.answer import Answer, give
 from deidflow.flows.commands.opened import opened
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.ledger.report_queries import count_not_compared
@@ -21,16 +23,81 @@ from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX
-from deidflow.tasks.steps.verify import verify_results
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.outcomes import ReasonCode
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "delivered.csv", "failures.csv", "source_problems.csv")
 
 _HOW_TO_MEND: Final = (
     "put back what is gone; in a destination folder deidflow resume makes anew what came from a file that has changed"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAnswer(Answer):
+    """What was written.
+
+    Attributes:
+        run_dir: Of the run.
+        report: The page.
+        verdict: ``reconciled``, or what keeps the run from it.
+        mappings: The folder with pairs of identifiers, null when none was asked for.
+        pairs: How many pairs it holds.
+
+    """
+
+    run_dir: Path
+    report: Path
+    verdict: str
+    mappings: Path | None
+    pairs: int
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        if self.mappings is not None:
+            yield f"mappings: {self.pairs} pairs in {self.mappings}; they re-identify people"
+        yield f"report: {self.report}"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyAnswer(Answer):
+    """What was found when everything was read back.
+
+    Attributes:
+        run_dir: Of the run.
+        right: How many results are as they should be.
+        wrong: How many are not; they were taken out of the destination.
+        not_verified: How many could not be compared, since their sources are not there as they were.
+        reasons: How many instances are not done, by the code of their reason.
+        differing_files: Report files that are not what the ledger says.
+        next: The command that mends it, null when nothing is to be mended.
+
+    """
+
+    run_dir: Path
+    right: int
+    wrong: int
+    not_verified: int
+    reasons: Mapping[ReasonCode, int]
+    differing_files: tuple[str, ...]
+    next: str | None
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        yield f"results:  {self.right} as they should be, {self.wrong} not"
+        if self.not_verified:
+            why = f"their sources are not there as they were; {_HOW_TO_MEND}"
+            yield f"          {self.not_verified} not verified: {why}"
+        for code, count in self.reasons.items():
+            yield f"          {count} {code}"
+        differing = ", ".join(self.differing_files)
+        yield f"report:   {'differs: ' + differing if differing else 'agrees with the ledger'}"
+        if self.next:
+            yield f"mend it:  {self.next}"
 
 
 def report_run(folder: Path, mappings: Path | None = None) -> int:
@@ -48,9 +115,8 @@ def report_run(folder: Path, mappings: Path | None = None) -> int:
         with make_progress() as progress:
             result = publish_reports(run, progress)
         pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
-    if mappings is not None:
-        print(f"mappings: {pairs} pairs in {mappings}; they re-identify people")  # noqa: T201
-    print(f"report: {run.folder / 'report.html'}")  # noqa: T201
+    verdict = result.shortcoming or "reconciled"
+    give(ReportAnswer(run.folder, run.folder / "report.html", verdict, mappings, pairs))
     return result.exit_code
 
 
@@ -75,6 +141,8 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
         deep: Have pydicom read every result, too.
 
     """
+    from deidflow.tasks.steps.verify import verify_results  # noqa: PLC0415 (a report needs no verifier)
+
     with opened(folder, overrides) as run:
         folder = run.folder
         stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
@@ -83,16 +151,8 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
         result = totals_of(run.ledger)
         unverified = count_not_compared(run.ledger)
     done = result.instances[Outcome.DONE] - unverified
-    print(f"results:  {done} as they should be, {failed} not")  # noqa: T201
-    if unverified:
-        print(f"          {unverified} not verified: their sources are not there as they were; {_HOW_TO_MEND}")  # noqa: T201
-    for code, count in result.instance_reasons.items():
-        print(f"          {count} {code}")  # noqa: T201
-    print(f"report:   {'agrees with the ledger' if not stale else 'differs: ' + ', '.join(stale)}")  # noqa: T201
-    if failed:
-        print(f"mend it:  deidflow resume {folder}")  # noqa: T201
-    elif stale:
-        print(f"mend it:  deidflow report {folder}")  # noqa: T201
+    mending = f"deidflow resume {folder}" if failed else f"deidflow report {folder}" if stale else None
+    give(VerifyAnswer(folder, done, failed, unverified, result.instance_reasons, tuple(stale), mending))
     return 1 if failed or stale or unverified or not result.reconciled else 0
 
 

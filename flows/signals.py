@@ -95,8 +95,9 @@ def _raise_later(lost: sys.UnraisableHookArgs) -> None:
 
 def leave(code: int) -> NoReturn:
     """End this process now, without waiting for its threads; what Prefect started ends with it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started this
+            stream.flush()
     stop_own_server()
     os._exit(code)
 

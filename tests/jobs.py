@@ -1,13 +1,14 @@
 """The real command on real files.
 
 Public names: ``Job``, ``OtherMachine``, ``Running``, ``Finished``, ``COMMAND_S``, ``STOP_S``, ``stop_limit_s``,
-``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``, ``instance_lines``.
+``DEMO_DATA``, ``KEY``, ``read_csv``, ``files_of``, ``instance_lines``, ``with_all_keys``.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -172,6 +173,7 @@ class Job:
         variables: Mapping[str, str] | None = None,
         alone: bool = False,
         umask: int | None = None,
+        given: bytes = b"",
     ) -> Running:
         """Start the command.
 
@@ -180,6 +182,7 @@ class Job:
             variables: More of its environment.
             alone: Whether it is to be a Python of its own, as a user starts it.
             umask: Its own; None for that of the tests.
+            given: Its standard input.
 
         """
         # Into files, since whoever outlives the command would hold a pipe open.
@@ -187,18 +190,20 @@ class Job:
         folder.mkdir(exist_ok=True)
         handle, name = tempfile.mkstemp(".out", dir=folder)
         out, err = Path(name), Path(name).with_suffix(".err")
+        typed = Path(name).with_suffix(".in")
+        typed.write_bytes(given)
         environment = self.full_environment() | dict(variables or {})
-        with os.fdopen(handle, "wb") as to_out, err.open("wb") as to_err:
+        with os.fdopen(handle, "wb") as to_out, err.open("wb") as to_err, typed.open("rb") as from_in:
             if self.zygote and not alone and self.zygote.fits(environment):
                 process: subprocess.Popen[bytes] | Forked = self.zygote.start(
-                    [str(argument) for argument in arguments], environment, self.root, (out, err), umask
+                    [str(argument) for argument in arguments], environment, self.root, (out, err), umask, typed
                 )
             else:
                 process = subprocess.Popen(
                     self.command(*arguments),
                     env=environment,
                     cwd=self.root,
-                    stdin=subprocess.DEVNULL,
+                    stdin=from_in,
                     stdout=to_out,
                     stderr=to_err,
                     start_new_session=True,
@@ -244,6 +249,13 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def files_of(folder: Path) -> dict[str, bytes]:
     """Return all files below a folder with their content."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def with_all_keys(config: Path) -> Path:
+    """Take the # from each key that `deidflow init` offers; return the path of the config that has them all."""
+    path = config.with_stem("all-keys")
+    path.write_text(re.sub(r"^(\s*)#(?=\S|  (?:  )?\S)", r"\1", config.read_text(), flags=re.MULTILINE))
+    return path
 
 
 def instance_lines(run_dir: Path) -> list[tuple[str, ...]]:

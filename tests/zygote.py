@@ -118,14 +118,16 @@ class Zygote:
         folder: Path,
         said: tuple[Path, Path],
         umask: int | None = None,
+        given: Path | None = None,
     ) -> Forked:
-        """Start the command in a folder; what it prints goes into two files."""
+        """Start the command in a folder; what it prints goes into two files, standard input may come from one."""
         request: dict[str, Any] = {
             "arguments": arguments,
             "environment": environment | self._own,
             "folder": str(folder),
             "said": [str(path) for path in said],
             "umask": umask,
+            "given": str(given or os.devnull),
         }
         assert self._process.stdin is not None
         with self._lock, self._answered:
@@ -205,7 +207,7 @@ def _become(request: dict[str, Any], spare: Spare) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         tempfile.tempdir = None
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(request["given"], os.O_RDONLY), 0)
         for number, name in enumerate(request["said"], 1):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         if "DEIDFLOW_FAULT_PLAN" in os.environ:

@@ -5,8 +5,10 @@ Public names: ``write_crosswalk``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deidflow.flows.answers.answer import Answer, give
 from deidflow.flows.commands.manifest_files import require_csv_name, unwritable
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.csv_tables import write_table
@@ -16,7 +18,26 @@ from deidflow.tasks.steps.run.earlier import synced_state, where_of
 from deidflow.tasks.steps.run.settings import load_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class CrosswalkAnswer(Answer):
+    """What was written.
+
+    Attributes:
+        output: The file.
+        pairs: How many pairs of identifiers it holds.
+
+    """
+
+    output: Path
+    pairs: int
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        yield f"{self.pairs} pairs written to {self.output}; they re-identify people"
 
 
 def write_crosswalk(config_file: Path, overrides: tuple[str, ...], output: Path) -> None:
@@ -42,4 +63,4 @@ def write_crosswalk(config_file: Path, overrides: tuple[str, ...], output: Path)
             lines = write_table(output, PAIR_COLUMNS, pairs_of_runs(state, where, are_files=store_of(config).are_files))
         except OSError as error:
             raise unwritable(output, error) from None
-    print(f"{lines} pairs written to {output}; they re-identify people")  # noqa: T201
+    give(CrosswalkAnswer(output, lines))

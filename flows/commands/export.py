@@ -5,15 +5,50 @@ Public names: ``export_run``.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from deidflow.flows.answers.answer import Answer, give
 from deidflow.flows.commands.opened import opened
 from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.run.progress import make_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ExportAnswer(Answer):
+    """What was packed.
+
+    Attributes:
+        export: The folder.
+        holds: ``results`` or ``crosswalk``.
+        instances: How many are in it; 0 of a crosswalk.
+        files: How many files they are in.
+        left_out: How many instances are not in it, since a person should look at them first.
+        recipients: For how many keys it is encrypted.
+
+    """
+
+    export: Path
+    holds: str
+    instances: int = 0
+    files: int = 0
+    left_out: int = 0
+    recipients: int = 0
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        if self.holds == "crosswalk":
+            yield f"crosswalk: {self.export}, encrypted for {self.recipients} recipients"
+            return
+        yield f"exported:  {self.instances} instances in {self.files} files"
+        if self.left_out:
+            text = "since a person should look at them first (see review.csv); --include-review packs them, too"
+            yield f"left out:  {self.left_out} instances, {text}"
+        yield f"export:    {self.export}"
 
 
 def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crosswalk: bool, **given: Any) -> None:
@@ -36,12 +71,8 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
         choice = replace(choice_of(run.config), **{name: value for name, value in given.items() if value})
         if crosswalk:
             export_crosswalk(run, output.absolute(), choice)
-            print(f"crosswalk: {output}, encrypted for {len(choice.recipients)} recipients")  # noqa: T201
+            give(ExportAnswer(output, "crosswalk", files=1, recipients=len(choice.recipients)))
             return
         with make_progress() as progress:
             done = export_results(run, output.absolute(), choice, progress)
-    print(f"exported:  {done.instances} instances in {done.files} files")  # noqa: T201
-    if done.left_out:
-        text = "since a person should look at them first (see review.csv); --include-review packs them, too"
-        print(f"left out:  {done.left_out} instances, {text}")  # noqa: T201
-    print(f"export:    {output}")  # noqa: T201
+    give(ExportAnswer(output, "results", done.instances, done.files, done.left_out, len(choice.recipients)))

@@ -5,16 +5,57 @@ Public names: ``write_sheets_of``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.errors import printable
+from deidflow.flows.answers.answer import Answer, give
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.pixels.sheets import PAGE, write_pixel_sheets
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.run.progress import make_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class PixelRule:
+    """What happens to instances of one rule, or of one kind.
+
+    Attributes:
+        action: ``paint``, ``clean``, ``refuse`` or ``none``.
+        name: Of the rule, or of the kind at risk that no rule is for; "" for neither.
+        instances: How many were looked at, at most three of each series.
+        series: How many series they are of.
+
+    """
+
+    action: str
+    name: str
+    instances: int
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class PixelsAnswer(Answer):
+    """What was drawn.
+
+    Attributes:
+        page: With the pictures, which are patients' own.
+        pixels: What happens, by rule and kind.
+
+    """
+
+    page: Path
+    pixels: tuple[PixelRule, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        for one in self.pixels:
+            what = one.name or "no rule, not at risk"
+            yield f"{one.action:<8}{one.instances:>8} instances of {one.series} series  {what}"
+        yield f"pictures of patients: {self.page}"
 
 
 def write_sheets_of(config_file: Path, overrides: tuple[str, ...], output: Path, *, manifest: Path | None) -> None:
@@ -30,11 +71,5 @@ def write_sheets_of(config_file: Path, overrides: tuple[str, ...], output: Path,
         prepared = prepare(config, progress, previews=True)
         with prepared.ledger as ledger:
             groups = write_pixel_sheets(ledger, config, output, progress)
-    for group in groups:
-        what = group.name or "no rule, not at risk"
-        _print(f"{group.action:<8}{group.instances:>8} instances of {group.series} series  {what}")
-    _print(f"pictures of patients: {output / PAGE}")
-
-
-def _print(text: str) -> None:
-    print(printable(text))  # noqa: T201 (the command's output)
+    pixels = tuple(PixelRule(group.action, group.name, group.instances, group.series) for group in groups)
+    give(PixelsAnswer(output / PAGE, pixels))

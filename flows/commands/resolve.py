@@ -5,15 +5,16 @@ Public names: ``resolve_spreadsheet``.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.commands.manifest_files import print_added, require_csv_name, unwritable
+from deidflow.flows.answers.answer import Answer, give, most_shown, plain, say, warn
+from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_name, unwritable
 from deidflow.tasks.core.engine.sources import SourceProblem
-from deidflow.tasks.core.errors import BadText, InvalidInput, printable
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem, listed_problems
 from deidflow.tasks.core.files.csv_tables import write_table
+from deidflow.tasks.core.files.standard_streams import given_output
 from deidflow.tasks.core.manifest.additions import add_rows
 from deidflow.tasks.core.manifest.spreadsheets import read_table
 from deidflow.tasks.core.manifest.subjects import (
@@ -33,7 +34,40 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.sources import SourceInstance
     from deidflow.tasks.core.manifest.subjects import Key, Resolved, SubjectProblem
 
-_SHOWN: Final = 50
+
+@dataclass(frozen=True, slots=True)
+class ResolveAnswer(Answer):
+    """What became of the rows of a spreadsheet.
+
+    Attributes:
+        manifest: What became of it.
+        rows: How many rows the spreadsheet has.
+        problems: Why rows are not in the manifest: their line, column, and what is wrong, as code and as text.
+        problems_file: That lists them, too; null where there are none, or the manifest goes to standard output.
+
+    """
+
+    manifest: Written
+    rows: int
+    problems: tuple[SubjectProblem, ...]
+    problems_file: Path | None
+
+    def document(self) -> dict[str, Any]:
+        """Return what programs read."""
+        problems = [
+            {"code": str(one.trouble), "message": one.text, "line": one.line, "column": one.column or None}
+            for one in self.problems
+        ]
+        return {**plain(self), "problems": problems}
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        yield self.manifest.line()
+        if self.problems:
+            counts = Counter(str(one.trouble) for one in self.problems)
+            kinds = ", ".join(f"{count} {trouble}" for trouble, count in sorted(counts.items()))
+            where = f": {self.problems_file}" if self.problems_file is not None else ""
+            yield f"{len(self.problems)} of {self.rows} rows are not in the manifest ({kinds}){where}"
 
 
 def resolve_spreadsheet(
@@ -74,14 +108,21 @@ def resolve_spreadsheet(
         found = inventory_of(source, subjects.level, progress, finds, follow_links=follow_links)
         resolved = resolve_subjects(subjects, _instances(found, include_results=include_results))
     if table.sheets > 1:
-        _warn(f"{spreadsheet} has {table.sheets} sheets; the first was read")
-    problems = output.with_name(f"{output.name}.problems.csv")
+        warn(f"{spreadsheet} has {table.sheets} sheets; the first was read")
+    found_wrong = resolved.problems
+    listed_in = output.with_name(f"{output.name}.problems.csv") if given_output(output) is None else None
     try:
-        _write(output, resolved, overwrite=overwrite)
-        _write_problems(problems, resolved.problems)
+        written = _write(output, resolved, overwrite=overwrite)
+        if listed_in is not None:
+            _write_problems(listed_in, found_wrong)
     except OSError as error:
         raise unwritable(output, error) from None
-    return _say(spreadsheet, len(table.rows), resolved.problems, problems)
+    written.warn(of_columns=True)
+    told = [Problem(one.text, str(spreadsheet), one.line, one.column) for one in found_wrong]
+    for line in listed_problems(told, most=most_shown()):
+        say(line)
+    give(ResolveAnswer(written, len(table.rows), tuple(found_wrong), listed_in if found_wrong else None))
+    return 1 if found_wrong else 0
 
 
 def _keys(by: Iterable[str]) -> tuple[Key, ...]:
@@ -97,12 +138,10 @@ def _instances(found: Iterable[SourceInstance | SourceProblem], *, include_resul
             yield item
 
 
-def _write(output: Path, resolved: Resolved, *, overwrite: bool) -> None:
-    if output.is_file() and not overwrite:
-        print_added(output, add_rows(output, resolved.columns, resolved.rows), names_left_out=True)
-        return
-    rows = write_table(output, resolved.columns, resolved.rows)
-    print(f"{rows} rows written to {output}")  # noqa: T201
+def _write(output: Path, resolved: Resolved, *, overwrite: bool) -> Written:
+    if is_added_to(output, overwrite=overwrite):
+        return Written.by_adding(output, add_rows(output, resolved.columns, resolved.rows))
+    return Written(output, write_table(output, resolved.columns, resolved.rows))
 
 
 def _write_problems(path: Path, problems: list[SubjectProblem]) -> None:
@@ -111,21 +150,3 @@ def _write_problems(path: Path, problems: list[SubjectProblem]) -> None:
         path.unlink(missing_ok=True)
         return
     write_table(path, PROBLEM_COLUMNS, ((str(one.line), *one[1:]) for one in problems))
-
-
-def _say(spreadsheet: Path, rows: int, problems: list[SubjectProblem], listed_in: Path) -> int:
-    for one in problems[:_SHOWN]:
-        column = f", column {one.column}" if one.column else ""
-        _warn(f"{spreadsheet}, line {one.line}{column}: {one.text}")
-    if len(problems) > _SHOWN:
-        _warn(f"... and {len(problems) - _SHOWN} more")
-    if not problems:
-        return 0
-    counts = Counter(one.trouble for one in problems)
-    kinds = ", ".join(f"{count} {trouble}" for trouble, count in sorted(counts.items()))
-    print(f"{len(problems)} of {rows} rows are not in the manifest ({kinds}): {listed_in}")  # noqa: T201
-    return 1
-
-
-def _warn(text: str) -> None:
-    print(printable(text, lines=False), file=sys.stderr)  # noqa: T201 (the user's terminal)

@@ -6,10 +6,10 @@ Public names: ``list_runs``.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
+from deidflow.flows.answers.answer import Answer, give
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.plain_files import trouble_with
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
@@ -17,7 +17,7 @@ from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.steps.run.settings import runs_dir_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _SUMMARY: Final = "summary.json"
@@ -25,12 +25,41 @@ _REPORT: Final = "report.html"
 _HEADER: Final = ("begun (UTC)", "verdict", "rows", "instances", "run folder")
 
 
-def list_runs(place: Path, *, as_json: bool = False) -> None:
-    """Print the runs of a folder, the newest last.
+@dataclass(frozen=True, slots=True)
+class RunsAnswer(Answer):
+    """The runs of a folder; the document is their array.
+
+    Attributes:
+        folder: That holds the run folders.
+        runs: What is known of each, the newest last: ``run_id``, ``run_dir``, ``started``, ``verdict``, ``exit_code``,
+            ``rows``, ``instances``, ``report``.
+
+    """
+
+    folder: Path
+    runs: tuple[Mapping[str, Any], ...]
+
+    def document(self) -> list[Mapping[str, Any]]:
+        """Return what programs read."""
+        return list(self.runs)
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        if not self.runs:
+            yield f"no runs in {self.folder}"
+            return
+        table = [_HEADER, *map(_line, self.runs)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for line in table:
+            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            yield "  ".join(cells).rstrip()
+
+
+def list_runs(place: Path) -> None:
+    """Answer with the runs of a folder.
 
     Args:
         place: The folder with the run folders, or a config whose ``report.runs_dir`` it is.
-        as_json: Print a JSON array with one object for each run instead.
 
     Raises:
         InvalidInput: The place cannot be read.
@@ -44,16 +73,7 @@ def list_runs(place: Path, *, as_json: bool = False) -> None:
     except OSError as error:
         raise InvalidInput(trouble_with(place, error)) from None
     runs = sorted(map(_described, folders), key=lambda run: (run["started"] or "~", run["run_id"]))
-    if as_json:
-        click.echo(json.dumps(runs, indent=2))
-    elif not runs:
-        click.echo(f"no runs in {folder}")
-    else:
-        table = [_HEADER, *map(_line, runs)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        for line in table:
-            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            click.echo("  ".join(cells).rstrip())
+    give(RunsAnswer(folder, tuple(runs)))
 
 
 def _described(folder: Path) -> dict[str, Any]:

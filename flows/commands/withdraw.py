@@ -5,8 +5,10 @@ Public names: ``withdraw_run``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deidflow.flows.answers.answer import Answer, give
 from deidflow.flows.commands.opened import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.ledger.manifest_rows import all_lines
@@ -18,7 +20,37 @@ from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.withdraw import withdraw_results
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawAnswer(Answer):
+    """What was taken back.
+
+    Attributes:
+        withdrawn: How many results are gone.
+        left: How many stay, since something else stands there, or they could not be removed.
+        elsewhere: Lines of the manifest of which earlier runs have results, too.
+        report: The run's report, written again.
+
+    """
+
+    withdrawn: int
+    left: int
+    elsewhere: tuple[int, ...]
+    report: Path
+
+    def lines(self) -> Iterator[str]:
+        """Yield what people read."""
+        yield f"withdrawn: {self.withdrawn} results"
+        if self.left:
+            yield f"left:      {self.left}, since something else stands there, or they could not be removed"
+        if self.elsewhere:
+            lines = ", ".join(map(str, self.elsewhere[:20])) + (", ..." if self.elsewhere[20:] else "")
+            remedy = "withdraw them there (deidflow crosswalk names the runs)"
+            yield f"elsewhere: line {lines}: earlier runs have results of these rows, too; {remedy}"
+        yield f"report:    {self.report}"
 
 
 def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...] = ()) -> int:
@@ -43,12 +75,5 @@ def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...]
             found = withdraw_results(run, rows, progress)
             publish_reports(run, progress)
         elsewhere = rows_done_elsewhere(run.ledger, rows)
-    print(f"withdrawn: {found.gone} results")  # noqa: T201
-    if found.stay:
-        print(f"left:      {found.stay}, since something else stands there, or they could not be removed")  # noqa: T201
-    if elsewhere:
-        lines = ", ".join(map(str, elsewhere[:20])) + (", ..." if elsewhere[20:] else "")
-        text = "earlier runs have results of these rows, too; withdraw them there (deidflow crosswalk names the runs)"
-        print(f"elsewhere: line {lines}: {text}")  # noqa: T201
-    print(f"report:    {run.folder / 'report.html'}")  # noqa: T201
+    give(WithdrawAnswer(found.gone, found.stay, tuple(elsewhere), run.folder / "report.html"))
     return 1 if found.stay or elsewhere else 0

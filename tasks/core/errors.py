@@ -40,7 +40,7 @@ Control flow, which never leaves the room it is raised in: ``HeadTooShortError``
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
 
 Public names: ``DeidflowError``, ``InvalidInput``, ``BadText``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
-``Interrupted``, ``Problem``, ``bare``, ``printable``, ``os_error_text``.
+``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``printable``, ``os_error_text``.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from deidflow.tasks.core.problem_lists import SHOWN, listed
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from deidflow.tasks.core.outcomes import ReasonCode
 
@@ -60,6 +62,9 @@ if TYPE_CHECKING:
 _E = TypeVar("_E", bound="DeidflowError")
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+
+_SHOWN_LINES: Final = 20
+"""Of the lines that one problem concerns."""
 
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters (C0, C1), other line ends, marks that turn the direction of text, halves of surrogate pairs."""
@@ -119,25 +124,40 @@ class Problem:
     def __str__(self) -> str:
         """``cohort.csv, line 3, column Replace.PatientID: text``, without the parts that are unknown.
 
-        Where several rows are concerned, the lines of all of them follow.
+        Where several rows are concerned, their lines follow, the first ones of many.
 
         >>> str(Problem("must be at least 1", file="trial.yaml", line=9, key="execution.workers"))
         'trial.yaml, line 9, key execution.workers: must be at least 1'
         """
-        where = [printable(self.file, lines=False)] if self.file else []
-        if self.line:
-            where.append(f"line {self.line}")
+        return self.told()
+
+    def told(self, *, most: int | None = _SHOWN_LINES) -> str:
+        """Return the same with so many lines, None for all."""
+        file = "standard input" if self.file == "-" else printable(self.file, lines=False)
+        where = [file, f"line {self.line}" if self.line else ""]
+        shown = ", ".join(map(str, self.lines[:most]))
+        more = 0 if most is None else max(0, len(self.lines) - most)
+        together = f" (lines {shown}{f' and {more} more' if more else ''})" if self.others else ""
+        return self._said(where, f"{printable(self.text)}{together}")
+
+    @property
+    def kind(self) -> str:
+        """What is said of it without file and lines, so that problems of many rows can be counted."""
+        return self._said([], printable(self.text))
+
+    def _said(self, where: list[str], text: str) -> str:
         if self.column:
-            where.append(f"{'column' if self.line else 'key'} {printable(self.column, lines=False)}")
+            where = [*where, f"{'column' if self.line else 'key'} {printable(self.column, lines=False)}"]
         if self.key:
-            where.append(f"key {printable(self.key, lines=False)}")
-        together = f" (lines {', '.join(map(str, self.lines))})" if self.others else ""
-        text = f"{printable(self.text)}{together}"
-        return f"{', '.join(where)}: {text}" if where else text
+            where = [*where, f"key {printable(self.key, lines=False)}"]
+        place = ", ".join(filter(None, where))
+        return f"{place}: {text}" if place else text
 
 
 class InvalidInput(DeidflowError):
     """Config, manifest or source cannot be used; nothing was changed anywhere.
+
+    Its text names the first ones, and counts the others by kind.
 
     Attributes:
         problems: All problems, in the order of their lines.
@@ -147,7 +167,20 @@ class InvalidInput(DeidflowError):
     def __init__(self, problems: Iterable[Problem] | str) -> None:
         """Take every problem found, or the text of the only one."""
         self.problems: tuple[Problem, ...] = (Problem(problems),) if isinstance(problems, str) else tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(listed_problems(self.problems)))
+
+
+def listed_problems(problems: Collection[Problem], *, before: str = "", most: int | None = SHOWN) -> Iterator[str]:
+    """Yield lines for people, see ``deidflow.tasks.core.problem_lists``.
+
+    Args:
+        problems: To be told.
+        before: What each line begins with.
+        most: How many are shown one by one, None for all, and of each all lines that it concerns.
+
+    """
+    lines = None if most is None else _SHOWN_LINES
+    return listed([(f"{before}{problem.told(most=lines)}", problem.kind) for problem in problems], most=most)
 
 
 class BadText(DeidflowError, ValueError):

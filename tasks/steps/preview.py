@@ -5,8 +5,9 @@ Public names: ``Sample``, ``sample_differences``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from deidflow.tasks.core.dicom.tags import format_tag
 from deidflow.tasks.core.errors import InstanceFailed, os_error_text
 from deidflow.tasks.core.ledger.overview import spread_over_the_plan
 from deidflow.tasks.core.outcomes import ReasonCode, reason_text
@@ -58,6 +59,24 @@ class Sample(NamedTuple):
             yield f"pixels: {self.pixels}"
         for row in self.rows:
             yield row.line(show_values=self.show_values)
+
+    def document(self) -> dict[str, Any]:
+        """Return what programs read."""
+        elements = [
+            {
+                "path": row.path.describe(),
+                "tag": format_tag(row.path.tag),
+                "vr": row.vr,
+                "rule": row.rule,
+                "old_length": row.old_length,
+                "new_length": row.new_length,
+                **({"old_value": row.old_value, "new_value": row.new_value} if self.show_values else {}),
+            }
+            for row in self.rows
+        ]
+        problem, pixels = self.problem or None, self.pixels or None
+        said = {"line": self.line, "problem": problem, "pixels": pixels, "changed": self.changed}
+        return said | {"elements": elements}
 
 
 def sample_differences(ledger: Ledger, config: Config, key: Key, count: int, *, show_values: bool) -> Iterator[Sample]:

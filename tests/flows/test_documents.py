@@ -31,7 +31,7 @@ ENGINEERS: Final = ROOT / "docs" / "data-engineers.md"
 
 def _shown(name: str) -> list[str]:
     """Return what stands behind ``deidflow`` in code of a document, in lines and blocks."""
-    text = (ROOT / name).read_text("utf-8")
+    text = (ROOT / name).read_text("utf-8").replace("\\|", "|")
     fenced = re.split(r"^```", text, flags=re.MULTILINE)[1::2]
     blocks = [block for block in fenced if not block.startswith(("python", "yaml", "csv"))]
     indented = re.findall(r"^ {4}deidflow .*$", text, re.MULTILINE)

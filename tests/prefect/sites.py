@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from tests.conftest import start_prefect_server
 from tests.memory import IN_MEMORY
 from tests.postgresql import missing, postgresql
+from tests.prefect.groups import running
 from tests.prefect_api import Api
 
 if TYPE_CHECKING:
@@ -97,22 +98,6 @@ def working(job: Job, site: Site, schedule: dict[str, Any]) -> Iterator[str]:
         ["--no-prompt", "deploy", "--all"],
     ):
         subprocess.run([_PREFECT, *command], env=environment, cwd=job.root, check=True, capture_output=True)
-    log = (job.root / "log.txt").open("wb")
-    process = subprocess.Popen(
-        [_PREFECT, "worker", "start", "--pool", "deidflow"],
-        env=environment,
-        cwd=job.root,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    log.close()
-    try:
+    worker = [_PREFECT, "worker", "start", "--pool", "deidflow"]
+    with running(worker, job.root / "log.txt", environment, job.root):
         yield site.api.deployment(deployment["name"])
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from benchmarks.generate import Shape, generate
 from tests.contract.server import Server
 from tests.jobs import Job, files_of, instance_lines, read_csv, stop_limit_s
 from tests.orthanc_server import OrthancServer, installed
+from tests.prefect.groups import running
 from tests.prefect_api import Api
 
 if TYPE_CHECKING:
@@ -53,25 +52,8 @@ def served_job(job: Job) -> Job:
 @contextlib.contextmanager
 def serving(job: Job, api: Api) -> Iterator[str]:
     """Serve a job; yield the number of its deployment."""
-    log = (job.root / "log.txt").open("wb")
-    process = subprocess.Popen(
-        job.command("serve", "job.yaml"),
-        env=job.full_environment(),
-        cwd=job.root,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    log.close()
-    try:
+    with running(job.command("serve", "job.yaml"), job.root / "log.txt", job.full_environment(), job.root):
         yield api.deployment(job.config["name"])
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _wait_for_results(folder: Path, count: int) -> None:

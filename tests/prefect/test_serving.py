@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from tests.conftest import start_prefect_server
 from tests.containers import contained, why_not
 from tests.jobs import DEMO_DATA, Job, files_of, read_csv
+from tests.prefect.groups import start, stop
 from tests.prefect_api import Api
 
 if TYPE_CHECKING:
@@ -62,27 +63,7 @@ def _wait_for_runs(job: Job, count: int) -> list[dict[str, object]]:
 
 
 def _start(job: Job, *command: object, **variables: str) -> subprocess.Popen[bytes]:
-    log = (job.root / "log.txt").open("wb")
-    try:
-        return subprocess.Popen(
-            list(map(str, command)),
-            env=job.full_environment() | variables,
-            cwd=job.root,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    finally:
-        log.close()
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    return start(command, job.root / "log.txt", job.full_environment() | variables, job.root)
 
 
 @pytest.mark.parametrize("strangers", [False, True], ids=["alone", "beside-files-of-our-names"])
@@ -97,7 +78,7 @@ def test_serve_runs_twice_by_itself(scheduled: Job, strangers: bool) -> None:
     try:
         runs = _wait_for_runs(scheduled, 2)
     finally:
-        _stop(process)
+        stop(process)
 
     assert len(runs) >= 2, (scheduled.root / "log.txt").read_text()
     assert all(run["reconciled"] for run in runs)
@@ -120,7 +101,7 @@ def test_two_configs_are_served_by_one_command(scheduled: Job) -> None:
         # Before it is stopped: a run that is being started then ends in an import, which Python tells at length.
         said = (scheduled.root / "log.txt").read_text()
     finally:
-        _stop(process)
+        stop(process)
 
     assert [("COMPLETED", "Completed")] * 2 == [(state["type"], state["name"]) for state in states], said
     assert f"serving {first}, {second}" in said
@@ -166,7 +147,7 @@ def test_serve_in_a_container(prefect_environment: dict[str, str]) -> None:
         try:
             runs = _wait_for_runs(job, 1)
         finally:
-            _stop(process)
+            stop(process)
         assert runs, (job.root / "log.txt").read_text()
         assert runs[0]["reconciled"]
         run_dir = next((job.root / "runs").glob("*/summary.json")).parent
@@ -196,7 +177,7 @@ def test_the_deployment_runs_with_a_process_worker(scheduled: Job) -> None:
     try:
         runs = _wait_for_runs(scheduled, 2)
     finally:
-        _stop(process)
+        stop(process)
 
     assert len(runs) >= 2, (scheduled.root / "log.txt").read_text()
     assert all(run["reconciled"] for run in runs)
@@ -211,7 +192,7 @@ def test_rows_that_are_not_done_are_no_crash(scheduled: Job) -> None:
         runs = _wait_for_runs(scheduled, 1)
         states = _wait_for_states(scheduled, "Partial")
     finally:
-        _stop(process)
+        stop(process)
 
     said = (scheduled.root / "log.txt").read_text()
     assert [1] == [run["exit_code"] for run in runs[:1]]
@@ -228,7 +209,7 @@ def test_an_invalid_manifest_is_no_crash(scheduled: Job) -> None:
     try:
         states = _wait_for_states(scheduled, "Invalid")
     finally:
-        _stop(process)
+        stop(process)
 
     said = (scheduled.root / "log.txt").read_text()
     assert {("FAILED", "Invalid")} == states, said
@@ -263,7 +244,7 @@ def test_who_reaches_the_api_chooses_no_config(scheduled: Job) -> None:
             api.cancel(cancelled)
             api.end_of(cancelled)
     finally:
-        _stop(process)
+        stop(process)
 
     assert unknown["type"] in {"FAILED", "CRASHED"}
     assert [("FAILED", "Invalid")] * 2 == [(state["type"], state["name"]) for state in states]
@@ -302,7 +283,7 @@ def test_what_a_form_may_ask_for(scheduled: Job) -> None:
             ended = api.end_of(tonight)
             tags = api.runs(id={"any_": [tonight]})[0]["tags"]
     finally:
-        _stop(process)
+        stop(process)
 
     assert [409] * len(refused) == refused
     wanted = "must be the name of a file in the folder of the config's manifest"
@@ -329,7 +310,7 @@ def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.Tem
         _wait_for_words(scheduled, f"serving {scheduled.config['name']}")
         assert _wait_for_runs(scheduled, 1)
     finally:
-        _stop(process)
+        stop(process)
         if server:
             os.kill(server, signal.SIGTERM)
 

@@ -7,14 +7,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -23,9 +21,7 @@ from ruamel.yaml import YAML
 from tests.containers import contained, why_not
 from tests.jobs import DEMO_DATA, Job
 from tests.postgresql import missing, postgresql
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.prefect.groups import running
 
 pytestmark = [
     pytest.mark.long,
@@ -63,23 +59,6 @@ def _port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextlib.contextmanager
-def _running(command: list[str], log: Path, environment: dict[str, str] | None = None) -> Iterator[None]:
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 def test_a_night_at_a_site() -> None:
     """PostgreSQL, Prefect's server with its password, and the service: a scheduled run is done, with any user."""
     services = _services()
@@ -104,7 +83,7 @@ def test_a_night_at_a_site() -> None:
         environment["PREFECT_API_DATABASE_CONNECTION_URL"] = url.replace("@database:5432", f"@127.0.0.1:{address}")
         command = [str(BIN / server["entrypoint"][0]), *server["command"]]
         command[command.index("4200")], command[command.index("0.0.0.0")] = str(port), "127.0.0.1"  # noqa: S104 (replaced)
-        stack.enter_context(_running(command, root / "server.txt", environment))
+        stack.enter_context(running(command, root / "server.txt", environment))
 
         job = Job(root / "site", {})
         job.root.mkdir()
@@ -118,7 +97,7 @@ def test_a_night_at_a_site() -> None:
         given = {name: value.replace("/data", str(job.root)) for name, value in given.items()}
         arguments = [text.replace("/data", str(job.root)) for text in (*entry, *service["command"])]
         given["PATH"] = f"{BIN}:{os.defpath}"
-        stack.enter_context(_running(contained(job.root, arguments, given), root / "service.txt"))
+        stack.enter_context(running(contained(job.root, arguments, given), root / "service.txt"))
 
         end = time.monotonic() + PATIENCE_S
         while not (found := list((job.root / "runs").glob("*/summary.json"))):

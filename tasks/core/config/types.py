@@ -33,7 +33,13 @@ _ONLY_IN_OTHER_CRONS: Final = re.compile(r"(?i)(^|\s)[rh](\s|$)")
 """Random and hashed fields: croniter reads them, and Prefect refuses them."""
 
 
-def _check_name(text: str) -> str:
+def check_name(text: str) -> str:
+    """Return the name of a config.
+
+    Raises:
+        BadText: It is none.
+
+    """
     if not _NAME.fullmatch(text):
         raise BadText(f"must be 1 to {_MAX_NAME_CHARACTERS} letters, digits, - and _, as in nightly-trial")
     return text
@@ -102,7 +108,7 @@ def _check_cron(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_check_name)]
+Name = Annotated[str, AfterValidator(check_name)]
 Scope = Annotated[str, AfterValidator(_check_scope)]
 OrthancUrl = Annotated[str, AfterValidator(check_url)]
 VariableName = Annotated[str, AfterValidator(_check_variable)]

@@ -13,6 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.errors import os_error_text
+from deidflow.tasks.core.files.standard_streams import given_input
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def read_plain_file(path: Path, limit: int = -1) -> tuple[bytes, int]:
     """Read a file.
 
     Args:
-        path: A link to a plain file is followed.
+        path: A link to a plain file is followed; standard input where the command line has said so.
         limit: Bytes to read at most, -1 for all.
 
     Returns:
@@ -42,6 +43,8 @@ def read_plain_file(path: Path, limit: int = -1) -> tuple[bytes, int]:
         OSError: It is not there or cannot be read.
 
     """
+    if (given := given_input(path)) is not None:
+        return given if limit < 0 else given[:limit], stat.S_IFREG | 0o600
     try:
         # Without O_NONBLOCK a pipe is not even opened until somebody writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

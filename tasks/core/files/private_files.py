@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 from typing import TYPE_CHECKING, Final, TextIO
+
+from deidflow.tasks.core.files.standard_streams import given_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +44,7 @@ def replace_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
     """Write a text file beside its place and rename it, with mode 0600 under any umask.
 
     Line ends are written as they are given. When the block raises, an older file stays as it was. A pipe or device is
-    written to directly.
+    written to directly, and so is standard output where the command line has said so.
 
     Args:
         path: What is replaced or made; the file that a symbolic link leads to.
@@ -52,6 +55,14 @@ def replace_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
         OSError: The file cannot be written.
 
     """
+    if (output := given_output(path)) is not None:
+        text = io.TextIOWrapper(output, encoding=encoding, errors="backslashreplace", newline="", write_through=True)
+        try:
+            yield text
+            text.flush()
+        finally:
+            text.detach()
+        return
     if path.exists() and not path.is_file():
         with path.open("w", encoding=encoding, errors="backslashreplace", newline="") as stream:
             yield stream

@@ -8,14 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from markupsafe import Markup
-
 from deidflow.tasks.core.engine.review import REVIEW_TEXTS
 from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.ledger.manifest_rows import rows_by_operation
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
-from deidflow.tasks.core.report.charts import outcome_bar, time_bars
+from deidflow.tasks.core.report.charts import WIDTH, outcome_bar, time_bars
 from deidflow.tasks.core.report.templates import page_templates
 from deidflow.tasks.core.request.request import Operation
 
@@ -75,8 +73,9 @@ def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> s
         source_problems=sorted(totals.source_problems.items(), key=lambda item: (-item[1], item[0])),
         source_problem_texts=SOURCE_PROBLEM_TEXTS,
         hand_over=_hand_over(totals),
-        outcome_chart=Markup(outcome_bar(totals.instances)),  # noqa: S704 (numbers and names of ours, escaped)
-        time_chart=Markup(time_bars(figures["seconds_by_step"])),  # noqa: S704 (likewise)
+        chart_width=WIDTH,
+        outcome_chart=outcome_bar(totals.instances),
+        time_chart=time_bars(figures["seconds_by_step"]),
         origin=_origin(facts),
         review=sorted(totals.review.items(), key=lambda item: (-item[1], item[0])),
         review_texts=REVIEW_TEXTS,

@@ -27,6 +27,7 @@ from deidflow.tasks.core.config.private_keep import read_private_keep
 from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
+from deidflow.tasks.core.files.standard_streams import given_input
 from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key
 from deidflow.tasks.steps.run.site_rules import read_site_rules
 from deidflow.tasks.steps.run.site_words import read_site_words
@@ -212,6 +213,8 @@ def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
     def absolute(text: object, key: str) -> object:
         if not isinstance(text, str) or not text or (key == "pixels.rules" and text == BUILTIN):
             return text
+        if origin.flag(key) and given_input(Path(text)) is not None:
+            return text
         base = Path.cwd() if origin.flag(key) else config.absolute().parent
         return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111 (Path's raises)
 
@@ -275,6 +278,8 @@ def check_files(config: Config) -> list[Problem]:
 
 def _missing(path: Path, *, is_folder: bool) -> str:
     """Say what is wrong with a path that is to be a plain file or a folder, "" when nothing is."""
+    if not is_folder and given_input(path) is not None:
+        return ""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 (as every system call here)
     except OSError as error:

@@ -1,0 +1,103 @@
+"""`-` stands for standard input and standard output, and `-v` for all problems."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+from openpyxl import Workbook
+
+from tests.jobs import files_of, instance_lines
+
+if TYPE_CHECKING:
+    from tests.jobs import Finished, Job
+
+
+def _piped(job: Job, content: bytes, *arguments: object) -> Finished:
+    """Run the command with something on standard input."""
+    return job.start(*arguments, given=content).end()
+
+
+def test_what_is_written_to_standard_output_is_the_file(demo_job: Job) -> None:
+    """Byte for byte, and what is said goes to standard error."""
+    job = demo_job
+    assert 0 == job("inventory", "source", "-o", "all.csv").code
+    (job.root / "-").write_text("a file that is called so stays")
+    running = job.start("inventory", "source", "-o", "-")
+    assert "40 rows written to standard output" in running.end().err
+    assert (job.root / "all.csv").read_bytes() == running.out.read_bytes()
+
+    rows = job.inventory()
+    table = "".join(f"{row['StudyInstanceUID']}\n" for row in rows[:3])
+    (job.root / "list.csv").write_text(f"StudyInstanceUID\n{table}1.2.3\n")
+    assert 1 == job("resolve", "list.csv", "--by", "StudyInstanceUID", "source", "-o", "found.csv").code
+    running = job.start("resolve", "list.csv", "--by", "StudyInstanceUID", "source", "-o", "-")
+    resolved = running.end()
+    assert (1, (job.root / "found.csv").read_bytes()) == (resolved.code, running.out.read_bytes())
+    assert "list.csv, line 5, column StudyInstanceUID: " in resolved.err
+    assert "1 of 4 rows are not in the manifest (1 not-found)\n" in resolved.err
+    assert "a file that is called so stays" == (job.root / "-").read_text()
+    assert not (job.root / "-.problems.csv").exists()
+
+
+def test_a_manifest_through_a_pipe_gives_the_same_run(demo_job: Job) -> None:
+    """From a list to a finished run without a file between; resume and verify need none, either."""
+    job = demo_job
+    job.write_manifest(job.inventory()[:2])
+    text = job.manifest.read_bytes()
+    assert 0 == job("run", "job.yaml", "--run-id", "file").code
+    job.write_config(destination={"folder": "piped"}, manifest="nowhere.csv")
+
+    done = _piped(job, text, "run", "job.yaml", "--manifest", "-", "--run-id", "pipe")
+
+    assert 0 == done.code, done.err
+    assert files_of(job.destination) == files_of(job.root / "piped")
+    assert instance_lines(job.root / "runs/file") == instance_lines(job.root / "runs/pipe")
+    assert text == (job.root / "runs/pipe/manifest.csv").read_bytes()
+    assert [0, 0] == [job(command, "runs/pipe").code for command in ("verify", "resume")]
+
+
+def test_configs_and_workbooks_through_a_pipe(demo_job: Job) -> None:
+    """Paths in a config then start at the current folder; an error names standard input; one file alone can be it."""
+    job = demo_job
+    rows = job.inventory()[:2]
+    job.write_manifest(rows)
+    config = (job.root / "job.yaml").read_bytes()
+    planned = json.loads(_piped(job, config, "plan", "-", "--json").out)
+    assert {"planned": 2} == planned["rows"]
+    wrong = _piped(job, config + b"colour: red\n", "plan", "-")
+    assert (2, True) == (wrong.code, "error: standard input, line " in wrong.err), wrong.err
+    both = _piped(job, config, "plan", "-", "--manifest", "-")
+    assert (2, True) == (both.code, "standard input can be only one of the files" in both.err), both.err
+    book, content = Workbook(), io.BytesIO()
+    assert book.active is not None
+    book.active.append(["StudyInstanceUID"])
+    book.active.append([rows[0]["StudyInstanceUID"]])
+    book.save(content)
+    found = _piped(job, content.getvalue(), "resolve", "-", "--by", "StudyInstanceUID", "source", "-o", "one.csv")
+    assert (0, "1 rows written to one.csv\n") == (found.code, found.out), found.err
+
+
+def test_a_thousand_problems_are_read_in_a_minute(demo_job: Job) -> None:
+    """The first 50, and how many there are of each other kind; with -v, and for programs, all of them."""
+    job = demo_job
+    row = job.inventory()[0]
+    bad = [{**row, "orthanc_id": "", "instances": "x" if n % 2 else "1"} for n in range(600)]
+    job.write_manifest([row, *bad])
+
+    short, long = job("plan", "job.yaml"), job("plan", "job.yaml", "-v")
+
+    assert [2, 2] == [short.code, long.code]
+    lines = short.err[short.err.index("error: ") :].splitlines()
+    assert "... and 850 more:" == lines[50]
+    assert "900 problems found; nothing was changed; -v shows all of them" == lines[-1]
+    assert 566 == sum(int(line.split(" x ")[0]) for line in lines if " x column orthanc_id: must be " in line)
+    assert 284 == sum(int(line.split(" x ")[0]) for line in lines if " x column instances: must be " in line)
+    assert len(lines) < 60
+    assert 900 == sum(line.startswith("error: ") for line in long.err.splitlines())
+    assert "900 problems found; nothing was changed\n" in long.err
+    assert 900 == len(json.loads(job("plan", "job.yaml", "--json").out)["errors"])
+    skipped = job("plan", "job.yaml", "--skip-invalid")
+    assert 50 == sum(line.startswith("set aside: ") for line in skipped.out.splitlines())
+    assert "... and 850 more:" in skipped.out
