@@ -6,7 +6,8 @@
 
 Each run is the real command on new files, by turns with `verify: none` and `verify: full`; from two sizes follows what
 one more instance costs, without the start of Python, Prefect and the worker processes; also the time of all processes
-on a processor, which says more on a machine that does other work. In the same rounds: the engine
+on a processor, which says more on a machine that does other work, and how many cores that work took meanwhile: where it
+took any, seconds by the clock say little. In the same rounds: the engine
 and the index of the larger folder with as many workers. Peak memory is that of the largest process of a run, which is
 the flow's. In the end `plan`, `report` and `verify` of the larger run; the last beside what the engine took.
 """
@@ -24,6 +25,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.engine import KEY, SCOPE, plan_of, run_engine
 from benchmarks.generate import Shape, generate, parse_size
@@ -52,18 +54,47 @@ _FREE_S = 8.0
 A virtual machine may give it back to its host meanwhile, and getting it again made writing a third slower here."""
 
 
-@dataclass
-class Run:
-    """One run of the command."""
+class Used(NamedTuple):
+    """What one command took.
+
+    Attributes:
+        seconds: By the clock.
+        cpu_seconds: Of all its processes on a processor.
+        peak_bytes: Memory of its largest process.
+        others_cores: How many cores everything else on the machine used meanwhile.
+
+    """
 
     seconds: float
     cpu_seconds: float
     peak_bytes: int
+    others_cores: float
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        told = f"{self.seconds:.1f} s, {self.cpu_seconds:.1f} s on a processor, {self.peak_bytes / 1e6:.0f} MB"
+        return f"{told} (beside {self.others_cores:.1f} cores of others)"
+
+
+@dataclass
+class Run:
+    """One run of the whole job."""
+
+    used: Used
     steps: dict[str, float]
 
 
-def command(folder: Path, *arguments: str) -> tuple[float, float, int]:
-    """Run deidflow; return its seconds, those of all its processes on a processor, and its largest process's memory."""
+def busy_seconds() -> float:
+    """Return how long all cores of the machine have worked since it started (Linux: proc_stat(5))."""
+    user, nice, system, _idle, _waiting, irq, soft, stolen = map(
+        int, Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + irq + soft + stolen) / os.sysconf("SC_CLK_TCK")
+
+
+def command(folder: Path, *arguments: str) -> Used:
+    """Run deidflow."""
+    busy = busy_seconds()
     child = os.posix_spawn(
         sys.executable,
         [sys.executable, "-m", "benchmarks.accounted", str(folder / "used"), *arguments],
@@ -76,21 +107,20 @@ def command(folder: Path, *arguments: str) -> tuple[float, float, int]:
     _, status = os.waitpid(child, 0)
     if status:
         raise SystemExit(f"deidflow {arguments[0]} failed:\n{(folder / 'log').read_text('utf-8')[-2000:]}")
+    others = busy_seconds() - busy
     seconds, used, peak = (folder / "used").read_text("ascii").split()
-    return float(seconds), float(used), int(peak)
+    return Used(float(seconds), float(used), int(peak), max(0.0, others - float(used)) / float(seconds))
 
 
 def run_pipeline(folder: Path, name: str, verify: str) -> Run:
     """Run the whole job into an empty destination."""
     shutil.rmtree(folder / "results", ignore_errors=True)
-    seconds, used, peak = command(
-        folder, "run", str(folder / "benchmark.yaml"), "--run-id", name, "--set", f"verify={verify}"
-    )
+    used = command(folder, "run", str(folder / "benchmark.yaml"), "--run-id", name, "--set", f"verify={verify}")
     run_dir = folder / "runs" / name
     summary = json.loads((run_dir / "summary.json").read_text("utf-8"))
     if not summary["reconciled"]:
         raise SystemExit(f"{name} is not reconciled: {summary['instances']}")
-    return Run(seconds, used, peak, summary["seconds_by_step"])
+    return Run(used, summary["seconds_by_step"])
 
 
 def other_commands(folder: Path, name: str) -> tuple[dict[str, str], float]:
@@ -98,8 +128,8 @@ def other_commands(folder: Path, name: str) -> tuple[dict[str, str], float]:
     run_dir = str(folder / "runs" / name)
     taken, seconds = {}, 0.0
     for arguments in (("plan", str(folder / "benchmark.yaml")), ("report", run_dir), ("verify", run_dir)):
-        seconds, used, peak = command(folder, *arguments)
-        taken[arguments[0]] = f"{seconds:.1f} s, {used:.1f} s on a processor, {peak / 1e6:.0f} MB"
+        used = command(folder, *arguments)
+        taken[arguments[0]], seconds = str(used), used.seconds
     return taken, seconds
 
 
@@ -169,8 +199,8 @@ def main() -> None:
                 for (how, count), found in runs.items():
                     shutil.rmtree(folders[count] / "runs", ignore_errors=True)
                     found.append(run_pipeline(folders[count], f"round{number}", how))
-                    told = f"{found[-1].seconds:.1f} s, {found[-1].cpu_seconds:.1f} s on a processor"
-                    print(f"round {number}, verify: {how}, {count} instances: {told}", file=sys.stderr, flush=True)
+                    told = f"round {number}, verify: {how}, {count} instances: {found[-1].used}"
+                    print(told, file=sys.stderr, flush=True)
         others, verify_seconds = other_commands(folders[arguments.large], f"round{arguments.rounds - 1}")
     engine, index = statistics.median(alone.engine_seconds), statistics.median(alone.index_seconds)
     base = (engine + index) / arguments.large
@@ -183,16 +213,18 @@ def main() -> None:
     marginal: dict[str, float] = {}
     on_processor: dict[str, float] = {}
     for how in arguments.verify:
-        seconds = {count: statistics.median(run.seconds for run in runs[how, count]) for count in folders}
+        seconds = {count: statistics.median(run.used.seconds for run in runs[how, count]) for count in folders}
         marginal[how] = (seconds[arguments.large] - seconds[arguments.small]) / (arguments.large - arguments.small)
-        used = {count: statistics.median(run.cpu_seconds for run in runs[how, count]) for count in folders}
+        used = {count: statistics.median(run.used.cpu_seconds for run in runs[how, count]) for count in folders}
         on_processor[how] = (used[arguments.large] - used[arguments.small]) / (arguments.large - arguments.small)
         result[f"verify: {how}"] = {
             "seconds": {str(count): round(value, 2) for count, value in seconds.items()},
             "marginal ms per instance": round(1000 * marginal[how], 4),
             "on a processor, ms per instance": round(1000 * on_processor[how], 4),
             "x engine plus index": round(marginal[how] / base, 2),
-            "peak MB": {str(count): round(max(run.peak_bytes for run in runs[how, count]) / 1e6) for count in folders},
+            "peak MB": {
+                str(count): round(max(run.used.peak_bytes for run in runs[how, count]) / 1e6) for count in folders
+            },
             "steps": {str(count): runs[how, count][-1].steps for count in folders},
         }
     if {"full", "none"} <= marginal.keys():
