@@ -139,8 +139,9 @@ class EngineAndIndex:
         time.sleep(_FREE_S)
         self.engine_seconds.append(run_engine(self._engine, self._chunk, self._folder / "results"))
         started = time.perf_counter()
-        for _entry in read_source(str(self._folder / "source"), self._workers, Progress()):
-            pass
+        with LocalWorkers(self._workers, ()) as readers:
+            for _entry in read_source(str(self._folder / "source"), readers, Progress()):
+                pass
         self.index_seconds.append(time.perf_counter() - started)
 
 

@@ -178,8 +178,11 @@ def _resume(run: Run) -> int:
     """Finish an open run, and close it."""
     try:
         reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
-        finished = reported and not deletion_is_due(run)
-        if not finished:
+        if reported and not deletion_is_due(run):
+            give(run_answer(totals_of(run.ledger), run.folder))
+            return 0
+        # What is left of an increment may be nothing, too.
+        with contextlib.nullcontext() if run.config.incremental else own_server_ahead(run.folder.parent):
             _require_free(run.config)
             begin_again(run)
             clear_leftovers(run.folder)
@@ -187,15 +190,9 @@ def _resume(run: Run) -> int:
             reset_unfinished(run.ledger)
             with make_progress() as progress:
                 find_again(run, progress)
-        else:
-            give(run_answer(totals_of(run.ledger), run.folder))
-    except BaseException:
+            return _work(run)
+    finally:
         run.close()
-        raise
-    if not finished:
-        return _work(run)
-    run.close()
-    return 0
 
 
 def _work(run: Run) -> int:

@@ -39,6 +39,9 @@ _FAR_BATCH_INSTANCES: Final = 64
 BATCH_BYTES: Final = 64 << 20
 """Large instances travel in smaller batches, so that progress shows and little is lost with a worker."""
 
+_UNSEEN: Final = frozenset({ReasonCode.SOURCE_CHANGED, ReasonCode.SOURCE_UNREADABLE})
+"""What another machine says of a file that it sees seconds later than this one, or as it was (caches of NFS)."""
+
 _TRIES_ALONE: Final = 3
 _POLL_SECONDS: Final = 0.2
 _DRAIN_S: Final = 1.5
@@ -79,8 +82,9 @@ class LocalEngine:
         recorded: set[int] = set()
 
         def note(results: Sequence[InstanceResult]) -> None:
-            record(results)
-            recorded.update(result.id for result in results)
+            seen = [result for result in results if not (self._workers.is_far and result.code in _UNSEEN)]
+            record(seen)
+            recorded.update(result.id for result in seen)
 
         submit = self._workers.submit
         try:
@@ -88,6 +92,7 @@ class LocalEngine:
         except BrokenProcessPool:
             if stopped():  # a signal to the whole group of processes ends workers, too
                 raise Interrupted("interrupted") from None
+        if len(recorded) < len(work):
             self._apply_alone([one for one in work if one[1].id not in recorded], record, stopped, end)
 
     def _apply_alone(self, work: Sequence[Work], record: Record, stopped: Stopped, end: float) -> None:

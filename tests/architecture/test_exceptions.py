@@ -15,7 +15,7 @@ import pytest
 from deidflow.tasks.core import errors
 from deidflow.tasks.core.errors import DeidflowError, Problem
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.processes.pool import working_pool
+from deidflow.tasks.core.processes.pool import make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def test_an_error_keeps_class_and_fields(name: str) -> None:
 
 def test_errors_cross_a_real_process() -> None:
     """Raised in a worker, they arrive as they left, whatever their class."""
-    with working_pool(1) as pool:
+    with make_pool(1) as pool:
         futures = {name: pool.submit(throw, name) for name in OURS}
         arrived = {name: future.exception() for name, future in futures.items()}
 

@@ -1,11 +1,13 @@
 """The same run on a real Dask cluster: a scheduler and two worker processes, one of which is killed on the way.
 
-The workers of the cluster edit, and verify what is done; nothing of it is done by processes of the flow's machine.
+The workers of the cluster read headers, edit, and verify what is done; the flow's machine does what one of them did not
+see.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -29,10 +31,11 @@ START_S = 60
 class Cluster:
     """A scheduler with workers, each a process."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        """Start a scheduler on a free port, and two workers."""
+    def __init__(self, folder: Path, environment: dict[str, str], hidden: Path | None = None) -> None:
+        """Start a scheduler on a free port, and two workers; the second does not see what is in a folder."""
         self._folder = folder
         self._environment = environment
+        self._hidden = hidden
         self.processes: list[subprocess.Popen[bytes]] = []
         self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
         self.address = self._find("scheduler", r"(tcp://127\.0\.0\.1:\d+)")
@@ -43,6 +46,11 @@ class Cluster:
 
     def _start(self, name: str, *arguments: str) -> None:
         command = [sys.executable, "-m", "dask", name.partition("-")[0], *arguments]
+        if self._hidden is not None and name == "worker-2":
+            (self._folder / "empty").mkdir()
+            script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+            there = [str(self._folder / "empty"), str(self._hidden)]
+            command = ["unshare", "--mount", "sh", "-c", script, *there, *command]
         with (self._folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder, env=self._environment)
         self.processes.append(process)
@@ -91,7 +99,7 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
     process = job.start("run", "job.yaml", "--run-id", "dask")
     _wait_for_results(job)
     cluster.processes[2].send_signal(signal.SIGKILL)
-    done_when_killed = len(files_of(job.destination))
+    done_when_killed = _results(job)
     there = process.end()
 
     assert (0, 0) == (here.code, there.code), here.err + there.err
@@ -105,15 +113,38 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
         assert not [patient for patient in patients if patient in cluster.log(name)]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide files from a process")
+def test_a_worker_that_does_not_see_all_files(job: Job, tmp_path: Path) -> None:
+    """As with caches of a share: what one worker cannot read or find is done and verified all the same."""
+    generate(job.source, COUNT, 8 << 10, shape=Shape(patients=10))
+    job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory()])
+    (tmp_path / "cluster").mkdir()
+    one = next(folder for folder in sorted(job.source.iterdir()) if folder.is_dir())
+    cluster = Cluster(tmp_path / "cluster", job.full_environment(), hidden=one)
+    try:
+        job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 500})
+        done = job("run", "job.yaml", "--run-id", "dask")
+    finally:
+        cluster.stop()
+
+    assert 0 == done.code, done.err + done.out
+    assert {"checks": "full", "verified": COUNT, "not_verified": 0} == _summary(job)["verified"]
+    assert COUNT == len(files_of(job.destination))
+
+
 def _summary(job: Job) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((job.root / "runs" / "dask" / "summary.json").read_text("utf-8"))
     return found
 
 
+def _results(job: Job) -> int:
+    return len(list(job.destination.glob("*/*/*/*.dcm")))
+
+
 def _wait_for_results(job: Job) -> None:
     deadline = time.monotonic() + COMMAND_S
     while time.monotonic() < deadline:
-        if job.destination.exists() and len(list(job.destination.glob("*/*/*/*.dcm"))) >= 200:
+        if job.destination.exists() and _results(job) >= 200:
             return
         time.sleep(0.01)
     pytest.fail("no results on the cluster")

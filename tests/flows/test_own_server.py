@@ -153,7 +153,7 @@ def test_a_lost_server_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
     say_lost_server_once()
-    logger = logging.getLogger("prefect.flow_runs")
+    logger = logging.getLogger("prefect.engine")
     try:
         try:
             httpx.get(f"http://127.0.0.1:{port}/api")

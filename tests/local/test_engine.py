@@ -357,9 +357,9 @@ def test_sources_are_never_changed(alone: Path) -> None:
 
 _IN_A_PROCESS: Final = """
 import os
-from deidflow.tasks.core.processes.pool import working_pool
+from deidflow.tasks.core.processes.pool import make_pool
 for _ in range(2):
-    with working_pool(1) as pool:
+    with make_pool(1) as pool:
         assert pool.submit(os.getpid).result() != os.getpid()
 """
 

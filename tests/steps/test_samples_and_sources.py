@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import signal
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.errors import InvalidInput, TransientError, Unusable
+from deidflow.tasks.core.processes.workers import HereWorkers, LocalWorkers, Role
 from deidflow.tasks.steps.access import folder_contents
 from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.folder_contents import read_source
@@ -67,13 +70,41 @@ def test_samples(tmp_path: Path) -> None:
 def test_a_folder_of_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     """Read in processes where there are more than one batch of them; in the same order, and nothing twice."""
     _fill(tmp_path / "in", 7)
-    with make_progress(quiet=True) as progress:
-        here = list(read_source(str(tmp_path / "in"), workers, progress))
+    with make_progress(quiet=True) as progress, LocalWorkers(workers, ()) as processes:
+        here = list(read_source(str(tmp_path / "in"), processes, progress))
         monkeypatch.setattr(folder_contents, "_BATCH", 2)
-        elsewhere = list(read_source(str(tmp_path / "in"), workers, progress))
+        elsewhere = list(read_source(str(tmp_path / "in"), processes, progress))
 
     assert here == elsewhere
     assert 7 == sum(isinstance(one, SourceInstance) for one in here)
+
+
+class _Fatal(NamedTuple):
+    """Settings of a worker that is killed as it starts, until a file is there."""
+
+    done: Path
+
+    def lacks(self) -> str:
+        """Lack nothing."""
+        return ""
+
+
+def _die_once(settings: _Fatal) -> None:
+    if not settings.done.exists():
+        settings.done.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_reader_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had is read by another process."""
+    _fill(tmp_path / "in", 7)
+    monkeypatch.setattr(folder_contents, "_BATCH", 2)
+    role = Role(_die_once, _Fatal(tmp_path / "killed"))
+    with make_progress(quiet=True) as progress, LocalWorkers(1, [role]) as workers:
+        found = list(read_source(str(tmp_path / "in"), workers, progress))
+
+    assert (tmp_path / "killed").exists()
+    assert 7 == len({one.path for one in found if isinstance(one, SourceInstance)})
 
 
 def test_a_source_that_is_none(tmp_path: Path) -> None:
@@ -82,7 +113,7 @@ def test_a_source_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     for name, text in (("file", "must be a folder"), ("none", "not found"), ("loop", "loop")):
         with make_progress(quiet=True) as progress, pytest.raises(InvalidInput, match=text):
-            list(read_source(str(tmp_path / name), 1, progress))
+            list(read_source(str(tmp_path / name), HereWorkers(()), progress))
 
 
 def test_what_an_orthanc_holds(tmp_path: Path, server: Server) -> None:

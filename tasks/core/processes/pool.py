@@ -1,11 +1,10 @@
 """How a worker process lives and dies.
 
-Public names: ``prepare_process``, ``make_pool``, ``stop_pool``, ``working_pool``, ``worker_died``.
+Public names: ``prepare_process``, ``make_pool``, ``stop_pool``, ``worker_died``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import multiprocessing
 import os
@@ -15,7 +14,6 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import spawn
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -26,7 +24,7 @@ from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.processes.collector import relax_collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from concurrent.futures import Future
 
 
@@ -179,25 +177,6 @@ def stop_pool(pool: ProcessPoolExecutor, patience_s: float = _PATIENCE_S) -> Non
     for process in processes:
         if process.sentinel in running:
             process.kill()
-
-
-@contextlib.contextmanager
-def working_pool(
-    workers: int, start: Callable[..., None] = prepare_process, *arguments: Any
-) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool and stop it in the end; see ``make_pool``.
-
-    Raises:
-        Unusable: A process of it died.
-
-    """
-    pool = make_pool(workers, start, *arguments)
-    try:
-        yield pool
-    except BrokenProcessPool:
-        raise worker_died() from None
-    finally:
-        stop_pool(pool)
 
 
 def worker_died() -> Unusable:

@@ -8,8 +8,10 @@ Public names: ``source_of``, ``store_of``, ``named_by``, ``inventory_of``.
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.processes.workers import LocalWorkers
 from deidflow.tasks.steps.access.folder import FolderOfOriginals, FolderOfResults
 from deidflow.tasks.steps.access.folder_contents import read_source
 
@@ -82,5 +84,7 @@ def inventory_of(
     if source.startswith(("http://", "https://")):
         from deidflow.tasks.steps.access.servers import read_server_inventory  # noqa: PLC0415 (imports httpx)
 
-        return read_server_inventory(source, level, progress, finds)
-    return read_source(source, os.cpu_count() or 1, progress, with_attributes=True, follow_links=follow_links)
+        yield from read_server_inventory(source, level, progress, finds)
+        return
+    with closing(LocalWorkers(os.cpu_count() or 1, ())) as workers:
+        yield from read_source(source, workers, progress, with_attributes=True, follow_links=follow_links)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.ledger.journal import LedgerJournal
 from deidflow.tasks.core.ledger.manifest_rows import count_rows
 from deidflow.tasks.core.plan.planner import given_identifiers, original_uids
-from deidflow.tasks.core.processes.cluster import ClusterWorkers
-from deidflow.tasks.core.processes.workers import HereWorkers, LocalWorkers, Role
+from deidflow.tasks.core.processes.workers import HereWorkers, Role
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.worker import WorkerSettings, start_worker
@@ -20,11 +19,12 @@ from deidflow.tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
 from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.journal import run_nonce
 from deidflow.tasks.steps.access.servers import connect, source_server
+from deidflow.tasks.steps.access.workers import opened_workers
 from deidflow.tasks.steps.run.uid_map import MAP_FILE, uid_map_bytes
 from deidflow.tasks.verification.verifier import ThirdJudge, VerifierSettings, start_verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from deidflow.tasks.core.engine.protocol import Engine
     from deidflow.tasks.core.processes.workers import Workers
@@ -62,7 +62,7 @@ def open_work(run: Run) -> Iterator[Work]:
                 yield Work(engine, workers)
             return
         roles = (Role(start_worker, _worker_settings(run)), *_verifying_roles(run, verify))
-        with _opened(run, roles) as workers:
+        with opened_workers(run.config, roles) as workers:
             yield Work(LocalEngine(workers, run.config.execution.job_timeout_seconds), workers)
 
 
@@ -82,20 +82,7 @@ def verifying_workers(run: Run, verify: str) -> Iterator[Workers]:
     if verify == "none" or (verify == "identifiers" and store_of(run.config).presence.only_waits):
         yield HereWorkers(roles)
         return
-    with _opened(run, roles) as workers:
-        yield workers
-
-
-@contextlib.contextmanager
-def _opened(run: Run, roles: Sequence[Role]) -> Iterator[Workers]:
-    """Connect to the cluster, if there is to be one; processes of this machine start with the first piece of work."""
-    execution = run.config.execution
-    if execution.runner == "dask" and run.config.engine == "local":
-        assert execution.dask_address is not None  # noqa: S101 (checked when the config was read)
-        workers: Workers = ClusterWorkers(execution.dask_address, roles)
-    else:
-        workers = LocalWorkers(execution.workers, roles)
-    with contextlib.closing(workers):
+    with opened_workers(run.config, roles) as workers:
         yield workers
 
 

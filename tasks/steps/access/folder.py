@@ -30,8 +30,9 @@ from deidflow.tasks.local.folder.index import find_files, read_index_entries
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results, folder_mode
 from deidflow.tasks.local.presence import PresenceSettings, presence_in_worker, start_presence
-from deidflow.tasks.steps.access.folder_contents import mark_ambiguous, read_source
+from deidflow.tasks.steps.access.folder_contents import index_role, mark_ambiguous, read_source
 from deidflow.tasks.steps.access.seams import BatchSize, Presence
+from deidflow.tasks.steps.access.workers import opened_workers
 from deidflow.tasks.verification.structure import content_hash
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class FolderOfOriginals:
 
     def read_into(self, ledger: Ledger, config: Config, progress: Progress) -> None:
         """Read the identifiers of all files, and compare those that claim to be one instance."""
-        workers = config.execution.workers
-        add_instances(ledger, read_source(self._folder, workers, progress, follow_links=self._follow_links))
+        with opened_workers(config, [index_role(self.instances)]) as workers:
+            add_instances(ledger, read_source(self._folder, workers, progress, follow_links=self._follow_links))
         mark_ambiguous(ledger, self._folder)
 
     def require(self, ledger: Ledger, *, every: bool) -> None:

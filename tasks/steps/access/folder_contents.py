@@ -1,32 +1,36 @@
 """What a source folder holds, as the planner sees it.
 
-Public names: ``read_source``, ``mark_ambiguous``.
+Public names: ``read_source``, ``mark_ambiguous``, ``index_role``.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.engine.sources import SourceProblem
-from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.engine.sources import ProblemCode, SourceProblem
+from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.files.plain_files import trouble_with
 from deidflow.tasks.core.ledger.source_records import fail_source, paths_of, repeated_instances
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
-from deidflow.tasks.core.processes.pool import working_pool
+from deidflow.tasks.core.processes.pool import worker_died
+from deidflow.tasks.core.processes.workers import Role
 from deidflow.tasks.local.folder.duplicates import are_equal
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future, ProcessPoolExecutor
 
     from deidflow.tasks.core.engine.sources import SourceInstance
     from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.processes.workers import Pending, Workers
+    from deidflow.tasks.local.folder.source import FolderSource
     from deidflow.tasks.steps.run.progress import Progress
 
     Found = list[bytes | SourceProblem]
@@ -38,20 +42,30 @@ _BATCH: Final = 500
 _BATCHES_AHEAD: Final = 8
 
 
+def index_role(source: FolderSource) -> Role:
+    """Return what workers are to be able to do to read the headers of a folder: they must see it."""
+    return Role(_begin, source)
+
+
+def _begin(source: FolderSource) -> None:
+    del source  # every batch says what is to be read
+
+
 def read_source(
-    folder: str, workers: int, progress: Progress, *, with_attributes: bool = False, follow_links: bool = False
+    folder: str, workers: Workers, progress: Progress, *, with_attributes: bool = False, follow_links: bool = False
 ) -> Iterator[SourceInstance | SourceProblem]:
     """Read the identifiers of all files of a folder.
 
     Args:
         folder: The source folder.
-        workers: Processes that read; small folders are read in this one.
+        workers: Who reads; small folders are read here.
         progress: Counts files.
         with_attributes: Also decode what an inventory shows.
         follow_links: Whether symbolic links are followed.
 
     Raises:
         InvalidInput: There is no such folder, or it cannot be read.
+        Unusable: Worker processes cannot be started, or die.
 
     """
     try:
@@ -70,8 +84,7 @@ def read_source(
     if rest is None:
         yield from _in_order(((batch, read(_paths(batch))) for batch in batches), progress)
         return
-    with working_pool(workers) as pool:
-        yield from _in_order(_ahead(pool, read, batches), progress)
+    yield from _in_order(_ahead(workers, read, batches), progress)
 
 
 def _batches(files: Iterable[bytes | SourceProblem]) -> Iterator[Found]:
@@ -84,16 +97,43 @@ def _paths(batch: Found) -> list[bytes]:
     return [item for item in batch if isinstance(item, bytes)]
 
 
-def _ahead(pool: ProcessPoolExecutor, read: Reader, batches: Iterator[Found]) -> Iterator[tuple[Found, Entries]]:
+def _ahead(workers: Workers, read: Reader, batches: Iterator[Found]) -> Iterator[tuple[Found, Entries]]:
     """Keep the workers busy without reading the whole folder ahead."""
-    waiting: deque[tuple[Found, Future[Entries]]] = deque()
+    waiting: deque[tuple[Found, Pending]] = deque()
+    ahead = max(_BATCHES_AHEAD, 2 * workers.count)
     for batch in batches:
-        waiting.append((batch, pool.submit(read, _paths(batch))))
-        if len(waiting) >= _BATCHES_AHEAD:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    for done, future in waiting:
-        yield done, future.result()
+        waiting.append((batch, workers.submit(read, _paths(batch))))
+        if len(waiting) >= ahead:
+            done, pending = waiting.popleft()
+            yield done, _read(done, pending, workers, read)
+    for done, pending in waiting:
+        yield done, _read(done, pending, workers, read)
+
+
+def _read(batch: Found, pending: Pending, workers: Workers, read: Reader) -> Entries:
+    """Wait for a batch; what the workers died of, lost or do not see is read once more on this machine.
+
+    Another machine may see a file seconds later than the one that lists the folder (attribute caches of NFS), and would
+    call it unreadable.
+    """
+    try:
+        entries = pending.result()
+    except BrokenProcessPool:
+        entries = None
+    if entries is None or isinstance(entries, TransientError):
+        try:
+            with closing(workers.alone()) as process:
+                entries = process.submit(read, _paths(batch)).result()
+        except BrokenProcessPool:
+            raise worker_died() from None
+    if workers.is_far:
+        return [read([one.path])[0] if _is_unseen(one) else one for one in entries]
+    found: Entries = entries
+    return found
+
+
+def _is_unseen(entry: Entry) -> bool:
+    return isinstance(entry, SourceProblem) and entry.code in {ProblemCode.UNREADABLE, ProblemCode.EMPTY}
 
 
 def _in_order(read_batches: Iterable[tuple[Found, Entries]], progress: Progress) -> Iterator[Entry]:
