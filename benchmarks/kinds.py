@@ -1,8 +1,8 @@
 """The headers of realistic synthetic objects, by kind; nobody's data is in them.
 
 - Origin: which series of a set a header is for.
-- KINDS: `ct` (some 200 elements, private blocks, nested sequences), `enhanced-mr` (thousands of nested items in one
-  header), `multiframe` (a small header and any number of frames).
+- KINDS: `ct` (some 200 elements, private blocks, nested sequences), `small-ct` (the same without private blocks),
+  `enhanced-mr` (thousands of nested items in one header), `multiframe` (a small header and any number of frames).
 - the marks: what differs between the instances of a series, and gives way to each one's own values.
 
 The UIDs stand under 2.999, the root for examples.
@@ -274,6 +274,14 @@ def ct(origin: Origin, _frames: int) -> Dataset:
     return dataset
 
 
+def small_ct(origin: Origin, frames: int) -> Dataset:
+    """Return the header of a CT series without private blocks, which with a few rows of pixels makes 4 KiB."""
+    dataset = ct(origin, frames)
+    dataset.remove_private_tags()
+    dataset.Columns = 32
+    return dataset
+
+
 def enhanced_mr(origin: Origin, frames: int) -> Dataset:
     """Return the header of an Enhanced MR image; each frame has seven nested items, two of them three levels deep."""
     dataset = new_series(origin, "MR", EnhancedMRImageStorage)
@@ -317,4 +325,5 @@ KINDS: Final[dict[str, Callable[[Origin, int], Dataset]]] = {
     "ct": ct,
     "enhanced-mr": enhanced_mr,
     "multiframe": multiframe,
+    "small-ct": small_ct,
 }

@@ -2,6 +2,7 @@
 
     python -m benchmarks.pipeline                          # 5,000 and 50,000 x 64 KiB, two workers
     python -m benchmarks.pipeline --small 1000 --large 5000
+    python -m benchmarks.pipeline --instances 1000000      # beside a tenth of them, 4 KiB each, verified, one round
     python -m benchmarks.pipeline --json
 
 Each run is the real command on new files, by turns with `verify: none` and `verify: full`; from two sizes follows what
@@ -133,15 +134,15 @@ def other_commands(folder: Path, name: str) -> tuple[dict[str, str], float]:
     return taken, seconds
 
 
-def prepare(folder: Path, count: int, size: int, workers: int) -> None:
+def prepare(folder: Path, count: int, size: int, arguments: argparse.Namespace) -> None:
     """Write sources, manifest and config."""
     folder.mkdir()
-    generate(folder / "source", count, size, shape=Shape(patients=max(10, count // 500)))
+    generate(folder / "source", count, size, kind=arguments.kind, shape=Shape(patients=max(10, count // 500)))
     command(folder, "inventory", str(folder / "source"), "-o", str(folder / "manifest.csv"))
     key = folder / "pseudonym.key"
     key.touch(0o600)
     key.write_text(f"{bytes(range(32)).hex()}\n", "ascii")
-    (folder / "benchmark.yaml").write_text(CONFIG.format(workers=workers), "utf-8")
+    (folder / "benchmark.yaml").write_text(CONFIG.format(workers=arguments.workers), "utf-8")
 
 
 class EngineAndIndex:
@@ -180,18 +181,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", type=int, default=5000, help="instances of the smaller run (default: 5000)")
     parser.add_argument("--large", type=int, default=50_000, help="instances of the larger run (default: 50000)")
+    parser.add_argument("--instances", type=int, help="large; small is a tenth; small-ct, 4K, verify full, one round")
     parser.add_argument("--size", default="64K", help="of each instance (default: 64K)")
+    parser.add_argument("--kind", default="ct", choices=["ct", "small-ct"], help="of instance (default: ct)")
     parser.add_argument("--workers", type=int, default=2, help="(default: 2)")
     parser.add_argument("--verify", nargs="+", default=["none", "full"], choices=["identifiers", "full", "none"])
     parser.add_argument("--rounds", type=int, default=3, help="(default: 3)")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="(default: in memory)")  # noqa: S108
     parser.add_argument("--json", action="store_true", help="print JSON only")
     arguments = parser.parse_args()
+    if arguments.instances:
+        parser.set_defaults(small=arguments.instances // 10, large=arguments.instances)
+        parser.set_defaults(size="4K", kind="small-ct", verify=["full"], rounds=1)
+        arguments = parser.parse_args()
     size = parse_size(arguments.size)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
         folders = {count: Path(scratch) / str(count) for count in (arguments.small, arguments.large)}
         for count, folder in folders.items():
-            prepare(folder, count, size, arguments.workers)
+            prepare(folder, count, size, arguments)
         runs: dict[tuple[str, int], list[Run]] = {(how, count): [] for how in arguments.verify for count in folders}
         with contextlib.closing(EngineAndIndex(folders[arguments.large], arguments.workers)) as alone:
             for number in range(arguments.rounds):

@@ -5,11 +5,15 @@ Public names: ``run_to_its_end``, ``EXIT_CODES``.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from deidflow.flows.answers.answer import (
+    answer_in_json,
+    answers_in_json,
     described,
     flush_standard_output,
     most_shown,
@@ -85,6 +89,9 @@ def _told(error: BaseException) -> tuple[str, tuple[Problem, ...]]:
     """Say what ended a command; return its code, and what is wrong."""
     if isinstance(error, click.UsageError):
         error.show()
+        if "--json" in sys.argv and not answers_in_json():  # an option that is not known ends the reading of the line
+            with contextlib.suppress(Unusable):
+                answer_in_json((error.ctx.info_name or "") if error.ctx and error.ctx.parent else "")
         return "usage", (Problem(error.format_message()),)
     if isinstance(error, InvalidInput):
         return "invalid-input", _tell_problems(error.problems)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.files.csv_cells import guard_cell, unguard_cell
+from deidflow.tasks.core.files.csv_cells import guard_cell, guard_cells, unguard_cell
 
 CELLS = st.text() | st.from_regex(r"'*[=+\-@\t\r']*.*")
 
@@ -33,3 +33,9 @@ def test_reading_gives_back_what_was_written(text: str) -> None:
     """Whatever stands in a cell, and what is written is never a formula."""
     assert unguard_cell(guard_cell(text)) == text
     assert guard_cell(text)[:1] not in set("=+-@\t\r")
+
+
+@given(st.lists(st.text() | st.sampled_from(["=1", "'=1", "'-", "\tx", "", "'s"])))
+def test_a_row_is_guarded_cell_by_cell(row: list[str]) -> None:
+    """Looking at first characters misses no cell."""
+    assert [guard_cell(cell) for cell in row] == list(guard_cells(row))

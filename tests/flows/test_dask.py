@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,18 +33,22 @@ START_S = 60
 class Cluster:
     """A scheduler with workers, each a process."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], hidden: Path | None = None) -> None:
-        """Start a scheduler on a free port, and two workers; the second does not see what is in a folder."""
+    def __init__(self, folder: Path, environment: dict[str, str], hidden: Path | None = None, workers: int = 2) -> None:
+        """Start a scheduler on a free port, and workers; the second does not see what is in a folder."""
         self._folder = folder
         self._environment = environment
         self._hidden = hidden
         self.processes: list[subprocess.Popen[bytes]] = []
         self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
         self.address = self._find("scheduler", r"(tcp://127\.0\.0\.1:\d+)")
-        for name in ("worker-1", "worker-2"):
-            self._start(name, self.address, "--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
-        for name in ("worker-1", "worker-2"):
-            self._find(name, r"(Registered to)")
+        for number in range(1, workers + 1):
+            self.start_worker(f"worker-{number}")
+
+    def start_worker(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a worker, and wait until the scheduler knows it."""
+        self._start(name, self.address, "--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        self._find(name, r"(Registered to)")
+        return self.processes[-1]
 
     def _start(self, name: str, *arguments: str) -> None:
         command = [sys.executable, "-m", "dask", name.partition("-")[0], *arguments]
@@ -111,6 +117,43 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
     patients = {row["PatientID"] for row in job.inventory()}
     for name in ("scheduler", "worker-1", "worker-2"):
         assert not [patient for patient in patients if patient in cluster.log(name)]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_worker_killed_at_any_moment(job: Job, tmp_path: Path) -> None:
+    """One of four, at twenty moments from the first header to the last result: destination and report stay the same."""
+    generate(job.source, COUNT, 16 << 10, shape=Shape(patients=10))
+    job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory()])
+    job.write_config()
+    assert 0 == job("run", "job.yaml", "--run-id", "threads").code
+    expected = files_of(job.destination)
+    shutil.rmtree(job.destination)
+    (tmp_path / "cluster").mkdir()
+    cluster = Cluster(tmp_path / "cluster", job.full_environment(), workers=4)
+    try:
+        job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 500})
+        begun = time.monotonic()
+        assert 0 == job("run", "job.yaml", "--run-id", "calm").code
+        lasts_s = time.monotonic() - begun
+        shutil.rmtree(job.destination)
+        for seed in range(20):
+            chance = random.Random(seed)  # noqa: S311 (the same moments each time)
+            process = job.start("run", "job.yaml", "--run-id", f"killed-{seed}")
+            time.sleep(chance.uniform(0, lasts_s))
+            victim = chance.choice(cluster.processes[-4:])
+            victim.kill()
+            done = process.end()
+
+            assert 0 == done.code, (seed, done.err)
+            assert expected == files_of(job.destination), seed
+            assert instance_lines(job.root / "runs" / "threads") == instance_lines(job.root / "runs" / f"killed-{seed}")
+            shutil.rmtree(job.destination)
+            victim.wait()
+            cluster.processes.remove(victim)
+            cluster.start_worker(f"worker-{5 + seed}")
+    finally:
+        cluster.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide files from a process")

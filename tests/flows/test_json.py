@@ -114,6 +114,7 @@ def test_errors_with_their_places(demo_job: Job) -> None:
         ("runs", "elsewhere"): (2, "invalid-input"),
         ("inventory", "source"): (2, "usage"),
         ("inventory", "source", "-o", "-"): (2, "usage"),
+        ("plan", "job.yaml", "--colour"): (2, "usage"),
         ("inventory", "http://127.0.0.1:1", "-o", "all.csv"): (3, "transient"),
         ("verify", "runs/none"): (2, "invalid-input"),
     }
@@ -187,6 +188,7 @@ STREAMS: Final = {
     "runs job.yaml --json >/dev/full": (3, _FULL),
     "runs job.yaml >&-": (0, ""),
     "runs job.yaml --json >&-": (3, "standard output must be open; redirect it to a file"),
+    "plan --colour --json >&-": (2, "No such option '--colour'"),
     "plan - <&-": (2, "standard input must be open, where a file is given as -"),
 }
 

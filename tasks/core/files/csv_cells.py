@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _GUARD: Final = "'"
 _RISKY: Final = re.compile(r"'*[=+\-@\t\r]")
-_RISKY_IN_ROW: Final = re.compile(r"(?:\A|\n)'*[=+\-@\t\r]")
+_FIRST: Final = frozenset("'=+-@\t\r")
+"""What a cell that is guarded may begin with."""
 _GUARDED: Final = re.compile(r"'+[=+\-@\t\r]")
 
 
@@ -31,12 +32,15 @@ def guard_cell(text: str) -> str:
 
 
 def guard_cells(row: Sequence[str]) -> Sequence[str]:
-    """Guard all cells of a row; most rows have nothing to guard, which one look tells.
+    """Guard all cells of a row; most rows have nothing to guard, which a look at the first characters tells.
 
     >>> guard_cells(["1", "=1"])
     ['1', "'=1"]
     """
-    return [guard_cell(cell) for cell in row] if _RISKY_IN_ROW.search("\n".join(row)) else row
+    for cell in row:
+        if cell[:1] in _FIRST:
+            return [guard_cell(one) for one in row]
+    return row
 
 
 def unguard_cell(text: str) -> str:

@@ -15,7 +15,9 @@ import os
 import socket
 import sys
 import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.processes.workers import Role
 
 _CONNECT_S: Final = 10
+_TRIES: Final = 4
+_AGAIN_S: Final = 0.5
 _DISTRIBUTION: Final = "deidflow"
 
 _of_this_thread = threading.local()
@@ -101,18 +105,30 @@ class ClusterWorkers:
         self._token = os.urandom(8).hex()
         try:
             self._check_workers(roles)
-            self._scattered = self._client.scatter(tuple(roles), broadcast=True, hash=False)
+            self._scattered = self._tried(partial(self._client.scatter, tuple(roles), broadcast=True, hash=False))
         except BaseException:
             self._client.close()
             raise
 
+    def _tried(self, ask: Callable[[], Any]) -> Any:
+        """Ask all workers something; one that dies meanwhile is gone when they are asked again.
+
+        Raises:
+            Unusable: It goes wrong each time.
+
+        """
+        what = ""
+        for number in range(_TRIES):
+            time.sleep(number * _AGAIN_S)
+            try:
+                return ask()
+            except Exception as error:  # noqa: BLE001 (whatever a worker without deidflow raises, arguments and all)
+                what = type(error).__name__
+        raise Unusable(f"a Dask worker cannot run deidflow ({what}); install the same release there")
+
     def _check_workers(self, roles: Sequence[Role]) -> None:
-        try:
-            versions = self._client.run(_version)
-            lacks = self._client.run(_look_around, tuple(roles))
-        except Exception as error:  # noqa: BLE001 (whatever a worker without deidflow raises, arguments and all)
-            text = f"a Dask worker cannot run deidflow ({type(error).__name__}); install the same release there"
-            raise Unusable(text) from None
+        versions = self._tried(partial(self._client.run, _version))
+        lacks = self._tried(partial(self._client.run, _look_around, tuple(roles)))
         if not versions:
             raise Unusable("the Dask cluster has no workers; start some with `dask worker`")
         own = _version()
