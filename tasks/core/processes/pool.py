@@ -5,6 +5,7 @@ Public names: ``prepare_process``, ``make_pool``, ``stop_pool``, ``worker_died``
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import signal
 import tempfile
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ProcessPoolExecutor
 from multiprocessing import spawn
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -25,7 +26,6 @@ from deidflow.tasks.core.processes.collector import relax_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
 
 _PRELOADED: Final = ["deidflow.tasks.local.worker", "deidflow.tasks.verification.verifier"]
@@ -88,6 +88,19 @@ def _without_main(name: str) -> dict[str, Any]:
 spawn.get_preparation_data = _without_main
 
 
+class _Future(Future[Any]):
+    """Takes no answer once it was dropped.
+
+    CPython 3.11 tells all pieces of work when a process dies, meets one that was dropped, fails over it, and leaves those
+    behind it waiting for ever.
+    """
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """See ``Future.set_exception``."""
+        with contextlib.suppress(InvalidStateError):
+            super().set_exception(exception)
+
+
 class _Pool(ProcessPoolExecutor):
     """Starts its processes with the first piece of work, and says in plain words why it cannot."""
 
@@ -99,9 +112,11 @@ class _Pool(ProcessPoolExecutor):
 
         """
         try:
-            return super().submit(fn, *args, **kwargs)
+            future = super().submit(fn, *args, **kwargs)
         except OSError as error:
             raise _no_processes(error) from None
+        future.__class__ = _Future  # the pool makes its futures itself
+        return future
 
 
 def _no_processes(error: OSError) -> Unusable:

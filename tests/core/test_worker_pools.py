@@ -1,0 +1,51 @@
+"""A pool of processes tells whoever waits when one of them is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deidflow.tasks.core.processes.pool import make_pool, stop_pool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIMIT_S = 60
+
+
+def test_work_that_was_dropped_hides_no_killed_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is killed while work that was dropped still waits: nobody else waits for ever, and no thread fails."""
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    pool = make_pool(1)
+    try:
+        path = tmp_path / "pid"
+        running = pool.submit(_write_and_sleep, path)
+        dropped, waiting = ([pool.submit(time.sleep, 0) for _ in range(4)] for _ in range(2))
+        end = time.monotonic() + LIMIT_S
+        while not path.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        cancelled = [one.cancel() for one in dropped]
+        os.kill(int(path.read_text()), signal.SIGKILL)
+
+        for future in (running, *waiting):
+            with pytest.raises(BrokenProcessPool):
+                future.result(LIMIT_S)
+        assert True in cancelled  # the first ones are on their way to the process
+    finally:
+        stop_pool(pool)
+
+    assert [] == failed
+
+
+def _write_and_sleep(path: Path) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(str(os.getpid()))
+    part.rename(path)
+    time.sleep(LIMIT_S)
