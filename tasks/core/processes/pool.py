@@ -91,8 +91,8 @@ spawn.get_preparation_data = _without_main
 class _Future(Future[Any]):
     """Takes no answer once it was dropped.
 
-    CPython 3.11 tells all pieces of work when a process dies, meets one that was dropped, fails over it, and leaves those
-    behind it waiting for ever.
+    CPython 3.11 tells all pieces of work when a process dies, meets one that was dropped, fails over it, and leaves
+    those behind it waiting for ever.
     """
 
     def set_exception(self, exception: BaseException | None) -> None:
