@@ -86,7 +86,7 @@ class OrthancSide:
     def __init__(self, url: str, version: str) -> None:
         """Take the address of an empty server that nobody else uses."""
         self.version = version
-        self._client = httpx.Client(base_url=url, timeout=120.0)
+        self._client = httpx.Client(base_url=url, timeout=120.0, limits=httpx.Limits(max_keepalive_connections=0))
         self._present: set[str] = set()
 
     def __enter__(self) -> Self:
