@@ -123,6 +123,15 @@ def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **opti
     command_plan.show_plan(config, overrides, manifest=manifest, **options)
 
 
+_manifest_output = click.option(
+    "-o",
+    "--output",
+    type=_FOLDER,
+    callback=output_file,
+    required=True,
+    metavar="CSV",
+    help="Where to write the manifest; - for stdout.",
+)
 _follow_links = click.option(
     "--follow-links", is_flag=True, help="Follow symbolic links in a folder (source.follow_links in the config)."
 )
@@ -152,15 +161,7 @@ def init(source: str, name: str, output: Path) -> None:
 
 @cli.command()
 @click.argument("source")
-@click.option(
-    "-o",
-    "--output",
-    type=_FOLDER,
-    callback=output_file,
-    required=True,
-    metavar="CSV",
-    help="Where to write the manifest; - for stdout.",
-)
+@_manifest_output
 @click.option(
     "--level",
     type=click.Choice([str(level) for level in Level]),
@@ -199,15 +200,7 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
     "May be repeated: all must match.",
 )
 @click.argument("source")
-@click.option(
-    "-o",
-    "--output",
-    type=_FOLDER,
-    callback=output_file,
-    required=True,
-    metavar="CSV",
-    help="Where to write the manifest; - for stdout.",
-)
+@_manifest_output
 @click.option("--include-results", is_flag=True, help="Also look among results of earlier runs.")
 @_follow_links
 @_overwrite
