@@ -7,16 +7,17 @@ Public names: ``find_results``, ``PresenceSettings``, ``start_presence``, ``pres
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
-from deidflow.tasks.core.engine.result_paths import open_result, relative_path
+from deidflow.tasks.core.engine.result_paths import result_descriptor
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.files.beneath import KeptFolder
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.local.folder.index import read_index_entries
+from deidflow.tasks.local.folder.index import read_identifiers
 from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
 from deidflow.tasks.local.folder.store import FolderStore
 
@@ -44,10 +45,10 @@ def find_results(
 
     """
     results = []
-    for _, expected in work:
-        for one in expected:
+    with KeptFolder(destination) as kept:
+        for one in chain.from_iterable(expected for _, expected in work):
             try:
-                _find(destination, one.instance.new, shared)
+                _find(kept, one.instance.new, shared)
             except InstanceFailed as problem:
                 missing = problem.code is ReasonCode.RESULT_MISSING
                 outcome = Outcome.MISSING if missing else Outcome.FAILED
@@ -58,10 +59,8 @@ def find_results(
     return results
 
 
-def _find(destination: str, new: DicomIdentifiers, shared: SharedIdentifiers) -> None:
-    open_result(destination, new).close()
-    (entry,) = read_index_entries(os.fsencode(destination), [relative_path(new).encode()], shared=shared)
-    if getattr(entry, "identifiers", None) != new:
+def _find(kept: KeptFolder, new: DicomIdentifiers, shared: SharedIdentifiers) -> None:
+    if read_identifiers(result_descriptor(kept, new), shared) != new:
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
 
 

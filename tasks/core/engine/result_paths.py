@@ -3,7 +3,7 @@
 ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``, each part written so that it is safe on any file
 system.
 
-Public names: ``relative_path``, ``open_result``.
+Public names: ``relative_path``, ``open_result``, ``result_descriptor``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import quote
 
 from deidflow.tasks.core.errors import InstanceFailed, os_error_text
-from deidflow.tasks.core.files.beneath import open_folder, open_plain_file
+from deidflow.tasks.core.files.beneath import KeptFolder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
-    from deidflow.tasks.core.files.beneath import KeptFolder
 
 _MAX_NAME_BYTES: Final = 200
 _SAFE_AS_IT_IS: Final = re.compile(r"[\w^-](?:[\w^ .-]{0,198}[\w^-])?", re.ASCII)
@@ -74,12 +73,26 @@ def open_result(destination: str, new: DicomIdentifiers, kept: KeptFolder | None
             cannot be read.
 
     """
+    if kept is not None:
+        return os.fdopen(result_descriptor(kept, new), "rb")
+    with KeptFolder(destination) as folder:
+        return os.fdopen(result_descriptor(folder, new), "rb")
+
+
+def result_descriptor(kept: KeptFolder, new: DicomIdentifiers) -> int:
+    """Open a result as ``open_result`` does; return the descriptor, which the caller closes.
+
+    Args:
+        kept: Of the destination.
+        new: Identifiers of the result.
+
+    Raises:
+        InstanceFailed: See ``open_result``.
+
+    """
     above, _, name = relative_path(new).encode().rpartition(b"/")
     try:
-        if kept is not None:
-            return os.fdopen(open_plain_file(kept.descriptor(above), name), "rb")
-        with open_folder(destination, above) as folder:
-            return os.fdopen(open_plain_file(folder, name), "rb")
+        return open_plain_file(kept.descriptor(above), name)
     except NotPlainError:
         text = "a link or something else that is no plain file stands where the result belongs, or on the way to it"
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text) from None

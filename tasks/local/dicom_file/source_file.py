@@ -131,7 +131,20 @@ class SourceFile:
 
         """
         no_links = 0 if follow_links else os.O_NOFOLLOW
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | no_links)
+        return cls.of_descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | no_links), first_bytes)
+
+    @classmethod
+    def of_descriptor(cls, descriptor: int, first_bytes: int = 0) -> Self:
+        """Take an open file, and close it in the end.
+
+        Args:
+            descriptor: Of the file.
+            first_bytes: See ``open``.
+
+        Raises:
+            OSError: It cannot be read.
+
+        """
         try:
             size = os.fstat(descriptor).st_size
             wanted = first_bytes or (size if size <= WHOLE_BYTES else WINDOW_BYTES)

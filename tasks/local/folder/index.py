@@ -2,7 +2,7 @@
 
 Only the first elements of each file are read. Nothing is changed, and nothing that is not a regular file is opened.
 
-Public names: ``find_files``, ``read_index_entries``, ``identify``.
+Public names: ``find_files``, ``read_index_entries``, ``read_identifiers``, ``identify``.
 """
 
 from __future__ import annotations
@@ -176,6 +176,35 @@ def _entry(
     recalled = None if with_attributes else shared.recall(source)
     if recalled is not None:
         return _instance(path, source, status, recalled)
+    found, elements = _scanned(source, None if with_attributes else shared)
+    if isinstance(found, ProblemCode):
+        return SourceProblem(path, found)
+    return _instance(path, source, status, found, _attributes(source, elements) if with_attributes else None)
+
+
+def read_identifiers(descriptor: int, shared: SharedIdentifiers) -> DicomIdentifiers | None:
+    """Read the identifiers of an open file as ``read_index_entries`` does, and nothing else of it.
+
+    Args:
+        descriptor: Of a regular file, which is closed here.
+        shared: What was remembered of files before.
+
+    Returns:
+        None where there is no entry but a problem.
+
+    """
+    try:
+        with SourceFile.of_descriptor(descriptor, HEADER_BYTES) as source:
+            if _meta_text(source, 0x00020002) == MEDIA_STORAGE_DIRECTORY:
+                return None
+            found = shared.recall(source) or _scanned(source, shared)[0]
+    except (NotDicomError, InstanceFailed, OSError):
+        return None
+    return None if isinstance(found, ProblemCode) else found[0]
+
+
+def _scanned(source: SourceFile, shared: SharedIdentifiers | None) -> tuple[Found | ProblemCode, list[Element]]:
+    """Find out about a file element by element; what is found is remembered, where there is a memory."""
     elements: list[Element] = []
     whole: list[Element] = []
     damaged = is_ordinary = False
@@ -193,14 +222,11 @@ def _entry(
         damaged = True
     identifiers, frame_of_reference = identify(source, elements)
     if not all(identifiers[1:]):
-        return SourceProblem(path, ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS)
+        return ProblemCode.DAMAGED if damaged else ProblemCode.MISSING_IDENTIFIERS, elements
     found = (identifiers, frame_of_reference, _person(source, elements), *_kind(source, elements))
-    if with_attributes:
-        attributes = _attributes(source, elements)
-        return _instance(path, source, status, found, attributes)
-    if is_ordinary:
+    if is_ordinary and shared is not None:
         shared.learn(source, elements, found)
-    return _instance(path, source, status, found)
+    return found, elements
 
 
 def _instance(
@@ -240,17 +266,20 @@ def _kind(source: SourceFile, elements: list[Element]) -> tuple[str, str, str]:
 
 def _says_burned_in(source: SourceFile) -> bool:
     """Whether BurnedInAnnotation is YES, as far as the bytes at hand tell; the engine, which reads all, knows it."""
-    little, big = b"\x28\x00\x01\x03", b"\x00\x28\x03\x01"
-    data = source.body[:HEADER_BYTES]
-    return any(
-        start + middle + b"YES" in data
-        for start, middle in (
-            (little, b"CS\x04\x00"),
-            (little, b"CS\x03\x00"),
-            (little, b"\x04\x00\x00\x00"),
-            (big, b"CS\x00\x04"),
-        )
-    )
+    body, encoding = source.body, source.layout.encoding
+    tag = _BURNED_IN_LITTLE if encoding.little else _BURNED_IN_BIG
+    start = body.find(tag, 0, HEADER_BYTES)
+    while start >= 0:
+        if body.startswith(_YES_FOLLOWS, start + len(tag), HEADER_BYTES):
+            return True
+        start = body.find(tag, start + 1, HEADER_BYTES)
+    return False
+
+
+_BURNED_IN_LITTLE: Final = b"\x28\x00\x01\x03"
+_BURNED_IN_BIG: Final = b"\x00\x28\x03\x01"
+_YES_FOLLOWS: Final = (b"CS\x04\x00YES", b"CS\x03\x00YES", b"\x04\x00\x00\x00YES", b"CS\x00\x04YES")
+"""VR, length and the beginning of the value, in all encodings."""
 
 
 def _find(elements: list[Element]) -> dict[int, Element]:

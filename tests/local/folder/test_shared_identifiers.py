@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from benchmarks.generate import Shape, generate
 from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
-from deidflow.tasks.local.folder.index import find_files, read_index_entries
+from deidflow.tasks.local.folder.index import find_files, read_identifiers, read_index_entries
 from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
 from tests.dicom_files import EXPLICIT, Element, encode, instance
 from tests.local.strategies import PROPERTY, series_of_files
@@ -27,6 +28,9 @@ def _compare(series: list[bytes]) -> None:
         alone = [read_index_entries(folder, [path])[0] for path in paths]
 
         assert alone == read_index_entries(folder, paths)
+        shared = SharedIdentifiers()
+        identifiers = [read_identifiers(os.open(folder + b"/" + path, os.O_RDONLY), shared) for path in paths]
+        assert [getattr(entry, "identifiers", None) for entry in alone] == identifiers
 
 
 @PROPERTY
