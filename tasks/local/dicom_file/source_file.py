@@ -1,7 +1,8 @@
 """A DICOM file opened for editing: its layout and all its elements, read with as few bytes as possible.
 
-Small files are read whole. Of large ones only the stretches that hold element headers are read, so that pixel data
-never comes into memory; the writer copies it from file to file.
+Of most files only the stretches that hold element headers are read, so that pixel data never comes into memory; the
+writer copies it from file to file. Small ones are read whole, and so are those up to 1 MiB whose elements do not all
+stand at the beginning.
 
 Source: DICOM PS3.10 section 7.1 (file meta information), edition 2026c; PS3.5 A.5 (deflated).
 
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.item_shapes import ItemShapes
 
 WHOLE_BYTES: Final = 1 << 20
-"""Files up to this size are read at once: one system call is cheaper than several."""
+"""Files up to this size are read at once when more than their beginning is needed: one system call is cheaper than
+several."""
+
+FIRST_BYTES: Final = 1 << 14
+"""Beginning that is read of an original first, unless all of it is not much more; at least what ``excerpt`` takes."""
+
+_NOT_MUCH_MORE: Final = 12
 
 WINDOW_BYTES: Final = 1 << 18
 """First stretch read of larger files; doubled while an element does not fit."""
@@ -66,6 +73,7 @@ class SourceFile:
         descriptor: Of the open file; -1 for bytes in memory.
         size: In bytes.
         head: The first bytes of the file; all of them when it is small.
+        grows: Whether all of a small file is read as soon as more than its first bytes is needed.
         shapes: Of items in files before, so that alike ones need no scan; None until a reader of many files sets them.
         body: What element offsets refer to: the file's own bytes, or the inflated dataset.
         body_size: Its length in bytes.
@@ -78,6 +86,7 @@ class SourceFile:
     descriptor: int
     size: int
     head: bytes
+    grows: bool = False
     shapes: ItemShapes | None = field(init=False)
     layout: Layout = field(init=False)
     body: bytes = field(init=False)
@@ -165,8 +174,9 @@ class SourceFile:
             return cls.of_bytes(original.data)
         try:
             size = original.size
-            head = _read(original.descriptor, 0, size if size <= WHOLE_BYTES else WINDOW_BYTES)
-            return cls(original.descriptor, size, head)
+            grows = _NOT_MUCH_MORE * FIRST_BYTES < size <= WHOLE_BYTES
+            first = FIRST_BYTES if grows else size if size <= WHOLE_BYTES else WINDOW_BYTES
+            return cls(original.descriptor, size, _read(original.descriptor, 0, first), grows)
         except BaseException:
             os.close(original.descriptor)
             raise
@@ -198,6 +208,25 @@ class SourceFile:
             return self.body[start:end]
         return _read(self.descriptor, start, max(0, end - start))
 
+    def hold(self, size: int) -> bool:
+        """Bring the first bytes of the body into memory, if they are not: with them all of a small file that grows.
+
+        Args:
+            size: How many are wanted, in bytes.
+
+        Returns:
+            Whether there are more than before.
+
+        Raises:
+            OSError: The file cannot be read.
+
+        """
+        if not self.grows or size <= len(self.body) or self.layout.deflated or self.is_rewritten:
+            return False
+        self.grows = False
+        self.head = self.body = _read(self.descriptor, 0, self.size)
+        return True
+
     def scan(
         self, stop_after: int = UNDEFINED, elements: list[Element] | None = None, *, start: int = -1
     ) -> list[Element]:
@@ -215,10 +244,16 @@ class SourceFile:
         elements = [] if elements is None else elements
         if self.fault is not None and stop_after == UNDEFINED:
             raise self.fault
-        encoding = self.layout.encoding
-        self.findings = findings = Findings(limit=element_limit(self.size))
-        scanner = Scanner(self.body, 0, self.body_size, self.read, findings, self.shapes)
-        position = scanner.top(elements, self.dataset_start if start < 0 else start, encoding, stop_after)
+        encoding, known = self.layout.encoding, len(elements)
+        while True:
+            self.findings = findings = Findings(limit=element_limit(self.size))
+            scanner = Scanner(self.body, 0, self.body_size, self.read, findings, self.shapes)
+            position = scanner.top(elements, self.dataset_start if start < 0 else start, encoding, stop_after)
+            # What lies behind pixel data is little.
+            needs_more = not scanner.stopped_at_tag and position < self.body_size <= 2 * (self.body_size - position)
+            if not needs_more or not self.hold(self.body_size):
+                break
+            del elements[known:]
         window = WINDOW_BYTES
         while position < self.body_size and not scanner.stopped_at_tag:
             if window > MAX_WINDOW_BYTES:

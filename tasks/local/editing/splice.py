@@ -60,7 +60,7 @@ _SHORTER: Final = "the source file became shorter while it was copied"
 _PREAMBLE: Final = bytes(128) + b"DICM"
 _TOO_LONG: Final = "SOPClassUID or TransferSyntaxUID is longer than any UID"
 
-_DIRECT_COPY_BYTES: Final = 1 << 17
+_DIRECT_COPY_BYTES: Final = 1 << 15
 """Spans from this size on are copied by the kernel, from file to file, when they are not in memory anyway."""
 
 _COPY_BYTES: Final = 1 << 26

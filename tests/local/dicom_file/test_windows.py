@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.local.dicom_file import source_file
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deidflow.tasks.local.dicom_file.elements import Element as Found
+    from deidflow.tasks.local.editing.splice import Assembly
+    from deidflow.tasks.local.worker import Compiled
 
 META_BYTES = 420
 """More than the meta information of the generated files, less than most of the files."""
@@ -81,6 +84,39 @@ def test_edit_through_windows(tmp_path_factory: pytest.TempPathFactory, file: Fi
             patch.setattr(splice, "_DIRECT_COPY_BYTES", 1)
         assert elements == scanned(path)
         assert whole == [written(edit, path) for edit in edits]
+
+
+@settings(PROPERTY, max_examples=25)
+@given(files(), st.integers(META_BYTES, META_BYTES + 64), st.booleans())
+def test_edit_by_the_beginning(tmp_path_factory: pytest.TempPathFactory, file: File, size: int, longer: bool) -> None:
+    """What a worker reads of a file first, and what it remembers of its series, changes nothing about the result."""
+    folder = tmp_path_factory.getbasetemp()
+    data = file.data + bytes(4000 if longer else 0)
+    edit = anonymize({})
+    results: list[list[bytes | str]] = []
+    for first_bytes in (source_file.WHOLE_BYTES, size):
+        compiled: Compiled | None = None
+        results.append([])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(source_file, "FIRST_BYTES", first_bytes)
+            patch.setattr(source_file, "_NOT_MUCH_MORE", 1)
+            patch.setattr(splice, "_DIRECT_COPY_BYTES", 1)
+            (folder / "first.dcm").write_bytes(data)
+            for _ in range(3):  # so that the last is edited by what the first two have in common
+                try:
+                    descriptor = os.open(folder / "first.dcm", os.O_RDONLY)
+                    with SourceFile.of_original(OpenOriginal(descriptor, len(data))) as source:
+                        compiled = compiled or edit.compiled(source)
+                        results[-1].append(_by_writing(edit_source(source, edit.plan(source), compiled), folder))
+                except InstanceFailed as problem:
+                    results[-1].append(f"{problem.code} {problem}")
+    assert results[0] == results[1]
+
+
+def _by_writing(assembly: Assembly, folder: Path) -> bytes:
+    with (folder / "first.out").open("wb") as file:
+        assembly.write(file.fileno())
+    return (folder / "first.out").read_bytes()
 
 
 @PROPERTY

@@ -105,6 +105,7 @@ class Template(NamedTuple):
 
     Attributes:
         steps: In the order of the file.
+        size: Of the elements that the steps cover, in bytes, where they were met.
         last_tag: Of the last element that the steps cover.
         context: What editing knows about the whole dataset.
         tail_values: New elements behind the steps.
@@ -117,6 +118,7 @@ class Template(NamedTuple):
     """
 
     steps: list[_Step]
+    size: int
     last_tag: int
     context: Context
     tail_values: dict[int, Value]
@@ -178,7 +180,8 @@ def make_template(
     present = where is not None and (
         not where.tags.isdisjoint(gaps) or where.is_in(one for one in header if one[0] not in gaps)
     )
-    return Template(steps, last, context, tail_values, sop_class, burned_in, identifying, notes, present)
+    size = header[-1][4] - source.dataset_start
+    return Template(steps, size, last, context, tail_values, sop_class, burned_in, identifying, notes, present)
 
 
 def _pixels_may_differ(header: list[Element], gaps: set[int], context: Context) -> bool:
@@ -232,6 +235,7 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
 
     """
     editor.know(template.context)
+    source.hold(source.dataset_start + template.size)
     others: list[Element] = []
     spans, position = _apply_steps(template, source, editor, identifiers, others)
     tail = source.scan(start=position)
