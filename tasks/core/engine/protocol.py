@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from deidflow.tasks.core.quick_pickles import quickly_pickled
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
 
 
+@quickly_pickled
 class PlannedInstance(NamedTuple):
     """One instance of the frozen plan.
 
@@ -63,6 +66,7 @@ class Chunk(NamedTuple):
     calls: Sequence[Call]
 
 
+@quickly_pickled
 class InstanceResult(NamedTuple):
     """What became of one instance.
 
@@ -96,6 +100,7 @@ class InstanceResult(NamedTuple):
     unknown_words: tuple[str, ...] = ()
 
 
+@quickly_pickled
 class Expected(NamedTuple):
     """A result to look for, or to verify.
 

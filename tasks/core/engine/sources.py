@@ -9,6 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
+from deidflow.tasks.core.quick_pickles import quickly_pickled
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -38,6 +40,7 @@ class SourceProblem(NamedTuple):
     code: ProblemCode
 
 
+@quickly_pickled
 class SourceInstance(NamedTuple):
     """One instance of the source.
 

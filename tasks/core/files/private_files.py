@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MODE: Final = 0o600
+_ENCODING: Final = "utf-8"
 _NO_SYNC: Final = frozenset({errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP})
 """File systems of networks may not know how to sync a folder; what they rename is on the server."""
 
@@ -40,23 +41,22 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def replace_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
+def replace_file(path: Path) -> Iterator[TextIO]:
     """Write a text file beside its place and rename it, with mode 0600 under any umask.
 
-    Line ends are written as they are given. When the block raises, an older file stays as it was. A pipe or device is
+    Line ends are written as they are given; what UTF-8 cannot hold (half a surrogate pair, from undecodable bytes) is
+    written with a backslash. When the block raises, an older file stays as it was. A pipe or device is
     written to directly, and so is standard output where the command line has said so.
 
     Args:
         path: What is replaced or made; the file that a symbolic link leads to.
-        encoding: Python's name; ``utf-8-sig`` writes a byte order mark. What it cannot hold (half a surrogate pair,
-            from undecodable bytes) is written with a backslash.
 
     Raises:
         OSError: The file cannot be written.
 
     """
     if (output := given_output(path)) is not None:
-        text = io.TextIOWrapper(output, encoding=encoding, errors="backslashreplace", newline="", write_through=True)
+        text = io.TextIOWrapper(output, encoding=_ENCODING, errors="backslashreplace", newline="", write_through=True)
         try:
             yield text
             text.flush()
@@ -64,7 +64,7 @@ def replace_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
             text.detach()
         return
     if path.exists() and not path.is_file():
-        with path.open("w", encoding=encoding, errors="backslashreplace", newline="") as stream:
+        with path.open("w", encoding=_ENCODING, errors="backslashreplace", newline="") as stream:
             yield stream
         return
     path = path.resolve()
@@ -73,7 +73,7 @@ def replace_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
     # Exclusive, so that a link that someone put there in the meantime is not followed.
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE)
     try:
-        with open(descriptor, "w", encoding=encoding, errors="backslashreplace", newline="") as stream:  # noqa: PTH123
+        with open(descriptor, "w", encoding=_ENCODING, errors="backslashreplace", newline="") as stream:  # noqa: PTH123
             os.fchmod(descriptor, _MODE)
             yield stream
             stream.flush()
