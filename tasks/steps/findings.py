@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_wrong
+from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_right_as_noted, note_wrong
 from deidflow.tasks.core.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Findings:
         self._require = require
         self._how = how
         self._right: list[RightResult] = []
+        self._as_noted: list[int] = []
 
     def add(self, expected: Sequence[Expected], results: Sequence[InstanceResult]) -> None:
         """Note what was found of a batch.
@@ -63,8 +64,11 @@ class Findings:
         for one in expected:
             result = noted.get(one.instance.id)
             if result is None or (result.outcome is Outcome.DONE and result.code is None):
-                evidence = result.evidence if result is not None and result.evidence else one.evidence
-                self._right.append(RightResult(self._how, evidence, one.instance.id))
+                evidence = one.evidence if result is None else result.evidence
+                if evidence in ("", one.evidence):
+                    self._as_noted.append(one.instance.id)
+                else:
+                    self._right.append(RightResult(self._how, evidence, one.instance.id))
             elif result.outcome is Outcome.DONE:
                 uncompared.append(one.instance.id)
             elif one.is_done or result.outcome is not Outcome.MISSING:
@@ -73,13 +77,16 @@ class Findings:
             self._require()
         if bad or uncompared:
             self._write_bad(bad, uncompared)
-        if len(self._right) >= _WRITTEN_AT_ONCE:
+        if len(self._right) + len(self._as_noted) >= _WRITTEN_AT_ONCE:
             self.write()
 
     def write(self) -> None:
         """Bring what was found right to the disk."""
-        note_right(self._run.ledger, self._right)
-        self._right = []
+        if self._right:
+            note_right(self._run.ledger, self._right)
+        if self._as_noted:
+            note_right_as_noted(self._run.ledger, self._how, self._as_noted)
+        self._right, self._as_noted = [], []
 
     def _write_bad(self, bad: Sequence[tuple[Expected, InstanceResult]], uncompared: Sequence[int]) -> None:
         # First that it failed, then that it is gone: a process killed in between leaves no result that counts.

@@ -87,17 +87,17 @@ class AssignedCall(NamedTuple):
 
 def join_duplicates(ledger: Ledger) -> None:
     """Make one entry of files with one Orthanc identifier: the first path; whether they are equal was marked before."""
-    # In two steps: which identifiers repeat, the index alone tells.
+    # In two steps: which identifiers repeat, the index alone tells. CROSS JOIN: they are few, as SQLite cannot know.
     ledger.execute(
         "CREATE TEMP TABLE first AS SELECT orthanc_id, min(path) AS path FROM instance WHERE orthanc_id IN"
         " (SELECT orthanc_id FROM instance GROUP BY orthanc_id HAVING count(*) > 1) GROUP BY orthanc_id"
     )
     ledger.execute(
-        "INSERT INTO copy SELECT k.id, i.path FROM instance i JOIN first f USING (orthanc_id)"
+        "INSERT INTO copy SELECT k.id, i.path FROM first f CROSS JOIN instance i USING (orthanc_id)"
         " JOIN instance k ON k.orthanc_id = f.orthanc_id AND k.path = f.path WHERE i.path <> f.path"
     )
     ledger.execute(
-        "DELETE FROM instance WHERE id IN (SELECT i.id FROM instance i JOIN first f USING (orthanc_id)"
+        "DELETE FROM instance WHERE id IN (SELECT i.id FROM first f CROSS JOIN instance i USING (orthanc_id)"
         " WHERE i.path <> f.path)"
     )
     ledger.execute("DROP TABLE first")

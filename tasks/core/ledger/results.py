@@ -2,8 +2,8 @@
 
 Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``chunks_to_verify``,
 ``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
-``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_wrong``, ``note_gone``,
-``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
+``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_right_as_noted``,
+``note_wrong``, ``note_gone``, ``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
 ``sources_of_row``, ``duplicates_of``.
 """
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Operation
 
 _PAGE: Final = 5000
+_ENDS_SERIES: Final = (
+    "i.id = (SELECT min(id) FROM instance WHERE series = i.series)"
+    " OR i.id = (SELECT max(id) FROM instance WHERE series = i.series)"
+)
 _FORGET_NEW: Final = "target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = ''"
 
 
@@ -109,7 +113,7 @@ def pages_to_verify(ledger: Ledger, wanted: ToVerify, chunk: int, size: int) -> 
     where = f"{wanted.condition} AND i.chunk = ?{of_call} AND i.id > ? ORDER BY i.id LIMIT ?"
     for call in calls:
         last = 0
-        while page := _expected_results(ledger, where, (chunk, *call, last, size)):
+        while page := _expected_results(ledger, where, (chunk, *call, last, size), with_ends=wanted.full):
             last = page[-1].instance.id
             yield page
 
@@ -119,7 +123,10 @@ def expected_results(ledger: Ledger, numbers: Iterable[int]) -> list[ExpectedRes
     return _expected_results(ledger, "i.id IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),))
 
 
-def _expected_results(ledger: Ledger, where: str, values: Sequence[object]) -> list[ExpectedResult]:
+def _expected_results(
+    ledger: Ledger, where: str, values: Sequence[object], *, with_ends: bool = True
+) -> list[ExpectedResult]:
+    """Return results; which of them end their series costs as much as all else, and matters where results are read."""
     parents: Parents = {}
     return [
         ExpectedResult(
@@ -129,8 +136,7 @@ def _expected_results(ledger: Ledger, where: str, values: Sequence[object]) -> l
             "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
             " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid,"
             " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
-            " i.new_sop_instance_uid, i.id = (SELECT min(id) FROM instance WHERE series = i.series)"
-            " OR i.id = (SELECT max(id) FROM instance WHERE series = i.series)"
+            f" i.new_sop_instance_uid, {_ENDS_SERIES if with_ends else 0}"
             " FROM instance i JOIN manifest_row m ON m.line = i.line"
             f" JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {where}",
             values,
@@ -251,6 +257,22 @@ def note_right(ledger: Ledger, results: Sequence[RightResult]) -> None:
         "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?, evidence = ?"
         " WHERE id = ?",
         results,
+    )
+
+
+def note_right_as_noted(ledger: Ledger, how: str, numbers: Sequence[int]) -> None:
+    """Make instances ``done`` and verified whose evidence is what it was.
+
+    Args:
+        ledger: Of the run.
+        how: ``full`` or ``identifiers``.
+        numbers: Of the instances.
+
+    """
+    ledger.execute(
+        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?"
+        " WHERE id IN (SELECT value FROM json_each(?))",
+        (how, json.dumps(numbers)),
     )
 
 
