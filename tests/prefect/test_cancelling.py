@@ -39,7 +39,7 @@ def api(job: Job) -> Iterator[Api]:
 @pytest.fixture
 def served_job(job: Job) -> Job:
     """A job that a schedule would start tomorrow."""
-    generate(job.source, COUNT, 2 << 10, shape=Shape(patients=20))
+    generate(job.source, COUNT, 6 << 10, shape=Shape(patients=20))
     job.write_config(
         name=f"s{os.getpid()}-{time.monotonic_ns()}",
         schedule={"interval": 86400},
