@@ -97,21 +97,23 @@ class Assembly:
     def pieces(self) -> Iterator[bytes | bytearray | memoryview | tuple[int, int]]:
         """Yield bytes at hand, and those spans that are still on disk only."""
         body = memoryview(self.source.body)
-        at_hand = len(body)
         yield self.prefix
         for span in self.spans:
-            if isinstance(span, bytes):
-                yield span
-            elif isinstance(span, (MaskedSpan, PaintedSpan)):
-                yield from self._changed(span, span.applied if isinstance(span, MaskedSpan) else span.paint)
-            elif isinstance(span, SpooledSpan):
-                yield from _spooled(span)
-            elif span[1] <= at_hand:
-                yield body[span[0] : span[1]]
-            elif span[1] - span[0] < _DIRECT_COPY_BYTES:
-                yield self.source.read(*span)
-            else:
-                yield span
+            yield from self._pieces_of(span, body)
+
+    def _pieces_of(self, span: Span, body: memoryview) -> Iterator[bytes | bytearray | memoryview | tuple[int, int]]:
+        if isinstance(span, bytes):
+            yield span
+        elif isinstance(span, (MaskedSpan, PaintedSpan)):
+            yield from self._changed(span, span.applied if isinstance(span, MaskedSpan) else span.paint)
+        elif isinstance(span, SpooledSpan):
+            yield from _spooled(span)
+        elif span[1] <= len(body):
+            yield body[span[0] : span[1]]
+        elif span[1] - span[0] < _DIRECT_COPY_BYTES:
+            yield self.source.read(*span)
+        else:
+            yield span
 
     def _changed(
         self, span: MaskedSpan | PaintedSpan, change: Callable[[int, bytes | memoryview], bytes | bytearray]
@@ -136,20 +138,30 @@ class Assembly:
             OSError: The source cannot be read or the destination not be written.
 
         """
-        gathered: list[bytes | bytearray | memoryview] = []
-        size = 0
-        for piece in self.pieces():
-            if isinstance(piece, tuple):
-                _write_all(descriptor, gathered, size)
-                gathered, size = [], 0
-                _copy(self.source.descriptor, descriptor, *piece)
-            else:
+        body = memoryview(self.source.body)
+        at_hand = len(body)
+        gathered: list[bytes | bytearray | memoryview] = [self.prefix]
+        fresh = 0
+        for span in self.spans:
+            # Nearly all are of these two kinds, and need no memory of their own.
+            if isinstance(span, bytes):
+                gathered.append(span)
+                continue
+            if type(span) is tuple and span[1] <= at_hand:
+                gathered.append(body[span[0] : span[1]])
+                continue
+            for piece in self._pieces_of(span, body):
+                if isinstance(piece, tuple):
+                    _write_all(descriptor, gathered)
+                    gathered, fresh = [], 0
+                    _copy(self.source.descriptor, descriptor, *piece)
+                    continue
                 gathered.append(piece)
-                size += len(piece)
-                if len(gathered) == _GATHERED_PARTS or size > _GATHERED_BYTES:
-                    _write_all(descriptor, gathered, size)
-                    gathered, size = [], 0
-        _write_all(descriptor, gathered, size)
+                fresh += len(piece)
+                if fresh > _GATHERED_BYTES:
+                    _write_all(descriptor, gathered)
+                    gathered, fresh = [], 0
+        _write_all(descriptor, gathered)
 
 
 def _spooled(span: SpooledSpan) -> Iterator[bytes]:
@@ -158,12 +170,14 @@ def _spooled(span: SpooledSpan) -> Iterator[bytes]:
         yield span.file.read(min(_CHANGED_BYTES, span.end - start))
 
 
-def _write_all(descriptor: int, pieces: list[bytes | bytearray | memoryview], size: int) -> None:
-    written = os.writev(descriptor, pieces) if pieces else 0
-    if written < size:
-        rest = memoryview(b"".join(pieces))[written:]
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+def _write_all(descriptor: int, pieces: list[bytes | bytearray | memoryview]) -> None:
+    for first in range(0, len(pieces), _GATHERED_PARTS):
+        some = pieces[first : first + _GATHERED_PARTS]
+        written = os.writev(descriptor, some)
+        if written < sum(map(len, some)):
+            rest = memoryview(b"".join(some))[written:]
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
 
 
 def _copy(source: int, destination: int, start: int, end: int) -> None:
