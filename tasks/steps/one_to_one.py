@@ -39,10 +39,11 @@ def shared_results(ledger: Ledger) -> Mapping[int, str]:
     """
     requests = ledger.requests
     found: dict[int, str] = {}
-    for level, tag in _LEVELS:
-        left = [number for number in request_numbers(ledger) if not _gives(requests.get(number), tag)]
+    numbers = request_numbers(ledger)
+    left = {level: [one for one in numbers if not _gives(requests.get(one), tag)] for level, tag in _LEVELS}
+    for level, merged in merged_results(ledger, left).items():
         text = f"its new {level.value} holds results of another {level.value} as well"
-        found.update(dict.fromkeys(merged_results(ledger, level, left), text))
+        found.update(dict.fromkeys(merged, text))
     found.update(dict.fromkeys(repeated_results(ledger), "its result is that of another instance, too"))
     return found
 

@@ -7,7 +7,7 @@ only; the file is not changed.
 Public names: ``DONE_RANK``, ``RowEntry``, ``OutcomeCount``, ``GroupEntry``, ``InstanceEntry``, ``ReviewEntry``,
 ``row_entries``, ``outcome_counts``, ``chunk_keys``, ``new_identifiers``, ``group_entries``, ``instance_entries``,
 ``DeliveredEntry``, ``delivered_entries``,
-``instances_not_done``, ``instance_counts``, ``verified_counts``, ``count_not_compared``, ``count_chunks``,
+``instances_not_done``, ``InstanceCount``, ``instance_counts``, ``count_not_compared``, ``count_chunks``,
 ``review_counts``, ``review_entries``, ``count_removed``.
 """
 
@@ -146,11 +146,15 @@ def chunk_keys(ledger: Ledger) -> Iterator[tuple[int, str]]:
 
 def new_identifiers(ledger: Ledger) -> Iterator[tuple[int, str]]:
     """Yield the results of each row that are there, at the row's own level, sorted: line and Orthanc identifier."""
+    there = "(i.outcome = 'done' OR i.is_there)"
+    # Above the instance what few series became of few rows tells it.
     for line, name in ledger.stream(
-        "SELECT DISTINCT i.line, CASE r.level WHEN 'patient' THEN t.patient WHEN 'study' THEN t.study"
-        " WHEN 'series' THEN t.series ELSE i.new_orthanc_id END AS new"
-        " FROM instance i JOIN manifest_row r ON r.line = i.line LEFT JOIN target t ON t.id = i.target"
-        " WHERE i.outcome = 'done' OR i.is_there ORDER BY i.line, new"
+        "SELECT p.line, CASE r.level WHEN 'patient' THEN t.patient WHEN 'study' THEN t.study ELSE t.series END AS new"  # noqa: S608 (constants)
+        f" FROM (SELECT DISTINCT i.line, i.target FROM instance i WHERE {there}) p"
+        " JOIN manifest_row r ON r.line = p.line JOIN target t ON t.id = p.target"
+        " WHERE r.level IN ('patient', 'study', 'series')"
+        " UNION SELECT i.line, i.new_orthanc_id FROM manifest_row r JOIN instance i ON i.line = r.line"
+        f" WHERE r.level NOT IN ('patient', 'study', 'series') AND {there} ORDER BY 1, 2"
     ):
         if name:
             yield line, name
@@ -262,19 +266,27 @@ def instances_not_done(ledger: Ledger, line: int) -> list[str]:
     return [name for (name,) in rows]
 
 
-def instance_counts(ledger: Ledger) -> list[tuple[Outcome, ReasonCode | None, int]]:
-    """Count the planned instances by outcome and code; a code that is none of ours counts as ``internal-error``."""
+class InstanceCount(NamedTuple):
+    """Planned instances of one outcome, code and verification: how many there are."""
+
+    outcome: Outcome
+    code: ReasonCode | None
+    verified: str
+    instances: int
+
+
+def instance_counts(ledger: Ledger) -> list[InstanceCount]:
+    """Count the planned instances; a code that is none of ours counts as ``internal-error``.
+
+    How they were verified is "", ``identifiers`` or ``full``.
+    """
     _prepare(ledger)
-    rows = ledger.select("SELECT rank, code, count(*) FROM planned GROUP BY rank, code")
+    rows = ledger.select("SELECT rank, code, verified, count(*) FROM planned GROUP BY rank, code, verified")
     return [
-        (SEVERITY[rank], reason and reason.code, count) for rank, code, count in rows for reason in [_reason(code, "")]
+        InstanceCount(SEVERITY[rank], reason and reason.code, verified, count)
+        for rank, code, verified, count in rows
+        for reason in [_reason(code, "")]
     ]
-
-
-def verified_counts(ledger: Ledger) -> dict[str, int]:
-    """Count the instances that are done by how they were verified: "", ``identifiers`` or ``full``."""
-    _prepare(ledger)
-    return dict(ledger.select("SELECT verified, count(*) FROM planned WHERE rank = ? GROUP BY verified", (DONE_RANK,)))
 
 
 def count_not_compared(ledger: Ledger) -> int:

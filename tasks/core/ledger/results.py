@@ -2,9 +2,9 @@
 
 Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``chunks_to_verify``,
 ``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
-``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_right_as_noted``,
-``note_wrong``, ``note_gone``, ``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
-``sources_of_row``, ``duplicates_of``.
+``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_right_as_noted``, ``note_wrong``,
+``note_gone``, ``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``,
+``SourceContent``, ``sources_of_row``, ``duplicates_of``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deidflow.tasks.core.ledger.chunks import planned_instance
 from deidflow.tasks.core.outcomes import FOUND_BY_VERIFYING, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
     from deidflow.tasks.core.ledger.chunks import Parents
@@ -195,22 +195,32 @@ _MERGED_BY: Final = {
 }
 
 
-def merged_results(ledger: Ledger, level: Level, requests: Iterable[int]) -> list[int]:
+def merged_results(ledger: Ledger, left: Mapping[Level, Iterable[int]]) -> dict[Level, list[int]]:
     """Return the instances whose result shares a patient, study or series with the result of another original one.
 
     Args:
         ledger: Of a run.
-        level: Which of the three; studies and series are told apart by their UIDs alone.
-        requests: Numbers of those that leave the identifiers of that level to the engine.
+        left: For each of the three levels the numbers of the requests that leave its identifiers to the engine; studies
+            and series are told apart by their UIDs alone.
 
     """
-    new, original = _MERGED_BY[level]
-    numbers = json.dumps(list(requests))
-    joined = "JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
     # First what few series became of few others, since nearly always that is all.
+    ledger.execute("DROP TABLE IF EXISTS temp.became")
+    ledger.execute(
+        "CREATE TEMP TABLE became AS SELECT DISTINCT i.series, i.target, m.request FROM instance i"
+        " JOIN manifest_row m ON m.line = i.line WHERE i.outcome = 'done'"
+    )
+    found = {level: _merged(ledger, level, json.dumps(list(requests))) for level, requests in left.items()}
+    ledger.execute("DROP TABLE temp.became")
+    return found
+
+
+def _merged(ledger: Ledger, level: Level, numbers: str) -> list[int]:
+    """Return them for one level, and the requests of a JSON list."""
+    new, original = _MERGED_BY[level]
+    joined = "JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
     names = ledger.select(
-        f"SELECT {new} FROM (SELECT DISTINCT i.series, i.target FROM instance i JOIN manifest_row m ON m.line = i.line"  # noqa: S608 (constants)
-        f" WHERE i.outcome = 'done' AND m.request IN (SELECT value FROM json_each(?))) i {joined}"
+        f"SELECT {new} FROM became i {joined} WHERE i.request IN (SELECT value FROM json_each(?))"  # noqa: S608 (constants)
         f" GROUP BY 1 HAVING count(DISTINCT {original}) > 1",
         (numbers,),
     )

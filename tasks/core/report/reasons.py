@@ -20,7 +20,7 @@ def counted_by_outcome(ledger: Ledger) -> dict[Outcome, dict[ReasonCode | None, 
     """Return for each outcome that there is how many rows and how many instances have it, by code; None where done."""
     rows = Counter((row.outcome, row.reason.code if row.reason else None) for row in row_results(ledger))
     instances: Counter[tuple[Outcome, ReasonCode | None]] = Counter()
-    for outcome, code, count in instance_counts(ledger):
+    for outcome, code, _, count in instance_counts(ledger):
         instances[outcome, None if outcome is Outcome.DONE else code or ReasonCode.INTERNAL_ERROR] += count
     found: dict[Outcome, dict[ReasonCode | None, tuple[int, int]]] = {}
     for outcome, code in sorted({*rows, *instances}, key=lambda key: (list(Outcome).index(key[0]), key[1] or "")):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine.sources import ProblemCode
-from deidflow.tasks.core.ledger.report_queries import instance_counts, review_counts, verified_counts
+from deidflow.tasks.core.ledger.report_queries import instance_counts, review_counts
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
@@ -147,13 +147,16 @@ class TotalsCounter:
         """Return the totals, once all rows have passed by."""
         instances: Counter[Outcome] = Counter()
         reasons: Counter[ReasonCode] = Counter()
-        for outcome, code, count in instance_counts(ledger):
-            instances[outcome] += count
-            if outcome is not Outcome.DONE:
-                reasons[code or ReasonCode.INTERNAL_ERROR] += count
         facts = read_facts(ledger)
         config = facts.config
         checks = str(config.get("verify", "none"))
+        verified = 0
+        for outcome, code, how, count in instance_counts(ledger):
+            instances[outcome] += count
+            if outcome is not Outcome.DONE:
+                reasons[code or ReasonCode.INTERNAL_ERROR] += count
+            elif how in _ENOUGH[checks]:
+                verified += count
         return Totals(
             rows=_all_outcomes(self.rows),
             instances=_all_outcomes(instances),
@@ -163,7 +166,7 @@ class TotalsCounter:
             source_problems=count_source_problems(ledger),
             review=review_counts(ledger, done=True),
             checks=checks,
-            verified=_verified(ledger, checks),
+            verified=verified,
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
             done_before=count_done_before(ledger),
             sources=None if facts.deleted_sources is None else DeletedSources(**facts.deleted_sources),
@@ -176,10 +179,6 @@ def totals_of(ledger: Ledger) -> Totals:
     for _ in counter.count(row_results(ledger)):
         pass
     return counter.totals(ledger)
-
-
-def _verified(ledger: Ledger, checks: str) -> int:
-    return sum(count for how, count in verified_counts(ledger).items() if how in _ENOUGH[checks])
 
 
 def _all_outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:
