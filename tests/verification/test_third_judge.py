@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.verification import verifier
 from deidflow.tasks.verification.by_pydicom.comparison import compare_by_pydicom
+from deidflow.tasks.verification.by_pydicom.references import walk_identity
 from deidflow.tasks.verification.verifier import ThirdJudge, Verifier, VerifierSettings
+from tests.dicom_files import Element, Item, instance
 from tests.local.folders import write_instances
 from tests.steps.steps import Steps
 
@@ -124,3 +127,15 @@ def test_a_file_meta_that_names_another_object(tmp_path: Path) -> None:
     assert steps.report().reconciled
     (result,) = (pydicom.dcmread(path) for path in (tmp_path / "results").rglob("*.dcm"))
     assert "1.2.3.1.1.0" == result.SOPInstanceUID == result.file_meta.MediaStorageSOPInstanceUID
+
+
+def test_sequences_are_remembered_with_how_they_are_read() -> None:
+    """The same bytes in two character sets, by turns."""
+    name = Element(0x00100010, "PN", "\u00e9b".encode() + b" ")
+    uid = Element(0x00081155, "UI", b"1.2.3\0")
+    sequence = Element(0x00081140, "SQ", (Item((uid, name)),))
+    for charset, expected in (("ISO_IR 192", "\u00e9b"), ("ISO_IR 100", "\u00c3\u00a9b")) * 2:
+        data = instance(sequence, SpecificCharacterSet=charset)
+        found = dict(walk_identity(pydicom.dcmread(io.BytesIO(data))))
+        assert found[0x00081140, 0, 0x00081155].value == b"1.2.3\0"
+        assert expected == str(found[0x00081140, 0, 0x00100010].value)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 from pydicom.values import convert_value
 
 from deidflow.tasks.core.dicom.private_tags import creator_of, in_block
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pydicom import DataElement, Dataset
-    from pydicom.tag import BaseTag
 
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
@@ -35,6 +35,8 @@ _IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
 _LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
 _MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
+_MAX_KEPT_BYTES: Final = 1 << 14
+"""Of a sequence of which it is remembered what is in it."""
 
 
 def check_references(request: Request, source: Dataset, in_result: Iterable[Found], uids: Uids) -> None:
@@ -90,13 +92,29 @@ def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[Fou
                 yield path, raw
                 continue
             if vr == "SQ" and raw.VR != "UN":
-                yield from _walk_items(convert_value("SQ", raw, dataset.original_character_set), path)
+                for below, one in _in_sequence(raw, dataset.original_character_set):
+                    yield (*path, *below), one
                 continue
         element = dataset[tag]
         if element.VR == "SQ":
             yield from _walk_items(element.value, path)
         elif element.VR in _MAY_BE_UIDS or tag in names:
             yield path, element
+
+
+def _in_sequence(raw: RawDataElement, charset: str | Sequence[str] | None) -> Iterable[Found]:
+    """Return what ``walk_identity`` finds in the items of a sequence, with paths that begin with the item's number."""
+    value = bytes(raw.value or b"")
+    known = (charset,) if isinstance(charset, str) else tuple(charset or ())
+    read = _read_sequence if len(value) <= _MAX_KEPT_BYTES else _read_sequence.__wrapped__
+    return read(value, raw.is_implicit_VR, raw.is_little_endian, known)
+
+
+@lru_cache(maxsize=512)
+def _read_sequence(value: bytes, is_implicit: bool, is_little: bool, charset: tuple[str, ...]) -> tuple[Found, ...]:
+    """Have pydicom read a sequence, and walk through it; instances of a series mostly have the same ones."""
+    raw = RawDataElement(BaseTag(0), "SQ", len(value), value, 0, is_implicit, is_little)
+    return tuple(_walk_items(convert_value("SQ", raw, list(charset)), ()))
 
 
 def _walk_items(items: Sequence[Dataset] | None, path: tuple[int, ...]) -> Iterator[Found]:
