@@ -52,7 +52,8 @@ _STARTS: Final = 3
 """How often it is started on another port: between looking and listening, somebody else may take one."""
 _PORT_TAKEN: Final = "address already in use"
 _ERROR: Final = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): .*$", re.MULTILINE)
-_START_S: Final = 120.0
+_START_S: Final = 300.0
+"""It takes two seconds of a processor, and six more where it makes its database: minutes on a machine full of work."""
 _ANSWER_S: Final = 10.0
 _POLL_S: Final = 0.05
 
