@@ -13,7 +13,7 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
@@ -85,6 +85,8 @@ class PixelFrames:
         """
         source: Any = self.header if self._is_deflated else self._stream
         syntax: dict[str, Any] = {} if self._is_deflated else {"transfer_syntax_uid": self._syntax}
+        if self.header.get("PlanarConfiguration") and not self._is_deflated and UID(self._syntax).is_encapsulated:
+            syntax["planar_configuration"] = 0  # it says nothing of compressed frames, and pydicom would believe it
         try:
             for frame in iter_pixels(source, indices=list(indices), **syntax):
                 yield self._coloured(frame)

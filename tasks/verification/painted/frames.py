@@ -16,17 +16,17 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.by_pydicom.frames import decoded_frames, halves
 from deidflow.tasks.verification.by_pydicom.inflation import inflatable
 from deidflow.tasks.verification.by_pydicom.pixels import hidden_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pydicom import Dataset
 
@@ -70,10 +70,10 @@ def check_frames(request: Request, read: Read, files: tuple[BinaryIO, BinaryIO],
     hidden = hidden_bits(before, request)
     is_coded = read.syntax in _SEQUENTIAL_JPEG
     black = _black(before)
-    cell = _mcu(before) if is_coded else (2, 1) if _halves(before) else (1, 1)
+    cell = _mcu(before) if is_coded else (2, 1) if halves(before) else (1, 1)
     shown, hides = _masks(before, regions, cell, _MIXED_PIXELS if is_coded and cell != (8, 8) else 0)
     try:
-        for old, new in zip_longest(_frames(before), _frames(after)):
+        for old, new in zip_longest(decoded_frames(before), decoded_frames(after)):
             _check(old, new, shown, hides, black, before, hidden)
     except InstanceFailed:
         raise
@@ -131,7 +131,7 @@ def _black(source: Dataset) -> Frame | None:
     is_inverse = name == "MONOCHROME1"
     if any(keyword in source for keyword in _KINDS):
         extreme = max if is_inverse else min
-        found = [extreme(frame[np.isfinite(frame)], default=None) for frame in _frames(source)]
+        found = [extreme(frame[np.isfinite(frame)], default=None) for frame in decoded_frames(source)]
         return np.array([extreme((one for one in found if one is not None), default=0.0)])
     bits = int(source.BitsStored)
     lowest = -(1 << bits - 1) if source.PixelRepresentation else 0
@@ -153,10 +153,6 @@ def _is_darkest(indexes: Frame, source: Dataset) -> bool:
     shades = apply_color_lut(np.arange(first, first + count), source).astype("i8").sum(axis=1)
     place = int(value) - first
     return bool(np.all(indexes == value)) and 0 <= place < count and int(shades[place]) == int(shades.min())
-
-
-def _halves(source: Dataset) -> bool:
-    return str(source.PhotometricInterpretation).endswith("_422") and not _is_compressed(source)
 
 
 def _is_compressed(source: Dataset) -> bool:
@@ -191,25 +187,6 @@ def _masks(source: Dataset, regions: Sequence[Region], cell: tuple[int, int], bo
             for axis in (0, 1):
                 hides &= ~np.roll(near, step, axis)[2 * border : -2 * border, 2 * border : -2 * border]
     return shown, hides
-
-
-def _frames(dataset: Dataset) -> Iterator[Frame]:
-    if _halves(dataset):
-        yield from _halved_frames(dataset)
-        return
-    decoder = get_decoder(UID(dataset.file_meta.TransferSyntaxUID))
-    for frame, _ in decoder.iter_array(dataset, raw=True, correct_unused_bits=False):
-        yield frame if frame.ndim == _COLOURS else frame[..., None]
-
-
-def _halved_frames(dataset: Dataset) -> Iterator[Frame]:
-    """Yield frames in which two pixels share their colour (PS3.3 section C.7.6.3.1.2), which pydicom takes alone."""
-    rows, pairs, count = int(dataset.Rows), int(dataset.Columns) // 2, int(dataset.get("NumberOfFrames") or 1)
-    form = np.dtype(f"{'<' if dataset.original_encoding[1] else '>'}u{int(dataset.BitsAllocated) // 8}")
-    words = np.frombuffer(dataset.PixelData, form, count * rows * pairs * 4).reshape(count, rows, pairs, 4)
-    for frame in words:
-        shared = frame[:, :, None, 2:].repeat(2, axis=2)
-        yield np.concatenate([frame[:, :, :2, None], shared], axis=3).reshape(rows, 2 * pairs, 3)
 
 
 def _plain(frame: Frame) -> Frame:

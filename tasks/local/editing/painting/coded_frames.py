@@ -49,7 +49,12 @@ _ADOBE: Final = b"\xff\xee"
 _LOSSLESS_FRAME: Final = b"\xff\xc3"
 _SCAN: Final = b"\xff\xda"
 _FIRST_ORDER: Final = 1
-_BYTE: Final = 8
+_MAX_PRECISION: Final = {**dict.fromkeys(_JPEG_2000, 24), **dict.fromkeys(_HTJ2K, 16)}
+"""Bits of a sample up to which OpenJPEG and OpenJPH give back what they were given; beyond, they do not notice."""
+_TOO_PRECISE: Final = (
+    "its code streams must have at most {} bits a sample, as many as are encoded here without loss; convert it, and "
+    "try again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,9 @@ def painted_by_codec(
     if not all(importlib.util.find_spec(name) for name in _needed(syntax)):
         raise unpaintable(_INSTALL)
     coding = _coding(frame, syntax)
+    most = _MAX_PRECISION.get(syntax, coding.precision)
+    if coding.precision > most:
+        raise unpaintable(_TOO_PRECISE.format(most))
     try:
         pixels = np.ascontiguousarray(_decoder(syntax, layout.samples)(frame))
     except (KeyboardInterrupt, SystemExit, MemoryError):
