@@ -25,6 +25,7 @@ from pydicom.uid import (
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
+    RLELossless,
 )
 
 from deidflow.tasks.core.errors import InstanceFailed
@@ -89,10 +90,15 @@ def decode(dataset: Dataset) -> None:
 
 
 def _widths(dataset: Dataset) -> dict[str, Any]:
-    """Return what has to be said of lossless JPEG whose code streams need one byte a sample where two are allocated."""
+    """Return what has to be said where code streams have one byte a sample, and other bits are allocated."""
+    syntax, allocated = str(dataset.file_meta.TransferSyntaxUID), int(dataset.BitsAllocated)
+    if syntax == RLELossless and allocated == 1:
+        return {"bits_allocated": 8}
+    if syntax not in _LOSSLESS_JPEG or allocated <= 8:  # noqa: PLR2004 (bits)
+        return {}
     frame = next(generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)))
-    found = _LOSSLESS_HEADER.search(frame) if str(dataset.file_meta.TransferSyntaxUID) in _LOSSLESS_JPEG else None
-    return {"bits_allocated": 8} if found and found[1][0] <= 8 < dataset.BitsAllocated else {}  # noqa: PLR2004 (bits)
+    found = _LOSSLESS_HEADER.search(frame)
+    return {"bits_allocated": 8} if found and found[1][0] <= 8 else {}  # noqa: PLR2004 (likewise)
 
 
 def _of_width(frame: Frame, allocated: int) -> Frame:

@@ -2,11 +2,11 @@
 
 What pydicom decodes in another way, or not at all, is told apart here: frames of one bit a pixel that begin within a
 byte, or stand in words of big endian; PlanarConfiguration of compressed frames, about which it says nothing; lossless
-JPEG of one byte a sample where two are allocated.
+JPEG of one byte a sample where two are allocated, RLE of one byte where one bit is.
 
 Source: DICOM PS3.3 section C.7.6.3.1.2, PS3.5 sections 8.1.1, 8.2 and D (edition 2026d).
 
-Public names: ``decoded_frames``, ``halves``.
+Public names: ``decoded_frames``, ``can_decode``, ``has_codec``, ``halves``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,34 @@ def decoded_frames(dataset: Dataset) -> Iterator[Frame]:
         yield from _of_codec(dataset)
 
 
+def can_decode(dataset: Dataset) -> bool:
+    """Whether all frames can be decoded here.
+
+    Args:
+        dataset: As above.
+
+    """
+    try:
+        for _ in decoded_frames(dataset):
+            pass
+    except Exception:  # noqa: BLE001 (the codecs' own)
+        return False
+    return True
+
+
+def has_codec(dataset: Dataset) -> bool:
+    """Whether something is installed that decodes its transfer syntax.
+
+    Args:
+        dataset: Likewise; one without a transfer syntax has none.
+
+    """
+    try:
+        return bool(get_decoder(UID(str(dataset.file_meta.get("TransferSyntaxUID")))).is_available)
+    except (AttributeError, NotImplementedError):
+        return False
+
+
 def halves(dataset: Dataset) -> bool:
     """Whether two pixels of a row share their colour as they stand in the file."""
     return str(dataset.get("PhotometricInterpretation", "")).endswith("_422") and not _is_compressed(dataset)
@@ -60,14 +88,21 @@ def _is_compressed(dataset: Dataset) -> bool:
 
 def _of_codec(dataset: Dataset) -> Iterator[Frame]:
     decoder = get_decoder(UID(dataset.file_meta.TransferSyntaxUID))
-    has_order = _is_compressed(dataset) and dataset.get("SamplesPerPixel", 1) > 1
-    said: dict[str, Any] = {"planar_configuration": 0} if has_order else {}
-    if dataset.file_meta.TransferSyntaxUID in _LOSSLESS_JPEG and _precision(dataset) <= 8 < dataset.BitsAllocated:  # noqa: PLR2004
-        said["bits_allocated"] = 8
+    said = _what_it_does_not_say(dataset) if _is_compressed(dataset) else {}
     size = max(1, int(dataset.BitsAllocated) // 8)
     for frame, _ in decoder.iter_array(dataset, raw=True, correct_unused_bits=False, **said):
         wide = frame if frame.dtype.itemsize == size else frame.astype(f"{frame.dtype.kind}{size}")
         yield wide if wide.ndim == _COLOURS else wide[..., None]
+
+
+def _what_it_does_not_say(dataset: Dataset) -> dict[str, Any]:
+    """Return options of pydicom's decoders for compressed frames that they would take for others."""
+    said: dict[str, Any] = {"planar_configuration": 0} if dataset.get("SamplesPerPixel", 1) > 1 else {}
+    syntax, allocated = str(dataset.file_meta.TransferSyntaxUID), dataset.BitsAllocated
+    is_narrow = syntax in _LOSSLESS_JPEG and _precision(dataset) <= 8 < allocated  # noqa: PLR2004 (bits)
+    if is_narrow or (syntax == RLELossless and allocated == 1):
+        said["bits_allocated"] = 8
+    return said
 
 
 def _precision(dataset: Dataset) -> int:
