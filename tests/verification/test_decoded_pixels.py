@@ -138,9 +138,8 @@ def test_how_samples_are_to_be_read(before: str, after: str, is_right: bool) -> 
     source.PhotometricInterpretation, result.PhotometricInterpretation = before, after
     for syntax, fails in ((RLELossless, not is_right), (JPEGBaseline8Bit, False)):
         source.file_meta.TransferSyntaxUID = syntax
-        with pytest.raises(InstanceFailed) if fails else contextlib.nullcontext() as failed:
+        with pytest.raises(InstanceFailed, match="how its pixels are") if fails else contextlib.nullcontext():
             check_interpretation(source, result)
-        assert not fails or failed.value.code is ReasonCode.RESULT_DIFFERS
 
 
 def test_pixels_that_nobody_can_decode() -> None:

@@ -41,6 +41,7 @@ NATIVE: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN,
 
 _JPEG_LOSSLESS: Final = frozenset({str(JPEGLossless), str(JPEGLosslessSV1)})
 _WITH_EXTRA: Final = frozenset({*_JPEG_LOSSLESS, str(JPEGLSLossless), str(JPEGLSNearLossless), str(JPEG2000Lossless)})
+_BY_WORDS: Final = frozenset({str(RLELossless), str(JPEGLSLossless), str(JPEGLSNearLossless)})
 _OF_BITS: Final = frozenset({str(RLELossless), str(JPEG2000Lossless)})
 """What takes pixels of one bit (PS3.5 sections 8.2.2 and 8.2.4)."""
 _FIRST_ORDER: Final = 1
@@ -103,14 +104,13 @@ def _compress(dataset: Dataset, transfer_syntax: str) -> None:
         dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
         dataset.BitsAllocated = 1
         return
-    if transfer_syntax == RLELossless:
-        # All bits of a word are written; pydicom 3.0 would leave the upper byte out where BitsStored is 8 or less.
-        stored, dataset.BitsStored = dataset.BitsStored, dataset.BitsAllocated
+    if transfer_syntax not in _JPEG_LOSSLESS:
+        stored = dataset.BitsStored
+        # pydicom 3.0 would leave the upper byte of each word out of RLE, and DCMTK reads no JPEG-LS without it.
+        if transfer_syntax in _BY_WORDS and stored <= dataset.BitsAllocated - 8:
+            dataset.BitsStored = dataset.BitsAllocated
         dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
         dataset.BitsStored = stored
-        return
-    if transfer_syntax not in _JPEG_LOSSLESS:
-        dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
         return
     frames = _frames(dataset)
     precision = _precision(dataset, frames)

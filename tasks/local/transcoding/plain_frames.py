@@ -109,7 +109,7 @@ def _of_width(frame: Frame, allocated: int) -> Frame:
 
 def _joined(frames: list[Frame], allocated: int) -> bytes:
     if allocated == 1:  # a frame begins where the one before it ends, within a byte, too
-        return _even(np.packbits(np.concatenate([one.ravel() for one in frames]), bitorder="little").tobytes())
+        return _even(np.packbits(np.concatenate([one.ravel() & 1 for one in frames]), bitorder="little").tobytes())
     return _even(b"".join(one.tobytes() for one in frames))
 
 

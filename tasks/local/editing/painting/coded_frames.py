@@ -96,6 +96,7 @@ def painted_by_codec(
         raise unpaintable(_INSTALL)
     coding = _coding(frame, syntax)
     most = _MAX_PRECISION.get(syntax, coding.precision)
+    most -= coding.transforms and syntax in _JPEG_2000  # differences of colours have a bit more
     if coding.precision > most:
         raise unpaintable(_TOO_PRECISE.format(most))
     try:

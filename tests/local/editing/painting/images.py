@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, JPEGLossless, JPEGLosslessSV1
+from pydicom.uid import UID, JPEGLossless, JPEGLosslessSV1, RLELossless
 
 from deidflow.tasks.core.pixels.choice import PixelChoice
 from deidflow.tasks.core.pixels.conditions import All
@@ -145,8 +145,8 @@ def frames_of(data: bytes, plugin: str = "") -> Pixels:
     """Return decoded frames, no colour converted: frames, rows, columns, samples.
 
     By pydicom's codecs, but for what pydicom 3.0 does not take: frames of pixels of one bit that begin within a byte,
-    several frames in which two pixels share a colour, lossless JPEG of a byte a sample where two are allocated, and
-    what PlanarConfiguration says of compressed frames.
+    several frames in which two pixels share a colour, lossless JPEG of a byte a sample where two are allocated,
+    RLE of a byte a pixel where one bit is, and what PlanarConfiguration says of compressed frames.
     """
     dataset = dcmread(io.BytesIO(data))
     count, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.SamplesPerPixel)
@@ -161,6 +161,8 @@ def frames_of(data: bytes, plugin: str = "") -> Pixels:
         return _of_pairs(dataset, shape)
     said: dict[str, Any] = {"planar_configuration": 0} if syntax.is_encapsulated and samples > 1 else {}
     if syntax in (JPEGLossless, JPEGLosslessSV1) and dataset.PixelData[dataset.PixelData.index(b"\xff\xc3") + 4] <= 8:
+        said["bits_allocated"] = 8
+    if syntax == RLELossless and dataset.BitsAllocated == 1:
         said["bits_allocated"] = 8
     decoded = get_decoder(syntax).iter_array(dataset, raw=True, decoding_plugin=plugin, **said)
     return np.array([frame for frame, _ in decoded], "i8").reshape(shape)
