@@ -10,7 +10,7 @@ import runpy
 import sys
 import threading
 
-from deidflow.tasks.core.processes.collector import relax_collector
+from deidflow.tasks.core.processes.collector import collect_aside
 
 
 def _end_with_parent() -> None:
@@ -22,7 +22,7 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Be the module that the command line names."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    relax_collector()  # what is imported are hundreds of thousands of objects, and no garbage
+    collect_aside()
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

@@ -23,7 +23,6 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State  # noqa: TC002 (the form of a deployment is made from the signature)
 from prefect.context import FlowRunContext
 from prefect.exceptions import CancelledRun, FailedRun
-from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -41,7 +40,16 @@ from deidflow.tasks.load import load
 from deidflow.tasks.plan import plan
 from deidflow.tasks.publish import publish
 from deidflow.tasks.retries import raised, retrying
-from deidflow.tasks.shown import NotReconciled, RunRecord, in_words, record_of, show_name, show_result, showing_progress
+from deidflow.tasks.shown import (
+    NotReconciled,
+    RunRecord,
+    in_words,
+    is_seen,
+    record_of,
+    show_name,
+    show_result,
+    showing_progress,
+)
 from deidflow.tasks.steps.access.engines import open_work
 from deidflow.tasks.steps.apply import EDITING, give_up
 from deidflow.tasks.steps.publish import note_seconds
@@ -213,7 +221,7 @@ def _settling(live: Live) -> Iterator[None]:
 def _noticing_cancellation(stop: threading.Event) -> Iterator[None]:
     """Set a flag when this run is cancelled in Prefect, by its UI or API; nobody else tells a run of the command."""
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None or not get_current_settings().api.url:
+    if context is None or context.flow_run is None or not is_seen():
         yield  # the server is this process's own, and nobody knows of it
         return
     run_id = context.flow_run.id

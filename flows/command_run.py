@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 from deidflow.flows.answers.answer import give, most_shown, say
 from deidflow.flows.answers.run import run_answer
 from deidflow.flows.commands.opened import existing
-from deidflow.flows.prefect_environment import (
-    contain_own_server,
-    own_server_ahead,
-    prepare_prefect,
-    prepare_temporary,
-    refusal,
-    say_lost_server_once,
-)
+from deidflow.flows.own_server import own_server_ahead, use_own_server
+from deidflow.flows.prefect_environment import prepare_prefect, prepare_temporary, refusal, say_lost_server_once
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, listed_problems
 from deidflow.tasks.core.files.locks import lock_folder
@@ -201,14 +195,16 @@ def _work(run: Run) -> int:
         if run.config.incremental and not count_planned(run.ledger):
             return _nothing_to_do(run)
         prepare_prefect(run.folder.parent, attended=True)
-        from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415 (seconds, and must find the environment prepared)
+        # A second, and must find the environment prepared.
+        from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415
+        from deidflow.tasks.shown import leave_unseen  # noqa: PLC0415
 
-        contain_own_server()
         say_lost_server_once()
         state: Any = None
         error: BaseException | None = None
         try:
             with handing_over(run):
+                leave_unseen(use_own_server())
                 state = bulk_edit(return_state=True)
         except (KeyboardInterrupt, SystemExit):
             run = run.passed_on()
@@ -258,6 +254,8 @@ def _reason(state: Any, error: BaseException | None) -> str:
     """Say why a flow ended before its time: in its own words, or that Prefect ended it."""
     if state is not None and state.type.value == "FAILED" and state.message:
         return str(state.message)
+    if isinstance(error, Unusable):
+        return str(error)
     return refusal(error) or "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
 
 

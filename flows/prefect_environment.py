@@ -2,20 +2,15 @@
 
 A user's own settings win.
 
-Public names: ``prepare_prefect``, ``prepare_temporary``, ``own_server_ahead``, ``contain_own_server``,
-``say_lost_server_once``, ``stop_own_server``, ``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``,
-``SERVED``.
+Public names: ``prepare_prefect``, ``prepare_temporary``, ``no_other_server``, ``say_lost_server_once``,
+``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import os
-import random
-import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 SERVED: Final = "DEIDFLOW_CONFIGS"
 """Environment variable with the paths of the configs that deployments may run: files, and folders of ``*.yaml``."""
@@ -33,35 +28,12 @@ _HOME: Final = "PREFECT_HOME"
 _DEFAULTS: Final = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # The default of 20 s is hit on a cold machine.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }
-_SERVER_VARIABLES: Final = (
-    "PREFECT_",
-    "DO_NOT_TRACK",
-    "PYTHON",
-    "LC_",
-    "LANG",
-    "LD_LIBRARY_PATH",
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "TZ",
-    "XDG_",
-    "VIRTUAL_ENV",
-)
-"""Beginnings of the names that Prefect's temporary server gets; keys and passwords have names of the user's choice."""
-
-
 _ELSEWHERE: Final = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH")
 """Where a user says that there is a server, beside files."""
-
-_PORTS: Final = range(8000, 9000)
 _REFUSED: Final = (401, 403)
-
-
 _ATTENDED: Final = {"PREFECT_CLIENT_MAX_RETRIES": "4", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}
 """A command whose server has died asks it for its last three states: 30 s each, where Prefect's five retries take 62 s.
 
@@ -166,18 +138,6 @@ def served_configs() -> list[Path] | None:
     return found
 
 
-def contain_own_server() -> None:
-    """Change how Prefect starts a server for one process alone, where there is no other; imports Prefect.
-
-    The server gets a session of its own, so that Ctrl-C in a terminal does not end it before the run that reports to
-    it. It ends with this process, however that dies. And it does not get the environment of this process, which holds
-    the key and passwords. Prefect 3.8 and 3.9 have no public way to ask for any of it.
-    """
-    if not _settings().api.url:
-        server: Any = importlib.import_module("prefect.server.api.server").SubprocessASGIServer
-        server._run_uvicorn_command = _start_server  # noqa: SLF001
-
-
 class _WithoutLostServer(logging.Filter):
     """Drops what Prefect logs, with a traceback, when its server does not answer."""
 
@@ -200,93 +160,11 @@ def _settings() -> Any:
     return importlib.import_module("prefect.settings").get_current_settings()
 
 
-def _start_server(server: Any) -> subprocess.Popen[bytes]:
-    """Take the place of ``SubprocessASGIServer._run_uvicorn_command``."""
-    ahead = _ahead.take()
-    if ahead is not None:
-        server.port = _ahead.port
-        return ahead
-    return _launch(server.port, _settings().to_environment_variables(exclude_unset=True))
+def no_other_server() -> bool:
+    """Whether it is certain, before Prefect is imported, that no server is named.
 
-
-def _launch(port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
-    inherited = {name: value for name, value in os.environ.items() if name.startswith(_SERVER_VARIABLES)}
-    own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-    arguments = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
-    # Our end of the pipe is never written to; the system closes it when this process ends.
-    theirs, _ = os.pipe()
-    try:
-        return subprocess.Popen(  # noqa: S603 (this Python, and no word of a user)
-            # -P: nothing is imported from the folder where the command was started
-            [sys.executable, "-P", "-m", "deidflow.flows.bound", "uvicorn", *arguments, "--log-level", "error"],
-            env={**inherited, **own, **settings},
-            stdin=theirs,
-            start_new_session=True,
-        )
-    finally:
-        os.close(theirs)
-
-
-class _Ahead:
-    """The server that was started before Prefect asked for it.
-
-    Attributes:
-        port: That it listens on.
-
+    Nothing could name one, or say what it is like, but this process's environment.
     """
-
-    def __init__(self) -> None:
-        self.port = 0
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, on a port from the range that Prefect takes."""
-        for port in random.sample(_PORTS, 10):
-            with socket.socket() as trial, contextlib.suppress(OSError):
-                trial.bind(("127.0.0.1", port))
-                break
-        else:
-            return
-        self.port, self._process = port, _launch(port, {})
-
-    def take(self) -> subprocess.Popen[bytes] | None:
-        """Hand it over, None where there is none or it has ended."""
-        process, self._process = self._process, None
-        return process if process is not None and process.poll() is None else None
-
-    def stop(self) -> None:
-        """End it, unless it was handed over."""
-        process = self.take()
-        if process is not None:
-            process.kill()  # nobody has spoken to it
-            process.wait()
-
-
-_ahead: Final = _Ahead()
-
-
-@contextlib.contextmanager
-def own_server_ahead(runs_dir: Path) -> Iterator[None]:
-    """Start Prefect's temporary server now, where a run will need one for certain; it takes as long as planning does.
-
-    It ends with the block, unless Prefect has taken it over by then.
-
-    Args:
-        runs_dir: See ``prepare_prefect``; nothing is made in it.
-
-    """
-    try:
-        with contextlib.suppress(Unusable, OSError):
-            if _needs_own_server():
-                prepare_prefect(runs_dir, attended=True)
-                _ahead.start()
-        yield
-    finally:
-        _ahead.stop()
-
-
-def _needs_own_server() -> bool:
-    """Whether nothing could say that there is another server, or what it is like, but this process's environment."""
     here, home = Path.cwd(), os.environ.get(_HOME)
     if "prefect" in sys.modules or any(os.environ.get(name) for name in _ELSEWHERE):
         return False
@@ -314,17 +192,3 @@ def leave_threads(runner: Any) -> None:
     if runner._executor is not None:  # noqa: SLF001
         runner._executor.shutdown(wait=False, cancel_futures=True)  # noqa: SLF001
         runner._executor = None  # noqa: SLF001
-
-
-def stop_own_server() -> None:
-    """End the server that Prefect started for this process alone, if any; it would outlive an abrupt end.
-
-    Prefect itself does so at exit only, and has no public way to ask for it.
-    """
-    _ahead.stop()
-    module: Any = sys.modules.get("prefect.server.api.server")
-    if module is None:
-        return
-    for server in list(module.SubprocessASGIServer._instances.values()):  # noqa: SLF001
-        if server.server_process is not None:
-            server.server_process.terminate()

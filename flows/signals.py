@@ -20,7 +20,7 @@ import threading
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED
-from deidflow.flows.prefect_environment import stop_own_server
+from deidflow.flows.own_server import stop_own_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ Counts, codes, chunk numbers and the run ID, and nothing else: Prefect stores al
 shown (a server that is away for a while) keeps nothing from being done.
 
 Public names: ``tags_of``, ``show_name``, ``say``, ``showing_progress``, ``show_result``, ``RunRecord``, ``record_of``,
-``NotReconciled``, ``in_words``.
+``NotReconciled``, ``in_words``, ``leave_unseen``, ``is_seen``.
 """
 
 from __future__ import annotations
@@ -84,6 +84,25 @@ class NotReconciled(FailedRun):
         return type(self), (str(self), self.record)
 
 
+_unseen: Final[set[str]] = set()
+
+
+def leave_unseen(url: str) -> None:
+    """Show nothing on a server that ends with this process.
+
+    Args:
+        url: Of its API, as in PREFECT_API_URL.
+
+    """
+    _unseen.add(url)
+
+
+def is_seen() -> bool:
+    """Whether anybody can see what Prefect shows of a run."""
+    url = get_current_settings().api.url
+    return bool(url) and url not in _unseen
+
+
 def tags_of(config: Config) -> list[str]:
     """Return the tags of a config's runs and of its deployment."""
     return ["deidflow", config.name, config.engine, config.operation]
@@ -92,7 +111,7 @@ def tags_of(config: Config) -> list[str]:
 def show_name(run: Run) -> None:
     """Give the flow run the name of the run, and tags to find it by."""
     context = FlowRunContext.get()
-    if not _is_seen() or context is None or context.flow_run is None:
+    if not is_seen() or context is None or context.flow_run is None:
         return
     name, run_id = run.config.name, run.folder.name
     # A run ID that deidflow makes begins with the name already.
@@ -111,7 +130,7 @@ def say(text: str) -> None:
 @contextlib.contextmanager
 def showing_progress(run: Run, progress: Progress) -> Iterator[None]:
     """Show in an artifact how much of a run is edited and verified, while the block lasts."""
-    if not _is_seen():
+    if not is_seen():
         yield
         return
     ended = threading.Event()
@@ -146,7 +165,7 @@ def show_result(run: Run, totals: Totals) -> None:
 
     To be called by the flow: artifacts of a task stand below those of its flow on Prefect's page.
     """
-    if not _is_seen():
+    if not is_seen():
         return
     name = run.config.name
     with contextlib.suppress(Exception):
@@ -233,8 +252,3 @@ def _reason_line(totals: Totals, code: ReasonCode) -> str:
 def _key(name: str, what: str) -> str:
     """Return the key of an artifact, which Prefect wants in lower-case letters, digits and dashes."""
     return "-".join(filter(None, ("deidflow", *re.split("[^a-z0-9]+", name.lower()), what.replace("_", "-"))))
-
-
-def _is_seen() -> bool:
-    """Whether anybody can see it: the temporary server of a command ends with it."""
-    return bool(get_current_settings().api.url)

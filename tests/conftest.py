@@ -106,9 +106,9 @@ def start_prefect_server(home: Path, port: int = 0, variables: dict[str, str] | 
         **(variables or {}),
     }
     log = home.parent / "prefect-server.log"
-    prefect = Path(sys.executable).parent / "prefect"
+    prefect = Path(__file__).parent / "tools" / "prefect_server.py"
     # Through a shell, so that it is no child of this worker, which may end before the others.
-    command = f'"{prefect}" server start --host 127.0.0.1 --port {port} >"{log}" 2>&1 & echo $!'
+    command = f'"{sys.executable}" -P "{prefect}" server start --host 127.0.0.1 --port {port} >"{log}" 2>&1 & echo $!'
     started = subprocess.run(
         ["/bin/sh", "-c", command],
         env=environment,

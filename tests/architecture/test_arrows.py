@@ -91,8 +91,12 @@ _WITH_PREFECT: Final = {"deidflow.flows", "deidflow.tasks"}
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
     f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "verify", "publish", "retries", "shown")
 }
-# deidflow.flows.prefect_environment sets Prefect's settings before Prefect is imported.
-ENVIRONMENT_MODULES: Final = {"deidflow.tasks.steps.run.settings", "deidflow.flows.prefect_environment"}
+# deidflow.flows.prefect_environment sets Prefect's settings before Prefect is imported, and own_server the address.
+ENVIRONMENT_MODULES: Final = {
+    "deidflow.tasks.steps.run.settings",
+    "deidflow.flows.prefect_environment",
+    "deidflow.flows.own_server",
+}
 MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 60
 

@@ -6,7 +6,6 @@ the one module that uses it.
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import re
 import sys
@@ -40,15 +39,9 @@ class Private(NamedTuple):
     whose: str
 
 
-def _own_server() -> Any:
-    return importlib.import_module("prefect.server.api.server").SubprocessASGIServer
-
-
 def _used() -> list[Private]:
-    server, transport = _own_server(), httpx.HTTPTransport()
+    transport = httpx.HTTPTransport()
     return [
-        Private("flows/prefect_environment.py", "_run_uvicorn_command", server, "prefect"),
-        Private("flows/prefect_environment.py", "_instances", server, "prefect"),
         Private("flows/prefect_environment.py", "_executor", ThreadPoolTaskRunner(), "prefect"),
         Private("tasks/core/processes/pool.py", "_config", multiprocessing.current_process(), "python"),
         Private("tasks/core/processes/pool.py", "_Popen", ForkServerProcess, "python"),

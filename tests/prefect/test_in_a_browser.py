@@ -107,7 +107,7 @@ def test_by_schedule_and_by_the_form(job: Job, server: Site, browser: Browser) -
         second = _new_run(job, known)
         browser.see(second.name, "Partial", "report written")
         said = browser.text()
-        for word in ("deidflow", "nightly-trial", "local", "anonymize", "planned: 42 rows", "chunk 1: "):
+        for word in ("deidflow", "nightly-trial", "local", "anonymize", "planned: rows: 42", "chunk 1: "):
             assert word in said
         assert second.name.startswith("nightly-trial-")
         _picture(browser, "prefect-run")

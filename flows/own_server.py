@@ -1,0 +1,191 @@
+"""Prefect's temporary server: where no other is named, a run has one of its own, which ends with the command.
+
+Prefect starts one by itself, but not as a run wants it: it hands it the whole environment, which holds key and
+passwords; leaves it in the session of the command, so that Ctrl-C in a terminal ends it before the run that reports to
+it; imports the server into the command as well, a second of a processor; and begins only when the flow does. So it is
+started here, and Prefect is told its address.
+
+Public names: ``own_server_ahead``, ``use_own_server``, ``stop_own_server``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from deidflow.flows.prefect_environment import no_other_server, prepare_prefect
+from deidflow.tasks.core.errors import Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_VARIABLES: Final = (
+    "PREFECT_",
+    "DO_NOT_TRACK",
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "TZ",
+    "XDG_",
+    "VIRTUAL_ENV",
+)
+"""Beginnings of the names that the server gets; keys and passwords have names of the user's choice."""
+_OF_ITS_OWN: Final = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+_PORTS: Final = range(8000, 9000)
+_PORT_TRIALS: Final = 10
+_STARTS: Final = 3
+"""How often it is started on another port: between looking and listening, somebody else may take one."""
+_START_S: Final = 120.0
+_ANSWER_S: Final = 10.0
+_POLL_S: Final = 0.05
+
+
+class _OwnServer:
+    """The server of this process.
+
+    Attributes:
+        is_used: Whether Prefect has been told its address; its threads speak to it until this process ends.
+
+    """
+
+    def __init__(self) -> None:
+        self.is_used = False
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, settings: dict[str, str]) -> None:
+        """Start it, unless it runs; ``settings`` are Prefect's, beside those in the environment."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._port = _free_port()
+        self._process = _launch(self._port, settings)
+
+    def take(self, settings: dict[str, str]) -> str:
+        """Wait until it answers; return the URL of its API, to be used from now on.
+
+        Raises:
+            Unusable: It ended again and again, or did not answer in time.
+
+        """
+        end = time.monotonic() + _START_S
+        for _ in range(_STARTS):
+            self.start(settings)
+            while self._process is not None and self._process.poll() is None and time.monotonic() < end:
+                if _is_healthy(self._port):
+                    self.is_used = True
+                    return f"http://127.0.0.1:{self._port}/api"
+                time.sleep(_POLL_S)
+        raise Unusable(
+            f"Prefect's temporary server did not start within {_START_S:.0f} s; start one with prefect server start, "
+            "and set PREFECT_API_URL to its address"
+        )
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()  # what it has stored is stored, and nobody will ask it again
+            process.wait()
+
+
+_server: Final = _OwnServer()
+
+
+def _free_port() -> int:
+    """Return a port from the range that Prefect takes for such servers."""
+    for port in random.sample(_PORTS, _PORT_TRIALS):
+        with socket.socket() as trial, contextlib.suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
+    raise Unusable(f"no free port for Prefect's temporary server between {_PORTS.start} and {_PORTS.stop - 1}")
+
+
+def _is_healthy(port: int) -> bool:
+    """Ask Prefect's route for it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_S)
+    try:
+        connection.request("GET", "/api/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _launch(port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+    arguments = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
+    # Our end of the pipe is never written to; the system closes it when this process ends.
+    theirs, _ = os.pipe()
+    try:
+        return subprocess.Popen(  # noqa: S603 (this Python, and no word of a user)
+            # -P: nothing is imported from the folder where the command was started
+            [sys.executable, "-P", "-m", "deidflow.flows.bound", "uvicorn", *arguments, "--log-level", "error"],
+            env={**inherited, **_OF_ITS_OWN, **settings},
+            stdin=theirs,
+            start_new_session=True,
+        )
+    finally:
+        os.close(theirs)
+
+
+@contextlib.contextmanager
+def own_server_ahead(runs_dir: Path) -> Iterator[None]:
+    """Start the server now, where a run will need one for certain: it takes as long as planning does.
+
+    It ends with the block, unless it is used by then.
+
+    Args:
+        runs_dir: See ``prepare_prefect``; nothing is made in it.
+
+    """
+    try:
+        with contextlib.suppress(Unusable, OSError):
+            if no_other_server():
+                prepare_prefect(runs_dir, attended=True)
+                _server.start({})
+        yield
+    finally:
+        if not _server.is_used:
+            _server.stop()
+
+
+def use_own_server() -> str:
+    """Have Prefect use the server of this process, which ends with it; imports Prefect.
+
+    Returns:
+        The URL of its API, "" where the user has a server, or lets Prefect start none.
+
+    Raises:
+        Unusable: It does not start.
+
+    """
+    settings = _settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        return ""
+    url = _server.take(settings.to_environment_variables(exclude_unset=True))
+    os.environ["PREFECT_API_URL"] = url
+    importlib.import_module("prefect.context").refresh_global_settings_context()
+    return url
+
+
+def _settings() -> Any:
+    return importlib.import_module("prefect.settings").get_current_settings()
+
+
+def stop_own_server() -> None:
+    """End the server of this process, if any, before an abrupt end of this process."""
+    _server.stop()
