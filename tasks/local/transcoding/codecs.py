@@ -107,7 +107,8 @@ def _compress(dataset: Dataset, transfer_syntax: str) -> None:
     if transfer_syntax not in _JPEG_LOSSLESS:
         stored = dataset.BitsStored
         # pydicom 3.0 would leave the upper byte of each word out of RLE, and DCMTK reads no JPEG-LS without it.
-        if transfer_syntax in _BY_WORDS and stored <= dataset.BitsAllocated - 8:
+        needs_words = transfer_syntax in _BY_WORDS and stored <= dataset.BitsAllocated - 8
+        if needs_words or not _are_numbers(dataset, _frames(dataset)):
             dataset.BitsStored = dataset.BitsAllocated
         dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
         dataset.BitsStored = stored
@@ -131,6 +132,19 @@ def _frames(dataset: Dataset) -> np.ndarray[Any, np.dtype[Any]]:
     words = np.frombuffer(dataset.PixelData, f"<u{int(dataset.BitsAllocated) // 8}")
     whole = words[: shape[0] * shape[1] * shape[2] * samples]
     return whole.reshape((*shape, samples) if samples > 1 else shape)
+
+
+def _are_numbers(dataset: Dataset, words: np.ndarray[Any, np.dtype[Any]]) -> bool:
+    """Whether words are the numbers of BitsStored bits that an encoder takes them for, and other bits hold nothing."""
+    stored, allocated = int(dataset.BitsStored), int(dataset.BitsAllocated)
+    if int(dataset.HighBit) != stored - 1:
+        return False
+    if stored == allocated:
+        return True
+    others = words >> stored
+    if int(dataset.PixelRepresentation) == 0:
+        return not np.any(others)
+    return bool(np.array_equal(others, (words >> stored - 1 & 1) * others.dtype.type((1 << allocated - stored) - 1)))
 
 
 def _precision(dataset: Dataset, frames: np.ndarray[Any, np.dtype[Any]]) -> int:

@@ -73,8 +73,9 @@ def decode(dataset: Dataset) -> None:
         dataset.PlanarConfiguration = 0  # of compressed frames it says nothing, and pydicom would believe it
     frames: list[Frame] = []
     interpretation = before
-    for frame, said in get_decoder(UID(syntax)).iter_array(dataset, as_rgb=loses, **_widths(dataset)):
-        frames.append(_of_width(frame, int(dataset.BitsAllocated)))
+    decoder = get_decoder(UID(syntax))
+    for frame, said in decoder.iter_array(dataset, as_rgb=loses, correct_unused_bits=False, **_widths(dataset)):
+        frames.append(_in_words(frame, dataset))
         if loses:
             interpretation = str(said["photometric_interpretation"])
     if interpretation in _TRANSFORMED:
@@ -101,10 +102,22 @@ def _widths(dataset: Dataset) -> dict[str, Any]:
     return {"bits_allocated": 8} if found and found[1][0] <= 8 else {}  # noqa: PLR2004 (likewise)
 
 
-def _of_width(frame: Frame, allocated: int) -> Frame:
-    """Return a frame in words of BitsAllocated: codecs give as few bytes as the precision of a code stream needs."""
-    size = max(1, allocated // 8)
-    return frame if frame.dtype.itemsize == size else frame.astype(f"<{frame.dtype.kind}{size}")
+def _in_words(frame: Frame, dataset: Dataset) -> Frame:
+    """Return a frame in words of BitsAllocated, as one uncompressed has them.
+
+    Codecs give as few bytes as the precision of a code stream needs, and of numbers with a sign the lowest bits alone.
+    What stands in bits beside those of the image stays.
+    """
+    size, stored = max(1, int(dataset.BitsAllocated) // 8), int(dataset.BitsStored)
+    wide = frame if frame.dtype.itemsize == size else frame.astype(f"<{frame.dtype.kind}{size}")
+    has_words = str(dataset.file_meta.TransferSyntaxUID) == RLELossless
+    if dataset.PixelRepresentation == 0 or has_words or int(dataset.HighBit) != stored - 1 or stored == 8 * size:
+        return wide
+    words = wide.view(f"<u{size}")
+    if np.any(words >> stored):
+        return wide
+    negative = words >> stored - 1 == 1
+    return np.where(negative, words | words.dtype.type((1 << 8 * size) - (1 << stored)), words)
 
 
 def _joined(frames: list[Frame], allocated: int) -> bytes:

@@ -164,6 +164,18 @@ def test_few_bits_of_wide_words(target: str, stored: int, signed: bool) -> None:
     assert image.native() == read(transcode(result, EXPLICIT.uid)).PixelData
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(("stored", "high_bit"), [(12, 15), (10, 13), (12, 11), (8, 15)])
+@pytest.mark.parametrize("target", CODED)
+def test_bits_beside_those_that_count(target: str, stored: int, high_bit: int, signed: bool) -> None:
+    """Whole words come back, wherever in them a pixel stands, and whatever stands beside it, as overlays once did."""
+    image = Image.random(1, 2, 41, 37, "MONOCHROME2")
+    data = image.file(BitsStored=stored, HighBit=high_bit, PixelRepresentation=int(signed))
+    result = transcode(transcode(data, target), EXPLICIT.uid)
+
+    assert image.native() == read(result).PixelData
+
+
 @pytest.mark.parametrize("target", CODED)
 def test_what_a_syntax_does_not_hold_is_told(target: str) -> None:
     """Pixels of 32 bits: what to ask for instead."""

@@ -41,6 +41,7 @@ LOSSY: Final = frozenset({_DICOM + "81", _DICOM + "91", _DICOM + "203"})
 _INSTALL: Final = "the codecs for its transfer syntax must be installed: pip install 'deidflow[codecs]'"
 _NOT_CODED: Final = "its frames must be such as their transfer syntax says, with as many pixels as the image has"
 _NOT_ENCODED: Final = "a codec here must be able to encode its painted frames; convert it, and try again"
+_SHIFTED: Final = "HighBit must be one less than BitsStored where frames are compressed (PS3.5 section 8.1.1)"
 _JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})
 _CODE_STREAM: Final = b"\xff\x4f\xff\x51"
 _COD: Final = 0xFF52
@@ -94,6 +95,8 @@ def painted_by_codec(
     """
     if not all(importlib.util.find_spec(name) for name in _needed(syntax)):
         raise unpaintable(_INSTALL)
+    if layout.shift and any(blacks):
+        raise unpaintable(_SHIFTED)
     coding = _coding(frame, syntax)
     most = _MAX_PRECISION.get(syntax, coding.precision)
     most -= coding.transforms and syntax in _JPEG_2000  # differences of colours have a bit more

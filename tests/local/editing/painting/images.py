@@ -141,8 +141,8 @@ def pixels_of(data: bytes) -> bytes:
     return value
 
 
-def frames_of(data: bytes, plugin: str = "") -> Pixels:
-    """Return decoded frames, no colour converted: frames, rows, columns, samples.
+def frames_of(data: bytes, plugin: str = "", *, whole: bool = False) -> Pixels:
+    """Return decoded frames, no colour converted: frames, rows, columns, samples; ``whole``: words as they are coded.
 
     By pydicom's codecs, but for what pydicom 3.0 does not take: frames of pixels of one bit that begin within a byte,
     several frames in which two pixels share a colour, lossless JPEG of a byte a sample where two are allocated,
@@ -164,7 +164,9 @@ def frames_of(data: bytes, plugin: str = "") -> Pixels:
         said["bits_allocated"] = 8
     if syntax == RLELossless and dataset.BitsAllocated == 1:
         said["bits_allocated"] = 8
-    decoded = get_decoder(syntax).iter_array(dataset, raw=True, decoding_plugin=plugin, **said)
+    decoded = get_decoder(syntax).iter_array(
+        dataset, raw=True, decoding_plugin=plugin, correct_unused_bits=not whole, **said
+    )
     return np.array([frame for frame, _ in decoded], "i8").reshape(shape)
 
 
