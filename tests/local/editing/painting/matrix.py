@@ -3,7 +3,7 @@
 Source: DICOM PS3.3 sections C.7.6.3.1.2 and C.7.6.3.1.5, PS3.5 sections 8.1.1 and 8.2.1 to 8.2.4 (edition 2026d).
 
 Public names: ``Form``, ``Bits``, ``Cell``, ``FORMS``, ``BITS``, ``SYNTAXES``, ``LOSSLESS``, ``NATIVE``, ``LOSSY_JPEG``,
-``cells``, ``why_not``, ``is_held``, ``refusal``.
+``cells``, ``images``, ``one_of_each``, ``why_not``, ``is_held``, ``refusal``.
 """
 
 from __future__ import annotations
@@ -109,6 +109,20 @@ def cells() -> Iterator[Cell]:
     """Yield all of them, allowed or not."""
     for form, bits, syntax in product(FORMS, BITS, SYNTAXES):
         yield Cell(form, bits, syntax)
+
+
+def images() -> list[Cell]:
+    """Return those that there are."""
+    return [cell for cell in cells() if not why_not(cell)]
+
+
+def one_of_each() -> list[Cell]:
+    """Return one cell of each form, and one of each choice of bits, in each syntax."""
+    found: dict[tuple[object, str], Cell] = {}
+    for cell in images():
+        found.setdefault((cell.form, cell.syntax), cell)
+        found.setdefault((cell.bits, cell.syntax), cell)
+    return sorted(set(found.values()))
 
 
 def why_not(cell: Cell) -> str:

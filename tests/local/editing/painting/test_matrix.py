@@ -28,21 +28,12 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.pixels.regions import Region
     from tests.local.editing.painting.images import Pixels
 
-ALL: Final = [cell for cell in matrix.cells() if not matrix.why_not(cell)]
+ALL: Final = matrix.images()
 WAVELETS: Final = ("JPEG 2000", "HTJ2K")
 """With loss: decoders may round otherwise."""
 MCU: Final = {"YBR_FULL_422": (16, 8)}
 """What JPEG codes together, as sources are made here; 8 x 8 for all other forms."""
 READ_AS: Final = {"YBR_FULL_422": "YBR_FULL", "YBR_RCT": "RGB", "YBR_ICT": "RGB"}
-
-
-def quick() -> list[Cell]:
-    """Return one cell of each form, and one of each choice of bits, in each syntax."""
-    found: dict[tuple[object, str], Cell] = {}
-    for cell in ALL:
-        found.setdefault((cell.form, cell.syntax), cell)
-        found.setdefault((cell.bits, cell.syntax), cell)
-    return sorted(set(found.values()))
 
 
 def assert_painted(cell: Cell, made: Planted, before: Pixels, after: Pixels) -> None:
@@ -136,7 +127,7 @@ def test_every_combination_is_an_image_or_has_a_reason() -> None:
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_one_of_each_kind(syntax: str) -> None:
     """Of each form and each choice of bits that a syntax has."""
-    for cell in quick():
+    for cell in matrix.one_of_each():
         if cell.syntax == syntax:
             check(cell)
 
