@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping
 
     from tests.zygote import Forked, Zygote
@@ -69,6 +71,14 @@ class Running:
         """End it as ``kill -9`` does."""
         self.process.kill()
         self.process.wait()
+
+    def reach(self, moment: threading.Event, timeout_s: float = COMMAND_S) -> None:
+        """Wait until it has come to a moment; what it said so far is told when it does not."""
+        end = time.monotonic() + timeout_s
+        while not moment.wait(0.1):
+            said = self.err.read_text("utf-8", "replace")
+            assert self.poll() is None, f"ended before: {said}"
+            assert time.monotonic() < end, f"not yet: {said}"
 
     def end(self, timeout_s: float = COMMAND_S) -> Finished:
         """Wait for its end.

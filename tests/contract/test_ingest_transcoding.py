@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.contract.server import PATIENTLY_S, SETTINGS, Server, write
+from tests.contract.server import SETTINGS, Server, write
 from tests.contract.test_what_plan_says import image, version_of
 from tests.jobs import read_csv
 from tests.orthanc_proxy import Hold, OrthancProxy
@@ -102,7 +102,7 @@ def test_a_flow_killed_while_results_have_no_link(job: Job, serve: Any) -> None:
             Hold(), lambda request, answer: answer is not None and request.path.startswith("/tools/bulk-anonymize")
         )
         process = job.start("run", "job.yaml", "--run-id", "killed")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
         server.wait_for(2 * len(BITS))
         process.kill()
         held.release()
@@ -126,7 +126,7 @@ def test_conversion_with_loss_that_begins_after_the_plan(job: Job, serve: Any) -
         write(job, server, source={"orthanc": proxy.url})
         held = proxy.add(Hold(before=True), lambda request, _: request.path.startswith("/tools/bulk-anonymize"))
         process = job.start("run", "job.yaml", "--run-id", "lossy")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
         running.kill()
         running.configure(IngestTranscoding=JPEG_BASELINE)
         running.start()

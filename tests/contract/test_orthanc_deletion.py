@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import PATIENTLY_S, Server, reads_files, write
+from tests.contract.server import Server, reads_files, write
 from tests.jobs import read_csv
 from tests.orthanc_proxy import Hang, Hold, OrthancProxy, Request, Response, Run
 
@@ -124,7 +124,7 @@ def test_killed_between_report_and_deletion(
         write(job, server, source={"orthanc": proxy.url}, options=DELETING)
         rule = proxy.add(fault, _is_deletion)
         process = job.start("run", "job.yaml", "--run-id", "killed")
-        assert rule.reached.wait(PATIENTLY_S)
+        process.reach(rule.reached)
         process.kill()
         rule.release()
         before = _crosswalk(job, "killed")
@@ -162,7 +162,7 @@ def test_an_interrupted_run_deletes_nothing(job: Job, server: Server, tmp_path: 
         )
         held = proxy.add(Hold(), second_call)
         process = job.start("run", "job.yaml", "--run-id", "stopped")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
         process.send_signal(signal.SIGINT)
         time.sleep(1)
         assert process.poll() is None

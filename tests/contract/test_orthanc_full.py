@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import PATIENTLY_S, SETTINGS, Server, require_orthanc, write
+from tests.contract.server import SETTINGS, Server, require_orthanc, write
 from tests.jobs import read_csv
 from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response
 from tests.orthanc_server import OrthancServer, extra_roots
@@ -151,7 +151,7 @@ def test_killed_while_asking_for_the_reason(job: Job, crowded: Crowded) -> None:
         write(job, crowded.server, source={"orthanc": proxy.url}, verify="identifiers")
         held = proxy.add(Hold(before=True), asks)
         process = job.start("run", "job.yaml", "--run-id", "full")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
         process.kill()
         crowded.make_room()
         held.release()

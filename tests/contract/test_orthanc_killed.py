@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import PATIENTLY_S, SETTINGS, Server, report_of, write
+from tests.contract.server import SETTINGS, Server, report_of, write
 from tests.jobs import Job
 from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response, Run
 from tests.orthanc_server import OrthancServer
@@ -93,14 +93,6 @@ def _has_ended_well(request: Request, answer: Response | None) -> bool:
     return _is_poll(request, answer) and answer is not None and json.loads(answer.body)["State"] == "Success"
 
 
-def _pause(url: str) -> None:
-    """Keep the only job from ending before ``resume`` looks at it; 1.12 goes on writing all the same."""
-    (job,) = (job for job in httpx.get(f"{url}/jobs?expand").json() if job["Type"] == "ResourceModification")
-    httpx.post(f"{url}/jobs/{job['ID']}/pause", content=b"")
-    while httpx.get(f"{url}/jobs/{job['ID']}").json()["State"] == "Running":
-        time.sleep(0.02)
-
-
 def _assert_done_once(server: Server) -> None:
     results = server.originals()
     assert {1} == {len(names) for names in results.values()}
@@ -135,14 +127,15 @@ def test_a_killed_flow(
 
         def pause() -> None:
             server.wait_for(COUNT + 10)
-            _pause(server.url)
+            (own,) = server.modifications()
+            server.pause(own)
 
         if paused and moment is _is_poll:
             # Before the flow knows the job: one that is over by then is never asked about again.
             proxy.add(Run(pause), _is_bulk_call)
         held = proxy.add(hold, moment)
         process = job.start("run", "job.yaml", "--run-id", "killed")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
         if paused and moment is not _is_poll:
             pause()
         process.kill()
@@ -172,9 +165,10 @@ def test_a_killed_flow_whose_call_had_shrunk(
         proxy.add(Run(leave, before=True), lambda request, _: request.path == "/changes?last=")
         held = proxy.add(Hold(), _is_bulk_call)
         process = job.start("run", "job.yaml", "--run-id", "shrunk")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
         server.wait_for(COUNT + 10)
-        _pause(server.url)
+        (own,) = server.modifications()
+        server.pause(own)
         process.kill()
         held.release()
         server.upload(made)  # those that are there stay as they are
@@ -225,7 +219,7 @@ def test_a_server_that_is_back_before_anybody_asks(
         _prepare(job, server, proxy.url)
         held = proxy.add(Hold(before=True), _is_poll)
         process = job.start("run", "job.yaml", "--run-id", "blink")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
         server.wait_for(COUNT + 20)
         server.running.kill()
         server.running.start()

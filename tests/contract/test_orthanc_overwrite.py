@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
-from tests.contract.server import PATIENTLY_S, Server
+from tests.contract.server import Server
 from tests.jobs import DEMO_DATA, Job, read_csv
 from tests.orthanc_proxy import Answer, Hang, OrthancProxy
 from tests.orthanc_server import OrthancServer
@@ -92,7 +92,7 @@ def test_killed_between_the_two(job: Job, destination: Server, ends: str) -> Non
         held = proxy.add(Hang(), _Uploads(destination).refused)
         _configure(job, proxy.url, NEW)
         process = job.start("run", "job.yaml", "--run-id", "new")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
         process.kill()
         if not destination.running.settings["OverwriteInstances"]:
             assert [] == destination.get("instances")

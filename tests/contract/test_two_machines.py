@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from benchmarks.generate import Shape, generate
-from tests.contract.server import PATIENTLY_S, SETTINGS, Server, write
+from tests.contract.server import SETTINGS, Server, write
 from tests.jobs import Job, OtherMachine, read_csv
-from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response
+from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response, Run
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
@@ -77,9 +77,12 @@ def test_both_end_and_know_their_own(machines: tuple[Job, Job], held_server: Ser
     with OrthancProxy(held_server.url) as proxy:
         _write(here, held_server, proxy.url, options=options, execution=None)
         _write(there, held_server, held_server.url, options=options)
+        # A job that is over before anybody asks for it is never asked for.
+        proxy.add(Run(lambda: held_server.pause(*held_server.modifications())), _is_sent)
         held = proxy.add(Hold(before=True), _is_poll)
         process = here.start("run", "job.yaml", "--run-id", "run")
-        assert held.reached.wait(PATIENTLY_S)
+        process.reach(held.reached)
+        held_server.go_on(*held_server.modifications())
         beside = there.start("run", "job.yaml", "--run-id", "run", alone=True)
         process.kill()
         held.release()
@@ -103,9 +106,9 @@ def test_without_any_mark_the_second_stops(machines: tuple[Job, Job], held_serve
         ready = far.add(Hold(before=True), lambda request, _: request.path.startswith("/changes?last"))
         sent = near.add(Hold(), _is_sent)
         second = there.start("run", "job.yaml", "--run-id", "run", alone=True)
-        assert ready.reached.wait(PATIENTLY_S)
+        second.reach(ready.reached)
         first = here.start("run", "job.yaml", "--run-id", "run")
-        assert sent.reached.wait(PATIENTLY_S)
+        first.reach(sent.reached)
         ready.release()
         stopped = second.end()
         sent.release()

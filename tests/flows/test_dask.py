@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.cluster import Cluster
 from benchmarks.generate import Shape, generate
 from tests.jobs import COMMAND_S, Job, files_of, instance_lines
 
@@ -27,68 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COUNT = 3000
-START_S = 60
-
-
-class Cluster:
-    """A scheduler with workers, each a process."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], hidden: Path | None = None, workers: int = 2) -> None:
-        """Start a scheduler on a free port, and workers; the second does not see what is in a folder."""
-        self._folder = folder
-        self._environment = environment
-        self._hidden = hidden
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        self.address = self._find("scheduler", r"(tcp://127\.0\.0\.1:\d+)")
-        for number in range(1, workers + 1):
-            self.start_worker(f"worker-{number}")
-
-    def start_worker(self, name: str) -> subprocess.Popen[bytes]:
-        """Start a worker, and wait until the scheduler knows it."""
-        self._start(name, self.address, "--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
-        self._find(name, r"(Registered to)")
-        return self.processes[-1]
-
-    def _start(self, name: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", "dask", name.partition("-")[0], *arguments]
-        if self._hidden is not None and name == "worker-2":
-            (self._folder / "empty").mkdir()
-            script = 'mount --bind "$0" "$1" && shift && exec "$@"'
-            there = [str(self._folder / "empty"), str(self._hidden)]
-            command = ["unshare", "--mount", "sh", "-c", script, *there, *command]
-        with (self._folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder, env=self._environment)
-        self.processes.append(process)
-
-    def _find(self, name: str, pattern: str) -> str:
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            found = re.search(pattern, self.log(name))
-            if found:
-                return found[1]
-            time.sleep(0.1)
-        raise RuntimeError(self.log(name))
-
-    def log(self, name: str) -> str:
-        """Return what a process has said."""
-        return (self._folder / f"{name}.log").read_text("utf-8", "replace")
-
-    def stop(self) -> None:
-        """End all that still runs."""
-        for process in reversed(self.processes):
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
 def cluster(tmp_path: Path, job: Job) -> Iterator[Cluster]:
     """A running cluster."""
-    folder = tmp_path / "cluster"
-    folder.mkdir()
-    made = Cluster(folder, job.full_environment())
-    yield made
-    made.stop()
+    with Cluster(tmp_path / "cluster", job.full_environment()) as made:
+        yield made
 
 
 def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
@@ -129,9 +72,7 @@ def test_a_worker_killed_at_any_moment(job: Job, tmp_path: Path) -> None:
     assert 0 == job("run", "job.yaml", "--run-id", "threads").code
     expected = files_of(job.destination)
     shutil.rmtree(job.destination)
-    (tmp_path / "cluster").mkdir()
-    cluster = Cluster(tmp_path / "cluster", job.full_environment(), workers=4)
-    try:
+    with Cluster(tmp_path / "cluster", job.full_environment(), workers=4) as cluster:
         job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 500})
         begun = time.monotonic()
         assert 0 == job("run", "job.yaml", "--run-id", "calm").code
@@ -152,8 +93,6 @@ def test_a_worker_killed_at_any_moment(job: Job, tmp_path: Path) -> None:
             victim.wait()
             cluster.processes.remove(victim)
             cluster.start_worker(f"worker-{5 + seed}")
-    finally:
-        cluster.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide files from a process")
@@ -161,14 +100,10 @@ def test_a_worker_that_does_not_see_all_files(job: Job, tmp_path: Path) -> None:
     """As with caches of a share: what one worker cannot read or find is done and verified all the same."""
     generate(job.source, COUNT, 8 << 10, shape=Shape(patients=10))
     job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory()])
-    (tmp_path / "cluster").mkdir()
     one = next(folder for folder in sorted(job.source.iterdir()) if folder.is_dir())
-    cluster = Cluster(tmp_path / "cluster", job.full_environment(), hidden=one)
-    try:
+    with Cluster(tmp_path / "cluster", job.full_environment(), hidden=one) as cluster:
         job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 500})
         done = job("run", "job.yaml", "--run-id", "dask")
-    finally:
-        cluster.stop()
 
     assert 0 == done.code, done.err + done.out
     assert {"checks": "full", "verified": COUNT, "not_verified": 0} == _summary(job)["verified"]

@@ -133,15 +133,6 @@ def test_a_run_of_the_command_is_cancelled(served_job: Job, api: Api) -> None:
     _assert_stopped(served_job, served_job.root / "runs" / "cancelled")
 
 
-def _pause_the_job(server: Server) -> None:
-    """Keep the job from coming to its end before the run is cancelled."""
-    (job,) = (one for one in server.get("jobs?expand") if one["Type"] == "ResourceModification")
-    server.post(f"jobs/{job['ID']}/pause", {})
-    while server.get(f"jobs/{job['ID']}")["State"] == "Running":
-        time.sleep(0.02)
-    assert "Paused" == server.get(f"jobs/{job['ID']}")["State"]
-
-
 @pytest.mark.skipif(not installed(), reason="NO ORTHANC: Debian: apt-get install orthanc")
 def test_a_served_run_on_an_orthanc_is_cancelled(job: Job, api: Api) -> None:
     """The job on the server ends with the run, what it made goes, and `resume` leaves every instance done once."""
@@ -162,7 +153,8 @@ def test_a_served_run_on_an_orthanc_is_cancelled(job: Job, api: Api) -> None:
         with serving(job, api) as deployment:
             run = api.start(deployment)
             server.wait_for(420)
-            _pause_the_job(server)
+            (own,) = server.modifications()
+            server.pause(own)
             api.cancel(run)
             assert "CANCELLED" == api.end_of(run)["type"]
             assert set() == {one["State"] for one in server.get("jobs?expand")} & {"Running", "Pending", "Paused"}

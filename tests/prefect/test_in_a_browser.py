@@ -227,7 +227,8 @@ def test_cancelled_on_the_page_with_an_orthanc(job: Job, server: Site, browser: 
         with working(job, server, TOMORROW) as deployment:
             run = server.api.start(deployment)
             orthanc.wait_for(420)
-            _pause_the_job(orthanc)
+            (own,) = orthanc.modifications()
+            orthanc.pause(own)
             run_dir = _new_run(job, set())
             at = _cancel(browser, server, run)
             while {one["State"] for one in orthanc.get("jobs?expand")} & {"Running", "Pending", "Paused"}:
@@ -241,11 +242,3 @@ def test_cancelled_on_the_page_with_an_orthanc(job: Job, server: Site, browser: 
         assert 0 == resumed.code, resumed.err
         assert {1} == {len(names) for names in orthanc.originals().values()}
         assert 800 == len(orthanc.get("instances"))
-
-
-def _pause_the_job(orthanc: Server) -> None:
-    """Keep the job from coming to its end before the run is cancelled."""
-    (one,) = (one for one in orthanc.get("jobs?expand") if one["Type"] == "ResourceModification")
-    orthanc.post(f"jobs/{one['ID']}/pause", {})
-    while orthanc.get(f"jobs/{one['ID']}")["State"] == "Running":
-        time.sleep(0.02)
