@@ -3,7 +3,7 @@
 Source: DICOM PS3.5 sections 8.2.1 and A.4.1 (edition 2026c): one frame is one JPEG stream with the first-order
 predictor, which both lossless syntaxes allow.
 
-Public names: ``can_write``, ``why_not``, ``compress``.
+Public names: ``can_write``, ``why_not``, ``compress``, ``NATIVE``, ``NOT_TAKEN``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _BY_WORDS: Final = frozenset({str(RLELossless), str(JPEGLSLossless), str(JPEGLSN
 _OF_BITS: Final = frozenset({str(RLELossless), str(JPEG2000Lossless)})
 """What takes pixels of one bit (PS3.5 sections 8.2.2 and 8.2.4)."""
 _FIRST_ORDER: Final = 1
-_NOT_TAKEN: Final = (
+NOT_TAKEN: Final = (
     "pixels of this PhotometricInterpretation, BitsAllocated, BitsStored and PixelRepresentation, or so few Rows and "
     "Columns, cannot be written in the transfer syntax that options.Transcode asks for; ask for an uncompressed or "
     "deflated one"
@@ -95,7 +95,7 @@ def compress(dataset: Dataset, transfer_syntax: str) -> None:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001 (codecs raise anything, that of RLE panics; the texts may hold values)
-        raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, _NOT_TAKEN) from None
+        raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, NOT_TAKEN) from None
 
 
 def _compress(dataset: Dataset, transfer_syntax: str) -> None:

@@ -31,7 +31,7 @@ from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.dicom_file.values import encode_element
 from deidflow.tasks.local.editing.references import padded_uid
 from deidflow.tasks.local.editing.splice import deflate, meta_with, required_meta
-from deidflow.tasks.local.transcoding.codecs import NATIVE, compress
+from deidflow.tasks.local.transcoding.codecs import NATIVE, NOT_TAKEN, compress
 from deidflow.tasks.local.transcoding.plain_frames import decode, expand
 from deidflow.tasks.local.transcoding.recode import Recoder, swapped
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _BITS_ALLOCATED: Final = 0x00280100
+_FLOATS: Final = (0x7FE00008, 0x7FE00009)
+"""FloatPixelData and DoubleFloatPixelData, which no transfer syntax compresses (PS3.5 section A.4)."""
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002)
 _CHANGED_BY_CODECS: Final = (0x00280004, 0x00280006, 0x00280008)
 """PhotometricInterpretation, PlanarConfiguration, NumberOfFrames."""
@@ -84,6 +86,8 @@ def _transcoded(source: SourceFile, transfer_syntax: str) -> bytes:
     elements = source.scan()
     target = encoding_of(transfer_syntax)
     was_native, is_native = not source.layout.is_compressed, transfer_syntax in NATIVE
+    if not is_native and any(element[0] in _FLOATS for element in elements):
+        raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, NOT_TAKEN)
     replaced = _turned_pixels(source, elements, target)
     if any(element[0] == PIXEL_DATA for element in elements) and not (was_native and is_native):
         plain = source.head

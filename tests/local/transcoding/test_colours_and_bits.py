@@ -15,7 +15,7 @@ from pydicom import dcmread
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.transcoding.transcoder import transcode
-from tests.dicom_files import BIG, EXPLICIT, IMPLICIT, Syntax
+from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, Element, Syntax, instance
 from tests.local.editing.painting.images import Image, frames_of
 from tests.local.editing.painting.test_compressed import BYTES, CODECS, DICOM, RLE
 from tests.local.edits import read
@@ -184,6 +184,22 @@ def test_what_a_syntax_does_not_hold_is_told(target: str) -> None:
         transcode(image.file(), target)
 
     assert ReasonCode.TRANSCODING_FAILED is caught.value.code
+
+
+@pytest.mark.parametrize(("tag", "vr"), [(0x7FE00008, "OF"), (0x7FE00009, "OD")])
+def test_floats_are_written_uncompressed_alone(tag: int, vr: str) -> None:
+    """No transfer syntax compresses them."""
+    image = Image(np.zeros((2, 7, 5, 1)), allocated=32 if vr == "OF" else 64)
+    values = np.random.default_rng(2).normal(0, 9, (2, 7, 5)).astype("<f4" if vr == "OF" else "<f8")
+    attributes = image.attributes(BitsStored=None, HighBit=None, PixelRepresentation=None)
+    data = instance(Element(tag, vr, values.tobytes()), **attributes)
+
+    for target in (IMPLICIT, BIG, DEFLATED):
+        found = read(transcode(data, target.uid))[tag].value
+        assert (values if target.little else values.byteswap()).tobytes() == found
+    for coded_as in CODED:
+        with pytest.raises(InstanceFailed, match="ask for an uncompressed or deflated one"):
+            transcode(data, coded_as)
 
 
 @pytest.mark.skipif(not shutil.which("dcmdrle"), reason="needs DCMTK's tools (Debian: apt-get install dcmtk)")

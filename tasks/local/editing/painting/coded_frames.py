@@ -113,7 +113,7 @@ def painted_by_codec(
         raise unpaintable(_NOT_CODED)
     if pixels.base is not None or not pixels.flags.writeable:
         pixels = pixels.copy()
-    values = [_in_code_stream(black, coding) for black in blacks]
+    values = [_in_code_stream(black, coding, signed=layout.signed) for black in blacks]
     for region in regions:
         part = pixels[region.y : region.y + region.height, region.x : region.x + region.width]
         part[...] = values if layout.samples > 1 else values[0]
@@ -130,11 +130,13 @@ def _needed(syntax: str) -> tuple[str, ...]:
     return ("imagecodecs", "jpeg_ls") if syntax in _JPEG_LS else ("imagecodecs",)
 
 
-def _in_code_stream(black: int, coding: _Coding) -> int:
-    """Return a value as the code stream has it: with its own sign, or the lowest bits of it."""
-    if coding.signed:
-        return max(-(1 << coding.precision - 1), min(black, (1 << coding.precision - 1) - 1))
-    return black & (1 << coding.precision) - 1
+def _in_code_stream(black: int, coding: _Coding, *, signed: bool) -> int:
+    """Return a value as the code stream has it, with a sign of its own; where pixels have none, the same bits."""
+    half = 1 << coding.precision - 1
+    if coding.signed and signed:
+        return max(-half, min(black, half - 1))
+    bits = black & 2 * half - 1
+    return bits - 2 * half if coding.signed and bits >= half else bits
 
 
 def _coding(frame: bytes, syntax: str) -> _Coding:

@@ -88,6 +88,28 @@ def test_shifted_samples_of_rle(stored: int, high_bit: int, signed: bool) -> Non
     verified(data, result, REGIONS)
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("coded_signed", [False, True])
+def test_code_streams_of_another_sign(coded_signed: bool, signed: bool, photometric: str) -> None:
+    """JPEG 2000 says itself whether numbers have a sign; where PixelRepresentation says otherwise the bits count."""
+    image = Image.random(1, 2, 41, 37, photometric, stored=12, high_bit=11, signed=signed)
+    coded = Image(image.values & 4095, stored=12, high_bit=11)
+    if coded_signed:
+        coded = Image(
+            np.where(coded.values > 2047, coded.values - 4096, coded.values), signed=True, stored=12, high_bit=11
+        )
+    frames = [CODECS[DICOM + "90"](frame, coded) for frame in coded.values]
+    data = image.compressed(DICOM + "90", frames)
+    result = painting(*REGIONS)(data)
+    low = -2048 if signed else 0
+
+    assert np.array_equal(image.values, frames_of(data))
+    black = low if photometric == "MONOCHROME2" else low + 4095
+    assert np.array_equal(image.painted((black,), *REGIONS).values, frames_of(result))
+    verified(data, result, REGIONS)
+
+
 @pytest.mark.parametrize("syntax", CODED[1:])
 def test_shifted_samples_of_other_codecs_are_refused(syntax: str) -> None:
     """Nobody can say where black lies in a code stream of another precision, unless it is zero."""
