@@ -107,8 +107,8 @@ test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc
 test-validity: $(STAMP) dicom3tools  ## results of pydicom's files have no new error by dciodvfy, under two choices of options (3 minutes)
 	$(BIN)/python -m tests.corpus.validity
 
-test-pixels: $(STAMP) dcmtk dicom3tools  ## text painted over in every form of pixels and transfer syntax there is, read by DCMTK and others, too (1 minute)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/local/editing/painting
+test-pixels: $(STAMP) dcmtk dicom3tools  ## text painted over in every form of pixels and transfer syntax there is, read by DCMTK and others, and whole runs of all of them (3 minutes)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/local/editing/painting tests/verification/test_painted_matrix.py
 
 test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (17 minutes on two free cores)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity

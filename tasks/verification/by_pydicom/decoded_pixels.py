@@ -2,7 +2,7 @@
 
 An Orthanc converts what it stores when its ``IngestTranscoding`` says so (1.11.3 on, results of jobs, too).
 
-Public names: ``check_decoded``, ``check_interpretation``, ``LOSSY``.
+Public names: ``check_decoded``, ``check_interpretation``, ``stored_bits``, ``LOSSY``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def check_decoded(source: Dataset, result: Dataset, hidden: int) -> None:
     except Exception:  # noqa: BLE001 (the codecs' own; their texts may hold values)
         text = f"{_CONVERTS}, and the pixels cannot be decoded here to compare them; {_REMEDY}"
         raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, text) from None
-    mask = _stored_bits(source) & ~hidden
+    mask = stored_bits(source) & ~hidden
     for before, after in frames:
         if before is None or after is None or not _same(before, after, mask):
             raise _difference(result)
@@ -85,8 +85,13 @@ def _difference(result: Dataset) -> InstanceFailed:
     return InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the decoded pixels are not the source's")
 
 
-def _stored_bits(dataset: Dataset) -> int:
-    """Return the mask of a pixel's bits that count; a codec is free to leave the others out, or to extend a sign."""
+def stored_bits(dataset: Dataset) -> int:
+    """Return the mask of a pixel's bits that count; a codec is free to leave the others out, or to extend a sign.
+
+    Args:
+        dataset: With its image pixel module; -1 is the answer for floating point pixels.
+
+    """
     stored = int(dataset.get("BitsStored") or 0)
     if not stored:  # floating point
         return -1

@@ -31,11 +31,12 @@ _LOSSLESS_JPEG: Final = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 _FRAME_HEADER: Final = re.compile(rb"\xff\xc3\0.(.)", re.DOTALL)
 
 
-def decoded_frames(dataset: Dataset) -> Iterator[Frame]:
+def decoded_frames(dataset: Dataset, *, in_rgb: bool = False) -> Iterator[Frame]:
     """Yield the frames: rows, columns and samples, no colour converted.
 
     Args:
         dataset: Read in full, with its file meta information.
+        in_rgb: Whether what a codec gives as YBR_FULL is to be red, green and blue all the same.
 
     Raises:
         Exception: The codecs' own; their texts may hold values.
@@ -46,7 +47,7 @@ def decoded_frames(dataset: Dataset) -> Iterator[Frame]:
     elif dataset.get("BitsAllocated") == 1 and not _is_compressed(dataset):
         yield from _of_bits(dataset)
     else:
-        yield from _of_codec(dataset)
+        yield from _of_codec(dataset, in_rgb=in_rgb)
 
 
 def can_decode(dataset: Dataset) -> bool:
@@ -86,11 +87,11 @@ def _is_compressed(dataset: Dataset) -> bool:
     return bool(UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated)
 
 
-def _of_codec(dataset: Dataset) -> Iterator[Frame]:
+def _of_codec(dataset: Dataset, *, in_rgb: bool) -> Iterator[Frame]:
     decoder = get_decoder(UID(dataset.file_meta.TransferSyntaxUID))
     said = _what_it_does_not_say(dataset) if _is_compressed(dataset) else {}
     size = max(1, int(dataset.BitsAllocated) // 8)
-    for frame, _ in decoder.iter_array(dataset, raw=True, correct_unused_bits=False, **said):
+    for frame, _ in decoder.iter_array(dataset, raw=not in_rgb, correct_unused_bits=False, **said):
         wide = frame if frame.dtype.itemsize == size else frame.astype(f"{frame.dtype.kind}{size}")
         yield wide if wide.ndim == _COLOURS else wide[..., None]
 

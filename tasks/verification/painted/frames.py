@@ -21,6 +21,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.by_pydicom.decoded_pixels import stored_bits
 from deidflow.tasks.verification.by_pydicom.frames import decoded_frames, halves
 from deidflow.tasks.verification.by_pydicom.inflation import inflatable
 from deidflow.tasks.verification.by_pydicom.pixels import hidden_bits
@@ -70,14 +71,17 @@ def check_frames(request: Request, read: Read, files: tuple[BinaryIO, BinaryIO],
     for file in files:
         file.seek(0)
     before, after = (_with_known_syntax(dcmread(inflatable(file), force=True)) for file in files)
-    hidden = hidden_bits(before, request)
+    is_converted = before.file_meta.TransferSyntaxUID != after.file_meta.TransferSyntaxUID
+    # Codecs are free to leave other bits out, or to extend a sign.
+    kept, hidden = stored_bits(before) if is_converted else -1, hidden_bits(before, request)
     is_coded = read.syntax in _SEQUENTIAL_JPEG
     black = _black(before)
     cell = _mcu(before) if is_coded else (2, 1) if halves(before) else (1, 1)
     shown, hides = _masks(before, regions, cell, _MIXED_PIXELS if is_coded and cell != (8, 8) else 0)
     try:
-        for old, new in zip_longest(decoded_frames(before), decoded_frames(after)):
-            _check(old, new, shown, hides, black, before, hidden)
+        olds = decoded_frames(before, in_rgb=is_converted and is_coded)  # as it is converted
+        for old, new in zip_longest(olds, decoded_frames(after)):
+            _check(old, new, shown, hides, black, before, (kept & ~hidden, kept | hidden))
     except InstanceFailed:
         raise
     except Exception:  # noqa: BLE001 (the codecs' own; their texts may hold values)
@@ -97,7 +101,13 @@ def _with_known_syntax(dataset: Dataset) -> Dataset:
 
 
 def _check(
-    old: Frame | None, new: Frame | None, shown: Frame, hides: Frame, black: Frame | None, source: Dataset, hidden: int
+    old: Frame | None,
+    new: Frame | None,
+    shown: Frame,
+    hides: Frame,
+    black: Frame | None,
+    source: Dataset,
+    kept: tuple[int, int],
 ) -> None:
     if old is None or new is None or old.shape != new.shape:
         raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, _DIFFERS)
@@ -105,9 +115,9 @@ def _check(
     if one.dtype.kind == "f":
         same = one.view(f"u{one.dtype.itemsize}") == other.view(f"u{one.dtype.itemsize}")
     else:
-        bits = one.dtype.itemsize * 8
-        kept = np.array(~hidden & (1 << bits) - 1, f"u{one.dtype.itemsize}")
-        same = one.view(kept.dtype) & kept == other.view(kept.dtype)  # bits that hold overlays are clear
+        whole = f"u{one.dtype.itemsize}"
+        before, after = (np.array(bits & (1 << one.dtype.itemsize * 8) - 1, whole) for bits in kept)
+        same = one.view(whole) & before == other.view(whole) & after  # bits that held overlays are clear
         if source.file_meta.TransferSyntaxUID in _LOSSY_WAVELETS:
             same |= np.abs(one.astype("i8") - other.astype("i8")) <= _ROUNDED
     if not same[shown].all():

@@ -52,8 +52,8 @@ class Planted(NamedTuple):
     ink: Pixels
 
 
-def planted(cell: Cell) -> Planted:
-    """Return an image with a text in its first region, in every frame a little lower."""
+def planted(cell: Cell, **more: Any) -> Planted:
+    """Return an image with a text in its first region, in every frame a little lower; ``more`` are its elements."""
     (photometric, planar), (allocated, stored, signed), syntax = cell
     form = {"allocated": allocated, "stored": stored, "high_bit": stored - 1, "signed": signed, "planar": planar}
     columns = 60 if photometric == "YBR_FULL_422" else 61  # frames of an odd number of bytes, or bits, where they may
@@ -67,10 +67,10 @@ def planted(cell: Cell) -> Planted:
     margin = 8 if syntax in LOSSY and stored > 1 else 0  # near-lossless JPEG-LS takes the highest number for the lowest
     ink = _written(image.values[..., :1] if shared else image.values, low + margin, high - margin)
     if syntax in NATIVE:
-        data = image.file(_SYNTAX_OF[syntax], "OW", *_beside(image, syntax), **_ULTRASOUND)
+        data = image.file(_SYNTAX_OF[syntax], "OW", *_beside(image, syntax), **_ULTRASOUND, **more)
     else:
         frames = [ENCODERS[syntax](frame, image) for frame in image.values]
-        data = image.compressed(SYNTAXES[syntax], frames, *_beside(image, syntax), **_ULTRASOUND)
+        data = image.compressed(SYNTAXES[syntax], frames, *_beside(image, syntax), **_ULTRASOUND, **more)
     return Planted(image, data, ink)
 
 

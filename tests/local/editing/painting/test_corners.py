@@ -62,6 +62,11 @@ def test_overlays_beside_the_image(signed: bool, syntax: Syntax) -> None:
 
     assert np.array_equal(expected, np.frombuffer(pixels_of(result), f"{syntax.prefix}u2") & 0xFFFF)
     verified(data, result, REGIONS)
+    if not syntax.deflated:
+        left = bytearray(result)
+        left[len(result) - words.nbytes - words.nbytes % 2 + (1 if syntax.little else 0)] |= 0x80  # of the first pixel
+        with pytest.raises(InstanceFailed, match="are not the source's"):
+            verified(data, bytes(left), REGIONS)
 
 
 @pytest.mark.parametrize("syntax", CODED)
