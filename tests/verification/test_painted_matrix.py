@@ -55,7 +55,8 @@ def test_a_run_of_all_of_them(paints: bool, target: str, tmp_path: Path) -> None
         options={"Transcode": SYNTAXES[target]} if target else None,
         profile="ps3.15-2026d",
         execution={"workers": 2},
-        **({"profile_options": ["clean-pixel-data"], "pixels": {"rules": ["site.yaml"]}} if paints else {}),
+        profile_options=["clean-pixel-data"] if paints else None,
+        pixels={"rules": ["site.yaml"]} if paints else None,
     )
     steps.edit()
     steps.verify()

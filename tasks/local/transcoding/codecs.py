@@ -33,6 +33,7 @@ from deidflow.tasks.local.dicom_file.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from deidflow.tasks.local.editing.painting.coded_frames import without_colour_names
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -44,6 +45,8 @@ _WITH_EXTRA: Final = frozenset({*_JPEG_LOSSLESS, str(JPEGLSLossless), str(JPEGLS
 _BY_WORDS: Final = frozenset({str(RLELossless), str(JPEGLSLossless), str(JPEGLSNearLossless)})
 _OF_BITS: Final = frozenset({str(RLELossless), str(JPEG2000Lossless)})
 """What takes pixels of one bit (PS3.5 sections 8.2.2 and 8.2.4)."""
+_COLOURED: Final = 4
+"""Dimensions of frames with several samples."""
 _FIRST_ORDER: Final = 1
 NOT_TAKEN: Final = (
     "pixels of this PhotometricInterpretation, BitsAllocated, BitsStored and PixelRepresentation, or so few Rows and "
@@ -115,7 +118,11 @@ def _compress(dataset: Dataset, transfer_syntax: str) -> None:
         return
     frames = _frames(dataset)
     precision = _precision(dataset, frames)
-    dataset.PixelData = encapsulate([_jpeg(frame, precision) for frame in frames])
+    is_rgb = str(dataset.PhotometricInterpretation) == "RGB"
+    coded = (_jpeg(frame, precision) for frame in frames)
+    dataset.PixelData = encapsulate(
+        [one if is_rgb or frames.ndim < _COLOURED else without_colour_names(one) for one in coded]
+    )
 
 
 def _unpacked(dataset: Dataset) -> bytes:

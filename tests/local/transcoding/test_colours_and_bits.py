@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def test_what_was_coded_without_loss_is_not_converted(photometric: str, syntax: 
     image = Image.random(1, 2, 41, 38, photometric, **BYTES, planar=planar)
     data = coded(image, syntax)
 
-    for target in (EXPLICIT.uid, BIG.uid, *CODED):
+    for target in (EXPLICIT.uid, RLE) if planar else (EXPLICIT.uid, BIG.uid, *CODED):
         if target != syntax:
             result = transcode(data, target)
             assert_is(image, result, "RGB" if photometric == "RGB" else "YBR_FULL")
@@ -90,6 +91,17 @@ def test_two_pixels_that_shared_a_colour_have_it_both(
     assert result == transcode(image.file(syntax), target)
     back = frames_of(transcode(result, EXPLICIT.uid))
     assert np.array_equal(back[:, :, 0::2, 1:], back[:, :, 1::2, 1:])
+
+
+@pytest.mark.parametrize("target", CODED)
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_FULL_422"])
+def test_others_take_colours_for_what_they_are(photometric: str, target: str) -> None:
+    """No name of a component, and no marker, contradicts PhotometricInterpretation, which pydicom would believe."""
+    image = Image.random(1, 1, 41, 38, photometric, **BYTES)
+    data = image.file()
+    shown, found = (dcmread(io.BytesIO(one)).pixel_array for one in (data, transcode(data, target)))
+
+    assert np.array_equal(shown, found)
 
 
 def test_halved_colours_stay_where_they_may() -> None:

@@ -6,7 +6,7 @@ transform are those of the source's own code stream.
 
 Source: DICOM PS3.5 sections 8.2.1 to 8.2.4 and A.4 (edition 2026d).
 
-Public names: ``painted_by_codec``, ``LOSSY``, ``CODED``.
+Public names: ``painted_by_codec``, ``without_colour_names``, ``LOSSY``, ``CODED``.
 """
 
 from __future__ import annotations
@@ -185,10 +185,14 @@ def _of_jpeg_2000(frame: bytes) -> _Coding:
         at += 2 + length
 
 
-def _without_colour_names(data: bytes) -> bytes:
+def without_colour_names(data: bytes) -> bytes:
     """Return a JPEG stream of three components that does not say that these are red, green and blue.
 
-    libjpeg-turbo 3.1 writes streams that others cannot read when it is told that lossless samples are YCbCr.
+    libjpeg-turbo 3.1 writes streams that others cannot read when it is told that lossless samples are YCbCr; and some
+    believe the names of the components rather than PhotometricInterpretation.
+
+    Args:
+        data: Lossless, as libjpeg-turbo writes it of RGB.
     """
     (length,) = struct.unpack_from(">H", data, 4)
     if data[2:4] == _ADOBE:
@@ -226,7 +230,7 @@ def _encoded(pixels: Pixels, syntax: str, coding: _Coding, *, is_rgb: bool) -> b
                 outcolorspace=colour,
             )
         )
-        return data if colour is None or is_rgb else _without_colour_names(data)
+        return data if colour is None or is_rgb else without_colour_names(data)
     if syntax in _JPEG_LS:
         import jpeg_ls  # noqa: PLC0415 (likewise)
 
