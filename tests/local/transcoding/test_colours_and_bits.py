@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
@@ -68,7 +68,7 @@ def test_transformed_colours_are_red_green_and_blue_elsewhere() -> None:
         assert_is(image, transcode(coded(image, DICOM + "90"), target), "RGB")
 
 
-@PROPERTY
+@settings(PROPERTY, max_examples=25)
 @given(
     st.integers(1, 3),
     st.integers(1, 20),

@@ -1,4 +1,4 @@
-"""What is written in the pixels can be seen in the frames that are looked at, in every form of pixels and syntax."""
+"""What is written in the pixels can be seen in the frames that are looked at, in every form of pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.viewing.frames import PixelFrames
-from tests.local.editing.painting.matrix import SYNTAXES, Bits, Cell, one_of_each
+from tests.local.editing.painting.matrix import Bits, Cell, one_of_each
 from tests.local.editing.painting.matrix_sources import planted
 
 
@@ -25,11 +25,11 @@ def is_seen(cell: Cell) -> bool:
     return bool(abs(ink.mean() - paper.mean()) > 4 * max(ink.std(), paper.std()))
 
 
-@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("syntax", ["implicit", "big endian", "RLE", "JPEG lossless SV1", "JPEG 2000 lossless"])
 def test_a_text_is_seen(syntax: str) -> None:
     """Frames of one bit, several in which two pixels share a colour, planes of compressed colours, signed palettes."""
     for cell in one_of_each():
-        if cell.syntax != syntax or (cell.bits.allocated == 1 and syntax == "JPEG 2000"):  # which loss leaves unclear
+        if cell.syntax != syntax:
             continue
         if cell.bits == Bits(16, 8) and syntax.startswith("JPEG lossless"):
             with pytest.raises(InstanceFailed) as caught:  # of a byte a sample, which pydicom takes for two
