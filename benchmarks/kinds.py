@@ -96,7 +96,8 @@ def patient_and_study(origin: Origin) -> Dataset:
     """Return what all series of a study have in common."""
     rng = origin.rng("patient")
     given, family = rng.choice(GIVEN_NAMES), rng.choice(FAMILY_NAMES)
-    number = f"{rng.randrange(10**7):07}"
+    # Two of some thousands that were drawn would be one person.
+    number = f"{origin.patient % 10**4:04}{rng.randrange(10**7) % 10**3:03}"
     birth = date(1930, 1, 1) + timedelta(days=rng.randrange(30_000))
     dataset = make(
         SpecificCharacterSet="ISO_IR 100",

@@ -15,11 +15,13 @@ import http.client
 import importlib
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from deidflow.flows.prefect_environment import no_other_server, prepare_prefect
 from deidflow.tasks.core.errors import Unusable
@@ -48,7 +50,10 @@ _PORTS: Final = range(8000, 9000)
 _PORT_TRIALS: Final = 10
 _STARTS: Final = 3
 """How often it is started on another port: between looking and listening, somebody else may take one."""
-_START_S: Final = 120.0
+_PORT_TAKEN: Final = "address already in use"
+_ERROR: Final = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): .*$", re.MULTILINE)
+_START_S: Final = 300.0
+"""It takes two seconds of a processor, and six more where it makes its database: minutes on a machine full of work."""
 _ANSWER_S: Final = 10.0
 _POLL_S: Final = 0.05
 
@@ -65,19 +70,21 @@ class _OwnServer:
         self.is_used = False
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] | None = None
 
     def start(self, settings: dict[str, str]) -> None:
         """Start it, unless it runs; ``settings`` are Prefect's, beside those in the environment."""
         if self._process is not None and self._process.poll() is None:
             return
         self._port = _free_port()
-        self._process = _launch(self._port, settings)
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it is the server's, and goes with it)
+        self._process = _launch(self._port, settings, self._said)
 
     def take(self, settings: dict[str, str]) -> str:
         """Wait until it answers; return the URL of its API, to be used from now on.
 
         Raises:
-            Unusable: It ended again and again, or did not answer in time.
+            Unusable: It ended, or did not answer in time.
 
         """
         end = time.monotonic() + _START_S
@@ -88,10 +95,21 @@ class _OwnServer:
                     self.is_used = True
                     return f"http://127.0.0.1:{self._port}/api"
                 time.sleep(_POLL_S)
+            if _PORT_TAKEN not in self._text():
+                break
+        errors = _ERROR.findall(self._text())
+        why = f": {errors[-1]}" if errors else f" within {_START_S:.0f} s"
         raise Unusable(
-            f"Prefect's temporary server did not start within {_START_S:.0f} s; start one with prefect server start, "
-            "and set PREFECT_API_URL to its address"
+            f"Prefect's temporary server did not start{why}; look at the variables PREFECT_*, or start a server with "
+            "prefect server start, and set PREFECT_API_URL to its address"
         )
+
+    def _text(self) -> str:
+        """Return what it has said so far."""
+        if self._said is None:
+            return ""
+        self._said.seek(0)
+        return self._said.read().decode("utf-8", "replace")
 
     def stop(self) -> None:
         """End it, if it runs."""
@@ -125,7 +143,7 @@ def _is_healthy(port: int) -> bool:
         connection.close()
 
 
-def _launch(port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+def _launch(port: int, settings: dict[str, str], said: IO[bytes]) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     arguments = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
     # Our end of the pipe is never written to; the system closes it when this process ends.
@@ -136,6 +154,8 @@ def _launch(port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
             [sys.executable, "-P", "-m", "deidflow.flows.bound", "uvicorn", *arguments, "--log-level", "error"],
             env={**inherited, **_OF_ITS_OWN, **settings},
             stdin=theirs,
+            stdout=said,
+            stderr=said,
             start_new_session=True,
         )
     finally:

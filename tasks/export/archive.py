@@ -3,7 +3,7 @@
 ZIP files are stored without compression (what a compressor makes depends on its version, and much DICOM is compressed
 already), with the time 1980-01-01 00:00 and mode 0644 for every file, in the order of identifiers.
 
-Public names: ``Archive``, ``encrypt_file``, ``check_recipients``, ``sha256_of``, ``checksum_lines``.
+Public names: ``Archive``, ``encrypt_file``, ``sealed_path``, ``check_recipients``, ``sha256_of``, ``checksum_lines``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from deidflow.tasks.core.errors import BadText, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _PIECE_BYTES: Final = 1 << 20
@@ -80,6 +80,11 @@ def _keys(recipients: Sequence[str]) -> list[Any]:
     return keys
 
 
+def sealed_path(path: Path) -> Path:
+    """Return the path that a file gets by being encrypted."""
+    return path.with_name(f"{path.name}.age")
+
+
 def encrypt_file(path: Path, recipients: Sequence[str]) -> Path:
     """Encrypt a file for some recipients, and remove it; return the new one, whose name ends with ``.age``.
 
@@ -87,7 +92,7 @@ def encrypt_file(path: Path, recipients: Sequence[str]) -> Path:
     """
     import pyrage  # noqa: PLC0415 (an extra)
 
-    target = path.with_name(f"{path.name}.age")
+    target = sealed_path(path)
     with path.open("rb") as plain, target.open("xb") as encrypted:
         pyrage.encrypt_io(plain, encrypted, _keys(recipients))
     path.unlink()
@@ -102,8 +107,12 @@ def sha256_of(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def checksum_lines(folder: Path, names: Iterable[str]) -> Iterator[str]:
-    """Yield lines as ``sha256sum`` writes and checks them, in the order of names; names are relative to the folder."""
-    for name in sorted(names):
-        with (folder / name).open("rb") as file:
-            yield f"{sha256_of(file)}  {name}\n"
+def checksum_lines(sums: Mapping[str, str]) -> Iterator[str]:
+    """Yield lines as ``sha256sum`` writes and checks them, in the order of names.
+
+    Args:
+        sums: The SHA-256 in hex of each file, by its name relative to the folder.
+
+    """
+    for name in sorted(sums):
+        yield f"{sums[name]}  {name}\n"

@@ -5,31 +5,35 @@ Public names: ``Package``, ``Packed``, ``check_choice``.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
+from itertools import count
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from deidflow.tasks.core.errors import BadText, InvalidInput, Problem, Unusable, os_error_text
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.csv_tables import write_table
-from deidflow.tasks.core.files.evidence import is_evidence_of
 from deidflow.tasks.core.files.private_files import sync_folder
-from deidflow.tasks.export.archive import Archive, check_recipients, checksum_lines, encrypt_file, sha256_of
-from deidflow.tasks.export.index import INDEX_COLUMNS, INDEX_NUMBERS, describe
+from deidflow.tasks.export.archive import check_recipients, checksum_lines, encrypt_file, sha256_of
+from deidflow.tasks.export.index import INDEX_COLUMNS, INDEX_NUMBERS
 from deidflow.tasks.export.layout import Layout, Paths, safe_name
+from deidflow.tasks.export.packing import ArchiveWork, PackingPlace, ReadWork, ToRead, translated
 from deidflow.tasks.export.parquet import can_write_parquet, write_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.engine.stores import ResultStore
+    from deidflow.tasks.core.ledger.state.exports import ExportedResult
     from deidflow.tasks.core.request.export_choice import ExportChoice
+    from deidflow.tasks.export.packing import ReadResult, SealedArchive
 
 INDEX: Final = "index.csv"
 PARQUET_INDEX: Final = "index.parquet"
 SUMS: Final = "SHA256SUMS"
 _PART: Final = ".deidflow-part"
+_WAITING: Final = ".waiting"
+"""Where results are read to, below the folder; no path of a layout begins with a dot."""
 
 
 class Packed(NamedTuple):
@@ -42,7 +46,9 @@ class Packed(NamedTuple):
 class Package:
     """A folder that is filled under another name, and gets its own when all is there.
 
-    Results are added in the order of their identifiers: those of one patient, and of one study, follow each other.
+    Workers read results into it, and write its archives (``deidflow.tasks.export.packing``); the place of each is
+    decided here. Results are added in the order of their identifiers: those of one patient, and of one study, follow
+    each other.
     """
 
     def __init__(self, folder: Path, choice: ExportChoice) -> None:
@@ -68,107 +74,123 @@ class Package:
         self._part = folder.with_name(f".{folder.name}{_PART}")
         self._paths = Paths()
         self._archives = Paths()
-        self._archive: Archive | None = None
+        self._archive: ArchiveWork | None = None
         self._archive_of: tuple[str, ...] = ()
-        self._written: list[str] = []
+        self._sums: dict[str, str] = {}
         self._rows: list[tuple[str, ...]] = []
+        self._numbers = count()
+        self._files = 0
 
     def __enter__(self) -> Self:
         """Make the folder."""
-        with _translated(self._folder):
+        with translated(self._folder):
             shutil.rmtree(self._part, ignore_errors=True)  # of an export that was killed
-            self._part.mkdir(parents=True)
+            (self._part / _WAITING).mkdir(parents=True)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         """Give it its name, or leave nothing."""
         if kind is not None:
-            if self._archive is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    self._archive.close()
             shutil.rmtree(self._part, ignore_errors=True)
             return
         try:
-            with _translated(self._folder):
+            with translated(self._folder):
                 self._end()
         except BaseException:
             shutil.rmtree(self._part, ignore_errors=True)
             raise
 
-    def add(self, names: DicomIdentifiers, content: BinaryIO, evidence: str) -> None:
-        """Add a result.
+    def place(self, results: ResultStore) -> PackingPlace:
+        """Return what workers have to know of it."""
+        return PackingPlace(results, self._part, self._folder)
+
+    def to_read(self, place: PackingPlace, results: Sequence[ExportedResult]) -> ReadWork:
+        """Return the work of reading results; with what it gives they are to be added."""
+        items = [
+            ToRead(one.names, one.orthanc_id, one.evidence, f"{_WAITING}/{next(self._numbers)}") for one in results
+        ]
+        return ReadWork(place, self._layout.keywords, items)
+
+    def add(self, place: PackingPlace, one: ToRead, read: ReadResult) -> ArchiveWork | None:
+        """Give a result that was read its place.
 
         Args:
-            names: Its identifiers.
-            content: Open at its start.
-            evidence: What was noted of the bytes that it must have, "" when nothing was.
+            place: See ``place``.
+            one: The result.
+            read: What was found in it.
+
+        Returns:
+            The archive before, when this result begins another one.
 
         Raises:
             InvalidInput: The layout gives two results one path.
-            Unusable: The result has changed since it was found right, or the export cannot be written.
+            Unusable: The export cannot be written.
 
         """
-        digest = sha256_of(content)
-        if evidence not in {"", digest} and not is_evidence_of(evidence, content):
-            raise Unusable("a result is not what the run wrote; look for it with `deidflow verify`, then export again")
-        content.seek(0)
-        entry = describe(content, self._layout.keywords)
-        size = content.seek(0, 2)
-        content.seek(0)
-        path = self._paths.place(self._layout.path(lambda keyword: entry.others[keyword]))
+        path = self._paths.place(self._layout.path(lambda keyword: read.entry.others[keyword]))
         if path is None:
             text = "must tell any two results apart, and gives two of them one path; add {SOPInstanceUID}"
             raise InvalidInput([Problem(text, key="layout")])
-        with _translated(self._folder):
-            archive = self._store(names, path, content)
-        self._rows.append((path, archive, str(size), digest, *entry.values))
+        done, archive = None, ""
+        if self._choice.archive == "none":
+            with translated(self._folder):
+                (self._part / path).parent.mkdir(parents=True, exist_ok=True)
+                (self._part / one.file).rename(self._part / path)
+            self._sums[path] = read.sha256
+        else:
+            of = one.names[:1] if self._choice.per == "patient" else one.names[:2]
+            if self._archive is None or of != self._archive_of:
+                done, self._archive = self._archive, self._begun(place, of)
+            self._archive.members.append((path, one.file))
+            archive = f"{self._archive.name}.age" if self._choice.recipients else self._archive.name
+        self._rows.append((path, archive, str(read.size), read.sha256, *read.entry.values))
+        return done
+
+    def last_archive(self) -> ArchiveWork | None:
+        """Return the archive of the results that were added last, None without archives."""
+        done, self._archive = self._archive, None
+        return done
+
+    def add_archive(self, work: ArchiveWork, archive: SealedArchive) -> None:
+        """Add an archive that is written.
+
+        Raises:
+            Unusable: What it was made of cannot be removed.
+
+        """
+        self._sums[archive.name] = archive.sha256
+        with translated(self._folder):
+            for _, file in work.members:
+                (self._part / file).unlink()
+
+    def _begun(self, place: PackingPlace, of: tuple[str, ...]) -> ArchiveWork:
+        self._archive_of = of
+        *above, last = (safe_name(name) for name in of)
+        name = self._archives.place((*above, f"{last}.zip"))
+        assert name is not None  # noqa: S101 (results come in the order of their identifiers)
+        return ArchiveWork(place, name, [], self._choice.recipients)
 
     def add_file(self, name: str, source: Path) -> None:
         """Add a file as it is, encrypted where there are recipients."""
-        with _translated(self._folder):
+        with translated(self._folder):
             target = self._part / name
             shutil.copyfile(source, target)
-            self._written.append(self._sealed(target))
+            self._seal(target)
 
-    def _store(self, names: DicomIdentifiers, path: str, content: BinaryIO) -> str:
-        """Write a result; return the name of the archive that it is in, "" for none."""
-        if self._choice.archive == "none":
-            target = self._part / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as file:
-                shutil.copyfileobj(content, file)
-            self._written.append(path)
-            return ""
-        of = names[:1] if self._choice.per == "patient" else names[:2]
-        if self._archive is None or of != self._archive_of:
-            self._end_archive()
-            *above, last = (safe_name(name) for name in of)
-            place = self._archives.place((*above, f"{last}.zip"))
-            assert place is not None  # noqa: S101 (results come in the order of their identifiers)
-            (self._part / place).parent.mkdir(parents=True, exist_ok=True)
-            self._archive, self._archive_of = Archive(self._part / place), of
-        self._archive.add(path, content)
-        name = self._archive.path.relative_to(self._part).as_posix()
-        return f"{name}.age" if self._choice.recipients else name
-
-    def _end_archive(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
-            self._written.append(self._sealed(self._archive.path))
-            self._archive = None
-
-    def _sealed(self, path: Path) -> str:
-        """Encrypt a file where there are recipients; return its name in the export."""
+    def _seal(self, path: Path) -> None:
+        """Encrypt a file where there are recipients, and note its sum."""
         if self._choice.recipients:
             path = encrypt_file(path, self._choice.recipients)
-        return path.relative_to(self._part).as_posix()
+        with path.open("rb") as file:
+            self._sums[path.relative_to(self._part).as_posix()] = sha256_of(file)
 
     def _end(self) -> None:
-        self._end_archive()
-        names = list(self._written)
+        shutil.rmtree(self._part / _WAITING)
+        self._files = len(self._sums)
         if self._rows:
-            names += map(self._sealed, self._indexes(sorted(self._rows)))
-        (self._part / SUMS).write_text("".join(checksum_lines(self._part, names)), "utf-8")
+            for path in self._indexes(sorted(self._rows)):
+                self._seal(path)
+        (self._part / SUMS).write_text("".join(checksum_lines(self._sums)), "utf-8")
         if self._folder.exists():
             self._folder.rmdir()
         self._part.rename(self._folder)
@@ -188,7 +210,7 @@ class Package:
     @property
     def packed(self) -> Packed:
         """What it holds."""
-        return Packed(len(self._rows), len(self._written))
+        return Packed(len(self._rows), self._files)
 
 
 def check_choice(choice: ExportChoice) -> list[Problem]:
@@ -218,13 +240,3 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-@contextlib.contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    """Say in plain words what is wrong with the disk."""
-    try:
-        yield
-    except OSError as error:
-        message = f"the export {folder} cannot be written: {os_error_text(error)}; make room, or name another folder"
-        raise Unusable(message, error) from None

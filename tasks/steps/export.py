@@ -8,24 +8,34 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from deidflow.tasks.core.errors import InstanceFailed, InvalidInput, Problem, Unusable
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Problem
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.state.exports import count_to_export, pages_to_export
+from deidflow.tasks.core.processes.in_order import done_in_order
+from deidflow.tasks.core.processes.workers import HereWorkers
 from deidflow.tasks.core.report.files import CROSSWALK
 from deidflow.tasks.export.package import Package
+from deidflow.tasks.export.packing import packing_role, read_results, write_archive
 from deidflow.tasks.steps.access.choice import store_of
+from deidflow.tasks.steps.access.workers import opened_workers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.processes.workers import Workers
     from deidflow.tasks.core.request.export_choice import ExportChoice
+    from deidflow.tasks.export.packing import ArchiveWork, PackingPlace, ReadResult, ReadWork
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run import Run
 
-_PAGE: Final = 256
+_Work = TypeVar("_Work")
+_Result = TypeVar("_Result")
+_TOGETHER: Final = 64
+_HANDFUL: Final = 256
 EXPORTING: Final = "exporting"
 
 
@@ -59,29 +69,69 @@ def export_results(run: Run, folder: Path, choice: ExportChoice, progress: Progr
 
     Raises:
         InvalidInput: The folder holds something, or the choice is unsound.
-        Unusable: The export cannot be written, or a result is not there as it was.
+        Interrupted: The run is to stop; nothing is left of the export.
+        Unusable: The export cannot be written, a result is not there as it was, or the workers cannot be used.
         TransientError: The Orthanc that holds the results cannot be reached now.
 
     """
     counts = count_to_export(run.ledger)
     left_out = 0 if choice.include_review else counts.to_review
-    results = store_of(run.config).results(run)
     package = Package(folder, choice)
-    progress.start(EXPORTING, counts.done - left_out)
     with package:
-        for page in pages_to_export(run.ledger, _PAGE, include_review=choice.include_review):
-            with results.together([(one.names, one.orthanc_id) for one in page]) as at_hand:
-                for one in page:
-                    try:
-                        opened = at_hand.open(one.names, one.orthanc_id)
-                    except InstanceFailed:
-                        text = "a result is not in the destination any more; look for it with `deidflow verify`"
-                        raise Unusable(text) from None
-                    with contextlib.closing(opened) as content:
-                        package.add(one.names, content, one.evidence)
-                    progress.advance()
-    progress.finish()
+        place = package.place(store_of(run.config).results(run))
+        with _packing_workers(run, place, counts.done - left_out) as workers:
+            progress.start(EXPORTING, counts.done - left_out)
+            pages = pages_to_export(run.ledger, _TOGETHER, include_review=choice.include_review)
+            works = (package.to_read(place, page) for page in pages)
+            archives = _archives(package, place, _done(run, workers, read_results, works), progress)
+            for work, archive in _done(run, workers, write_archive, archives):
+                package.add_archive(work, archive)
+            progress.finish()
     return Exported(*package.packed, left_out)
+
+
+def _archives(
+    package: Package,
+    place: PackingPlace,
+    done: Iterator[tuple[ReadWork, list[ReadResult]]],
+    progress: Progress,
+) -> Iterator[ArchiveWork]:
+    """Add results while they are read; yield each archive that all results of are there."""
+    for work, found in done:
+        for one, read in zip(work.items, found, strict=True):
+            if (archive := package.add(place, one, read)) is not None:
+                yield archive
+            progress.advance()
+    if (archive := package.last_archive()) is not None:
+        yield archive
+
+
+def _done(
+    run: Run, workers: Workers, function: Callable[[_Work], _Result | DeidflowError], works: Iterable[_Work]
+) -> Iterator[tuple[_Work, _Result]]:
+    """Yield each piece of work with its result; raise the error that it came to."""
+
+    def stop() -> None:
+        if run.stop.is_set():
+            raise Interrupted("the run was stopped")
+
+    for work, result in done_in_order(
+        workers, function, works, stop=stop, doubts=lambda result: isinstance(result, DeidflowError)
+    ):
+        if isinstance(result, DeidflowError):
+            raise result
+        yield work, result
+
+
+@contextlib.contextmanager
+def _packing_workers(run: Run, place: PackingPlace, count: int) -> Iterator[Workers]:
+    """Give those that the config asks for; a handful of results is packed here, before a process would have started."""
+    roles = (packing_role(place),)
+    if count <= _HANDFUL:
+        yield HereWorkers(roles)
+        return
+    with opened_workers(run.config, roles) as workers:
+        yield workers
 
 
 def export_crosswalk(run: Run, folder: Path, choice: ExportChoice) -> None:

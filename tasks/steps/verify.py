@@ -9,14 +9,11 @@ Public names: ``Verification``, ``verify_results``.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import CancelledError
-from concurrent.futures import TimeoutError as NotYet
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from itertools import chain, groupby
 from operator import attrgetter
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine.protocol import Expected, InstanceResult, VerifyWork
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
@@ -28,7 +25,7 @@ from deidflow.tasks.core.ledger.results import (
     pages_to_verify,
 )
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.processes.pool import worker_died
+from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.engines import verifying_workers
 from deidflow.tasks.steps.findings import Findings
@@ -40,10 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from deidflow.tasks.core.ledger.results import ExpectedResult
-    from deidflow.tasks.core.processes.workers import Pending, Workers
+    from deidflow.tasks.core.processes.workers import Workers
     from deidflow.tasks.steps.access.seams import BatchSize
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run import Run
+
+    Found = list[InstanceResult] | TransientError | Unusable
 
 VERIFYING: Final = "verifying"
 """The name of the step, for people."""
@@ -52,9 +51,6 @@ _BATCH_BYTES: Final = 64 << 20
 _PAGE: Final = 2048
 """Results that are asked of the ledger at a time, at least."""
 _POLL_S: Final = 0.2
-_AHEAD_PER_WORKER: Final = 4
-_TRIES_ALONE: Final = 3
-"""A process that is killed may have been anybody's; one that dies of the same results each time is found out."""
 
 
 class Verification:
@@ -86,7 +82,7 @@ class Verification:
         # What was found right before is looked at once more only where its source is to be deleted.
         self._wanted = ToVerify(again=again, verified=not run.config.defaults.settings.keep_source, full=full)
         look = verify_in_worker if full else self._store.presence.look
-        self._look: Callable[[VerifyWork], list[InstanceResult] | TransientError | Unusable] = look
+        self._look: Callable[[VerifyWork], Found] = look
         self._findings = Findings(run, self._store, self._require, "full" if full else "identifiers")
         self._done_chunks: SimpleQueue[int | None] = SimpleQueue()
         self._edits_ended = threading.Event()
@@ -195,54 +191,14 @@ class Verification:
 
     def _verify_works(self, works: Iterable[VerifyWork]) -> None:
         """Verify all of it, so much at a time that no worker waits."""
-        waiting: list[tuple[VerifyWork, Pending]] = []
-        most = self._workers.count * _AHEAD_PER_WORKER
-        try:
-            for work in works:
-                self._stop_if_asked()
-                waiting.append((work, self._workers.submit(self._look, work)))
-                while len(waiting) >= most:
-                    self._note_first(waiting)
-            while waiting:
-                self._note_first(waiting)
-        finally:
-            for _, pending in waiting:
-                pending.cancel()
-
-    def _note_first(self, waiting: list[tuple[VerifyWork, Pending]]) -> None:
-        work, pending = waiting[0]
-        try:
-            found = self._result(pending)
-        except BrokenProcessPool:
-            self._stop_if_asked()  # a signal to the whole group of processes ends workers, too
-            found = self._looked_at_alone(work)
-        del waiting[0]
-        if isinstance(found, DeidflowError):
-            raise found
-        if self._workers.is_far and any(one.outcome is not Outcome.DONE or one.code is not None for one in found):
-            found = self._looked_at_alone(work)  # another machine may see files seconds later than this one
-        expected = work.expected
-        self._findings.add(expected, found)
-        self._progress.advance(len(expected), VERIFYING)
-
-    def _result(self, pending: Pending) -> Any:
-        while True:
-            try:
-                return pending.result(timeout=_POLL_S)
-            except NotYet:
-                self._stop_if_asked()
-            except CancelledError:  # the workers were closed under it
-                raise Interrupted("the run was stopped") from None
-
-    def _looked_at_alone(self, work: VerifyWork) -> Any:
-        """Look at results in a process of their own, after one that had them, or something else, was killed."""
-        with closing(self._workers.alone()) as alone:
-            for _ in range(_TRIES_ALONE):
-                try:
-                    return self._result(alone.submit(self._look, work))
-                except BrokenProcessPool:
-                    self._stop_if_asked()
-        raise worker_died()
+        for work, found in done_in_order(
+            self._workers, self._look, works, stop=self._stop_if_asked, doubts=_is_not_all_right
+        ):
+            if isinstance(found, DeidflowError):
+                raise found
+            expected = work.expected
+            self._findings.add(expected, found)
+            self._progress.advance(len(expected), VERIFYING)
 
 
 def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False, deep: bool = False) -> int:
@@ -273,6 +229,12 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
             verification.verify()
             progress.finish()
         return verification.failed
+
+
+def _is_not_all_right(found: Found) -> bool:
+    return not isinstance(found, DeidflowError) and any(
+        one.outcome is not Outcome.DONE or one.code is not None for one in found
+    )
 
 
 def _batches(page: Sequence[ExpectedResult], size: BatchSize) -> Iterator[list[ExpectedResult]]:

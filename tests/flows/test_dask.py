@@ -57,6 +57,7 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
     assert expected == files_of(job.destination)
     assert {"checks": "full", "verified": COUNT, "not_verified": 0} == _summary(job)["verified"]
     assert instance_lines(job.root / "runs" / "threads") == instance_lines(job.root / "runs" / "dask")
+    _assert_same_export(job)
     patients = {row["PatientID"] for row in job.inventory()}
     for name in ("scheduler", "worker-1", "worker-2"):
         assert not [patient for patient in patients if patient in cluster.log(name)]
@@ -104,10 +105,20 @@ def test_a_worker_that_does_not_see_all_files(job: Job, tmp_path: Path) -> None:
     with Cluster(tmp_path / "cluster", job.full_environment(), hidden=one) as cluster:
         job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 500})
         done = job("run", "job.yaml", "--run-id", "dask")
+        assert 0 == done.code, done.err + done.out
+        _assert_same_export(job)
 
-    assert 0 == done.code, done.err + done.out
     assert {"checks": "full", "verified": COUNT, "not_verified": 0} == _summary(job)["verified"]
     assert COUNT == len(files_of(job.destination))
+
+
+def _assert_same_export(job: Job) -> None:
+    """Assert that the cluster packs what this machine does."""
+    packing = ("export", job.root / "runs" / "dask", "--archive", "zip")
+    far = job(*packing, "-o", job.root / "far")
+    near = job(*packing, "-o", job.root / "near", "--set", "execution.runner=threads")
+    assert (0, 0) == (far.code, near.code), far.err + near.err
+    assert files_of(job.root / "near") == files_of(job.root / "far")
 
 
 def _summary(job: Job) -> dict[str, Any]:

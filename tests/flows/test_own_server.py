@@ -105,6 +105,21 @@ def test_an_invalid_manifest_leaves_no_server(demo_job: Job) -> None:
     assert not (demo_job.root / "runs" / "invalid").exists()
 
 
+def test_a_server_that_does_not_start(demo_job: Job) -> None:
+    """What is wrong with it is told in a sentence, and `resume` finishes the run when that is mended."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    nowhere = f"sqlite+aiosqlite:///{demo_job.root / 'nowhere' / 'prefect.db'}"
+    demo_job.environment = {"PREFECT_HOME": str(demo_job.root / "home"), "PREFECT_API_URL": ""}
+    database = {"PREFECT_API_DATABASE_CONNECTION_URL": nowhere}
+    done = demo_job.start("run", "job.yaml", "--run-id", "none", variables=database, alone=True).end()
+
+    assert 3 == done.code, done.err
+    assert "Prefect's temporary server did not start: " in done.err
+    assert "unable to open database file" in done.err
+    assert "deidflow resume" in done.err
+    assert "Traceback" not in done.err
+
+
 def test_one_server_is_enough(demo_job: Job) -> None:
     """The run reports to the server that was started ahead of it."""
     demo_job.write_manifest(demo_job.inventory()[:2])

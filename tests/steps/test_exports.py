@@ -14,8 +14,9 @@ import pyrage
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.errors import InvalidInput, Unusable
+from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.request.export_choice import ExportChoice
+from deidflow.tasks.steps import export as export_module
 from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
@@ -23,6 +24,7 @@ from deidflow.tasks.steps.run.run import open_run
 from tests.dicom_files import instance
 from tests.jobs import files_of, read_csv
 from tests.steps.steps import Steps
+from tests.steps.troubled_workers import die_while_packing, die_while_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +95,30 @@ def test_two_exports_are_equal(finished: Steps, choice: dict[str, str]) -> None:
     check = subprocess.run(command, cwd=finished.root / "one", capture_output=True, check=False)
     assert 0 == check.returncode
     assert len(one) - 1 == check.stdout.count(b": OK")
+
+
+@pytest.mark.parametrize("choice", [{}, {"archive": "zip", "per": "study"}])
+def test_processes_that_die_make_the_same_export(
+    finished: Steps, monkeypatch: pytest.MonkeyPatch, choice: dict[str, str]
+) -> None:
+    """Many results are read and packed by worker processes; what one had that was killed is done again."""
+    here = export(finished, "here", **choice)
+    monkeypatch.setattr(export_module, "_HANDFUL", 0)
+    monkeypatch.setattr(export_module, "_TOGETHER", 1)
+    assert here == export(finished, "processes", **choice)
+    monkeypatch.setattr(export_module, "read_results", die_while_reading)
+    monkeypatch.setattr(export_module, "write_archive", die_while_packing)
+    assert here == export(finished, "killed", **choice)
+    assert (finished.root / "reading").exists()
+    assert (finished.root / "packing").exists() == bool(choice)
+
+
+def test_a_run_that_is_to_stop_leaves_no_export(finished: Steps) -> None:
+    """Nothing half done stands in its place."""
+    finished.run.stop.set()
+    with pytest.raises(Interrupted):
+        export(finished, "out")
+    assert [] == [path.name for path in finished.root.iterdir() if "out" in path.name]
 
 
 def test_the_index_describes_what_is_there(finished: Steps) -> None:

@@ -1,8 +1,8 @@
-"""Verifying functions that die or cannot reach a server; in a module of their own, since workers import them by name.
+"""Functions of workers that die or cannot reach a server; in a module of their own, since workers import them by name.
 
-They look beside the destination for what a test has put there.
+They look beside the destination, or the export, for what a test has put there.
 
-Public names: ``die_once``, ``die_always``, ``be_away``, ``AWAY``.
+Public names: ``die_once``, ``die_always``, ``be_away``, ``AWAY``, ``die_while_reading``, ``die_while_packing``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import TransientError
+from deidflow.tasks.export.packing import read_results, write_archive
 from deidflow.tasks.verification import verifier
 from deidflow.tasks.verification.verifier import verify_in_worker
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import InstanceResult, VerifyWork
-    from deidflow.tasks.core.errors import Unusable
+    from deidflow.tasks.core.errors import DeidflowError, Unusable
+    from deidflow.tasks.export.packing import ArchiveWork, ReadResult, ReadWork, SealedArchive
 
 AWAY: Final = "away"
 """Name of the file that says that the server is away."""
@@ -50,3 +52,23 @@ def be_away(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusabl
     if (_beside() / AWAY).exists():
         return TransientError("the server is away")
     return verify_in_worker(work)
+
+
+def _die_first(place: Path, what: str) -> None:
+    if not (place.parent / what).exists():
+        (place.parent / what).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_while_reading(work: ReadWork) -> list[ReadResult] | DeidflowError:
+    """Read results for an export, but die the first time, when they are read."""
+    done = read_results(work)
+    _die_first(work.place.folder, "reading")
+    return done
+
+
+def die_while_packing(work: ArchiveWork) -> SealedArchive | DeidflowError:
+    """Write an archive, but die the first time, when it is written."""
+    done = write_archive(work)
+    _die_first(work.place.folder, "packing")
+    return done

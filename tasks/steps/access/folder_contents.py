@@ -6,9 +6,6 @@ Public names: ``read_source``, ``mark_ambiguous``, ``index_role``.
 from __future__ import annotations
 
 import os
-from collections import deque
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -19,27 +16,25 @@ from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.files.plain_files import trouble_with
 from deidflow.tasks.core.ledger.source_records import fail_source, paths_of, repeated_instances
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
-from deidflow.tasks.core.processes.pool import worker_died
+from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.processes.workers import Role
 from deidflow.tasks.local.folder.duplicates import are_equal
 from deidflow.tasks.local.folder.index import find_files, read_index_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from deidflow.tasks.core.engine.sources import SourceInstance
     from deidflow.tasks.core.ledger.ledger import Ledger
-    from deidflow.tasks.core.processes.workers import Pending, Workers
+    from deidflow.tasks.core.processes.workers import Workers
     from deidflow.tasks.local.folder.source import FolderSource
     from deidflow.tasks.steps.run.progress import Progress
 
     Found = list[bytes | SourceProblem]
     Entry = SourceInstance | SourceProblem
     Entries = list[Entry]
-    Reader = Callable[[list[bytes]], Entries]
 
 _BATCH: Final = 500
-_BATCHES_AHEAD: Final = 8
 
 
 def index_role(source: FolderSource) -> Role:
@@ -77,14 +72,14 @@ def read_source(
     root = os.fsencode(folder)
     progress.start("reading headers")
     files = find_files(root, follow_links=follow_links)
-    read = partial(read_index_entries, root, with_attributes=with_attributes, follow_links=follow_links)
+    read = partial(_read, root, with_attributes=with_attributes, follow_links=follow_links)
     first = list(islice(files, _BATCH))
     rest = next(files, None)
-    batches = _batches(first if rest is None else chain(first, [rest], files))
     if rest is None:
-        yield from _in_order(((batch, read(_paths(batch))) for batch in batches), progress)
+        yield from _entries([(first, read(first))], progress)
         return
-    yield from _in_order(_ahead(workers, read, batches), progress)
+    batches = _batches(chain(first, [rest], files))
+    yield from _entries(done_in_order(workers, read, batches, stop=_go_on, doubts=_are_unseen), progress)
 
 
 def _batches(files: Iterable[bytes | SourceProblem]) -> Iterator[Found]:
@@ -93,50 +88,24 @@ def _batches(files: Iterable[bytes | SourceProblem]) -> Iterator[Found]:
         yield batch
 
 
-def _paths(batch: Found) -> list[bytes]:
-    return [item for item in batch if isinstance(item, bytes)]
+def _read(root: bytes, batch: Found, *, with_attributes: bool, follow_links: bool) -> Entries:
+    """Read what was found to be files."""
+    paths = [item for item in batch if isinstance(item, bytes)]
+    return read_index_entries(root, paths, with_attributes=with_attributes, follow_links=follow_links)
 
 
-def _ahead(workers: Workers, read: Reader, batches: Iterator[Found]) -> Iterator[tuple[Found, Entries]]:
-    """Keep the workers busy without reading the whole folder ahead."""
-    waiting: deque[tuple[Found, Pending]] = deque()
-    ahead = max(_BATCHES_AHEAD, 2 * workers.count)
-    for batch in batches:
-        waiting.append((batch, workers.submit(read, _paths(batch))))
-        if len(waiting) >= ahead:
-            done, pending = waiting.popleft()
-            yield done, _read(done, pending, workers, read)
-    for done, pending in waiting:
-        yield done, _read(done, pending, workers, read)
+def _go_on() -> None:
+    """Reading headers is stopped by an exception only."""
 
 
-def _read(batch: Found, pending: Pending, workers: Workers, read: Reader) -> Entries:
-    """Wait for a batch; what the workers died of, lost or do not see is read once more on this machine.
-
-    Another machine may see a file seconds later than the one that lists the folder (attribute caches of NFS), and would
-    call it unreadable.
-    """
-    try:
-        entries = pending.result()
-    except BrokenProcessPool:
-        entries = None
-    if entries is None or isinstance(entries, TransientError):
-        try:
-            with closing(workers.alone()) as process:
-                entries = process.submit(read, _paths(batch)).result()
-        except BrokenProcessPool:
-            raise worker_died() from None
-    if workers.is_far:
-        return [read([one.path])[0] if _is_unseen(one) else one for one in entries]
-    found: Entries = entries
-    return found
+def _are_unseen(entries: Entries | TransientError) -> bool:
+    """Whether another machine may not have seen a file yet that stands in a folder (attribute caches of NFS)."""
+    return isinstance(entries, TransientError) or any(
+        isinstance(one, SourceProblem) and one.code in {ProblemCode.UNREADABLE, ProblemCode.EMPTY} for one in entries
+    )
 
 
-def _is_unseen(entry: Entry) -> bool:
-    return isinstance(entry, SourceProblem) and entry.code in {ProblemCode.UNREADABLE, ProblemCode.EMPTY}
-
-
-def _in_order(read_batches: Iterable[tuple[Found, Entries]], progress: Progress) -> Iterator[Entry]:
+def _entries(read_batches: Iterable[tuple[Found, Entries]], progress: Progress) -> Iterator[Entry]:
     for batch, entries in read_batches:
         progress.advance(len(batch))
         yield from entries
