@@ -25,7 +25,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect pictures test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect pictures test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-pixels test-parity lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -106,6 +106,9 @@ test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc
 
 test-validity: $(STAMP) dicom3tools  ## results of pydicom's files have no new error by dciodvfy, under two choices of options (3 minutes)
 	$(BIN)/python -m tests.corpus.validity
+
+test-pixels: $(STAMP) dcmtk dicom3tools  ## text painted over in every form of pixels and transfer syntax there is, read by DCMTK and others, and whole runs of all of them (3 minutes)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/local/editing/painting tests/verification/test_painted_matrix.py
 
 test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (17 minutes on two free cores)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity

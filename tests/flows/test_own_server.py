@@ -60,6 +60,14 @@ def _runs(process: Path) -> bool:
         return False
 
 
+def _goes(process: Path) -> bool:
+    """Wait for the end of a server whose command has ended."""
+    end = time.monotonic() + GONE_S
+    while _runs(process) and time.monotonic() < end:
+        time.sleep(0.1)
+    return not _runs(process)
+
+
 def test_kill_9_leaves_no_server_behind(demo_job: Job) -> None:
     """Its environment holds neither key nor password, and soon after the command is killed it is gone."""
     demo_job.write_manifest(demo_job.inventory()[:2])
@@ -67,11 +75,8 @@ def test_kill_9_leaves_no_server_behind(demo_job: Job) -> None:
     server = _server_of(demo_job)
     environment = (server / "environ").read_bytes()
     process.kill()
-    killed_at = time.monotonic()
-    while _runs(server) and time.monotonic() - killed_at < GONE_S:
-        time.sleep(0.1)
 
-    assert not _runs(server)
+    assert _goes(server)
     assert b"PREFECT_HOME=" in environment
     assert KEY.encode() not in environment
     assert PASSWORD.encode() not in environment
@@ -133,7 +138,7 @@ def test_one_server_is_enough(demo_job: Job) -> None:
 
     assert 0 == done.code, done.err
     assert {ahead} == seen
-    assert not _runs(ahead)
+    assert _goes(ahead)
 
 
 def test_ctrl_c_in_a_terminal(job: Job) -> None:
@@ -157,9 +162,7 @@ def test_ctrl_c_in_a_terminal(job: Job) -> None:
     assert "deidflow resume" in done.err
     assert "Traceback" not in done.err
     assert (job.root / "runs" / "stopped" / "summary.json").exists()
-    while _runs(server) and time.monotonic() - stopped_at < GONE_S:
-        time.sleep(0.1)
-    assert not _runs(server)
+    assert _goes(server)
 
 
 def test_a_lost_server_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None:

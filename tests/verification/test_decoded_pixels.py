@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.by_pydicom.pixels import check_pixels
+from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_interpretation
+from deidflow.tasks.verification.by_pydicom.pixels import check_pixels, check_recoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +110,36 @@ def test_what_a_result_must_not_be(change: Callable[[Dataset], None], code: Reas
     with pytest.raises(InstanceFailed) as failed:
         _check(source, result, EXPANDED, hidden=1 << 15)
     assert code == failed.value.code
+
+
+def test_a_result_that_alone_cannot_be_decoded() -> None:
+    """With `Transcode`, too: it is passed over only where the source cannot be decoded either."""
+    source = _image(16, stored=8)
+    right, half = _file(source, ExplicitVRLittleEndian), _file(source, RLELossless)  # pydicom writes a byte of two
+    check_recoded(right, copy.copy(right), 0)
+    check_recoded(half, copy.copy(half), 0)
+    with pytest.raises(InstanceFailed, match="of the result cannot be decoded") as failed:
+        check_recoded(right, half, 0)
+    assert ReasonCode.PIXEL_DATA_DIFFERS == failed.value.code
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_right"),
+    [
+        ("YBR_FULL_422", "YBR_FULL", True),
+        ("YBR_RCT", "RGB", True),
+        ("YBR_FULL", "RGB", False),
+        ("MONOCHROME1", "MONOCHROME2", False),
+    ],
+)
+def test_how_samples_are_to_be_read(before: str, after: str, is_right: bool) -> None:
+    """Equal numbers that are read in another way are another image; lossy ones may have been converted."""
+    source, result = _image(8, samples=3), _image(8, samples=3)
+    source.PhotometricInterpretation, result.PhotometricInterpretation = before, after
+    for syntax, fails in ((RLELossless, not is_right), (JPEGBaseline8Bit, False)):
+        source.file_meta.TransferSyntaxUID = syntax
+        with pytest.raises(InstanceFailed, match="how its pixels are") if fails else contextlib.nullcontext():
+            check_interpretation(source, result)
 
 
 def test_pixels_that_nobody_can_decode() -> None:

@@ -76,6 +76,13 @@ def sources() -> dict[str, bytes]:
         image = Image.random(1, 2, 41, 37, "MONOCHROME1", stored=12, high_bit=11)
         frames = [codec(frame, image) for frame in image.values]
         made[uid] = image.compressed(uid, frames, **name(SpecificCharacterSet="ISO_IR 100"))
+    for uid in (coded.RLE, *(coded.DICOM + end for end in ("70", "80", "90"))):  # planes, it says, which means nothing
+        image = Image.random(1, 2, 41, 37, "YBR_FULL", planar=1, **coded.BYTES)
+        frames = [coded.CODECS[uid](frame, image) for frame in image.values]
+        made[f"colours {uid}"] = image.compressed(uid, frames, **name(SpecificCharacterSet="ISO_IR 100"))
+    for syntax in (IMPLICIT, BIG):  # frames that begin within a byte
+        image = Image.random(1, 3, 41, 37, "MONOCHROME1", allocated=1, stored=1, high_bit=0)
+        made[f"bits {syntax.uid}"] = image.file(syntax, **name(SpecificCharacterSet="ISO_IR 100"))
     for sampling in ("444", "420"):
         frame = jpeg(textured(131, 150, 3).astype("u1"), subsampling=sampling)
         data = jpeg_file([frame, frame], "YBR_FULL_422", (131, 150), **coded.BYTES)

@@ -3,7 +3,7 @@
 Source: DICOM PS3.5 sections 8.2.1 and A.4.1 (edition 2026c): one frame is one JPEG stream with the first-order
 predictor, which both lossless syntaxes allow.
 
-Public names: ``can_write``, ``why_not``, ``compress``.
+Public names: ``can_write``, ``why_not``, ``compress``, ``NATIVE``, ``NOT_TAKEN``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
+from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.encoding import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from deidflow.tasks.local.editing.painting.coded_frames import without_colour_names
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -38,7 +42,17 @@ NATIVE: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN,
 
 _JPEG_LOSSLESS: Final = frozenset({str(JPEGLossless), str(JPEGLosslessSV1)})
 _WITH_EXTRA: Final = frozenset({*_JPEG_LOSSLESS, str(JPEGLSLossless), str(JPEGLSNearLossless), str(JPEG2000Lossless)})
+_BY_WORDS: Final = frozenset({str(RLELossless), str(JPEGLSLossless), str(JPEGLSNearLossless)})
+_OF_BITS: Final = frozenset({str(RLELossless), str(JPEG2000Lossless)})
+"""What takes pixels of one bit (PS3.5 sections 8.2.2 and 8.2.4)."""
+_COLOURED: Final = 4
+"""Dimensions of frames with several samples."""
 _FIRST_ORDER: Final = 1
+NOT_TAKEN: Final = (
+    "pixels of this PhotometricInterpretation, BitsAllocated, BitsStored and PixelRepresentation, or so few Rows and "
+    "Columns, cannot be written in the transfer syntax that options.Transcode asks for; ask for an uncompressed or "
+    "deflated one"
+)
 
 
 def can_write(transfer_syntax: str) -> bool:
@@ -76,15 +90,46 @@ def compress(dataset: Dataset, transfer_syntax: str) -> None:
         transfer_syntax: One that ``can_write`` accepts.
 
     Raises:
-        Exception: The codec's own; it cannot take these pixels.
+        InstanceFailed: ``transcoding-failed``: no codec here takes such pixels.
 
     """
-    if transfer_syntax not in _JPEG_LOSSLESS:
+    try:
+        _compress(dataset, transfer_syntax)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 (codecs raise anything, that of RLE panics; the texts may hold values)
+        raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, NOT_TAKEN) from None
+
+
+def _compress(dataset: Dataset, transfer_syntax: str) -> None:
+    if int(dataset.BitsAllocated) == 1 and transfer_syntax in _OF_BITS:
+        dataset.PixelData, dataset.BitsAllocated = _unpacked(dataset), 8
         dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
+        dataset.BitsAllocated = 1
+        return
+    if transfer_syntax not in _JPEG_LOSSLESS:
+        stored = dataset.BitsStored
+        # pydicom 3.0 would leave the upper byte of each word out of RLE, and DCMTK reads no JPEG-LS without it.
+        needs_words = transfer_syntax in _BY_WORDS and stored <= dataset.BitsAllocated - 8
+        if needs_words or not _are_numbers(dataset, _frames(dataset)):
+            dataset.BitsStored = dataset.BitsAllocated
+        dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
+        dataset.BitsStored = stored
         return
     frames = _frames(dataset)
     precision = _precision(dataset, frames)
-    dataset.PixelData = encapsulate([_jpeg(frame, precision) for frame in frames])
+    is_rgb = str(dataset.PhotometricInterpretation) == "RGB"
+    coded = (_jpeg(frame, precision) for frame in frames)
+    dataset.PixelData = encapsulate(
+        [one if is_rgb or frames.ndim < _COLOURED else without_colour_names(one) for one in coded]
+    )
+
+
+def _unpacked(dataset: Dataset) -> bytes:
+    """Return pixels of one bit, each in a byte."""
+    count = int(dataset.get("NumberOfFrames") or 1) * int(dataset.Rows) * int(dataset.Columns)
+    bits = np.unpackbits(np.frombuffer(dataset.PixelData, "u1"), bitorder="little")[:count]
+    return bits.tobytes() + b"\0" * (count % 2)
 
 
 def _frames(dataset: Dataset) -> np.ndarray[Any, np.dtype[Any]]:
@@ -96,11 +141,28 @@ def _frames(dataset: Dataset) -> np.ndarray[Any, np.dtype[Any]]:
     return whole.reshape((*shape, samples) if samples > 1 else shape)
 
 
+def _are_numbers(dataset: Dataset, words: np.ndarray[Any, np.dtype[Any]]) -> bool:
+    """Whether words are the numbers of BitsStored bits that an encoder takes them for, and other bits hold nothing."""
+    stored, allocated = int(dataset.BitsStored), int(dataset.BitsAllocated)
+    if int(dataset.HighBit) != stored - 1:
+        return False
+    if stored == allocated:
+        return True
+    others = words >> stored
+    if int(dataset.PixelRepresentation) == 0:
+        return not np.any(others)
+    return bool(np.array_equal(others, (words >> stored - 1 & 1) * others.dtype.type((1 << allocated - stored) - 1)))
+
+
 def _precision(dataset: Dataset, frames: np.ndarray[Any, np.dtype[Any]]) -> int:
-    """Return how many bits of each word count: those that are stored, or all where others are set, as by a sign."""
-    stored = int(dataset.BitsStored)
+    """Return how many bits of each word count: those that are stored, or all where others are set, as by a sign.
+
+    All, too, where one byte would do for words of two, which decoders read as they are allocated.
+    """
+    stored, allocated = int(dataset.BitsStored), int(dataset.BitsAllocated)
     in_use = int(dataset.PixelRepresentation) == 0 and not np.any(frames >> stored)
-    return stored if in_use and int(dataset.HighBit) == stored - 1 else int(dataset.BitsAllocated)
+    is_fit = int(dataset.HighBit) == stored - 1 and stored > allocated - 8
+    return stored if in_use and is_fit else allocated
 
 
 def _jpeg(frame: np.ndarray[Any, np.dtype[Any]], precision: int) -> bytes:

@@ -9,11 +9,9 @@ Public names: ``transcode``.
 from __future__ import annotations
 
 import io
-import math
 import warnings
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from pydicom import dcmread
 
 from deidflow.tasks.core.dicom.tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
@@ -33,7 +31,8 @@ from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.dicom_file.values import encode_element
 from deidflow.tasks.local.editing.references import padded_uid
 from deidflow.tasks.local.editing.splice import deflate, meta_with, required_meta
-from deidflow.tasks.local.transcoding.codecs import NATIVE, compress
+from deidflow.tasks.local.transcoding.codecs import NATIVE, NOT_TAKEN, compress
+from deidflow.tasks.local.transcoding.plain_frames import decode, expand
 from deidflow.tasks.local.transcoding.recode import Recoder, swapped
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _BITS_ALLOCATED: Final = 0x00280100
+_FLOATS: Final = (0x7FE00008, 0x7FE00009)
+"""FloatPixelData and DoubleFloatPixelData, which no transfer syntax compresses (PS3.5 section A.4)."""
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002)
 _CHANGED_BY_CODECS: Final = (0x00280004, 0x00280006, 0x00280008)
 """PhotometricInterpretation, PlanarConfiguration, NumberOfFrames."""
@@ -64,7 +65,7 @@ def transcode(data: bytes, transfer_syntax: str) -> bytes:
         transfer_syntax: UID of one that ``can_write`` accepts.
 
     Raises:
-        InstanceFailed: No installed codec can read or write the pixel data.
+        InstanceFailed: ``transcoding-failed``: no installed codec can read or write the pixel data.
 
     """
     try:
@@ -74,7 +75,9 @@ def transcode(data: bytes, transfer_syntax: str) -> bytes:
     except (KeyboardInterrupt, SystemExit):
         raise
     # Codecs raise anything, the Rust of the one for RLE a BaseException when it panics; the text may hold values.
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
+        if isinstance(error, InstanceFailed) and error.code is ReasonCode.TRANSCODING_FAILED:
+            raise
         text = f"the pixel data cannot be converted ({type(error).__name__})"
         raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, text) from None
 
@@ -83,6 +86,8 @@ def _transcoded(source: SourceFile, transfer_syntax: str) -> bytes:
     elements = source.scan()
     target = encoding_of(transfer_syntax)
     was_native, is_native = not source.layout.is_compressed, transfer_syntax in NATIVE
+    if not is_native and any(element[0] in _FLOATS for element in elements):
+        raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, NOT_TAKEN)
     replaced = _turned_pixels(source, elements, target)
     if any(element[0] == PIXEL_DATA for element in elements) and not (was_native and is_native):
         plain = source.head
@@ -122,12 +127,12 @@ def _converted_pixels(data: bytes, compress_to: str | None, target: Encoding, *,
     dataset = dcmread(io.BytesIO(data), specific_tags=_READ_BY_CODECS)
     before = {tag: dataset[tag].value if tag in dataset else None for tag in _CHANGED_BY_CODECS}
     if not was_native:
-        dataset.decompress(generate_instance_uid=False)
+        decode(dataset)
         for tag in _OFFSET_TABLES:
             if tag in dataset:
                 del dataset[tag]
     if compress_to:
-        _interleave(dataset)
+        expand(dataset)
         compress(dataset, compress_to)
     replaced = dict.fromkeys(_OFFSET_TABLES, b"")
     for tag, value in before.items():
@@ -139,16 +144,6 @@ def _converted_pixels(data: bytes, compress_to: str | None, target: Encoding, *,
             value = bytes(dataset[tag].value)
             replaced[tag] = element_header(tag, "OV", len(value), target) + value
     return replaced
-
-
-def _interleave(dataset: Dataset) -> None:
-    """Bring samples that stand plane by plane into the order of pixels: pydicom's encoders take every input so."""
-    if dataset.get("PlanarConfiguration") != 1 or dataset.SamplesPerPixel == 1:
-        return
-    shape = (int(dataset.get("NumberOfFrames") or 1), dataset.SamplesPerPixel, dataset.Rows * dataset.Columns)
-    planes = np.frombuffer(dataset.PixelData, f"u{dataset.BitsAllocated // 8}")[: math.prod(shape)].reshape(shape)
-    dataset.PixelData = planes.transpose(0, 2, 1).tobytes()
-    dataset.PlanarConfiguration = 0
 
 
 def _pixel_data(dataset: Dataset, target: Encoding, *, compressed: bool) -> bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 from pydicom import dcmread
 
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_interpretation
 from deidflow.tasks.verification.by_pydicom.given_values import check_given_values
 from deidflow.tasks.verification.by_pydicom.identifiers import check_identifiers, same_bytes
 from deidflow.tasks.verification.by_pydicom.inflation import inflatable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
 
 _PIXEL_DATA_GROUP: Final = 0x7FE0
+_PHOTOMETRIC: Final = 0x00280004
 
 PixelFate = Literal["same", "cleaned", "painted"]
 
@@ -71,6 +73,8 @@ def compare_by_pydicom(
     if anonymized and hardening:
         check_nothing_left(request, source, result, identity)
     hidden = hidden_bits(source, request) if anonymized and hardening else 0
+    if request.settings.transcode and _PHOTOMETRIC not in {path.tag for path in request.edits.paths()}:
+        check_interpretation(source, result)
     if request.settings.transcode and pixels != "painted" and not _names_pixels(request):
         check_recoded(source_file, result_file, hidden)
     if pixels != "painted" and not _touches_pixels(request):

@@ -2,7 +2,7 @@
 
 An Orthanc converts what it stores when its ``IngestTranscoding`` says so (1.11.3 on, results of jobs, too).
 
-Public names: ``check_decoded``, ``LOSSY``.
+Public names: ``check_decoded``, ``check_interpretation``, ``stored_bits``, ``LOSSY``.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.by_pydicom.frames import decoded_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pydicom import Dataset
 
     Frame = np.ndarray[Any, np.dtype[Any]]
@@ -30,6 +27,8 @@ LOSSY: Final = frozenset(f"{_DICOM}.4.{end}" for end in ("50", "51", "81", "91",
 """Transfer syntaxes that may lose pixels (PS3.5 section 10, edition 2026c)."""
 
 _CONVERTS: Final = "the Orthanc converts what it stores (IngestTranscoding)"
+_READ_AS: Final = {"YBR_FULL_422": "YBR_FULL", "YBR_RCT": "RGB", "YBR_ICT": "RGB"}
+"""What samples are once each pixel has its own, and no transform of a codec is left (PS3.5 section 8.2.4)."""
 _REMEDY: Final = "switch it off there, or set options.Transcode"
 
 
@@ -48,11 +47,11 @@ def check_decoded(source: Dataset, result: Dataset, hidden: int) -> None:
     if not any(keyword in source for keyword in _PIXEL_KEYWORDS):
         return
     try:
-        frames = list(zip_longest(_frames(source), _frames(result)))
+        frames = list(zip_longest(decoded_frames(source), decoded_frames(result)))
     except Exception:  # noqa: BLE001 (the codecs' own; their texts may hold values)
         text = f"{_CONVERTS}, and the pixels cannot be decoded here to compare them; {_REMEDY}"
         raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, text) from None
-    mask = _stored_bits(source) & ~hidden
+    mask = stored_bits(source) & ~hidden
     for before, after in frames:
         if before is None or after is None or not _same(before, after, mask):
             raise _difference(result)
@@ -61,20 +60,38 @@ def check_decoded(source: Dataset, result: Dataset, hidden: int) -> None:
             raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
 
 
+def check_interpretation(source: Dataset, result: Dataset) -> None:
+    """Compare how the samples of both are to be read, where neither transfer syntax loses any.
+
+    Args:
+        source: Read up to its pixel data or further.
+        result: Likewise.
+
+    Raises:
+        InstanceFailed: ``result-differs``: the result says otherwise.
+
+    """
+    if {str(getattr(one, "file_meta", {}).get("TransferSyntaxUID")) for one in (source, result)} & LOSSY:
+        return
+    names = [str(one.get("PhotometricInterpretation", "")) for one in (source, result)]
+    if len({_READ_AS.get(name, name) for name in names}) > 1:
+        text = "PhotometricInterpretation of the result does not say how its pixels are to be read"
+        raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
+
+
 def _difference(result: Dataset) -> InstanceFailed:
     if result.file_meta.TransferSyntaxUID in LOSSY:
         return InstanceFailed(ReasonCode.TRANSCODING_FAILED, f"{_CONVERTS} with loss; {_REMEDY} to a lossless one")
     return InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the decoded pixels are not the source's")
 
 
-def _frames(dataset: Dataset) -> Iterator[Frame]:
-    decoder = get_decoder(UID(dataset.file_meta.TransferSyntaxUID))
-    for frame, _ in decoder.iter_array(dataset, raw=True, correct_unused_bits=False):
-        yield frame
+def stored_bits(dataset: Dataset) -> int:
+    """Return the mask of a pixel's bits that count; a codec is free to leave the others out, or to extend a sign.
 
+    Args:
+        dataset: With its image pixel module; -1 is the answer for floating point pixels.
 
-def _stored_bits(dataset: Dataset) -> int:
-    """Return the mask of a pixel's bits that count; a codec is free to leave the others out, or to extend a sign."""
+    """
     stored = int(dataset.get("BitsStored") or 0)
     if not stored:  # floating point
         return -1

@@ -16,6 +16,7 @@ from pydicom.uid import RLELossless
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, check_decoded
+from deidflow.tasks.verification.by_pydicom.frames import can_decode, has_codec
 from deidflow.tasks.verification.cleaned.frames import frames_fault
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def check_recoded(source_file: BinaryIO, result_file: BinaryIO, hidden: int) -> 
         hidden: Bits of each pixel that must be clear in the result.
 
     Raises:
-        InstanceFailed: Pixels differ. What no codec here decodes is passed over.
+        InstanceFailed: Pixels differ, or those of the result alone cannot be decoded. What no codec here decodes is
+            passed over.
 
     """
     for file in (source_file, result_file):
@@ -123,6 +125,9 @@ def check_recoded(source_file: BinaryIO, result_file: BinaryIO, hidden: int) -> 
     except InstanceFailed as problem:
         if problem.code is not ReasonCode.TRANSCODING_FAILED:
             raise
+        if has_codec(after) and can_decode(before) and not can_decode(after):
+            text = "the pixels of the result cannot be decoded, and those of the source can"
+            raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, text) from None
 
 
 def hidden_bits(source: Dataset, request: Request) -> int:

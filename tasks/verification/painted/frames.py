@@ -16,17 +16,18 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.by_pydicom.decoded_pixels import stored_bits
+from deidflow.tasks.verification.by_pydicom.frames import decoded_frames, halves
 from deidflow.tasks.verification.by_pydicom.inflation import inflatable
 from deidflow.tasks.verification.by_pydicom.pixels import hidden_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pydicom import Dataset
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 _SEQUENTIAL_JPEG: Final = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 _FRAME_HEADER: Final = re.compile(rb"\xff[\xc0\xc1]..(.)....(.)((?:...){1,4})", re.DOTALL)
+_LOSSY_WAVELETS: Final = frozenset({"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203"})
+_ROUNDED: Final = 1
+"""By so much decoders of the wavelet with loss may differ: it is made of real numbers (ISO/IEC 15444-1 annex F)."""
 _MIXED_PIXELS: Final = 2
 _COLOURS: Final = 3
 _BIG_ENDIAN_PIXELS: Final = "1.2.840.113619.5.2"
@@ -67,14 +71,17 @@ def check_frames(request: Request, read: Read, files: tuple[BinaryIO, BinaryIO],
     for file in files:
         file.seek(0)
     before, after = (_with_known_syntax(dcmread(inflatable(file), force=True)) for file in files)
-    hidden = hidden_bits(before, request)
+    is_converted = before.file_meta.TransferSyntaxUID != after.file_meta.TransferSyntaxUID
+    # Codecs are free to leave other bits out, or to extend a sign.
+    kept, hidden = stored_bits(before) if is_converted else -1, hidden_bits(before, request)
     is_coded = read.syntax in _SEQUENTIAL_JPEG
     black = _black(before)
-    cell = _mcu(before) if is_coded else (2, 1) if _halves(before) else (1, 1)
+    cell = _mcu(before) if is_coded else (2, 1) if halves(before) else (1, 1)
     shown, hides = _masks(before, regions, cell, _MIXED_PIXELS if is_coded and cell != (8, 8) else 0)
     try:
-        for old, new in zip_longest(_frames(before), _frames(after)):
-            _check(old, new, shown, hides, black, before, hidden)
+        olds = decoded_frames(before, in_rgb=is_converted and is_coded)  # as it is converted
+        for old, new in zip_longest(olds, decoded_frames(after)):
+            _check(old, new, shown, hides, black, before, (kept & ~hidden, kept | hidden))
     except InstanceFailed:
         raise
     except Exception:  # noqa: BLE001 (the codecs' own; their texts may hold values)
@@ -94,7 +101,13 @@ def _with_known_syntax(dataset: Dataset) -> Dataset:
 
 
 def _check(
-    old: Frame | None, new: Frame | None, shown: Frame, hides: Frame, black: Frame | None, source: Dataset, hidden: int
+    old: Frame | None,
+    new: Frame | None,
+    shown: Frame,
+    hides: Frame,
+    black: Frame | None,
+    source: Dataset,
+    kept: tuple[int, int],
 ) -> None:
     if old is None or new is None or old.shape != new.shape:
         raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, _DIFFERS)
@@ -102,9 +115,11 @@ def _check(
     if one.dtype.kind == "f":
         same = one.view(f"u{one.dtype.itemsize}") == other.view(f"u{one.dtype.itemsize}")
     else:
-        bits = one.dtype.itemsize * 8
-        kept = np.array(~hidden & (1 << bits) - 1, f"u{one.dtype.itemsize}")
-        same = one.view(kept.dtype) & kept == other.view(kept.dtype)  # bits that hold overlays are clear
+        whole = f"u{one.dtype.itemsize}"
+        before, after = (np.array(bits & (1 << one.dtype.itemsize * 8) - 1, whole) for bits in kept)
+        same = one.view(whole) & before == other.view(whole) & after  # bits that held overlays are clear
+        if source.file_meta.TransferSyntaxUID in _LOSSY_WAVELETS:
+            same |= np.abs(one.astype("i8") - other.astype("i8")) <= _ROUNDED
     if not same[shown].all():
         raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, _DIFFERS)
     inside = other[hides]
@@ -131,7 +146,7 @@ def _black(source: Dataset) -> Frame | None:
     is_inverse = name == "MONOCHROME1"
     if any(keyword in source for keyword in _KINDS):
         extreme = max if is_inverse else min
-        found = [extreme(frame[np.isfinite(frame)], default=None) for frame in _frames(source)]
+        found = [extreme(frame[np.isfinite(frame)], default=None) for frame in decoded_frames(source)]
         return np.array([extreme((one for one in found if one is not None), default=0.0)])
     bits = int(source.BitsStored)
     lowest = -(1 << bits - 1) if source.PixelRepresentation else 0
@@ -151,12 +166,9 @@ def _is_darkest(indexes: Frame, source: Dataset) -> bool:
     first = int(source.RedPaletteColorLookupTableDescriptor[1])
     count = int(source.RedPaletteColorLookupTableDescriptor[0]) or 1 << 16
     shades = apply_color_lut(np.arange(first, first + count), source).astype("i8").sum(axis=1)
-    place = int(value) - first
+    # Some write the first index of signed pixels as US.
+    place = int(value) - (first - (1 << 16) if source.PixelRepresentation and first >= 1 << 15 else first)
     return bool(np.all(indexes == value)) and 0 <= place < count and int(shades[place]) == int(shades.min())
-
-
-def _halves(source: Dataset) -> bool:
-    return str(source.PhotometricInterpretation).endswith("_422") and not _is_compressed(source)
 
 
 def _is_compressed(source: Dataset) -> bool:
@@ -191,25 +203,6 @@ def _masks(source: Dataset, regions: Sequence[Region], cell: tuple[int, int], bo
             for axis in (0, 1):
                 hides &= ~np.roll(near, step, axis)[2 * border : -2 * border, 2 * border : -2 * border]
     return shown, hides
-
-
-def _frames(dataset: Dataset) -> Iterator[Frame]:
-    if _halves(dataset):
-        yield from _halved_frames(dataset)
-        return
-    decoder = get_decoder(UID(dataset.file_meta.TransferSyntaxUID))
-    for frame, _ in decoder.iter_array(dataset, raw=True, correct_unused_bits=False):
-        yield frame if frame.ndim == _COLOURS else frame[..., None]
-
-
-def _halved_frames(dataset: Dataset) -> Iterator[Frame]:
-    """Yield frames in which two pixels share their colour (PS3.3 section C.7.6.3.1.2), which pydicom takes alone."""
-    rows, pairs, count = int(dataset.Rows), int(dataset.Columns) // 2, int(dataset.get("NumberOfFrames") or 1)
-    form = np.dtype(f"{'<' if dataset.original_encoding[1] else '>'}u{int(dataset.BitsAllocated) // 8}")
-    words = np.frombuffer(dataset.PixelData, form, count * rows * pairs * 4).reshape(count, rows, pairs, 4)
-    for frame in words:
-        shared = frame[:, :, None, 2:].repeat(2, axis=2)
-        yield np.concatenate([frame[:, :, :2, None], shared], axis=3).reshape(rows, 2 * pairs, 3)
 
 
 def _plain(frame: Frame) -> Frame:

@@ -169,7 +169,8 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "syntaxes that Orthanc lacks",
-        "are converted: it knows no JPEG 2000, writes no RLE, and leaves the file's syntax instead "
+        "are converted: it knows no JPEG 2000, writes no RLE, compresses no YBR_FULL_422 without loss, and leaves the "
+        "file's syntax instead "
         "(docs/orthanc.md, Transcoding)",
         encoding.kept_syntax,
     ),

@@ -35,7 +35,8 @@ _UNWRITTEN_BY_1_10: Final = _UNWRITTEN_BY_1_12 | {
 _NEWER_VRS: Final = frozenset({"OV", "SV", "UV"})
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _BITS_ALLOCATED: Final = 0x00280100
-_WITH_THE_PIXELS: Final = frozenset({0x00280004, 0x00280006})
+_PHOTOMETRIC: Final = 0x00280004
+_WITH_THE_PIXELS: Final = frozenset({_PHOTOMETRIC, 0x00280006})
 """PhotometricInterpretation and PlanarConfiguration, which describe how the pixels are written."""
 
 
@@ -130,7 +131,9 @@ def _number(value: bytes) -> int:
 
 
 def kept_syntax(case: Case, found: Difference) -> bool:
-    """Pixels that this Orthanc has no codec for: it leaves the transfer syntax, and with it what describes the pixels.
+    """Pixels that this Orthanc cannot convert: it leaves the transfer syntax, and with it what describes the pixels.
+
+    It has no codec for the syntax, or uncompressed pixels of which two share a colour are to be compressed.
 
     That the decoded pixels are equal is compared before.
     """
@@ -138,7 +141,9 @@ def kept_syntax(case: Case, found: Difference) -> bool:
     if not target or found.files is None:
         return False
     before, orthanc, engine = (file.meta_text(_TRANSFER_SYNTAX_UID) for file in found.files)
-    lacks_codec = target in _NOT_WRITTEN_BY_ORTHANC or before in _NOT_READ_BY_ORTHANC
+    colours = found.files[0].dataset.get(_PHOTOMETRIC)
+    is_halved = colours is not None and colours.value.strip() == b"YBR_FULL_422" and before in _NATIVE
+    lacks_codec = target in _NOT_WRITTEN_BY_ORTHANC or before in _NOT_READ_BY_ORTHANC or is_halved
     kept = orthanc == before or (not before and orthanc in _NATIVE)  # a file without meta information
     if not (lacks_codec and kept and engine == target):
         return False

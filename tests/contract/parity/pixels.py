@@ -15,6 +15,7 @@ from pydicom.pixels.utils import pixel_array
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from pydicom import Dataset
 
 LOSSY_JPEG: Final = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 """Syntaxes whose decoders may differ: the standard leaves the inverse transform open (ISO 10918-2)."""
@@ -40,8 +41,16 @@ def _decoded(data: bytes) -> npt.NDArray[np.int64] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return pixel_array(dcmread(io.BytesIO(data), force=True)).astype(np.int64)
+            return pixel_array(_in_order(dcmread(io.BytesIO(data), force=True))).astype(np.int64)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001 (codecs raise anything, panics of Rust among them)
         return None
+
+
+def _in_order(dataset: Dataset) -> Dataset:
+    """Return a dataset whose pixels of one bit are in the order that pydicom takes: it does not turn words of OW."""
+    if dataset.get("BitsAllocated") == 1 and not dataset.original_encoding[1] and dataset["PixelData"].VR == "OW":
+        words = dataset.PixelData[: len(dataset.PixelData) // 2 * 2]
+        dataset.PixelData = np.frombuffer(words, "u2").byteswap().tobytes()
+    return dataset

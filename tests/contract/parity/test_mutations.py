@@ -141,7 +141,7 @@ def map_two_uids_to_one(patch: Patch) -> None:
 
 def leave_planes(patch: Patch) -> None:
     """Give colour planes to an encoder that wants pixels."""
-    patch.setattr(transcoder, "_interleave", lambda _: None)
+    patch.setattr(transcoder, "expand", lambda _: None)
 
 
 MUTATIONS: list[tuple[Callable[[Patch], None], str, Operation, dict[str, Any]]] = [

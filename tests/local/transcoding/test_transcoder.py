@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import dcmread
+from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import (
     JPEG2000,
     JPEG2000Lossless,
@@ -326,7 +327,7 @@ def test_panicking_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     def panic(*_: object, **__: object) -> None:
         raise PanicError
 
-    monkeypatch.setattr(Dataset, "decompress", panic)
+    monkeypatch.setattr(Decoder, "iter_array", panic)
     compressed = transcode(image(EXPLICIT), RLE.uid)
 
     with pytest.raises(InstanceFailed) as caught:

@@ -6,7 +6,7 @@ transform are those of the source's own code stream.
 
 Source: DICOM PS3.5 sections 8.2.1 to 8.2.4 and A.4 (edition 2026d).
 
-Public names: ``painted_by_codec``, ``LOSSY``, ``CODED``.
+Public names: ``painted_by_codec``, ``without_colour_names``, ``LOSSY``, ``CODED``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ LOSSY: Final = frozenset({_DICOM + "81", _DICOM + "91", _DICOM + "203"})
 _INSTALL: Final = "the codecs for its transfer syntax must be installed: pip install 'deidflow[codecs]'"
 _NOT_CODED: Final = "its frames must be such as their transfer syntax says, with as many pixels as the image has"
 _NOT_ENCODED: Final = "a codec here must be able to encode its painted frames; convert it, and try again"
+_SHIFTED: Final = "HighBit must be one less than BitsStored where frames are compressed (PS3.5 section 8.1.1)"
 _JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})
 _CODE_STREAM: Final = b"\xff\x4f\xff\x51"
 _COD: Final = 0xFF52
@@ -49,7 +50,12 @@ _ADOBE: Final = b"\xff\xee"
 _LOSSLESS_FRAME: Final = b"\xff\xc3"
 _SCAN: Final = b"\xff\xda"
 _FIRST_ORDER: Final = 1
-_BYTE: Final = 8
+_MAX_PRECISION: Final = {**dict.fromkeys(_JPEG_2000, 24), **dict.fromkeys(_HTJ2K, 16)}
+"""Bits of a sample up to which OpenJPEG and OpenJPH give back what they were given; beyond, they do not notice."""
+_TOO_PRECISE: Final = (
+    "its code streams must have at most {} bits a sample, as many as are encoded here without loss; convert it, and "
+    "try again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,13 @@ def painted_by_codec(
     """
     if not all(importlib.util.find_spec(name) for name in _needed(syntax)):
         raise unpaintable(_INSTALL)
+    if layout.shift and any(blacks):
+        raise unpaintable(_SHIFTED)
     coding = _coding(frame, syntax)
+    most = _MAX_PRECISION.get(syntax, coding.precision)
+    most -= coding.transforms and syntax in _JPEG_2000  # differences of colours have a bit more
+    if coding.precision > most:
+        raise unpaintable(_TOO_PRECISE.format(most))
     try:
         pixels = np.ascontiguousarray(_decoder(syntax, layout.samples)(frame))
     except (KeyboardInterrupt, SystemExit, MemoryError):
@@ -101,7 +113,7 @@ def painted_by_codec(
         raise unpaintable(_NOT_CODED)
     if pixels.base is not None or not pixels.flags.writeable:
         pixels = pixels.copy()
-    values = [_in_code_stream(black, coding) for black in blacks]
+    values = [_in_code_stream(black, coding, signed=layout.signed) for black in blacks]
     for region in regions:
         part = pixels[region.y : region.y + region.height, region.x : region.x + region.width]
         part[...] = values if layout.samples > 1 else values[0]
@@ -118,11 +130,13 @@ def _needed(syntax: str) -> tuple[str, ...]:
     return ("imagecodecs", "jpeg_ls") if syntax in _JPEG_LS else ("imagecodecs",)
 
 
-def _in_code_stream(black: int, coding: _Coding) -> int:
-    """Return a value as the code stream has it: with its own sign, or the lowest bits of it."""
-    if coding.signed:
-        return max(-(1 << coding.precision - 1), min(black, (1 << coding.precision - 1) - 1))
-    return black & (1 << coding.precision) - 1
+def _in_code_stream(black: int, coding: _Coding, *, signed: bool) -> int:
+    """Return a value as the code stream has it, with a sign of its own; where pixels have none, the same bits."""
+    half = 1 << coding.precision - 1
+    if coding.signed and signed:
+        return max(-half, min(black, half - 1))
+    bits = black & 2 * half - 1
+    return bits - 2 * half if coding.signed and bits >= half else bits
 
 
 def _coding(frame: bytes, syntax: str) -> _Coding:
@@ -171,10 +185,14 @@ def _of_jpeg_2000(frame: bytes) -> _Coding:
         at += 2 + length
 
 
-def _without_colour_names(data: bytes) -> bytes:
+def without_colour_names(data: bytes) -> bytes:
     """Return a JPEG stream of three components that does not say that these are red, green and blue.
 
-    libjpeg-turbo 3.1 writes streams that others cannot read when it is told that lossless samples are YCbCr.
+    libjpeg-turbo 3.1 writes streams that others cannot read when it is told that lossless samples are YCbCr; and some
+    believe the names of the components rather than PhotometricInterpretation.
+
+    Args:
+        data: Lossless, as libjpeg-turbo writes it of RGB.
     """
     (length,) = struct.unpack_from(">H", data, 4)
     if data[2:4] == _ADOBE:
@@ -212,7 +230,7 @@ def _encoded(pixels: Pixels, syntax: str, coding: _Coding, *, is_rgb: bool) -> b
                 outcolorspace=colour,
             )
         )
-        return data if colour is None or is_rgb else _without_colour_names(data)
+        return data if colour is None or is_rgb else without_colour_names(data)
     if syntax in _JPEG_LS:
         import jpeg_ls  # noqa: PLC0415 (likewise)
 

@@ -50,9 +50,9 @@ def painted_rle(
         InstanceFailed: ``unsafe-content``: it is no RLE of such an image.
 
     """
-    width = layout.allocated // 8
+    width = max(1, layout.allocated // 8)  # a pixel of one bit is a byte here (PS3.5 section 8.2.2)
     segments = _segments(frame)
-    if layout.allocated % 8 or len(segments) != width * layout.samples:
+    if len(segments) != width * layout.samples:
         raise unpaintable(_NOT_RLE)
     painted, planes = [], []
     for index, segment in enumerate(segments):

@@ -6,13 +6,14 @@ Public names: ``Image``, ``rules``, ``painting``, ``pixels_of``, ``frames_of``.
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEGLossless, JPEGLosslessSV1, RLELossless
 
 from deidflow.tasks.core.pixels.choice import PixelChoice
 from deidflow.tasks.core.pixels.conditions import All
@@ -140,9 +141,39 @@ def pixels_of(data: bytes) -> bytes:
     return value
 
 
-def frames_of(data: bytes, plugin: str = "") -> Pixels:
-    """Return decoded frames as pydicom's codecs give them, no colour converted: frames, rows, columns, samples."""
+def frames_of(data: bytes, plugin: str = "", *, whole: bool = False) -> Pixels:
+    """Return decoded frames, no colour converted: frames, rows, columns, samples; ``whole``: words as they are coded.
+
+    By pydicom's codecs, but for what pydicom 3.0 does not take: frames of pixels of one bit that begin within a byte,
+    several frames in which two pixels share a colour, lossless JPEG of a byte a sample where two are allocated,
+    RLE of a byte a pixel where one bit is, and what PlanarConfiguration says of compressed frames.
+    """
     dataset = dcmread(io.BytesIO(data))
-    decoder = get_decoder(UID(dataset.file_meta.TransferSyntaxUID))
-    found = [frame for frame, _ in decoder.iter_array(dataset, raw=True, decoding_plugin=plugin)]
-    return np.array([frame if frame.ndim == 3 else frame[..., None] for frame in found], "i8")
+    count, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.SamplesPerPixel)
+    shape = (count, int(dataset.Rows), int(dataset.Columns), samples)
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if dataset.BitsAllocated == 1 and not syntax.is_encapsulated:
+        swaps = not dataset.original_encoding[1] and dataset["PixelData"].VR == "OW"
+        order = np.frombuffer(dataset.PixelData, ">u2" if swaps else "<u2").astype("<u2")
+        bits = np.unpackbits(order.view("u1"), bitorder="little")
+        return bits[: math.prod(shape)].reshape(shape).astype("i8")
+    if dataset.PhotometricInterpretation == "YBR_FULL_422" and not syntax.is_encapsulated:
+        return _of_pairs(dataset, shape)
+    said: dict[str, Any] = {"planar_configuration": 0} if syntax.is_encapsulated and samples > 1 else {}
+    if syntax in (JPEGLossless, JPEGLosslessSV1) and dataset.PixelData[dataset.PixelData.index(b"\xff\xc3") + 4] <= 8:
+        said["bits_allocated"] = 8
+    if syntax == RLELossless and dataset.BitsAllocated == 1:
+        said["bits_allocated"] = 8
+    decoded = get_decoder(syntax).iter_array(
+        dataset, raw=True, decoding_plugin=plugin, correct_unused_bits=not whole, **said
+    )
+    return np.array([frame for frame, _ in decoded], "i8").reshape(shape)
+
+
+def _of_pairs(dataset: Dataset, shape: tuple[int, ...]) -> Pixels:
+    little, width = dataset.original_encoding[1], int(dataset.BitsAllocated) // 8
+    swaps = not little and width == 1 and dataset["PixelData"].VR == "OW"
+    data = np.frombuffer(dataset.PixelData, "u2").byteswap().tobytes() if swaps else dataset.PixelData
+    words = np.frombuffer(data, f"{'<' if little else '>'}u{width}").astype("i8")
+    pairs = words[: math.prod(shape) * 2 // 3].reshape(-1, 4)
+    return pairs[:, [0, 2, 3, 1, 2, 3]].reshape(shape)
