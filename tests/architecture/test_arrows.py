@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -172,7 +172,23 @@ def find_modules() -> Iterator[Module]:
 
 
 MODULES: Final = list(find_modules())
-each_module = pytest.mark.parametrize("module", MODULES, ids=[m.name for m in MODULES])
+
+
+def each_module(rule: Callable[[Module], None]) -> Callable[[], None]:
+    """Make one test of a rule for every module: some thousand small ones take longer to hand out than to run."""
+
+    def test() -> None:
+        broken = []
+        for module in MODULES:
+            try:
+                rule(module)
+            except AssertionError as error:
+                broken.append(f"{module.name}: {error}")
+        assert not broken, "\n".join(broken)
+
+    test.__name__ = test.__qualname__ = rule.__name__
+    test.__doc__ = rule.__doc__
+    return test
 
 
 @each_module

