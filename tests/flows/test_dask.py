@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ import pytest
 
 from benchmarks.cluster import Cluster
 from benchmarks.generate import Shape, generate
+from deidflow.tasks.core.processes.cluster import ClusterWorkers
+from deidflow.tasks.local.folder.source import FolderSource
+from deidflow.tasks.steps.access.folder_contents import index_role
 from tests.jobs import COMMAND_S, Job, files_of, instance_lines
 
 if TYPE_CHECKING:
@@ -61,6 +65,22 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
     patients = {row["PatientID"] for row in job.inventory()}
     for name in ("scheduler", "worker-1", "worker-2"):
         assert not [patient for patient in patients if patient in cluster.log(name)]
+
+
+def test_what_was_given_up_ends_before_the_run(cluster: Cluster, tmp_path: Path) -> None:
+    """A worker goes on with what is cancelled, so that files would be written after a run has left its destination."""
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    workers = ClusterWorkers(cluster.address, [index_role(FolderSource(os.fsencode(tmp_path)))])
+    pending = workers.submit(subprocess.call, ["sh", "-c", 'touch "$0" && sleep 2 && touch "$1"', begun, ended])
+    deadline = time.monotonic() + COMMAND_S
+    while not begun.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pending.cancel()
+    assert not ended.exists()
+    workers.close()
+
+    assert ended.exists()
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ Public names: ``ClusterWorkers``, ``do_on_cluster``.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import os
@@ -16,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from importlib import metadata
@@ -35,7 +37,14 @@ _TRIES: Final = 4
 _AGAIN_S: Final = 0.5
 _DISTRIBUTION: Final = "deidflow"
 
+_SETTLE_POLL_S: Final = 0.1
+_SETTLE_S: Final = 30.0
+"""How long a run that has ended waits for what was given up and goes on all the same: a batch takes a second or so."""
+
 _of_this_thread = threading.local()
+_counting = threading.Lock()
+_under_way: Counter[str] = Counter()
+"""How many pieces of work of each run this worker is at, by the token of the run."""
 
 
 def do_on_cluster(token: str, roles: Sequence[Role], function: Callable[[Any], Any], work: Any) -> Any:
@@ -50,6 +59,8 @@ def do_on_cluster(token: str, roles: Sequence[Role], function: Callable[[Any], A
         work: Its argument.
 
     """
+    with _counting:
+        _under_way[token] += 1
     try:
         if getattr(_of_this_thread, "token", "") != token:
             logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -59,6 +70,14 @@ def do_on_cluster(token: str, roles: Sequence[Role], function: Callable[[Any], A
         return function(work)
     except Exception as error:  # noqa: BLE001 (see above)
         return TransientError(f"{type(error).__name__} on the Dask cluster")
+    finally:
+        with _counting:
+            _under_way[token] -= 1
+
+
+def _count_under_way(token: str) -> int:
+    with _counting:
+        return _under_way[token]
 
 
 def _look_around(roles: Sequence[Role]) -> str:
@@ -155,8 +174,22 @@ class ClusterWorkers:
         return LocalWorkers(1, self._roles)
 
     def close(self) -> None:
-        """Let go of the cluster, which goes on; work that has not begun is dropped."""
+        """Let go of the cluster, which goes on; work that has not begun is dropped.
+
+        What was cancelled while a worker was at it goes on there, and would write into a destination that counts as
+        left; so its end is waited for.
+        """
+        self._settle()
         self._client.close()
+
+    def _settle(self) -> None:
+        end = time.monotonic() + _SETTLE_S
+        while self._client.status == "running" and time.monotonic() < end:
+            # Whatever goes wrong here is about workers that are gone, and work that went with them.
+            with contextlib.suppress(Exception):
+                if not any(self._client.run(_count_under_way, self._token, on_error="ignore").values()):
+                    return
+            time.sleep(_SETTLE_POLL_S)
 
 
 class _ClusterFuture:
