@@ -98,7 +98,7 @@ class _OwnServer:
             if _PORT_TAKEN not in self._text():
                 break
         errors = _ERROR.findall(self._text())
-        why = f": {errors[-1]}" if errors else f" within {_START_S:.0f} s"
+        why = f": {errors[-1]}" if errors else f" within {_START_S:.0f} s, or ended before"
         raise Unusable(
             f"Prefect's temporary server did not start{why}; look at the variables PREFECT_*, or start a server with "
             "prefect server start, and set PREFECT_API_URL to its address"
