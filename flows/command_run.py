@@ -203,8 +203,8 @@ def _work(run: Run) -> int:
         state: Any = None
         error: BaseException | None = None
         try:
-            with handing_over(run):
-                leave_unseen(use_own_server())
+            with handing_over(run), use_own_server() as url:
+                leave_unseen(url)
                 state = bulk_edit(return_state=True)
         except (KeyboardInterrupt, SystemExit):
             run = run.passed_on()

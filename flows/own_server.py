@@ -183,27 +183,30 @@ def own_server_ahead(runs_dir: Path) -> Iterator[None]:
             _server.stop()
 
 
-def use_own_server() -> str:
+@contextlib.contextmanager
+def use_own_server() -> Iterator[str]:
     """Have Prefect use the server of this process, which ends with it; imports Prefect.
 
-    Returns:
+    Heartbeats are off within the block: they are for automations, of which this server has none, and Prefect would wait
+    for the end of their second when a flow has ended.
+
+    Yields:
         The URL of its API, "" where the user has a server, or lets Prefect start none.
 
     Raises:
         Unusable: It does not start.
 
     """
-    settings = _settings()
-    if settings.api.url or not settings.server.ephemeral.enabled:
-        return ""
-    url = _server.take(settings.to_environment_variables(exclude_unset=True))
+    settings: Any = importlib.import_module("prefect.settings")
+    current = settings.get_current_settings()
+    if current.api.url or not current.server.ephemeral.enabled:
+        yield ""
+        return
+    url = _server.take(current.to_environment_variables(exclude_unset=True))
     os.environ["PREFECT_API_URL"] = url
     importlib.import_module("prefect.context").refresh_global_settings_context()
-    return url
-
-
-def _settings() -> Any:
-    return importlib.import_module("prefect.settings").get_current_settings()
+    with settings.temporary_settings({settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield url
 
 
 def stop_own_server() -> None:
