@@ -89,8 +89,11 @@ class _Threads(ThreadPoolTaskRunner[Any]):
 _CHUNKS_AT_A_TIME: Final = 4
 """Threads only wait for the engine, whose processes or jobs set the pace; a few chunks hide the end of one."""
 
-# As many as orthanc.max_parallel_jobs may be, and one that verifies; how many are used depends on the config.
-_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=65)
+_BESIDE_JOBS: Final = 2
+"""Chunks that are checked before a job and looked at behind one, while others have their jobs."""
+
+# As many as orthanc.max_parallel_jobs may be, those beside them, and one that verifies.
+_THREADS: ThreadPoolTaskRunner[Any] = _Threads(max_workers=64 + _BESIDE_JOBS + 1)
 
 
 def _with_types(function: _Function) -> _Function:
@@ -315,7 +318,8 @@ def _work_through(live: Live, tasks: Iterator[Callable[[], PrefectConcurrentFutu
     Those that sleep before another attempt are not waited for then.
     """
     config = live.run.config
-    most = max(_CHUNKS_AT_A_TIME, config.orthanc.max_parallel_jobs if config.engine == "orthanc" else 0)
+    jobs = config.orthanc.max_parallel_jobs + _BESIDE_JOBS if config.engine == "orthanc" else 0
+    most = max(_CHUNKS_AT_A_TIME, jobs)
     waiting: set[Future[Any]] = set()
     while not live.run.stop.is_set():
         waiting.update(submit().wrapped_future for submit in islice(tasks, most - len(waiting)))

@@ -19,6 +19,7 @@ from deidflow.tasks.core.engine.protocol import CallState, InstanceResult
 from deidflow.tasks.core.errors import Interrupted, TransientError
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.orthanc.admission import admitted, is_sent_as_patient, only_held
 from deidflow.tasks.orthanc.connection.errors import BadRequest, DeadlineExceeded, JobFailed, NotFound, SharedOriginals
 from deidflow.tasks.orthanc.hardening import hardened_body
 from deidflow.tasks.orthanc.jobs.failure_probe import probe
@@ -30,11 +31,9 @@ from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S, Settlement
 from deidflow.tasks.orthanc.jobs.transcoded import not_converted
 from deidflow.tasks.orthanc.resources.changes import Changes
 from deidflow.tasks.orthanc.resources.deep_names import results_with_names
-from deidflow.tasks.orthanc.resources.destination_conflicts import conflicting_originals
 from deidflow.tasks.orthanc.resources.marks import marked_body
 from deidflow.tasks.orthanc.resources.resources import still_there
 from deidflow.tasks.orthanc.resources.results import map_outputs
-from deidflow.tasks.orthanc.resources.torn_patients import torn_patients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     Record = Callable[[Sequence[InstanceResult]], None]
     Stopped = Callable[[], bool]
 
-_PACE_MARGIN: Final = 1.15
+_PACE_MARGIN: Final = 1.0
 """A poll that comes a moment too early costs half a second, one that comes late only itself."""
 
 _RECENTLY_S: Final = 2.0
@@ -60,10 +59,6 @@ _BACK_S: Final = 15.0
 _PAUSE_S: Final = 0.5
 
 _TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
-_TORN_PATIENT: Final = (
-    "other studies of the patient on the server say otherwise who it is; "
-    "edit the patient as a whole, or give all of the patient's attributes as they are there in Replace"
-)
 _NOT_CONVERTED: Final = "the Orthanc could not convert it and kept the transfer syntax of the original"
 _LINK_LOST: Final = (
     "the Orthanc converts what it stores (IngestTranscoding), and results of this version lose the link to their "
@@ -74,7 +69,6 @@ _WITH_LOSS: Final = (
     "switch it off there, or set options.Transcode to a lossless one"
 )
 _LEFT: Final = "an instance left the Orthanc while the call was sent"
-_GONE: Final = "the Orthanc does not hold the instance any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +123,11 @@ class OrthancEngine:
         for call in chunk.calls:
             if stopped():
                 raise Interrupted("the run was stopped")
-            with self._slots:
-                try:
-                    self._apply_call(call, record, stopped)
-                except TransientError:
-                    if not self._taken_up(call, record, stopped):
-                        raise
+            try:
+                self._apply_call(call, record, stopped)
+            except TransientError:
+                if not self._taken_up(call, record, stopped):
+                    raise
 
     def _taken_up(self, call: Call, record: Record, stopped: Stopped) -> bool:
         """Settle a call in doubt before it is left to the next attempt, which there may not be; wait for the server.
@@ -153,7 +146,7 @@ class OrthancEngine:
                 time.sleep(_PAUSE_S)
                 continue
             if job is not None:
-                sent = self._reduced(call, self._journal.recall(call.number).sent, record)
+                sent = only_held(call, self._journal.recall(call.number).sent, record)
                 self._record(sent, self._results(sent, job), record)
             return job is not None
         return False
@@ -166,10 +159,9 @@ class OrthancEngine:
                 return
         job = self._settlement.settle(call)
         if job is None:
-            call = self._reduced(call, still_there(self._client, _ids(call)), record)
-            call = self._without_torn(self._without_taken(call, record), record)
+            call = admitted(self._client, self._server, call, record)
         else:
-            call = self._reduced(call, memory.sent, record)
+            call = only_held(call, memory.sent, record)
         if not call.instances:
             return
         ended = job or self._send_and_wait(call, stopped)
@@ -180,36 +172,6 @@ class OrthancEngine:
         with self._journal.together():
             record(results)
             self._journal.ended(call.number)
-
-    def _reduced(self, call: Call, there: Collection[str], record: Record) -> Call:
-        """Fail the instances that left the server since the plan was frozen, or before the call was sent."""
-        held = set(there)
-        gone = [instance for instance in call.instances if instance.orthanc_id not in held]
-        if gone:
-            record([InstanceResult(one.id, Outcome.FAILED, ReasonCode.SOURCE_CHANGED, _GONE) for one in gone])
-        return call._replace(instances=[instance for instance in call.instances if instance.orthanc_id in held])
-
-    def _without_taken(self, call: Call, record: Record) -> Call:
-        """Fail the instances whose results would take the place of objects that are not this call's."""
-        taken = conflicting_originals(self._client, call)
-        text = "another object stands where the result belongs"
-        conflict = (Outcome.FAILED, ReasonCode.DESTINATION_CONFLICT, text)
-        record([InstanceResult(one.id, *conflict) for one in call.instances if one.orthanc_id in taken])
-        return call._replace(instances=[one for one in call.instances if one.orthanc_id not in taken])
-
-    def _without_torn(self, call: Call, record: Record) -> Call:
-        """Fail the instances whose results would contradict other studies of their patient."""
-        if not self._is_sent_as_patient(call):
-            return call
-        torn = torn_patients(self._client, call)
-        conflict = (Outcome.FAILED, ReasonCode.DESTINATION_CONFLICT, _TORN_PATIENT)
-        record([InstanceResult(one.id, *conflict) for one in call.instances if one.orthanc_id in torn])
-        return call._replace(instances=[one for one in call.instances if one.orthanc_id not in torn])
-
-    def _is_sent_as_patient(self, call: Call) -> bool:
-        """Whether a modification of studies goes out at level Patient, where the server checks nothing (1.11.3 on)."""
-        is_study = call.request.operation is Operation.MODIFY and call.request.level() is Level.STUDY
-        return self._server.checks_patients and is_study
 
     def _without_irreplaceable(self, call: Call, record: Record) -> Call:
         """Keep results whose originals are gone, and which could not be made again, with all of their patients."""
@@ -236,7 +198,7 @@ class OrthancEngine:
 
     def _body(self, call: Call) -> dict[str, Any]:
         body = hardened_body(call.request) if self._settings.hardening else call.request.body()
-        if self._is_sent_as_patient(call):
+        if is_sent_as_patient(self._server, call.request):
             # Regenerates the same identifiers, and takes instances whatever else their patient has (1.11.3 on).
             body["Level"] = "Patient"
         return marked_body(body, call.request, self._settlement.mark(call), self._server.text)
@@ -248,28 +210,16 @@ class OrthancEngine:
         """Send the call and wait for its job, or return why the server refuses its arguments for good."""
         ids = _ids(call)
         self._unlisted.discard(call.number)
-        since = self._changes.newest(within_s=_RECENTLY_S)
-        self._journal.intend(call.number, since, call.instances)
-        try:
-            job_id = self._submit(call, ids)
-        except BadRequest as error:
-            self._journal.forget(call.number)
-            if still_there(self._client, ids) != set(ids):  # 1.13.0 answers 400 for unknown instances, too
-                raise TransientError(_LEFT) from None
-            return error
-        except NotFound:
-            self._journal.forget(call.number)
-            raise TransientError(_LEFT) from None
-        self._journal.sent(call.number, job_id)
-        expected_s = self._seconds_per_instance * len(ids) * _PACE_MARGIN
-        try:
-            job = wait(self._client, job_id, self._settings.job_timeout_s, stopped, expected_s=expected_s)
-        except (Interrupted, DeadlineExceeded, JobFailed):
-            cancel(self._client, job_id, CANCEL_S)
-            self._settlement.settle(call)
-            raise
-        except NotFound:
+        with self._slots:  # what comes before and behind it is done beside the jobs of other calls
+            if stopped():
+                raise Interrupted("the run was stopped")
+            since = self._changes.newest(within_s=_RECENTLY_S)
+            self._journal.intend(call.number, since, call.instances)
+            job = self._run_job(call, ids, stopped)
+        if job is None:
             return self._settled(call, "the Orthanc has forgotten the job")
+        if isinstance(job, BadRequest):
+            return job
         if job.state is JobState.RUNNING:
             return end_last_step(self._client, job, CANCEL_S)
         if job.state is not JobState.SUCCESS:
@@ -285,6 +235,29 @@ class OrthancEngine:
                 self._unlisted.add(call.number)
         self._seconds_per_instance = job.runtime_s / len(ids)
         return job
+
+    def _run_job(self, call: Call, ids: Sequence[str], stopped: Stopped) -> Job | BadRequest | None:
+        """Return the job as it ended, None when the server has forgotten it, or why it never accepts the call."""
+        try:
+            job_id = self._submit(call, ids)
+        except BadRequest as error:
+            self._journal.forget(call.number)
+            if still_there(self._client, ids) != set(ids):  # 1.13.0 answers 400 for unknown instances, too
+                raise TransientError(_LEFT) from None
+            return error
+        except NotFound:
+            self._journal.forget(call.number)
+            raise TransientError(_LEFT) from None
+        self._journal.sent(call.number, job_id)
+        expected_s = self._seconds_per_instance * len(ids) * _PACE_MARGIN
+        try:
+            return wait(self._client, job_id, self._settings.job_timeout_s, stopped, expected_s=expected_s)
+        except (Interrupted, DeadlineExceeded, JobFailed):
+            cancel(self._client, job_id, CANCEL_S)
+            self._settlement.settle(call)
+            raise
+        except NotFound:
+            return None
 
     def _submit(self, call: Call, ids: Sequence[str]) -> str:
         data = self._settlement.user_data(call)
