@@ -94,6 +94,13 @@ def reference(sop_class: str, uid: str) -> Dataset:
 
 def patient_and_study(origin: Origin) -> Dataset:
     """Return what all series of a study have in common."""
+    dataset, birth = _patient(origin)
+    dataset.update(_study(origin, birth))
+    return dataset
+
+
+def _patient(origin: Origin) -> tuple[Dataset, date]:
+    """Return what all studies of a patient have in common, and the date of birth."""
     rng = origin.rng("patient")
     given, family = rng.choice(GIVEN_NAMES), rng.choice(FAMILY_NAMES)
     # Two of some thousands that were drawn would be one person.
@@ -113,46 +120,48 @@ def patient_and_study(origin: Origin) -> Dataset:
         PatientComments="",
         PatientIdentityRemoved="NO",
     )
+    return dataset, birth
+
+
+def _study(origin: Origin, birth: date) -> Dataset:
+    """Return what all series of a study have in common beside their patient."""
     rng = origin.rng("study")
     day = date(2015, 1, 1) + timedelta(days=rng.randrange(3_600))
     accession = f"ACC{rng.randrange(10**8):08}"
     description = rng.choice(STUDIES)
-    dataset.update(
-        make(
-            StudyInstanceUID=origin.study_uid,
-            StudyID=f"{origin.study:04}",
-            StudyDate=f"{day:%Y%m%d}",
-            StudyTime=f"{rng.randrange(8, 18):02}{rng.randrange(60):02}12.345",
-            StudyDescription=description,
-            AccessionNumber=accession,
-            InstitutionName="AZ Voorbeeld",
-            InstitutionAddress="Voorbeeldlaan 1, 9000 Gent",
-            InstitutionalDepartmentName="Radiologie",
-            ReferringPhysicianName=f"{rng.choice(FAMILY_NAMES)}^Dr",
-            PerformingPhysicianName=f"{rng.choice(FAMILY_NAMES)}^Dr",
-            OperatorsName=f"{rng.choice(FAMILY_NAMES)}^Op",
-            PatientAge=f"{(day - birth).days // 365:03}Y",
-            PatientSize="1.74",
-            PatientWeight=f"{rng.randrange(45, 120)}",
-            AdditionalPatientHistory="",
-            ProcedureCodeSequence=code("CTTHOR", "99AZV", description),
-            ReferencedStudySequence=[reference("1.2.840.10008.3.1.2.3.1", origin.study_uid)],
-            RequestedProcedureDescription=description,
-            RequestedProcedureCodeSequence=code("CTTHOR", "99AZV", description),
-            RequestingService="Pneumologie",
-            RequestAttributesSequence=[
-                make(
-                    AccessionNumber=accession,
-                    RequestedProcedureID=accession,
-                    RequestedProcedureDescription=description,
-                    ScheduledProcedureStepID=f"{accession}-1",
-                    ScheduledProcedureStepDescription=description,
-                    ScheduledProtocolCodeSequence=code("P1", "99AZV", "Protocol 1"),
-                )
-            ],
-        )
+    return make(
+        StudyInstanceUID=origin.study_uid,
+        StudyID=f"{origin.study:04}",
+        StudyDate=f"{day:%Y%m%d}",
+        StudyTime=f"{rng.randrange(8, 18):02}{rng.randrange(60):02}12.345",
+        StudyDescription=description,
+        AccessionNumber=accession,
+        InstitutionName="AZ Voorbeeld",
+        InstitutionAddress="Voorbeeldlaan 1, 9000 Gent",
+        InstitutionalDepartmentName="Radiologie",
+        ReferringPhysicianName=f"{rng.choice(FAMILY_NAMES)}^Dr",
+        PerformingPhysicianName=f"{rng.choice(FAMILY_NAMES)}^Dr",
+        OperatorsName=f"{rng.choice(FAMILY_NAMES)}^Op",
+        PatientAge=f"{(day - birth).days // 365:03}Y",
+        PatientSize="1.74",
+        PatientWeight=f"{rng.randrange(45, 120)}",
+        AdditionalPatientHistory="",
+        ProcedureCodeSequence=code("CTTHOR", "99AZV", description),
+        ReferencedStudySequence=[reference("1.2.840.10008.3.1.2.3.1", origin.study_uid)],
+        RequestedProcedureDescription=description,
+        RequestedProcedureCodeSequence=code("CTTHOR", "99AZV", description),
+        RequestingService="Pneumologie",
+        RequestAttributesSequence=[
+            make(
+                AccessionNumber=accession,
+                RequestedProcedureID=accession,
+                RequestedProcedureDescription=description,
+                ScheduledProcedureStepID=f"{accession}-1",
+                ScheduledProcedureStepDescription=description,
+                ScheduledProtocolCodeSequence=code("P1", "99AZV", "Protocol 1"),
+            )
+        ],
     )
-    return dataset
 
 
 def new_series(origin: Origin, modality: str, sop_class: str) -> Dataset:

@@ -85,6 +85,18 @@ class Run:
     steps: dict[str, float]
 
 
+Runs = dict[tuple[str, int], list[Run]]
+"""By what verified, and how many instances."""
+
+
+class Alone(NamedTuple):
+    """Seconds that engine, index and `deidflow verify` took for the larger folder, by themselves."""
+
+    engine_s: float
+    index_s: float
+    verify_s: float
+
+
 def busy_seconds() -> float:
     """Return how long all cores of the machine have worked since it started (Linux: proc_stat(5))."""
     user, nice, system, _idle, _waiting, irq, soft, stolen = map(
@@ -176,8 +188,46 @@ class EngineAndIndex:
         self.index_seconds.append(time.perf_counter() - started)
 
 
-def main() -> None:
-    """Print what one more instance costs."""
+def measure(arguments: argparse.Namespace, size: int) -> tuple[Runs, Alone, dict[str, str]]:
+    """Run everything; return the runs by what verified and how many instances, engine and index, and other commands."""
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
+        folders = {count: Path(scratch) / str(count) for count in (arguments.small, arguments.large)}
+        for count, folder in folders.items():
+            prepare(folder, count, size, arguments)
+        runs: Runs = {(how, count): [] for how in arguments.verify for count in folders}
+        with contextlib.closing(EngineAndIndex(folders[arguments.large], arguments.workers)) as alone:
+            for number in range(arguments.rounds):
+                alone.run()
+                for (how, count), found in runs.items():
+                    shutil.rmtree(folders[count] / "runs", ignore_errors=True)
+                    found.append(run_pipeline(folders[count], f"round{number}", how))
+                    told = f"round {number}, verify: {how}, {count} instances: {found[-1].used}"
+                    print(told, file=sys.stderr, flush=True)
+        others, verify_s = other_commands(folders[arguments.large], f"round{arguments.rounds - 1}")
+    engine_s, index_s = statistics.median(alone.engine_seconds), statistics.median(alone.index_seconds)
+    return runs, Alone(engine_s, index_s, verify_s), others
+
+
+def of_one(how: str, runs: Runs, counts: tuple[int, int]) -> tuple[float, float, dict[str, object]]:
+    """Return what one more instance costs, by the clock and on a processor, in seconds, and all that is told of it."""
+    small, large = counts
+    found = {count: runs[how, count] for count in counts}
+    seconds = {count: statistics.median(run.used.seconds for run in found[count]) for count in counts}
+    used = {count: statistics.median(run.used.cpu_seconds for run in found[count]) for count in counts}
+    marginal = (seconds[large] - seconds[small]) / (large - small)
+    on_processor = (used[large] - used[small]) / (large - small)
+    told: dict[str, object] = {
+        "seconds": {str(count): round(value, 2) for count, value in seconds.items()},
+        "marginal ms per instance": round(1000 * marginal, 4),
+        "on a processor, ms per instance": round(1000 * on_processor, 4),
+        "peak MB": {str(count): round(max(run.used.peak_bytes for run in found[count]) / 1e6) for count in counts},
+        "steps": {str(count): found[count][-1].steps for count in counts},
+    }
+    return marginal, on_processor, told
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", type=int, default=5000, help="instances of the smaller run (default: 5000)")
     parser.add_argument("--large", type=int, default=50_000, help="instances of the larger run (default: 50000)")
@@ -194,51 +244,30 @@ def main() -> None:
         parser.set_defaults(small=arguments.instances // 10, large=arguments.instances)
         parser.set_defaults(size="4K", kind="small-ct", verify=["full"], rounds=1)
         arguments = parser.parse_args()
-    size = parse_size(arguments.size)
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
-        folders = {count: Path(scratch) / str(count) for count in (arguments.small, arguments.large)}
-        for count, folder in folders.items():
-            prepare(folder, count, size, arguments)
-        runs: dict[tuple[str, int], list[Run]] = {(how, count): [] for how in arguments.verify for count in folders}
-        with contextlib.closing(EngineAndIndex(folders[arguments.large], arguments.workers)) as alone:
-            for number in range(arguments.rounds):
-                alone.run()
-                for (how, count), found in runs.items():
-                    shutil.rmtree(folders[count] / "runs", ignore_errors=True)
-                    found.append(run_pipeline(folders[count], f"round{number}", how))
-                    told = f"round {number}, verify: {how}, {count} instances: {found[-1].used}"
-                    print(told, file=sys.stderr, flush=True)
-        others, verify_seconds = other_commands(folders[arguments.large], f"round{arguments.rounds - 1}")
-    engine, index = statistics.median(alone.engine_seconds), statistics.median(alone.index_seconds)
-    base = (engine + index) / arguments.large
+    return arguments
+
+
+def main() -> None:
+    """Print what one more instance costs."""
+    arguments = parse_arguments()
+    runs, alone, others = measure(arguments, parse_size(arguments.size))
+    base = (alone.engine_s + alone.index_s) / arguments.large
     result: dict[str, object] = {
         "size": arguments.size,
         "workers": arguments.workers,
-        "engine ms per instance": round(1000 * engine / arguments.large, 4),
-        "index ms per instance": round(1000 * index / arguments.large, 4),
+        "engine ms per instance": round(1000 * alone.engine_s / arguments.large, 4),
+        "index ms per instance": round(1000 * alone.index_s / arguments.large, 4),
     }
     marginal: dict[str, float] = {}
     on_processor: dict[str, float] = {}
     for how in arguments.verify:
-        seconds = {count: statistics.median(run.used.seconds for run in runs[how, count]) for count in folders}
-        marginal[how] = (seconds[arguments.large] - seconds[arguments.small]) / (arguments.large - arguments.small)
-        used = {count: statistics.median(run.used.cpu_seconds for run in runs[how, count]) for count in folders}
-        on_processor[how] = (used[arguments.large] - used[arguments.small]) / (arguments.large - arguments.small)
-        result[f"verify: {how}"] = {
-            "seconds": {str(count): round(value, 2) for count, value in seconds.items()},
-            "marginal ms per instance": round(1000 * marginal[how], 4),
-            "on a processor, ms per instance": round(1000 * on_processor[how], 4),
-            "x engine plus index": round(marginal[how] / base, 2),
-            "peak MB": {
-                str(count): round(max(run.used.peak_bytes for run in runs[how, count]) / 1e6) for count in folders
-            },
-            "steps": {str(count): runs[how, count][-1].steps for count in folders},
-        }
+        marginal[how], on_processor[how], told = of_one(how, runs, (arguments.small, arguments.large))
+        result[f"verify: {how}"] = {**told, "x engine plus index": round(marginal[how] / base, 2)}
     if {"full", "none"} <= marginal.keys():
         result["full x none"] = round(marginal["full"] / marginal["none"], 2)
         result["full x none, on a processor"] = round(on_processor["full"] / on_processor["none"], 2)
     result["of the larger run"] = others
-    result["`verify` x engine"] = round(verify_seconds / engine, 2)
+    result["`verify` x engine"] = round(alone.verify_s / alone.engine_s, 2)
     if arguments.json:
         print(json.dumps(result, indent=2))
         return

@@ -123,15 +123,18 @@ def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **opti
     command_plan.show_plan(config, overrides, manifest=manifest, **options)
 
 
-_manifest_output = click.option(
-    "-o",
-    "--output",
-    type=_FOLDER,
-    callback=output_file,
-    required=True,
-    metavar="CSV",
-    help="Where to write the manifest; - for stdout.",
-)
+def _csv_output(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "-o",
+        "--output",
+        type=_FOLDER,
+        callback=output_file,
+        required=True,
+        metavar="CSV",
+        help=f"Where to write {what}; - for stdout.",
+    )
+
+
 _follow_links = click.option(
     "--follow-links", is_flag=True, help="Follow symbolic links in a folder (source.follow_links in the config)."
 )
@@ -161,7 +164,7 @@ def init(source: str, name: str, output: Path) -> None:
 
 @cli.command()
 @click.argument("source")
-@_manifest_output
+@_csv_output("the manifest")
 @click.option(
     "--level",
     type=click.Choice([str(level) for level in Level]),
@@ -200,7 +203,7 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
     "May be repeated: all must match.",
 )
 @click.argument("source")
-@_manifest_output
+@_csv_output("the manifest")
 @click.option("--include-results", is_flag=True, help="Also look among results of earlier runs.")
 @_follow_links
 @_overwrite
@@ -310,15 +313,7 @@ def withdraw(run_dir: Path, rows: tuple[int, ...], overrides: tuple[str, ...]) -
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key by its dotted path."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=_FOLDER,
-    callback=output_file,
-    required=True,
-    metavar="CSV",
-    help="Where to write it; - for stdout.",
-)
+@_csv_output("it")
 def crosswalk(config: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Write original and new identifiers of all runs of a config. They re-identify people."""
     from deidflow.flows.commands.crosswalk import write_crosswalk  # noqa: PLC0415 (what one command needs)

@@ -73,6 +73,8 @@ def do_on_cluster(token: str, roles: Sequence[Role], function: Callable[[Any], A
     finally:
         with _counting:
             _under_way[token] -= 1
+            if not _under_way[token]:
+                del _under_way[token]
 
 
 def _count_under_way(token: str) -> int:

@@ -53,7 +53,7 @@ FIRST_POLL_S: Final = 0.02
 """A job of a few instances takes less."""
 
 _POLL_SHARE: Final = 0.1
-"""Part of the time waited so far after which it is asked again: 50 times in its first five seconds, if it is a surprise."""
+"""After this part of the time waited so far it is asked again: at most some 50 times in its first five seconds."""
 
 _NAP_S: Final = 0.1
 """How often ``stopped`` is asked while waiting."""
