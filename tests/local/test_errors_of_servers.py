@@ -59,8 +59,8 @@ def test_retry_after_reaches_the_flow(tmp_path: Path, busy: OrthancServer) -> No
 
     with engine_with(settings, 1) as engine, pytest.raises(TransientError) as caught:
         engine.apply(Chunk("c0001", [Call(MODIFY, plan)]), lambda _: None, lambda: False)
-    returned = do_on_cluster("a run", [Role(start_worker, settings)], edit_in_worker, [(MODIFY, plan)])
-    travelled = pickle.loads(pickle.dumps(returned))  # noqa: S301 (our own)
+    packed = pickle.dumps((edit_in_worker, [(MODIFY, plan)]))
+    travelled = pickle.loads(do_on_cluster("a run", [Role(start_worker, settings)], packed))  # noqa: S301 (our own)
 
     for error in (caught.value, travelled):
         assert isinstance(error, ServerError)

@@ -13,6 +13,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import pickle
 import socket
 import sys
 import threading
@@ -47,16 +48,19 @@ _under_way: Counter[str] = Counter()
 """How many pieces of work of each run this worker is at, by the token of the run."""
 
 
-def do_on_cluster(token: str, roles: Sequence[Role], function: Callable[[Any], Any], work: Any) -> Any:
+def do_on_cluster(token: str, roles: Sequence[Role], packed: bytes) -> bytes:
     """Call a function on the cluster; a worker may have several threads, each with a memory of its own.
 
-    Nothing is raised: Dask would log the arguments, which name patients.
+    Nothing is raised: Dask would log the arguments, which name patients. It gets them, and gives back the outcome, as
+    bytes: in lists and records it would look at each entry on each of its ways.
 
     Args:
         token: Of the run, by which a thread knows that it was prepared.
         roles: Of the run.
-        function: What to call.
-        work: Its argument.
+        packed: What to call, and its argument, pickled.
+
+    Returns:
+        What came of it, pickled.
 
     """
     with _counting:
@@ -67,9 +71,10 @@ def do_on_cluster(token: str, roles: Sequence[Role], function: Callable[[Any], A
             for role in roles:
                 role.start(role.settings)
             _of_this_thread.token = token
-        return function(work)
+        function, work = pickle.loads(packed)  # noqa: S301 (of the flow, whose calls the worker carries out)
+        return pickle.dumps(function(work))
     except Exception as error:  # noqa: BLE001 (see above)
-        return TransientError(f"{type(error).__name__} on the Dask cluster")
+        return pickle.dumps(TransientError(f"{type(error).__name__} on the Dask cluster"))
     finally:
         with _counting:
             _under_way[token] -= 1
@@ -167,8 +172,9 @@ class ClusterWorkers:
 
     def submit(self, function: Callable[[Any], Any], work: Any) -> _ClusterFuture:
         """Send one piece of work."""
+        packed = pickle.dumps((function, work))
         return _ClusterFuture(
-            self._client.submit(do_on_cluster, self._token, self._scattered, function, work, pure=False, key=None)
+            self._client.submit(do_on_cluster, self._token, self._scattered, packed, pure=False, key=None)
         )
 
     def alone(self) -> LocalWorkers:
@@ -216,7 +222,7 @@ class _ClusterFuture:
         from distributed import KilledWorker  # noqa: PLC0415 (see ClusterWorkers)
 
         try:
-            return self._future.result(timeout)
+            return pickle.loads(self._future.result(timeout))  # noqa: S301 (a worker of the run's)
         except TimeoutError:
             raise
         except KilledWorker:
