@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     Record = Callable[[Sequence[InstanceResult]], None]
     Stopped = Callable[[], bool]
 
-_PACE_MARGIN: Final = 1.0
-"""A poll that comes a moment too early costs half a second, one that comes late only itself."""
-
 _RECENTLY_S: Final = 2.0
 """How old the last known change may be when a call goes out: the older, the more results of others are looked at."""
 
@@ -249,7 +246,7 @@ class OrthancEngine:
             self._journal.forget(call.number)
             raise TransientError(_LEFT) from None
         self._journal.sent(call.number, job_id)
-        expected_s = self._seconds_per_instance * len(ids) * _PACE_MARGIN
+        expected_s = self._seconds_per_instance * len(ids)
         try:
             return wait(self._client, job_id, self._settings.job_timeout_s, stopped, expected_s=expected_s)
         except (Interrupted, DeadlineExceeded, JobFailed):
