@@ -10,7 +10,6 @@ Public names: ``PackingPlace``, ``packing_role``, ``ToRead``, ``ReadWork``, ``Re
 from __future__ import annotations
 
 import contextlib
-import io
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
@@ -110,15 +109,15 @@ def read_results(work: ReadWork) -> list[ReadResult] | DeidflowError:
 def _read(work: ReadWork) -> Iterator[ReadResult]:
     with work.place.results.together([(one.names, one.orthanc_id) for one in work.items]) as at_hand:
         for one in work.items:
-            with contextlib.closing(at_hand.open(one.names, one.orthanc_id)) as content:
+            with at_hand.open(one.names, one.orthanc_id) as result:
+                content = result.stream()
                 with translated(work.place.export):
                     digest = _copied(content, work.place.folder / one.file)
                 if one.evidence not in {"", digest} and not is_evidence_of(one.evidence, content):
                     text = "a result is not what the run wrote; look for it with `deidflow verify`, then export again"
                     raise Unusable(text)
-                size = content.seek(0, io.SEEK_END)
                 content.seek(0)
-                yield ReadResult(size, digest, describe(content, work.keywords))
+                yield ReadResult(result.size, digest, describe(content, work.keywords))
 
 
 def _copied(content: BinaryIO, path: Path) -> str:

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
-from deidflow.tasks.core.engine.result_paths import result_descriptor
+from deidflow.tasks.core.engine.result_paths import open_result
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.files.beneath import KeptFolder
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
@@ -48,7 +48,7 @@ def find_results(
     with KeptFolder(destination) as kept:
         for one in chain.from_iterable(expected for _, expected in work):
             try:
-                _find(kept, one.instance.new, shared)
+                _find(destination, kept, one.instance.new, shared)
             except InstanceFailed as problem:
                 missing = problem.code is ReasonCode.RESULT_MISSING
                 outcome = Outcome.MISSING if missing else Outcome.FAILED
@@ -59,8 +59,8 @@ def find_results(
     return results
 
 
-def _find(kept: KeptFolder, new: DicomIdentifiers, shared: SharedIdentifiers) -> None:
-    if read_identifiers(result_descriptor(kept, new), shared) != new:
+def _find(destination: str, kept: KeptFolder, new: DicomIdentifiers, shared: SharedIdentifiers) -> None:
+    if read_identifiers(open_result(destination, new, kept).detach(), shared) != new:
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the result has other identifiers than planned")
 
 

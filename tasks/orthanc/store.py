@@ -10,13 +10,14 @@ import io
 from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.config.config import OrthancAccess
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.engine.stores import Staged
 from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable
+from deidflow.tasks.core.files.opened import OpenedFile
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.client import OrthancClient
@@ -104,10 +105,10 @@ class OrthancSource:
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
         return OpenOriginal(-1, len(data), data)
 
-    def reopen(self, instance: PlannedInstance) -> BinaryIO:
+    def reopen(self, instance: PlannedInstance) -> OpenedFile:
         """Download it again."""
         try:
-            return io.BytesIO(self.server.read(instance.orthanc_id))
+            return OpenedFile.in_memory(self.server.read(instance.orthanc_id))
         except InstanceFailed:
             raise FileNotFoundError from None
 
@@ -154,10 +155,10 @@ class OrthancStore:
         """Whether there is an archive."""
         return self.server.archive is not _NOTHING
 
-    def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
+    def open(self, new: DicomIdentifiers, orthanc_id: str) -> OpenedFile:
         """Download a result."""
         del new
-        return io.BytesIO(self.server.read(orthanc_id))
+        return OpenedFile.in_memory(self.server.read(orthanc_id))
 
     @contextlib.contextmanager
     def together(self, results: Sequence[tuple[DicomIdentifiers, str]]) -> Iterator[OrthancStore]:

@@ -7,7 +7,6 @@ Public names: ``Withdrawn``, ``withdraw_results``.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
@@ -77,8 +76,8 @@ def withdraw_results(run: Run, lines: Collection[int], progress: Progress) -> Wi
 def _own(results: ResultStore, one: ExpectedResult) -> bool | None:
     """Whether what stands there is what the run wrote; None when nothing does."""
     try:
-        with contextlib.closing(results.open(one.instance.new, one.result_id)) as file:
-            return not one.evidence or is_evidence_of(one.evidence, file)
+        with results.open(one.instance.new, one.result_id) as file:
+            return not one.evidence or is_evidence_of(one.evidence, file.stream())
     except InstanceFailed as error:
         return None if error.code is ReasonCode.RESULT_MISSING else False
 

@@ -2,12 +2,11 @@
 
 What the source itself lacks is not held against its result.
 
-Public names: ``check_structure``, ``content_hash``, ``whole``, ``is_what_was_read``.
+Public names: ``check_structure``, ``content_hash``, ``is_what_was_read``.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from functools import partial
 from hashlib import sha256
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.files.opened import OpenedFile
     from deidflow.tasks.verification.reader import Read
 
 _PIECE_BYTES: Final = 1 << 20
@@ -37,40 +37,27 @@ def content_hash(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def whole(file: BinaryIO, most: int) -> bytes | None:
-    """Return all bytes of a file; None where they are more than so many."""
-    if isinstance(file, io.BytesIO):
-        data = file.getvalue()
-        return data if len(data) <= most else None
-    descriptor = file.fileno()
-    size = os.fstat(descriptor).st_size
-    data = os.pread(descriptor, size + 1, 0) if size <= most else b""
-    return data if size <= most and len(data) == size else None
-
-
-def is_what_was_read(source: BinaryIO, planned: PlannedInstance, content: str) -> bool:
+def is_what_was_read(source: OpenedFile, planned: PlannedInstance, content: str) -> bool:
     """Whether a source is what its result was made from: by size and time, or else, after a copy, by its content.
 
     An excerpt tells it where nothing but pixels is outside of that, which are compared with the result's.
 
     Args:
-        source: Open at its start, where it is left; what came from an Orthanc, which changes no instance in place,
-            is in memory.
+        source: Its stream is left at its start; what came from an Orthanc, which changes no instance in place, is in
+            memory.
         planned: Says what the file was like.
         content: Its SHA-256 when it was edited, or that of an excerpt, "" when that was not noted.
 
     """
-    if isinstance(source, io.BytesIO):
+    if source.is_in_memory or (source.size, source.mtime_ns) == (planned.size, planned.mtime_ns):
         return True
-    status = os.fstat(source.fileno())
-    if (status.st_size, status.st_mtime_ns) == (planned.size, planned.mtime_ns):
-        return True
+    stream = source.stream()
     if is_excerpt(content):
-        head = _read(source, HEAD_BYTES, 0)
-        is_same = excerpt(head, partial(_read, source), status.st_size) == content and _only_pixels_are_outside(source)
+        head = _read(stream, HEAD_BYTES, 0)
+        is_same = excerpt(head, partial(_read, stream), source.size) == content and _only_pixels_are_outside(stream)
     else:
-        is_same = bool(content) and content_hash(source) == content
-    source.seek(0)
+        is_same = bool(content) and content_hash(stream) == content
+    stream.seek(0)
     return is_same
 
 

@@ -37,12 +37,13 @@ from deidflow.tasks.verification.record import check_file_meta, check_record
 from deidflow.tasks.verification.series.memory import MAX_BYTES, Files, Judging, SeriesMemory
 from deidflow.tasks.verification.standard.method_codes import check_codes
 from deidflow.tasks.verification.standard.required import check_required, has_required_values
-from deidflow.tasks.verification.structure import check_structure, is_what_was_read, whole
+from deidflow.tasks.verification.structure import check_structure, is_what_was_read
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.engine.stores import ResultStore
+    from deidflow.tasks.core.files.opened import OpenedFile
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
@@ -192,22 +193,20 @@ class Verifier:
         return None
 
     def _verify(self, request: Request, expected: Expected) -> None:
-        result_file = self._results.open(expected.instance.new, expected.result_id)
-        with result_file:
+        with self._results.open(expected.instance.new, expected.result_id) as result_file:
             self._compare_with_what_is_left(request, expected, result_file)
 
-    def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: BinaryIO) -> None:
+    def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: OpenedFile) -> None:
         """Compare with the source, or with what was noted of the result before the source was changed or deleted."""
-        result_data = whole(result_file, MAX_BYTES)
-        self._found = evidence_of(result_file if result_data is None else result_data, expected.evidence)
+        result_data = result_file.whole(MAX_BYTES)
+        self._found = evidence_of(result_file.stream() if result_data is None else result_data, expected.evidence)
         as_planned = False
         try:
             with self._source.reopen(expected.instance) as source_file:
                 as_planned = is_what_was_read(source_file, expected.instance, expected.content)
-                source_data = whole(source_file, MAX_BYTES) if result_data is not None else None
+                source_data = source_file.whole(MAX_BYTES) if result_data is not None else None
                 if source_data is None or result_data is None:
-                    result_file.seek(0)
-                    self._compare(request, expected, source_file, result_file)
+                    self._compare(request, expected, source_file.stream(), result_file.stream())
                 else:
                     files = Files(source_data, result_data)
                     if not (as_planned and self._is_right_by_series(request, expected, files)):
@@ -348,10 +347,11 @@ class Verifier:
             self._permitted[self._name, hides] = allowed
         return allowed
 
-    def _compare_with_evidence(self, expected: Expected, result_file: BinaryIO) -> None:
+    def _compare_with_evidence(self, expected: Expected, result_file: OpenedFile) -> None:
         """Do what can be done when the source is gone, changed or not to be read."""
-        result_file.seek(0)
-        result = dcmread(result_file, force=True, stop_before_pixels=True)
+        stream = result_file.stream()
+        stream.seek(0)
+        result = dcmread(stream, force=True, stop_before_pixels=True)
         if not expected.evidence:
             check_identifiers(result, expected.instance)
             text = "the source is not there as it was, so that the result cannot be compared with it"

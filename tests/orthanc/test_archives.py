@@ -89,9 +89,11 @@ def test_source_and_store_read_from_it(orthanc: RunningServer, client: OrthancCl
     before = server.client().requests
 
     with OrthancSource(server).together(planned[:2]) as source, OrthancStore(server).together(results) as stored:
-        assert [_content(client, one.orthanc_id) for one in planned] == [source.reopen(one).read() for one in planned]
+        assert [_content(client, one.orthanc_id) for one in planned] == [
+            source.reopen(one).stream().read() for one in planned
+        ]
         assert 3 == server.client().requests - before  # two archives, and the one that is in none
-        assert _content(client, first.orthanc_id) == stored.open(*results[0]).read()
+        assert _content(client, first.orthanc_id) == stored.open(*results[0]).stream().read()
         with pytest.raises(InstanceFailed):
             stored.open(NOBODY, UNKNOWN)
 

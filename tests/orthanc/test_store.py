@@ -74,7 +74,7 @@ def _published(url: str, data: bytes, folder: Path | None = None) -> InstanceFai
 
 
 def _there(url: str, data: bytes) -> bytes:
-    return OrthancStore(_reached(url)).open(_planned(data).new, _planned(data).orthanc_id).read()
+    return OrthancStore(_reached(url)).open(_planned(data).new, _planned(data).orthanc_id).stream().read()
 
 
 def _is_upload(request: Request, _: Response | None) -> bool:
@@ -89,7 +89,7 @@ def test_an_original_as_it_is_stored(client: OrthancClient, proxy: OrthancProxy)
     opened = source.open(instance)
 
     assert (data, len(data)) == (opened.data, opened.size)
-    assert data == source.reopen(instance).read()
+    assert data == source.reopen(instance).stream().read()
     assert ("", "") == (source.content(opened), source.lacks())
     source.check(opened, instance)
     gone = instance._replace(orthanc_id=UNKNOWN)

@@ -3,16 +3,15 @@
 ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``, each part written so that it is safe on any file
 system.
 
-Public names: ``relative_path``, ``open_result``, ``result_descriptor``.
+Public names: ``relative_path``, ``open_result``.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from deidflow.tasks.core.errors import InstanceFailed, os_error_text
@@ -22,6 +21,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+    from deidflow.tasks.core.files.opened import OpenedFile
 
 _MAX_NAME_BYTES: Final = 200
 _SAFE_AS_IT_IS: Final = re.compile(r"[\w^-](?:[\w^ .-]{0,198}[\w^-])?", re.ASCII)
@@ -60,7 +60,7 @@ def _safe_name(text: str) -> str:
     return name
 
 
-def open_result(destination: str, new: DicomIdentifiers, kept: KeptFolder | None = None) -> BinaryIO:
+def open_result(destination: str, new: DicomIdentifiers, kept: KeptFolder | None = None) -> OpenedFile:
     """Open a result for reading; no link below the destination is followed.
 
     Args:
@@ -74,22 +74,12 @@ def open_result(destination: str, new: DicomIdentifiers, kept: KeptFolder | None
 
     """
     if kept is not None:
-        return os.fdopen(result_descriptor(kept, new), "rb")
+        return _open(kept, new)
     with KeptFolder(destination) as folder:
-        return os.fdopen(result_descriptor(folder, new), "rb")
+        return _open(folder, new)
 
 
-def result_descriptor(kept: KeptFolder, new: DicomIdentifiers) -> int:
-    """Open a result as ``open_result`` does; return the descriptor, which the caller closes.
-
-    Args:
-        kept: Of the destination.
-        new: Identifiers of the result.
-
-    Raises:
-        InstanceFailed: See ``open_result``.
-
-    """
+def _open(kept: KeptFolder, new: DicomIdentifiers) -> OpenedFile:
     above, _, name = relative_path(new).encode().rpartition(b"/")
     try:
         return open_plain_file(kept.descriptor(above), name)

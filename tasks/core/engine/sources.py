@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from deidflow.tasks.core.quick_pickles import quickly_pickled
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.files.opened import OpenedFile
 
 
 class ProblemCode(StrEnum):
@@ -112,7 +113,7 @@ class InstanceSource(Protocol):
 
         """
 
-    def reopen(self, instance: PlannedInstance) -> BinaryIO:
+    def reopen(self, instance: PlannedInstance) -> OpenedFile:
         """Open what stands there now, whatever it is, to compare a result with it; no link is followed.
 
         Raises:

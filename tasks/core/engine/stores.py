@@ -6,7 +6,7 @@ Public names: ``ResultStore``, ``ResultWriter``, ``ResultContent``, ``Staged``, 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.errors import InstanceFailed
+    from deidflow.tasks.core.files.opened import OpenedFile
     from deidflow.tasks.core.request.request import Operation
 
 
@@ -97,7 +98,7 @@ class ResultStore(Protocol):
     def writer(self) -> ResultWriter:
         """Return a writer for this process."""
 
-    def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
+    def open(self, new: DicomIdentifiers, orthanc_id: str) -> OpenedFile:
         """Open a result for reading.
 
         Args:

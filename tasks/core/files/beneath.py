@@ -14,6 +14,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, Self
 
+from deidflow.tasks.core.files.opened import OpenedFile
 from deidflow.tasks.core.files.plain_files import NotPlainError
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def _step(descriptor: int, name: bytes, *, make: bool, mode: int | None) -> int:
         raise _plain_error(error) from None
 
 
-def open_plain_file(folder: int, name: bytes) -> int:
-    """Open a file of an open folder for reading; return its descriptor.
+def open_plain_file(folder: int, name: bytes) -> OpenedFile:
+    """Open a file of an open folder for reading.
 
     Raises:
         FileNotFoundError: It is not there, or a folder is.
@@ -116,17 +117,17 @@ def open_plain_file(folder: int, name: bytes) -> int:
         descriptor = os.open(name, _READ, dir_fd=folder)
     except OSError as error:
         raise _plain_error(error) from None
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return descriptor
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return OpenedFile(descriptor, status.st_size, status.st_mtime_ns)
     os.close(descriptor)
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status.st_mode):
         raise FileNotFoundError(errno.ENOENT, "a folder, no file")
     raise NotPlainError
 
 
-def open_followed(path: bytes) -> int:
-    """Open a file by its whole path, links followed; return its descriptor.
+def open_followed(path: bytes) -> OpenedFile:
+    """Open a file by its whole path, links followed.
 
     Raises:
         NotPlainError: It is a pipe, socket, device or folder.
@@ -134,8 +135,9 @@ def open_followed(path: bytes) -> int:
 
     """
     descriptor = os.open(path, _READ & ~os.O_NOFOLLOW)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return OpenedFile(descriptor, status.st_size, status.st_mtime_ns)
     os.close(descriptor)
     raise NotPlainError
 

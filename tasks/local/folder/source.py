@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.errors import InstanceFailed
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.files.opened import OpenedFile
 
 _HASHED_BYTES: Final = 1 << 20
 
@@ -58,15 +59,15 @@ class FolderSource:
             raise
         return OpenOriginal(descriptor, instance.size)
 
-    def reopen(self, instance: PlannedInstance) -> BinaryIO:
+    def reopen(self, instance: PlannedInstance) -> OpenedFile:
         """Open the file that stands there now."""
         if self.follow_links:
-            return os.fdopen(open_followed(os.path.join(self.folder, bytes(instance.path))), "rb")  # noqa: PTH118 (bytes)
+            return open_followed(os.path.join(self.folder, bytes(instance.path)))  # noqa: PTH118 (bytes)
         above, _, name = bytes(instance.path).rpartition(b"/")
         if self.kept is not None:
-            return os.fdopen(open_plain_file(self.kept.descriptor(above), name), "rb")
+            return open_plain_file(self.kept.descriptor(above), name)
         with open_folder(self.folder, above) as folder:
-            return os.fdopen(open_plain_file(folder, name), "rb")
+            return open_plain_file(folder, name)
 
     def check(self, original: OpenOriginal, instance: PlannedInstance) -> None:
         """Compare size and time of the last change with those of the plan."""

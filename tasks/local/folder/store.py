@@ -15,7 +15,7 @@ import errno
 import os
 import shutil
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.engine.result_paths import open_result, relative_path
 from deidflow.tasks.core.engine.stores import Staged
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.engine.stores import ResultContent
+    from deidflow.tasks.core.files.opened import OpenedFile
     from deidflow.tasks.core.request.request import Operation
 
 PARTIAL_FOLDER: Final = ".deidflow-partial"
@@ -71,7 +72,7 @@ class FolderStore:
         """Return a writer for this process."""
         return FolderWriter(self.folder, overwrite=self.overwrite, mode=self.mode)
 
-    def open(self, new: DicomIdentifiers, orthanc_id: str) -> BinaryIO:
+    def open(self, new: DicomIdentifiers, orthanc_id: str) -> OpenedFile:
         """Open a result by its name; no link below the folder is followed."""
         del orthanc_id
         return open_result(self.folder, new, self.kept)
@@ -230,10 +231,11 @@ def _is_there(folder: int, name: str) -> bool:
     return True
 
 
-def _same_content(partial: str, descriptor: int) -> bool:
-    with open(partial, "rb") as one, os.fdopen(descriptor, "rb") as other:  # noqa: PTH123 (the hot path is text)
-        if os.fstat(one.fileno()).st_size != os.fstat(descriptor).st_size:
+def _same_content(partial: str, there: OpenedFile) -> bool:
+    with open(partial, "rb") as one, there:  # noqa: PTH123 (the hot path is text)
+        if os.fstat(one.fileno()).st_size != there.size:
             return False
+        other = there.stream()
         while data := one.read(_COMPARED_BYTES):
             if data != other.read(_COMPARED_BYTES):
                 return False

@@ -122,11 +122,9 @@ class FolderOfOriginals:
         """Delete a file that holds what was read; return whether it is gone, None when the system let nobody look."""
         above, _, name = path.rpartition(b"/")
         try:
-            with open_folder(self._folder, above) as parent:
-                descriptor = open_plain_file(parent, name)
-                with os.fdopen(descriptor, "rb") as file:
-                    same = bool(content) and os.fstat(descriptor).st_size == size and content_hash(file) == content
-                    return same and delete_plain_file(parent, name, descriptor)
+            with open_folder(self._folder, above) as parent, open_plain_file(parent, name) as file:
+                same = bool(content) and file.size == size and content_hash(file.stream()) == content
+                return same and delete_plain_file(parent, name, file.descriptor)
         except FileNotFoundError:
             return True if os.path.isdir(self._folder) else None  # noqa: PTH112 (not when the whole folder is away)
         except NotPlainError:
