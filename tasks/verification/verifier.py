@@ -40,6 +40,8 @@ from deidflow.tasks.verification.standard.required import check_required, has_re
 from deidflow.tasks.verification.structure import check_structure, is_what_was_read
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.engine.stores import ResultStore
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.reader import Read
 
 _SAMPLED: Final = 100
+_WORTH_LEARNING: Final = 3
+"""Judging so many more instances of a series in full takes as long as learning what they have in common."""
 _REQUESTS: Final = 16
 """Of which it is kept what they mean; results come request by request."""
 _OVERLAYS: Final = 0x60
@@ -117,6 +121,7 @@ class Verifier:
         self._pixels = PixelJudge(choice) if choice is not None else None
         self._found = ""
         self._judging: Judging | None = None
+        self._ahead: Sequence[Expected] = ()
 
     def verify(self, work: VerifyWork) -> list[InstanceResult]:
         """Verify results.
@@ -148,7 +153,8 @@ class Verifier:
             packed = self._source.is_packed or self._results.is_packed
             for given, group in work.groups:
                 request, self._judging = self._known(given), None
-                for one in group:
+                for place, one in enumerate(group):
+                    self._ahead = group[place + _WORTH_LEARNING : place + _WORTH_LEARNING + 1]
                     result = self._verify_one(request, one)
                     if packed and result is not None and result.code is not None:
                         result = self._verify_by_itself(request, one)
@@ -288,8 +294,12 @@ class Verifier:
         is_shared = self._pixels is None or not anonymizes or (not painted and self._pixels.is_shared(source))
         if self._settings.profile and anonymizes and has_required_values(source):
             is_shared = False
-        if files is not None and learns and is_shared:
+        if files is not None and learns and is_shared and self._series_goes_on(expected):
             self._series.learn(self._judging_by(request), expected.instance, files, (source, result))
+
+    def _series_goes_on(self, expected: Expected) -> bool:
+        """Whether so many more instances of the series are to be verified now that it pays to learn from this one."""
+        return any(one.instance.original[:3] == expected.instance.original[:3] for one in self._ahead)
 
     def _ask_pydicom(
         self, request: Request, expected: Expected, files: tuple[BinaryIO, BinaryIO], *, painted: bool = False

@@ -490,15 +490,15 @@ def test_results_in_each_others_place(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["2023b", STANDARD])
 @pytest.mark.parametrize("count", [FEW, pytest.param(ALL, marks=pytest.mark.long)])
 def test_each_leak_amid_its_series(tmp_path: Path, reads: list[int], mode: str, count: int) -> None:
-    """After three sound instances of its series, from which a template is made, one with a leak is found."""
+    """Amid sound instances of its series, from which a template is made, one with a leak is found."""
     missed = []
     for number, leak in enumerate(draw_leaks(count, seed=27, compressed=mode != STANDARD)):
         if leak.syntax is DEFLATED:
             leak = leak._replace(syntax=EXPLICIT)  # noqa: PLW2901 (no series shares bytes there)
         plain = leak._replace(by_source=False)
         uid = f"1.2.826.0.1.3680043.99.{leak.patient.number}.3".encode()
-        files = [source_of(plain).replace(uid, uid[:-1] + digit) for digit in (b"5", b"6", b"7")]
-        series = series_of(tmp_path / str(number), [*files, source_of(leak)], mode)
+        files = [source_of(plain).replace(uid, uid[:-1] + digit) for digit in (b"5", b"6", b"7", b"8", b"9")]
+        series = series_of(tmp_path / str(number), [*files[:3], source_of(leak), *files[3:]], mode)
         path = series.result(3)
         path.write_bytes(planted(leak, path.read_bytes()))
         before = reads[0]
