@@ -34,7 +34,7 @@ from deidflow.tasks.local.editing.references import CleaningNotes, padded_uid
 from deidflow.tasks.local.editing.spans import MaskedSpan, PaintedSpan, SpooledSpan, spans_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -232,7 +232,7 @@ def _meta_value(source: SourceFile, wanted: int) -> bytes:
     return b""
 
 
-def says_burned_in(source: SourceFile, elements: list[Element]) -> bool:
+def says_burned_in(source: SourceFile, elements: Sequence[Element]) -> bool:
     """Whether BurnedInAnnotation is YES in a dataset (PS3.3 section C.7.6.1.1.5)."""
     return any(
         source.read(value, min(end, value + 4)).strip(b" \0").upper() == b"YES"

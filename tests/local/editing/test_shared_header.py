@@ -12,11 +12,12 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.worker import Compiled, edit_source, identifiers_of
-from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, instance
+from tests.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, RLE, Element, Item, Syntax, encode, instance
 from tests.local.edits import Edit, anonymize, modify
 from tests.local.strategies import PROPERTY, series_of_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
@@ -117,6 +118,52 @@ def test_an_identifier_behind_the_pixels() -> None:
     again = [data + encode([Element(0x00100020, "LO", b"P-1 ")], EXPLICIT) for data in _slices()]
     for edit in EDITS:
         _compare([*_slices()[:5], again[5], *_slices()[6:], again[7]], edit)
+
+
+_PIXELS = b"\xe0\x7f\x10\x00OW"
+_PADDING = Element(0xFFFCFFFC, "OB", bytes(6))
+ENDINGS = {
+    "another VR": lambda data: data.replace(_PIXELS, b"\xe0\x7f\x10\x00OB"),
+    "a VR of text": lambda data: data.replace(_PIXELS, b"\xe0\x7f\x10\x00UT"),
+    "a VR that is none": lambda data: data.replace(_PIXELS, b"\xe0\x7f\x10\x00\0\0"),
+    "something reserved": lambda data: data.replace(_PIXELS + b"\0\0", _PIXELS + b"\1\0"),
+    "cut off": lambda data: data[:-3],
+    "cut off in the header": lambda data: data[: data.index(_PIXELS) + 10],
+    "no pixels": lambda data: data[: data.index(_PIXELS)],
+    "a byte behind": lambda data: data + b"\0",
+    "zeros behind": lambda data: data + bytes(20),
+    "a name behind": lambda data: data + b"Doe^Jane",
+    "an element more": lambda data: data + encode([Element(0xFFFDFFFC, "OB", b"Doe^Jane")], EXPLICIT),
+    "an element out of order": lambda data: data + encode([Element(0x00104000, "LT", b"Doe^Jane")], EXPLICIT),
+    "padding twice": lambda data: data + encode([_PADDING], EXPLICIT),
+    "fragments": lambda data: (
+        data[: data.index(_PIXELS)]
+        + b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    ),
+    "a private element in between": lambda data: data.replace(
+        _PIXELS, encode([Element(0x7FDF0010, "LO", b"Doe^Jane")], EXPLICIT) + _PIXELS
+    ),
+}
+"""What a slice may end with that ends otherwise than those before."""
+
+
+@pytest.mark.parametrize("change", ENDINGS.values(), ids=ENDINGS)
+@pytest.mark.parametrize("is_padded", [True, False], ids=["padded", "bare"])
+@pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
+def test_another_ending(edit: Edit, *, is_padded: bool, change: Callable[[bytes], bytes]) -> None:
+    """Two slices end otherwise than those of which it was learnt how they end."""
+    series = [data + (encode([_PADDING], EXPLICIT) if is_padded else b"") for data in _slices()]
+    _compare([*series[:3], change(series[3]), *series[4:7], change(series[7])], edit)
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
+def test_native_pixels_in_a_compressed_series(edit: Edit) -> None:
+    """Among compressed slices with empty pixel data, one whose pixels are not encapsulated fails."""
+    empty = [instance(SOPInstanceUID=f"1.2.3.1.1.{number}", syntax=RLE) for number in range(8)]
+    pixels = [data + encode([Element(0x7FE00010, "OW", b"")], RLE) for data in empty]
+    native = empty[6] + encode([Element(0x7FE00010, "OW", bytes(8))], RLE)
+
+    _compare([*pixels[:6], native, pixels[7]], edit)
 
 
 def test_a_source_that_is_not_what_was_planned() -> None:

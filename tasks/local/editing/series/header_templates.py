@@ -21,10 +21,13 @@ from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.item_texts import named_values
 from deidflow.tasks.local.editing.painting.extremes import EXTREME_TAGS
 from deidflow.tasks.local.editing.private_elements import CHARACTERISTICS, is_creator
+from deidflow.tasks.local.editing.series.endings import Ending, make_ending
 from deidflow.tasks.local.editing.splice import says_burned_in
 from deidflow.tasks.local.editing.table import LATE_TAGS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deidflow.tasks.core.request.edits import Value
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.encoding import Encoding
@@ -88,7 +91,7 @@ class Shared(NamedTuple):
         sop_class: Value of SOPClassUID as it stands in the dataset, None where it has none.
         burned_in: Whether BurnedInAnnotation is YES.
         pixels: What is to be done with its pixels, where the table asks for that.
-        tail: Its elements behind those that are remembered.
+        tail: Its elements behind those that are remembered, as far as anything depends on them.
 
     """
 
@@ -97,7 +100,7 @@ class Shared(NamedTuple):
     sop_class: bytes | None
     burned_in: bool
     pixels: PixelWork | None
-    tail: list[Element]
+    tail: Sequence[Element]
 
 
 class Template(NamedTuple):
@@ -114,6 +117,7 @@ class Template(NamedTuple):
         named: The values of the runs that identify, where the table asks for them.
         notes: What cleaning the runs came to.
         present: Whether the runs and gaps have an attribute of the table's ``where_present``.
+        ending: The elements behind, where these are known, too, see ``endings``.
 
     """
 
@@ -127,12 +131,23 @@ class Template(NamedTuple):
     named: frozenset[NamedValue]
     notes: CleaningNotes
     present: bool = False
+    ending: Ending | None = None
 
 
 def make_template(
-    source: SourceFile, header: list[Element], gaps: set[int], editor: Editor, context: Context
+    source: SourceFile, elements: list[Element], header: list[Element], gaps: set[int], editor: Editor, context: Context
 ) -> Template | None:
-    """Edit the runs between the gaps, and remember what becomes of them."""
+    """Edit the runs between the gaps, and remember what becomes of them.
+
+    Args:
+        source: The open file.
+        elements: All of its dataset.
+        header: The first of these, as far as they are remembered.
+        gaps: Tags of those that differ from instance to instance.
+        editor: Of the file.
+        context: Of the dataset.
+
+    """
     gaps = gaps | {SOP_INSTANCE_UID}
     if (
         gaps & _IN_A_RUN
@@ -140,11 +155,28 @@ def make_template(
         or (context.private is not None and any(map(is_creator, gaps)))
     ):
         return None
+    before = editor.take_notes()
+    steps, last = _steps(source, header, gaps, editor, context)
+    common = [element for element in header if element[0] not in gaps]
+    tail_values = {tag: value for tag, value in context.new_values.items() if tag > last}
+    sop_class = next((source.body[one[3] : one[4]] for one in header if one[0] == SOP_CLASS_UID), None)
+    notes, identifying = editor.take_notes(before), _named(common, source, context)
+    burned_in = says_burned_in(source, header)
+    where = context.table.where_present
+    present = where is not None and (not where.tags.isdisjoint(gaps) or where.is_in(common))
+    size = header[-1][4] - source.dataset_start
+    ending = None if tail_values else make_ending(source, elements[len(header) :], editor, context)
+    return Template(steps, size, last, context, tail_values, sop_class, burned_in, identifying, notes, present, ending)
+
+
+def _steps(
+    source: SourceFile, header: list[Element], gaps: set[int], editor: Editor, context: Context
+) -> tuple[list[_Step], int]:
+    """Return the steps of a header, and the tag of the last element that they cover."""
     body, encoding = source.body, source.layout.encoding
     steps: list[_Step] = []
     run: list[Element] = []
     last = -1
-    before = editor.take_notes()
 
     def end_run() -> None:
         nonlocal last
@@ -169,19 +201,7 @@ def make_template(
         steps.append(_gap(element, body, encoding, editor, context))
         last = tag
     end_run()
-    tail_values = {tag: value for tag, value in context.new_values.items() if tag > last}
-    sop_class = next((body[element[3] : element[4]] for element in header if element[0] == SOP_CLASS_UID), None)
-    notes, identifying = (
-        editor.take_notes(before),
-        _named([one for one in header if one[0] not in gaps], source, context),
-    )
-    burned_in = says_burned_in(source, header)
-    where = context.table.where_present
-    present = where is not None and (
-        not where.tags.isdisjoint(gaps) or where.is_in(one for one in header if one[0] not in gaps)
-    )
-    size = header[-1][4] - source.dataset_start
-    return Template(steps, size, last, context, tail_values, sop_class, burned_in, identifying, notes, present)
+    return steps, last
 
 
 def _pixels_may_differ(header: list[Element], gaps: set[int], context: Context) -> bool:
@@ -238,6 +258,9 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
     source.hold(source.dataset_start + template.size)
     others: list[Element] = []
     spans, position = _apply_steps(template, source, editor, identifiers, others)
+    kept = None if template.ending is None else template.ending.spans(source, position)
+    if kept is not None:
+        return _shared(template, source, identifiers, [*spans, *kept], others)
     tail = source.scan(start=position)
     if source.findings.irregular or source.findings.doubts or source.contradiction(tail):
         raise Differs
@@ -252,16 +275,28 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
         ):
             raise Differs
         last = element[0]
-    if template.context.named != template.named | _named(others + tail, source, template.context):
-        raise Differs
-    if _has_other_values(template, others + tail):
-        raise Differs
-    identifiers.notes.add(template.notes)
+    shared = _shared(template, source, identifiers, spans, others, tail)
     context = template.context
     if context.private is not None:
         blocks = context.private.up_to(template.last_tag, tail, source.read, context.charset)
         context = context._replace(private=blocks)
     spans += editor.edit_some(tail, source.layout.encoding, context, template.tail_values)
+    return shared
+
+
+def _shared(
+    template: Template,
+    source: SourceFile,
+    identifiers: InstanceIdentifiers,
+    spans: list[Span],
+    others: list[Element],
+    tail: Sequence[Element] = (),
+) -> Shared:
+    """Return what remembering gives, unless values of an instance decide what becomes of others."""
+    context, scanned = template.context, [*others, *tail]
+    if context.named != template.named | _named(scanned, source, context) or _has_other_values(template, scanned):
+        raise Differs
+    identifiers.notes.add(template.notes)
     burned_in = template.burned_in or says_burned_in(source, tail)
     return Shared(context.table, spans, template.sop_class, burned_in, context.pixels, tail)
 

@@ -127,7 +127,7 @@ class SharedHeaders:
                 del shapes[next(iter(shapes))]
             shapes[tags] = _Shape(header, body)
         elif shape.learn(header, body):
-            shape.template = make_template(source, header, shape.gaps, editor, context)
+            shape.template = make_template(source, elements, header, shape.gaps, editor, context)
 
 
 def _series_of(source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers) -> object:
