@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.leaks.atoms import atoms_of
 from deidflow.tasks.verification.leaks.hits import Hit, is_left
-from deidflow.tasks.verification.leaks.identifying import Value
+from deidflow.tasks.verification.leaks.identifying import Value, text_of, value_of
 from deidflow.tasks.verification.leaks.kinds import Kind
 from deidflow.tasks.verification.leaks.letters import begins_with_letter, ends_in_letter
-from deidflow.tasks.verification.leaks.notations import cores_of
+from deidflow.tasks.verification.leaks.notations import cores_in, cores_of
 from deidflow.tasks.verification.leaks.patterns import Patterns, find, patterns_of, squeezed
 from deidflow.tasks.verification.leaks.regions import Leaf
 
@@ -110,4 +111,22 @@ def test_letters_in_utf_8(letter: str, other: str) -> None:
 def test_cores_stand_in_each_notation(value: Value) -> None:
     """Where the letters and digits of a text hold none of them, no pattern of the part can stand there."""
     for pattern, atom in patterns_of(value):
-        assert any(core.encode() in squeezed(pattern.key) for core in cores_of(atom))
+        assert any(core in squeezed(pattern.key) for core in cores_of(atom))
+
+
+@given(
+    st.sampled_from(Kind),
+    st.one_of(
+        st.from_regex(rb"[0-9.]{0,30}[ \0]{0,2}", fullmatch=True),
+        st.times().map(lambda time: time.strftime("%H%M%S.%f").encode()),
+        st.from_regex(rb"[0-9:.\\ \0-]{0,20}", fullmatch=True),
+        st.binary(max_size=20),
+    ),
+    st.integers(0, 20),
+)
+def test_cores_before_parts_are_made(kind: Kind, raw: bytes, size: int) -> None:
+    """What is told of a value as it stands in the file is what is told of its parts."""
+    cores, value = cores_in(kind, raw[: size or None]), value_of(kind, raw[: size or None], b"")
+
+    if cores and value is not None:
+        assert {cores} >= {cores_of(atom) for atom in atoms_of(kind, text_of(value))}

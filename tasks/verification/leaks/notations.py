@@ -1,6 +1,6 @@
 """The ways in which a part of an identifying value is written.
 
-Public names: ``Notation``, ``Gap``, ``notations``, ``cores_of``.
+Public names: ``Notation``, ``Gap``, ``notations``, ``cores_of``, ``cores_in``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.leaks.atoms import Atom, Sort
+from deidflow.tasks.verification.leaks.kinds import Kind
 from deidflow.tasks.verification.leaks.letters import WORD_OR_NUMBER, canonical, kana_forms, two_letters, unaccented
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ _MIN_LOOSE: Final = 6
 """Letters and digits of what is looked for with any punctuation."""
 _MIN_SPACED_NUMBER: Final = 7
 _NO_SIGNS: Final = re.compile(r"[\W_]+")
+_ONE_UID: Final = re.compile(rb"[0-9.]+[ \0]*")
+_ONE_TIME: Final = re.compile(rb"[0-9]{2}([0-9]{2})([0-9]{2})(?:\.[0-9]{1,6})?[ \0]*")
 _IN_NUMBERS: Final = ("-", " ", ".", "/", "_")
 _LAST_TENS: Final = 13
 _MIN_NATIONAL: Final = 7
@@ -70,7 +73,7 @@ def notations(atom: Atom) -> frozenset[Notation]:
     return frozenset(_NOTATIONS[atom.sort](atom.text))
 
 
-def cores_of(atom: Atom) -> tuple[str, ...]:
+def cores_of(atom: Atom) -> tuple[bytes, ...]:
     """Return letters and digits of which some stand side by side, punctuation apart, in each notation of a part.
 
     Where none of them stands, the notations need not be made, which takes longer than to look.
@@ -83,10 +86,28 @@ def cores_of(atom: Atom) -> tuple[str, ...]:
 
     """
     if atom.sort is Sort.UID:
-        return (_NO_SIGNS.sub("", atom.text),)
+        return (_NO_SIGNS.sub("", atom.text).encode("ascii"),)
     if atom.sort is Sort.TIME:
-        minute, second = atom.text[2:4], atom.text[4:]
-        return minute + second, "m" + second
+        minute, second = atom.text[2:4].encode("ascii"), atom.text[4:].encode("ascii")
+        return minute + second, b"m" + second
+    return ()
+
+
+def cores_in(kind: Kind, raw: bytes) -> tuple[bytes, ...]:
+    """Return the same of the parts of a value that is one UID or one time, before these are made.
+
+    Args:
+        kind: Of its attribute.
+        raw: As it stands in the file, with its padding.
+
+    Returns:
+        Empty of any other value.
+
+    """
+    if kind is Kind.UID and _ONE_UID.fullmatch(raw):
+        return (raw.translate(None, b". \0"),)
+    if kind is Kind.TIME and (time := _ONE_TIME.fullmatch(raw)):
+        return time[1] + time[2], b"m" + time[2]
     return ()
 
 

@@ -24,7 +24,7 @@ from deidflow.tasks.verification.leaks.identifying import (
 )
 from deidflow.tasks.verification.leaks.judge import Judge, is_kept_uid
 from deidflow.tasks.verification.leaks.kinds import Kind
-from deidflow.tasks.verification.leaks.notations import Gap, cores_of
+from deidflow.tasks.verification.leaks.notations import Gap, cores_in, cores_of
 from deidflow.tasks.verification.leaks.patterns import (
     FOLDED,
     Patterns,
@@ -119,7 +119,7 @@ class SharedSearch:
             for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow, letters):
                 if not secret.isdisjoint(atoms):
                     return False
-        for atom, character_set in self._own(instance, source):
+        for atom, character_set in self._own(instance, source, letters):
             may_stand = self._may_stand(atom, character_set, narrow, letters)
             if may_stand and not self._is_excused(atom, instance, source):
                 return False
@@ -131,14 +131,22 @@ class SharedSearch:
             return False
         return self.windows.holds_other_letters(result)
 
-    def _own(self, instance: PlannedInstance, source: Cut) -> Iterator[tuple[Atom, bytes]]:
-        """Yield the parts of what only this source has, each with a character set."""
+    def _own(self, instance: PlannedInstance, source: Cut, letters: bytes) -> Iterator[tuple[Atom, bytes]]:
+        """Yield the parts of what only this source has, each with a character set; not all of what stands nowhere."""
         data, slots = source
         own: dict[Value, bool] = {}
+        nowhere: set[tuple[Kind, bytes]] = set()
         for number, kind, character_set, is_kept in self.identifiers:
             start, end = slots[number]
             if 0 < end - start <= MAX_VALUE_BYTES:
-                value = value_of(kind, data[start:end], character_set)
+                raw = data[start:end]
+                if (kind, raw) in nowhere:
+                    continue
+                cores = cores_in(kind, raw)
+                if cores and not self._holds_one(cores, letters):
+                    nowhere.add((kind, raw))
+                    continue
+                value = value_of(kind, raw, character_set)
                 if value is not None and value not in self.values:
                     own.setdefault(value, is_kept)  # of equal values the first counts, as in the whole search
         uid = instance.original.sop_instance_uid
@@ -185,11 +193,10 @@ class SharedSearch:
         self.absent.add((atom, character_set))
         return False
 
-    def _holds_one(self, cores: tuple[str, ...], letters: bytes) -> bool:
+    def _holds_one(self, cores: tuple[bytes, ...], letters: bytes) -> bool:
         """Whether letters and digits of a result hold one of some."""
-        for core in cores:
-            key = core.encode("ascii")
-            if key in letters or key in self.letters:
+        for core in cores:  # noqa: SIM110 (a generator takes longer than the search)
+            if core in letters or core in self.letters:
                 return True
         return False
 
