@@ -146,6 +146,7 @@ class Patterns:
         values: The identifying values.
         by_atom: The values that a part is of.
         in_ascii: Whether all of it is written in ASCII.
+        longest_with_nul: Bytes of the longest pattern that has NUL bytes; 0 where none has.
 
     """
 
@@ -164,6 +165,7 @@ class Patterns:
                     else:
                         loose.setdefault(pattern.key, {}).setdefault(pattern, set()).add(atom)
         self.in_ascii = all(atom.text.isascii() for atom in self.by_atom)
+        self.longest_with_nul = max((len(key) for key in exact if b"\0" in key), default=0)
         self._exact = [(key, _sorted(atoms)) for key, atoms in exact.items()]
         self._loose = [[(pattern, _sorted(atoms)) for pattern, atoms in found.items()] for found in loose.values()]
         self._search = BytesAhoCorasick(list(exact)) if exact else None
@@ -172,15 +174,14 @@ class Patterns:
     def _exact_hits(self, data: bytes) -> list[tuple[int, int, int]]:
         return [] if self._search is None else self._search.find_matches_as_indexes(data, overlapping=True)
 
-    def _loose_in(self, letters: bytes) -> Iterator[tuple[Pattern, tuple[Atom, ...]]]:
-        """Yield the patterns whose letters and digits stand in some."""
-        if self._search_loose is not None:
-            hits = self._search_loose.find_matches_as_indexes(letters, overlapping=True)
-            for number in {number for number, _, _ in hits}:
-                yield from self._loose[number]
+    def _loose_hits(self, letters: bytes) -> set[int]:
+        """Return the numbers of the patterns whose letters and digits stand in some."""
+        if self._search_loose is None:
+            return set()
+        return {number for number, _, _ in self._search_loose.find_matches_as_indexes(letters, overlapping=True)}
 
-    def candidates(self, folded: bytes, narrow: bytes, letters: bytes) -> Iterator[tuple[Atom, ...]]:
-        """Yield the parts that may stand in some bytes; what is not yielded does not.
+    def candidates(self, folded: bytes, narrow: bytes, letters: bytes) -> list[tuple[Atom, ...]]:
+        """Return the parts that may stand in some bytes; no others do.
 
         Args:
             folded: They.
@@ -188,9 +189,13 @@ class Patterns:
             letters: Their letters and digits.
 
         """
-        for data in (folded, narrow) if len(narrow) < len(folded) else (folded,):
-            yield from (self._exact[number][1] for number, _, _ in self._exact_hits(data))
-        yield from (atoms for _, atoms in self._loose_in(letters))
+        hits = self._exact_hits(folded)
+        if len(narrow) < len(folded):
+            hits += self._exact_hits(narrow)
+        found = [self._exact[number][1] for number, _, _ in hits]
+        for number in self._loose_hits(letters):
+            found += [atoms for _, atoms in self._loose[number]]
+        return found
 
     def find(self, folded: bytes, narrow: bytes, letters: bytes) -> Iterator[Found]:
         """Yield what stands in some bytes; see ``candidates``."""
@@ -200,8 +205,9 @@ class Patterns:
             for number in {number for number, _, _ in self._exact_hits(narrow)}:
                 key, atoms = self._exact[number]
                 yield from _places(folded, Pattern(key, (key,), Gap.NONE), atoms)
-        for pattern, atoms in self._loose_in(letters):
-            yield from _places(folded, pattern, atoms)
+        for number in self._loose_hits(letters):
+            for pattern, atoms in self._loose[number]:
+                yield from _places(folded, pattern, atoms)
 
 
 def _sorted(atoms: set[Atom]) -> tuple[Atom, ...]:

@@ -29,12 +29,12 @@ from deidflow.tasks.verification.leaks.patterns import (
     FOLDED,
     Patterns,
     find,
-    patterns_of,
     patterns_of_part,
     squeezed,
 )
 from deidflow.tasks.verification.leaks.regions import regions_of
 from deidflow.tasks.verification.leaks.search import file_name
+from deidflow.tasks.verification.reader import Read
 from deidflow.tasks.verification.series.windows import make_windows
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SharedSearch:
 
     Attributes:
         patterns: Of all values that all sources have, and of others.
-        secret: The parts of these that may not stand in a result.
+        judge: Tells which of their parts may not stand in a result.
         values: These values.
         identifiers: What each source has of its own.
         excuses: Slots of the sources whose values the profile leaves in attributes of their own sort, with their kinds.
@@ -86,7 +86,7 @@ class SharedSearch:
     """
 
     patterns: tuple[Patterns, ...]
-    secret: frozenset[Atom]
+    judge: Judge
     values: frozenset[Value]
     identifiers: tuple[_Identifier, ...]
     excuses: tuple[tuple[int, Kind], ...]
@@ -114,10 +114,10 @@ class SharedSearch:
         if has_full_width(folded) or self._holds_other_letters(result):
             return False
         narrow = folded.replace(b"\0", b"")
-        letters, secret = squeezed(narrow), self.secret
+        letters = squeezed(narrow)
         for patterns in self.patterns:
             for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow, letters):
-                if not secret.isdisjoint(atoms):
+                if any(map(self.judge.is_secret, atoms)):
                     return False
         for atom, character_set in self._own(instance, source, letters):
             may_stand = self._may_stand(atom, character_set, narrow, letters)
@@ -236,12 +236,12 @@ def make_shared_search(
     judge = Judge(scope, _of_all(instance), found, patterns, result.read, uids)
     if not all(_is_clean_around(result, judge, one) for one in both):
         return None
-    parts = [(pattern, atom) for value in found.values for pattern, atom in patterns_of(value)]
-    longest = max((len(pattern.key) for pattern, _ in parts if pattern.has_nul), default=0)
+    longest = max(one.longest_with_nul for one in both)
     constant = _BETWEEN.join(result.layout.runs).translate(FOLDED).replace(b"\0", b"")
     return SharedSearch(
         patterns=both,
-        secret=frozenset(atom for atom in {atom for _, atom in parts} if judge.is_secret(atom)),
+        # Not of the result, whose bytes it would hold.
+        judge=Judge(scope, _of_all(instance), found, patterns, Read(), uids),
         values=frozenset(found.values),
         identifiers=identifiers,
         excuses=_excuses(source, uses),
