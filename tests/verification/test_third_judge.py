@@ -137,5 +137,5 @@ def test_sequences_are_remembered_with_how_they_are_read() -> None:
     for charset, expected in (("ISO_IR 192", "\u00e9b"), ("ISO_IR 100", "\u00c3\u00a9b")) * 2:
         data = instance(sequence, SpecificCharacterSet=charset)
         found = dict(walk_identity(pydicom.dcmread(io.BytesIO(data))))
-        assert found[0x00081140, 0, 0x00081155].value == b"1.2.3\0"
-        assert expected == str(found[0x00081140, 0, 0x00100010].value)
+        assert found[0x00081140, 0, 0x00081155] == ("1.2.3",)
+        assert expected == found[0x00081140, 0, 0x00100010]

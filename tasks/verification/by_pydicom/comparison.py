@@ -63,7 +63,7 @@ def compare_by_pydicom(
     source_file, result_file = map(inflatable, files)
     source = dcmread(source_file, force=True, stop_before_pixels=True)
     result = dcmread(result_file, force=True, stop_before_pixels=True)
-    check_identifiers(result, instance, same_bytes(source, result))
+    check_identifiers(result, instance, same_bytes(source, result, instance))
     if given_values:
         check_given_values(request, result)
     anonymized = request.operation is Operation.ANONYMIZE

@@ -11,25 +11,29 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 from pydicom import dcmread
 from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import RLELossless
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, check_decoded
 from deidflow.tasks.verification.by_pydicom.frames import can_decode, has_codec
+from deidflow.tasks.verification.by_pydicom.raw import undecoded, value_of
 from deidflow.tasks.verification.cleaned.frames import frames_fault
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-    from pydicom.tag import BaseTag
 
     from deidflow.tasks.core.request.request import Request
 
 _DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 _BIG_ENDIAN: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.113619.5.2"})
 _COMPARED_BYTES: Final = 1 << 20
+_BITS: Final = tuple(map(BaseTag, (0x00280100, 0x00280101, 0x00280102)))
+"""BitsAllocated, BitsStored, HighBit."""
 _OVERLAY_GROUPS: Final = 0x60
-_PIXEL_TAGS: Final = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+_PIXEL_TAGS: Final = tuple(map(BaseTag, (0x7FE00010, 0x7FE00008, 0x7FE00009)))
+_TRANSFER_SYNTAX: Final = BaseTag(0x00020010)
 _PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -49,16 +53,17 @@ def check_pixels(
 
     """
     source, result = datasets
-    if not hidden and not _syntax(source) & _DEFLATED:
+    syntax = _syntax(source)
+    if not hidden and not syntax & _DEFLATED:
         places = [file.tell() for file in files]
         if _same_rest(*files):
             return
-        if _syntax(source) == _syntax(result) and "None" not in _syntax(source):
+        if syntax == _syntax(result) and "None" not in syntax:
             rests = [_rest(*one) for one in zip(datasets, files, places, strict=True)]
+            cleaned, rle_pixels = cleans_frames and _is_compressed(source), _rle_pixels(source)
             for tag in _PIXEL_TAGS:
-                old, new = (rest.get_item(tag).value if tag in rest else None for rest in rests)
-                cleaned = cleans_frames and _is_compressed(source)
-                _check_same(old, new, cleans_frames=cleaned, rle_pixels=_rle_pixels(source))
+                one, other = (undecoded(rest, tag) for rest in rests)
+                _check_same(one and one.value, other and other.value, cleans_frames=cleaned, rle_pixels=rle_pixels)
             return
     for file in files:
         file.seek(0)
@@ -135,11 +140,12 @@ def hidden_bits(source: Dataset, request: Request) -> int:
 
     All that the image does not use where an overlay without data does not tell its bit.
     """
-    allocated, stored = int(source.get("BitsAllocated") or 0), int(source.get("BitsStored") or 0)
-    image = ((1 << stored) - 1) << max(0, int(source.get("HighBit") or 0) + 1 - stored)
+    allocated, stored, high = (int(value_of(source, tag) or 0) for tag in _BITS)
+    image = ((1 << stored) - 1) << max(0, high + 1 - stored)
     kept = {path.tag >> 16 for path in request.edits.keep if not path.is_nested}
     hidden = 0
-    for group in {tag.group for tag in source.keys() if _is_overlay(tag)} - kept:  # noqa: SIM118 (no values wanted)
+    tags = source.keys()  # no values wanted
+    for group in {tag >> 16 for tag in tags if tag >> 24 == _OVERLAY_GROUPS and not tag.is_private} - kept:
         position = source[group, 0x0102].value if (group, 0x0102) in source else None
         has_data = (group, 0x3000) in source and bool(source[group, 0x3000].value)
         if not isinstance(position, int) or position >= allocated:
@@ -147,10 +153,6 @@ def hidden_bits(source: Dataset, request: Request) -> int:
         elif not (has_data and position == 0) and not (image >> position & 1 and (has_data or position == 0)):
             hidden |= 1 << position
     return hidden
-
-
-def _is_overlay(tag: BaseTag) -> bool:
-    return tag >> 24 == _OVERLAY_GROUPS and not tag.is_private
 
 
 def _cleared(data: bytes, dataset: Dataset, hidden: int) -> bytes:
@@ -174,7 +176,7 @@ def _is_compressed(dataset: Dataset) -> bool:
 
 
 def _syntax(dataset: Dataset) -> set[str]:
-    return {str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID"))}
+    return {str(dataset.file_meta[_TRANSFER_SYNTAX].value if _TRANSFER_SYNTAX in dataset.file_meta else None)}
 
 
 def _same_rest(first: BinaryIO, second: BinaryIO) -> bool:

@@ -14,12 +14,14 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
+from pydicom.valuerep import VR
 from pydicom.values import convert_value
 
 from deidflow.tasks.core.dicom.private_tags import creator_of, in_block
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag, uid_tags
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.by_pydicom.raw import charset_of, is_kept, kept_value, private_vr, uids_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,11 +31,15 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
 
-    Found = tuple[tuple[int, ...], DataElement | RawDataElement]
+    Identity = tuple[str, ...] | str | DataElement
+    Found = tuple[tuple[int, ...], Identity]
 
 _IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
 _LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
+_PASSED_OVER: Final = frozenset(str(vr.value) for vr in VR) - _LOOKED_AT
 _MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
+_NEVER_WRONG: Final = frozenset({"LO", "UN"})
+"""Of private elements: pydicom reads whatever bytes as such, and no UIDs are in a text."""
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 _MAX_KEPT_BYTES: Final = 1 << 14
 """Of a sequence of which it is remembered what is in it."""
@@ -53,13 +59,16 @@ def check_references(request: Request, source: Dataset, in_result: Iterable[Foun
             is.
 
     """
-    named = {path.tag for path in request.edits.paths()}
+    named = frozenset(path.tag for path in request.edits.paths())
     # Whichever block a creator has: the request changes these elements on purpose.
-    private = {in_block(tag, 0x10) for tag in named if creator_of(tag)}
-    found = dict(_uids(in_result))
-    for path, old in _uids(walk_identity(source)):
-        new = found.get(path)
-        if new is None or any(tag in named or in_block(tag, 0x10) in private for tag in path[::2]):
+    private = frozenset(in_block(tag, 0x10) for tag in named if creator_of(tag))
+    found = dict(in_result)
+    for path, element in walk_identity(source):
+        counterpart = found.get(path)
+        if counterpart is None or _is_named(path, named, private):
+            continue
+        old, new = _uids(path[-1], element), _uids(path[-1], counterpart)
+        if not old or not new:
             continue
         # A list that became shorter, as Orthanc's do, lost what it named last.
         for before, after in zip_longest(old, new, fillvalue=""):
@@ -75,39 +84,69 @@ def check_references(request: Request, source: Dataset, in_result: Iterable[Foun
             raise InstanceFailed(ReasonCode.REFERENCE_BROKEN, text)
 
 
+def _is_named(path: tuple[int, ...], named: frozenset[int], private: frozenset[int]) -> bool:
+    """Whether a request names an element or a sequence that holds it."""
+    tags = path[::2]
+    return not named.isdisjoint(tags) or (bool(private) and any(in_block(tag, 0x10) in private for tag in tags))
+
+
 def walk_identity(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[Found]:
     """Yield each UID and each patient's name and ID with its path (tags and item numbers by turns).
 
-    UIDs are yielded as pydicom read them, with their bytes, and the other elements are not decoded, since that is what
-    takes its time.
+    pydicom decodes what bytes alone do not tell, since decoding is what takes its time: UIDs are yielded as a tuple of
+    texts, names and IDs as a text where their VR is the usual one, all else as a decoded element.
+
+    Args:
+        dataset: As pydicom reads it.
+        above: Path of the dataset, () at top level.
+
     """
-    names = _names()
-    for tag, raw in list(dataset.items()):  # as they were read
-        vr = _vr(tag, raw.VR)
-        if vr not in _LOOKED_AT and tag not in names:
+    names, charset = _names(), charset_of(dataset)
+    # Most elements end here, and what is done for each of them counts.
+    read = [(tag, element) for tag, element in dataset.items() if element.VR not in _PASSED_OVER or tag in names]
+    for tag, element in read:
+        vr, number = element.VR, int(tag)
+        if vr is None or vr == "UN":
+            vr = _public_vr(number)
+        if vr not in _LOOKED_AT and number not in names:
             continue
-        path = (*above, int(tag))
-        if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) and tag not in _IDENTITY:
-            if vr == "UI":
-                yield path, raw
-                continue
-            if vr == "SQ" and raw.VR != "UN":
-                for below, one in _in_sequence(raw, dataset.original_character_set):
-                    yield (*path, *below), one
-                continue
-        element = dataset[tag]
-        if element.VR == "SQ":
-            yield from _walk_items(element.value, path)
-        elif element.VR in _MAY_BE_UIDS or tag in names:
-            yield path, element
+        path = (*above, number)
+        if not isinstance(element, RawDataElement) or number in _IDENTITY or vr == "UN":
+            yield from _walk_one(dataset, element, path, charset)
+        elif vr == "UI":
+            yield path, uids_of(element.value)
+        elif vr == "SQ" and element.VR != "UN":
+            for below, found in _in_sequence(element, charset):
+                yield (*path, *below), found
+        else:
+            yield from _walk_one(dataset, element, path, charset)
 
 
-def _in_sequence(raw: RawDataElement, charset: str | Sequence[str] | None) -> Iterable[Found]:
+def _walk_one(
+    dataset: Dataset, raw: RawDataElement | DataElement, path: tuple[int, ...], charset: tuple[str, ...]
+) -> Iterator[Found]:
+    """Do it for one element that pydicom may have to decode."""
+    if isinstance(raw, RawDataElement):
+        if path[-1] in _IDENTITY and is_kept(raw):
+            yield path, str(kept_value(raw, charset) or "")
+            return
+        known = private_vr(dataset, raw, charset) if raw.tag.is_private else ""
+        if known == "UN" and _UIDS.fullmatch(raw.value or b""):
+            yield path, uids_of(raw.value)
+        if known in _NEVER_WRONG:
+            return
+    element = dataset[raw.tag]
+    if element.VR == "SQ":
+        yield from _walk_items(element.value, path)
+    elif element.VR in _MAY_BE_UIDS or path[-1] in _names():
+        yield path, element
+
+
+def _in_sequence(raw: RawDataElement, charset: tuple[str, ...]) -> Iterable[Found]:
     """Return what ``walk_identity`` finds in the items of a sequence, with paths that begin with the item's number."""
-    value = bytes(raw.value or b"")
-    known = (charset,) if isinstance(charset, str) else tuple(charset or ())
+    value = raw.value or b""
     read = _read_sequence if len(value) <= _MAX_KEPT_BYTES else _read_sequence.__wrapped__
-    return read(value, raw.is_implicit_VR, raw.is_little_endian, known)
+    return read(value, raw.is_implicit_VR, raw.is_little_endian, charset)
 
 
 @lru_cache(maxsize=512)
@@ -128,27 +167,25 @@ def _names() -> frozenset[int]:
     return _IDENTITY | uid_tags()
 
 
-def _vr(tag: BaseTag, vr: str | None) -> str:
-    """Return a VR, "UN" where the file and the dictionary do not tell."""
-    if vr not in (None, "UN"):
-        return str(vr)
+@lru_cache(maxsize=8192)
+def _public_vr(tag: int) -> str:
+    """Return the VR of the dictionary, "UN" where it does not tell."""
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
 
 
-def _uids(identity: Iterable[Found]) -> Iterator[tuple[tuple[int, ...], list[str]]]:
-    """Yield each UID element with its path and values; also what nobody knows the VR of and looks like UIDs."""
-    for path, element in identity:
-        if isinstance(element, RawDataElement):
-            text = (element.value or b"").decode("latin-1").rstrip(" \0")
-            if text:
-                yield path, [value.strip() for value in text.split("\\")]
-        elif element.VR == "UI" and element.value:
-            values = [element.value] if isinstance(element.value, str) else element.value
-            yield path, [str(value) for value in values]
-        elif element.VR == "UN" and isinstance(element.value, bytes) and _UIDS.fullmatch(element.value):
-            yield path, [text.strip(" \0") for text in element.value.decode("ascii").split("\\")]
-        elif path[-1] in uid_tags() and element.value:
-            yield path, _texts(element.value)
+def _uids(tag: int, element: Identity) -> Sequence[str]:
+    """Return the UIDs of an element; also of what nobody knows the VR of and looks like UIDs; none of others."""
+    if isinstance(element, tuple):
+        return element
+    if isinstance(element, str):
+        return ()
+    if element.VR == "UI" and element.value:
+        return [str(value) for value in ([element.value] if isinstance(element.value, str) else element.value)]
+    if element.VR == "UN" and isinstance(element.value, bytes) and _UIDS.fullmatch(element.value):
+        return [text.strip(" \0") for text in element.value.decode("ascii").split("\\")]
+    if tag in uid_tags() and element.value:
+        return _texts(element.value)
+    return []
 
 
 def _texts(value: object) -> list[str]:
