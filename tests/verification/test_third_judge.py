@@ -14,11 +14,12 @@ from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.ledger.results import ToVerify, chunks_to_verify, pages_to_verify
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.verification import verifier
 from deidflow.tasks.verification.by_pydicom.comparison import compare_by_pydicom
-from deidflow.tasks.verification.by_pydicom.references import walk_identity
+from deidflow.tasks.verification.by_pydicom.references import check_references, walk_identity
 from deidflow.tasks.verification.verifier import ThirdJudge, Verifier, VerifierSettings
 from tests.dicom_files import Element, Item, instance
 from tests.local.folders import write_instances
@@ -139,3 +140,35 @@ def test_sequences_are_remembered_with_how_they_are_read() -> None:
         found = dict(walk_identity(pydicom.dcmread(io.BytesIO(data))))
         assert found[0x00081140, 0, 0x00081155] == ("1.2.3",)
         assert expected == found[0x00081140, 0, 0x00100010]
+
+
+class _Renamed:
+    """The original of one UID and what it became."""
+
+    def get(self, tag: int, original: str) -> str | None:
+        """See ``Uids``; of any tag."""
+        return "2.25.1" if tag and original == "1.2.3" else None
+
+
+@pytest.mark.parametrize(
+    ("uid", "code"),
+    [(b"2.25.1", None), (b"1.2.3\0", ReasonCode.IDENTIFIER_LEFT), (b"2.25.2", ReasonCode.REFERENCE_BROKEN)],
+    ids=["right", "left", "another"],
+)
+@pytest.mark.parametrize("vr", ["UI", "UN", "LO"])
+def test_references_in_whatever_vr(uid: bytes, code: ReasonCode | None, vr: str) -> None:
+    """Of a public attribute."""
+    source = _read(Element(0x00200052, vr, b"1.2.3\0"))
+    found = list(walk_identity(_read(Element(0x00200052, vr, uid))))
+    request = parse_request(Operation.ANONYMIZE, {"DicomVersion": "2023b"})
+
+    if code is None:
+        check_references(request, source, found, _Renamed())
+    else:
+        with pytest.raises(InstanceFailed) as problem:
+            check_references(request, source, found, _Renamed())
+        assert code is problem.value.code
+
+
+def _read(*elements: Element) -> pydicom.Dataset:
+    return pydicom.dcmread(io.BytesIO(instance(*elements)))
