@@ -96,9 +96,9 @@ def test_only_plain_files(tmp_path: Path) -> None:
         for name, error in ((b"link", NotPlainError), (b"pipe", NotPlainError), (b"folder", FileNotFoundError)):
             with pytest.raises(error):
                 open_plain_file(folder, name)
-    for name in ("folder", "pipe"):
+    for kind in ("folder", "pipe"):
         with pytest.raises(NotPlainError):
-            open_followed(os.fsencode(tmp_path / name))
+            open_followed(os.fsencode(tmp_path / kind))
     with open_followed(os.fsencode(tmp_path / "link")) as file:
         assert CONTENT == file.whole(100)
 
