@@ -166,6 +166,24 @@ def test_native_pixels_in_a_compressed_series(edit: Edit) -> None:
     _compare([*pixels[:6], native, pixels[7]], edit)
 
 
+@pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
+def test_overlays_in_the_pixels_of_a_series(edit: Edit) -> None:
+    """They are cleared in each instance, also where a file sends what tells their bit as bytes."""
+    image: dict[str, Any] = {
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "SamplesPerPixel": 1,
+        "Rows": 2,
+        "Columns": 2,
+    }
+    image |= {"PixelRepresentation": 0, "PhotometricInterpretation": "MONOCHROME2"}
+    overlay = [Element(0x60000102, "OB", b"\x0f\0"), Element(0x7FE00010, "OW", b"\0\xff" * 4)]
+    series = [instance(*overlay, SOPInstanceUID=f"1.2.3.1.1.{number}", **image) for number in range(8)]
+
+    _compare(series, edit)
+
+
 def test_a_source_that_is_not_what_was_planned() -> None:
     """A file with another SOPInstanceUID than planned is refused, also when it looks like its series."""
     edit, series = EDITS[0], _slices()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.instance import Editor
 
 _MAX_ELEMENTS: Final = 4
+_OVERLAY_GROUPS: Final = 0x60
+"""Overlays may lie in the pixels, whose bits are cleared then."""
 _HEADER_BYTES: Final = 12
 _LENGTH_BYTES: Final = 4
 _BYTES: Final = frozenset({"OB", "OW"})
@@ -88,6 +90,8 @@ def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context
         or source.layout.deflated
         or stores_fragments(source.layout.transfer_syntax)
         or context.pixels is not None
+        or any(tag >> 24 == _OVERLAY_GROUPS for tag in tags)
+        or (table.naming is not None and any(tag in table.naming.tags for tag in tags))
         or (table.where_present is not None and not table.where_present.tags.isdisjoint(tags))
     ):
         return None
