@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.containers import contained, why_not
-from tests.jobs import DEMO_DATA, Job, files_of
+from tests.jobs import DEMO_DATA, KEY, Job, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
+
+OTHER_KEY = KEY[::-1]
+"""It stands on a command line here, where another test looks for the usual one meanwhile (test_secrets.py)."""
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def small_job(prefect_environment: dict[str, str]) -> Iterator[Job]:
 
 
 def _run(job: Job, *arguments: object) -> subprocess.CompletedProcess[str]:
-    variables = {"PREFECT_API_URL": job.environment["PREFECT_API_URL"], "TEST_DEIDFLOW_KEY": job.key}
+    variables = {"PREFECT_API_URL": job.environment["PREFECT_API_URL"], "TEST_DEIDFLOW_KEY": OTHER_KEY}
     command = contained(job.root, job.command(*arguments), variables)
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -57,7 +60,7 @@ def test_a_home_that_cannot_be_used_is_named(small_job: Job) -> None:
     command = contained(
         small_job.root,
         small_job.command("run", "job.yaml"),
-        {"PREFECT_HOME": "/nowhere/home", "TEST_DEIDFLOW_KEY": small_job.key, "HOME": "/"},
+        {"PREFECT_HOME": "/nowhere/home", "TEST_DEIDFLOW_KEY": OTHER_KEY, "HOME": "/"},
     )
 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
