@@ -64,11 +64,6 @@ class Pattern(NamedTuple):
     groups: tuple[bytes, ...]
     gap: Gap
 
-    @property
-    def has_nul(self) -> bool:
-        """Whether it cannot be looked for in NUL-free bytes."""
-        return self.gap is Gap.NONE and b"\0" in self.key
-
 
 class Found(NamedTuple):
     """Bytes that equal a pattern.
