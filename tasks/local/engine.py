@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 BATCH_INSTANCES: Final = 256
 """Instances per trip to a worker: enough to hide the trip and to share one flush to the disk."""
 
-_FAR_BATCH_INSTANCES: Final = 64
-"""On a cluster: so that the few chunks at a time make enough batches for all its workers."""
+_LEAST_FAR_BATCH: Final = 32
+"""On a cluster a trip takes a few milliseconds of scheduler, worker and flow."""
 
 BATCH_BYTES: Final = 64 << 20
 """Large instances travel in smaller batches, so that progress shows and little is lost with a worker."""
@@ -109,8 +109,12 @@ class LocalEngine:
                     text = f"{_TRIES_ALONE} worker processes died while editing this instance"
                     record([InstanceResult(instance.id, Outcome.FAILED, ReasonCode.WORKER_DIED, text)])
 
-    def _batches(self, work: Iterable[Work]) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
-        return _batches(work, _FAR_BATCH_INSTANCES if self._workers.is_far else BATCH_INSTANCES)
+    def _batches(self, work: Sequence[Work]) -> Iterator[list[tuple[Request, list[PlannedInstance]]]]:
+        """Cut a chunk into trips; on a cluster so that one chunk has some for each of its workers."""
+        if not self._workers.is_far:
+            return _batches(work, BATCH_INSTANCES)
+        share = len(work) // self._workers.count
+        return _batches(work, min(max(share, _LEAST_FAR_BATCH), BATCH_INSTANCES))
 
 
 def _collect(futures: Sequence[Pending], record: Record, stopped: Stopped, end: float) -> None:

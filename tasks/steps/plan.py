@@ -180,7 +180,7 @@ def _plan(config: Config, content: bytes, key: Key, progress: Progress, how: _Ho
             scope=config.scope,
             allow_merge=config.pseudonyms is not None and config.pseudonyms.allow_merge,
             chunk_size=config.execution.chunk_size,
-            few_chunks=_shares_processes(config),
+            few_chunks=_shares_workers(config),
             skip_invalid=how.skip_invalid,
             server=server if config.engine == "orthanc" else None,
             writes_to_source=store.is_in(source),
@@ -217,8 +217,6 @@ def _server_problems(config: Config, target: ServerAbilities | None) -> list[Pro
     return [Problem(text, key=key) for key, text in check(config.defaults.settings, target)]
 
 
-def _shares_processes(config: Config) -> bool:
-    """Whether all chunks share the processes of this machine, and nobody has said how large they are to be."""
-    execution = config.execution
-    said = "chunk_size" in execution.model_fields_set
-    return config.engine == "local" and execution.runner == "threads" and not said
+def _shares_workers(config: Config) -> bool:
+    """Whether all chunks share the same workers, and nobody has said how large they are to be."""
+    return config.engine == "local" and "chunk_size" not in config.execution.model_fields_set

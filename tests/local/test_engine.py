@@ -18,9 +18,10 @@ import pytest
 from deidflow.tasks.core.engine.protocol import Call, Chunk
 from deidflow.tasks.core.errors import Interrupted, TransientError, Unusable
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.processes.workers import LocalWorkers, Role
+from deidflow.tasks.core.processes.workers import HereWorkers, LocalWorkers, Role
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local import engine as engine_module
+from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.worker import Worker, start_worker
 from tests.dicom_files import Element, instance
 from tests.jobs import stop_limit_s
@@ -117,6 +118,35 @@ def test_batches_by_size(source: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
     assert [2, 2, 1, 1] == record.trips
     assert (Outcome.FAILED, ReasonCode.SOURCE_CHANGED) == record.outcomes()[6]
+
+
+class FarWorkers(HereWorkers):
+    """This process, in the place of so many threads of a cluster."""
+
+    is_far = True
+
+    def __init__(self, count: int, roles: Sequence[Role]) -> None:
+        super().__init__(roles)
+        self.count = count
+
+
+@pytest.mark.parametrize(
+    ("count", "trips"), [(1, [8, 8, 8]), (4, [6, 6, 6, 6]), (24, [5, 5, 5, 5, 4]), (100, [5, 5, 5, 5, 4])]
+)
+def test_batches_for_a_cluster(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, trips: list[int]
+) -> None:
+    """One chunk has a batch for each worker, as long as no batch is so small that its way takes longer than the work."""
+    monkeypatch.setattr(engine_module, "_LEAST_FAR_BATCH", 5)
+    monkeypatch.setattr(engine_module, "BATCH_INSTANCES", 8)
+    plan, given = planned(source, ANONYMIZE)
+    record = Recorder()
+    (tmp_path / "results").mkdir()
+    workers = FarWorkers(count, [Role(start_worker, settings_for(source, tmp_path / "results", given))])
+    LocalEngine(workers).apply(Chunk("one", [Call(ANONYMIZE, plan)]), record, never)
+
+    assert trips == record.trips
+    assert dict.fromkeys(range(1, COUNT + 1), (Outcome.DONE, None)) == record.outcomes()
 
 
 def test_calls_with_different_requests(source: Path, tmp_path: Path) -> None:
