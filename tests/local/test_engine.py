@@ -136,7 +136,7 @@ class FarWorkers(HereWorkers):
 def test_batches_for_a_cluster(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, trips: list[int]
 ) -> None:
-    """One chunk has a batch for each worker, as long as no batch is so small that its way takes longer than the work."""
+    """One chunk has a batch for each worker, unless its way would take longer than the work in it."""
     monkeypatch.setattr(engine_module, "_LEAST_FAR_BATCH", 5)
     monkeypatch.setattr(engine_module, "BATCH_INSTANCES", 8)
     plan, given = planned(source, ANONYMIZE)
