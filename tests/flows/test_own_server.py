@@ -7,9 +7,11 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import pytest
@@ -145,6 +147,27 @@ def test_one_server_is_enough(demo_job: Job) -> None:
     assert 0 == done.code, done.err
     assert {ahead} == seen
     assert _goes(ahead)
+
+
+_ASK: Final = """
+from deidflow.flows.own_server import use_own_server
+def heartbeat():
+    from prefect.settings import get_current_settings
+    return get_current_settings().flows.heartbeat_frequency
+before = heartbeat()
+with use_own_server() as url:
+    print(before, heartbeat(), bool(url))
+print(heartbeat())
+"""
+
+
+def test_a_server_of_its_own_gets_no_heartbeats(tmp_path: Path) -> None:
+    """Nobody would read them, and Prefect waits for the next one when a flow ends; elsewhere they stay as they are."""
+    variables = {**os.environ, "PREFECT_HOME": str(tmp_path), "PREFECT_API_URL": ""}
+    variables["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = "30"
+    done = subprocess.run([sys.executable, "-c", _ASK], env=variables, capture_output=True, text=True, check=False)
+
+    assert ["30 None True", "30"] == done.stdout.splitlines(), done.stderr
 
 
 def test_ctrl_c_in_a_terminal(job: Job) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import Level
@@ -12,7 +14,9 @@ from deidflow.tasks.core.dicom.tags import Path
 from deidflow.tasks.core.errors import Interrupted
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.orthanc.connection.client import OrthancClient
 from deidflow.tasks.orthanc.connection.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
+from deidflow.tasks.orthanc.jobs import jobs as jobs_module
 from deidflow.tasks.orthanc.jobs.failure_probe import probe
 from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, read_job, submit, wait
 from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs
@@ -24,7 +28,7 @@ from tests.orthanc.outputs import outputs_since
 from tests.orthanc.shelf import UNKNOWN, ids_of, lose_file, store
 
 if TYPE_CHECKING:
-    from deidflow.tasks.orthanc.connection.client import OrthancClient
+    from deidflow.tasks.orthanc.connection.client import Access
     from tests.orthanc_server import OrthancServer
 
 ANONYMIZE = {"DicomVersion": "2021b"}
@@ -188,6 +192,55 @@ def test_waiting_ends_at_the_deadline_and_when_stopped(client: OrthancClient) ->
         wait(client, job_id, PATIENTLY_S, stopped=lambda: True)
     client.post(f"jobs/{job_id}/resume")
     assert 60 == len(wait(client, job_id, PATIENTLY_S).output_instances)
+
+
+class Clock:
+    """In the place of ``time``: nobody waits, and time passes all the same.
+
+    Attributes:
+        now: In seconds.
+
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def test_a_job_that_takes_long_is_asked_more_and_more_rarely(
+    client: OrthancClient, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon at first, since most jobs are short; some 50 times in five seconds; then twice a second at most."""
+    job_id = submit(client, Operation.ANONYMIZE, ANONYMIZE, ids_of(store(client)))
+    wait(client, job_id, PATIENTLY_S)
+    said = client.get(f"jobs/{job_id}")
+    begun = {"State": "Running", "Progress": 0, "EffectiveRuntime": 0.0}
+    still = {**said, **begun, "Content": {**said["Content"], "Resources": []}}
+    clock = Clock()
+    asked: list[float] = []
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        asked.append(clock.now)
+        return httpx.Response(200, json=still)
+
+    monkeypatch.setattr(jobs_module, "time", clock)
+    with (
+        OrthancClient("http://orthanc.test", access, transport=httpx.MockTransport(answer)) as standing_still,
+        pytest.raises(DeadlineExceeded),
+    ):
+        wait(standing_still, job_id, 20.0)
+
+    assert asked[0] < 0.05
+    assert 30 < sum(when < 5 for when in asked) <= 55
+    assert all(after - before > 0.49 for before, after in pairwise(asked) if before > 5)
+    assert 20 <= asked[-1] < 21
 
 
 def test_lost_job_is_found(client: OrthancClient) -> None:
