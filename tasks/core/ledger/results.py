@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Operation
 
 _PAGE: Final = 5000
-_ENDS_SERIES: Final = (
-    "i.id = (SELECT min(id) FROM instance WHERE series = i.series)"
-    " OR i.id = (SELECT max(id) FROM instance WHERE series = i.series)"
+_ENDS_OF_SERIES: Final = (
+    "SELECT (SELECT min(id) FROM instance WHERE series = s.value),"
+    " (SELECT max(id) FROM instance WHERE series = s.value) FROM json_each(?) s"
 )
 _FORGET_NEW: Final = "target = NULL, new_sop_instance_uid = '', new_orthanc_id = '', evidence = ''"
 
@@ -113,7 +113,7 @@ def pages_to_verify(ledger: Ledger, wanted: ToVerify, chunk: int, size: int) -> 
     where = f"{wanted.condition} AND i.chunk = ?{of_call} AND i.id > ? ORDER BY i.id LIMIT ?"
     for call in calls:
         last = 0
-        while page := _expected_results(ledger, where, (chunk, *call, last, size), with_ends=wanted.full):
+        while page := _expected_results(ledger, where, (chunk, *call, last, size)):
             last = page[-1].instance.id
             yield page
 
@@ -123,24 +123,24 @@ def expected_results(ledger: Ledger, numbers: Iterable[int]) -> list[ExpectedRes
     return _expected_results(ledger, "i.id IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),))
 
 
-def _expected_results(
-    ledger: Ledger, where: str, values: Sequence[object], *, with_ends: bool = True
-) -> list[ExpectedResult]:
-    """Return results; which of them end their series costs as much as all else, and matters where results are read."""
+def _expected_results(ledger: Ledger, where: str, values: Sequence[object]) -> list[ExpectedResult]:
+    rows = ledger.select(
+        "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content, i.series,"  # noqa: S608 (constants)
+        " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid,"
+        " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
+        " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
+        f" JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {where}",
+        values,
+    )
+    # Asked once for each series, since for each instance it would cost as much as all else.
+    of_all = ledger.select(_ENDS_OF_SERIES, (json.dumps(list({row[6] for row in rows})),))
+    ends = {number for pair in of_all for number in pair}
     parents: Parents = {}
     return [
         ExpectedResult(
-            row[0], row[1], row[2], row[3], row[4], row[5], planned_instance(row[6:-1], parents), bool(row[-1])
+            *(row[0], row[1], row[2], row[3], row[4], row[5]), planned_instance(row[7:], parents), row[7] in ends
         )
-        for row in ledger.select(
-            "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content,"  # noqa: S608 (constants)
-            " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid,"
-            " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
-            f" i.new_sop_instance_uid, {_ENDS_SERIES if with_ends else 0}"
-            " FROM instance i JOIN manifest_row m ON m.line = i.line"
-            f" JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {where}",
-            values,
-        )
+        for row in rows
     ]
 
 
