@@ -242,6 +242,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
         PROFILE | {"profile_options": ["clean-recognizable-visual-features", "RetainUIDs"]},
         ["profile_options", "profile_options"],
     ),
+    (PROFILE | {"profile_options": [["retain-uids"]]}, ["profile_options.0"]),
+    (PROFILE | {"profile_options": [{"retain-uids": True}, None]}, ["profile_options.0", "profile_options.1"]),
     (PROFILE | {"profile_options": [UIDS], "options.KeepSource": False}, ["options.KeepSource"]),
     (PROFILE | {"profile_options": [SAFE_PRIVATE], "options.KeepPrivateTags": True}, ["options.KeepPrivateTags"]),
     (MODIFIED | {"dates": {"column": "offset", "shift_days": [1, 10]}}, ["dates"]),

@@ -270,7 +270,11 @@ def _check_nothing_changed(data: bytes, result: bytes, instance: PlannedInstance
         irregular = _irregular(source)
         if _irregular(edited):
             raise Fault("the result is irregular")
-        if not irregular and _dataset(source) != _dataset(edited):
+        end = old[-1][4] if old else source.dataset_start
+        padding = source.read(end, source.body_size)  # which may go
+        if not irregular and (
+            source.read(source.dataset_start, end) != edited.read(edited.dataset_start, edited.body_size)
+        ):
             raise Fault("an edit that asks for nothing changed a regular dataset")
         written = iter([edited.read(element[2], element[4]) for element in new])
         for _, _, start, _, end, _ in old:
@@ -279,7 +283,7 @@ def _check_nothing_changed(data: bytes, result: bytes, instance: PlannedInstance
                 raise Fault("an edit that asks for nothing changed a regular element")
         if not _is_true_meta(edited, new):
             raise Fault("the meta information of the result is not whole or not true")
-        if not irregular and _is_true_meta(source, old) and not source.layout.deflated:
+        if not (irregular or padding or source.layout.deflated) and _is_true_meta(source, old):
             raise Fault("an edit that asks for nothing changed a regular file")
     with SourceFile.of_bytes(result) as edited:
         if edit_source(edited, instance, _prepared(NOTHING).compiled).to_bytes() != result:
@@ -291,8 +295,8 @@ def _irregular(source: SourceFile) -> list[int]:
     return [start for start, kind in source.findings.irregular.items() if kind is not Irregularity.OPAQUE]
 
 
-def _dataset(source: SourceFile) -> bytes:
-    return source.body if source.layout.deflated else source.compressed_dataset()
+_META_VRS: Final = {0x00020000: "UL", 0x00020001: "OB", 0x00020003: "UI", 0x00020010: "UI", 0x00020012: "UI"}
+"""Of what each file has (PS3.10 7.1)."""
 
 
 def _is_true_meta(source: SourceFile, elements: list[Element]) -> bool:
@@ -302,6 +306,7 @@ def _is_true_meta(source: SourceFile, elements: list[Element]) -> bool:
     """
     layout, head = source.layout, source.head
     meta = {tag: head[value:end] for tag, _, _, value, end, _ in layout.meta}
+    vrs = {tag: vr for tag, vr, *_ in layout.meta}
     ends = [element[4] for element in layout.meta]
     gapless = [element[2] for element in layout.meta] == [layout.meta_start, *ends[:-1]]
     own: dict[int, bytes] = {}
@@ -313,7 +318,7 @@ def _is_true_meta(source: SourceFile, elements: list[Element]) -> bool:
         and gapless
         and list(meta) == sorted(meta)
         and ends[-1:] == [layout.dataset_start]
-        and meta.keys() >= {0x00020000, 0x00020001, 0x00020003, 0x00020010, 0x00020012}
+        and vrs.items() >= _META_VRS.items()
         and int.from_bytes(meta[0x00020000], "little") == layout.dataset_start - layout.meta[0][4]
         and _uid_of(meta[0x00020003]) == _uid_of(own.get(0x00080018, b""))
         and _uid_of(own.get(0x00080016, b"")) in ("", _uid_of(meta.get(0x00020002, b"")))

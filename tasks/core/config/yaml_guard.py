@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import MaxDepthExceededError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from deidflow.tasks.core.errors import BadText
@@ -47,8 +48,12 @@ def check_yaml(text: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an anchor that stands twice; the warning repeats the text around it
+            depth = 0
             for event in yaml.parse(text):  # only here is a tag that was written told from one that was guessed
                 _check_tag(event)
+                depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+                if depth > MAX_DEPTH:  # before more is read: the time that reading takes grows with the square of it
+                    raise BadText(_TOO_DEEP)
             _size(yaml.compose(text), {})
     except MaxDepthExceededError:
         raise BadText(_TOO_DEEP) from None

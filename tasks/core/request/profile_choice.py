@@ -118,7 +118,8 @@ def option_faults(names: Collection[object]) -> Iterator[str]:
     for name, instead in NOT_BUILT.items():
         if name in names:
             yield f"{name} is not built yet: {instead}; leave it out"
-    if any(name not in OPTIONS and name not in NOT_BUILT for name in names):
+    # What is no text is told by its own key.
+    if any(isinstance(name, str) and name not in OPTIONS and name not in NOT_BUILT for name in names):
         yield f"must be among {', '.join(OPTIONS)}"
     if FULL_DATES in names and MODIFIED_DATES in names:
         yield f"{FULL_DATES} and {MODIFIED_DATES} exclude each other; name one of them"

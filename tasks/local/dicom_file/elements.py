@@ -39,11 +39,17 @@ class OutOfWindow(Exception):
 
 
 class ScanError(InstanceFailed):
-    """The dataset cannot be read to its end with certainty."""
+    """The dataset cannot be read to its end with certainty.
+
+    Attributes:
+        offset: At which byte of the file (of the inflated dataset, where it is deflated).
+
+    """
 
     def __init__(self, text: str, offset: int, code: ReasonCode = ReasonCode.DAMAGED) -> None:
-        """Take what is wrong and at which byte of the file (of the inflated dataset, where it is deflated)."""
+        """Take what is wrong and where."""
         super().__init__(code, f"{text} at byte {offset}")
+        self.offset = offset
 
 
 class TooManyElementsError(ScanError):

@@ -7,6 +7,7 @@ Public names: ``Layout``, ``find_layout``, ``NotDicomError``, ``HeadTooShortErro
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -37,6 +38,7 @@ _META_GROUP: Final = 0x0002
 _GROUP_LENGTH: Final = 0x00020000
 _MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
+_UID: Final = re.compile(r"[0-9.]+")
 _FIRST_GROUPS: Final = frozenset({0x0002, 0x0004, 0x0008})
 
 
@@ -60,7 +62,7 @@ class Layout:
         meta_start: Where the first element of group 0002 stands: 132, or 0 without a preamble.
         meta: The elements of group 0002; empty for a bare dataset.
         dataset_start: Where the dataset starts in the file.
-        transfer_syntax: As the meta information says, "" when it does not.
+        transfer_syntax: As the meta information says, "" when it does not, or says what is no UID.
         encoding: Of the dataset's elements (after inflating).
         deflated: Whether the dataset is one deflate stream.
         doubts: How else the dataset may be read from its first element on.
@@ -152,7 +154,8 @@ def _layout_of(head: bytes, size: int) -> Layout:
     transfer_syntax = ""
     for tag, _, _, value, end, _ in meta:
         if tag == _TRANSFER_SYNTAX_UID:  # the first of several counts
-            transfer_syntax = head[value:end].decode("ascii", "replace").strip(" \0")
+            text = head[value:end].decode("latin-1").strip(" \0")
+            transfer_syntax = text if _UID.fullmatch(text) else ""  # what is no UID declares nothing
     encoding = encoding_of(transfer_syntax)
     if is_deflated(transfer_syntax):
         return Layout(start, meta, dataset_start, transfer_syntax, encoding, deflated=True)

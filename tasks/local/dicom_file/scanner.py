@@ -266,7 +266,7 @@ class Scanner:
         if depth >= MAX_DEPTH:
             text = f"sequences are nested more than {MAX_DEPTH} deep"
             raise ScanError(text, self.base + start, ReasonCode.NESTING_TOO_DEEP)
-        count = self.findings.count
+        count, retried = self.findings.count, self.findings.retried
         try:
             if vr == "UN":
                 return self._unknown(tag, start, value, length, end, depth)
@@ -275,7 +275,7 @@ class Scanner:
             else:
                 items, _ = self._items(value, stop, encoding, depth, delimited=False)
         except OutOfWindow:
-            self.findings.count = count  # it is read again, from more bytes
+            self.findings.count, self.findings.retried = count, retried  # it is read again, from more bytes
             raise
         return tag, vr, start, value, stop, (encoding, items)
 
@@ -304,7 +304,7 @@ class Scanner:
                     raise
                 fault = fault or error
                 findings.restore(before)
-                findings.retried += (end if undefined else stop) - value
+                findings.retried += error.offset - (self.base + value)
                 if findings.retried > _MAX_RETRIED * self.file_end:
                     raise
                 continue

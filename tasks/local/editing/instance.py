@@ -11,11 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.dicom.tags import (
-    PATIENT_NAME,
-    PIXEL_DATA,
-    SPECIFIC_CHARACTER_SET,
-)
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, PIXEL_DATA, SPECIFIC_CHARACTER_SET
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, given_character_set
@@ -312,7 +308,7 @@ class Editor:
             output.open_group(element, self._read(start, value), self._read(value, end))
             return
         output.span(start, end)
-        if self._old_charset is not None and vr in _TEXT_VRS and sequence is None:
+        if self._old_charset is not None and sequence is None and (vr in _TEXT_VRS or tag == PATIENT_ID):
             check_kept_text(element, self._read(value, end), CharacterSets(self._old_charset, charset))
 
     def _sequence(self, output: Output, element: Element, outer: Encoding, place: Place) -> None:

@@ -102,8 +102,14 @@ def check_kept_text(element: Element, raw: bytes, charsets: CharacterSets) -> No
         InstanceFailed: It would.
 
     """
-    tag, is_name = element[0], element[1] == "PN"
-    if charsets.old.decode(raw, is_person_name=is_name) != charsets.new.decode(raw, is_person_name=is_name):
+    tag, vr = element[0], element[1]
+    reads_otherwise = charsets.old.decode(raw, is_person_name=vr == "PN") != charsets.new.decode(
+        raw, is_person_name=vr == "PN"
+    )
+    if tag == PATIENT_ID and not reads_otherwise:
+        old, new = (one.decode_patient_id(raw, is_padded=vr != "UN") for one in charsets)
+        reads_otherwise = old != new
+    if reads_otherwise:
         message = f"{describe_tag(tag)} keeps text that the new SpecificCharacterSet would garble"
         raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
 

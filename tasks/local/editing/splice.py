@@ -344,20 +344,25 @@ def meta_with(source: SourceFile, values: Mapping[int, bytes]) -> bytes:
         new = values.get(tag)
         if tag == _GROUP_LENGTH or tag in pieces:
             continue
-        if new is None or source.head[value:end].strip(b" \0") == new.strip(b" \0"):
+        if new is None or (vr == _vr_of(tag) and source.head[value:end].strip(b" \0") == new.strip(b" \0")):
             pieces[tag] = source.head[start:end]
         else:
-            pieces[tag] = _meta_element(tag, vr, new)
+            pieces[tag] = _meta_element(tag, new)
     for tag, new in values.items():
         if tag not in pieces:
-            pieces[tag] = _meta_element(tag, "OB" if tag == _VERSION else "UI", new)
+            pieces[tag] = _meta_element(tag, new)
     group = b"".join(pieces[tag] for tag in sorted(pieces))
     length = element_header(_GROUP_LENGTH, "UL", 4, EXPLICIT_LITTLE) + len(group).to_bytes(4, "little")
     return (source.head[: layout.meta_start] or _PREAMBLE) + length + group
 
 
-def _meta_element(tag: int, vr: str, value: bytes) -> bytes:
+def _vr_of(tag: int) -> str:
+    """Return the VR of an element of the meta information that gets a value here."""
+    return "OB" if tag == _VERSION else "UI"
+
+
+def _meta_element(tag: int, new: bytes) -> bytes:
     try:
-        return element_header(tag, vr, len(value), EXPLICIT_LITTLE) + value
+        return element_header(tag, _vr_of(tag), len(new), EXPLICIT_LITTLE) + new
     except OverflowError:
         raise InstanceFailed(ReasonCode.DAMAGED, _TOO_LONG) from None

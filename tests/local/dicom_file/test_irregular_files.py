@@ -33,9 +33,11 @@ from tests.local.edits import anonymize, anonymized, modified, modify, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 PIXELS = Element(0x7FE00010, "OW", bytes(range(32)))
 NAMES = (Element(0x00100010, "PN", b"ZQNAME^A"), Element(0x00100020, "LO", b"ZQID"))
+START_OF_ITEM = b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
 END_OF_ITEM = b"\xfe\xff\x0d\xe0\0\0\0\0"
 END_OF_SEQUENCE = b"\xfe\xff\xdd\xe0\0\0\0\0"
 KEPT = 0x00540016
@@ -90,6 +92,29 @@ def test_items_of_explicit_vr_under_un() -> None:
 
     assert "SQ" == result[KEPT].VR
     assert result.PatientID == result[KEPT].value[0].PatientID
+
+
+@pytest.mark.parametrize("window", [None, 700])
+def test_items_of_explicit_vr_under_un_within_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int | None
+) -> None:
+    """Each level is read twice, and what that takes counts, not how much of the file lies behind, or is at hand."""
+    inner = encode([Element(0x00280008, "IS", b"1 ")], EXPLICIT)
+    for _ in range(12):
+        inner = long_header(0x00400275, b"UN", 0xFFFFFFFF) + START_OF_ITEM + inner + END_OF_ITEM + END_OF_SEQUENCE
+    path = tmp_path / "nested.dcm"
+    path.write_bytes(with_raw(inner + encode([Element(0x00540010, "OW", bytes(6000))], EXPLICIT)))
+    if window is not None:
+        monkeypatch.setattr(source_file, "WHOLE_BYTES", 0)
+        monkeypatch.setattr(source_file, "WINDOW_BYTES", window)
+    with SourceFile.open(path) as source:
+        elements = source.scan()
+
+    for _ in range(12):
+        (found,) = [one for one in elements if one[0] == 0x00400275]
+        assert found[5] is not None
+        elements = found[5][1][0][4]
+    assert [0x00280008] == [one[0] for one in elements]
 
 
 def test_text_in_the_place_of_a_sequence() -> None:

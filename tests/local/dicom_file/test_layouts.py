@@ -6,7 +6,8 @@ import pytest
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.local.dicom_file.layout import HeadTooShortError, Layout, find_layout
-from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, instance
+from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, encode, instance
+from tests.local.edits import anonymize, modify, read
 
 _MAGIC_AT = 128
 _OTHER = instance(SOPInstanceUID="1.2.777", SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
@@ -58,3 +59,16 @@ def test_instances_of_one_series_have_one_layout() -> None:
 
     assert find_layout(first, len(first)) is find_layout(second, len(second))
     assert find_layout(longer, len(longer)).dataset_start > find_layout(second, len(second)).dataset_start
+
+
+@pytest.mark.parametrize("declared", [b"\xbc\0\0\0", b"1.2.840.10008.1.2.1 or so", b"?\0"])
+def test_a_transfer_syntax_that_is_no_uid_declares_nothing(declared: bytes) -> None:
+    """The dataset tells how it is written, and the result declares that."""
+    data = instance(syntax=EXPLICIT, meta={"TransferSyntaxUID": None})
+    broken = Element(0x00020010, "UL", declared)
+    data = data[:132] + encode([broken], EXPLICIT) + data[132:]
+
+    assert "" == find_layout(data, len(data)).transfer_syntax
+    for edit in (anonymize({}), modify({})):
+        meta = read(edit(data)).file_meta
+        assert ("UI", EXPLICIT.uid) == (meta["TransferSyntaxUID"].VR, meta.TransferSyntaxUID)

@@ -102,6 +102,19 @@ def test_new_character_set_that_would_garble(nested: bool, body: dict[str, Any])
     assert ReasonCode.CHARACTER_SET is caught.value.code
 
 
+@pytest.mark.parametrize("vr", ["LO", "UN"])
+def test_new_character_set_that_would_make_another_patient(vr: str) -> None:
+    """A PatientID that stays is the same patient's under the new set, as an Orthanc reads it."""
+    number = Element(0x00100020, vr, b"P\x1b(B7")
+    data = instance(number, PatientID=None, SpecificCharacterSet="ISO_IR 192\\ISO_IR 100")
+
+    with pytest.raises(InstanceFailed) as caught:
+        modify({"Replace": {"SpecificCharacterSet": "ISO_IR 192"}})(data)
+    assert ReasonCode.CHARACTER_SET is caught.value.code
+    renamed = modified(data, {"Replace": {"SpecificCharacterSet": "ISO_IR 192", "PatientID": "P7"}, "Force": True})
+    assert "P7" == renamed.PatientID
+
+
 def test_item_with_its_own_character_set_is_not_garbled_by_a_new_one_above() -> None:
     """An item that declares its set reads the same under any set of the dataset."""
     inner = (Element(0x00080005, "CS", b"ISO_IR 101"), Element(0x00081070, "PN", "Żółć".encode("iso8859-2")))
