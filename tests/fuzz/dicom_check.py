@@ -295,8 +295,10 @@ def _irregular(source: SourceFile) -> list[int]:
     return [start for start, kind in source.findings.irregular.items() if kind is not Irregularity.OPAQUE]
 
 
-_META_VRS: Final = {0x00020000: "UL", 0x00020001: "OB", 0x00020003: "UI", 0x00020010: "UI", 0x00020012: "UI"}
-"""Of what each file has (PS3.10 7.1)."""
+_META_VRS: Final = {0x00020000: "UL", 0x00020001: "OB"} | dict.fromkeys(
+    (0x00020002, 0x00020003, 0x00020010, 0x00020012), "UI"
+)
+"""Of what each file has (PS3.10 7.1); one without SOPClassUID has no 0002,0002."""
 
 
 def _is_true_meta(source: SourceFile, elements: list[Element]) -> bool:
@@ -318,7 +320,7 @@ def _is_true_meta(source: SourceFile, elements: list[Element]) -> bool:
         and gapless
         and list(meta) == sorted(meta)
         and ends[-1:] == [layout.dataset_start]
-        and vrs.items() >= _META_VRS.items()
+        and {0x00020002: "UI", **vrs}.items() >= _META_VRS.items()
         and int.from_bytes(meta[0x00020000], "little") == layout.dataset_start - layout.meta[0][4]
         and _uid_of(meta[0x00020003]) == _uid_of(own.get(0x00080018, b""))
         and _uid_of(own.get(0x00080016, b"")) in ("", _uid_of(meta.get(0x00020002, b"")))

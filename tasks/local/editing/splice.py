@@ -320,7 +320,8 @@ def _true_meta(source: SourceFile, own_class: bytes | None, table: Table, identi
         _IMPLEMENTATION_CLASS_UID: padded_uid(IMPLEMENTATION_CLASS_UID),
     }
     # Whatever version and writer the source names are true as they stand.
-    named = {tag for tag, *_ in source.layout.meta if tag in (_VERSION, _IMPLEMENTATION_CLASS_UID)}
+    as_named = (_VERSION, _IMPLEMENTATION_CLASS_UID)
+    named = {tag for tag, vr, *_ in source.layout.meta if tag in as_named and vr == _vr_of(tag)}
     return meta_with(source, {tag: value for tag, value in required.items() if value and tag not in named})
 
 

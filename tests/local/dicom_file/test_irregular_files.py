@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from deidflow.tasks.local.dicom_file.elements import Element as Found
+
 PIXELS = Element(0x7FE00010, "OW", bytes(range(32)))
 NAMES = (Element(0x00100010, "PN", b"ZQNAME^A"), Element(0x00100020, "LO", b"ZQID"))
 START_OF_ITEM = b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
@@ -108,13 +110,13 @@ def test_items_of_explicit_vr_under_un_within_each_other(
         monkeypatch.setattr(source_file, "WHOLE_BYTES", 0)
         monkeypatch.setattr(source_file, "WINDOW_BYTES", window)
     with SourceFile.open(path) as source:
-        elements = source.scan()
+        level: Sequence[Found] = source.scan()
 
     for _ in range(12):
-        (found,) = [one for one in elements if one[0] == 0x00400275]
+        (found,) = [one for one in level if one[0] == 0x00400275]
         assert found[5] is not None
-        elements = found[5][1][0][4]
-    assert [0x00280008] == [one[0] for one in elements]
+        level = found[5][1][0][4]
+    assert [0x00280008] == [one[0] for one in level]
 
 
 def test_text_in_the_place_of_a_sequence() -> None:
