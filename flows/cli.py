@@ -231,7 +231,7 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key, as in run.")
 def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
-    """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule is for.
+    """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule covers.
 
     The source may be a folder or an Orthanc. The pictures are the patients' own, so the folder is readable by its owner
     only. Changes nothing else.
