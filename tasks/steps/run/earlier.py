@@ -246,7 +246,7 @@ def changed_basis(config: Config, before: Before | None, *, has_key: bool) -> li
         text = (
             "must name a key: the destination holds results of an earlier run, and with another key every patient "
             "would be there twice; give that run's key (pseudonym.key in its folder) as key_file, or name "
-            f"another destination and a key for it ({HOW_TO_MAKE_A_KEY})"
+            f"another destination and a new key; {HOW_TO_MAKE_A_KEY}"
         )
         return [Problem(text, key="pseudonyms")]
     if before is None or not config.incremental:
