@@ -90,8 +90,8 @@ def cli() -> None:
     writes, - stands for standard input or standard output.
 
     \b
-    Exit codes: 0 everything is reconciled; 1 some rows are not done; 2 config, manifest or source is invalid,
-    nothing was changed; 3 the server or the destination cannot be used; 130 interrupted, resume continues.
+    Exit codes: 0 everything is reconciled; 1 some rows are not done or not verified; 2 config, manifest or source
+    is invalid, nothing was changed; 3 the server or the destination cannot be used; 130 interrupted, resume continues.
 
     Every key of the config and every column of the manifest: configs/README.md.
     """  # noqa: D301 (\b keeps click from wrapping)
@@ -114,7 +114,12 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
 
 @cli.command()
 @_config_options
-@click.option("--diff", type=click.IntRange(min=1), metavar="N", help="Show what happens to each element of N samples.")
+@click.option(
+    "--diff",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Show what happens to each element of N samples (engine local).",
+)
 @click.option("--show-values", is_flag=True, help="With --diff: also show values (patient data on your screen).")
 def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
     """Check config, manifest and source, and show what run would do. Changes nothing anywhere."""
@@ -226,7 +231,7 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key, as in run.")
 def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
-    """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule is for.
+    """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule covers.
 
     The source may be a folder or an Orthanc. The pictures are the patients' own, so the folder is readable by its owner
     only. Changes nothing else.

@@ -111,7 +111,7 @@ def _answer(
         requests=_alike(prepared, config, used),
         private_numbers=tuple(numbers),
         chunks=tuple(PlannedChunk(*chunk) for chunk in chunk_overviews(ledger)),
-        makes_own_key=bool(prepared.new_key_text),
+        makes_own_key=bool(prepared.new_key_text) and config.engine == "local",
         set_aside=tuple(prepared.set_aside),
         samples=samples,
     )

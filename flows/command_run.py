@@ -95,7 +95,7 @@ def _run_anew(config: Config, folder: Path, *, skip_invalid: bool, redo: bool) -
         if (folder / FILE_NAME).exists():  # made by another process meanwhile
             prepared.ledger.close()
             return _run_again(config, folder)
-        if prepared.new_key_text:
+        if prepared.new_key_text and config.engine == "local":  # an Orthanc makes its own identifiers
             say(
                 "note: no key is configured, so this run makes its own (pseudonym.key in the run folder); "
                 "identifiers of other runs will not match"

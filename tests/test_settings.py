@@ -402,6 +402,25 @@ def test_profile_on_an_orthanc_says_what_to_write_instead(tmp_path: Path) -> Non
     assert load_config(write(tmp_path, text + lines)).profile is not None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "profile_options: [clean-descriptors]",
+        "dates: {column: days}",
+        "private: {keep: [a.csv]}",
+        "text: {unknown: review}",
+        "pixels: {detect: true}",
+    ],
+)
+def test_what_goes_with_a_profile_on_an_orthanc_says_the_same(tmp_path: Path, line: str) -> None:
+    """Whoever names an option of the profile wants the profile."""
+    text = f"name: a\nmanifest: a.csv\noperation: anonymize\nengine: orthanc\nsource: {{orthanc: 'http://pacs:8042'}}\n{line}\n"
+    (problem,) = (one for one in problems(tmp_path, text) if "\n" in one.text)
+
+    assert problem.key == line.partition(":")[0]
+    assert problem.text.splitlines()[1:] == ["engine: local", "destination: {orthanc: http://pacs:8042}"]
+
+
 @pytest.mark.parametrize("cron", GOOD_CRONS)
 def test_good_crons(tmp_path: Path, cron: str) -> None:
     """Numbers, ranges, steps, lists, names and abbreviations, all of which Prefect takes, too."""

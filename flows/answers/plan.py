@@ -137,7 +137,8 @@ class PlanAnswer(Answer):
         requests: Those that are alike in what they name, together.
         private_numbers: Private elements named by a number, which may belong to another creator in another file.
         chunks: In order.
-        makes_own_key: Whether no key is configured, so that other runs give other identifiers.
+        makes_own_key: Whether no key is configured, so that other runs give other identifiers; never with engine
+            orthanc, whose identifiers are the server's own.
         set_aside: Problems of rows that are set aside (``--skip-invalid``).
         samples: What happens to each element of sample instances (``--diff``): ``line``, ``problem``, ``pixels``,
             ``changed``, and ``elements`` with ``path``, ``tag``, ``vr``, ``rule``, ``old_length``, ``new_length``; with

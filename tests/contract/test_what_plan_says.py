@@ -137,6 +137,21 @@ def test_plan_tells_what_is_to_be_known(
     assert (version < (1, 12, 0)) is any("does not tell" in note for note in notes)
 
 
+def test_no_key_is_missed_where_the_server_makes_identifiers(job: Job, server: Server) -> None:
+    """A key would not make its identifiers match those of other runs; the local engine's it would."""
+    (name, *_) = server.upload(DEMO_DATA / "CT")
+    job.write_manifest([{"orthanc_id": name}])
+    missed = "no key is configured"
+    write(job, server, pseudonyms=None)
+    planned, run = job("plan", "job.yaml"), job("run", "job.yaml")
+    write(job, server, pseudonyms=None, engine="local", destination={"folder": "results"})
+    locally, run_locally = job("plan", "job.yaml"), job("run", "job.yaml")
+
+    assert (0, 0) == (planned.code, run.code)
+    assert (missed in planned.out, missed in run.err) == (False, False)
+    assert (missed in locally.out, missed in run_locally.err) == (True, True)
+
+
 def test_lossy_conversion_of_the_server(job: Job, orthanc_root: Path | None) -> None:
     """A server that converts with loss what it stores is refused unless Transcode takes its place."""
     with OrthancServer(orthanc_root, {**SETTINGS, "IngestTranscoding": JPEG_BASELINE}) as running:

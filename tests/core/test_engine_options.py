@@ -46,7 +46,8 @@ def test_options_that_an_engine_passes_over() -> None:
         ({"Replace": {"GraphicLayerSequence": [{"GraphicLayerRecommendedDisplayCIELabValue": "1\\2\\3"}]}},
          "Replace.GraphicLayerSequence", (1, 12, 5)),
         ({"KeepLabels": True}, "options.KeepLabels", (1, 12, 3)),
-        ({"Level": "Series"}, "Level", (1, 9, 7)),
+        ({"Level": "Series"}, "options.Level", (1, 9, 7)),
+        ({"DicomVersion": "2023b"}, "options.DicomVersion", (1, 12, 1)),
     ],
 )  # fmt: skip
 def test_what_came_with_a_version(body: dict[str, Any], where: str, since: tuple[int, int, int]) -> None:

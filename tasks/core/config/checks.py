@@ -123,14 +123,18 @@ def _check_profile(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     good = f"one of {', '.join(DICOM_VERSIONS)}, in quotes"
     if raw.get("profile") is not None:
         if engine == "orthanc":
-            address = _group(raw, "source").get("orthanc")
-            yield "profile", _FOR_LOCAL.format(address=address if _is_address(address) else "http://localhost:8042")
+            yield "profile", _how_on_orthanc(raw)
         elif version is not None:
             yield "profile", "must not be given together with options.DicomVersion; give one of them"
     yield from _check_profile_options(raw)
     if raw.get("operation") == "anonymize" and version is None and engine == "orthanc" and raw.get("profile") is None:
         why = "the server's default changes between versions, so it is always sent"
         yield "options.DicomVersion", f"must be given for anonymize: {good}; {why}"
+
+
+def _how_on_orthanc(raw: Mapping[str, Any]) -> str:
+    address = _group(raw, "source").get("orthanc")
+    return _FOR_LOCAL.format(address=address if _is_address(address) else "http://localhost:8042")
 
 
 def _is_address(value: object) -> bool:
@@ -143,9 +147,12 @@ def _is_address(value: object) -> bool:
 def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     options = raw.get("profile_options")
     dates, text = raw.get("dates"), raw.get("text")
+    without = f"must be left out without profile: {PROFILE_NAME}"
+    if raw.get("engine") == "orthanc":
+        without = _how_on_orthanc(raw)
     for key in ("profile_options", "dates", "private", "text", "pixels"):
         if raw.get(key) and raw.get("profile") is None:
-            yield key, f"must be left out without profile: {PROFILE_NAME}"
+            yield key, without
     names = options if isinstance(options, list) else []
     if text and not any(option in names for option in CLEANS_TEXTS):
         yield "text", f"must be left out unless profile_options has one of {', '.join(CLEANS_TEXTS)}"

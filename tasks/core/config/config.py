@@ -59,7 +59,7 @@ class Source(_Group):
     orthanc: OrthancUrl | None = None
     """Address of an Orthanc."""
     ignore_damaged: bool = False
-    """Whether files of the folder that are damaged before their identifiers do not count against the run."""
+    """Whether files that are damaged so early that their identifiers cannot be read do not count against the run."""
     follow_links: bool = False
     """Whether symbolic links in the folder are followed, to wherever."""
 
@@ -138,7 +138,7 @@ class Execution(_Group):
     runner: Runner = "threads"
     """Where chunks run."""
     workers: int = Field(default=2, ge=1, le=256)
-    """Processes that read, edit (engine local) and verify."""
+    """Processes that read, edit (engine local), verify and pack exports."""
     dask_address: str | None = None
     """Address of the Dask scheduler; needed by runner dask."""
     retries: int = Field(default=4, ge=0, le=100)

@@ -1,7 +1,7 @@
 """Kinds of values in the config; each says what a good one looks like and never repeats a bad one.
 
 Public names: ``Name``, ``Scope``, ``OrthancUrl``, ``VariableName``, ``CronText``, ``TimeZoneName``, ``FilePath``,
-``Mode``.
+``Mode``, ``check_name``, ``check_url``.
 """
 
 from __future__ import annotations

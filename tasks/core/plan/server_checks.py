@@ -43,6 +43,17 @@ def check_settings_on_server(settings: Settings, server: ServerAbilities) -> Ite
     if settings.keep_labels and server.version < _KEEP_LABELS_SINCE:
         text = f"needs Orthanc {shown(_KEEP_LABELS_SINCE)}; the server is {shown(server.version)}"
         yield "options.KeepLabels", text
+    needed = _PROFILES.get(settings.dicom_version)
+    if needed and server.version < needed:
+        known = [
+            name
+            for name, since in {"2008": (1, 9, 4), "2017c": (1, 9, 4), **_PROFILES}.items()
+            if since <= server.version
+        ]
+        text = f"must be one that the server has (Orthanc {shown(server.version)}: {', '.join(known)})"
+        yield "options.DicomVersion", text
+    if settings.level is not None and server.version < _LEVEL_SINCE:
+        yield "options.Level", f"needs Orthanc {shown(_LEVEL_SINCE)}; the server is {shown(server.version)}"
     yield from check_transcoding(settings.transcode, server)
 
 
@@ -59,19 +70,10 @@ def check_destination_settings(settings: Settings, server: ServerAbilities) -> I
 
 def check_request_on_server(request: Request, server: ServerAbilities) -> Iterator[tuple[str, str]]:
     """Yield what a server would refuse, ignore or do otherwise than asked: the option to blame, and a text."""
-    settings, version = request.settings, server.version
-    here = shown(version)
+    version, here = server.version, shown(server.version)
     yield from names_by_creator(request.edits)
-    needed = _PROFILES.get(settings.dicom_version)
-    if request.operation is Operation.ANONYMIZE and needed and version < needed:
-        known = [
-            name for name, since in {"2008": (1, 9, 4), "2017c": (1, 9, 4), **_PROFILES}.items() if since <= version
-        ]
-        yield "DicomVersion", f"must be one that the server has (Orthanc {here}: {', '.join(known)})"
     if request.operation is Operation.ANONYMIZE and version < _RECURSION_SINCE:
         yield "operation", f"anonymize inside sequences needs Orthanc {shown(_RECURSION_SINCE)}; the server is {here}"
-    if settings.level is not None and version < _LEVEL_SINCE:
-        yield "Level", f"needs Orthanc {shown(_LEVEL_SINCE)}; the server is {here}"
     yield from check_values(request.edits, version)
     if version < _LOOSER_IDENTIFIERS_SINCE:
         yield from _strict_identifiers(request, here)

@@ -24,7 +24,7 @@ _FORMAT: Final = "deidflow/1"
 MIN_KEY_BYTES: Final = 32
 _FIELD_LENGTH_BYTES: Final = 8
 
-HOW_TO_MAKE_A_KEY: Final = "make one with: openssl rand -hex 32"
+HOW_TO_MAKE_A_KEY: Final = "make a key with: openssl rand -hex 32"
 
 
 class Kind(StrEnum):

@@ -32,7 +32,7 @@ OUTCOME_TEXTS: Final = {
     Outcome.DONE: "the result was written",
     Outcome.FAILED: "could not be edited or written, or did not pass its checks",
     Outcome.MISSING: "the engine reported success, but the result is not there",
-    Outcome.CANCELLED: "the run stopped before it was reached",
+    Outcome.CANCELLED: "the run stopped before it was reached, or the result was withdrawn",
     Outcome.NOT_FOUND: "the source does not hold this identifier",
     Outcome.INVALID: "the row of the manifest is wrong and was left out",
 }
@@ -40,7 +40,7 @@ SOURCE_PROBLEM_TEXTS: Final[dict[str, str]] = {
     ProblemCode.NOT_DICOM: "not a DICOM file",
     ProblemCode.EMPTY: "the file is empty",
     ProblemCode.DICOMDIR: "a DICOMDIR: a table of contents, not an object",
-    ProblemCode.DAMAGED: "damaged before its identifiers could be read",
+    ProblemCode.DAMAGED: "damaged so early that its identifiers cannot be read",
     ProblemCode.MISSING_IDENTIFIERS: "lacks a Study, Series or SOP Instance UID",
     ProblemCode.UNREADABLE: "could not be opened; check the rights on it",
     ProblemCode.NOT_A_REGULAR_FILE: "a pipe, socket or device; not opened",

@@ -1,6 +1,6 @@
 """The instance being edited: its identifiers before and after, and how the values that refer to others are mapped.
 
-Public names: ``References``, ``InstanceIdentifiers``, ``CleaningNotes``.
+Public names: ``References``, ``InstanceIdentifiers``, ``CleaningNotes``, ``padded_uid``.
 """
 
 from __future__ import annotations

@@ -245,8 +245,8 @@ def changed_basis(config: Config, before: Before | None, *, has_key: bool) -> li
     if makes_pseudonyms and not has_key and (before is not None or store_of(config).holds_results()):
         text = (
             "must name a key: the destination holds results of an earlier run, and with another key every patient "
-            "would be there twice; give that run's key (pseudonym.key in its folder) as key_file, or another "
-            f"destination; for a new one: {HOW_TO_MAKE_A_KEY}"
+            "would be there twice; give that run's key (pseudonym.key in its folder) as key_file, or name "
+            f"another destination and a new key; {HOW_TO_MAKE_A_KEY}"
         )
         return [Problem(text, key="pseudonyms")]
     if before is None or not config.incremental:

@@ -1,6 +1,6 @@
 """What of a run is given away: results that are done, with what a person should look at first set apart.
 
-Public names: ``ExportedResult``, ``pages_to_export``, ``count_to_export``.
+Public names: ``ExportedResult``, ``ExportCounts``, ``pages_to_export``, ``count_to_export``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Source: ISO/IEC 10918-1 annex B.
 
-Public names: ``JpegStream``, ``JpegComponent``, ``JpegScan``, ``Segment``, ``read_jpeg``, ``NotPaintableJpegError``.
+Public names: ``JpegStream``, ``JpegComponent``, ``JpegScan``, ``Segment``, ``HuffmanTable``, ``read_jpeg``,
+``NotPaintableJpegError``.
 """
 
 from __future__ import annotations
