@@ -20,6 +20,8 @@ _SET_CHILD_SUBREAPER: Final = 36
 
 def main() -> None:
     """Run it."""
+    if len(sys.argv) < 3 or sys.argv[1].startswith("-"):  # noqa: PLR2004 (two arguments)
+        sys.exit(__doc__)
     output, *arguments = sys.argv[1:]
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     started = time.perf_counter()

@@ -6,7 +6,7 @@ is said on standard error is the same in both forms.
 
 Public names: ``Answer``, ``give``, ``warn``, ``warn_of_all``, ``say``, ``answer_in_json``, ``answers_in_json``,
 ``take_standard_output``, ``flush_standard_output``, ``unwritable_output``, ``show_all``, ``most_shown``,
-``write_document``, ``plain``, ``described``.
+``write_document``, ``plain``, ``described``, ``counted``.
 """
 
 from __future__ import annotations
@@ -200,3 +200,12 @@ def described(problem: Problem) -> dict[str, Any]:
         "column": problem.column or None,
         "key": problem.key or None,
     }
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things for people.
+
+    >>> counted(1, "result"), counted(0, "row")
+    ('1 result', '0 rows')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from deidflow.flows.answers.answer import Answer, most_shown, plain
+from deidflow.flows.answers.answer import Answer, counted, most_shown, plain
 from deidflow.tasks.core.errors import listed_problems
 from deidflow.tasks.core.outcomes import ReasonCode, reason_text
 
@@ -113,7 +113,7 @@ class PlannedChunk:
         """Return what people read."""
         one = self.first_line == self.last_line
         lines = f"line {self.first_line}" if one else f"lines {self.first_line} to {self.last_line}"
-        what = f"{_counted(self.instances, 'instance')} of {_counted(self.rows, 'row')}"
+        what = f"{counted(self.instances, 'instance')} of {counted(self.rows, 'row')}"
         return f"{self.key}  {what} ({lines}), {self.bytes / 1e6:,.1f} MB"
 
 
@@ -192,18 +192,18 @@ class PlanAnswer(Answer):
         yield f"rows:             {self.rows['planned']} planned{others}"
         if self.done_before.instances:
             rows, instances = self.done_before
-            text = f"{_counted(instances, 'instance')} by earlier runs, {_counted(rows, 'row')} in full"
+            text = f"{counted(instances, 'instance')} by earlier runs, {counted(rows, 'row')} in full"
             yield f"done before:      {text}"
         what = self.to_edit
         studies = f"{what.studies} stud{'y' if what.studies == 1 else 'ies'}"
-        above = f"{what.series} series, {studies}, {_counted(what.patients, 'patient')}"
-        yield f"to edit:          {_counted(what.instances, 'instance')}, {above}"
+        above = f"{what.series} series, {studies}, {counted(what.patients, 'patient')}"
+        yield f"to edit:          {counted(what.instances, 'instance')}, {above}"
         yield f"                  {what.bytes / 1e6:,.1f} MB to {self.destination}"
         for note in self.notes:
             yield f"note:             {note}"
         for failure in self.will_fail:
             reason = reason_text(ReasonCode(failure.code), failure.text)
-            yield f"will fail:        {_counted(failure.instances, 'instance')}, {reason}"
+            yield f"will fail:        {counted(failure.instances, 'instance')}, {reason}"
         for one in self.to_look_at:
             yield f"to look at:       {one.instances} {one.code}: {one.text}"
         for code, count in self.source_problems.items():
@@ -212,14 +212,14 @@ class PlanAnswer(Answer):
     def _pixels(self) -> Iterator[str]:
         looked_at = sum(group.instances for group in self.pixels)
         if looked_at:
-            yield f"pixels:           {_counted(looked_at, 'instance')} looked at, at most three of each series"
+            yield f"pixels:           {counted(looked_at, 'instance')} looked at, at most three of each series"
         for group in self.pixels:
             yield f"                  {group.line()}"
 
     def _requests(self) -> Iterator[str]:
         yield f"requests:         {self.different_requests} different"
         yield from _first(
-            f"  {_counted(one.rows, 'row')}, {_counted(one.instances, 'instance')}, {one.operation}: {one.changes}"
+            f"  {counted(one.rows, 'row')}, {counted(one.instances, 'instance')}, {one.operation}: {one.changes}"
             for one in self.requests
         )
         if self.private_numbers:
@@ -247,7 +247,3 @@ def _first(lines: Iterable[str]) -> Iterator[str]:
     yield from islice(everything, shown)
     if everything[shown:]:
         yield f"  ... and {len(everything) - shown} more"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deidflow.flows.answers.answer import Answer
+from deidflow.flows.answers.answer import Answer, counted
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE
 
@@ -32,7 +32,7 @@ class NotDone:
     def line(self) -> str:
         """Return what people read."""
         count, what = (self.instances, "instance") if self.instances else (self.rows, "row")
-        return f"{count} {what}{'s' * (count != 1)}, {self.code}: {self.remedy}"
+        return f"{counted(count, what)}, {self.code}: {self.remedy}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.answers.answer import Answer, give
+from deidflow.flows.answers.answer import Answer, counted, give
 from deidflow.flows.commands.opened import opened
 from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.run.progress import make_progress
@@ -42,12 +42,12 @@ class ExportAnswer(Answer):
     def lines(self) -> Iterator[str]:
         """Yield what people read."""
         if self.holds == "crosswalk":
-            yield f"crosswalk: {self.export}, encrypted for {self.recipients} recipients"
+            yield f"crosswalk: {self.export}, encrypted for {counted(self.recipients, 'recipient')}"
             return
-        yield f"exported:  {self.instances} instances in {self.files} files"
+        yield f"exported:  {counted(self.instances, 'instance')} in {counted(self.files, 'file')}"
         if self.left_out:
             text = "since a person should look at them first (see review.csv); --include-review packs them, too"
-            yield f"left out:  {self.left_out} instances, {text}"
+            yield f"left out:  {counted(self.left_out, 'instance')}, {text}"
         yield f"export:    {self.export}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deidflow.flows.answers.answer import Answer, give
+from deidflow.flows.answers.answer import Answer, counted, give
 from deidflow.flows.commands.opened import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.ledger.manifest_rows import all_lines
@@ -43,7 +43,7 @@ class WithdrawAnswer(Answer):
 
     def lines(self) -> Iterator[str]:
         """Yield what people read."""
-        yield f"withdrawn: {self.withdrawn} results"
+        yield f"withdrawn: {counted(self.withdrawn, 'result')}"
         if self.left:
             yield f"left:      {self.left}, since something else stands there, or they could not be removed"
         if self.elsewhere:

@@ -189,6 +189,15 @@ def test_review_leaves_what_is_only_unknown() -> None:
     assert ("FROBNICATE knee", ("FROBNICATE",)) == (cleaned.text, cleaned.to_review)
 
 
+def test_words_of_an_own_place_that_no_vocabulary_knows() -> None:
+    """They go by themselves, too, where unknown words stay; a word of it that is known stays."""
+    own = OwnValues.of(others=["OFFIS e.V.", "Chest Clinic Oldenborg"])
+    cleaner = TextCleaner(unknown=Unknown.REVIEW)
+
+    assert ("Chest Test Document", ()) == cleaner.clean("OFFIS Chest Test Document Oldenborg", own)[::2]
+    assert ("Chest Oldenborgs", ("Oldenborgs",)) == cleaner.clean("Chest Oldenborgs", own)[::2]
+
+
 def test_a_site_brings_words() -> None:
     """They are kept like those of the built-in vocabulary, and own values go before them."""
     cleaner = TextCleaner(load_vocabulary().with_more(["Frobnicate", "Schmidt"]))

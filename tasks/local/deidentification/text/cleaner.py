@@ -160,7 +160,9 @@ class TextCleaner:
 
     def _of_letters(self, word: Word, own: OwnValues) -> Verdict:
         verdict = _OF_STANDING[self._vocabulary.standing(word.text)]
-        is_own = verdict is Verdict.ABBREVIATED and word.folded in own.abbreviations
+        is_own = (verdict is Verdict.ABBREVIATED and word.folded in own.abbreviations) or (
+            verdict is Verdict.UNKNOWN and word.folded in own.parts
+        )
         return Verdict.GONE if is_own else verdict
 
     def _carries_own(self, word: Word, own: OwnValues) -> bool:

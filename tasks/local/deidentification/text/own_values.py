@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BETWEEN_NAMES: Final = re.compile(r"[\^=\\,; ]+")
 _SHORTEST_NAME: Final = 2
 _SHORTEST_NUMBER: Final = 3
+_SHORTEST_PART: Final = 3
 _SHORTEST_IN_CODE: Final = 3
 _SHORTEST_IN_COMPOUND: Final = 4
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
@@ -59,12 +60,14 @@ class OwnValues:
             Test or Thyroid.
         phrases: Folded words in a row that go where they stand in this order, whatever is between them.
         abbreviations: What the names may be abbreviated to: no abbreviation is harmless that is one of these.
+        parts: Folded words of the phrases, which go by themselves where no vocabulary knows them.
 
     """
 
     words: frozenset[str] = frozenset()
     phrases: frozenset[tuple[str, ...]] = frozenset()
     abbreviations: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, *, persons: Iterable[str] = (), others: Iterable[str] = ()) -> OwnValues:
@@ -74,7 +77,7 @@ class OwnValues:
             persons: Values of PN attributes, all component groups; any other name of a person.
             others: Identifiers, places, devices, organizations, addresses, telephone numbers: their words may be
                 ordinary ones (University Hospital, CHEST-001), so they go as a whole; numbers of three digits or more
-                go alone, too.
+                go alone, too, and so does a word that no vocabulary knows.
 
         """
         words: set[str] = set()
@@ -96,7 +99,9 @@ class OwnValues:
             words.update(one for one in phrase if one.isdigit() and len(one) >= _SHORTEST_NUMBER)
             if any(map(str.isdigit, value)) and len(phrase) > 1:
                 words.add("".join(phrase))
-        return cls(frozenset(words), frozenset(phrases), frozenset(filter(is_abbreviation, short)))
+        parts = {one for phrase in phrases for one in phrase if len(one) >= _SHORTEST_PART and one.isalpha()}
+        abbreviations = frozenset(filter(is_abbreviation, short))
+        return cls(frozenset(words), frozenset(phrases), abbreviations, frozenset(parts - _PARTICLES))
 
     def is_in(self, folded: Sequence[str]) -> bool:
         """Whether any own value may be in the words of a text; see ``hits`` and ``stretches``, abbreviations, too."""
@@ -105,6 +110,7 @@ class OwnValues:
             any(word in joined for word in self.words)
             or any(phrase[0] in folded for phrase in self.phrases)
             or not self.abbreviations.isdisjoint(folded)
+            or not self.parts.isdisjoint(folded)
         )
 
     def hits(self, folded: Sequence[str]) -> set[int]:
