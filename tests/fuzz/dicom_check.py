@@ -324,6 +324,7 @@ def _is_true_meta(source: SourceFile, elements: list[Element]) -> bool:
         and int.from_bytes(meta[0x00020000], "little") == layout.dataset_start - layout.meta[0][4]
         and _uid_of(meta[0x00020003]) == _uid_of(own.get(0x00080018, b""))
         and _uid_of(own.get(0x00080016, b"")) in ("", _uid_of(meta.get(0x00020002, b"")))
+        and not syntax.strip("0123456789.")
         and (not is_uncompressed(syntax) or encoding_of(syntax) is layout.encoding)
     )
 
