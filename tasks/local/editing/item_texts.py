@@ -114,10 +114,8 @@ def _names_nothing(shape: Shape, naming: Naming, around: int) -> bool:
 
 
 def declared_charset(elements: Sequence[Element], read: Read) -> CharacterSet | None:
-    """Return the character set that a dataset declares, None when it is that of the dataset above."""
+    """Return the character set that a dataset declares, wherever; None when it is that of the dataset above."""
     for tag, _, _, value, end, _ in elements:
         if tag == SPECIFIC_CHARACTER_SET:
             return character_set(read(value, end))
-        if tag > SPECIFIC_CHARACTER_SET:
-            break
     return None

@@ -108,8 +108,6 @@ def _charset_of(read: Read, elements: Item, above: bytes) -> bytes:
     for tag, _, start, end, _ in elements:
         if tag == SPECIFIC_CHARACTER_SET:
             return read.value(start, end).strip(b" \0")
-        if tag > SPECIFIC_CHARACTER_SET:
-            break
     return above
 
 

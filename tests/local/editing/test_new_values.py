@@ -11,7 +11,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
-from tests.dicom_files import BIG, EXPLICIT, IMPLICIT, Element, Item, Syntax, instance
+from tests.dicom_files import BIG, EXPLICIT, IMPLICIT, Element, Item, Syntax, encode, instance
 from tests.local.edits import anonymized, modified, modify
 
 
@@ -100,6 +100,17 @@ def test_new_character_set_that_would_garble(nested: bool, body: dict[str, Any])
     with pytest.raises(InstanceFailed) as caught:
         modify(body)(data)
     assert ReasonCode.CHARACTER_SET is caught.value.code
+
+
+def test_character_set_that_stands_behind_other_elements() -> None:
+    """It counts wherever it stands, as for an Orthanc: new values are written in it, old ones read."""
+    later = Element(0x00120062, "CS", b"NO")
+    data = instance(SpecificCharacterSet="ISO_IR 192", PatientID="Żółć-1", charset="utf-8")
+    start = data.index(b"\x08\0\x05\0CS")
+    data = data[:start] + encode([later], EXPLICIT) + data[start:]
+    after = modified(data, {"Replace": {"StudyDescription": "東京"}})
+
+    assert ("東京", "Żółć-1") == (after.StudyDescription, after.PatientID)
 
 
 @pytest.mark.parametrize("vr", ["LO", "UN"])
