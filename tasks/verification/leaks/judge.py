@@ -171,7 +171,8 @@ class Judge:
             return True
         is_own = atom.sort is Sort.UID and atom.text in self._instance.original[1:]
         kept = [] if is_own else [*self._found.kept]
-        kept += [value for value, tag in self._found.values.items() if tag in self._scope.kept]
+        values, others = self._found.values, self._found.others
+        kept += [value for value in values if not self._scope.kept.isdisjoint({values[value], *others.get(value, ())})]
         identifiers = zip(IDENTIFIERS, self._instance.original, self._instance.new, strict=True)
         for tag, old, new in identifiers:
             if old == new:

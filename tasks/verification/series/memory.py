@@ -31,6 +31,7 @@ from deidflow.tasks.verification.series.slots import (
     Side,
     SlotJudge,
     may_differ,
+    of_one_length,
     pairs_of,
 )
 
@@ -288,7 +289,7 @@ def _make_template(
     )
     if pairs is None or not may_all or decides:
         return None
-    source = make_layout(reads[0], files.source, before.slots.values())
+    source = make_layout(reads[0], files.source, before.slots.values(), of_one_length(judgements, permitted))
     result = make_layout(reads[1], files.result, after.slots.values())
     if source is None or result is None:
         return None
