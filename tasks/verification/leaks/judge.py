@@ -19,7 +19,7 @@ from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, text_of
 from deidflow.tasks.verification.leaks.kinds import Kind
 from deidflow.tasks.verification.leaks.patterns import FOLDED, Found, Patterns
-from deidflow.tasks.verification.leaks.regions import PIXELS, Leaf, Region, leaf_at, leaves_of
+from deidflow.tasks.verification.leaks.regions import Leaf, Region, leaf_at, leaves_of
 from deidflow.tasks.verification.permitted import permitted
 
 if TYPE_CHECKING:
@@ -196,8 +196,7 @@ class Judge:
         leaf, fate = self.leaf(region, start, end), Fate.FREE
         low, high = 0, len(folded)
         if leaf is not None:
-            is_nested_pixels = leaf.path[-1] in PIXELS and len(leaf.path) > 1  # of an icon, for example
-            if is_nested_pixels or self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
+            if self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
                 return
             if region.leaf is None:
                 low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)

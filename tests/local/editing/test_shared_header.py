@@ -9,6 +9,7 @@ from hypothesis import given
 
 from benchmarks.generate import Shape, generate
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.local.dicom_file.findings import MAX_IN_ONE_DATASET
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.worker import Compiled, edit_source, identifiers_of
@@ -205,6 +206,21 @@ def test_another_reading_that_only_some_pixels_have() -> None:
     assert "ambiguous-encoding" in str(_result(series[6], EDITS[1], _compiled(series[6], EDITS[1])))
     for edit in EDITS:
         _compare(series, edit)
+
+
+def test_more_elements_than_a_real_object_has() -> None:
+    """They are counted in the whole file, also where its first ones are not scanned."""
+    edit, series = EDITS[2], _slices()
+    many = encode([Element(0x00610000 | number, "LO", b"") for number in range(8, MAX_IN_ONE_DATASET)], EXPLICIT)
+    compiled = _compiled(series[0], edit)
+    for data in series[:3]:
+        _result(data, edit, compiled)
+    with SourceFile.of_bytes(series[3]) as planned:
+        instance_planned = edit.plan(planned)
+
+    data = series[3].replace(_PIXELS, many + _PIXELS)
+    with SourceFile.of_bytes(data) as source, pytest.raises(InstanceFailed, match="more elements"):
+        edit_source(source, instance_planned, compiled)
 
 
 def test_a_source_that_is_not_what_was_planned() -> None:
