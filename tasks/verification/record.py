@@ -13,6 +13,7 @@ from deidflow.tasks.core.dicom.tags import (
     DEIDENTIFICATION_METHOD,
     PATIENT_IDENTITY_REMOVED,
     PATIENT_NAME,
+    SOP_CLASS_UID,
     Path,
     describe_tag,
 )
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.reader import Read
 
-_REQUIRED: Final = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012})
+_VERSION: Final = 0x00020001
+_MEDIA_STORAGE_SOP_CLASS_UID: Final = 0x00020002
+_IMPLEMENTATION_CLASS_UID: Final = 0x00020012
+_DEIDFLOW: Final = b"2.25.204752977782827029516074077606453405661"
+_REQUIRED: Final = frozenset(
+    {0x00020000, _VERSION, _MEDIA_STORAGE_SOP_CLASS_UID, 0x00020003, 0x00020010, _IMPLEMENTATION_CLASS_UID}
+)
 """Group length, version, class and instance, transfer syntax, and who wrote it."""
 _TRUE_IN_RESULT: Final = frozenset({0x00020000, 0x00020002, 0x00020003, 0x00020010})
 """What a copy cannot have from its source as it stands."""
@@ -99,10 +106,24 @@ def check_file_meta(source: Read, result: Read, *, anonymizes: bool, recodes: bo
             what = "the preamble" if extra is None else describe_tag(extra)
             text = f"{what} of the result holds what no de-identified file is to have"
             raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
+        _check_new_meta(result)
     else:
         _check_kept_meta(source, result)
     if source.syntax and not recodes and source.syntax != result.syntax and source.explicit == result.explicit:
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the transfer syntax of the result is not the source's")
+
+
+def _check_new_meta(result: Read) -> None:
+    """Refuse anything else than deidflow writes into what stands before each de-identified dataset."""
+    true = {_VERSION: b"\0\1", _IMPLEMENTATION_CLASS_UID: _DEIDFLOW}
+    own_class = _value(result, SOP_CLASS_UID).strip(b" \0")
+    if own_class:
+        true[_MEDIA_STORAGE_SOP_CLASS_UID] = own_class
+    for element in result.meta:
+        tag, value = element[0], result.meta_value(element)
+        if tag in true and true[tag] != (value if tag == _VERSION else value.strip(b" \0")):
+            text = f"{describe_tag(tag)} of the result is not true"
+            raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
 
 
 def _check_kept_meta(source: Read, result: Read) -> None:
