@@ -72,6 +72,17 @@ def test_a_text_behind_an_image_of_rle(tmp_path: Path) -> None:
     assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
 
 
+def test_segments_of_rle_that_end_behind_their_frame(tmp_path: Path) -> None:
+    """What cannot be judged by what a series has in common is judged in full, where a leak is told first."""
+    files = [made(number, encapsulated(rle(number)[8:]), syntax=RLE) for number in range(1, COUNT + 1)]
+    series = series_of(tmp_path, files, STANDARD)
+    frame, name = rle(WRONG), b"Kowalczyk^Bronislaw"
+    damaged = frame[:8] + struct.pack("<3L", 2, 64, 9999) + name.ljust(52, b"\0") + b"\x80" * (len(frame) - 72)
+
+    changed(series, frame, damaged)
+    assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
+
+
 def numbers(number: int, value: bytes | None = None, vr: str = "FD") -> list[Element]:
     """Return a private attribute of three numbers that the standard's list keeps, with some value."""
     raw = struct.pack("<3d", number, 2, 3) if value is None else value
