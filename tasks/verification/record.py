@@ -20,6 +20,7 @@ from deidflow.tasks.core.dicom.tags import (
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.identifiers import spells
+from deidflow.tasks.verification.identity import new_name
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
@@ -42,9 +43,6 @@ _TRUE_IN_RESULT: Final = frozenset({0x00020000, 0x00020002, 0x00020003, 0x000200
 """What a copy cannot have from its source as it stands."""
 _PADDING: Final = b" \0^="
 _UID_PADDING: Final = b" \0"
-_NEW_NAME: Final = "Anonymized^"
-_ID_CHARACTERS: Final = 8
-"""Of the new PatientID, in the new PatientName."""
 
 
 def check_record(request: Request, instance: PlannedInstance, source: Read, result: Read, edition: str) -> None:
@@ -73,7 +71,7 @@ def check_record(request: Request, instance: PlannedInstance, source: Read, resu
         if method not in _value(result, DEIDENTIFICATION_METHOD):
             text = f"{describe_tag(DEIDENTIFICATION_METHOD)} of the result does not name the profile"
             raise InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
-    name, wanted = _value(result, PATIENT_NAME), _NEW_NAME + instance.new.patient_id[:_ID_CHARACTERS]
+    name, wanted = _value(result, PATIENT_NAME), new_name(instance)
     if Path((), PATIENT_NAME) not in named and name.strip(_PADDING) and wanted.isascii() and not spells(name, wanted):
         text = f"{describe_tag(PATIENT_NAME)} of the result is not the one that goes with its PatientID"
         raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)

@@ -344,7 +344,7 @@ class Verifier:
         check_file_meta(source, result, anonymizes=allowed.anonymizes, recodes=allowed.recodes)
         if allowed.anonymizes:
             if self._settings.hardening:
-                check_identity(request, source, result)
+                check_identity(request, expected.instance, source, result)
             edition = PROFILE_EDITION if self._settings.profile else request.settings.dicom_version
             check_record(request, expected.instance, source, result, edition)
             if self._settings.profile:

@@ -9,7 +9,7 @@ import pytest
 
 from deidflow.tasks.core.outcomes import ReasonCode
 from tests.dicom_files import EXPLICIT, Element, encode
-from tests.verification.test_series_memory import COUNT, STANDARD, noted, one_of_series, series_of, with_value
+from tests.verification.test_series_memory import COUNT, STANDARD, noted, one_of_series, series_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,14 +74,3 @@ def test_the_class_of_a_copy(tmp_path: Path) -> None:
     path.write_bytes(with_meta(path.read_bytes(), 0x00020002, "UI", b"Featherstone^Percival "))
 
     assert [series.plan[4].id] == [one.id for one in series.together() if one.code is ReasonCode.RESULT_DIFFERS]
-
-
-@pytest.mark.parametrize("mode", ["2023b", STANDARD, "kept"])
-def test_the_name_of_somebody_else(tmp_path: Path, mode: str) -> None:
-    """PatientName goes with the new PatientID: a name that no source of the row has is found, too."""
-    series = series_of(tmp_path, [one_of_series(number, EXPLICIT) for number in range(1, COUNT + 1)], mode)
-    path = series.result(4)
-    path.write_bytes(with_value(0x00100010, b"PN", b"Featherstone^Percival ")(path.read_bytes()))
-
-    wrong = [(one.id, one.code) for one in series.together() if one.code is not None]
-    assert [(series.plan[4].id, ReasonCode.IDENTIFIER_LEFT)] == wrong
