@@ -75,6 +75,7 @@ class Comparison:
         uids: Of the run; None where none are mapped.
         texts: Compares cleaned texts.
         stated: What the source says of its private elements.
+        rle_pixels: Of a frame of RLE; 0 in other files.
         became: New UIDs by original one, as far as they were seen.
         was: The other way round.
         noted: Where each element that is judged is noted, those that are the same among them; None where nobody asks.
@@ -87,6 +88,7 @@ class Comparison:
     uids: Uids | None
     texts: CleanedTexts
     stated: Mapping[tuple[int, str], Mapping[int, str]]
+    rle_pixels: int
     became: dict[str, str] = field(default_factory=dict)
     was: dict[str, str] = field(default_factory=dict)
     noted: list[Judged] | None = None
@@ -203,7 +205,7 @@ class Comparison:
     def _check_frames(self, element: Element, other: Element) -> None:
         """Refuse other images, and texts beside them."""
         before, after = self.source.value(element[2], element[3]), self.result.value(other[2], other[3])
-        fault = frames_fault(before, after, little=self.source.little, rle_pixels=pixels_of_rle(self.source))
+        fault = frames_fault(before, after, little=self.source.little, rle_pixels=self.rle_pixels)
         if fault:
             is_text = len(before) == len(after) and "text" in fault
             code = ReasonCode.IDENTIFIER_LEFT if is_text else ReasonCode.PIXEL_DATA_DIFFERS
@@ -299,12 +301,11 @@ class Comparison:
     def _check_names_no_original(self, element: Element) -> None:
         """Look for objects of the run in what stayed as it is: UIDs, and what nobody knows the VR of."""
         tag, vr, start, end, items = element
-        holds_uids = vr == b"UI" or dictionary_vr(tag) == "UI"
         if self.uids is None or items is not None or not may_hold_uids(tag, vr):
             return
         if vr not in {b"UI", b""} and end - start > _MAX_UIDS_BYTES:
             return
-        if not holds_uids and not _UIDS.fullmatch(self.source.value(start, end)):
+        if vr != b"UI" and dictionary_vr(tag) != "UI" and not _UIDS.fullmatch(self.source.value(start, end)):
             return
         for old in self._uid_values(self.source, element):
             if old and self.uids.get(tag, old) not in {None, old}:
@@ -330,8 +331,7 @@ class Comparison:
 
     @staticmethod
     def _differs(tag: int, text: str) -> InstanceFailed:
-        pixels = tag >> 16 == _PIXELS
-        code = ReasonCode.PIXEL_DATA_DIFFERS if pixels else ReasonCode.RESULT_DIFFERS
+        code = ReasonCode.PIXEL_DATA_DIFFERS if tag >> 16 == _PIXELS else ReasonCode.RESULT_DIFFERS
         return InstanceFailed(code, f"{describe_tag(tag)} {text}")
 
 
@@ -369,7 +369,7 @@ def judged(source: Read, result: Read, permitted: Permitted, uids: Uids | None) 
 def _compared(source: Read, result: Read, permitted: Permitted, uids: Uids | None, noted: list[Judged] | None) -> None:
     texts = CleanedTexts(source, result, permitted)
     stated = permitted.private.stated(source) if permitted.private is not None else {}
-    comparison = Comparison(source, result, permitted, uids, texts, stated, noted=noted)
+    comparison = Comparison(source, result, permitted, uids, texts, stated, pixels_of_rle(source), noted=noted)
     comparison.dataset(source.elements, result.elements, permitted.start())
 
 

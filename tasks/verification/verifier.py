@@ -241,8 +241,12 @@ class Verifier:
 
     def _is_right_by_series(self, request: Request, expected: Expected, files: Files) -> bool:
         """Whether the own reader certainly finds nothing, by what others of its series have shown."""
-        reads_all = self._settings.pydicom is ThirdJudge.ALL
-        return not reads_all and self._series.is_right(self._judging_by(request), expected.instance, files)
+        if self._settings.pydicom is ThirdJudge.ALL:
+            return False
+        try:
+            return self._series.is_right(self._judging_by(request), expected.instance, files)
+        except Exception:  # noqa: BLE001 (bytes that nothing here foresaw: they are judged in full)
+            return False
 
     def _judging_by(self, request: Request) -> Judging:
         """Return by what the group at hand is judged, which is its request's."""
@@ -340,7 +344,7 @@ class Verifier:
         check_file_meta(source, result, anonymizes=allowed.anonymizes, recodes=allowed.recodes)
         if allowed.anonymizes:
             if self._settings.hardening:
-                check_identity(request, source, result)
+                check_identity(request, expected.instance, source, result)
             edition = PROFILE_EDITION if self._settings.profile else request.settings.dicom_version
             check_record(request, expected.instance, source, result, edition)
             if self._settings.profile:

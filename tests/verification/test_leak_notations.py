@@ -87,6 +87,31 @@ def test_what_only_looks_like_it(value: Value, text: str) -> None:
     assert not is_found(value, text.encode())
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "vr", "is_leak"),
+    [
+        (NUMBER, "MRN-4829137", b"UI", True),
+        (NUMBER, "MRN-4829137", b"IS", True),
+        (NUMBER, "MRN-4829137", b"DA", True),
+        (NUMBER, "4829137", b"IS", False),
+        (NUMBER, "1.2.4829137", b"UI", False),
+        (DAY, "1961-03-03", b"UI", True),
+        (DAY, "03.03.1961", b"DS", True),
+        (DAY, "3 March 1961", b"DA", True),
+        (DAY, "1.2.19610303", b"UI", False),
+        (DAY, "19610303.5", b"DS", False),
+        (DAY, "-19610303", b"IS", False),
+        (DAY, "1961.03.03", b"DA", False),
+        (DAY, "19610303101532.5+0100", b"DT", False),
+        (TIME, "14:22:33", b"TM", False),
+        (TIME, "14h22m33", b"TM", True),
+    ],
+)
+def test_in_values_that_are_written_in_one_way(value: Value, text: str, vr: bytes, *, is_leak: bool) -> None:
+    """A number, date or UID holds others by coincidence; what cannot be part of one does not stand there so."""
+    assert is_leak == is_found(value, text.encode(), vr)
+
+
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_a_name_in_bytes(before: bytes, after: bytes) -> None:
     """A name of eight letters and more is found in bytes that are no text, whatever stands beside it."""

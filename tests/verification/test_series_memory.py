@@ -154,14 +154,20 @@ class Series(NamedTuple):
         ]
 
 
-def series_of(folder: Path, files: list[bytes], mode: str, judge: ThirdJudge = ThirdJudge.NEEDED) -> Series:
+def series_of(
+    folder: Path,
+    files: list[bytes],
+    mode: str,
+    judge: ThirdJudge = ThirdJudge.NEEDED,
+    options: frozenset[str] = frozenset(),
+) -> Series:
     """Edit files and prepare their verification."""
     (folder / "source").mkdir(parents=True)
     for number, data in enumerate(files):
         (folder / "source" / f"{number:04}").write_bytes(data)
     operation = Operation.MODIFY if mode == "modify" else Operation.ANONYMIZE
     body: dict[str, Any] = {"Replace": {"StudyDescription": "Trial 7"}}
-    profile = ProfileChoice() if mode == STANDARD else None
+    profile = ProfileChoice(options) if mode == STANDARD else None
     if mode in {PIXELS, BY_NUMBER}:
         asked = (0x00200013, "77") if mode == BY_NUMBER else (0x00080008, "DERIVED.*")
         risk = Risk("some", Asks(asked[0], (re.compile(asked[1]),)))

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 import struct
+from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -39,6 +41,10 @@ _OF_ENCODERS: Final = re.compile(
 )
 _NEEDED_BOXES: Final = (b"jP  ", b"ftyp", b"jp2c")
 _COMMENT_OF_JPEG_2000: Final = b"\xff\x64"
+_STARTS_PART: Final = 0x90
+_STARTS_DATA: Final = 0x93
+_LONGEST_STEP: Final = 10
+"""Bytes that tell how long a tile-part is."""
 
 
 class _Stretch(NamedTuple):
@@ -85,7 +91,8 @@ def frames_fault(before: bytes, after: bytes, *, little: bool, rle_pixels: int =
 def _stretches(data: bytes, fragments: list[tuple[int, int]], rle_pixels: int) -> Iterator[_Stretch]:
     """Yield what is no image in joined fragments."""
     if not rle_pixels:
-        yield from _no_image(data)
+        starts = [*accumulate((end - start for start, end in fragments), initial=0)]
+        yield from _no_image(data, starts)
         return
     at = 0
     for start, end in fragments:
@@ -118,28 +125,34 @@ def _fragments(value: bytes, *, little: bool) -> Iterator[tuple[int, int]]:
         first, at = False, at + 8 + length
 
 
-def _no_image(data: bytes) -> Iterator[_Stretch]:
-    """Yield the stretches of frames, one behind the other, that are no image; contents of segments without headers."""
+def _no_image(data: bytes, starts: list[int]) -> Iterator[_Stretch]:
+    """Yield the stretches of frames, one behind the other, that are no image; contents of segments without headers.
+
+    Args:
+        data: All fragments, joined.
+        starts: Where each of them begins, in order.
+
+    """
     at = 0
     while at < len(data):
         if data.startswith(_JPEG, at):
-            stretches, at = _of_jpeg(data, at)
+            stretches, at = _of_jpeg(data, at, starts)
             yield from stretches
             continue
         if data.startswith((_CODE_STREAM, _JP2), at):
-            stretches, at = _of_jpeg_2000(data, at)
+            stretches, at = _of_jpeg_2000(data, at, starts)
             yield from stretches
             continue
         return
 
 
-def _next_frame(data: bytes, at: int) -> int:
-    """Return where the next frame begins, the end of the data where none does."""
-    places = [place for place in (data.find(start, at) for start in (_JPEG, _CODE_STREAM, _JP2)) if place >= 0]
-    return min(places, default=len(data))
+def _next_frame(data: bytes, at: int, starts: list[int]) -> int:
+    """Return where the next frame begins, which is with a fragment; the end of the data where none does."""
+    later = (starts[number] for number in range(bisect_left(starts, at), len(starts)))
+    return next((start for start in later if data.startswith((_JPEG, _CODE_STREAM, _JP2), start)), len(data))
 
 
-def _of_jpeg(data: bytes, start: int) -> tuple[list[_Stretch], int]:
+def _of_jpeg(data: bytes, start: int, starts: list[int]) -> tuple[list[_Stretch], int]:
     found: list[_Stretch] = []
     at = start + 2
     while (match := _FRAME_OF_JPEG.search(data, at)) is not None:
@@ -152,16 +165,16 @@ def _of_jpeg(data: bytes, start: int) -> tuple[list[_Stretch], int]:
         at += length
     else:
         return found, len(data)
-    behind = _next_frame(data, at)
+    behind = _next_frame(data, at, starts)
     return [*found, _Stretch(at, behind)], behind
 
 
-def _of_jpeg_2000(data: bytes, start: int) -> tuple[list[_Stretch], int]:
+def _of_jpeg_2000(data: bytes, start: int, starts: list[int]) -> tuple[list[_Stretch], int]:
     begins = data.find(_CODE_STREAM, start)
     if begins < 0:
         return [_Stretch(start, len(data))], len(data)
-    end = _next_frame(data, begins + 4)
-    last = data.rfind(b"\xff\xd9", begins, end) + 2
+    end = _next_frame(data, begins + 4, starts)
+    last = _end_of_code_stream(data, begins, end)
     found = list(_boxes(data, start, begins)) if begins > start else []
     at = begins
     while (at := data.find(_COMMENT_OF_JPEG_2000, at, last)) >= 0:
@@ -171,6 +184,21 @@ def _of_jpeg_2000(data: bytes, start: int) -> tuple[list[_Stretch], int]:
         at += 2
     behind = list(_boxes(data, last, end)) if begins > start else [_Stretch(last, end)]
     return [*found, *behind], end
+
+
+def _end_of_code_stream(data: bytes, begins: int, end: int) -> int:
+    """Return where a code stream ends: behind the EOC of its last tile-part, whose data holds none."""
+    at = begins + 2
+    while data[at : at + 1] == b"\xff" and at + _LONGEST_STEP <= end:
+        length = int.from_bytes(data[at + 6 : at + 10], "big") if data[at + 1] == _STARTS_PART else 0
+        if length:
+            at += length
+        elif data[at + 1] in {_STARTS_DATA, _ENDS_IMAGE}:
+            break
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    found = data.find(b"\xff\xd9", at, end)
+    return found + 2 if found >= 0 else end
 
 
 def _boxes(data: bytes, at: int, end: int) -> Iterator[_Stretch]:

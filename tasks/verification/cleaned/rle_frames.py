@@ -39,7 +39,7 @@ def rle_stretches(frame: bytes, pixels: int) -> Iterator[tuple[int, int]]:
     words = [int.from_bytes(frame[at : at + 4], "little") for at in range(0, _HEADER_BYTES, 4)]
     used = min(words[0], 15)
     yield 4 * (used + 1), _HEADER_BYTES
-    bounds = [*words[1 : used + 1], len(frame)]
+    bounds = [*(min(word, len(frame)) for word in words[1 : used + 1]), len(frame)]
     yield _HEADER_BYTES, bounds[0]
     for begin, end in pairwise(bounds):
         position, left = begin, pixels

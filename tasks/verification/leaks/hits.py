@@ -38,6 +38,10 @@ _MIN_CAMEL: Final = 4
 _TIME_BEHIND: Final = re.compile(rb"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?(?!\d)")
 _PREFIX: Final = re.compile(rb"(?<!\d)(?:\+|00)?\d{0,3}[-_./ ()]{0,3}(?:\(?0\)?)?[-_./ ()]{0,3}\d{0,3}[-_./ ()]{0,3}$")
 """Country code and trunk prefix before a telephone number."""
+_NUMBER: Final = re.compile(rb"[-+]?\d*\.?\d*(?:[eE][-+]?\d+)?")
+_WRITTEN: Final = {"DS": _NUMBER, "IS": _NUMBER, "UI": re.compile(rb"[\d.]+")}
+_ANY_DATE: Final = re.compile(rb"[-\d.:/+ ]+[DWMYdwmy]?")
+"""How numbers, UIDs, dates, times and ages are written: what is not has no business there, and is no coincidence."""
 _MIN_ANYWHERE: Final = 6
 """Digits of a number that is itself between letters."""
 
@@ -102,11 +106,11 @@ def _may_mean_it(atom: Atom, hit: Hit, fate: Fate, *, is_binary: bool) -> bool:
         return atom.sort is not Sort.AGE and len(hit.raw) >= least
     assert hit.leaf is not None  # noqa: S101 (what stands between elements is binary)
     vr = _vr(hit.leaf)
-    if vr in NUMERIC:
-        return atom.sort not in _OF_THEIR_OWN_SORT
-    if vr in STRUCTURED and atom.sort in _OF_THEIR_OWN_SORT:
-        return fate in _GONE and vr != "UI"
-    return True
+    if atom.sort not in _OF_THEIR_OWN_SORT or (vr not in NUMERIC and vr not in STRUCTURED):
+        return True
+    if vr in STRUCTURED and vr != "UI" and fate in _GONE:
+        return True
+    return _WRITTEN.get(vr, _ANY_DATE).fullmatch(hit.raw) is None
 
 
 def _goes_on(hit: Hit, *, is_binary: bool) -> bool:

@@ -72,12 +72,14 @@ class Identifying:
 
     Attributes:
         values: Identifying values, each with the tag of the first attribute that has it.
+        others: Tags of further attributes that have one of them.
         kept: Dates, times, ages and UIDs that the profile leaves in attributes of their own sort.
         device: Words for the device, in lower case.
 
     """
 
     values: dict[Value, int] = field(default_factory=dict)
+    others: dict[Value, set[int]] = field(default_factory=dict)
     kept: set[Value] = field(default_factory=set)
     device: bytes = b""
 
@@ -255,8 +257,8 @@ class _Collector:
             self.found.kept.add(Value(use.kind, raw.strip(_PADDING)))
         elif isinstance(use, Kind):
             found = value_of(use, raw, character_set)
-            if found is not None:
-                self.found.values.setdefault(found, tag)
+            if found is not None and self.found.values.setdefault(found, tag) != tag:
+                self.found.others.setdefault(found, set()).add(tag)
 
     def _items(self, element: Element, context: _Context, character_set: bytes) -> None:
         tag, fate = element[0], self.treated.fate_in(element[0], context)

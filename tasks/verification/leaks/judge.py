@@ -19,7 +19,7 @@ from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, text_of
 from deidflow.tasks.verification.leaks.kinds import Kind
 from deidflow.tasks.verification.leaks.patterns import FOLDED, Found, Patterns
-from deidflow.tasks.verification.leaks.regions import PIXELS, Leaf, Region, leaf_at, leaves_of
+from deidflow.tasks.verification.leaks.regions import Leaf, Region, leaf_at, leaves_of
 from deidflow.tasks.verification.permitted import permitted
 
 if TYPE_CHECKING:
@@ -171,7 +171,8 @@ class Judge:
             return True
         is_own = atom.sort is Sort.UID and atom.text in self._instance.original[1:]
         kept = [] if is_own else [*self._found.kept]
-        kept += [value for value, tag in self._found.values.items() if tag in self._scope.kept]
+        values, others = self._found.values, self._found.others
+        kept += [value for value in values if not self._scope.kept.isdisjoint({values[value], *others.get(value, ())})]
         identifiers = zip(IDENTIFIERS, self._instance.original, self._instance.new, strict=True)
         for tag, old, new in identifiers:
             if old == new:
@@ -195,8 +196,7 @@ class Judge:
         leaf, fate = self.leaf(region, start, end), Fate.FREE
         low, high = 0, len(folded)
         if leaf is not None:
-            is_nested_pixels = leaf.path[-1] in PIXELS and len(leaf.path) > 1  # of an icon, for example
-            if is_nested_pixels or self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
+            if self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
                 return
             if region.leaf is None:
                 low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)

@@ -18,7 +18,7 @@ from deidflow.tasks.core.dicom.tags import dictionary_vr
 from deidflow.tasks.verification.reader import SHORT_VRS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from deidflow.tasks.verification.reader import Element, Item, Read
 
@@ -217,13 +217,14 @@ def _fragments(data: bytes, position: int) -> int:
     return position + _HEADER_BYTES - start
 
 
-def make_layout(read: Read, data: bytes, slots: Iterable[Leaf]) -> Sample | None:
+def make_layout(read: Read, data: bytes, slots: Iterable[Leaf], of_one_length: Collection[int] = ()) -> Sample | None:
     """Cut a file into runs and slots.
 
     Args:
         read: The file, read to its end without a fault.
         data: All its bytes.
         slots: Its leaves that differ from file to file.
+        of_one_length: Where the values of those begin that are as long in all files.
 
     Returns:
         None where the file cannot be cut there: another value could make of it other elements.
@@ -237,7 +238,7 @@ def make_layout(read: Read, data: bytes, slots: Iterable[Leaf]) -> Sample | None
         width = _width(leaf)
         is_fragments = width == 4 and data[start - 4 : start] == _UNDEFINED  # noqa: PLR2004 (bytes of a length)
         # What encloses a nested value says how long it is together with it, and the length of a group is a number.
-        if leaf.is_nested or is_fragments or not tag & 0xFFFF:
+        if leaf.is_nested or is_fragments or not tag & 0xFFFF or start in of_one_length:
             width = 0
         first = start - width
         is_first = leaf.element is read.elements[0]  # by which it is told how the dataset is encoded

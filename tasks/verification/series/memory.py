@@ -31,6 +31,7 @@ from deidflow.tasks.verification.series.slots import (
     Side,
     SlotJudge,
     may_differ,
+    of_one_length,
     pairs_of,
 )
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Read
-    from deidflow.tasks.verification.series.layout import Layout, Leaf
+    from deidflow.tasks.verification.series.layout import Cut, Layout, Leaf, Sample
     from deidflow.tasks.verification.series.shared_search import SharedSearch
 
 MAX_BYTES: Final = 8 << 20
@@ -53,7 +54,8 @@ _MAX_SHAPES: Final = 4
 _MAX_KNOWN: Final = 64
 _MAX_LEAVES: Final = 2000
 _MAX_HEADER_BYTES: Final = 1 << 20
-_ALWAYS: Final = frozenset({SOP_INSTANCE_UID, MEDIA_STORAGE_SOP_INSTANCE_UID, 0x00020000, *PIXELS})
+_GROUP_LENGTH: Final = 0x00020000
+_ALWAYS: Final = frozenset({SOP_INSTANCE_UID, MEDIA_STORAGE_SOP_INSTANCE_UID, _GROUP_LENGTH, *PIXELS})
 
 _Path = tuple[int, ...]
 
@@ -99,6 +101,8 @@ class _Template:
         source: What sources have in common.
         result: What results have in common.
         uid_slots: Of the results, which hold the SOPInstanceUID.
+        meta_slots: Those of the group's length and of the UID that it encloses, with what else it encloses; None for no
+            such slots.
         slots: Judges them.
         search: For leaks; None where none are looked for.
 
@@ -107,6 +111,7 @@ class _Template:
     source: Layout
     result: Layout
     uid_slots: tuple[int, ...]
+    meta_slots: tuple[int, int, int] | None
     slots: SlotJudge | ReferenceJudge
     search: SharedSearch | None
 
@@ -120,6 +125,8 @@ class _Template:
             start, end = result.slots[number]
             if not spells(result.data[start:end], instance.new.sop_instance_uid):
                 return False
+        if self.meta_slots is not None and not _has_true_length(result, *self.meta_slots):
+            return False
         if not self.slots.finds_nothing(source, result):
             return False
         return self.search is None or self.search.finds_nothing(instance, source, result)
@@ -288,7 +295,7 @@ def _make_template(
     )
     if pairs is None or not may_all or decides:
         return None
-    source = make_layout(reads[0], files.source, before.slots.values())
+    source = make_layout(reads[0], files.source, before.slots.values(), of_one_length(judgements, permitted))
     result = make_layout(reads[1], files.result, after.slots.values())
     if source is None or result is None:
         return None
@@ -311,4 +318,20 @@ def _make_template(
     )
     if slots is None:
         return None
-    return _Template(source.layout, result.layout, uid_slots, slots, search)
+    return _Template(source.layout, result.layout, uid_slots, _meta_slots(result, files.result), slots, search)
+
+
+def _meta_slots(result: Sample, data: bytes) -> tuple[int, int, int] | None:
+    """Return the slots of the length of the file meta information and of its UID, and how long all else of it is."""
+    found = {slot.leaf.tag: number for number, slot in enumerate(result.slots) if slot.leaf.is_meta}
+    length, uid = found.get(_GROUP_LENGTH), found.get(MEDIA_STORAGE_SOP_INSTANCE_UID)
+    if length is None or uid is None:
+        return None
+    whole, inner = result.slots[length], result.slots[uid]
+    return length, uid, int.from_bytes(data[whole.start : whole.end], "little") - (inner.end - inner.start)
+
+
+def _has_true_length(result: Cut, length: int, uid: int, others: int) -> bool:
+    """Whether the file meta information says how long it is."""
+    start, end = result.slots[uid]
+    return int.from_bytes(result.data[slice(*result.slots[length])], "little") == others + end - start

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.leaks.atoms import Atom
     from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.judge import Scope
+    from deidflow.tasks.verification.leaks.regions import Region
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.series.layout import Cut, Sample
     from deidflow.tasks.verification.series.windows import Windows
@@ -76,10 +77,11 @@ class SharedSearch:
         identifiers: What each source has of its own.
         excuses: Slots of the sources whose values the profile leaves in attributes of their own sort, with their kinds.
         excused: Parts of such values that all sources have.
-        constant: What all results have in common, folded, without NUL bytes.
+        constant: What all results have in common, folded, without NUL bytes; decoded, too, where texts are.
         windows: What each result has of its own.
         letters: Of what is constant, letters and digits alone.
         has_nul: Whether patterns have NUL bytes.
+        decodes: Whether texts that are not ASCII are decoded, too, as ``LeakSearch`` does.
         uids: Of the run; None where none are mapped.
         absent: Parts of which it is known that they do not stand in what is common.
 
@@ -95,6 +97,7 @@ class SharedSearch:
     windows: Windows
     letters: bytes
     has_nul: bool
+    decodes: bool
     uids: Uids | None
     absent: set[tuple[Atom, bytes]] = field(default_factory=set)
 
@@ -111,7 +114,7 @@ class SharedSearch:
         if pieces is None:
             return False
         folded = _BETWEEN.join([*pieces, file_name(instance).data]).translate(FOLDED)
-        if has_full_width(folded) or self._holds_other_letters(result):
+        if has_full_width(folded) or (self.decodes and self.windows.holds_other_letters(result)):
             return False
         narrow = folded.replace(b"\0", b"")
         letters = squeezed(narrow)
@@ -124,12 +127,6 @@ class SharedSearch:
             if may_stand and not self._is_excused(atom, instance, source):
                 return False
         return True
-
-    def _holds_other_letters(self, result: Cut) -> bool:
-        """Whether a result has a text of its own that has to be decoded."""
-        if all(patterns.in_ascii for patterns in self.patterns):
-            return False
-        return self.windows.holds_other_letters(result)
 
     def _own(self, instance: PlannedInstance, source: Cut, letters: bytes) -> Iterator[tuple[Atom, bytes]]:
         """Yield the parts of what only this source has, each with a character set; not all of what stands nowhere."""
@@ -148,7 +145,7 @@ class SharedSearch:
                     continue
                 value = value_of(kind, raw, character_set)
                 if value is not None and value not in self.values:
-                    own.setdefault(value, is_kept)  # of equal values the first counts, as in the whole search
+                    own[value] = is_kept or own.get(value, False)
         uid = instance.original.sop_instance_uid
         kept = set(atoms_of(Kind.UID, uid)) if uid == instance.new.sop_instance_uid else set()
         for value, is_kept in own.items():
@@ -234,10 +231,14 @@ def make_shared_search(
     patterns, single = search.patterns_for(instance, found)
     both = (patterns, Patterns(found.values.keys() - patterns.values)) if single else (patterns,)
     judge = Judge(scope, _of_all(instance), found, patterns, result.read, uids)
-    if not all(_is_clean_around(result, judge, one) for one in both):
+    regions = list(regions_of(result.read))
+    decodes = not all(one.in_ascii for one in both) or any(has_full_width(region.data) for region in regions)
+    decoded = list(decoded_regions(result.read)) if decodes else []
+    if not all(_is_clean_around(result, judge, one, [*regions, *decoded]) for one in both):
         return None
     longest = max(one.longest_with_nul for one in both)
-    constant = _BETWEEN.join(result.layout.runs).translate(FOLDED).replace(b"\0", b"")
+    texts = [one.data for one in decoded if one.leaf is not None and not result.touches_slot(*one.leaf[:2])]
+    constant = _BETWEEN.join([*result.layout.runs, *texts]).translate(FOLDED).replace(b"\0", b"")
     return SharedSearch(
         patterns=both,
         # Not of the result, whose bytes it would hold.
@@ -250,6 +251,7 @@ def make_shared_search(
         letters=squeezed(constant),
         windows=make_windows(result, longest),
         has_nul=bool(longest),
+        decodes=decodes,
         uids=uids,
     )
 
@@ -293,10 +295,9 @@ def _excuses(source: Sample, uses: dict[int, Use]) -> tuple[tuple[int, Kind], ..
     )
 
 
-def _is_clean_around(result: Sample, judge: Judge, patterns: Patterns) -> bool:
+def _is_clean_around(result: Sample, judge: Judge, patterns: Patterns, regions: list[Region]) -> bool:
     """Whether nothing is left in what is common, whatever stands in the slots, and whatever else excuses it."""
-    decoded = () if patterns.in_ascii else decoded_regions(result.read)
-    for region in (*regions_of(result.read), *decoded):
+    for region in regions:
         folded, hits = find(region.data, patterns, [])
         for hit in hits:
             begin, end = region.leaf[:2] if region.leaf else (region.base + hit.start, region.base + hit.end)

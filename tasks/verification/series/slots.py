@@ -1,6 +1,7 @@
 """By what the slots of a series are judged: each element with what may become of it, found out once for all instances.
 
-Public names: ``SlotJudge``, ``Side``, ``pairs_of``, ``may_differ``, ``MEDIA_STORAGE_SOP_INSTANCE_UID``.
+Public names: ``SlotJudge``, ``Side``, ``pairs_of``, ``may_differ``, ``of_one_length``,
+``MEDIA_STORAGE_SOP_INSTANCE_UID``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from deidflow.tasks.core.dicom.tags import (
     dictionary_vr,
 )
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.verification.cleaned.rle_frames import pixels_of_rle
 from deidflow.tasks.verification.cleaned.texts import IDENTIFYING, CleanedTexts
 from deidflow.tasks.verification.comparison import COMPRESSED, Comparison, Judged, may_hold_uids
 from deidflow.tasks.verification.fates import Fate
@@ -59,6 +61,7 @@ _BY_THEMSELVES: Final = _STAYS | {
     Fate.REFERENCE,
     Fate.FRAMES,
 }
+_BY_LENGTH: Final = frozenset({Fate.SAME, Fate.EMPTIED})
 _COPIED_BYTES: Final = 1 << 10
 _FIRST_BLOCK: Final = 0x10
 _LAST_BLOCK: Final = 0xFF
@@ -89,6 +92,19 @@ def may_differ(leaf: Leaf, request: Request, permitted: Permitted, *, in_result:
     )
     is_given = in_result and not leaf.is_nested and tag in {path.tag for path in request.edits.replace}
     return not decides and (not is_given or tag == SOP_INSTANCE_UID)
+
+
+def of_one_length(judgements: Collection[Judged], permitted: Permitted) -> frozenset[int]:
+    """Return where the values begin that are judged by their length, too: of private numbers, see ``SafePrivate.fate``.
+
+    Args:
+        judgements: Of one instance.
+        permitted: What its request permits.
+
+    """
+    if permitted.private is None:
+        return frozenset()
+    return frozenset(one.element[2] for one in judgements if one.element[0] & 0x10000 and one.fate in _BY_LENGTH)
 
 
 class Side:
@@ -202,7 +218,7 @@ class SlotJudge:
         numbers = {slot.start: number for number, slot in enumerate(source.slots)}
         others = {slot.start: number for number, slot in enumerate(result.slots)}
         made = [_Pair(numbers[one.element[2]], others[one.other[2]], one) for one in pairs if one.other is not None]
-        self._syntax = source.read.syntax
+        self._syntax, self._rle_pixels = source.read.syntax, pixels_of_rle(source.read)
         self._permitted, self._uids = permitted, uids
         self._same = tuple((one.slot, one.other) for one in made if self._is_compared(one.judged))
         self._others = tuple(one for one in made if not self._is_compared(one.judged))
@@ -224,9 +240,8 @@ class SlotJudge:
         return one.fate in _STAYS or (one.fate is Fate.FRAMES and not self._syntax.startswith(COMPRESSED))
 
     def _comparison(self, source: Read, result: Read) -> Comparison:
-        return Comparison(
-            source, result, self._permitted, self._uids, CleanedTexts(source, result, self._permitted), {}
-        )
+        texts = CleanedTexts(source, result, self._permitted)
+        return Comparison(source, result, self._permitted, self._uids, texts, {}, self._rle_pixels)
 
     def finds_nothing(self, source: Cut, result: Cut) -> bool:
         """Whether certainly nothing is wrong with the slots; where not, the instance is to be judged as a whole."""

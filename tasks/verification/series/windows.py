@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.leaks.decoded import holds_more_than_ascii, is_text
 from deidflow.tasks.verification.leaks.regions import PIXELS
-from deidflow.tasks.verification.leaks.segments import beside_pixels, native_length
-from deidflow.tasks.verification.reader import Read
+from deidflow.tasks.verification.leaks.segments import beside_fragments, native_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,8 +70,8 @@ class Windows:
                 continue
             stop = start
             if data.startswith(_ITEM, start):
-                read = Read(little=True, _data=data)
-                pieces += [data[one:other] for one, other in beside_pixels(read, (0, b"", start, end, None))]
+                spans = beside_fragments(lambda one, other: data[one:other], start, end)
+                pieces += [data[one:other] for one, other in spans]
             elif self._native_bytes and start + self._native_bytes + 1 < end:
                 return None
         if stop >= 0:

@@ -92,7 +92,7 @@ def check_required(request: Request, source: Read, result: Read) -> None:
 
 
 def has_required_values(source: Read) -> bool:
-    """Whether a source has a value, no sequence, of type 1: in each instance it has to be looked for by itself."""
+    """Whether a source has an attribute of type 1 that is no sequence: others of its series may have a value there."""
     return _has_values(_asked(source), source.elements)
 
 
@@ -105,9 +105,9 @@ def _asked(source: Read) -> _Asked:
 
 def _has_values(asked: _Asked, elements: Item) -> bool:
     return any(
-        (tag in asked.values and items is None and end > start)
+        (tag in asked.values and items is None)
         or (tag in asked.items and any(_has_values(asked.items[tag], item) for item in items or ()))
-        for tag, _, start, end, items in elements
+        for tag, *_, items in elements
     )
 
 

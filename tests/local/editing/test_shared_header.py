@@ -9,6 +9,7 @@ from hypothesis import given
 
 from benchmarks.generate import Shape, generate
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.local.dicom_file.findings import MAX_IN_ONE_DATASET
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.worker import Compiled, edit_source, identifiers_of
@@ -45,10 +46,14 @@ def _result(data: bytes, edit: Edit, compiled: Compiled) -> bytes | str:
         return f"{problem.code}: {problem}"
 
 
+def _compiled(data: bytes, edit: Edit) -> Compiled:
+    with SourceFile.of_bytes(data) as source:
+        return edit.compiled(source)
+
+
 def _fresh(data: bytes, edit: Edit) -> Compiled | None:
     try:
-        with SourceFile.of_bytes(data) as source:
-            return edit.compiled(source)
+        return _compiled(data, edit)
     except InstanceFailed:
         return None
 
@@ -182,6 +187,40 @@ def test_overlays_in_the_pixels_of_a_series(edit: Edit) -> None:
     series = [instance(*overlay, SOPInstanceUID=f"1.2.3.1.1.{number}", **image) for number in range(8)]
 
     _compare(series, edit)
+
+
+def test_another_reading_that_only_some_pixels_have() -> None:
+    """Items of explicit VR sent as UN, which another reader steps out of: in one slice it comes to a name."""
+    item = encode([Element(0x00540400, "LO", b"text")], EXPLICIT)
+    unknown = b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item
+    private = (Element(0x00090010, "LO", b"MAKER "), Element(0x00091001, "UN", unknown))
+    name = encode([Element(0x00100010, "PN", b"Doe^Jane")], IMPLICIT)
+    series = []
+    for number in range(8):
+        uid = f"1.2.3.1.1.{number}"
+        bare = instance(*private, Element(0x7FE00010, "OB", b""), SOPInstanceUID=uid)
+        reached = bare.index(item) + 8 + int.from_bytes(item[4:8], "little") - len(bare)
+        pixels = bytes(reached) + (name if number == 6 else bytes(len(name))) + bytes(100 + reached % 2)
+        series.append(instance(*private, Element(0x7FE00010, "OB", pixels), SOPInstanceUID=uid))
+
+    assert "ambiguous-encoding" in str(_result(series[6], EDITS[1], _compiled(series[6], EDITS[1])))
+    for edit in EDITS:
+        _compare(series, edit)
+
+
+def test_more_elements_than_a_real_object_has() -> None:
+    """They are counted in the whole file, also where its first ones are not scanned."""
+    edit, series = EDITS[2], _slices()
+    many = encode([Element(0x00610000 | number, "LO", b"") for number in range(8, MAX_IN_ONE_DATASET)], EXPLICIT)
+    compiled = _compiled(series[0], edit)
+    for data in series[:3]:
+        _result(data, edit, compiled)
+    with SourceFile.of_bytes(series[3]) as planned:
+        instance_planned = edit.plan(planned)
+
+    data = series[3].replace(_PIXELS, many + _PIXELS)
+    with SourceFile.of_bytes(data) as source, pytest.raises(InstanceFailed, match="more elements"):
+        edit_source(source, instance_planned, compiled)
 
 
 def test_a_source_that_is_not_what_was_planned() -> None:

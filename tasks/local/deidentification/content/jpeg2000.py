@@ -65,14 +65,14 @@ def _code_stream(data: bytes, start: int, end: int) -> list[Range]:
     if data[start : start + 2] != _SOC:
         raise UnsafeContentError("the JPEG 2000 code stream must begin with SOC")
     ranges: list[Range] = []
-    at, part_end = start + 2, end
+    at, part_end = start + 2, 0
     while True:
         marker = _number(data, at, 2, end)
         if marker == _EOC:
             at += 2
             break
         if marker == _SOD:
-            at = part_end
+            at = part_end or _end_of_data(data, at, end)
             continue
         if marker < _FIRST_MARKER:
             raise UnsafeContentError("the JPEG 2000 code stream has no marker where one must be")
@@ -95,16 +95,19 @@ def _code_stream(data: bytes, start: int, end: int) -> list[Range]:
 
 
 def _part_end(data: bytes, at: int, end: int) -> int:
-    """Return where a tile-part ends; of the last one the length may be left out."""
+    """Return where a tile-part ends; 0 where its length is left out, which it may be of the last one."""
     length = _number(data, at + 6, 4, end)
-    if length:
-        if at + length > end:
-            raise UnsafeContentError("a tile-part of the JPEG 2000 code stream is longer than the stream")
-        return at + length
-    last = data.rfind(_EOC.to_bytes(2, "big"), at, end)
-    if last < 0:
+    if at + length > end:
+        raise UnsafeContentError("a tile-part of the JPEG 2000 code stream is longer than the stream")
+    return at + length if length else 0
+
+
+def _end_of_data(data: bytes, at: int, end: int) -> int:
+    """Return where the coded data of the last tile-part ends: at the first EOC, since no data holds one."""
+    found = data.find(_EOC.to_bytes(2, "big"), at, end)
+    if found < 0:
         raise UnsafeContentError("the JPEG 2000 code stream ends before EOC")
-    return last
+    return found
 
 
 def _boxes(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]) -> list[Range]:

@@ -46,6 +46,9 @@ _IN_A_RUN: Final = LATE_TAGS | {BURNED_IN_ANNOTATION, CHARACTERISTICS, SPECIFIC_
 series in which they differ is not one."""
 
 
+_MAX_TAIL_ELEMENTS: Final = 1 << 15
+"""Elements and items behind a header; with more the whole file is counted, which may have too many."""
+
 # What is done with a step of a remembered header; plain numbers, since the hot loop compares them.
 _RUN: Final = 0
 """Elements that are the same in all instances."""
@@ -262,7 +265,8 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
     if kept is not None:
         return _shared(template, source, identifiers, [*spans, *kept], others)
     tail = source.scan(start=position)
-    if source.findings.irregular or source.findings.doubts or source.contradiction(tail):
+    findings = source.findings
+    if findings.irregular or findings.doubts or findings.count > _MAX_TAIL_ELEMENTS or source.contradiction(tail):
         raise Differs
     last = template.last_tag
     asked = template.context.pixels.tags if template.context.pixels is not None else ()

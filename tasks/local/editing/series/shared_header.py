@@ -105,6 +105,8 @@ class SharedHeaders:
         """Take note of an instance that was scanned and edited in full."""
         if source.layout.deflated or source.is_rewritten or context.table.sets_character_set:
             return
+        if source.findings.doubts:  # whether there is another reading depends on what follows, in each instance
+            return
         if context.table.frame_blanks is not None and source.layout.is_compressed:
             return  # each frame is looked at
         if context.table.names_creators:  # what a path means depends on elements that may lie anywhere

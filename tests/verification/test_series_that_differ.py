@@ -1,0 +1,156 @@
+"""Amid a series, an instance of which more decides than the bytes that differ is judged as if it were alone."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request.profile_choice import SAFE_PRIVATE
+from tests.dicom_files import EXPLICIT, RLE, Element, encapsulated, encode, instance
+from tests.verification.test_series_memory import COUNT, FIXED, STANDARD, Series, noted, series_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+WRONG: Final = 5
+"""Number of the instance that differs; those before are learnt from."""
+
+
+def made(number: int, *extra: Element, **values: Any) -> bytes:
+    """Return an instance of a series."""
+    own = {"SOPInstanceUID": f"1.2.9.{100 + number}", "InstanceNumber": str(number), **FIXED, **values}
+    syntax = values.pop("syntax", EXPLICIT)
+    pixels = () if syntax is RLE else (Element(0x7FE00010, "OB", bytes((number + k) % 251 for k in range(64))),)
+    return instance(*extra, *pixels, **(own | {"syntax": syntax}))
+
+
+def text(value: str) -> tuple[Element, ...]:
+    """Return an element that the profiles keep (ImageID), and another one before the pixels."""
+    data = value.encode()
+    return Element(0x00540400, "SH", data + b" " * (len(data) % 2)), Element(0x20500020, "CS", b"IDENTITY")
+
+
+def wide(value: str) -> str:
+    """Return letters and digits in full width (U+FF01 and up)."""
+    return "".join(chr(ord(one) + 0xFEE0) if one.isalnum() else one for one in value)
+
+
+def changed(series: Series, old: bytes, new: bytes, *, in_result: bool = True) -> None:
+    """Change bytes of the instance that differs, in its source and, if asked, in its result."""
+    for path in (series.source(WRONG - 1), series.result(WRONG - 1))[: 1 + in_result]:
+        data = path.read_bytes()
+        assert 1 == data.count(old)
+        path.write_bytes(data.replace(old, new))
+
+
+def codes(series: Series) -> dict[int, ReasonCode | None]:
+    """Return what is wrong with which instance, whatever came before it."""
+    results = series.together()
+
+    assert noted(series.one_by_one()) == noted(results)
+    return {one.id: one.code for one in results if one.code is not None}
+
+
+def rle(number: int, behind: bytes = b"") -> bytes:
+    """Return a fragment with one segment of 64 octets, and what no decoder needs."""
+    segment = b"\x3f" + bytes((number + k) % 251 for k in range(64)) + behind
+    frame = struct.pack("<16L", 1, 64, *[0] * 14) + segment + b"\0" * (len(segment) % 2)
+    return b"\xfe\xff\x00\xe0" + len(frame).to_bytes(4, "little") + frame
+
+
+def test_a_text_behind_an_image_of_rle(tmp_path: Path) -> None:
+    """How many octets of a frame are its image is told by rows and columns, which are no slots."""
+    files = [made(number, encapsulated(rle(number)[8:]), syntax=RLE) for number in range(1, COUNT + 1)]
+    series = series_of(tmp_path, files, STANDARD)
+    assert {} == codes(series)
+
+    changed(series, rle(WRONG), rle(WRONG, b"\x80Seen by somebody else"))
+    assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
+
+
+def test_segments_of_rle_that_end_behind_their_frame(tmp_path: Path) -> None:
+    """What cannot be judged by what a series has in common is judged in full, where a leak is told first."""
+    files = [made(number, encapsulated(rle(number)[8:]), syntax=RLE) for number in range(1, COUNT + 1)]
+    series = series_of(tmp_path, files, STANDARD)
+    frame, name = rle(WRONG), b"Kowalczyk^Bronislaw"
+    damaged = frame[:8] + struct.pack("<3L", 2, 64, 9999) + name.ljust(52, b"\0") + b"\x80" * (len(frame) - 72)
+
+    changed(series, frame, damaged)
+    assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
+
+
+def numbers(number: int, value: bytes | None = None, vr: str = "FD") -> list[Element]:
+    """Return a private attribute of three numbers that the standard's list keeps, with some value."""
+    raw = struct.pack("<3d", number, 2, 3) if value is None else value
+    return [Element(0x00190010, "LO", b"SIEMENS MR HEADER "), Element(0x0019100E, vr, raw)]
+
+
+@pytest.mark.parametrize("vr", ["FD", "UN"])
+@pytest.mark.parametrize("value", [b"somebody else was here", b"Seen by somebody.." * 2], ids=["odd size", "too long"])
+def test_a_private_number_of_another_size(tmp_path: Path, vr: str, value: bytes) -> None:
+    """What is no number has to be emptied: that is told by its length."""
+    files = [made(number, *numbers(number, vr=vr)) for number in range(1, COUNT + 1)]
+    series = series_of(tmp_path, files, STANDARD, options=frozenset({SAFE_PRIVATE}))
+    assert {} == codes(series)
+
+    changed(series, encode(numbers(WRONG, vr=vr), EXPLICIT), encode(numbers(WRONG, value, vr), EXPLICIT))
+    assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
+
+
+def test_a_private_number_that_is_lost(tmp_path: Path) -> None:
+    """Amid instances whose values are no numbers, and so emptied, one is and has to stay."""
+    odd = [struct.pack("<2d", number, 2) + b"\0\0" for number in range(COUNT + 1)]
+    files = [made(number, *numbers(number, odd[number])) for number in range(1, COUNT + 1)]
+    series = series_of(tmp_path, files, STANDARD, options=frozenset({SAFE_PRIVATE}))
+    assert {} == codes(series)
+
+    before, after = encode(numbers(WRONG, odd[WRONG]), EXPLICIT), encode(numbers(WRONG), EXPLICIT)
+    changed(series, before, after, in_result=False)
+    assert {WRONG: ReasonCode.RESULT_DIFFERS} == codes(series)
+
+
+def in_common(number: int) -> bytes:
+    """All have a text in full width that tells the time of one of them."""
+    times = {"ContentTime": f"1015{10 + number}", "AcquisitionTime": f"10{30 + number}07"}
+    return made(number, *text(wide("10:15:15")), SpecificCharacterSet="ISO_IR 192", **times)
+
+
+def in_its_own(number: int) -> bytes:
+    """Since a text in full width has all texts decoded, the name with an accent is found in that of one instance."""
+    common = Element(0x00180031, "LO", wide("CT").encode())
+    return made(
+        number,
+        common,
+        *text("Kowálczyk" if number == WRONG else f"ok {number}"),
+        SpecificCharacterSet="ISO_IR 192",
+    )
+
+
+@pytest.mark.parametrize("file", [in_common, in_its_own])
+@pytest.mark.parametrize("mode", ["2023b", "kept"])
+def test_texts_that_have_to_be_decoded(tmp_path: Path, file: Callable[[int], bytes], mode: str) -> None:
+    """What is searched in decoded texts is so in those that all have in common, too."""
+    series = series_of(tmp_path, [file(number) for number in range(1, COUNT + 1)], mode)
+    is_kept = mode == "kept" and file is in_common  # ContentTime
+
+    assert ({} if is_kept else {WRONG: ReasonCode.IDENTIFIER_LEFT}) == codes(series)
+
+
+def test_a_kept_value_that_another_attribute_has_too(tmp_path: Path) -> None:
+    """What Keep names is no leak, also where an attribute that goes stands before it with the same value."""
+    files = [
+        made(
+            number,
+            *text("at 10:15:15"),
+            AcquisitionTime="101515" if number == WRONG else f"10{30 + number}07",
+            ContentTime="101515",
+        )
+        for number in range(1, COUNT + 1)
+    ]
+
+    assert {} == codes(series_of(tmp_path / "kept", files, "kept"))
+    assert set(range(1, COUNT + 1)) == set(codes(series_of(tmp_path / "gone", files, "2023b")))
