@@ -46,6 +46,7 @@ _META_GROUP: Final = 0x0002
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _IMPLICIT: Final = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
 _BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+_OF_UIDS: Final = "0123456789."
 _DEFLATED: Final = frozenset(
     {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205", "1.2.840.10008.1.2.8.1"}
 )
@@ -68,7 +69,7 @@ class Read:
     Attributes:
         preamble: What stands before ``DICM``, b"" where there is none.
         meta: Elements of the file meta information; their values stand in the file.
-        syntax: Transfer syntax, "" where none is named.
+        syntax: Transfer syntax, "" where none is named, or what is no UID.
         explicit: Whether the dataset has explicit VR.
         little: Whether it is little endian.
         elements: Of the dataset.
@@ -96,6 +97,11 @@ class Read:
     _dataset: BinaryIO | None = None
     _data: bytes = b""
     _base: int = 0
+
+    @property
+    def is_as_declared(self) -> bool:
+        """Whether the dataset has the kind of VR that its transfer syntax says."""
+        return bool(self.syntax) and self.explicit == (self.syntax not in _IMPLICIT)
 
     def meta_value(self, element: Element) -> bytes:
         """Return the value of an element of the file meta information."""
@@ -176,7 +182,8 @@ def _read_meta(walk: _Walk, size: int, read: Read) -> int:
         position = value + length
         read.meta.append((tag, vr, value, position, None))
         if tag == _TRANSFER_SYNTAX_UID and not read.syntax:
-            read.syntax = read.meta_value(read.meta[-1]).decode("ascii", "replace").strip(" \0")
+            syntax = read.meta_value(read.meta[-1]).decode("latin-1").strip(" \0")
+            read.syntax = "" if syntax.strip(_OF_UIDS) else syntax
     return position
 
 

@@ -120,7 +120,8 @@ def check_file_meta(source: Read, result: Read, *, anonymizes: bool, recodes: bo
     else:
         _check_kept_meta(source, result)
     _check_true_meta(result, anonymizes=anonymizes)
-    if source.syntax and not recodes and source.syntax != result.syntax and source.explicit == result.explicit:
+    is_comparable = source.is_as_declared and source.explicit == result.explicit and not recodes
+    if is_comparable and source.syntax != result.syntax:
         raise InstanceFailed(ReasonCode.RESULT_DIFFERS, "the transfer syntax of the result is not the source's")
 
 

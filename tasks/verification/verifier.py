@@ -23,7 +23,7 @@ from deidflow.tasks.core.ledger.uid_map import CallUids, UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
 from deidflow.tasks.core.request.request import Operation
-from deidflow.tasks.verification.by_pydicom.comparison import compare_by_pydicom
+from deidflow.tasks.verification.by_pydicom.comparison import Asked, compare_by_pydicom
 from deidflow.tasks.verification.by_pydicom.identifiers import IDENTIFIER_KEYWORDS, check_identifiers
 from deidflow.tasks.verification.comparison import compare
 from deidflow.tasks.verification.given import check_given
@@ -288,7 +288,8 @@ class Verifier:
         needs_pydicom = not by_bytes or self._needs_pydicom(request, expected, source, result)
         learns = not needs_pydicom or (self._settings.given_values and is_read)
         if needs_pydicom or self._is_sampled(expected):
-            hides = self._ask_pydicom(request, expected, (source_file, result_file), painted=painted)
+            files_read = (source_file, result_file)
+            hides = self._ask_pydicom(request, expected, files_read, painted=painted, needed=needs_pydicom)
         check_structure(result, source)
         if by_bytes:
             allowed = self._allowed(request, hides=hides)
@@ -306,19 +307,24 @@ class Verifier:
         return any(one.instance.original[:3] == expected.instance.original[:3] for one in self._ahead)
 
     def _ask_pydicom(
-        self, request: Request, expected: Expected, files: tuple[BinaryIO, BinaryIO], *, painted: bool = False
+        self,
+        request: Request,
+        expected: Expected,
+        files: tuple[BinaryIO, BinaryIO],
+        *,
+        painted: bool = False,
+        needed: bool = False,
     ) -> bool:
         """Have pydicom compare, and return whether bits of pixels were to be cleared; raise as it does."""
         settings = self._settings
-        anonymizes = request.operation is Operation.ANONYMIZE
-        hidden = compare_by_pydicom(
-            *(request, expected.instance, files),
-            uids=self._uids,
-            hardening=settings.hardening,
-            given_values=settings.given_values,
-            pixels="painted" if painted else "cleaned" if settings.profile and anonymizes else "same",
+        cleans = settings.profile is not None and request.operation is Operation.ANONYMIZE
+        asked = Asked(
+            settings.hardening,
+            settings.given_values,
+            "painted" if painted else "cleaned" if cleans else "same",
+            needed or settings.given_values,
         )
-        return bool(hidden)
+        return bool(compare_by_pydicom(request, expected.instance, files, self._uids, asked))
 
     def _is_sampled(self, expected: Expected) -> bool:
         """Whether pydicom reads an instance, too: a hundredth by a hash of its UID, so that a run can be repeated."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pydicom
 import pytest
+from pydicom.errors import BytesLengthException
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.ledger.results import ToVerify, chunks_to_verify, pages_to_verify
-from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
@@ -107,6 +108,30 @@ def _one_by_one(steps: Steps, judge: ThirdJudge) -> dict[int, ReasonCode | None]
             (result,) = results.verify(VerifyWork([(ledger.requests.get(one.request), [expected])]))
             found[one.instance.id] = result.code
     return found
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        instance(SpecificCharacterSet="zlib", ImageComments="Ä"),  # the name of a codec that reads no text
+        instance(Element(0x00280106, "US", b"\0\0\0\0\0")),
+    ],
+    ids=["character set", "length of a number"],
+)
+def test_a_source_that_pydicom_cannot_read(tmp_path: Path, odd: bytes) -> None:
+    """Its bytes tell that the result is right; pydicom is no judge of what it cannot read in the source, either."""
+    source = pydicom.dcmread(io.BytesIO(odd), force=True)
+    with pytest.raises((LookupError, BytesLengthException)):
+        list(source.iterall())
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "odd.dcm").write_bytes(odd)
+    steps = Steps(tmp_path)
+    steps.plan([STUDY], operation="modify", options={"Replace": {"StudyDescription": "new"}})
+    steps.edit()
+
+    assert 0 == steps.verify()
+    assert 1 == steps.report().instances[Outcome.DONE]
+    assert 0 == steps.verify(again=True, deep=True)
 
 
 def test_a_file_meta_that_names_another_object(tmp_path: Path) -> None:

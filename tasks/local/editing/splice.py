@@ -319,10 +319,11 @@ def _true_meta(source: SourceFile, own_class: bytes | None, table: Table, identi
         _TRANSFER_SYNTAX_UID: padded_uid(_syntax(source)),
         _IMPLEMENTATION_CLASS_UID: padded_uid(IMPLEMENTATION_CLASS_UID),
     }
-    # Whatever version and writer the source names are true as they stand.
-    as_named = (_VERSION, _IMPLEMENTATION_CLASS_UID)
-    named = {tag for tag, vr, *_ in source.layout.meta if tag in as_named and vr == _vr_of(tag)}
-    return meta_with(source, {tag: value for tag, value in required.items() if value and tag not in named})
+    # Whatever version and writer the source names are true as they stand, if not as what.
+    for tag, _, _, value, end, _ in source.layout.meta:
+        if tag in (_VERSION, _IMPLEMENTATION_CLASS_UID):
+            required[tag] = source.head[value:end]
+    return meta_with(source, {tag: value for tag, value in required.items() if value})
 
 
 def meta_with(source: SourceFile, values: Mapping[int, bytes]) -> bytes:

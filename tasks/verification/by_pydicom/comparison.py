@@ -1,14 +1,16 @@
 """A result as pydicom reads it, compared with its source as pydicom reads that: the third judge.
 
-Public names: ``compare_by_pydicom``, ``PixelFate``.
+Public names: ``compare_by_pydicom``, ``Asked``, ``PixelFate``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple
 
 from pydicom import dcmread
 
+from deidflow.tasks.core.errors import DeidflowError, InstanceFailed
+from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_interpretation
 from deidflow.tasks.verification.by_pydicom.given_values import check_given_values
@@ -25,39 +27,75 @@ if TYPE_CHECKING:
 
 _PIXEL_DATA_GROUP: Final = 0x7FE0
 _PHOTOMETRIC: Final = 0x00280004
+_NO_JUDGE: Final = "pydicom cannot read the source, and its bytes alone do not tell whether the result is right"
 
 PixelFate = Literal["same", "cleaned", "painted"]
 
 
+class Asked(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        hardening: Whether anonymize was to leave no name, no ID, no overlay.
+        given_values: Whether what Replace and Remove ask for is looked up.
+        pixels: Whether pixel data is the same, or texts in compressed frames are gone (``cleaned``), or it was painted
+            over, so that others compare it.
+        is_needed: Whether there is no other judge.
+
+    """
+
+    hardening: bool
+    given_values: bool
+    pixels: PixelFate = "same"
+    is_needed: bool = True
+
+
 def compare_by_pydicom(
-    request: Request,
-    instance: PlannedInstance,
-    files: tuple[BinaryIO, BinaryIO],
-    *,
-    uids: Uids | None,
-    hardening: bool,
-    given_values: bool,
-    pixels: PixelFate = "same",
+    request: Request, instance: PlannedInstance, files: tuple[BinaryIO, BinaryIO], uids: Uids | None, asked: Asked
 ) -> int:
-    """Compare what the elements mean.
+    """Compare what the elements mean, where pydicom can read the source: what it cannot read there it cannot compare.
 
     Args:
         request: Of the row.
         instance: What was planned.
         files: Source and result, open; where they stand does not matter.
         uids: Of the run, None where nothing was anonymized.
-        hardening: Whether anonymize was to leave no name, no ID, no overlay.
-        given_values: Whether what Replace and Remove ask for is looked up.
-        pixels: Whether pixel data is the same, or texts in compressed frames are gone (``cleaned``), or it was painted
-            over, so that others compare it.
+        asked: What is compared.
 
     Returns:
         Which bits of each pixel were to be cleared.
 
     Raises:
-        InstanceFailed: What is wrong, with the keyword.
+        InstanceFailed: What is wrong, with the keyword; or that nobody can tell.
 
     """
+    try:
+        return _compare(request, instance, files, uids, asked)
+    except DeidflowError:
+        raise
+    except Exception as error:
+        if (isinstance(error, OSError) and error.errno is not None) or _can_read(files[0]):
+            raise
+        if asked.is_needed:
+            raise InstanceFailed(ReasonCode.AMBIGUOUS_ENCODING, _NO_JUDGE) from None
+        return 0
+
+
+def _can_read(file: BinaryIO) -> bool:
+    """Whether pydicom reads every value of a file but its pixels."""
+    file.seek(0)
+    try:
+        for element in dcmread(inflatable(file), force=True, stop_before_pixels=True).iterall():
+            _ = element.value
+    except Exception:  # noqa: BLE001 (it has no error of its own for what it cannot read)
+        return False
+    return True
+
+
+def _compare(
+    request: Request, instance: PlannedInstance, files: tuple[BinaryIO, BinaryIO], uids: Uids | None, asked: Asked
+) -> int:
+    hardening, given_values, pixels, _ = asked
     for file in files:
         file.seek(0)
     source_file, result_file = map(inflatable, files)

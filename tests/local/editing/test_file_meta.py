@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from deidflow.tasks.local.editing.splice import IMPLEMENTATION_CLASS_UID
@@ -19,7 +21,7 @@ from tests.dicom_files import (
     instance,
 )
 from tests.dicom_files import IDENTIFIERS as USUAL
-from tests.local.edits import anonymize, read
+from tests.local.edits import anonymize, modify, read
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED, JPEG], ids=lambda syntax: syntax.uid)
@@ -79,3 +81,14 @@ def test_class_of_the_meta_information_stands_in() -> None:
 def test_implementation_class_is_a_fixed_uid() -> None:
     """Results do not depend on the release that wrote them."""
     assert "2.25.204752977782827029516074077606453405661" == IMPLEMENTATION_CLASS_UID
+
+
+@pytest.mark.parametrize("tag", [0x00020001, 0x00020002, 0x00020003, 0x00020012])
+def test_a_wrong_vr_in_the_meta_information(tag: int) -> None:
+    """A copy has the same value there, with the VR that PS3.10 gives it."""
+    data = instance(meta={"ImplementationClassUID": "1.2.3.45"})
+    right, at = read(data).file_meta[tag], data.index(struct.pack("<HH", tag >> 16, tag & 0xFFFF)) + 4
+    broken = data[:at] + (b"UN" if right.VR == "OB" else b"LO") + data[at + 2 :]
+    after = read(modify({"Keep": ["SOPInstanceUID"], "Force": True})(broken)).file_meta[tag]
+
+    assert (right.VR, right.value) == (after.VR, after.value)
