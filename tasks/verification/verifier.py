@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.by_pydicom.comparison import PixelFate
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Read
 
@@ -59,8 +60,11 @@ _REQUESTS: Final = 16
 """Of which it is kept what they mean; results come request by request."""
 _OVERLAYS: Final = 0x60
 _OUTCOMES: Final = {ReasonCode.RESULT_MISSING: Outcome.MISSING, ReasonCode.SOURCE_CHANGED: Outcome.DONE}
-_BY_THE_SOURCE: Final = frozenset(
-    {ReasonCode.PIXEL_DATA_DIFFERS, ReasonCode.REFERENCE_BROKEN, ReasonCode.RESULT_DIFFERS}
+_BY_THE_SOURCE: Final = (
+    ReasonCode.AMBIGUOUS_ENCODING,
+    ReasonCode.PIXEL_DATA_DIFFERS,
+    ReasonCode.REFERENCE_BROKEN,
+    ReasonCode.RESULT_DIFFERS,
 )
 """What a source that was changed since may be to blame for."""
 
@@ -318,12 +322,8 @@ class Verifier:
         """Have pydicom compare, and return whether bits of pixels were to be cleared; raise as it does."""
         settings = self._settings
         cleans = settings.profile is not None and request.operation is Operation.ANONYMIZE
-        asked = Asked(
-            settings.hardening,
-            settings.given_values,
-            "painted" if painted else "cleaned" if cleans else "same",
-            needed or settings.given_values,
-        )
+        pixels: PixelFate = "painted" if painted else "cleaned" if cleans else "same"
+        asked = Asked(settings.hardening, settings.given_values, pixels, needed or settings.given_values)
         return bool(compare_by_pydicom(request, expected.instance, files, self._uids, asked))
 
     def _is_sampled(self, expected: Expected) -> bool:
