@@ -76,6 +76,17 @@ def test_a_name_in_a_frame(tmp_path: Path, name: str) -> None:
     assert NAME not in gone.result(0).read_bytes()
 
 
+def test_a_name_behind_a_length_that_is_a_letter(tmp_path: Path) -> None:
+    """The bytes of a comment's length belong to no word of it, whatever they mean in its character set."""
+    comment = NAME.decode().encode("utf-16-be") + " ".encode("utf-16-be") * 18
+    assert b"\0L" == segment(0xFE, comment)[2:4]
+    pixels = encapsulated(HEAD + segment(0xFE, comment) + SCAN + END)
+    files = [instance(pixels, syntax=JPEG, SOPInstanceUID=f"1.2.9.{number}", **FIXED) for number in range(COUNT)]
+
+    results = series_of(tmp_path, files, "2023b").together()
+    assert [ReasonCode.IDENTIFIER_LEFT] * COUNT == [one.code for one in results]
+
+
 @pytest.mark.parametrize("tag", [0x7FE00008, 0x7FE00010])
 def test_a_name_in_pixel_data_of_an_item(tmp_path: Path, tag: int) -> None:
     """Nothing compares these with an image, so they are searched like any bytes."""
