@@ -76,12 +76,14 @@ def test_a_name_in_a_frame(tmp_path: Path, name: str) -> None:
     assert NAME not in gone.result(0).read_bytes()
 
 
-def test_a_name_behind_a_length_that_is_a_letter(tmp_path: Path) -> None:
-    """The bytes of a comment's length belong to no word of it, whatever they mean in its character set."""
-    comment = NAME.decode().encode("utf-16-be") + " ".encode("utf-16-be") * 18
-    assert b"\0L" == segment(0xFE, comment)[2:4]
+def test_a_uid_behind_a_length_that_is_a_digit(tmp_path: Path) -> None:
+    """The bytes of a comment's length belong to no number in it, whatever they mean in its character set."""
+    study = "1.2.826.0.1.3680043.99.82.1"
+    comment = study.encode("utf-16-be")
+    assert b"\x008" == segment(0xFE, comment)[2:4]
     pixels = encapsulated(HEAD + segment(0xFE, comment) + SCAN + END)
-    files = [instance(pixels, syntax=JPEG, SOPInstanceUID=f"1.2.9.{number}", **FIXED) for number in range(COUNT)]
+    of_study = {**FIXED, "StudyInstanceUID": study}
+    files = [instance(pixels, syntax=JPEG, SOPInstanceUID=f"1.2.9.{number}", **of_study) for number in range(COUNT)]
 
     results = series_of(tmp_path, files, "2023b").together()
     assert [ReasonCode.IDENTIFIER_LEFT] * COUNT == [one.code for one in results]

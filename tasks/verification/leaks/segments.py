@@ -118,7 +118,7 @@ def _in_jpeg(data: bytes, at: int) -> tuple[list[tuple[int, int]], int]:
             return [*found, *_behind(data, at)], -1
         is_coded, length = marker == _STARTS_SCAN, int.from_bytes(data[at : at + 2], "big")
         if marker in _NO_IMAGE:
-            found.append((at + 2, max(at + 2, min(at + length, len(data)))))  # a letter before it would go with it
+            found.append((at + 2, max(at + 2, min(at + length, len(data)))))  # a digit before it would go with it
         at += length
     return found, max(0, at - len(data))
 
