@@ -190,11 +190,12 @@ _ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th)", re.IGNORECASE)
 
 
 def _moved(match: re.Match[str], days: int) -> str:
-    """Return a clear date moved, in its own notation, nothing where it is impossible."""
+    """Return a clear date moved, in its own notation; nothing where it is impossible, or its own dummy."""
     groups = match.groupdict()
     month = int(groups["m"]) if groups.get("m") else _MONTH_NUMBERS[groups["n"].lower()]
-    there = shift_da(f"{groups['y']}{month:02d}{int(groups['d']):02d}", days)
-    if not there:
+    here = f"{groups['y']}{month:02d}{int(groups['d']):02d}"
+    there = shift_da(here, days)
+    if there in ("", here):
         return ""
     new = {"y": there[:4], "m": there[4:6], "d": there[6:]}
     text, origin = match[0], match.start()
