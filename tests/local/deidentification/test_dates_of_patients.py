@@ -103,7 +103,11 @@ def test_dummies_of_an_earlier_step_are_no_leak(tmp_path: Path, date: str) -> No
     """They stay what they are, for all patients alike, and verifying takes them for what they are."""
     (tmp_path / "source").mkdir()
     moment = f"{date[:4]}0101120000.5+0100"
-    values = {"DateOfLastCalibration": date, "AcquisitionDateTime": moment, "StudyComments": "after 2000-01-01"}
+    values: dict[str, Any] = {
+        "DateOfLastCalibration": date,
+        "AcquisitionDateTime": moment,
+        "StudyComments": "after 2000-01-01",
+    }
     (tmp_path / "source" / "1").write_bytes(instance(PatientID="P", **values))
     steps = Steps(tmp_path)
     options = [MODIFIED_DATES, "clean-descriptors"]
