@@ -43,6 +43,7 @@ def test_what_is_harmless_stays_byte_for_byte(text: str) -> None:
         ("MR Mueller Kopf", "MR Kopf"),
         ("MR MÜLLER^JÖRG Kopf", "MR Kopf"),
         ("jorg muller", ""),
+        ("MR Mu\u0308ller Scha\u0308del", "MR Scha\u0308del"),  # accents behind their letters
         ("Echo ECHO 4D", "4D"),
         ("Berg J. knee", "knee"),
         ("dECHO dADC eDWI", "dADC eDWI"),
