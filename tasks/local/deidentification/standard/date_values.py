@@ -48,7 +48,6 @@ _EPOCHS: Final = frozenset(
         "19800101",  # DOS
         "19800106",  # GPS
         "20000101",  # many a clock without a battery, and the dummy of an earlier de-identification
-        "20010101",  # Mac OS and iOS
     }
 )
 
