@@ -20,6 +20,7 @@ from deidflow.tasks.verification.cleaned.frames import frames_fault
 from deidflow.tasks.verification.cleaned.rle_frames import pixels_of_rle
 from deidflow.tasks.verification.cleaned.texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.standard.dummy_items import are_dummies
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
@@ -174,10 +175,12 @@ class Comparison:
         """Refuse the original value, and where only one that stands for everybody's may be there any other, too."""
         if other is None or _is_empty(other):
             return
-        tag, _, start, end, items = element
-        stays = items is not None or other[4] is not None or not is_dummy(self.result.value(other[2], other[3]))
-        if stays and (self._same_bytes(start, end, other) or (fate is Fate.DUMMY and other[4] is None)):
-            raise self._left(tag)
+        if element[4] is not None and other[4] is not None:
+            stays = not are_dummies(self.result, other[4])
+        else:
+            stays = element[4] is not other[4] or not is_dummy(self.result.value(other[2], other[3]))
+        if stays and (self._same_bytes(*element[2:4], other) or (fate is Fate.DUMMY and other[4] is None)):
+            raise self._left(element[0])
 
     def _is_misfit(self, element: Element) -> bool:
         """Whether a value may go since its VR is not that of its attribute."""
@@ -188,19 +191,13 @@ class Comparison:
         return said != "UN" and said not in (dictionary_vr(tag) or "").split(" or ")
 
     def _items(self, tag: int, before: list[Item], after: list[Item], place: Place, fate: Fate) -> None:
-        if fate is Fate.CLEANED_CODES and self._is_dummy_code(after):
-            return
+        if fate is Fate.CLEANED_CODES and len(after) == 1 and are_dummies(self.result, after):
+            return  # one code is all, and each of its values stands for everybody's
         if len(before) != len(after):
             raise self._differs(tag, "has another number of items in the result")
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             inside = place.item(tag, index, kept=fate is Fate.KEPT, cleaned=fate is Fate.CLEANED_ITEMS)
             self.dataset(old, new, inside)
-
-    def _is_dummy_code(self, items: list[Item]) -> bool:
-        """Whether one code is all, and each of its values stands for everybody's."""
-        return len(items) == 1 and all(
-            element[4] is None and is_dummy(self.result.value(element[2], element[3])) for element in items[0]
-        )
 
     def _check_frames(self, element: Element, other: Element) -> None:
         """Refuse other images, and texts beside them."""

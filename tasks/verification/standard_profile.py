@@ -148,6 +148,9 @@ def overruled(options: frozenset[str]) -> frozenset[int]:
 
 
 def is_dummy(value: bytes) -> bool:
-    """Whether a value is one of those that stand for everybody's, or nothing but zeros."""
+    """Whether a value is one of those that stand for everybody's, or several of them, or nothing but zeros."""
     stripped = value.strip(b" \0")
-    return not stripped or stripped in _DUMMIES or not value.strip(b"\0")
+    if not stripped or stripped in _DUMMIES or not value.strip(b"\0"):
+        return True
+    several = [one.strip(b" ") for one in stripped.split(b"\\")]
+    return any(several) and all(not one or one in _DUMMIES for one in several)

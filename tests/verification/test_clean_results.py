@@ -66,6 +66,21 @@ def test_the_demo(tmp_path: Path, config: str) -> None:
     assert [] == wrong
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("config", ["ps3.15-2026d", "research-tcia"])
+def test_results_as_sources(tmp_path: Path, config: str) -> None:
+    """Reports, annotations of a waveform: dummies of sequences that are dummies already are no leak."""
+    (tmp_path / "files").mkdir()
+    for name in ("test-SR.dcm", "reportsi.dcm", "waveform_ecg.dcm", "CT_small.dcm"):
+        (file,) = PACKAGE.rglob(name)
+        shutil.copy(file, tmp_path / "files" / name)
+    (tmp_path / "once").mkdir()
+    (tmp_path / "twice").mkdir()
+
+    assert (4, []) == failed(tmp_path / "once", tmp_path / "files", **CONFIGS[config])
+    assert (4, []) == failed(tmp_path / "twice", tmp_path / "once" / "results", **CONFIGS[config])
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")

@@ -98,6 +98,17 @@ def test_private_elements_of_several_creators(syntax: Syntax) -> None:
         assert vr == dataset[_PRIVATE].VR
 
 
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT], ids=["UN", "implicit"])
+def test_private_values_that_are_none_of_their_vr(syntax: Syntax) -> None:
+    """A vendor writes six digits where pydicom's dictionary has FD: nothing is decoded, no walk breaks off."""
+    block = Element(0x01F10010, "LO", b"ELSCINT1"), Element(0x01F11026, "UN", b"472866")
+    uid = Element(0x00081155, "UI", b"1.2.3\0")
+
+    found = walk_identity(_read(instance(uid, *block, syntax=syntax)))
+
+    assert (0x00081155,) in dict(found)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "file", [file for file in all_files() if file.stat().st_size < _LARGE], ids=lambda file: file.name

@@ -75,6 +75,8 @@ _COUNTED: Final = frozenset(
 _FEWEST_COUNTED: Final = 3
 _ANONYMOUS: Final = frozenset({"", "ANONYMOUS", "ANONYMIZED", "NONE", "UNKNOWN", "REMOVED", "N/A", "NA", "OTHER"})
 """What stands where nobody is named."""
+_AROUND_NAMES: Final = " \t\r\n\f^="
+"""Of a PN without some of its components."""
 
 
 def naming_of(rule_of: Callable[[Row], Rule]) -> Naming:
@@ -104,7 +106,7 @@ def naming_of(rule_of: Callable[[Row], Rule]) -> Naming:
 
     @lru_cache(maxsize=4096)
     def own(values: frozenset[NamedValue]) -> OwnValues:
-        named = [one for one in values if one.text.strip().upper() not in _ANONYMOUS]
+        named = [one for one in values if one.text.strip(_AROUND_NAMES).upper() not in _ANONYMOUS]
         return OwnValues.of(
             persons=_texts(one for one in named if one.tag not in places),
             others=_texts(

@@ -45,7 +45,8 @@ _NUMBER_BYTES: Final = {
     **dict.fromkeys(("AT", "FL", "SL", "UL"), 4),
     **dict.fromkeys(("FD", "SV", "UV"), 8),
 }
-_TERM: Final = re.compile(r"[A-Z0-9 _]{0,16}")
+_TERM: Final = re.compile(r"(?!.*\d{5})[A-Z0-9 _]{0,16}")
+"""Five digits in a row are a date or somebody's number."""
 _STATED: Final = {"D": Action.DUMMY, "Z": Action.EMPTY, "X": Action.REMOVE, "U": Action.REPLACE_UID}
 _CREATOR: Final = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, {_OPTION}: creator of a safe block")
 _STATED_SAFE: Final = "(0008,0300) of the object"

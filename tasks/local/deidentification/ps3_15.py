@@ -18,6 +18,7 @@ from pydicom.datadict import tag_for_keyword
 
 from deidflow.tasks.core.dicom.tags import (
     DATA_SET_TRAILING_PADDING,
+    ENCAPSULATED_DOCUMENT,
     PATIENT_ID,
     PATIENT_NAME,
     SIGNATURES,
@@ -73,6 +74,7 @@ _OVERLAY: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, curves and overlays
 _SIGNATURE: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, signatures and padding")
 _MISFIT: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, not in the edition's dictionary, or of another VR")
 _ADDRESS: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, an address")
+_DOCUMENT: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, a document in an item, where no IOD has one")
 _ICC: Final = Rule(Action.CLEAN, f"ps3.15-{EDITION}: C, text in an ICC profile", new_bytes=clean_icc_profile)
 _KNOWN_UIDS: Final = Rule(Action.REPLACE_UID, "UIDs of the run's own objects", of_the_run=True)
 _CLEANING: Final = frozenset(
@@ -242,6 +244,7 @@ class Ps315:
                 by_tag[row.number] = self._policy.rule(row, needed)
         by_tag.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), _SIGNATURE))
         by_tag |= {_ICC_PROFILE: _ICC, _CODING_SCHEME_URL: _ADDRESS, PATIENT_ID: _MAPPED}
+        by_tag[ENCAPSULATED_DOCUMENT] = _DOCUMENT
         by_tag[PATIENT_NAME] = Rule(Action.REPLACE, _MAPPED.origin, _new_patient_name)
         by_vr = {"UI": _KNOWN_UIDS, "UN": _KNOWN_UIDS} if known_uids else {}
         scope = Scope(by_tag, _PRIVATE, _GROUPS, by_vr, known_vrs(), _MISFIT)

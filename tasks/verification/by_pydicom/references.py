@@ -38,8 +38,8 @@ _IDENTITY: Final = frozenset({PATIENT_NAME, PATIENT_ID})
 _LOOKED_AT: Final = frozenset({"SQ", "UI", "UN"})
 _PASSED_OVER: Final = frozenset(str(vr.value) for vr in VR) - _LOOKED_AT
 _MAY_BE_UIDS: Final = frozenset({"UI", "UN"})
-_NEVER_WRONG: Final = frozenset({"LO", "UN"})
-"""Of private elements: pydicom reads whatever bytes as such, and no UIDs are in a text."""
+_PRIVATE_LOOKED_AT: Final = frozenset({"", "SQ", "UI"})
+"""By pydicom's dictionary: nothing else has UIDs in it, and what a file has need not be what a dictionary says."""
 _UIDS: Final = re.compile(rb"[0-9.\\]+[ \0]*")
 _MAX_KEPT_BYTES: Final = 1 << 14
 """Of a sequence of which it is remembered what is in it."""
@@ -133,7 +133,7 @@ def _walk_one(
         known = private_vr(dataset, raw, charset) if raw.tag.is_private else ""
         if known == "UN" and _UIDS.fullmatch(raw.value or b""):
             yield path, uids_of(raw.value)
-        if known in _NEVER_WRONG:
+        if raw.tag.is_private and known not in _PRIVATE_LOOKED_AT:
             return
     element = dataset[raw.tag]
     if element.VR == "SQ":

@@ -49,6 +49,7 @@ _CONCEPT_NAME: Final = 0x0040A043
 _CODE_VALUE: Final = 0x00080100
 _DESIGNATOR: Final = 0x00080102
 _NOBODY: Final = frozenset({"anonymous", "anonymized", "none", "unknown", "removed", "n/a", "na", "other"})
+_AROUND_NAMES: Final = " \t\r\n\f^="
 _PARTS_OF_NAMES: Final = frozenset(
     {
         *("and", "bin", "das", "del", "den", "der", "des", "dos", "het", "ibn", "mrs", "phd", "prof", "ten", "ter"),
@@ -83,7 +84,7 @@ def own_words(source: Read, kept: Collection[int]) -> OwnWords:
     for tag, vr, raw, charset in _values(source, source.elements, b""):
         if "PN" in (vr, dictionary_vr(tag)):
             text = _decoded(raw, charset)
-            if text.strip().lower() not in _NOBODY:
+            if text.strip(_AROUND_NAMES).lower() not in _NOBODY:
                 names.update(word for word in _folded(text) if len(word) >= _SHORTEST_NAME)
         elif tag in IDENTIFYING and tag not in kept:
             text = _decoded(raw, charset)

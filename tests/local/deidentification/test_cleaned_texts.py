@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from deidflow.tasks.core.request.profile_choice import CLEAN_DESCRIPTORS, MODIFIED_DATES, ProfileChoice
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.worker import edit_source
+from deidflow.tasks.verification.cleaned.texts import OwnWords, own_words
+from deidflow.tasks.verification.reader import read_dicom
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, instance
 from tests.local.edits import deidentify, read
 from tests.local.strategies import PROPERTY
@@ -106,6 +109,17 @@ def test_what_says_who_nobody_is_does_not_count() -> None:
     after = cleaned(EthnicGroup="White", StudyID="5", SeriesDescription="White matter 5 mm")
 
     assert after.SeriesDescription == "White matter 5 mm"
+
+
+@pytest.mark.parametrize("nobody", ["Unknown^", "Removed^", "^Other", "ANONYMOUS^^^^", "None"])
+def test_nobodys_name_takes_no_word_along(nobody: str) -> None:
+    """The dummy of an earlier step, in the form of names; the verifier sees it so, too."""
+    text = "unknown lesion, catheter removed, other side, none seen"
+    source = instance(ImageComments=text, OperatorsName=nobody, PatientName=nobody)
+    after = read(deidentify(CLEAN)(source))
+
+    assert text == after.ImageComments
+    assert OwnWords(frozenset(), frozenset()) == own_words(read_dicom(io.BytesIO(source)), frozenset())
 
 
 def test_own_values_of_a_kept_device_stay() -> None:

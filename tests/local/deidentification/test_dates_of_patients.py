@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom import dcmread
 
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
 from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE, ProfileChoice
 from tests.dicom_files import Element, Item, instance
 from tests.local.edits import deidentify, read
 from tests.local.strategies import PROPERTY
+from tests.steps.steps import Steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SITE: Final = (SiteAttribute(0x0029, 1, "MY LAB", "DT", SiteAction.CLEAN),)
 CHOICE: Final = ProfileChoice(frozenset({MODIFIED_DATES, SAFE_PRIVATE}), private=SITE)
 FIRST: Final = datetime(1899, 7, 4, tzinfo=UTC)
-EPOCHS: Final = {"18991230", "18991231", "19000101", "19040101", "19700101", "19800101", "19800106"}
+EPOCHS: Final = {"18991230", "18991231", "19000101", "19040101", "19700101", "19800101", "19800106", "20000101"}
 MOMENTS: Final = st.integers(0, 150 * 365 * 86400).map(lambda seconds: FIRST + timedelta(seconds=seconds))
 
 
@@ -88,3 +94,31 @@ def test_what_is_no_date_is_emptied(date: str) -> None:
     after = read(deidentify(CHOICE)(instance(Element(0x00081115, "SQ", (nested,)), StudyDate=date, PatientID="P")))
     assert after.StudyDate == ""
     assert after.ReferencedSeriesSequence[0].AcquisitionDate == ""
+
+
+@pytest.mark.parametrize("date", ["20000101", "2000.01.01", "20000101\\20000101", "99991231"])
+def test_dummies_of_an_earlier_step_are_no_leak(tmp_path: Path, date: str) -> None:
+    """They stay what they are, for all patients alike, and verifying takes them for what they are."""
+    (tmp_path / "source").mkdir()
+    moment = f"{date[:4]}0101120000.5+0100"
+    values: dict[str, Any] = {
+        "DateOfLastCalibration": date,
+        "AcquisitionDateTime": moment,
+        "StudyComments": "after 2000-01-01",
+    }
+    (tmp_path / "source" / "1").write_bytes(instance(PatientID="P", **values))
+    steps = Steps(tmp_path)
+    options = [MODIFIED_DATES, "clean-descriptors"]
+    steps.plan(
+        [DicomIdentifiers("P", "", "", "").orthanc_id(Level.PATIENT)],
+        options=None,
+        profile="ps3.15-2026d",
+        profile_options=options,
+    )
+    steps.edit()
+
+    assert 0 == steps.verify()
+    (result,) = (dcmread(path) for path in (tmp_path / "results").rglob("*.dcm"))
+    dates = result.DateOfLastCalibration
+    assert {"20000101"} == ({dates} if isinstance(dates, str) else set(dates))
+    assert ("20000101000000", "after") == (result.AcquisitionDateTime, result.StudyComments)

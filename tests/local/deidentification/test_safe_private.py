@@ -123,6 +123,15 @@ def test_values_are_cleaned() -> None:
 
 
 @pytest.mark.parametrize(
+    ("term", "left"), [("STEP 20240301", "STEP"), ("20240301", ""), ("PX471100", ""), ("VERSION 1234", "VERSION 1234")]
+)
+def test_what_is_a_number_of_somebody_is_no_term(term: str, left: str) -> None:
+    """A date or an identifier in a CS that the list vouches for; the own date would tell the days of all others."""
+    after = treated(SIEMENS, Element(0x0019100D, "CS", term.encode() + b" " * (len(term) % 2)))
+    assert left == after[0x0019100D].value
+
+
+@pytest.mark.parametrize(
     ("vr", "value", "stays"),
     [
         ("FD", bytes(24), True),

@@ -427,6 +427,15 @@ def test_documents_become_dummies() -> None:
     assert after.EncapsulatedDocument[: after.EncapsulatedDocumentLength].rstrip().endswith(b"%%EOF")
 
 
+def test_a_document_in_an_item_goes() -> None:
+    """No IOD has one there, so the object stays valid without; what is around it stays."""
+    item = Item((Element(0x0020000E, "UI", b"1.2.777.1\0"), Element(0x00420011, "OB", b"%PDF QQ ")))
+    after = read(deidentify(BASIC)(instance(Element(0x00081115, "SQ", (item,)))))
+
+    assert "EncapsulatedDocument" not in after.ReferencedSeriesSequence[0]
+    assert after.ReferencedSeriesSequence[0].SeriesInstanceUID.startswith("2.25.")
+
+
 def test_profile_is_told_by_plan_in_the_words_of_the_table() -> None:
     """What ``plan --diff`` prints as the rule."""
     edit = deidentify(BASIC)

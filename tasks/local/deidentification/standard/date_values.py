@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.standard.dummies import DUMMY_DATE
+from deidflow.tasks.local.deidentification.standard.dummies import DUMMY_DATE, DUMMY_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +30,15 @@ _PADDING: Final = " \0"
 _OLDEST_AGE: Final = 89
 _CAPPED: Final = "090Y"
 
+# Nobody was examined before or after: what stands there is the beginning or the end of somebody's calendar (00010101,
+# 16010101, 17530101, 99991231) or was typed in, and is the same in the files of many patients.
+_FIRST_YEAR: Final = 1800
+_LAST_YEAR: Final = 2099
+
 # The beginning of the calendar of a clock or a program, written where nobody set a date: the same in the files of many
 # patients, so that its shifted form would tell the shift of each.
 _EPOCHS: Final = frozenset(
     {
-        "00010101",  # .NET
-        "16010101",  # Windows
         "18581117",  # VMS
         "18991230",  # OLE
         "18991231",
@@ -44,6 +47,7 @@ _EPOCHS: Final = frozenset(
         "19700101",  # Unix
         "19800101",  # DOS
         "19800106",  # GPS
+        "20000101",  # many a clock without a battery, and the dummy of an earlier de-identification
     }
 )
 
@@ -67,15 +71,21 @@ def is_shared_constant(tag: int) -> bool:
     return tag in _SHARED
 
 
+def _is_shared(digits: str) -> bool:
+    """Whether many patients have a date."""
+    return digits in _EPOCHS or not _FIRST_YEAR <= int(digits[:4]) <= _LAST_YEAR
+
+
 @lru_cache(maxsize=16384)
 def _moved(digits: str, days: int) -> str | None:
-    """Return eight digits moved, None where they are no date or would leave the calendar."""
-    if digits in _EPOCHS:
-        return DUMMY_DATE
+    """Return eight digits moved, a dummy for a date that many patients have, None where they are no date."""
     try:
-        there = date(int(digits[:4]), int(digits[4:6]), int(digits[6:])) + timedelta(days)
-    except (ValueError, OverflowError):
+        here = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
         return None
+    if _is_shared(digits):
+        return DUMMY_DATE
+    there = here + timedelta(days)
     return f"{there.year:04d}{there.month:02d}{there.day:02d}"
 
 
@@ -102,6 +112,8 @@ def shift_da(value: str, days: int) -> str:
         moved = match and _moved(match[1] + match[3] + match[4], days)
         if not match or not moved:
             return ""
+        if _is_shared(match[1] + match[3] + match[4]):
+            return moved
         return match[2].join((moved[:4], moved[4:6], moved[6:]))
 
     return _each(value, change)
@@ -115,14 +127,19 @@ def shift_dt(value: str, days: int) -> str:
         days: To add.
 
     Returns:
-        As many values; those without a day (``2024``, ``202402+0100``), impossible ones and texts are empty.
+        As many values; those without a day (``2024``, ``202402+0100``), impossible ones and texts are empty, and of
+        dates that many patients have nothing is left, the time neither.
 
     """
 
     def change(one: str) -> str:
         match = _DT.fullmatch(one)
         moved = match and _moved(match[1], days)
-        return moved + one[8:] if match and moved else ""
+        if not match or not moved:
+            return ""
+        if _is_shared(match[1]):  # nobody's date has nobody's time
+            return moved + DUMMY_TIME if match[2] else moved
+        return moved + one[8:]
 
     return _each(value, change)
 

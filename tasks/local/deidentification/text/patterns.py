@@ -42,6 +42,13 @@ _MONTH: Final = "(?:" + "|".join(sorted(_MONTH_NUMBERS, key=len, reverse=True)) 
 _YEAR: Final = r"(?:18|19|20)\d\d"
 _DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
 _TWO: Final = r"(?:0?[1-9]|1[0-2])"
+_ROMAN: Final = r"(?:i{1,3}|iv|vi{0,3}|ix|xi{0,2})"
+_OLD: Final = r"0?(?:9\d|1[0-2]\d)"
+_YEARS_OLD: Final = (
+    r"years?(?:[\s-]olds?)?|yrs?(?:[\s-]old)?|y/?o|jahr(?:en?)?(?:\s+alt)?|jährig(?:e[rs]?)?|"
+    r"ans|años|anos|anni|歳|才|세"
+)
+_AGE_LABEL: Final = r"(?:aged?|alter|âge|agée?|âgée?|edad|età|年齢|나이)"
 _NOT_IN_NUMBER: Final = r"(?<![\d.,])"
 _END: Final = r"(?![\d]|[.,]\d)"
 _BEFORE: Final = r"(?<![^\W_])"
@@ -61,7 +68,7 @@ _CLEAR_DATES: Final = tuple(
             rf"(?<![\d.])(?P<y>{_YEAR})(?P<s>[-/._])(?P<m>{_TWO})(?P=s)(?P<d>{_DAY})(?:(?=T\d)|(?!\d))",
             rf"(?<!\d)(?P<y>{_YEAR})(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?=\d{{4}}(?:\d\d)?(?!\d)|(?!\d))",
             rf"{_NOT_IN_NUMBER}(?P<d>{_DAY})\.\s?(?P<m>{_TWO})\.\s?(?P<y>{_YEAR})(?!\d)",
-            rf"(?P<y>{_YEAR})\s?年\s?(?P<m>{_TWO})\s?月\s?(?P<d>{_DAY})\s?日",
+            rf"(?P<y>{_YEAR})\s?[年년]\s?(?P<m>{_TWO})\s?[月월]\s?(?P<d>{_DAY})\s?[日일]",
             rf"(?<!\d)(?P<d>{_DAY})(?:st|nd|rd|th|er|\.)?{_OF}[\s\-/._]*(?P<n>{_MONTH})\.?{_OF}[\s\-/.,_]*(?P<y>{_YEAR})(?!\d)",
             rf"(?<![^\W_])(?P<n>{_MONTH})\.?[\s\-/_]*(?P<d>{_DAY})(?:st|nd|rd|th)?[\s\-/,._]+(?P<y>{_YEAR})(?!\d)",
         ),
@@ -128,6 +135,10 @@ _OTHERS: Final = (
     _form(
         rf"{_NOT_IN_NUMBER}(?:{_DAY}(?P<s>[-/.]){_TWO}(?P=s)|{_TWO}(?P<t>[-/.]){_DAY}(?P=t))(?:{_YEAR}|\d\d){_END}", 4
     ),
+    _form(rf"{_NOT_IN_NUMBER}\d\d(?P<s>[-/.])(?:0[1-9]|1[0-2])(?P=s)(?:0[1-9]|[12]\d|3[01]){_END}", 6),
+    _form(rf"{_NOT_IN_NUMBER}{_DAY}\s(?:{_TWO}|{_ROMAN})\s{_YEAR}{_END}", 5),
+    _form(rf"{_NOT_IN_NUMBER}{_DAY}(?P<s>[-/.]){_ROMAN}(?P=s)(?:{_YEAR}|\d\d){_END}", 3, "i", "v", "x"),
+    _form(rf"{_BEFORE}{_ROMAN}[-/.]{_YEAR}{_END}", 4, "i", "v", "x"),
     _form(rf"{_NOT_IN_NUMBER}{_DAY}\.{_TWO}\.(?=\s|$|[,;)])", 2, "."),
     _form(rf"(?<!\d)(?:{_TWO}[-/.]{_YEAR}|{_YEAR}[-/.]{_TWO})(?!\d)", 5),
     _form(rf"{_BEFORE}(?<!\d\s){_MONTH}\.?[\s\-/'\u2019,._]*(?:{_YEAR}|'\d\d)(?!\d)", 2, *_MONTH_STARTS),
@@ -138,14 +149,22 @@ _OTHERS: Final = (
     ),
     _form(rf"{_BEFORE}{_MONTH}\.?\s+{_DAY}(?:st|nd|rd|th)?(?![\d.]|[^\W_])", 1, *_MONTH_STARTS),
     _form(r"(?:令和|平成|昭和|大正|[RHS])\s?(?:\d{1,2}|元)\s?[年.]\s?\d{1,2}\s?[月.]\s?\d{1,2}\s?日?", 2, "年", "."),
-    _form(r"\d{1,4}\s?年(?:\s?\d{1,2}\s?月)?(?:\s?\d{1,2}\s?日)?|\d{1,2}\s?月\s?\d{1,2}\s?日", 1, "年", "月"),
+    _form(
+        r"\d{1,4}\s?[年년](?:\s?\d{1,2}\s?[月월])?(?:\s?\d{1,2}\s?[日일])?|\d{1,2}\s?[月월]\s?\d{1,2}\s?[日일]",
+        1,
+        *"年년月월",
+    ),
+    # Ages over 89 years, which tell the very old apart.
+    _form(rf"{_NOT_IN_NUMBER}{_OLD}(?:[yj]{_BEHIND}|[\s-]?(?:{_YEARS_OLD}){_BEHIND})", 2),
+    _form(rf"{_BEFORE}{_AGE_LABEL}\s?[:=]?\s?{_OLD}{_END}(?!\s?(?:d|m|t|w)[^\W_]*)", 2),
     # Times of the day.
     _form(r"(?<=\d{8})T?\d{4}(?:\d\d)?(?:\.\d+)?(?!\d)|(?<=\d)T\d\d:?\d\d(?::?\d\d)?Z?", 5),
     _form(
         r"(?<![\d:.])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:\s?[ap]\.?m\.?(?![^\W_]))?(?![\d:])", 3, ":"
     ),
     _form(rf"(?<![\d.])(?:1[0-2]|0?\d)\s?[ap]\.?m\.{_BEHIND}", 1, "m."),
-    _form(r"(?<![\d.])(?:[01]?\d|2[0-3])\s?(?:uhr|時)(?:\s?[0-5]\d\s?分?)?", 1, "uhr", "時"),
+    _form(r"(?<![\d.])(?:[01]?\d|2[0-3])(?:[.:]?[0-5]\d)?\s?(?:uhr|時)(?:\s?[0-5]\d\s?分?)?", 1, "uhr", "時"),
+    _form(rf"(?<![\w.])(?:[01]?\d|2[0-3])\s?h\s?[0-5]\d{_BEHIND}", 3, "h"),
     # Numbers that a word before them calls somebody's.
     _form(rf"{_BEFORE}{_PHONE_LABEL}\.?\s*(?:no\.?|nr\.?|#)?\s*[:.]?\s*\+?[\d(][\d\s()/.\-]*\d", 2),
     _form(rf"{_BEFORE}{_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w-]*\d)[^\W_][\w-]*(?:[/.]\w+)*", 1),
@@ -190,11 +209,12 @@ _ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th)", re.IGNORECASE)
 
 
 def _moved(match: re.Match[str], days: int) -> str:
-    """Return a clear date moved, in its own notation, nothing where it is impossible."""
+    """Return a clear date moved, in its own notation; nothing where it is impossible, or its own dummy."""
     groups = match.groupdict()
     month = int(groups["m"]) if groups.get("m") else _MONTH_NUMBERS[groups["n"].lower()]
-    there = shift_da(f"{groups['y']}{month:02d}{int(groups['d']):02d}", days)
-    if not there:
+    here = f"{groups['y']}{month:02d}{int(groups['d']):02d}"
+    there = shift_da(here, days)
+    if there in ("", here):
         return ""
     new = {"y": there[:4], "m": there[4:6], "d": there[6:]}
     text, origin = match[0], match.start()
