@@ -300,6 +300,22 @@ def test_what_was_taken_back_is_not_there_and_not_done(nights: Nights) -> None:
     assert Withdrawn(1, 0) == withdrawn(nights, "n1")
 
 
+def test_what_was_taken_back_needs_no_source(nights: Nights) -> None:
+    """With KeepSource: false the originals are gone; resume has nothing to do, and does not ask for them."""
+    options = {**SUBJECTS, "KeepSource": False}
+    nights.night(rows(("A", "1"), ("B", "2"), A="S1", B="S2"), "n1", options=options)
+    nights.run = open_run(nights.root / "runs" / "n1")
+    nights.delete()
+    nights.run.close()
+    assert not files_of(nights.root / "source")
+    withdrawn(nights, "n1", 2)
+
+    nights.run = open_run(nights.root / "runs" / "n1")
+    nights.resume()
+
+    assert [Outcome.CANCELLED, DONE] == [one.outcome for one in row_results(nights.run.ledger)]
+
+
 def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
     """A result that was changed, or replaced by a later run, is not the run's own any more."""
     nights.night(rows(("A", "1")), "n1")
