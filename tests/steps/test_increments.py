@@ -326,6 +326,25 @@ def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
     assert path.exists()
 
 
+def test_nothing_counts_as_taken_back_that_cannot_be_seen(nights: Nights) -> None:
+    """A destination that is not mounted looks like one that is empty; what was removed by hand leaves its folders."""
+    nights.night(rows(("A", "1")), "n1")
+    results, away = nights.root / "results", nights.root / "away"
+    results.rename(away)
+    results.mkdir()
+
+    with pytest.raises(Unusable, match="mount it"):
+        withdrawn(nights, "n1")
+
+    results.rmdir()
+    away.rename(results)
+    one, _ = sorted(results.rglob("*.dcm"))
+    one.unlink()
+    assert Withdrawn(2, 0) == withdrawn(nights, "n1")
+    assert Withdrawn(0, 0) == withdrawn(nights, "n1")
+    assert not files_of(results)
+
+
 def test_the_crosswalk_of_all_runs(nights: Nights) -> None:
     """Every pair once, with its run, its line and its file; without what was taken back."""
     nights.night(rows(("A", "1"), ("B", "2")), "n1")
