@@ -6,6 +6,7 @@ Public names: ``ManifestText``, ``Record``, ``SEPARATORS``.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 from collections import deque
@@ -147,14 +148,12 @@ class ManifestText:
             header: list[str] = []
             while True:
                 line = lines.begin()
-                try:
-                    cells = next(reader)
-                    is_broken = len(lines.of_record) > 1 and self._takes_in_rows(lines.of_record, separator, header)
-                except StopIteration:
-                    return
-                except csv.Error:
-                    is_broken = True
-                if is_broken:
+                cells = None
+                with contextlib.suppress(csv.Error):
+                    cells = next(reader, [])
+                    if not lines.of_record:
+                        return
+                if cells is None or self._takes_in_rows(lines.of_record, separator, header):
                     lines.keep_first()
                     yield Record(line, [], _UNMATCHED)
                 elif any(cells) and not "".join(cells).isspace():
@@ -163,7 +162,7 @@ class ManifestText:
 
     def _takes_in_rows(self, lines: list[str], separator: str, header: list[str]) -> bool:
         """Whether quotes that were opened by mistake, and closed by the next mistake, have rows between them."""
-        if self._column not in header:
+        if len(lines) == 1 or self._column not in header:
             return False
         place = header.index(self._column)
         rest = [line.split(separator) for line in lines[1:]]
