@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from deidflow.flows.answers.standard_error import make_unfailing, shout
 from deidflow.tasks.core.processes.collector import relax_collector
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command; Ctrl-C while it is still being loaded is answered in plain words, too."""
+    make_unfailing()
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # else it is to be ignored, as in the background of a script
         signal.signal(signal.SIGINT, _leave)
@@ -27,7 +29,7 @@ def main() -> None:
 def _leave(number: int, frame: FrameType | None) -> None:
     """End at once: an exception would be lost where an import is at work in the callback of a weak reference."""
     del number, frame
-    os.write(2, b"interrupted; nothing was changed\n")
+    shout(b"interrupted; nothing was changed\n")
     os._exit(130)
 
 

@@ -19,6 +19,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from deidflow.flows.answers.standard_error import shout
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED
 from deidflow.flows.own_server import stop_own_server
 
@@ -61,11 +62,11 @@ class _Presses:
         self.count += 1
         if self.count > 1:
             # Not print: the first signal may have come in the middle of one. Workers end with this process.
-            os.write(2, b"stopped at once; deidflow resume goes on with a run that has begun\n")
+            shout(b"stopped at once; deidflow resume goes on with a run that has begun\n")
             leave(EXIT_INTERRUPTED)
         if self.stop is None:
             raise KeyboardInterrupt
-        os.write(2, b"stopping; once more stops at once\n")
+        shout(b"stopping; once more stops at once\n")
         self.stop.set()
 
 

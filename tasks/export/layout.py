@@ -20,7 +20,7 @@ from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from deidflow.tasks.core.errors import BadText
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _HOLE: Final = re.compile(r"\{([A-Za-z0-9]*)\}")
 _DEVICE: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin%24|conout%24) *(\..*)?")
@@ -113,9 +113,15 @@ def _parted(name: str) -> tuple[str, str]:
 class Paths:
     """The paths of one export: no two files, and no two folders, differ in case alone."""
 
-    def __init__(self) -> None:
-        """Begin without any."""
-        self._names: dict[tuple[str, str], dict[str, str]] = {}
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        """Begin without any.
+
+        Args:
+            taken: Names of other files beside them; a path that would begin with one of these gets a mark, too.
+
+        """
+        # Under "", which is nobody's name: so each counts as another one's.
+        self._names: dict[tuple[str, str], dict[str, str]] = {("", name.casefold()): {"": name} for name in taken}
         self._files: set[str] = set()
 
     def place(self, parts: tuple[str, ...]) -> str | None:

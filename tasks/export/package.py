@@ -72,7 +72,7 @@ class Package:
         if problems:
             raise InvalidInput(problems)
         self._part = folder.with_name(f".{folder.name}{_PART}")
-        self._paths = Paths()
+        self._paths = Paths((INDEX, PARQUET_INDEX, SUMS))
         self._archives = Paths()
         self._archive: ArchiveWork | None = None
         self._archive_of: tuple[str, ...] = ()

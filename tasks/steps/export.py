@@ -10,6 +10,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from deidflow.tasks.core.config.checks import cross_check
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Problem
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.state.exports import count_to_export, pages_to_export
@@ -58,6 +59,19 @@ def require_finished(run: Run) -> None:
         raise InvalidInput(f"must be a finished run: finish it with deidflow resume {run.folder}")
 
 
+def _require_apart(run: Run, folder: Path) -> None:
+    """Refuse a folder that the config could not name either: the next run would take what is in it for sources.
+
+    Raises:
+        InvalidInput: It lies inside source, destination or runs_dir, or holds one of them.
+
+    """
+    problems = cross_check(run.config.to_json() | {"export": {"folder": str(folder)}})
+    nested = [replace(problem, key="folder") for problem in problems if problem.key == "export.folder"]
+    if nested:
+        raise InvalidInput(nested)
+
+
 def export_results(run: Run, folder: Path, choice: ExportChoice, progress: Progress) -> Exported:
     """Write an export.
 
@@ -68,12 +82,13 @@ def export_results(run: Run, folder: Path, choice: ExportChoice, progress: Progr
         progress: Counts instances.
 
     Raises:
-        InvalidInput: The folder holds something, or the choice is unsound.
+        InvalidInput: The folder holds something, or lies in one of the run's, or the choice is unsound.
         Interrupted: The run is to stop; nothing is left of the export.
         Unusable: The export cannot be written, a result is not there as it was, or the workers cannot be used.
         TransientError: The Orthanc that holds the results cannot be reached now.
 
     """
+    _require_apart(run, folder)
     counts = count_to_export(run.ledger)
     left_out = 0 if choice.include_review else counts.to_review
     package = Package(folder, choice)
@@ -138,12 +153,13 @@ def export_crosswalk(run: Run, folder: Path, choice: ExportChoice) -> None:
     """Write the crosswalk of a run, encrypted.
 
     Raises:
-        InvalidInput: There is no recipient, or the folder holds something.
+        InvalidInput: There is no recipient, or the folder holds something, or lies in one of the run's.
         Unusable: It cannot be written.
 
     """
     if not choice.recipients:
         raise InvalidInput([Problem("must be given with --crosswalk, which re-identifies people", "--recipient")])
+    _require_apart(run, folder)
     with Package(folder, replace(choice, archive="zip")) as package:
         package.add_file(CROSSWALK, run.folder / CROSSWALK)
 

@@ -292,11 +292,42 @@ def test_empty_template_cells(cell: str) -> None:
     assert "{subject}" in only(row_problems(f'orthanc_id,subject\n{ID},"{cell}"\n', config))
 
 
-def test_an_open_quote() -> None:
-    """It swallows the rest of the file, so the line in which it opens is named."""
-    found = row_problems(f'orthanc_id,note\n{ID},a\n{OTHER},"b\n{some_id(3)},c\n')
+@pytest.mark.parametrize(
+    ("lines", "sound"),
+    [
+        (('{0},"b', "{1},c"), (False, True)),  # never closed
+        (('{0},"b', '{1},"c"', "{2},d"), (False, True, True)),  # what opens the next cell closes it
+        # Closed by the next mistake: good CSV, and yet none of its rows is meant as a note of the first.
+        (('{0},"', "{1},c", '{2},"', "{3},d"), (False, True, False, True)),
+        (('{0},"b', '"{1}","c"', "{2},d", '{3},"e""'), (False, True, True, False)),
+        (('{0},"two', 'lines" x', "{1},c"), (False, False, True)),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_an_open_quote_costs_no_other_row(lines: tuple[str, ...], sound: tuple[bool, ...], end: str) -> None:
+    """The line in which it opens is named, and each line after it is read as if it were not there."""
+    ids = [some_id(number) for number in range(10, 14)]
+    whole = ["orthanc_id,note", *[line.format(*ids) for line in lines], f'{OTHER},"two{end}lines"', ""]
 
-    assert [(line, column) for line, column, _ in found] == [(3, "")]
+    found = list(rows(end.join(whole)))
+
+    assert [(row.line, not row.problems) for row in found] == [*enumerate(sound, 2), (len(sound) + 2, True)]
+    assert "unmatched quote" in found[0].problems[0].text
+    assert found[-1].free == (f"two{end}lines",)
+
+
+def test_an_identifier_in_a_note_is_no_row() -> None:
+    """Notes of several lines are good CSV, whatever stands in them."""
+    note = f"see\n{OTHER}\nand {some_id(3)}, too"
+
+    assert [row.free for row in rows(f'orthanc_id,a,note\n{ID},,"{note}"\n')] == [("", note)]
+
+
+def test_columns_without_a_name_are_told_one_by_one() -> None:
+    """A spreadsheet leaves them behind; each is told by its place."""
+    found = header_problems(f"orthanc_id,note,,\n{ID},a,,\n")
+
+    assert [column for _, column, _ in found] == ["number 3", "number 4"]
 
 
 def test_large_cells_are_read() -> None:

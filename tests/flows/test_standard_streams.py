@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
 from openpyxl import Workbook
 
 from tests.jobs import files_of, instance_lines
@@ -101,3 +104,17 @@ def test_a_thousand_problems_are_read_in_a_minute(demo_job: Job) -> None:
     skipped = job("plan", "job.yaml", "--skip-invalid")
     assert 50 == sum(line.startswith("set aside: ") for line in skipped.out.splitlines())
     assert "... and 850 more:" in skipped.out
+
+
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "2> >(exec sleep 0)", ">&- 2>&- <&-"])
+def test_a_night_whose_words_nobody_takes_is_done(demo_job: Job, where: str) -> None:
+    """A log on a full disk, a pipe whose reader has gone, streams that are closed: the work is the same."""
+    job = demo_job
+    job.write_manifest(job.inventory()[:2])
+    command = shlex.join(job.command("run", "job.yaml", "--run-id", "unheard"))
+    shell = ["/bin/bash", "-c", f"{command} {where}"]
+
+    done = subprocess.run(shell, cwd=job.root, env=job.full_environment(), capture_output=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert json.loads((job.root / "runs/unheard/summary.json").read_text())["reconciled"]

@@ -27,7 +27,7 @@ from tests.steps.steps import Steps
 from tests.steps.troubled_workers import die_while_packing, die_while_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NASTY = 'a<b>c:"d|e?f*g/h'
@@ -111,6 +111,42 @@ def test_processes_that_die_make_the_same_export(
     assert here == export(finished, "killed", **choice)
     assert (finished.root / "reading").exists()
     assert (finished.root / "packing").exists() == bool(choice)
+
+
+@pytest.mark.parametrize("place", ["source/out", "results/out", "runs/out", "runs/r/out", "."])
+@pytest.mark.parametrize("pack", [export_results, export_crosswalk])
+def test_an_export_lies_apart(finished: Steps, place: str, pack: Callable[..., object]) -> None:
+    """As in a config: in the source it would be the next run's source."""
+    before = files_of(finished.root)
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    choice = ExportChoice(archive="zip", recipients=(recipient,))
+    more = [make_progress(quiet=True)] if pack is export_results else []
+    with pytest.raises(InvalidInput) as caught:
+        pack(finished.run, finished.root / place, choice, *more)
+
+    assert "separate folders" in str(caught.value.problems[0])
+    assert before == files_of(finished.root)
+
+
+@pytest.mark.parametrize("name", ["index.csv", "Index.CSV", "SHA256SUMS", "index.parquet"])
+@pytest.mark.parametrize("layout", ["{PatientID}", "{PatientID}/{SOPInstanceUID}"])
+def test_no_result_stands_in_the_place_of_the_index(tmp_path: Path, name: str, layout: str) -> None:
+    """Whoever has the subject number of that name has a file of its own."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "0.dcm").write_bytes(instance(PatientID="A"))
+    steps = Steps(tmp_path)
+    row = {"orthanc_id": DicomIdentifiers("A", "", "", "").orthanc_id(Level.PATIENT), "subject": name}
+    steps.plan([row], options=OPTIONS)
+    steps.edit()
+    assert 0 == steps.verify()
+
+    files = export(steps, "out", layout=layout)
+    steps.run.close()
+
+    (row,) = read_csv(tmp_path / "out" / "index.csv")
+    assert files.keys() == {row["file"], "index.csv", "index.parquet", "SHA256SUMS"}
+    assert name == pydicom.dcmread(io.BytesIO(files[row["file"]])).PatientID
 
 
 def test_a_run_that_is_to_stop_leaves_no_export(finished: Steps) -> None:

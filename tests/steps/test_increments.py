@@ -300,6 +300,22 @@ def test_what_was_taken_back_is_not_there_and_not_done(nights: Nights) -> None:
     assert Withdrawn(1, 0) == withdrawn(nights, "n1")
 
 
+def test_what_was_taken_back_needs_no_source(nights: Nights) -> None:
+    """With KeepSource: false the originals are gone; resume has nothing to do, and does not ask for them."""
+    options = {**SUBJECTS, "KeepSource": False}
+    nights.night(rows(("A", "1"), ("B", "2"), A="S1", B="S2"), "n1", options=options)
+    nights.run = open_run(nights.root / "runs" / "n1")
+    nights.delete()
+    nights.run.close()
+    assert not files_of(nights.root / "source")
+    withdrawn(nights, "n1", 2)
+
+    nights.run = open_run(nights.root / "runs" / "n1")
+    nights.resume()
+
+    assert [Outcome.CANCELLED, DONE] == [one.outcome for one in row_results(nights.run.ledger)]
+
+
 def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
     """A result that was changed, or replaced by a later run, is not the run's own any more."""
     nights.night(rows(("A", "1")), "n1")
@@ -308,6 +324,25 @@ def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
 
     assert Withdrawn(1, 1) == withdrawn(nights, "n1")
     assert path.exists()
+
+
+def test_nothing_counts_as_taken_back_that_cannot_be_seen(nights: Nights) -> None:
+    """A destination that is not mounted looks like one that is empty; what was removed by hand leaves its folders."""
+    nights.night(rows(("A", "1")), "n1")
+    results, away = nights.root / "results", nights.root / "away"
+    results.rename(away)
+    results.mkdir()
+
+    with pytest.raises(Unusable, match="mount it"):
+        withdrawn(nights, "n1")
+
+    results.rmdir()
+    away.rename(results)
+    one, _ = sorted(results.rglob("*.dcm"))
+    one.unlink()
+    assert Withdrawn(2, 0) == withdrawn(nights, "n1")
+    assert Withdrawn(0, 0) == withdrawn(nights, "n1")
+    assert not files_of(results)
 
 
 def test_the_crosswalk_of_all_runs(nights: Nights) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
 from deidflow.tasks.core.ledger.schema import SOURCE_INDEXES
-from deidflow.tasks.core.outcomes import Outcome, Reason
+from deidflow.tasks.core.outcomes import Outcome, Reason, ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -142,6 +142,8 @@ def source_files(ledger: Ledger) -> Iterator[SizedFile]:
 def sources_to_verify(ledger: Ledger, *, every: bool) -> Iterator[bytes]:
     """Yield the paths of instances that have a result, page by page, so that the ledger may change meanwhile.
 
+    One that was taken back is verified no more: its source may have been deleted since.
+
     Args:
         ledger: Of a run.
         every: Also of results that were found right before, which stand for their deleted sources.
@@ -149,9 +151,9 @@ def sources_to_verify(ledger: Ledger, *, every: bool) -> Iterator[bytes]:
     """
     last = 0
     while rows := ledger.select(
-        "SELECT id, path FROM instance WHERE id > ? AND new_orthanc_id <> '' AND (? OR evidence = '')"
+        "SELECT id, path FROM instance WHERE id > ? AND new_orthanc_id <> '' AND code <> ? AND (? OR evidence = '')"
         " ORDER BY id LIMIT ?",
-        (last, every, _PAGE),
+        (last, ReasonCode.WITHDRAWN, every, _PAGE),
     ):
         last = rows[-1][0]
         yield from (bytes(path) for _, path in rows)

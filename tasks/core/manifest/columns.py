@@ -107,7 +107,7 @@ def parse_header(cells: Sequence[str]) -> tuple[Columns, list[Problem]]:
     free: dict[str, int] = {}
     for index, name in enumerate(names):
         prefix = next((prefix for prefix in edits if name.startswith(prefix)), None)
-        if name in plain or name in free:
+        if name and (name in plain or name in free):
             problems.append(Problem("appears twice in the header", column=name))
         elif name in _PLAIN_COLUMNS:
             plain[name] = index

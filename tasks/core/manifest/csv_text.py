@@ -6,23 +6,27 @@ Public names: ``ManifestText``, ``Record``, ``SEPARATORS``.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
+from collections import deque
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from deidflow.tasks.core.dicom.identifiers import is_orthanc_id
 from deidflow.tasks.core.errors import InvalidInput, Problem, os_error_text
 from deidflow.tasks.core.files.csv_cells import unguard_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SEPARATORS: Final = (",", ";", "\t")
 _BLOCK_BYTES: Final = 1 << 20
 # csv's own limit is 128 KiB, too little for a base64 cell; one for the process, so it is only ever raised.
 _MAX_CELL_CHARACTERS: Final = 64 << 20
 
+_UNMATCHED: Final = 'unmatched quote; a cell with " in it is written "like ""this"""'
 _HOW_TO_SAVE: Final = "save the file as UTF-8 (in Excel: Save As, file type 'CSV UTF-8 (Comma delimited)')"
 _OTHER_FILES: Final = (
     (codecs.BOM_UTF32_LE, f"must be UTF-8, not UTF-32; {_HOW_TO_SAVE}"),
@@ -42,13 +46,49 @@ class Record(NamedTuple):
     Attributes:
         line: Number of its first line, from 1.
         cells: Its cells with the guard against formulas taken off; empty when there is a fault.
-        fault: What is wrong with its quotes, "" for nothing.
+        fault: What is wrong with its quotes, "" for nothing. Such a record is one line: what follows is read anew, so
+            that a quote that is never closed costs no other row.
 
     """
 
     line: int
     cells: list[str]
     fault: str
+
+
+class _Lines:
+    """The lines of a file; those of the record that is read now can be read again.
+
+    Attributes:
+        number: Of the last line that was read, from 1.
+        of_record: Lines since ``begin``.
+
+    """
+
+    def __init__(self, text: Iterable[str]) -> None:
+        self._text = iter(text)
+        self._again: deque[str] = deque()
+        self.number = 0
+        self.of_record: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._text)
+        self.number += 1
+        self.of_record.append(line)
+        return line
+
+    def begin(self) -> int:
+        """Begin a record, and return the number of its first line."""
+        self.of_record = []
+        return self.number + 1
+
+    def keep_first(self) -> None:
+        """Give all lines of the record but the first again."""
+        self._again.extendleft(reversed(self.of_record[1:]))
+        self.number -= len(self.of_record) - 1
 
 
 class ManifestText:
@@ -75,6 +115,7 @@ class ManifestText:
         """
         self.name = name
         self._source = source
+        self._column = column
         try:
             if isinstance(source, FilePath) and source.exists() and not source.is_file():
                 if source.is_dir():
@@ -102,19 +143,30 @@ class ManifestText:
     def _records(self, separator: str) -> Iterator[Record]:
         csv.field_size_limit(max(_MAX_CELL_CHARACTERS, csv.field_size_limit()))
         with io.TextIOWrapper(self._open(), encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, delimiter=separator, strict=True)
+            lines = _Lines(text)
+            reader = csv.reader(lines, delimiter=separator, strict=True)
+            header: list[str] = []
             while True:
-                line = reader.line_num + 1
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error:
-                    fault = 'unmatched quote; a cell with " in it is written "like ""this"""'
-                    yield Record(line, [], fault)
-                    continue
-                if any(cells) and not "".join(cells).isspace():
+                line = lines.begin()
+                cells = None
+                with contextlib.suppress(csv.Error):
+                    cells = next(reader, [])
+                    if not lines.of_record:
+                        return
+                if cells is None or self._takes_in_rows(lines.of_record, separator, header):
+                    lines.keep_first()
+                    yield Record(line, [], _UNMATCHED)
+                elif any(cells) and not "".join(cells).isspace():
+                    header = header or [cell.strip() for cell in cells]
                     yield Record(line, [unguard_cell(cell) if cell[:1] == "'" else cell for cell in cells], "")
+
+    def _takes_in_rows(self, lines: list[str], separator: str, header: list[str]) -> bool:
+        """Whether quotes that were opened by mistake, and closed by the next mistake, have rows between them."""
+        if len(lines) == 1 or self._column not in header:
+            return False
+        place = header.index(self._column)
+        rest = [line.split(separator) for line in lines[1:]]
+        return any(len(parts) >= len(header) and is_orthanc_id(parts[place].strip(' "\r\n')) for parts in rest)
 
     def _check_encoding(self) -> str:
         """Return the hash of a file that is UTF-8 without NUL bytes.
