@@ -1,7 +1,7 @@
 """What is refused in YAML before it is built: a few lines can name billions of values, or keep the reader for hours.
 
-ruamel.yaml bounds the depth; what it has no bound for is counted here on the graph of nodes, in which an alias is
-another arrow to the same node.
+The depth is counted while it is read, all else on the graph of nodes, in which an alias is another arrow to the same
+node.
 
 Public names: ``check_yaml``, ``MAX_DEPTH``.
 """
@@ -13,7 +13,6 @@ import warnings
 from typing import Any, Final
 
 from ruamel.yaml import YAML
-from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
@@ -44,19 +43,15 @@ def check_yaml(text: str) -> None:
 
     """
     yaml = YAML(typ="rt", pure=True)
-    yaml.max_depth = MAX_DEPTH + 1  # a scalar is a level of its own
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an anchor that stands twice; the warning repeats the text around it
-            depth = 0
-            for event in yaml.parse(text):  # only here is a tag that was written told from one that was guessed
-                _check_tag(event)
-                depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-                if depth > MAX_DEPTH:  # before more is read: the time that reading takes grows with the square of it
-                    raise BadText(_TOO_DEEP)
-            _size(yaml.compose(text), {})
-    except MaxDepthExceededError:
-        raise BadText(_TOO_DEEP) from None
+    depth = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an anchor that stands twice; the warning repeats the text around it
+        for event in yaml.parse(text):  # only here is a tag that was written told from one that was guessed
+            _check_tag(event)
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > MAX_DEPTH:  # before more is read: the time that reading takes grows with the square of it
+                raise BadText(_TOO_DEEP)
+        _size(yaml.compose(text), {})
 
 
 def _size(node: Any, sizes: dict[int, int]) -> int:

@@ -103,13 +103,12 @@ def check_kept_text(element: Element, raw: bytes, charsets: CharacterSets) -> No
 
     """
     tag, vr = element[0], element[1]
-    reads_otherwise = charsets.old.decode(raw, is_person_name=vr == "PN") != charsets.new.decode(
-        raw, is_person_name=vr == "PN"
-    )
-    if tag == PATIENT_ID and not reads_otherwise:
-        old, new = (one.decode_patient_id(raw, is_padded=vr != "UN") for one in charsets)
-        reads_otherwise = old != new
-    if reads_otherwise:
+
+    def read_in(charset: CharacterSet) -> tuple[str, str]:
+        identifier = charset.decode_patient_id(raw, is_padded=vr != "UN") if tag == PATIENT_ID else ""
+        return charset.decode(raw, is_person_name=vr == "PN"), identifier
+
+    if read_in(charsets.old) != read_in(charsets.new):
         message = f"{describe_tag(tag)} keeps text that the new SpecificCharacterSet would garble"
         raise InstanceFailed(ReasonCode.CHARACTER_SET, message)
 
