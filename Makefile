@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed-from-lock
 # The Python that makes .venv: the first of these that runs and is 3.11 or newer. The lock is tested with 3.11.
 PYTHON ?= python3.11 python3
 
+# Wherever it is set: a suite that starts hundreds of Pythons compiles each module once, not each time.
+export PYTHONDONTWRITEBYTECODE :=
+
 # More workers than cores: many tests wait for a server. make test PYTEST_ARGS="tests/core -x" runs some.
 PYTEST_ARGS ?= -n 4 --dist worksteal
 BENCH_ARGS  ?=

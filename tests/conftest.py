@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
+from tests.fork_servers import freeze
 from tests.jobs import DEMO_DATA, Job
 from tests.memory import IN_MEMORY
 from tests.zygote import Zygote
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 SERVER_START_SECONDS = 240  # 85 s were seen on a machine with ten times the work that it has cores for
 SERVER_STOP_SECONDS = 10
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector off thousands of tests, which stay to the end."""
+    freeze()
 
 
 @pytest.fixture(scope="session")

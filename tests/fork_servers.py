@@ -3,7 +3,7 @@
 Python's fork server (``multiprocessing.forkserver``) is a fresh Python that imports what worker processes need. A spare
 one has done so once for all commands of ``tests.zygote``, and nothing else, and forks a fork server for whoever asks.
 
-Public names: ``Spare``.
+Public names: ``Spare``, ``freeze``.
 """
 
 # ruff: noqa: PLC0415 (the spare process imports what a fork server does, and the commands' zygote need not)
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import multiprocessing.forkserver
 import os
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 _PROJECT: Final = Path(__file__).parents[1]
 _PASSED: Final = 5
 """The fork server's listener and its pipe, and the three standard streams."""
+
+
+def freeze() -> None:
+    """Keep the collector off what is there: each fork would look at all of it, and so get a copy of its pages."""
+    gc.collect()
+    gc.freeze()
 
 
 class Spare:
@@ -100,6 +107,7 @@ def _serve(listener: socket.socket, alive: int) -> None:
 
     for name in _PRELOADED:
         __import__(name)
+    freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)

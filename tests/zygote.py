@@ -163,9 +163,10 @@ def _serve() -> None:
     for name in ("bulk_edit", "cli", "command_plan", "command_run"):  # to be there when they are asked for
         importlib.import_module(f"deidflow.flows.{name}")
     import tests.calls  # noqa: F401 (likewise)
-    from tests.fork_servers import Spare
+    from tests.fork_servers import Spare, freeze
 
     spare = Spare()
+    freeze()
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)
     children: set[int] = set()

@@ -359,3 +359,11 @@ def test_the_vocabulary_knows_the_standards_words_and_no_eponyms() -> None:
 def test_folding(word: str, folded: str) -> None:
     """Case, accents and ligatures do not tell words apart."""
     assert folded == fold(word)
+
+
+@pytest.mark.parametrize(
+    "word", ["Mu\u0308ller", "\u092e\u0940\u0930\u093e", "\u0787\u07a6\u0799\u07ac", "\U0001e900\U0001e944\U0001e901"]
+)
+def test_what_stands_behind_a_letter_belongs_to_its_word(word: str) -> None:
+    """Accents and vowel signs of whatever script (Latin, Devanagari, Thaana, Adlam) do not cut a name into pieces."""
+    assert [found.text for found in words_of(f"{word} 2 {word}")] == [word, "2", word]

@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HAN_OR_KANA: Final = "぀-ヿ㐀-䶿一-鿿豈-﫿々"
-# Accents, points and vowels that stand behind their letter (Unicode's categories Mn and Mc): no letters to a pattern.
-_MARKS: Final = (
-    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
-    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0900-\u0963\u0971-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
-    "\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
-    "\ufe20-\ufe2f"
-)
-_WORD: Final = re.compile(rf"[{_HAN_OR_KANA}]+|[^\W_{_HAN_OR_KANA}](?:[^\W_{_HAN_OR_KANA}]|[{_MARKS}])*")
+_WITH_MARKS: Final = range(0x0300, 0x1F000)
+"""Where Unicode has marks of the categories that follow, but for selectors of variants of what is no letter."""
+_MARKS: Final = ("Mn", "Mc")
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae", "œ": "oe"})
 
 
@@ -56,7 +51,15 @@ def spellings(word: str) -> set[str]:
     return {fold(word), fold(unicodedata.normalize("NFC", word).casefold().translate(_UMLAUTS))}
 
 
+@cache
+def _word() -> re.Pattern[str]:
+    # Accents, points and vowels that stand behind their letter are no letters to a pattern, which knows no categories.
+    marks = "".join(one for one in map(chr, _WITH_MARKS) if unicodedata.category(one) in _MARKS)
+    letter = rf"[^\W_{_HAN_OR_KANA}]"
+    return re.compile(rf"[{_HAN_OR_KANA}]+|{letter}(?:{letter}|[{marks}])*")
+
+
 def words_of(text: str) -> Iterator[Word]:
     """Yield the words of a text, from left to right."""
-    for match in _WORD.finditer(text):
+    for match in _word().finditer(text):
         yield Word(match.start(), match.end(), match[0], fold(match[0]))
