@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.sources import InstanceSource
     from deidflow.tasks.core.engine.stores import ResultContent, ResultStore, Staged
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
+    from deidflow.tasks.local.dicom_file.elements import Element
+    from deidflow.tasks.local.editing.context import Context
     from deidflow.tasks.local.editing.table import Tables
 
 _PATIENT_NAME: Final = Path((), PATIENT_NAME)
@@ -189,8 +191,10 @@ class Worker:
         done: list[InstanceResult] = []
         for request, instances in work:
             compiled = self._compiler.compile(request)
-            for instance in instances:
-                outcome = self._stage(instance, compiled)
+            for place, instance in enumerate(instances, 1):
+                following = instances[place : place + 1]
+                goes_on = bool(following) and following[0].original[:3] == instance.original[:3]
+                outcome = self._stage(instance, compiled, goes_on=goes_on)
                 if isinstance(outcome, InstanceFailed):
                     results.append(_failed(instance.id, outcome))
                 else:
@@ -200,13 +204,15 @@ class Worker:
             results.append(_failed(result.id, problem) if problem else result)
         return results
 
-    def _stage(self, instance: PlannedInstance, compiled: Compiled) -> tuple[Staged, InstanceResult] | InstanceFailed:
+    def _stage(
+        self, instance: PlannedInstance, compiled: Compiled, *, goes_on: bool
+    ) -> tuple[Staged, InstanceResult] | InstanceFailed:
         """Write a result to where it is not yet visible; return it, and what is to be noted once it is."""
         request = compiled.request
         try:
             original = self._source.open(instance)
             with SourceFile.of_original(original) as source:
-                assembly = edit_source(source, instance, compiled)
+                assembly = edit_source(source, instance, compiled, goes_on=goes_on)
                 if self._text_search is not None and assembly.pixels is not None:
                     self._text_search.check(source, assembly.pixels.decision)
                 staged = self._writer.stage(_content_of(assembly, request), instance, request.operation)
@@ -250,8 +256,14 @@ def _content_of(assembly: Assembly, request: Request) -> ResultContent:
     return assembly
 
 
-def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compiled) -> Assembly:
+def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compiled, *, goes_on: bool = True) -> Assembly:
     """Scan and edit one open file.
+
+    Args:
+        source: The file.
+        instance: Which it is.
+        compiled: What is asked for.
+        goes_on: Whether more of its series follow, for which it is remembered what they may have in common.
 
     Raises:
         InstanceFailed: It cannot be scanned or edited, or is not the instance that was planned.
@@ -262,20 +274,29 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     source.shapes = None if items is None else items.shapes
     editor = Editor(source, tables, identifiers, items)
     shared = headers.edit(source, editor, identifiers)
-    if shared is not None:
-        spans = with_painted_pixels(source, shared.tail, shared.spans, shared.table, shared.pixels)
-        assembly = assemble(source, spans, shared.sop_class, shared.table, identifiers)
-        assembly.burned_in, assembly.pixels = shared.burned_in, shared.pixels
-        return assembly
-    elements = source.scan()
-    found, _ = identify(source, elements)
-    if found != instance.original:
-        raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
-    source.check(elements)
-    elements = source.make_regular(elements, drops_opaque=request.operation is Operation.ANONYMIZE)
-    context = editor.context(elements)
+    if shared is None:
+        elements = source.scan()
+        found, _ = identify(source, elements)
+        if found != instance.original:
+            raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
+        source.check(elements)
+        elements = source.make_regular(elements, drops_opaque=request.operation is Operation.ANONYMIZE)
+        context = editor.context(elements)
+        if goes_on:
+            shared = headers.learn(source, elements, editor, identifiers, context)
+        if shared is None:
+            return _edited_in_full(source, elements, editor, context, identifiers)
+    spans = with_painted_pixels(source, shared.tail, shared.spans, shared.table, shared.pixels)
+    assembly = assemble(source, spans, shared.sop_class, shared.table, identifiers)
+    assembly.burned_in, assembly.pixels = shared.burned_in, shared.pixels
+    return assembly
+
+
+def _edited_in_full(
+    source: SourceFile, elements: list[Element], editor: Editor, context: Context, identifiers: InstanceIdentifiers
+) -> Assembly:
+    """Edit element by element."""
     spans = editor.edit(elements, source.layout.encoding, source.body_size, context)
-    headers.learn(source, elements, editor, identifiers, context)
     if context.pixels is None or not context.pixels.paints:
         spans = without_texts_in_frames(source, elements, spans, context.table)
     if context.table.clears_overlay_bits:

@@ -210,6 +210,7 @@ def _with_memory(path: Path, seed: Seed, number: int, instance: PlannedInstance)
         headers._series[series] = {tags: copy.copy(shape) for tags, shape in shapes.items()}
         for shape in headers._series[series].values():
             shape.gaps = set(shape.gaps)
+    headers._gaps = {tags: set(gaps) for tags, gaps in remembered._gaps.items()}
     with timer.running():
         return _edit(path, instance, prepared.compiled._replace(headers=headers))
 
@@ -229,8 +230,8 @@ def _remembered(seed: Seed, number: int) -> SharedHeaders:
         except InstanceFailed:
             break
     headers = copy.copy(prepared.compiled.headers)
-    headers._series = dict(headers._series)
-    prepared.compiled.headers._series = {}
+    headers._series, headers._gaps = dict(headers._series), dict(headers._gaps)
+    prepared.compiled.headers._series, prepared.compiled.headers._gaps = {}, {}
     return headers
 
 

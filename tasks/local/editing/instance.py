@@ -360,8 +360,10 @@ class Editor:
             scope = scope.chosen(partial(text_at, elements, self._read, old_charset))
         blocks = place.private and place.private.of_item(elements, self._read, old_charset)
         place = place._replace(charset=charset, nodes=nodes, scope=scope, private=blocks)
-        inner = self._dataset(elements, encoding, place, new_values).spans
-        self._old_charset = above
+        try:
+            inner = self._dataset(elements, encoding, place, new_values).spans
+        finally:
+            self._old_charset = above
         if inner == [(content, stop)] or (not inner and content == stop):
             written.span(start, end)
         elif self._read(content - 4, content) == _UNDEFINED_BYTES:

@@ -158,12 +158,11 @@ def make_template(
         or (context.private is not None and any(map(is_creator, gaps)))
     ):
         return None
-    before = editor.take_notes()
     steps, last = _steps(source, header, gaps, editor, context)
     common = [element for element in header if element[0] not in gaps]
     tail_values = {tag: value for tag, value in context.new_values.items() if tag > last}
     sop_class = next((source.body[one[3] : one[4]] for one in header if one[0] == SOP_CLASS_UID), None)
-    notes, identifying = editor.take_notes(before), _named(common, source, context)
+    notes, identifying = editor.take_notes(), _named(common, source, context)
     burned_in = says_burned_in(source, header)
     where = context.table.where_present
     present = where is not None and (not where.tags.isdisjoint(gaps) or where.is_in(common))

@@ -2,10 +2,11 @@
 
 Most of the header of an instance (patient, study, series, equipment, protocol) is the same in its whole series, byte
 for byte. Equal bytes scan and edit to equal bytes, as long as the request and the identifiers above the instance are
-the same. So two instances are scanned and edited in full; the runs of elements in which they agree are remembered with
-what became of them, and the next instances are compared with these runs: a comparison of memory instead of a scan. What
-lies between the runs is read and edited element by element as ever. Where anything differs from what is remembered the
-instance is scanned and edited in full, and what differed is no longer taken for common.
+the same. So two instances are scanned; the runs of elements in which they agree are remembered with what becomes of
+them, and the next instances are compared with these runs: a comparison of memory instead of a scan. What lies between
+the runs is read and edited element by element as ever. Where anything differs from what is remembered the instance is
+scanned and edited in full, and what differed is no longer taken for common. The elements in which instances differ are
+the same ones in the next series with such a list of elements, nearly always, so that one instance of it is enough.
 
 Nothing is guessed: a result is the same as without this module (tests/local/editing/test_shared_header.py).
 
@@ -49,22 +50,28 @@ MAX_SERIES: Final = 16
 MAX_SHAPES: Final = 4
 """Different lists of elements within one series, such as a localizer among slices."""
 
+MAX_LISTS: Final = 64
+"""Lists of elements of which it is kept in what the instances of the last series differed."""
+
 
 class _Shape:
     """Instances of one series with the same list of elements."""
 
-    __slots__ = ("body", "elements", "gaps", "met", "template")
+    __slots__ = ("body", "elements", "gaps", "is_guess", "met", "template")
 
-    def __init__(self, elements: list[Element], body: bytes) -> None:
-        """Take the first instance."""
+    def __init__(self, elements: list[Element], body: bytes, gaps: set[int] | None) -> None:
+        """Take the first instance, and the gaps of another series, if there is one that is alike."""
         self.elements = elements
         self.body = body
-        self.gaps: set[int] = set()
+        self.gaps = gaps or set()
+        self.is_guess = True
         self.met = 1
         self.template: Template | None = None
 
     def learn(self, elements: list[Element], body: bytes) -> bool:
         """Compare with another instance; return whether it is time to make a template."""
+        if self.is_guess:  # and a wrong one
+            self.gaps, self.is_guess = set(), False
         self.gaps |= changed_tags(self.elements, self.body, elements, body)
         self.met += 1
         # Each new template costs as much as an instance: make them ever more seldom where instances go on to differ.
@@ -77,6 +84,7 @@ class SharedHeaders:
     def __init__(self) -> None:
         """Begin without any."""
         self._series: dict[object, dict[tuple[int, ...], _Shape]] = {}
+        self._gaps: dict[tuple[int, ...], set[int]] = {}
 
     def edit(self, source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers) -> Shared | None:
         """Edit an instance by what is remembered of its series; None when that does not fit it, or it is damaged."""
@@ -85,13 +93,9 @@ class SharedHeaders:
             return None
         for shape in shapes.values():
             if shape.template is not None:
-                try:
-                    return apply_template(shape.template, source, editor, identifiers)
-                except (Differs, StructError):
-                    editor.take_notes()
-                    continue
-                except InstanceFailed:
-                    break  # which of several faults is told must not depend on what is remembered
+                shared = _edit_by(shape.template, source, editor, identifiers)
+                if shared is not None:
+                    return shared
         return None
 
     def learn(
@@ -101,19 +105,11 @@ class SharedHeaders:
         editor: Editor,
         identifiers: InstanceIdentifiers,
         context: Context,
-    ) -> None:
-        """Take note of an instance that was scanned and edited in full."""
-        if source.layout.deflated or source.is_rewritten or context.table.sets_character_set:
-            return
-        if source.findings.doubts:  # whether there is another reading depends on what follows, in each instance
-            return
-        if context.table.frame_blanks is not None and source.layout.is_compressed:
-            return  # each frame is looked at
-        if context.table.names_creators:  # what a path means depends on elements that may lie anywhere
-            return
-        header = _header(elements, source)
+    ) -> Shared | None:
+        """Take note of an instance that was scanned, and edit it by what is remembered then, as ``edit`` does."""
+        header = _header(elements, source) if _can_be_remembered(source, context) else None
         if header is None:
-            return
+            return None
         name = _series_of(source, editor, identifiers)
         shapes = self._series.pop(name, None)
         if shapes is None:
@@ -127,9 +123,51 @@ class SharedHeaders:
         if shape is None:
             if len(shapes) >= MAX_SHAPES:
                 del shapes[next(iter(shapes))]
-            shapes[tags] = _Shape(header, body)
-        elif shape.learn(header, body):
+            gaps = self._gaps.get(tags)
+            shape = shapes[tags] = _Shape(header, body, gaps)
+            if gaps is None:
+                return None
+        elif not shape.learn(header, body):
+            return None
+        elif tags not in self._gaps and len(self._gaps) >= MAX_LISTS:
+            del self._gaps[next(iter(self._gaps))]
+        self._gaps[tags] = shape.gaps
+        before = editor.take_notes()
+        try:
             shape.template = make_template(source, elements, header, shape.gaps, editor, context)
+        except InstanceFailed:
+            shape.template = None
+        editor.take_notes(before)
+        if shape.template is None:
+            return None
+        shape.template.notes.add(before)
+        return _edit_by(shape.template, source, editor, identifiers)
+
+
+def _edit_by(template: Template, source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers) -> Shared | None:
+    """Edit an instance by a template; None when that does not fit it.
+
+    So it is, too, when it is damaged: which of several faults is told must not depend on what is remembered.
+    """
+    before = editor.take_notes()
+    try:
+        return apply_template(template, source, editor, identifiers)
+    except (Differs, StructError, InstanceFailed):
+        editor.take_notes(before)
+        return None
+
+
+def _can_be_remembered(source: SourceFile, context: Context) -> bool:
+    """Whether what becomes of a run of elements depends on nothing that may lie anywhere else."""
+    table = context.table
+    return not (
+        source.layout.deflated
+        or source.is_rewritten
+        or table.sets_character_set
+        or source.findings.doubts  # whether there is another reading depends on what follows, in each instance
+        or (table.frame_blanks is not None and source.layout.is_compressed)  # each frame is looked at
+        or table.names_creators  # what a path means depends on elements that may lie anywhere
+    )
 
 
 def _series_of(source: SourceFile, editor: Editor, identifiers: InstanceIdentifiers) -> object:
