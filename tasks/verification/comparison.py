@@ -2,7 +2,7 @@
 
 Both files are walked in parallel, by the verifier's own reader.
 
-Public names: ``compare``, ``judged``, ``Judged``, ``Comparison``, ``may_hold_uids``, ``COMPRESSED``.
+Public names: ``compare``, ``Judged``, ``Comparison``, ``may_hold_uids``, ``COMPRESSED``.
 """
 
 from __future__ import annotations
@@ -338,7 +338,9 @@ def may_hold_uids(tag: int, vr: bytes) -> bool:
     return vr == b"UI" or said == "UI" or (vr in _MAY_BE_UIDS and said is None)
 
 
-def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> None:
+def compare(
+    source: Read, result: Read, permitted: Permitted, uids: Uids | None, noted: list[Judged] | None = None
+) -> None:
     """Compare all elements of a result with those of its source.
 
     Args:
@@ -346,6 +348,7 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None)
         result: Likewise.
         permitted: What may differ.
         uids: Of the run; None where none are mapped.
+        noted: Where to add what was judged: all but what is inside something that was judged as a whole.
 
     Raises:
         InstanceFailed: ``identifier-left`` where something is there that was to go, ``reference-broken`` where a UID
@@ -353,17 +356,6 @@ def compare(source: Read, result: Read, permitted: Permitted, uids: Uids | None)
             changed; the text names the element.
 
     """
-    _compared(source, result, permitted, uids, None)
-
-
-def judged(source: Read, result: Read, permitted: Permitted, uids: Uids | None) -> list[Judged]:
-    """Compare likewise, and return what was judged: all but what is inside something that was judged as a whole."""
-    noted: list[Judged] = []
-    _compared(source, result, permitted, uids, noted)
-    return noted
-
-
-def _compared(source: Read, result: Read, permitted: Permitted, uids: Uids | None, noted: list[Judged] | None) -> None:
     texts = CleanedTexts(source, result, permitted)
     stated = permitted.private.stated(source) if permitted.private is not None else {}
     comparison = Comparison(source, result, permitted, uids, texts, stated, pixels_of_rle(source), noted=noted)

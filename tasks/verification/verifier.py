@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.by_pydicom.comparison import PixelFate
+    from deidflow.tasks.verification.comparison import Judged
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Read
 
@@ -272,39 +273,33 @@ class Verifier:
     ) -> None:
         """Compare by the own reader; and by pydicom where that is asked, or where the bytes alone cannot tell.
 
-        Args:
-            request: Of the row.
-            expected: The result.
-            source_file: Open.
-            result_file: Open.
-            files: What they hold, where the series may learn from it.
-
+        Where it is given what the open files hold, the series may learn from it.
         """
         source, result = read_dicom(source_file), read_dicom(result_file)
-        if request.operation is Operation.ANONYMIZE:
+        if anonymizes := request.operation is Operation.ANONYMIZE:
             self._leaks.check(request, expected.instance, source, result, self._uids)
-        painted, anonymizes = False, request.operation is Operation.ANONYMIZE
+        painted = hides = False
         if self._pixels is not None and anonymizes:
             painted = self._pixels.paints(request, source, result, (source_file, result_file))
         is_read = all(one.is_whole and not one.passed_over for one in (source, result))
         by_bytes = is_read and not self._settings.given_values
-        hides = False
         needs_pydicom = not by_bytes or self._needs_pydicom(request, expected, source, result)
         learns = not needs_pydicom or (self._settings.given_values and is_read)
         if needs_pydicom or self._is_sampled(expected):
-            files_read = (source_file, result_file)
-            hides = self._ask_pydicom(request, expected, files_read, painted=painted, needed=needs_pydicom)
+            both = (source_file, result_file)
+            hides = self._ask_pydicom(request, expected, both, painted=painted, needed=needs_pydicom)
         check_structure(result, source)
+        is_shared = self._pixels is None or not anonymizes or (not painted and self._pixels.is_shared(source))
+        is_judged_whole = hides or (self._settings.profile and anonymizes and has_required_values(source))
+        learns = learns and is_shared and not is_judged_whole and self._series_goes_on(expected)
+        noted: list[Judged] = []
         if by_bytes:
             allowed = self._allowed(request, hides=hides)
             if self._pixels is not None:
                 allowed = self._pixels.permitted(allowed, source, paints=painted)
-            self._compare_bytes(request, expected, source, result, allowed)
-        is_shared = self._pixels is None or not anonymizes or (not painted and self._pixels.is_shared(source))
-        if self._settings.profile and anonymizes and has_required_values(source):
-            is_shared = False
-        if files is not None and learns and is_shared and self._series_goes_on(expected):
-            self._series.learn(self._judging_by(request), expected.instance, files, (source, result))
+            self._compare_bytes(request, expected, (source, result), allowed, noted if learns else None)
+        if files is not None and learns:
+            self._series.learn(self._judging_by(request), expected.instance, files, (source, result), noted)
 
     def _series_goes_on(self, expected: Expected) -> bool:
         """Whether so many more instances of the series are to be verified now that it pays to learn from this one."""
@@ -342,10 +337,16 @@ class Verifier:
         return needs_decoding(source, result) or any(element[0] >> 24 == _OVERLAYS for element in source.elements)
 
     def _compare_bytes(
-        self, request: Request, expected: Expected, source: Read, result: Read, allowed: Permitted
+        self,
+        request: Request,
+        expected: Expected,
+        reads: tuple[Read, Read],
+        allowed: Permitted,
+        noted: list[Judged] | None,
     ) -> None:
         """Compare element by element what the local engine wrote; a server writes a whole dataset anew."""
-        compare(source, result, allowed, self._uids if allowed.anonymizes else None)
+        source, result = reads
+        compare(source, result, allowed, self._uids if allowed.anonymizes else None, noted)
         check_given(request, result)
         check_file_meta(source, result, anonymizes=allowed.anonymizes, recodes=allowed.recodes)
         if allowed.anonymizes:

@@ -56,7 +56,7 @@ def edit_with_troubles(
     return edit_or_die(work)
 
 
-def _stumble(source: SourceFile, instance: PlannedInstance, compiled: Compiled) -> Assembly:
+def _stumble(source: SourceFile, instance: PlannedInstance, compiled: Compiled, *, goes_on: bool = True) -> Assembly:
     if instance.path == STUMBLING_BLOCK:
         raise KeyError
-    return edit_source(source, instance, compiled)
+    return edit_source(source, instance, compiled, goes_on=goes_on)

@@ -182,15 +182,14 @@ def identifying_without(
         passed_over: Where the values of elements begin that do not count.
 
     Returns:
-        What was found, and what each element is to the search, by where its value begins.
+        What was found, and what each of these elements is to the search, by where its value begins.
 
     """
     found = Identifying()
-    uses: dict[int, Use] = {}
     stated = treated.private.stated(source) if treated.private is not None else {}
-    collector = _Collector(source, treated, shields, found, stated, uses, passed_over)
+    collector = _Collector(source, treated, shields, found, stated, passed_over)
     collector.collect(source.elements, _Context(), b"")
-    return found, uses
+    return found, collector.noted
 
 
 class _Context(NamedTuple):
@@ -217,8 +216,8 @@ class _Collector:
     shields: frozenset[int]
     found: Identifying
     stated: Mapping[tuple[int, str], Mapping[int, str]]
-    noted: dict[int, Use] | None = None
     passed_over: Collection[int] = ()
+    noted: dict[int, Use] = field(default_factory=dict)
 
     def collect(self, elements: Item, context: _Context, character_set: bytes) -> None:
         """Collect from a dataset and what is in it."""
@@ -230,8 +229,8 @@ class _Collector:
             if items is not None:
                 self._items(element, context, character_set)
                 continue
-            is_read = 0 < end - start <= MAX_VALUE_BYTES
-            if not is_read and self.noted is None:
+            is_noted = start in self.passed_over
+            if not is_noted and not 0 < end - start <= MAX_VALUE_BYTES:
                 continue
             if private is not None and tag & 0x10000:
                 use = _use(tag, vr, private.fate(element, creators, self.stated), context)
@@ -239,10 +238,10 @@ class _Collector:
                 use = plan.get((tag, vr), _NOT_ASKED)
                 if use is _NOT_ASKED:
                     use = plan[tag, vr] = _use(tag, vr, self.treated.fate_in(tag, context), context)
-            if self.noted is not None:
+            if is_noted:
                 self.noted[start] = Use(use, character_set)
-                is_read = is_read and start not in self.passed_over
-            if use is None or not is_read:
+                continue
+            if use is None:
                 continue
             raw = value(start, end)
             if use is _CHARACTER_SET:

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import SOP_INSTANCE_UID
-from deidflow.tasks.verification.comparison import Judged, judged
 from deidflow.tasks.verification.identifiers import spells
 from deidflow.tasks.verification.leaks.regions import PIXELS
 from deidflow.tasks.verification.series.layout import leaves_of, make_layout
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.comparison import Judged
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Read
@@ -177,7 +177,14 @@ class SeriesMemory:
                 return True
         return False
 
-    def learn(self, judging: Judging, instance: PlannedInstance, files: Files, reads: tuple[Read, Read]) -> None:
+    def learn(
+        self,
+        judging: Judging,
+        instance: PlannedInstance,
+        files: Files,
+        reads: tuple[Read, Read],
+        judgements: list[Judged],
+    ) -> None:
         """Take note of an instance that was judged in full and found right, as far as others can be compared with it.
 
         Args:
@@ -185,6 +192,7 @@ class SeriesMemory:
             instance: What was planned.
             files: Source and result.
             reads: Likewise, read to their ends.
+            judgements: Of its elements, by what ``judging`` permits; none where a server wrote the result.
 
         """
         if judging.permitted.recodes or not all(map(_is_plain, reads)) or self.is_right(judging, instance, files):
@@ -207,7 +215,9 @@ class SeriesMemory:
         if shape.met > 1 and shape.met & (shape.met - 1):
             return  # each new template costs more than an instance: ever more seldom where instances go on to differ
         if shape.met > 1 or elements in self._known:
-            shape.template = _make_template(judging, instance, files, reads, (source, result), shape.differing)
+            shape.template = _make_template(
+                judging, instance, files, reads, judgements, (source, result), shape.differing
+            )
 
     def _shape(
         self,
@@ -271,6 +281,7 @@ def _make_template(
     instance: PlannedInstance,
     files: Files,
     reads: tuple[Read, Read],
+    judgements: list[Judged],
     leaves: tuple[list[Leaf], list[Leaf]],
     differing: tuple[set[_Path], set[_Path]],
 ) -> _Template | None:
@@ -280,12 +291,10 @@ def _make_template(
         Side(side, [leaf for leaf in side if leaf.path in paths or (leaf.tag in _ALWAYS and not leaf.is_nested)])
         for side, paths in zip(leaves, differing, strict=True)
     )
-    judgements: list[Judged] = []
-    pairs: list[Judged] | None = []
+    pairs: list[Judged] | None
     if judging.by_server:
-        pairs = pairs if pair_references(request, before, after) else None
+        pairs = [] if pair_references(request, before, after) else None
     else:
-        judgements = judged(*reads, permitted, judging.uids)
         pairs = pairs_of(judgements, reads[1], before, after)
     may_all = all(may_differ(leaf, request, permitted, in_result=False) for leaf in before.slots.values()) and all(
         may_differ(leaf, request, permitted, in_result=True) for leaf in after.slots.values()

@@ -122,7 +122,7 @@ def test_two_series_by_turns() -> None:
 @pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
 @pytest.mark.parametrize("change", [{}, {"StationName": "a"}, {"PatientComments": "caf\u00e9"}])
 def test_one_series_after_another(edit: Edit, change: dict[str, Any]) -> None:
-    """What differed within the last series is taken to differ within the next, and it does not matter if that is wrong."""
+    """What differed within a series is taken to differ within the next, and nothing depends on that being so."""
     first, second, third = (_slices(SeriesInstanceUID=f"1.2.3.1.{number}", **change) for number in range(3))
     odd = [data.replace(b"axial", b"coron") if place % 3 else data for place, data in enumerate(second)]
     _compare([*first, *odd, *third], edit)
