@@ -103,12 +103,11 @@ class SharedIdentifiers:
         tags = [element[0] for element in elements]
         known = [element[0] for element in self._elements]
         body = source.body
-        if (
-            tags != known
-            or found[0][:3] != (self._found or found)[0][:3]
-            or source.layout.encoding is not self._encoding
-        ):
+        if tags != known or source.layout.encoding is not self._encoding:
             self._gaps = set()
+        elif found[0][:3] != (self._found or found)[0][:3]:
+            # What differed within a series does so within the next one like it; a wrong guess costs time alone.
+            self._gaps -= _IN_A_RUN
         else:
             self._gaps |= changed_tags(self._elements, self._body, elements, body)
             self._gaps.add(SOP_INSTANCE_UID)
