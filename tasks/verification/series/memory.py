@@ -51,7 +51,8 @@ MAX_BYTES: Final = 8 << 20
 _MAX_SERIES: Final = 16
 _MAX_SHAPES: Final = 4
 """Different lists of elements within one series, such as a localizer among slices."""
-_MAX_KNOWN: Final = 64
+_MAX_LISTS: Final = 64
+"""Lists of elements that are kept, whatever series have them."""
 _MAX_LEAVES: Final = 2000
 _MAX_HEADER_BYTES: Final = 1 << 20
 _GROUP_LENGTH: Final = 0x00020000
@@ -150,13 +151,25 @@ class _Shape:
     template: _Template | None = None
 
 
+@dataclass(slots=True, eq=False)
+class _Elements:
+    """A list of elements of source and result, whatever series has it; a key that stands for all of them.
+
+    Attributes:
+        differing: Which of them differed within the series that have it; None until two of one were compared.
+
+    """
+
+    differing: tuple[set[_Path], set[_Path]] | None = None
+
+
 class SeriesMemory:
     """The memory of one process."""
 
     def __init__(self) -> None:
         """Begin without any."""
         self._series: OrderedDict[object, dict[object, _Shape]] = OrderedDict()
-        self._known: OrderedDict[object, tuple[set[_Path], set[_Path]]] = OrderedDict()
+        self._lists: dict[object, _Elements] = {}
 
     def is_right(self, judging: Judging, instance: PlannedInstance, files: Files) -> bool:
         """Whether an instance is certainly right by what is remembered of its series.
@@ -204,7 +217,7 @@ class SeriesMemory:
         values = tuple(_values(side, data) for side, data in zip(sides, files, strict=True))
         if sum(sum(map(len, side.values())) for side in values) > _MAX_HEADER_BYTES:
             return
-        elements = tuple((leaf.path, leaf.element[1], leaf.is_meta) for side in sides for leaf in side)
+        elements = self._elements(tuple((leaf.path, leaf.element[1], leaf.is_meta) for side in sides for leaf in side))
         sequences = tuple(
             end - start for read in reads for _, _, start, end, items in read.elements if items is not None
         )
@@ -214,16 +227,24 @@ class SeriesMemory:
         self._has_learnt(shape, values, elements)
         if shape.met > 1 and shape.met & (shape.met - 1):
             return  # each new template costs more than an instance: ever more seldom where instances go on to differ
-        if shape.met > 1 or elements in self._known:
+        if shape.met > 1 or elements.differing is not None:
             shape.template = _make_template(
                 judging, instance, files, reads, judgements, (source, result), shape.differing
             )
+
+    def _elements(self, listed: object) -> _Elements:
+        found = self._lists.get(listed)
+        if found is None:
+            if len(self._lists) >= _MAX_LISTS:
+                del self._lists[next(iter(self._lists))]
+            found = self._lists[listed] = _Elements()
+        return found
 
     def _shape(
         self,
         judging: Judging,
         instance: PlannedInstance,
-        key: tuple[object, object],
+        key: tuple[_Elements, object],
         values: tuple[dict[_Path, bytes], dict[_Path, bytes]],
     ) -> _Shape:
         name = _series_of(judging, instance)
@@ -235,24 +256,21 @@ class SeriesMemory:
         if shape is not None:
             shape.met += 1
         else:
-            known = self._known.get(key[0], (set(), set()))
+            known = key[0].differing or ((), ())
             shape = shapes[key] = _Shape(values, (set(known[0]), set(known[1])))
             if len(shapes) > _MAX_SHAPES:
                 del shapes[next(iter(shapes))]
         return shape
 
-    def _has_learnt(self, shape: _Shape, values: tuple[dict[_Path, bytes], ...], elements: object) -> bool:
+    def _has_learnt(self, shape: _Shape, values: tuple[dict[_Path, bytes], ...], elements: _Elements) -> bool:
         """Compare an instance with another one of its shape; return whether more elements differ than was known."""
         before = sum(map(len, shape.differing))
         for differing, one, other in zip(shape.differing, shape.values, values, strict=True):
             differing.update(path for path, value in other.items() if one[path] != value)
         if shape.met > 1:
-            known = self._known.setdefault(elements, (set(), set()))
+            elements.differing = known = elements.differing or (set(), set())
             for differing, of_all in zip(shape.differing, known, strict=True):
                 of_all.update(differing)
-            self._known.move_to_end(elements)
-            if len(self._known) > _MAX_KNOWN:
-                self._known.popitem(last=False)
         return sum(map(len, shape.differing)) > before
 
 
