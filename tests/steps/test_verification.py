@@ -227,6 +227,46 @@ def test_two_patients_in_one(beside: Beside) -> None:
     assert 1 == len(files_of(steps.root / "results"))
 
 
+def test_one_result_of_two_instances(beside: Beside) -> None:
+    """A result that counts for two is no result of either."""
+    steps = beside.steps
+    steps.edit()
+    assert 0 == steps.verify()
+    steps.run.ledger.execute(
+        "UPDATE instance SET new_orthanc_id = (SELECT new_orthanc_id FROM instance WHERE path = ?) WHERE path = ?",
+        (b"0.dcm", b"1.dcm"),
+    )
+
+    assert 2 == steps.verify(again=True)
+
+    assert 2 == steps.report().instances[Outcome.FAILED]
+
+
+def test_patients_whom_the_request_makes_one(tmp_path: Path) -> None:
+    """Who gives two patients one number has asked for it, and their studies stay two."""
+    steps = Steps(tmp_path)
+    (tmp_path / "source").mkdir()
+    for number in range(2):
+        uids = {"StudyInstanceUID": f"1.2.3.{number}", "SeriesInstanceUID": f"1.2.3.{number}.1"}
+        file = instance(PatientID=f"P-{number}", SOPInstanceUID=f"1.2.3.{number}.1.1", **uids)
+        (tmp_path / "source" / f"{number}.dcm").write_bytes(file)
+    steps.plan(
+        PATIENTS[:2],
+        options={
+            "DicomVersion": "2023b",
+            "Replace": {"PatientID": "S-1", "RequestAttributesSequence[*].StudyInstanceUID": "1.2.9"},
+            "Force": True,
+        },
+        pseudonyms={"key_file": "pseudonym.key", "allow_merge": True},
+    )
+    steps.edit()
+
+    assert 0 == steps.verify()
+    assert {} == shared_results(steps.run.ledger)
+    steps.run.ledger.execute("UPDATE target SET study = (SELECT min(study) FROM target)")
+    assert 2 == steps.verify(again=True)
+
+
 def test_progress_of_two_steps(capsys: pytest.CaptureFixture[str]) -> None:
     """Edited and verified instances are counted apart, each with its total, and each step ends by itself."""
     progress = Progress()
