@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -145,6 +145,38 @@ def test_a_result_that_goes_between_edit_and_verification(tmp_path: Path, full: 
     assert 0 == result.unverified
     beside.steps.resume()
     assert beside.steps.report().reconciled
+
+
+def test_a_destination_that_goes_on_the_way(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results that cannot be seen since their folder is away are not said to be missing."""
+    steps = beside.steps
+    steps.edit()
+    results, away = steps.root / "results", steps.root / "away"
+    pages = verify_module.pages_to_verify
+
+    def pages_once_it_is_away(*arguments: Any) -> Any:
+        if results.exists():
+            results.rename(away)
+        return pages(*arguments)
+
+    monkeypatch.setattr(verify_module, "pages_to_verify", pages_once_it_is_away)
+    with pytest.raises(Unusable, match="mount"):
+        steps.verify()
+    monkeypatch.undo()
+    away.rename(results)
+
+    assert 3 == steps.report().instances[Outcome.DONE]
+    assert 0 == steps.verify()
+
+
+def test_counting_identifiers_needs_no_source(tmp_path: Path) -> None:
+    """Where results are not compared, sources may be elsewhere by then."""
+    beside = Beside(Steps(tmp_path), full=False)
+    beside.steps.edit()
+    (tmp_path / "source").rename(tmp_path / "elsewhere")
+
+    assert 0 == beside.steps.verify(full=False)
+    assert 3 == beside.verified()
 
 
 def test_a_run_that_is_stopped_on_the_way(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
