@@ -44,7 +44,7 @@ def test_what_loses_its_content_is_listed(tmp_path: Path, changes: dict[str, Any
     (tmp_path / "source").mkdir()
     rows = []
     for number, kind in enumerate(KINDS):
-        uids = {"StudyInstanceUID": f"1.2.{number}", "SeriesInstanceUID": f"1.2.{number}.1"}
+        uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.{number}", "SeriesInstanceUID": f"1.2.{number}.1"}
         file = instance(PatientID=f"P-{number}", SOPInstanceUID=f"1.2.{number}.1.1", **uids, **kind)
         (tmp_path / "source" / str(number)).write_bytes(file)
         rows.append(DicomIdentifiers(f"P-{number}", f"1.2.{number}", "", "").orthanc_id(Level.STUDY))

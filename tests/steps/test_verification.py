@@ -15,6 +15,7 @@ import pytest
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
 from deidflow.tasks.core.ledger.chunks import open_chunks
+from deidflow.tasks.core.ledger.results import pages_to_verify
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.steps import verify as verify_module
 from deidflow.tasks.steps.access.engines import open_work
@@ -152,12 +153,11 @@ def test_a_destination_that_goes_on_the_way(beside: Beside, monkeypatch: pytest.
     steps = beside.steps
     steps.edit()
     results, away = steps.root / "results", steps.root / "away"
-    pages = verify_module.pages_to_verify
 
     def pages_once_it_is_away(*arguments: Any) -> Any:
         if results.exists():
             results.rename(away)
-        return pages(*arguments)
+        return pages_to_verify(*arguments)
 
     monkeypatch.setattr(verify_module, "pages_to_verify", pages_once_it_is_away)
     with pytest.raises(Unusable, match="mount"):
@@ -279,7 +279,7 @@ def test_patients_whom_the_request_makes_one(tmp_path: Path) -> None:
     steps = Steps(tmp_path)
     (tmp_path / "source").mkdir()
     for number in range(2):
-        uids = {"StudyInstanceUID": f"1.2.3.{number}", "SeriesInstanceUID": f"1.2.3.{number}.1"}
+        uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.3.{number}", "SeriesInstanceUID": f"1.2.3.{number}.1"}
         file = instance(PatientID=f"P-{number}", SOPInstanceUID=f"1.2.3.{number}.1.1", **uids)
         (tmp_path / "source" / f"{number}.dcm").write_bytes(file)
     steps.plan(
