@@ -14,6 +14,7 @@ from tests.steps.steps import Steps
 if TYPE_CHECKING:
     from pathlib import Path
 
+NEW: Final = ("new_patient_id", "new_study_instance_uid", "new_series_instance_uid", "new_sop_instance_uid")
 EMPTIED, DRAWN = "content-emptied", "drawn-graphics"
 STANDARD: Final = {"profile": "ps3.15-2026d"}
 KINDS: Final[tuple[dict[str, Any], ...]] = (
@@ -54,5 +55,11 @@ def test_what_loses_its_content_is_listed(tmp_path: Path, changes: dict[str, Any
     steps.report()
 
     review = steps.run.folder / "review.csv"
-    found = {line["line"]: line["reason"] for line in (read_csv(review) if review.exists() else [])}
+    listed = read_csv(review) if review.exists() else []
+    found = {line["line"]: line["reason"] for line in listed}
     assert expected == [found.get(str(line), "") for line in range(2, len(KINDS) + 2)]
+    results = {path.stem for path in (tmp_path / "results").rglob("*.dcm")}
+    for line in listed:
+        names = DicomIdentifiers(*(line[column] for column in NEW))
+        assert line["new_sop_instance_uid"] in results
+        assert line["new_orthanc_id"] == names.orthanc_id(Level.INSTANCE)
