@@ -179,6 +179,18 @@ def test_counting_identifiers_needs_no_source(tmp_path: Path) -> None:
     assert 3 == beside.verified()
 
 
+def test_what_was_counted_is_read_once_all_is_asked_for(tmp_path: Path) -> None:
+    """A result that is there, under its identifiers, is not yet one that was searched."""
+    beside = Beside(Steps(tmp_path), full=False)
+    beside.steps.edit()
+    assert 0 == beside.steps.verify(full=False)
+    path = _result_of(beside, 1)
+    path.write_bytes(path.read_bytes().replace(b"Anonymized^", b"Anonymised^"))
+
+    assert 1 == beside.steps.verify()
+    assert 2 == beside.verified()
+
+
 def test_a_run_that_is_stopped_on_the_way(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was verified counts, the rest is said not to be; resuming leads to the end of an undisturbed run."""
     monkeypatch.setattr("deidflow.tasks.steps.findings._WRITTEN_AT_ONCE", 1)
