@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from pydicom import dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
@@ -309,6 +310,28 @@ def test_patients_whom_the_request_makes_one(tmp_path: Path) -> None:
     assert {} == shared_results(steps.run.ledger)
     steps.run.ledger.execute("UPDATE target SET study = (SELECT min(study) FROM target)")
     assert 2 == steps.verify(again=True)
+
+
+def test_references_to_an_object_that_keeps_its_uid(tmp_path: Path) -> None:
+    """What the request keeps in one row, another row refers to as it is."""
+    steps = Steps(tmp_path)
+    (tmp_path / "source").mkdir()
+    names = [DicomIdentifiers("P-1", "1.2.3", f"1.2.3.{number}", f"1.2.3.{number}.1") for number in (1, 2)]
+    for number, one in enumerate(names):
+        reference = {"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": "1.2.3.1.1"}
+        keywords: dict[str, Any] = {
+            "SeriesInstanceUID": one.series_instance_uid,
+            "SOPInstanceUID": one.sop_instance_uid,
+        }
+        data = instance(PatientID="P-1", StudyInstanceUID="1.2.3", ReferencedImageSequence=[reference], **keywords)
+        (tmp_path / "source" / f"{number}.dcm").write_bytes(data)
+    rows = [{"orthanc_id": one.orthanc_id(Level.SERIES)} for one in names]
+    steps.plan([rows[0] | {"Keep": "SOPInstanceUID"}, rows[1]], options={"DicomVersion": "2023b", "Force": True})
+    steps.edit()
+
+    assert 0 == steps.verify()
+    referred = [dcmread(path).ReferencedImageSequence[0] for path in (tmp_path / "results").rglob("*.dcm")]
+    assert ["1.2.3.1.1"] * 2 == [str(one.ReferencedSOPInstanceUID) for one in referred]
 
 
 def test_progress_of_two_steps(capsys: pytest.CaptureFixture[str]) -> None:
