@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
@@ -173,6 +174,36 @@ def test_a_row_in_numbers(tmp_path: Path) -> None:
     }
 
 
+def test_instances_in_full(tmp_path: Path) -> None:
+    """All cells of the crosswalk for one that is done, which needs no reason, and for one that has no result."""
+    report(tmp_path, [Row([OTHER]), Row([FAILED])], config=dict(FACTS.config) | {"destination": {"folder": "/out"}})
+    lines = [line for line in table(tmp_path / "crosswalk.csv").to_dict("records") if line["level"] == "instance"]
+    found = {line["original_dicom_id"]: line for line in lines}
+
+    assert found[OTHER.name] == {
+        "level": "instance",
+        "original_orthanc_id": OTHER.orthanc_id,
+        "new_orthanc_id": OTHER.new_orthanc_id,
+        "original_dicom_id": "7.8",
+        "new_dicom_id": "9.7.8",
+        "outcome": "done",
+        "reason": "",
+        "line": "2",
+        "file": relative_path(OTHER.new_identifiers),
+    }
+    assert found[FAILED.name] == {
+        "level": "instance",
+        "original_orthanc_id": FAILED.orthanc_id,
+        "new_orthanc_id": "",
+        "original_dicom_id": "7.7",
+        "new_dicom_id": "",
+        "outcome": "failed",
+        "reason": str(DAMAGED),
+        "line": "3",
+        "file": "",
+    }
+
+
 def test_failures_of_a_partly_done_row_are_instance_rows(tmp_path: Path) -> None:
     """With every other cell of the row; rows that failed or were not found as a whole stay as they are."""
     partly = Row([Instance("1"), FAILED, Instance("3", outcome="")], cells={"Replace.PatientID": "007", "Remove": ""})
@@ -287,6 +318,11 @@ def test_provenance_names_hashes_and_versions(tmp_path: Path) -> None:
     assert first["manifest_sha256"] == "ab" * 32
     assert first["key_fingerprint"] == "0a1b2c3d"
     assert first["versions"] == FACTS.versions
+    asked = {"name": "trial", "operation": "anonymize", "dicom_version": "2023b", "hardening": True, "verify": "full"}
+    run = {"run_id": FACTS.run_id, "engine": "local", "scope": "trial", "host": "worker-1", "attempts": 1}
+    assert asked | run | {"profile": None, "profile_options": []} == {
+        name: first[name] for name in (*asked, *run, "profile", "profile_options")
+    }
     assert first["config_sha256"] != second["config_sha256"]
 
 

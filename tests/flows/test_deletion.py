@@ -269,6 +269,24 @@ def test_a_source_that_was_copied_is_known_by_its_content(tmp_path: Path) -> Non
     assert DeletedSources(1) == steps.delete()
 
 
+def test_a_run_that_is_stopped_deletes_nothing_yet(tmp_path: Path) -> None:
+    """Whoever stops a run before its last step still has every source, and deletes them when it goes on."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "1").write_bytes(_file(1, 1))
+    steps = Steps(tmp_path)
+    steps.plan([_study_id(1)], options=DELETING)
+    steps.edit()
+    steps.verify()
+
+    steps.run.stop.set()
+    assert steps.delete() is None
+    assert ["1"] == [path.name for path in source.iterdir()]
+    steps.run.stop.clear()
+    assert DeletedSources(1) == steps.delete()
+    assert [] == list(source.iterdir())
+
+
 def test_a_source_folder_that_is_away_for_now(tmp_path: Path) -> None:
     """Sources that nobody can see are not gone: the next attempt deletes them."""
     source = tmp_path / "source"

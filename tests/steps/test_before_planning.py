@@ -11,7 +11,9 @@ from ruamel.yaml import YAML
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, TransientError, Unusable
 from deidflow.tasks.steps.load import check_before_planning, load_checked
-from tests.jobs import KEY
+from tests.dicom_files import instance
+from tests.jobs import KEY, read_csv
+from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,6 +147,21 @@ def test_rows_that_may_be_set_aside(folder: Path) -> None:
     assert {"column orthanc_id", "destination"} == _keys(caught.value)
     with pytest.raises(Unusable, match=r"destination\.folder: must be a folder"):
         check_before_planning(config, skip_invalid=True)
+
+
+def test_a_row_that_was_set_aside_says_where_to_look(tmp_path: Path) -> None:
+    """Its line of the report names the columns that are wrong, and nothing of what stands in them."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_bytes(instance())
+    steps = Steps(tmp_path)
+    wrong = {"orthanc_id": "not an ID", "Replace.StudyDate": "yesterday"}
+    steps.plan([{"orthanc_id": GOOD_ID}, wrong], skip_invalid=True)
+    steps.edit()
+    steps.report()
+
+    rows = read_csv(steps.run.folder / "reconciliation.csv")
+    expected = [("done", ""), ("invalid", "invalid-row: see Replace.StudyDate, orthanc_id")]
+    assert expected == [(row["outcome"], row["reason"]) for row in rows]
 
 
 def test_a_destination_below_a_file_or_a_loop_of_links(folder: Path) -> None:

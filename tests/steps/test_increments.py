@@ -326,6 +326,16 @@ def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
     assert path.exists()
 
 
+def test_results_that_nobody_looked_at_are_taken_back(nights: Nights) -> None:
+    """Of a run without verification nothing was noted that a result could differ from."""
+    nights.plan(rows(("A", "1")), run_id="n1", verify="none")
+    nights.edit()
+    nights.run.close()
+
+    assert Withdrawn(2, 0) == withdrawn(nights, "n1")
+    assert {} == files_of(nights.root / "results")
+
+
 def test_nothing_counts_as_taken_back_that_cannot_be_seen(nights: Nights) -> None:
     """A destination that is not mounted looks like one that is empty; what was removed by hand leaves its folders."""
     nights.night(rows(("A", "1")), "n1")

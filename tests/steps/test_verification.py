@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from pydicom import dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
 from deidflow.tasks.core.ledger.chunks import open_chunks
+from deidflow.tasks.core.ledger.results import pages_to_verify
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.steps import verify as verify_module
 from deidflow.tasks.steps.access.engines import open_work
@@ -147,6 +149,49 @@ def test_a_result_that_goes_between_edit_and_verification(tmp_path: Path, full: 
     assert beside.steps.report().reconciled
 
 
+def test_a_destination_that_goes_on_the_way(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results that cannot be seen since their folder is away are not said to be missing."""
+    steps = beside.steps
+    steps.edit()
+    results, away = steps.root / "results", steps.root / "away"
+
+    def pages_once_it_is_away(*arguments: Any) -> Any:
+        if results.exists():
+            results.rename(away)
+        return pages_to_verify(*arguments)
+
+    monkeypatch.setattr(verify_module, "pages_to_verify", pages_once_it_is_away)
+    with pytest.raises(Unusable, match="mount"):
+        steps.verify()
+    monkeypatch.undo()
+    away.rename(results)
+
+    assert 3 == steps.report().instances[Outcome.DONE]
+    assert 0 == steps.verify()
+
+
+def test_counting_identifiers_needs_no_source(tmp_path: Path) -> None:
+    """Where results are not compared, sources may be elsewhere by then."""
+    beside = Beside(Steps(tmp_path), full=False)
+    beside.steps.edit()
+    (tmp_path / "source").rename(tmp_path / "elsewhere")
+
+    assert 0 == beside.steps.verify(full=False)
+    assert 3 == beside.verified()
+
+
+def test_what_was_counted_is_read_once_all_is_asked_for(tmp_path: Path) -> None:
+    """A result that is there, under its identifiers, is not yet one that was searched."""
+    beside = Beside(Steps(tmp_path), full=False)
+    beside.steps.edit()
+    assert 0 == beside.steps.verify(full=False)
+    path = _result_of(beside, 1)
+    path.write_bytes(path.read_bytes().replace(b"Anonymized^", b"Anonymised^"))
+
+    assert 1 == beside.steps.verify()
+    assert 2 == beside.verified()
+
+
 def test_a_run_that_is_stopped_on_the_way(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was verified counts, the rest is said not to be; resuming leads to the end of an undisturbed run."""
     monkeypatch.setattr("deidflow.tasks.steps.findings._WRITTEN_AT_ONCE", 1)
@@ -225,6 +270,68 @@ def test_two_patients_in_one(beside: Beside) -> None:
 
     assert 2 == steps.report().instances[Outcome.FAILED]
     assert 1 == len(files_of(steps.root / "results"))
+
+
+def test_one_result_of_two_instances(beside: Beside) -> None:
+    """A result that counts for two is no result of either."""
+    steps = beside.steps
+    steps.edit()
+    assert 0 == steps.verify()
+    steps.run.ledger.execute(
+        "UPDATE instance SET new_orthanc_id = (SELECT new_orthanc_id FROM instance WHERE path = ?) WHERE path = ?",
+        (b"0.dcm", b"1.dcm"),
+    )
+
+    assert 2 == steps.verify(again=True)
+
+    assert 2 == steps.report().instances[Outcome.FAILED]
+
+
+def test_patients_whom_the_request_makes_one(tmp_path: Path) -> None:
+    """Who gives two patients one number has asked for it, and their studies stay two."""
+    steps = Steps(tmp_path)
+    (tmp_path / "source").mkdir()
+    for number in range(2):
+        uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.3.{number}", "SeriesInstanceUID": f"1.2.3.{number}.1"}
+        file = instance(PatientID=f"P-{number}", SOPInstanceUID=f"1.2.3.{number}.1.1", **uids)
+        (tmp_path / "source" / f"{number}.dcm").write_bytes(file)
+    steps.plan(
+        PATIENTS[:2],
+        options={
+            "DicomVersion": "2023b",
+            "Replace": {"PatientID": "S-1", "RequestAttributesSequence[*].StudyInstanceUID": "1.2.9"},
+            "Force": True,
+        },
+        pseudonyms={"key_file": "pseudonym.key", "allow_merge": True},
+    )
+    steps.edit()
+
+    assert 0 == steps.verify()
+    assert {} == shared_results(steps.run.ledger)
+    steps.run.ledger.execute("UPDATE target SET study = (SELECT min(study) FROM target)")
+    assert 2 == steps.verify(again=True)
+
+
+def test_references_to_an_object_that_keeps_its_uid(tmp_path: Path) -> None:
+    """What the request keeps in one row, another row refers to as it is."""
+    steps = Steps(tmp_path)
+    (tmp_path / "source").mkdir()
+    names = [DicomIdentifiers("P-1", "1.2.3", f"1.2.3.{number}", f"1.2.3.{number}.1") for number in (1, 2)]
+    for number, one in enumerate(names):
+        reference = {"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": "1.2.3.1.1"}
+        keywords: dict[str, Any] = {
+            "SeriesInstanceUID": one.series_instance_uid,
+            "SOPInstanceUID": one.sop_instance_uid,
+        }
+        data = instance(PatientID="P-1", StudyInstanceUID="1.2.3", ReferencedImageSequence=[reference], **keywords)
+        (tmp_path / "source" / f"{number}.dcm").write_bytes(data)
+    rows = [{"orthanc_id": one.orthanc_id(Level.SERIES)} for one in names]
+    steps.plan([rows[0] | {"Keep": "SOPInstanceUID"}, rows[1]], options={"DicomVersion": "2023b", "Force": True})
+    steps.edit()
+
+    assert 0 == steps.verify()
+    referred = [dcmread(path).ReferencedImageSequence[0] for path in (tmp_path / "results").rglob("*.dcm")]
+    assert ["1.2.3.1.1"] * 2 == [str(one.ReferencedSOPInstanceUID) for one in referred]
 
 
 def test_progress_of_two_steps(capsys: pytest.CaptureFixture[str]) -> None:

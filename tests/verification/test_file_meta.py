@@ -67,6 +67,25 @@ def test_a_length_that_is_not_true(tmp_path: Path, mode: str, *, first: bool) ->
         assert [series.plan[number].id] == [one.id for one in results if one.code is ReasonCode.RESULT_DIFFERS]
 
 
+def with_more_meta(data: bytes, *more: Element) -> bytes:
+    """Return a file with further elements behind its file meta information, whose length is right."""
+    end = _GROUP + 4 + struct.unpack_from("<L", data, _GROUP)[0]
+    head = data[_GROUP + 4 : end] + encode(more, EXPLICIT)
+    return data[:_GROUP] + struct.pack("<L", len(head)) + head + data[end:]
+
+
+@pytest.mark.parametrize("number", [0, 4], ids=["alone", "amid its series"])
+def test_what_a_copy_keeps(tmp_path: Path, number: int) -> None:
+    """What stands before a modified dataset, and is as true of it, is its source's."""
+    files = [one_of_series(number, EXPLICIT) for number in range(1, COUNT + 1)]
+    files = [with_more_meta(data, Element(0x00020016, "AE", b"WARD_7")) for data in files]
+    series = series_of(tmp_path, files, "modify")
+    path = series.result(number)
+    path.write_bytes(with_meta(path.read_bytes(), 0x00020016, "AE", b"WARD_8"))
+
+    assert [series.plan[number].id] == [one.id for one in series.together() if one.code is ReasonCode.RESULT_DIFFERS]
+
+
 def test_the_class_of_a_copy(tmp_path: Path) -> None:
     """What stands before a modified dataset names its class, whatever stood there before."""
     series = series_of(tmp_path, [one_of_series(number, EXPLICIT) for number in range(1, COUNT + 1)], "modify")

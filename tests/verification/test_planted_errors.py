@@ -268,6 +268,16 @@ CLEANED: Final[dict[str, tuple[Sequence[Element], Change, str]]] = {
     "the date as it was": (described("head 20240301"), says("head 20240301"), LEFT),
     "a name in a code": ((IN_ITEM, PIXELS), swap(b"Lung of ", b"Lung Doe"), LEFT),
     "another code": ((IN_ITEM, PIXELS), swap(b"39607008", b"39607009"), LEFT),
+    "a number of the description elsewhere": (
+        (*elements({"SeriesDescription": "MR 7714882931 head"}), WAVEFORM),
+        swap(bytes(range(50, 60)), b"7714882931"),
+        LEFT,
+    ),
+    "an address of the description elsewhere": (
+        (*elements({"SeriesDescription": "MR j@spital.example"}), WAVEFORM),
+        swap(bytes(range(50, 66)), b"j@spital.example"),
+        LEFT,
+    ),
 }
 """What cleaning does to descriptions."""
 

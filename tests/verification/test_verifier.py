@@ -416,6 +416,38 @@ def test_what_the_user_keeps_is_not_left(tmp_path: Path) -> None:
     assert (Outcome.DONE, None) == damages(run(tmp_path / "source", body).verify()["image"])
 
 
+@pytest.mark.parametrize("body", [{"Keep": ["PatientID"]}, {"Replace": {"PatientID": "P-1", "PatientName": "Roe^Ann"}}])
+def test_a_patient_id_that_stays_is_owned_up_to(tmp_path: Path, body: dict[str, Any]) -> None:
+    """Whose number stays is still known, under whatever name: a result that claims otherwise is wrong."""
+    write_pair(tmp_path / "source")
+    done = run(tmp_path / "source", {**body, "Force": True})
+    assert (Outcome.DONE, None) == damages(done.verify()["image"])
+
+    done.damage("image", lambda dataset: setattr(dataset, "PatientIdentityRemoved", "YES"))
+    assert (Outcome.FAILED, ReasonCode.RESULT_DIFFERS) == damages(done.verify()["image"])
+
+
+@pytest.mark.parametrize(
+    ("charset", "given", "others"),
+    [
+        ("ISO_IR 100", "Fußgelenk", "Faßgelenk"),
+        ("\\ISO 2022 IR 87", "足 山田", "足 山口"),
+        ("GB18030", "踝关节", "踝关切"),
+        ("ISO_IR 192", "Fußgelenk", "Faßgelenk"),
+    ],
+)
+def test_given_texts_in_the_character_set_of_a_file(tmp_path: Path, charset: str, given: str, others: str) -> None:
+    """What Replace gives is there as readers decode it, and another text of the same length is not."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "image").write_bytes(instance(SpecificCharacterSet=charset, StudyDescription="old"))
+    done = run(folder, {"Replace": {"StudyDescription": given}}, Operation.MODIFY)
+    assert (Outcome.DONE, None) == damages(done.verify()["image"])
+
+    done.damage("image", lambda dataset: setattr(dataset, "StudyDescription", others))
+    assert (Outcome.FAILED, ReasonCode.RESULT_DIFFERS) == damages(done.verify()["image"])
+
+
 def test_evidence_stands_in_for_a_deleted_source(tmp_path: Path) -> None:
     """What was noted when a result was found right proves it afterwards, be its source deleted, cut off or barred."""
     for number, syntax in enumerate((EXPLICIT, DEFLATED, JPEG)):

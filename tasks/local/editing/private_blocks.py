@@ -115,8 +115,7 @@ def _is_meant(tag: int, blocks: Blocks) -> bool:
     """
     group = tag >> 16
     owner = next((creator for (of, creator), found in blocks.items() if of == group and tag >> 8 & 0xFF in found), "")
-    others = (creator for of, creator in blocks if of == group and creator != owner)
-    return _is_known(tag, owner) or not any(_is_known(tag, creator) for creator in others)
+    return _is_known(tag, owner) or not any(_is_known(tag, creator) for of, creator in blocks if of == group)
 
 
 def _is_known(tag: int, creator: str) -> bool:

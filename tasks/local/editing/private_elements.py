@@ -195,11 +195,11 @@ def _take(
         return
     is_safe = values.get(_STATUS, (b"", None))[0].strip(b" \0") == _SAFE.encode()
     actions = dict.fromkeys(_numbers(values.get(_NONIDENTIFYING), encoding), "K")
-    listed = values.get(_ACTIONS, (b"", None))[1]
-    for one in listed[1] if listed is not None else ():
+    inner_encoding, listed = values.get(_ACTIONS, (b"", None))[1] or (encoding, ())
+    for one in listed:
         inner = {tag: (read(value, end), sequence) for tag, _, _, value, end, sequence in one[4]}
         action = inner.get(_ACTION, (b"", None))[0].strip(b" \0").decode("latin-1")
-        for element in _numbers(inner.get(_IDENTIFYING), listed[0] if listed is not None else encoding):
+        for element in _numbers(inner.get(_IDENTIFYING), inner_encoding):
             actions[element] = action if action in _KNOWN_ACTIONS else "X"
     before = found.get((groups[0], creator))
     if before is not None:  # a second item of the same block

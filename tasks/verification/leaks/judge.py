@@ -173,12 +173,6 @@ class Judge:
         kept = [] if is_own else [*self._found.kept]
         values, others = self._found.values, self._found.others
         kept += [value for value in values if not self._scope.kept.isdisjoint({values[value], *others.get(value, ())})]
-        identifiers = zip(IDENTIFIERS, self._instance.original, self._instance.new, strict=True)
-        for tag, old, new in identifiers:
-            if old == new:
-                kind = Kind.IDENTIFIER if tag == IDENTIFIERS[0] else Kind.UID
-                if atom in atoms_of(kind, old):
-                    return True
         return any(atom in atoms_of(value.kind, text_of(value)) for value in kept)
 
     def _is_given(self, atom: Atom) -> bool:

@@ -127,6 +127,16 @@ def test_boxes_around_jpeg2000_are_blanked(kind: bytes) -> None:
         assert SECRET not in cleaned
         assert pixels(JP2) == pixels(cleaned)
 
+    main = JP2.index(b"\xff\x52")  # COD
+    comment = segment(0xFF64, b"\0\1" + SECRET)
+    (size,) = struct.unpack_from(">I", JP2, stream)
+    grown = struct.pack(">I", size + len(comment)) if size else JP2[stream : stream + 4]
+    with_comment = JP2[:stream] + grown + JP2[stream + 4 : main] + comment + JP2[main:]
+    cleaned = blanked(with_comment, jpeg2000_ranges(with_comment))
+
+    assert SECRET not in cleaned
+    assert pixels(JP2) == pixels(cleaned)
+
 
 def test_profiles_in_the_header_of_a_jp2_are_blanked() -> None:
     """A colour box with a profile is as well one place where text can stand."""
