@@ -73,6 +73,7 @@ class PatientGroup(NamedTuple):
 
     request: int
     patient: str
+    patient_id: str
     instances: int
 
 
@@ -211,7 +212,7 @@ def cut_chunks(ledger: Ledger, size: int) -> None:
 def patients_to_call(ledger: Ledger) -> list[PatientGroup]:
     """Return the patients that have no call yet, by request, then by their first row."""
     rows = ledger.select(
-        "SELECT m.request, s.patient, count(*) FROM instance i JOIN series s ON s.id = i.series"
+        "SELECT m.request, s.patient, min(s.patient_id), count(*) FROM instance i JOIN series s ON s.id = i.series"
         " JOIN manifest_row m ON m.line = i.line WHERE i.outcome = '' AND i.call IS NULL"
         " GROUP BY m.request, s.patient ORDER BY m.request, min(i.line), s.patient"
     )
