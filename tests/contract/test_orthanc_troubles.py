@@ -142,12 +142,15 @@ def test_a_server_that_is_busy_while_results_are_read_back(job: Job, server: Ser
     assert (0, 2) == (done.code, busy.hits), done.err
 
 
-def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(job: Job, server: Server) -> None:
+@pytest.mark.parametrize("away", [Answer(503), Answer(404, body=b"404 page not found")], ids=["busy", "proxy"])
+def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(
+    job: Job, server: Server, away: Answer
+) -> None:
     """No result counts as failed for it: exit code 3, and ``resume`` reads them back without making one anew."""
     server.upload(DEMO_DATA / "CT")
     job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
     with OrthancProxy(server.url) as proxy:
-        gone = proxy.add(Answer(503), lambda request, _: reads_files(request), times=None)
+        gone = proxy.add(away, lambda request, _: reads_files(request), times=None)
         write(job, server, source={"orthanc": proxy.url}, verify="full")
         ran = job("run", "job.yaml", "--run-id", "gone")
         verified = job("verify", job.root / "runs" / "gone")
@@ -160,7 +163,7 @@ def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(
 
     assert (3, 3, 0) == (ran.code, verified.code, resumed.code), ran.err + verified.err + resumed.err
     assert refused
-    assert "503" in verified.err
+    assert f"HTTP {away.status}" in verified.err
     assert 2 == len(read)  # an archive of originals, and one of results
     assert made == server.originals()
 

@@ -59,6 +59,9 @@ def always(status: int, body: object = None) -> Callable[[httpx.Request], httpx.
         (401, None, RefusedCredentials, "check the variables"),
         (403, None, RefusedCredentials, "ask its administrator"),
         (404, {"OrthancStatus": 17}, NotFound, "does not hold"),
+        (404, "", NotFound, "does not hold"),  # of a job; of everything where HttpDescribeErrors is off
+        (404, "404 page not found: MILLER", ServerError, "does a proxy answer"),
+        (404, {"detail": "MILLER"}, ServerError, "does a proxy answer"),
         (400, {"OrthancStatus": 15, "Details": VALUE}, BadRequest, "the value for 0028,0010 does not fit its VR"),
         (400, {"OrthancStatus": 8, "Details": f"instance {UNKNOWN} of MILLER"}, BadRequest, "Orthanc: 8, bad request"),
         (500, {"OrthancStatus": 27, "Details": "NoSuchTag"}, BadRequest, "no tag NoSuchTag"),

@@ -118,7 +118,7 @@ class ServerError(TransientError):
     """The server answered that it could not do it.
 
     Attributes:
-        http_status: 500 to 599, or 429; 200 when the answer is not what Orthanc sends.
+        http_status: 500 to 599, or 429; 404 when a proxy says so; 200 when the answer is not what Orthanc sends.
         orthanc_status: Orthanc's own code, None when it gives none (a proxy answered).
         reason: What Orthanc says, as far as it is safe to show.
         retry_after_s: Seconds that the server asks to wait, None when it does not say.
@@ -238,7 +238,7 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
     Args:
         http_status: 300 or more.
         headers: Of the answer, any case.
-        body: Parsed JSON; anything else for no JSON.
+        body: Parsed JSON; None for none at all, anything else for what is no JSON.
 
     """
     answer = body if isinstance(body, dict) else {}
@@ -248,7 +248,9 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
     if http_status in _REFUSED:
         return RefusedCredentials(_REFUSED[http_status])
     if http_status == HTTPStatus.NOT_FOUND:
-        return NotFound()
+        # An Orthanc's has its own code, or nothing (jobs, HttpDescribeErrors off). A page is that of a proxy whose
+        # Orthanc is away, and says nothing of what the Orthanc holds.
+        return NotFound() if body is None or status is not None else ServerError(reason, http_status)
     if status == _READ_ONLY:
         return ReadOnlyServer()
     if http_status == HTTPStatus.TOO_MANY_REQUESTS or (http_status >= _SERVER_ERRORS and status != _UNKNOWN_TAG):
