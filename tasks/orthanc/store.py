@@ -9,7 +9,7 @@ import contextlib
 import io
 from dataclasses import dataclass, field, replace
 from functools import cache
-from hashlib import sha256
+from hashlib import md5, sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.config.config import OrthancAccess
@@ -24,6 +24,7 @@ from deidflow.tasks.orthanc.connection.client import OrthancClient
 from deidflow.tasks.orthanc.connection.errors import FULL, BadRequest, NotFound, RefusedCredentials, ServerError
 from deidflow.tasks.orthanc.replaced import Replaced
 from deidflow.tasks.orthanc.resources.archives import Archive, WantedFile, read_archive
+from deidflow.tasks.orthanc.resources.server import read_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.stores import ResultContent
 
 _STORED: Final = "Success"
+_CONVERTED: Final = (
+    "the Orthanc converts what it stores (IngestTranscoding), and the result would not be what was written; switch it "
+    "off there"
+)
 _NOTHING: Final = Archive()
 _ORIGIN: Final = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
 
@@ -205,6 +210,7 @@ class OrthancWriter:
         self._client = client
         self._replaced = replaced
         self._may_note_origin = True
+        self._may_convert: bool | None = None
 
     def stage(self, content: ResultContent, instance: PlannedInstance, operation: Operation) -> Staged:
         """Hold one result until its batch is published."""
@@ -243,7 +249,25 @@ class OrthancWriter:
         if uploaded.status != _STORED or uploaded.orthanc_ids[-1] != result.new:
             text = "the Orthanc did not store the result under its identifiers"
             return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
-        return None
+        return None if self._is_as_sent(result) else self._without_conversion(result)
+
+    def _is_as_sent(self, result: _InMemory) -> bool:
+        """Whether the server has stored the bytes that it was sent; where it never converts any, it is not asked."""
+        if self._may_convert is None:
+            self._may_convert = read_server(self._client).may_convert
+        if not self._may_convert:
+            return True
+        try:
+            stored = self._client.content(f"instances/{result.new}/attachments/dicom/md5")
+        except NotFound:  # StoreMD5ForAttachments is off
+            return self._present(result.new) in (result.data, None)
+        return stored.decode("ascii", "replace").strip() == md5(result.data, usedforsecurity=False).hexdigest()
+
+    def _without_conversion(self, result: _InMemory) -> InstanceFailed:
+        """Take out what was made of a result, while it is certain to be this one: later nothing proves whose it is."""
+        with contextlib.suppress(NotFound):
+            self._client.delete(f"instances/{result.new}")
+        return InstanceFailed(ReasonCode.TRANSCODING_FAILED, _CONVERTED)
 
     def _replace(self, result: _InMemory, old: bytes, replaced: Replaced) -> InstanceFailed | None:
         """Put a result where another object stands; that one is gone only when the result is there."""
