@@ -21,7 +21,14 @@ from deidflow.tasks.core.files.opened import OpenedFile
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.client import OrthancClient
-from deidflow.tasks.orthanc.connection.errors import FULL, BadRequest, NotFound, RefusedCredentials, ServerError
+from deidflow.tasks.orthanc.connection.errors import (
+    CANNOT_READ_FILE,
+    FULL,
+    BadRequest,
+    NotFound,
+    RefusedCredentials,
+    ServerError,
+)
 from deidflow.tasks.orthanc.replaced import Replaced
 from deidflow.tasks.orthanc.resources.archives import Archive, WantedFile, read_archive
 from deidflow.tasks.orthanc.resources.server import read_server
@@ -67,11 +74,15 @@ class OrthancServer:
         """Return this process's client."""
         return _client(self.url, self.access.model_dump_json(), self.credentials)
 
-    def read(self, orthanc_id: str) -> bytes:
+    def read(self, orthanc_id: str, unreadable: ReasonCode) -> bytes:
         """Return the DICOM file of an instance.
 
+        Args:
+            orthanc_id: Of the instance.
+            unreadable: The code where the server itself cannot read the file.
+
         Raises:
-            InstanceFailed: The Orthanc does not hold it.
+            InstanceFailed: The Orthanc does not hold it, or has lost or damaged its file.
             DeidflowError: See ``orthanc.connection.errors``.
 
         """
@@ -83,6 +94,11 @@ class OrthancServer:
             self.client().download(orthanc_id, content)
         except NotFound:
             raise InstanceFailed(ReasonCode.RESULT_MISSING, "the Orthanc does not hold the instance") from None
+        except ServerError as error:
+            if error.orthanc_status not in CANNOT_READ_FILE:
+                raise
+            text = f"the Orthanc cannot read the instance's file ({error.reason})"
+            raise InstanceFailed(unreadable, text) from None
         return content.getvalue()
 
 
@@ -105,15 +121,17 @@ class OrthancSource:
     def open(self, instance: PlannedInstance) -> OpenOriginal:
         """Download a file into memory."""
         try:
-            data = self.server.read(instance.orthanc_id)
+            data = self.server.read(instance.orthanc_id, ReasonCode.SOURCE_UNREADABLE)
         except InstanceFailed as problem:
+            if problem.code is ReasonCode.SOURCE_UNREADABLE:
+                raise
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
         return OpenOriginal(-1, len(data), data)
 
     def reopen(self, instance: PlannedInstance) -> OpenedFile:
         """Download it again."""
         try:
-            return OpenedFile.in_memory(self.server.read(instance.orthanc_id))
+            return OpenedFile.in_memory(self.server.read(instance.orthanc_id, ReasonCode.SOURCE_UNREADABLE))
         except InstanceFailed:
             raise FileNotFoundError from None
 
@@ -163,7 +181,7 @@ class OrthancStore:
     def open(self, new: DicomIdentifiers, orthanc_id: str) -> OpenedFile:
         """Download a result."""
         del new
-        return OpenedFile.in_memory(self.server.read(orthanc_id))
+        return OpenedFile.in_memory(self.server.read(orthanc_id, ReasonCode.RESULT_DIFFERS))
 
     @contextlib.contextmanager
     def together(self, results: Sequence[tuple[DicomIdentifiers, str]]) -> Iterator[OrthancStore]:
@@ -221,7 +239,13 @@ class OrthancWriter:
 
     def publish(self, staged: Sequence[Staged]) -> list[InstanceFailed | None]:
         """Upload results one by one; doing it again is safe."""
-        return [self._publish_one(result.place) for result in staged]
+        return [self._published(result.place) for result in staged]
+
+    def _published(self, result: _InMemory) -> InstanceFailed | None:
+        try:
+            return self._publish_one(result)
+        except InstanceFailed as problem:
+            return problem
 
     def _publish_one(self, result: _InMemory) -> InstanceFailed | None:
         present = self._present(result.new)
@@ -315,4 +339,9 @@ class OrthancWriter:
             self._client.download(orthanc_id, content)
         except NotFound:
             return None
+        except ServerError as error:
+            if error.orthanc_status not in CANNOT_READ_FILE:
+                raise
+            text = f"an object that the Orthanc cannot read stands where the result belongs ({error.reason})"
+            raise InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text) from None
         return content.getvalue()

@@ -48,6 +48,9 @@ FULL: Final = 19
 NOT_A_FILE: Final = 2006
 """OrthancStatus of an instance whose file has gone from the storage (1.10.1, 1.12.7)."""
 
+CANNOT_READ_FILE: Final = frozenset({13, 15, 20, 30, NOT_A_FILE})
+"""OrthancStatus of a download that the server's storage has not, or not whole: asking again does not help."""
+
 _SERVER_ERRORS: Final = 500
 _REFUSED: Final = {
     401: "the Orthanc refuses user name and password; check the variables that the config names",
