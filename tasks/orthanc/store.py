@@ -265,7 +265,9 @@ class OrthancWriter:
         try:
             uploaded = self._client.upload(result.data)
         except BadRequest as error:
-            return InstanceFailed(ReasonCode.UNSUPPORTED, f"the Orthanc refuses the result: {error}")
+            # Without a code of its own it is not the Orthanc that refuses it, whatever the file is.
+            code = ReasonCode.DESTINATION_UNUSABLE if error.orthanc_status is None else ReasonCode.UNSUPPORTED
+            return InstanceFailed(code, f"the Orthanc did not store the result: {error}")
         except ServerError as error:
             if error.orthanc_status != FULL:
                 raise

@@ -68,6 +68,7 @@ def always(status: int, body: object = None) -> Callable[[httpx.Request], httpx.
         (500, {"OrthancStatus": 27, "Details": "Miller, Jane"}, BadRequest, "unknown DICOM tag"),
         (500, {"OrthancStatus": 22}, ReadOnlyServer, "set ReadOnly to false"),
         (500, {"OrthancStatus": 2018, "Details": UNKNOWN}, ServerError, "cannot store an instance"),
+        (413, "<html>MILLER</html>", BadRequest, "takes no request of this size; raise its limit"),
         (502, "<html>MILLER</html>", ServerError, "does a proxy answer"),
         (301, None, WrongAddress, "final address"),
         (200, "<html>MILLER</html>", ServerError, "not what an Orthanc sends"),

@@ -103,6 +103,11 @@ _DETAILS: Final = (
 )
 
 
+_TOO_LARGE: Final = (
+    "what stands before the Orthanc takes no request of this size; raise its limit (nginx: client_max_body_size)"
+)
+
+
 class Unreachable(TransientError):
     """The server did not answer, or not to the end.
 
@@ -260,7 +265,8 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
         return ServerError(reason, http_status, status, _retry_after(headers))
     if http_status < HTTPStatus.BAD_REQUEST:
         return WrongAddress("the address only redirects to another one; write the final address into the config")
-    return BadRequest(http_status, status, reason)
+    too_large = http_status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return BadRequest(http_status, status, _TOO_LARGE if too_large else reason)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
