@@ -276,7 +276,9 @@ class OrthancEngine:
         return job
 
     def _refused(self, call: Call, error: BadRequest) -> list[InstanceResult]:
-        return [InstanceResult(one.id, Outcome.FAILED, ReasonCode.BAD_VALUE, str(error)) for one in call.instances]
+        # Without a code of its own it is not the Orthanc that refuses it, whatever the values are.
+        code = ReasonCode.SERVER_ERROR if error.orthanc_status is None else ReasonCode.BAD_VALUE
+        return [InstanceResult(one.id, Outcome.FAILED, code, str(error)) for one in call.instances]
 
     def _results(self, call: Call, job: Job) -> list[InstanceResult]:
         """Say what became of each instance; what the server counts is not believed."""

@@ -9,7 +9,7 @@ import contextlib
 import io
 from dataclasses import dataclass, field, replace
 from functools import cache
-from hashlib import sha256
+from hashlib import md5, sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.config.config import OrthancAccess
@@ -21,9 +21,17 @@ from deidflow.tasks.core.files.opened import OpenedFile
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.client import OrthancClient
-from deidflow.tasks.orthanc.connection.errors import FULL, BadRequest, NotFound, RefusedCredentials, ServerError
+from deidflow.tasks.orthanc.connection.errors import (
+    CANNOT_READ_FILE,
+    FULL,
+    BadRequest,
+    NotFound,
+    RefusedCredentials,
+    ServerError,
+)
 from deidflow.tasks.orthanc.replaced import Replaced
 from deidflow.tasks.orthanc.resources.archives import Archive, WantedFile, read_archive
+from deidflow.tasks.orthanc.resources.server import read_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +41,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.stores import ResultContent
 
 _STORED: Final = "Success"
+_CONVERTED: Final = (
+    "the Orthanc converts what it stores (IngestTranscoding), and the result would not be what was written; switch it "
+    "off there"
+)
 _NOTHING: Final = Archive()
 _ORIGIN: Final = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
 
@@ -62,11 +74,15 @@ class OrthancServer:
         """Return this process's client."""
         return _client(self.url, self.access.model_dump_json(), self.credentials)
 
-    def read(self, orthanc_id: str) -> bytes:
+    def read(self, orthanc_id: str, unreadable: ReasonCode) -> bytes:
         """Return the DICOM file of an instance.
 
+        Args:
+            orthanc_id: Of the instance.
+            unreadable: The code where the server itself cannot read the file.
+
         Raises:
-            InstanceFailed: The Orthanc does not hold it.
+            InstanceFailed: The Orthanc does not hold it, or has lost or damaged its file.
             DeidflowError: See ``orthanc.connection.errors``.
 
         """
@@ -78,6 +94,11 @@ class OrthancServer:
             self.client().download(orthanc_id, content)
         except NotFound:
             raise InstanceFailed(ReasonCode.RESULT_MISSING, "the Orthanc does not hold the instance") from None
+        except ServerError as error:
+            if error.orthanc_status not in CANNOT_READ_FILE:
+                raise
+            text = f"the Orthanc cannot read the instance's file ({error.reason})"
+            raise InstanceFailed(unreadable, text) from None
         return content.getvalue()
 
 
@@ -100,15 +121,17 @@ class OrthancSource:
     def open(self, instance: PlannedInstance) -> OpenOriginal:
         """Download a file into memory."""
         try:
-            data = self.server.read(instance.orthanc_id)
+            data = self.server.read(instance.orthanc_id, ReasonCode.SOURCE_UNREADABLE)
         except InstanceFailed as problem:
+            if problem.code is ReasonCode.SOURCE_UNREADABLE:
+                raise
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, str(problem)) from None
         return OpenOriginal(-1, len(data), data)
 
     def reopen(self, instance: PlannedInstance) -> OpenedFile:
         """Download it again."""
         try:
-            return OpenedFile.in_memory(self.server.read(instance.orthanc_id))
+            return OpenedFile.in_memory(self.server.read(instance.orthanc_id, ReasonCode.SOURCE_UNREADABLE))
         except InstanceFailed:
             raise FileNotFoundError from None
 
@@ -158,7 +181,7 @@ class OrthancStore:
     def open(self, new: DicomIdentifiers, orthanc_id: str) -> OpenedFile:
         """Download a result."""
         del new
-        return OpenedFile.in_memory(self.server.read(orthanc_id))
+        return OpenedFile.in_memory(self.server.read(orthanc_id, ReasonCode.RESULT_DIFFERS))
 
     @contextlib.contextmanager
     def together(self, results: Sequence[tuple[DicomIdentifiers, str]]) -> Iterator[OrthancStore]:
@@ -205,6 +228,7 @@ class OrthancWriter:
         self._client = client
         self._replaced = replaced
         self._may_note_origin = True
+        self._may_convert: bool | None = None
 
     def stage(self, content: ResultContent, instance: PlannedInstance, operation: Operation) -> Staged:
         """Hold one result until its batch is published."""
@@ -215,7 +239,13 @@ class OrthancWriter:
 
     def publish(self, staged: Sequence[Staged]) -> list[InstanceFailed | None]:
         """Upload results one by one; doing it again is safe."""
-        return [self._publish_one(result.place) for result in staged]
+        return [self._published(result.place) for result in staged]
+
+    def _published(self, result: _InMemory) -> InstanceFailed | None:
+        try:
+            return self._publish_one(result)
+        except InstanceFailed as problem:
+            return problem
 
     def _publish_one(self, result: _InMemory) -> InstanceFailed | None:
         present = self._present(result.new)
@@ -235,7 +265,9 @@ class OrthancWriter:
         try:
             uploaded = self._client.upload(result.data)
         except BadRequest as error:
-            return InstanceFailed(ReasonCode.UNSUPPORTED, f"the Orthanc refuses the result: {error}")
+            # Without a code of its own it is not the Orthanc that refuses it, whatever the file is.
+            code = ReasonCode.DESTINATION_UNUSABLE if error.orthanc_status is None else ReasonCode.UNSUPPORTED
+            return InstanceFailed(code, f"the Orthanc did not store the result: {error}")
         except ServerError as error:
             if error.orthanc_status != FULL:
                 raise
@@ -243,7 +275,25 @@ class OrthancWriter:
         if uploaded.status != _STORED or uploaded.orthanc_ids[-1] != result.new:
             text = "the Orthanc did not store the result under its identifiers"
             return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
-        return None
+        return None if self._is_as_sent(result) else self._without_conversion(result)
+
+    def _is_as_sent(self, result: _InMemory) -> bool:
+        """Whether the server has stored the bytes that it was sent; where it never converts any, it is not asked."""
+        if self._may_convert is None:
+            self._may_convert = read_server(self._client).may_convert
+        if not self._may_convert:
+            return True
+        try:
+            stored = self._client.content(f"instances/{result.new}/attachments/dicom/md5")
+        except NotFound:  # StoreMD5ForAttachments is off
+            return self._present(result.new) in (result.data, None)
+        return stored.decode("ascii", "replace").strip() == md5(result.data, usedforsecurity=False).hexdigest()
+
+    def _without_conversion(self, result: _InMemory) -> InstanceFailed:
+        """Take out what was made of a result, while it is certain to be this one: later nothing proves whose it is."""
+        with contextlib.suppress(NotFound):
+            self._client.delete(f"instances/{result.new}")
+        return InstanceFailed(ReasonCode.TRANSCODING_FAILED, _CONVERTED)
 
     def _replace(self, result: _InMemory, old: bytes, replaced: Replaced) -> InstanceFailed | None:
         """Put a result where another object stands; that one is gone only when the result is there."""
@@ -291,4 +341,9 @@ class OrthancWriter:
             self._client.download(orthanc_id, content)
         except NotFound:
             return None
+        except ServerError as error:
+            if error.orthanc_status not in CANNOT_READ_FILE:
+                raise
+            text = f"an object that the Orthanc cannot read stands where the result belongs ({error.reason})"
+            raise InstanceFailed(ReasonCode.DESTINATION_CONFLICT, text) from None
         return content.getvalue()

@@ -86,6 +86,7 @@ class Verification:
         self._findings = Findings(run, self._store, self._require, "full" if full else "identifiers")
         self._done_chunks: SimpleQueue[int | None] = SimpleQueue()
         self._edits_ended = threading.Event()
+        self._edits = False
         self._verified: set[int] = set()
 
     @property
@@ -99,6 +100,7 @@ class Verification:
 
     def chunk_is_done(self, number: int) -> None:
         """Say that a chunk may be verified: nothing of it will be edited any more in this attempt."""
+        self._edits = True
         self._done_chunks.put(number)
 
     def edits_are_done(self) -> None:
@@ -128,9 +130,27 @@ class Verification:
                     self._verified.update(left)
             self._stop_if_asked()
             self._findings.write()
+            self._note_gone()
             self._note_shared()
         finally:
             self._findings.write()
+
+    def _note_gone(self) -> None:
+        """Note what was found right and went while others were written: a full Orthanc deletes its oldest patients."""
+        if not self._edits or not self._store.makes_room():
+            return
+        presence, ledger = self._store.presence, self._run.ledger
+        presence.start(presence.settings)
+        all_done = ToVerify(again=False, verified=True, full=False)
+        for chunk in chunks_to_verify(ledger, all_done):
+            for page in pages_to_verify(ledger, all_done, chunk, self._store.batch(full=False).most):
+                self._stop_if_asked()
+                expected = [_expected(one) for one in page]
+                found = presence.look(VerifyWork([(ledger.requests.get(page[0].request), expected)], []))
+                if isinstance(found, DeidflowError):
+                    raise found
+                gone = {result.id for result in found}
+                self._findings.add([one for one in expected if one.instance.id in gone], found)
 
     def _note_shared(self) -> None:
         """Fail what is right by itself and not the only one."""

@@ -146,6 +146,31 @@ def test_conversion_with_loss_that_begins_after_the_plan(job: Job, serve: Any) -
     assert 2 == len(made)
 
 
+@pytest.mark.parametrize("others", [{}, {"StoreMD5ForAttachments": False}], ids=["default", "no-md5"])
+def test_a_destination_that_converts(job: Job, orthanc_root: Path | None, others: dict[str, Any]) -> None:
+    """Engine local: what is not stored as it was written fails and is not left there; switched off, resume is done."""
+    job.source.mkdir()
+    for number, bits in enumerate(BITS, 1):
+        (job.source / str(number)).write_bytes(image(number, bits))
+    job.write_manifest(job.inventory())
+    settings = {**SETTINGS, **others, "IngestTranscoding": JPEG_LOSSLESS}
+    with OrthancServer(orthanc_root, settings) as running, contextlib.closing(Server(running)) as server:
+        job.write_config(destination={"orthanc": server.url})
+        run = job("run", "job.yaml", "--run-id", "converted")
+        rows, left = _rows(job, "converted"), server.get("instances")
+        running.kill()
+        running.configure(IngestTranscoding=EXPLICIT)
+        running.start()
+        resumed = job("resume", "runs/converted")
+        held = server.get("instances")
+
+    assert (1, 0) == (run.code, resumed.code), run.err + resumed.err
+    assert [] == left
+    assert {("failed", "")} == {(row["outcome"], row["new_orthanc_id"]) for row in rows}
+    assert all(row["reason"].startswith("transcoding-failed: the Orthanc converts") for row in rows)
+    assert len(BITS) == len(held)
+
+
 def write_job(job: Job, server: Server) -> str:
     """Write the config of an anonymization and return its name."""
     write(job, server)

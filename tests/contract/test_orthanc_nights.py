@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.contract.server import Server, write
 from tests.dicom_files import instance
 from tests.jobs import read_csv
@@ -59,6 +61,29 @@ def test_a_second_night_makes_no_second_copy(job: Job, server: Server) -> None:
     assert held + 3 == len(server.get("instances"))
     withdrawn = job("withdraw", "runs/n1", "--row", "2")
     assert (0, held + 1) == (withdrawn.code, len(server.get("instances")))
+
+
+@pytest.mark.parametrize("engine", ["orthanc", "local"])
+@pytest.mark.parametrize("keep_source", [True, False])
+def test_results_beside_their_originals_are_no_sources(
+    job: Job, server: Server, engine: str, keep_source: bool
+) -> None:
+    """What modify put into the same study is not edited again the next night, nor counted, nor in anybody's way."""
+    _put(job, server, "A", "1", 1, 2)
+    options = {"Replace": {"StudyDescription": "Trial 7"}, "KeepSource": keep_source}
+    others = {"operation": "modify", "options": options, "incremental": True}
+    write(job, server, engine=engine, destination={"orthanc": server.url} if engine == "local" else None, **others)
+    job.write_manifest([{"orthanc_id": server.get("studies")[0], "instances": "2"}])
+    first = job("run", "job.yaml", "--run-id", "n1")
+    held = set(server.get("instances"))
+    second = job("run", "job.yaml", "--run-id", "n2")
+
+    assert (0, 0) == (first.code, second.code), first.err + second.err
+    assert (4 if keep_source else 2) == len(held)
+    assert held == set(server.get("instances"))
+    assert "nothing to do" in second.out
+    (row,) = read_csv(job.root / "runs" / "n2" / "reconciliation.csv")
+    assert ("done", "2", "2") == (row["outcome"], row["instances_expected"], row["instances_done"])
 
 
 def test_given_identifiers_let_new_studies_of_a_patient_in(job: Job, server: Server) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.generate import Shape, generate
 from tests.contract.server import Server, write
+from tests.dicom_files import instance
 from tests.jobs import read_csv
 
 if TYPE_CHECKING:
@@ -138,3 +139,26 @@ def test_results_whose_originals_are_gone_are_never_given_up(job: Job, server: S
     kept = {name for name in names if first[name]["new_orthanc_id"] == last[name]["new_orthanc_id"]}
     assert set(names) - {names[2]} == kept
     assert 9 + 9 == len(server.get("instances"))
+
+
+def test_a_file_that_the_server_has_lost_costs_engine_local_only_itself(job: Job, server: Server) -> None:
+    """As source, one instance of three fails; as destination, one result whose place has such an object."""
+    job.source.mkdir()
+    for number in range(3):
+        (job.source / str(number)).write_bytes(instance(SOPInstanceUID=f"1.2.3.1.1.{number}"))
+    away = _attachment(server, server.upload(job.source)[0])
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    kept = away.rename(away.with_suffix(".away"))
+    write(job, server, engine="local", destination={"folder": "results"})
+    source = job("run", "job.yaml", "--run-id", "source"), _instances(job, "source")
+    kept.rename(away)
+    mended = job("resume", "runs/source")
+    write(job, server, engine="local", destination={"orthanc": server.url}, name="other")
+    assert 0 == job("run", "job.yaml", "--run-id", "first").code
+    _attachment(server, next(iter(_instances(job, "first").values()))["new_orthanc_id"]).unlink()
+    destination = job("run", "job.yaml", "--run-id", "again"), _instances(job, "again")
+
+    assert (1, 0, 1) == (source[0].code, mended.code, destination[0].code), source[0].err + mended.err
+    for (_, lines), code in ((source, "source-unreadable"), (destination, "destination-conflict")):
+        assert {"done": 2, "failed": 1} == _outcomes(lines)
+        assert [code] == [row["reason"].partition(":")[0] for row in lines.values() if row["outcome"] == "failed"]

@@ -64,3 +64,28 @@ def test_patients_are_recycled_during_a_run(job: Job, most: int) -> None:
     assert {result for results in made.values() for result in results} == done | (named & held)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert not summary["reconciled"]
+
+
+def test_what_was_verified_goes_in_favour_of_what_resume_writes(job: Job) -> None:
+    """A destination for one patient: what goes while another is written is missing, however often it was right."""
+    require_orthanc()
+    job.source.mkdir()
+    for patient in ("1", "2"):
+        uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.{patient}", "SeriesInstanceUID": f"1.2.{patient}.1"}
+        data = instance(PatientID=f"P-{patient}", SOPInstanceUID=f"1.2.{patient}.1.1", **uids)
+        (job.source / patient).write_bytes(data)
+    job.write_manifest(job.inventory())
+    with contextlib.ExitStack() as stack:
+        running = stack.enter_context(OrthancServer(settings={**SETTINGS, "MaximumPatientCount": 1}))
+        server = stack.enter_context(contextlib.closing(Server(running)))
+        job.write_config(destination={"orthanc": server.url})
+        codes, done, held = [], [], []
+        for command in (("run", "job.yaml", "--run-id", "r"), ("resume", "runs/r")):
+            codes.append(job(*command).code)
+            rows = read_csv(job.root / "runs" / "r" / "crosswalk.csv")
+            done.append([r["new_orthanc_id"] for r in rows if (r["level"], r["outcome"]) == ("instance", "done")])
+            held.append(server.get("instances"))
+
+    assert [1, 1] == codes
+    assert [1, 1] == [len(names) for names in held]
+    assert held == done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
@@ -101,6 +101,24 @@ def test_a_patient_of_each_own_and_nothing_left(job: Job, server: Server, tmp_pa
         assert not names & set(left)
     patients = {server.dataset(result).PatientID for (result,) in made.values()}
     assert set(subjects.values()) == patients
+
+
+def test_patients_who_differ_in_a_blank_stay_two(job: Job, server: Server) -> None:
+    """PatientIDs that differ in blanks at the beginning only are two patients on the server, and two new ones."""
+    job.source.mkdir()
+    for number, patient in enumerate(("P-1", "  P-1")):
+        uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.{number}", "SeriesInstanceUID": f"1.2.{number}.1"}
+        data = instance(PatientID=patient, SOPInstanceUID=f"1.2.{number}.1.1", **uids)
+        (job.source / str(number)).write_bytes(data)
+    server.upload(job.source)
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    write(job, server, verify="full")
+
+    done = job("run", "job.yaml", "--run-id", "blanks")
+
+    assert 0 == done.code, done.out + done.err
+    made = [server.dataset(result).PatientID for (result,) in server.originals().values()]
+    assert (2, 2) == (len(made), len(set(made)))
 
 
 def test_as_many_jobs_at_a_time_as_the_config_allows(job: Job, server: Server) -> None:

@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from tests.contract.server import Server, reads_files, write
+from tests.dicom_files import instance
 from tests.jobs import DEMO_DATA, Job, read_csv
 from tests.orthanc_proxy import Answer, Hang, OrthancProxy, Run
 from tests.orthanc_server import OrthancServer, extra_roots, installed
@@ -142,12 +143,15 @@ def test_a_server_that_is_busy_while_results_are_read_back(job: Job, server: Ser
     assert (0, 2) == (done.code, busy.hits), done.err
 
 
-def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(job: Job, server: Server) -> None:
+@pytest.mark.parametrize("away", [Answer(503), Answer(404, body=b"404 page not found")], ids=["busy", "proxy"])
+def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(
+    job: Job, server: Server, away: Answer
+) -> None:
     """No result counts as failed for it: exit code 3, and ``resume`` reads them back without making one anew."""
     server.upload(DEMO_DATA / "CT")
     job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
     with OrthancProxy(server.url) as proxy:
-        gone = proxy.add(Answer(503), lambda request, _: reads_files(request), times=None)
+        gone = proxy.add(away, lambda request, _: reads_files(request), times=None)
         write(job, server, source={"orthanc": proxy.url}, verify="full")
         ran = job("run", "job.yaml", "--run-id", "gone")
         verified = job("verify", job.root / "runs" / "gone")
@@ -160,9 +164,31 @@ def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(
 
     assert (3, 3, 0) == (ran.code, verified.code, resumed.code), ran.err + verified.err + resumed.err
     assert refused
-    assert "503" in verified.err
+    assert f"HTTP {away.status}" in verified.err
     assert 2 == len(read)  # an archive of originals, and one of results
     assert made == server.originals()
+
+
+@pytest.mark.parametrize(("engine", "code"), [("orthanc", "server-error"), ("local", "destination-unusable")])
+def test_a_proxy_that_takes_no_large_request(job: Job, server: Server, engine: str, code: str) -> None:
+    """413, as nginx answers to more than 1 MB by default: no fault of values and files; raised, resume is done."""
+    job.source.mkdir()
+    (job.source / "one").write_bytes(instance())
+    server.upload(job.source)
+    job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
+    with OrthancProxy(server.url) as proxy:
+        too_large = Answer(413, body=b"<html>413 Request Entity Too Large</html>")
+        proxy.add(too_large, lambda request, _: _is_bulk(request, None) or request.path == "/instances", times=None)
+        destination = {"orthanc": proxy.url} if engine == "local" else None
+        write(job, server, engine=engine, source={"orthanc": proxy.url}, destination=destination)
+        refused = job("run", "job.yaml", "--run-id", "large")
+        (row,) = read_csv(job.root / "runs" / "large" / "reconciliation.csv")
+        proxy.clear()
+        resumed = job("resume", "runs/large")
+
+    assert (1, 0) == (refused.code, resumed.code), refused.err + resumed.err
+    assert code == row["reason"].partition(":")[0]
+    assert "raise its limit (nginx: client_max_body_size)" in row["reason"]
 
 
 @pytest.mark.parametrize("moment", ["plan", "work"])

@@ -84,10 +84,11 @@ def wrong_levels(ledger: Ledger) -> list[LineLevels]:
 
 
 def wrong_counts(ledger: Ledger) -> list[LineCounts]:
-    """Return the rows that say another number of instances than the source holds."""
+    """Return the rows that say another number of instances than the source holds, with or without what is left out."""
     rows = ledger.select(
-        "SELECT m.line, m.declared, count(*) FROM manifest_row m JOIN claim c USING (line)"
-        " WHERE m.declared IS NOT NULL GROUP BY m.line HAVING count(*) <> m.declared ORDER BY m.line"
+        "SELECT m.line, m.declared, count(*) AS held FROM manifest_row m JOIN claim c USING (line)"
+        " WHERE m.declared IS NOT NULL GROUP BY m.line HAVING m.declared <> held AND m.declared <>"
+        " held + (SELECT count(*) FROM left_out l WHERE l.line = m.line) ORDER BY m.line"
     )
     return [LineCounts(*row) for row in rows]
 

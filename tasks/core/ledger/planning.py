@@ -1,13 +1,14 @@
 """Making a plan: which instance belongs to which row, what it becomes, in which call and chunk it is done.
 
-While a plan is made the table ``claim`` (line, instance, level) holds what each row names, see ``claim_sources``.
+While a plan is made the table ``claim`` (line, instance, level) holds what each row names, see ``claim_sources``, and
+``left_out`` (line, instance) what it names and does not claim.
 Everything is done by whole sets, so that 100,000 instances are planned in seconds.
 
 Public names: ``PlannedRow``, ``TargetRecord``, ``NewIdentifiers``, ``PatientGroup``, ``AssignedCall``,
-``join_duplicates``, ``claim_sources``, ``set_row_aside``, ``assign_claims``, ``planned_pages``, ``add_targets``,
-``drop_unplanned``, ``forget_targets``, ``fail_collisions``, ``cut_chunks``, ``patients_to_call``, ``last_numbers``,
-``add_calls``, ``add_chunk``, ``plan_is_complete``, ``forget_review``, ``forget_review_code``, ``kinds_of_objects``,
-``note_review``.
+``join_duplicates``, ``claim_sources``, ``note_what_rows_name``, ``set_row_aside``, ``assign_claims``,
+``planned_pages``, ``add_targets``, ``drop_unplanned``, ``forget_targets``, ``fail_collisions``, ``cut_chunks``,
+``patients_to_call``, ``last_numbers``, ``add_calls``, ``add_chunk``, ``plan_is_complete``, ``forget_review``,
+``forget_review_code``, ``kinds_of_objects``, ``note_review``.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class PatientGroup(NamedTuple):
 
     request: int
     patient: str
+    patient_id: str
     instances: int
 
 
@@ -103,15 +105,20 @@ def join_duplicates(ledger: Ledger) -> None:
     ledger.execute("DROP TABLE first")
 
 
-def claim_sources(ledger: Ledger, nothing: Reason) -> None:
-    """Find what each row names, at whatever level; rows that name nothing are ``not_found`` for this reason."""
+def claim_sources(ledger: Ledger) -> None:
+    """Find what each row names, at whatever level."""
     ledger.execute("CREATE TEMP TABLE claim (line INTEGER, instance INTEGER, level TEXT)")
+    ledger.execute("CREATE TEMP TABLE left_out (line INTEGER, instance INTEGER)")
     claim = "INSERT INTO claim SELECT m.line, i.id, '{}' FROM manifest_row m JOIN {} WHERE m.outcome = ''"
     ledger.execute(claim.format(Level.INSTANCE, "instance i ON i.orthanc_id = m.orthanc_id"))
     for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
         ledger.execute(claim.format(level, f"series s ON s.{level} = m.orthanc_id JOIN instance i ON i.series = s.id"))
     ledger.execute("CREATE INDEX temp.claim_line ON claim (line)")
     ledger.execute("CREATE INDEX temp.claim_instance ON claim (instance)")
+
+
+def note_what_rows_name(ledger: Ledger, nothing: Reason) -> None:
+    """Note the level of what rows claim; those that claim nothing are ``not_found`` for this reason."""
     ledger.execute(
         "UPDATE manifest_row SET outcome = ?, code = ?, text = ? WHERE outcome = ''"
         " AND line NOT IN (SELECT line FROM claim)",
@@ -169,6 +176,7 @@ def drop_unplanned(ledger: Ledger) -> None:
     ledger.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM instance)")
     ledger.execute("DELETE FROM target WHERE id NOT IN (SELECT target FROM instance WHERE target IS NOT NULL)")
     ledger.execute("DROP TABLE claim")
+    ledger.execute("DROP TABLE left_out")
 
 
 def forget_targets(ledger: Ledger) -> None:
@@ -211,7 +219,7 @@ def cut_chunks(ledger: Ledger, size: int) -> None:
 def patients_to_call(ledger: Ledger) -> list[PatientGroup]:
     """Return the patients that have no call yet, by request, then by their first row."""
     rows = ledger.select(
-        "SELECT m.request, s.patient, count(*) FROM instance i JOIN series s ON s.id = i.series"
+        "SELECT m.request, s.patient, min(s.patient_id), count(*) FROM instance i JOIN series s ON s.id = i.series"
         " JOIN manifest_row m ON m.line = i.line WHERE i.outcome = '' AND i.call IS NULL"
         " GROUP BY m.request, s.patient ORDER BY m.request, min(i.line), s.patient"
     )

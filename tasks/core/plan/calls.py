@@ -1,8 +1,8 @@
 """Cut planned instances into calls to an Orthanc, and calls into chunks.
 
 Orthanc keeps its maps of identifiers inside one call only: a patient is never split over two calls of one request, and
-patients to whom a request gives one PatientID never share a call, since they would merge (docs/orthanc.md, Several
-calls).
+patients who would get one PatientID never share a call, since they would merge: those to whom a request gives one, and
+those whose PatientIDs differ in blanks at the beginning only, which the map drops (docs/orthanc.md, Several calls).
 
 Public names: ``cut_calls``.
 """
@@ -30,21 +30,25 @@ def cut_calls(ledger: Ledger, requests: RequestCache, chunk_size: int, max_chunk
 
     """
     groups = patients_to_call(ledger)
-    total = sum(count for _, _, count in groups)
+    total = sum(group.instances for group in groups)
     size = max(chunk_size, -(-total // max_chunks))
     call, chunk = last_numbers(ledger)
     in_call = in_chunk = 0
     last_request = None
+    mapped: set[str] = set()
     assigned: list[AssignedCall] = []
-    for request, patient, count in groups:
+    for request, patient, patient_id, count in groups:
         alone = Path((), PATIENT_ID) in requests.get(request).edits.replace
-        if request != last_request or alone or in_call >= chunk_size:
+        in_map = patient_id.strip()
+        if request != last_request or alone or in_call >= chunk_size or in_map in mapped:
             if in_chunk >= size or not assigned:
                 chunk += 1
                 in_chunk = 0
             call += 1
             in_call = 0
+            mapped.clear()
         last_request = request
+        mapped.add(in_map)
         in_call += count
         in_chunk += count
         assigned.append(AssignedCall(call, chunk, request, patient))

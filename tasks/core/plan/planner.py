@@ -33,11 +33,12 @@ from deidflow.tasks.core.ledger.planning import (
     fail_collisions,
     forget_targets,
     join_duplicates,
+    note_what_rows_name,
     plan_is_complete,
     planned_pages,
     set_row_aside,
 )
-from deidflow.tasks.core.ledger.state.before import looking_back
+from deidflow.tasks.core.ledger.state.before import leave_results, looking_back
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.plan.calls import cut_calls
 from deidflow.tasks.core.plan.checks import (
@@ -131,7 +132,10 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     found = [*problems]
     with looking_back(ledger, options.before), ledger.transaction():
         join_duplicates(ledger)
-        claim_sources(ledger, _NOTHING_HELD)
+        claim_sources(ledger)
+        if options.before is not None and options.writes_to_source:
+            leave_results(ledger)
+        note_what_rows_name(ledger, _NOTHING_HELD)
         checks = [
             check_rows_against_source(ledger),
             check_patients(ledger, requests),

@@ -282,7 +282,7 @@ def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:
 
 
 def _read_error(response: httpx.Response) -> object:
-    """Read what an error says, which may be a proxy's long page."""
+    """Read what an error says, which may be a proxy's long page; None where it says nothing."""
     if response.headers.get("content-encoding", "").strip().lower() not in _CODINGS:
         return NO_JSON
     content = b""
@@ -290,4 +290,4 @@ def _read_error(response: httpx.Response) -> object:
         content += piece
         if len(content) > _MAX_ERROR_BYTES:
             break
-    return parse_json(content)
+    return parse_json(content) if content.strip() else None

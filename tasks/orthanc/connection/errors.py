@@ -48,6 +48,9 @@ FULL: Final = 19
 NOT_A_FILE: Final = 2006
 """OrthancStatus of an instance whose file has gone from the storage (1.10.1, 1.12.7)."""
 
+CANNOT_READ_FILE: Final = frozenset({13, 15, 20, 30, NOT_A_FILE})
+"""OrthancStatus of a download that the server's storage has not, or not whole: asking again does not help."""
+
 _SERVER_ERRORS: Final = 500
 _REFUSED: Final = {
     401: "the Orthanc refuses user name and password; check the variables that the config names",
@@ -100,6 +103,11 @@ _DETAILS: Final = (
 )
 
 
+_TOO_LARGE: Final = (
+    "what stands before the Orthanc takes no request of this size; raise its limit (nginx: client_max_body_size)"
+)
+
+
 class Unreachable(TransientError):
     """The server did not answer, or not to the end.
 
@@ -118,7 +126,7 @@ class ServerError(TransientError):
     """The server answered that it could not do it.
 
     Attributes:
-        http_status: 500 to 599, or 429; 200 when the answer is not what Orthanc sends.
+        http_status: 500 to 599, or 429; 404 when a proxy says so; 200 when the answer is not what Orthanc sends.
         orthanc_status: Orthanc's own code, None when it gives none (a proxy answered).
         reason: What Orthanc says, as far as it is safe to show.
         retry_after_s: Seconds that the server asks to wait, None when it does not say.
@@ -238,7 +246,7 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
     Args:
         http_status: 300 or more.
         headers: Of the answer, any case.
-        body: Parsed JSON; anything else for no JSON.
+        body: Parsed JSON; None for none at all, anything else for what is no JSON.
 
     """
     answer = body if isinstance(body, dict) else {}
@@ -248,14 +256,17 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
     if http_status in _REFUSED:
         return RefusedCredentials(_REFUSED[http_status])
     if http_status == HTTPStatus.NOT_FOUND:
-        return NotFound()
+        # An Orthanc's has its own code, or nothing (jobs, HttpDescribeErrors off). A page is that of a proxy whose
+        # Orthanc is away, and says nothing of what the Orthanc holds.
+        return NotFound() if body is None or status is not None else ServerError(reason, http_status)
     if status == _READ_ONLY:
         return ReadOnlyServer()
     if http_status == HTTPStatus.TOO_MANY_REQUESTS or (http_status >= _SERVER_ERRORS and status != _UNKNOWN_TAG):
         return ServerError(reason, http_status, status, _retry_after(headers))
     if http_status < HTTPStatus.BAD_REQUEST:
         return WrongAddress("the address only redirects to another one; write the final address into the config")
-    return BadRequest(http_status, status, reason)
+    too_large = http_status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return BadRequest(http_status, status, _TOO_LARGE if too_large else reason)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -5,10 +5,11 @@ Public names: ``read_abilities``.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from deidflow.tasks.core.plan.server_abilities import ServerAbilities
-from deidflow.tasks.orthanc.connection.errors import BadRequest, NotFound, RefusedCredentials
+from deidflow.tasks.orthanc.connection.errors import BadRequest, NotFound, RefusedCredentials, ServerError
 
 if TYPE_CHECKING:
     from deidflow.tasks.orthanc.connection.client import OrthancClient
@@ -42,5 +43,9 @@ def _plugins(client: OrthancClient) -> frozenset[str] | None:
     try:
         names = client.get("plugins")
     except (NotFound, BadRequest, RefusedCredentials):  # somebody who may edit need not be allowed to see them
+        return None
+    except ServerError as error:
+        if error.http_status != HTTPStatus.NOT_FOUND:  # a proxy's own page, in the place of what it hides
+            raise
         return None
     return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else None

@@ -1,8 +1,8 @@
 """What an Orthanc is able to do, by its version and its own word.
 
-Source: ``GET /system`` (all versions; ``ReadOnly`` since 1.12.5, ``OverwriteInstances`` since 1.11.0,
-``OverwriteInstancesMode`` since 1.13.0, ``DatabaseServerIdentifier`` and the limits of the storage on 1.12.7, not on
-1.10.1) and the release notes.
+Source: ``GET /system`` (all versions; ``ReadOnly`` since 1.12.5, ``OverwriteInstances`` and ``IngestTranscoding`` since
+1.11.0, ``OverwriteInstancesMode`` since 1.13.0, ``DatabaseServerIdentifier`` and the limits of the storage on 1.12.7,
+not on 1.10.1) and the release notes.
 
 Public names: ``Server``, ``read_server``, ``MINIMUM``.
 """
@@ -37,6 +37,8 @@ class Server:
         overwrites: Whether it replaces an instance that it holds already; None when it does not say (before 1.11.0).
         makes_room: Whether it deletes its oldest patients when it is full; None when it does not say (1.10.1).
         identity: ``DatabaseServerIdentifier`` (1.11.1 on), else "".
+        may_convert: Whether it stores other bytes than it is sent (``IngestTranscoding``), or does not say (before
+            1.11.0).
 
     """
 
@@ -46,6 +48,7 @@ class Server:
     overwrites: bool | None = None
     makes_room: bool | None = None
     identity: str = ""
+    may_convert: bool = True
 
     @property
     def checks_patients(self) -> bool:
@@ -97,6 +100,7 @@ def read_server(client: OrthancClient) -> Server:
         _overwrites(answer),
         _makes_room(answer),
         identity if isinstance(identity, str) else "",
+        answer.get("IngestTranscoding") != "",
     )
 
 

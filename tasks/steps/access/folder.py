@@ -224,6 +224,10 @@ class FolderOfResults:
             return None
         return status.f_bavail * status.f_frsize, self._folder
 
+    def makes_room(self) -> bool:
+        """Return False."""
+        return False
+
     @contextlib.contextmanager
     def locked(self, waits: Waits | None = None) -> Iterator[None]:
         """Lock the folder, if it is there."""

@@ -196,6 +196,11 @@ class OrthancOfResults:
     def room(self) -> None:
         """Return None: a server does not tell."""
 
+    def makes_room(self) -> bool:
+        """Ask the server; old ones do not tell (1.10.1)."""
+        with connect(self._url, self._access, warn=False) as client:
+            return read_server(client).makes_room is not False
+
     @contextlib.contextmanager
     def locked(self, waits: Waits | None = None) -> Iterator[None]:
         """Lock the server, for deidflow on this machine."""

@@ -179,6 +179,14 @@ class RunStore(Protocol):
     def room(self) -> tuple[int, str] | None:
         """Return how many bytes are free in it and its name; None where nobody can tell."""
 
+    def makes_room(self) -> bool:
+        """Whether it may delete results by itself when others come; also where nobody can tell.
+
+        Raises:
+            DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
+
+        """
+
     def locked(self, waits: Waits | None = None) -> AbstractContextManager[None]:
         """Hold it for this process alone; what is not there yet is nobody's.
 

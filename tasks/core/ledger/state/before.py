@@ -4,9 +4,9 @@ While the plan is made the state is attached to its ledger, and the tables ``ear
 and scope, ``own`` those of the same config), ``asked`` (the requests) and ``latest`` (for each claimed instance the
 last run of the same config that delivered it) hold what the checks ask for.
 
-Public names: ``Before``, ``looking_back``, ``find_latest``, ``ChangedRow``, ``changed_rows``, ``repeated_rows``,
-``GivenBefore``, ``taken_patient_ids``, ``renamed_patients``, ``leave_done_before``, ``SplitStudy``, ``split_studies``,
-``fail_study``, ``fail_known_patients``, ``DoneBefore``, ``count_done_before``.
+Public names: ``Before``, ``looking_back``, ``leave_results``, ``find_latest``, ``ChangedRow``, ``changed_rows``,
+``repeated_rows``, ``GivenBefore``, ``taken_patient_ids``, ``renamed_patients``, ``leave_done_before``, ``SplitStudy``,
+``split_studies``, ``fail_study``, ``fail_known_patients``, ``DoneBefore``, ``count_done_before``.
 """
 
 from __future__ import annotations
@@ -68,9 +68,29 @@ def looking_back(ledger: Ledger, before: Before | None) -> Iterator[None]:
         )
         yield
     finally:
-        for table in ("earlier", "asked", "latest"):
+        for table in ("earlier", "asked", "latest", "made"):
             ledger.execute(f"DROP TABLE IF EXISTS temp.{table}")
         ledger.execute("DETACH state")
+
+
+def leave_results(ledger: Ledger) -> None:
+    """Let no row claim what earlier runs made of what it names, where results stand beside their originals.
+
+    An instance that a row names by its own identifier stays; so do a new series, study or patient.
+    """
+    # A result that stands below something that its original stands below is of the same patient.
+    ledger.execute(
+        "CREATE TEMP TABLE made AS SELECT d.new_orthanc_id AS name, p.patient, p.study, p.series"  # noqa: S608 (constants)
+        f" FROM {_DELIVERED} JOIN state.delivered d ON d.pair = p.id"
+        " WHERE p.new_patient = p.patient AND d.new_orthanc_id <> d.orthanc_id"
+    )
+    ledger.execute("CREATE INDEX temp.made_name ON made (name)")
+    ledger.execute(
+        "INSERT INTO left_out SELECT DISTINCT c.line, c.instance FROM claim c JOIN main.instance i ON i.id = c.instance"
+        " JOIN temp.made f ON f.name = i.orthanc_id JOIN main.manifest_row m ON m.line = c.line"
+        " WHERE m.orthanc_id IN (f.patient, f.study, f.series)"
+    )
+    ledger.execute("DELETE FROM claim WHERE (line, instance) IN (SELECT line, instance FROM left_out)")
 
 
 def find_latest(ledger: Ledger, before: Before) -> None:
