@@ -9,6 +9,8 @@ PYTHON ?= python3.11 python3
 
 # Wherever it is set: a suite that starts hundreds of Pythons compiles each module once, not each time.
 export PYTHONDONTWRITEBYTECODE :=
+# Nothing here multiplies matrices, and each process would start threads for it.
+export OPENBLAS_NUM_THREADS := 1
 
 # More workers than cores: many tests wait for a server. make test PYTEST_ARGS="tests/core -x" runs some.
 PYTEST_ARGS ?= -n 4 --dist worksteal

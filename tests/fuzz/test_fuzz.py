@@ -13,7 +13,7 @@ from tests.fuzz.manifests import MUTATIONS as MANIFEST_MUTATIONS
 from tests.fuzz.runner import MAX_CPU_SECONDS, MAX_RSS_BYTES, Tally, run_batch
 
 SEED = 20_261_123
-PARTS = 3
+PARTS = 2
 INPUTS = 500
 
 

@@ -70,9 +70,9 @@ def test_every_argument_alone(runner: Runner) -> None:
 
 
 def test_every_file(runner: Runner) -> None:
-    """All built files and small ones of pydicom come out the same of plain requests."""
+    """All built files and small ones of pydicom come out the same of some plain requests, in `make test-parity` of all."""
     files = [*built_files(), *small_pydicom_files(), *image_files()[::3], *syntax_files()]
-    totals = runner.run(files, plain_cases(VERSIONS)[1::2])
+    totals = runner.run(files, plain_cases(VERSIONS)[1::3])
 
     assert not totals.unexplained, totals.report()
 
@@ -94,8 +94,8 @@ def test_transcode(runner: Runner) -> None:
 
 
 def test_pairs_of_arguments(runner: Runner) -> None:
-    """Two arguments together give the same (every third request; `make test-parity` sends all)."""
-    totals = runner.run(named("rich explicit"), pair_cases(VERSIONS)[::3])
+    """Two arguments together give the same (every fifth request; `make test-parity` sends all)."""
+    totals = runner.run(named("rich explicit"), pair_cases(VERSIONS)[::5])
 
     assert not totals.unexplained, totals.report()
 
