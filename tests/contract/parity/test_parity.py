@@ -70,7 +70,7 @@ def test_every_argument_alone(runner: Runner) -> None:
 
 
 def test_every_file(runner: Runner) -> None:
-    """All built files and small ones of pydicom come out the same of some plain requests, in `make test-parity` of all."""
+    """All built files and small ones of pydicom come out the same of plain requests (a third of `make test-parity`)."""
     files = [*built_files(), *small_pydicom_files(), *image_files()[::3], *syntax_files()]
     totals = runner.run(files, plain_cases(VERSIONS)[1::3])
 
