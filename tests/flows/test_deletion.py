@@ -269,8 +269,8 @@ def test_a_source_that_was_copied_is_known_by_its_content(tmp_path: Path) -> Non
     assert DeletedSources(1) == steps.delete()
 
 
-def test_a_run_that_is_stopped_deletes_nothing_yet(tmp_path: Path) -> None:
-    """Whoever stops a run before its last step still has every source, and deletes them when it goes on."""
+def _verified(tmp_path: Path) -> tuple[Steps, Path]:
+    """Return a run of one source whose result is verified, before the deletion, and the source folder."""
     source = tmp_path / "source"
     source.mkdir()
     (source / "1").write_bytes(_file(1, 1))
@@ -278,6 +278,12 @@ def test_a_run_that_is_stopped_deletes_nothing_yet(tmp_path: Path) -> None:
     steps.plan([_study_id(1)], options=DELETING)
     steps.edit()
     steps.verify()
+    return steps, source
+
+
+def test_a_run_that_is_stopped_deletes_nothing_yet(tmp_path: Path) -> None:
+    """Whoever stops a run before its last step still has every source, and deletes them when it goes on."""
+    steps, source = _verified(tmp_path)
 
     steps.run.stop.set()
     assert steps.delete() is None
@@ -289,13 +295,7 @@ def test_a_run_that_is_stopped_deletes_nothing_yet(tmp_path: Path) -> None:
 
 def test_a_source_folder_that_is_away_for_now(tmp_path: Path) -> None:
     """Sources that nobody can see are not gone: the next attempt deletes them."""
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "1").write_bytes(_file(1, 1))
-    steps = Steps(tmp_path)
-    steps.plan([_study_id(1)], options=DELETING)
-    steps.edit()
-    steps.verify()
+    steps, source = _verified(tmp_path)
     source.rename(tmp_path / "elsewhere")
     first = steps.delete()
     (tmp_path / "elsewhere").rename(source)
