@@ -100,6 +100,7 @@ def _answer(
         server_makes_room=bool(facts.server_makes_room),
         rows={"planned": rows.pop("", 0), **rows},
         done_before=count_done_before(ledger),
+        changed_before=facts.changed_before,
         to_edit=Objects(*plan_totals(ledger)),
         destination=store_of(config).describe(),
         notes=tuple(facts.notes),

@@ -126,6 +126,7 @@ class PlanAnswer(Answer):
         server_makes_room: Whether it deletes its oldest patients when it is full.
         rows: How many rows of the manifest are ``planned``, and how many have an outcome already.
         done_before: What earlier runs have done of them: ``rows`` in full, and ``instances``.
+        changed_before: How many instances are planned again, since their sources have changed since.
         to_edit: What is left.
         destination: Where results go.
         notes: What the server will do differently, or cannot do.
@@ -150,6 +151,7 @@ class PlanAnswer(Answer):
     server_makes_room: bool
     rows: Mapping[str, int]
     done_before: DoneBefore
+    changed_before: int
     to_edit: Objects
     destination: str
     notes: tuple[str, ...]
@@ -194,6 +196,8 @@ class PlanAnswer(Answer):
             rows, instances = self.done_before
             text = f"{counted(instances, 'instance')} by earlier runs, {counted(rows, 'row')} in full"
             yield f"done before:      {text}"
+        if self.changed_before:
+            yield f"changed since:    {counted(self.changed_before, 'instance')}, planned again"
         what = self.to_edit
         studies = f"{what.studies} stud{'y' if what.studies == 1 else 'ies'}"
         above = f"{what.series} series, {studies}, {counted(what.patients, 'patient')}"

@@ -47,6 +47,7 @@ class RunAnswer(Answer):
         rows: How many rows of the manifest have each outcome.
         instances: The same for instances.
         done_before: What earlier runs have done: ``rows`` in full, and ``instances``.
+        changed_before: How many instances were planned again, since their sources have changed since.
         not_verified: How many results that are done nobody has found right yet.
         sources: What became of sources that were to be deleted: ``deleted``, ``not_deleted``, ``changed``; null where
             none were.
@@ -67,6 +68,7 @@ class RunAnswer(Answer):
     rows: Mapping[Outcome, int]
     instances: Mapping[Outcome, int]
     done_before: DoneBefore
+    changed_before: int
     not_verified: int
     sources: DeletedSources | None
     source_problems: Mapping[str, int]
@@ -88,6 +90,8 @@ class RunAnswer(Answer):
         if self.done_before.instances:
             rows, instances = self.done_before
             yield _line("done before", f"{instances} instances by earlier runs, {rows} rows in full")
+        if self.changed_before:
+            yield _line("changed since", f"{counted(self.changed_before, 'instance')}, planned again")
         if self.not_verified:
             yield _line("not verified", f"{self.not_verified} of {self.instances[Outcome.DONE]}")
         if self.sources is not None:
@@ -127,6 +131,7 @@ def run_answer(totals: Totals, folder: Path, *, nothing_to_do: bool = False) -> 
         rows=totals.rows,
         instances=totals.instances,
         done_before=totals.done_before,
+        changed_before=totals.changed_before,
         not_verified=totals.unverified,
         sources=totals.sources,
         source_problems=totals.source_problems,

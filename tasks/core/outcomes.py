@@ -105,10 +105,10 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "run failures.csv with it.",
     ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and run "
     "failures.csv with them.",
-    ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs; remove it, then `deidflow "
-    "resume`; or, with engine local, replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`. If it "
-    "is other studies of the patient that say otherwise who it is (the crosswalk says so), edit the patient as a whole "
-    "in a new run.",
+    ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs, as an earlier run's does where "
+    "the source has changed since; remove it, then `deidflow resume`; or, with engine local, replace it with `deidflow "
+    "resume RUN_DIR --set destination.overwrite=true`. If it is other studies of the patient that say otherwise who it "
+    "is (the crosswalk says so), edit the patient as a whole in a new run.",
     ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
     "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode. Where "
     "the Orthanc converts what it stores (IngestTranscoding), switch that off and resume.",
@@ -131,7 +131,7 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "is meant.",
     ReasonCode.KNOWN_PATIENT: "An Orthanc gives a patient other identifiers in another call than an earlier one did: "
     "give PatientID and PatientName in Replace, one row for each new study, and start a new run; or take engine local. "
-    "A study that has grown has to be withdrawn (`deidflow withdraw`) and done as a whole.",
+    "A study that has grown or changed has to be withdrawn (`deidflow withdraw`) and done as a whole.",
     ReasonCode.WITHDRAWN: "The results were taken back with `deidflow withdraw`; a new run with the row in its "
     "manifest makes them again.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",

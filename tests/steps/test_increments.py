@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
 import stat
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,12 +39,12 @@ SUBJECTS = {"DicomVersion": "2023b", "Replace": {"PatientID": "{subject}"}, "For
 class Nights(Steps):
     """Runs of one config, one after the other."""
 
-    def put(self, patient: str, study: str, *numbers: int) -> None:
+    def put(self, patient: str, study: str, *numbers: int, **elements: str) -> None:
         """Put instances of a study into the source."""
         (self.root / "source").mkdir(exist_ok=True)
         for number in numbers:
             uid = f"1.2.{study}"
-            names: dict[str, Any] = {"StudyInstanceUID": uid, "SeriesInstanceUID": f"{uid}.1"}
+            names: dict[str, Any] = {"StudyInstanceUID": uid, "SeriesInstanceUID": f"{uid}.1", **elements}
             content = instance(PatientID=patient, SOPInstanceUID=f"{uid}.1.{number}", **names)
             (self.root / "source" / f"{patient}-{study}-{number}.dcm").write_bytes(content)
 
@@ -126,6 +132,60 @@ def test_a_row_whose_source_is_gone_was_done(nights: Nights) -> None:
     patient = DicomIdentifiers("A", "", "", "").orthanc_id(Level.PATIENT)
     assert [(DONE, 2, 2)] == nights.night(rows(("A", "1")), "n2")
     assert [(DONE, 2, 2)] == nights.night([patient], "n3")
+
+
+def test_a_source_that_has_changed_since_is_told(nights: Nights) -> None:
+    """It fails each night until the result is replaced; one that was only copied anew, or moved, is done."""
+    both = rows(("A", "1"), ("B", "2"))
+    nights.night(both, "n1")
+    source, before = nights.root / "source", files_of(nights.root / "results")
+    nights.put("A", "1", 1, Modality="MR")
+    os.utime(source / "A-1-2.dcm", ns=(5, 5))
+    (source / "B-2-1.dcm").rename(source / "moved")
+
+    for night in ("n2", "n3"):
+        assert [(Outcome.FAILED, 2, 1), (DONE, 1, 1)] == nights.night(both, night)
+    assert before == files_of(nights.root / "results")
+    first, _ = read_csv(nights.root / "runs/n3/reconciliation.csv")
+    assert first["reason"].startswith("destination-conflict")
+    summaries = [json.loads((nights.root / f"runs/{night}/summary.json").read_text()) for night in ("n2", "n3")]
+    assert [2, 1] == [summary["changed_before"] for summary in summaries]
+    over = {"folder": "results", "overwrite": True}
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(both, "n4", destination=over)
+    after = files_of(nights.root / "results")
+    assert 1 == sum(before[name] != after[name] for name in before)
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(both, "n5")
+    assert after == files_of(nights.root / "results")
+
+
+def test_a_second_file_that_claims_to_be_what_was_done_fails(nights: Nights) -> None:
+    """As in a first run, although the file that was done is as it was."""
+    nights.night(rows(("A", "1")), "n1")
+    source = nights.root / "source"
+    other = (source / "A-1-1.dcm").read_bytes() + struct.pack("<HH2sHL", 0x7FE1, 0x10, b"OB", 0, 4) + bytes(4)
+    (source / "z-other.dcm").write_bytes(other)
+
+    assert [(Outcome.FAILED, 2, 1)] == nights.night(rows(("A", "1")), "n2")
+    assert read_csv(nights.root / "runs/n2/reconciliation.csv")[0]["reason"].startswith("ambiguous-source")
+
+
+def test_a_state_of_before_sources_were_noted_is_taken_over(nights: Nights) -> None:
+    """What it knows of run folders that are gone stands nowhere else; of others it learns what it lacks."""
+    nights.night(rows(("A", "1")), "n1")
+    nights.night(rows(("A", "1"), ("B", "2")), "n2")
+    path = nights.root / "runs" / "steps.state.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        for column in ("size", "version"):
+            connection.execute(f"ALTER TABLE delivered DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    shutil.rmtree(nights.root / "runs" / "n1")
+    for name in ("A-1-1.dcm", "B-2-1.dcm"):
+        os.utime(nights.root / "source" / name, ns=(5, 5))
+
+    nights.plan(rows(("A", "1"), ("B", "2")), run_id="n3", incremental=True)
+
+    assert DoneBefore(1, 2) == count_done_before(nights.run.ledger)
 
 
 def test_the_state_is_made_again_from_the_run_folders(nights: Nights) -> None:

@@ -42,6 +42,8 @@ class RunFacts:
         server_version: Of the Orthanc, None without one.
         server_makes_room: Whether it deletes its oldest patients when it is full; None when it does not say.
         notes: What the server's version does differently, for people.
+        changed_before: How many instances were planned although earlier runs have done them, since their sources
+            have changed since then.
         deidflow_version: That made the run.
         versions: Of Python and the libraries that results or reports depend on, by name.
         host: That made the run.
@@ -77,6 +79,7 @@ class RunFacts:
     server_version: str | None = None
     server_makes_room: bool | None = None
     notes: tuple[str, ...] = ()
+    changed_before: int = 0
     deidflow_version: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     host: str = ""

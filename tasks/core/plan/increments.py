@@ -7,10 +7,12 @@ Public names: ``check_against_earlier_runs``, ``take_over``, ``fail_what_does_no
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, describe_tag
 from deidflow.tasks.core.errors import Problem
+from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.ledger.state import before as state
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 
@@ -35,7 +37,7 @@ def check_against_earlier_runs(
         on_server: Whether an Orthanc is the engine, which makes identifiers of its own.
 
     """
-    state.find_latest(ledger, before)
+    state.find_latest(ledger, before, by_size=on_server)
     column = describe_tag(PATIENT_ID)
     if before.is_incremental:
         yield from _changed(ledger, before, on_server=on_server)
@@ -78,6 +80,8 @@ def _changed(ledger: Ledger, before: Before, *, on_server: bool) -> Iterator[Pro
 def take_over(ledger: Ledger, before: Before | None) -> None:
     """Leave out what earlier runs have done, where that is asked for: whatever else is wrong, it is not their rows."""
     if before is not None and before.is_incremental:
+        changed = state.count_changed(ledger)
+        change_facts(ledger, lambda facts: replace(facts, changed_before=changed))
         state.leave_done_before(ledger)
 
 

@@ -45,6 +45,7 @@ def summary(ledger: Ledger, totals: Totals, resources: Mapping[Level, Mapping[Ou
         "rows": _with_total(totals.rows),
         "instances": _with_total(totals.instances),
         "done_before": totals.done_before._asdict(),
+        "changed_before": totals.changed_before,
         "rows_by_level": {level: _with_total(counts) for level, counts in totals.rows_by_level.items()},
         "crosswalk_by_level": {str(level): _with_total(counts) for level, counts in resources.items()},
         "row_reasons": {str(code): count for code, count in totals.row_reasons.items()},

@@ -63,6 +63,7 @@ class Totals:
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
         sources: What became of sources that were to be deleted, None where none were or that step has not begun.
         done_before: What earlier runs have done of an incremental run's rows.
+        changed_before: How many instances it did again, since their sources have changed since earlier runs did them.
 
     """
 
@@ -78,6 +79,7 @@ class Totals:
     review: Mapping[str, int] = field(default_factory=dict)
     sources: DeletedSources | None = None
     done_before: DoneBefore = _NOTHING
+    changed_before: int = 0
 
     @property
     def unverified(self) -> int:
@@ -169,6 +171,7 @@ class TotalsCounter:
             verified=verified,
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
             done_before=count_done_before(ledger),
+            changed_before=facts.changed_before,
             sources=None if facts.deleted_sources is None else DeletedSources(**facts.deleted_sources),
         )
 

@@ -2,11 +2,12 @@
 
 While the plan is made the state is attached to its ledger, and the tables ``earlier`` (runs with the same destination
 and scope, ``own`` those of the same config), ``asked`` (the requests) and ``latest`` (for each claimed instance the
-last run of the same config that delivered it) hold what the checks ask for.
+last run of the same config that delivered it, and whether its source has changed since) hold what the checks ask for.
 
 Public names: ``Before``, ``looking_back``, ``leave_results``, ``find_latest``, ``ChangedRow``, ``changed_rows``,
-``repeated_rows``, ``GivenBefore``, ``taken_patient_ids``, ``renamed_patients``, ``leave_done_before``, ``SplitStudy``,
-``split_studies``, ``fail_study``, ``fail_known_patients``, ``DoneBefore``, ``count_done_before``.
+``repeated_rows``, ``GivenBefore``, ``taken_patient_ids``, ``renamed_patients``, ``count_changed``,
+``leave_done_before``, ``SplitStudy``, ``split_studies``, ``fail_study``, ``fail_known_patients``, ``DoneBefore``,
+``count_done_before``.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME
-from deidflow.tasks.core.ledger.state.loading import request_hash
-from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.ledger.state.loading import request_hash, version_of_source
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -93,8 +94,19 @@ def leave_results(ledger: Ledger) -> None:
     ledger.execute("DELETE FROM claim WHERE (line, instance) IN (SELECT line, instance FROM left_out)")
 
 
-def find_latest(ledger: Ledger, before: Before) -> None:
-    """Look up the requests, and what was last delivered of each instance that a row names; expects targets."""
+_OTHER_SIZE: Final = "(d.size >= 0 AND d.size <> i.size)"
+_OTHER_VERSION: Final = f"(d.version <> '' AND d.version <> {version_of_source('i')})"
+
+
+def find_latest(ledger: Ledger, before: Before, *, by_size: bool = False) -> None:
+    """Look up the requests, and what was last delivered of each instance that a row names; expects targets.
+
+    Args:
+        ledger: Being planned.
+        before: The earlier runs.
+        by_size: Whether a source that was stored again with the same size counts as the same.
+
+    """
     ledger.execute(
         "CREATE TEMP TABLE asked (request INTEGER PRIMARY KEY, hash TEXT, gives_id INTEGER, gives_both INTEGER)"
     )
@@ -104,10 +116,12 @@ def find_latest(ledger: Ledger, before: Before) -> None:
         both = {PATIENT_ID, PATIENT_NAME} <= given
         rows.append((number, request_hash(before.where.basis, operation, body), PATIENT_ID in given, both))
     ledger.execute_many("INSERT INTO temp.asked VALUES (?, ?, ?, ?)", rows)
+    ambiguous = f"i.code = '{ReasonCode.AMBIGUOUS_SOURCE}'"
+    changed = " OR ".join([ambiguous, _OTHER_SIZE, *([] if by_size else [_OTHER_VERSION])])
     # SQLite takes the bare columns from the entry that max() found.
     ledger.execute(
         "CREATE TEMP TABLE latest AS SELECT i.id AS instance, max(r.moment) AS moment, r.run_id, p.request,"  # noqa: S608 (constants)
-        " p.id AS pair, d.line, d.new_sop_instance_uid, d.new_orthanc_id FROM main.instance i"
+        f" p.id AS pair, d.line, d.new_sop_instance_uid, d.new_orthanc_id, {changed} AS changed FROM main.instance i"
         f" JOIN state.delivered d ON d.orthanc_id = i.orthanc_id JOIN {_DELIVERED} AND p.id = d.pair"
         " WHERE i.line IS NOT NULL AND r.own GROUP BY i.id"
     )
@@ -198,13 +212,24 @@ _NEW_AT_LEVEL: Final = (
 )
 
 
+_LAST_DONE: Final = (
+    "temp.latest l JOIN main.instance i ON i.id = l.instance JOIN main.manifest_row m ON m.line = i.line"
+)
+_AS_ASKED: Final = "JOIN temp.asked a ON a.request = m.request AND a.hash = l.request"
+
+
+def count_changed(ledger: Ledger) -> int:
+    """Count the instances that earlier runs have delivered with the same options, from a source that changed since."""
+    return int(ledger.scalar(f"SELECT count(*) FROM {_LAST_DONE} {_AS_ASKED} AND l.changed"))  # noqa: S608 (constants)
+
+
 def leave_done_before(ledger: Ledger) -> None:
     """Take what earlier runs have delivered with the same options out of the plan, and note it with the rows.
 
-    A row whose source is gone is done, too, when earlier runs have delivered it.
+    What has changed in the source since stays in the plan: whether its result does, too, shows when it is made again. A
+    row whose source is gone is done when earlier runs have delivered it.
     """
-    done = "temp.latest l JOIN main.instance i ON i.id = l.instance JOIN main.manifest_row m ON m.line = i.line"
-    same = "JOIN temp.asked a ON a.request = m.request AND a.hash = l.request"
+    done, same = _LAST_DONE, f"{_AS_ASKED} AND NOT l.changed"
     ledger.execute(
         "UPDATE main.manifest_row SET done_before = f.count, new_before = f.names FROM"  # noqa: S608 (constants)
         " (SELECT i.line, count(*) AS count,"

@@ -1,6 +1,7 @@
 """From the ledger of a run into the state: what it delivered, and under which requests.
 
-Public names: ``LedgerFacts``, ``peek``, ``note_run``, ``load_run``, ``request_hash``.
+Public names: ``LedgerFacts``, ``peek``, ``note_run``, ``version_of_source``, ``request_hash``,
+``load_run``.
 """
 
 from __future__ import annotations
@@ -51,6 +52,18 @@ def peek(path: Path) -> LedgerFacts | None:
             rows = connection.execute(f"SELECT key, value FROM meta WHERE key IN ({marks})", _FACTS).fetchall()  # noqa: S608
         return LedgerFacts(**{key: value for key, text in rows if (value := json.loads(text)) is not None})
     return None
+
+
+def version_of_source(instance: str) -> str:
+    """Return the SQL for what changes with the content of a source of the same size, "" when nothing is known.
+
+    The time of the last change of a file, in nanoseconds; on an Orthanc the FileUuid.
+
+    Args:
+        instance: Alias of a table of instances.
+
+    """
+    return f"iif(length({instance}.path), CAST({instance}.mtime_ns AS TEXT), {instance}.content)"
 
 
 def request_hash(basis: str, operation: str, body: str) -> str:
@@ -106,7 +119,7 @@ def load_run(state: State, ledger: Ledger, number: int, where: RunPlace, verify:
         )
     instances = ledger.stream(
         "SELECT i.orthanc_id, m.request, i.series, i.target, i.sop_instance_uid, i.new_sop_instance_uid,"  # noqa: S608
-        f" i.new_orthanc_id, i.line FROM {joined} WHERE {delivered}"
+        f" i.new_orthanc_id, i.line, i.size, {version_of_source('i')} FROM {joined} WHERE {delivered}"
     )
     rows = ((name, pairs[request, series, target], *rest) for name, request, series, target, *rest in instances)
     _insert(state, rows)
@@ -119,4 +132,4 @@ def load_run(state: State, ledger: Ledger, number: int, where: RunPlace, verify:
 def _insert(state: State, rows: Iterable[tuple[object, ...]]) -> None:
     iterator = iter(rows)
     while batch := list(islice(iterator, _BATCH)):
-        state.execute_many("INSERT INTO delivered VALUES (?, ?, ?, ?, ?, ?)", batch)
+        state.execute_many("INSERT INTO delivered VALUES (?, ?, ?, ?, ?, ?, ?, ?)", batch)

@@ -1,7 +1,8 @@
 """What the runs of a folder have delivered: one SQLite file beside their run folders, made from their ledgers.
 
-It holds nothing that is not in a ledger: whoever deletes it loses nothing, and one that is damaged, or of another
-version, is made anew. Each run has a stamp of its ledger; what has changed since is read again.
+It holds nothing that is not in a ledger, but for runs whose folders were deleted: whoever deletes it loses nothing
+else, and one that is damaged, or of a version that is not known here, is made anew. Each run has a stamp of its
+ledger; what has changed since is read again.
 
 Public names: ``State``, ``KnownRun``, ``RunPlace``.
 """
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _BATCH: Final = 20_000
 
 _SCHEMA: Final = f"""
@@ -62,6 +63,8 @@ CREATE INDEX pair_patient ON pair (patient);
 CREATE INDEX pair_study ON pair (study);
 CREATE INDEX pair_uid ON pair (study_instance_uid);
 CREATE INDEX pair_new ON pair (new_patient_id);
+-- size and version tell whether a source has changed since: in bytes, and the time of its last change or an Orthanc's
+-- FileUuid (version_of_source); -1 and '' when unknown.
 CREATE TABLE delivered (
     orthanc_id TEXT NOT NULL,
     pair INTEGER NOT NULL REFERENCES pair (id),
@@ -69,10 +72,20 @@ CREATE TABLE delivered (
     new_sop_instance_uid TEXT NOT NULL,
     new_orthanc_id TEXT NOT NULL,
     line INTEGER NOT NULL,
+    size INTEGER NOT NULL DEFAULT -1,
+    version TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (orthanc_id, pair)
 ) WITHOUT ROWID;
 CREATE INDEX delivered_pair ON delivered (pair);
 """
+
+_FROM_VERSION_1: Final = """
+ALTER TABLE delivered ADD COLUMN size INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE delivered ADD COLUMN version TEXT NOT NULL DEFAULT '';
+UPDATE run SET stamp = '';
+PRAGMA user_version = 2;
+"""
+"""What runs delivered whose folders are gone stands nowhere else; all others are read again."""
 
 
 class RunPlace(NamedTuple):
@@ -135,6 +148,9 @@ class State:
             connection = sqlite3.connect(self.path, isolation_level=None)
             try:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version == 1:
+                    connection.executescript(f"BEGIN; {_FROM_VERSION_1} COMMIT;")
+                    version = _VERSION
                 if version == _VERSION:
                     connection.execute("SELECT count(*) FROM run").fetchone()
                     return connection
