@@ -71,6 +71,7 @@ class VerifyAnswer(Answer):
         run_dir: Of the run.
         right: How many results are as they should be.
         wrong: How many are not; they were taken out of the destination.
+        replaced: How many of these another run has replaced since; they stay, and are that run's.
         not_verified: How many could not be compared, since their sources are not there as they were.
         reasons: How many instances are not done, by the code of their reason.
         differing_files: Report files that are not what the ledger says.
@@ -81,6 +82,7 @@ class VerifyAnswer(Answer):
     run_dir: Path
     right: int
     wrong: int
+    replaced: int
     not_verified: int
     reasons: Mapping[ReasonCode, int]
     differing_files: tuple[str, ...]
@@ -89,6 +91,8 @@ class VerifyAnswer(Answer):
     def lines(self) -> Iterator[str]:
         """Yield what people read."""
         yield f"results:  {self.right} as they should be, {self.wrong} not"
+        if self.replaced:
+            yield f"          {self.replaced} replaced by another run since, and left there"
         if self.not_verified:
             why = f"their sources are not there as they were; {_HOW_TO_MEND}"
             yield f"          {self.not_verified} not verified: {why}"
@@ -147,12 +151,12 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
         folder = run.folder
         stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
         with make_progress() as progress:
-            failed = verify_results(run, progress, full=True, again=True, deep=deep)
+            failed, replaced = verify_results(run, progress, full=True, again=True, deep=deep)
         result = totals_of(run.ledger)
         unverified = count_not_compared(run.ledger)
     done = result.instances[Outcome.DONE] - unverified
-    mending = f"deidflow resume {folder}" if failed else f"deidflow report {folder}" if stale else None
-    give(VerifyAnswer(folder, done, failed, unverified, result.instance_reasons, tuple(stale), mending))
+    mending = f"deidflow resume {folder}" if failed > replaced else f"deidflow report {folder}" if stale else None
+    give(VerifyAnswer(folder, done, failed, replaced, unverified, result.instance_reasons, tuple(stale), mending))
     return 1 if failed or stale or unverified or not result.reconciled else 0
 
 

@@ -1,5 +1,8 @@
 """What verifying found, brought into the ledger; a result that is wrong is taken out of the destination.
 
+One that another run has replaced since, as that run's own evidence proves, is wrong here and stays: that run vouches
+for it.
+
 Public names: ``Findings``.
 """
 
@@ -8,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_right_as_noted, note_wrong
-from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.steps.replaced_results import replaced_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.steps.access.seams import RunStore
     from deidflow.tasks.steps.run.run import Run
 
+_REPLACED: Final = "the run {} has replaced it since, and vouches for it"
 _WRITTEN_AT_ONCE: Final = 2000
 """Each time the ledger is written the disk is waited for."""
 
@@ -26,6 +31,7 @@ class Findings:
 
     Attributes:
         failed: How many results that counted as done are wrong or missing.
+        replaced: How many of them another run has replaced.
 
     """
 
@@ -39,7 +45,7 @@ class Findings:
             how: ``full`` or ``identifiers``: what a result that is found right counts as.
 
         """
-        self.failed = 0
+        self.failed = self.replaced = 0
         self._run = run
         self._store = store
         self._require = require
@@ -89,10 +95,26 @@ class Findings:
         self._right, self._as_noted = [], []
 
     def _write_bad(self, bad: Sequence[tuple[Expected, InstanceResult]], uncompared: Sequence[int]) -> None:
+        replaced = replaced_by(self._run, self._store, [one for one, result in bad if _is_of_another(one, result)])
+        bad = [
+            (one, result._replace(code=ReasonCode.RESULT_DIFFERS, text=_REPLACED.format(replaced[one.instance.id])))
+            if one.instance.id in replaced
+            else (one, result)
+            for one, result in bad
+        ]
         # First that it failed, then that it is gone: a process killed in between leaves no result that counts.
         note_wrong(self._run.ledger, [result for _, result in bad], uncompared)
         self.failed += sum(one.is_done for one, _ in bad)
-        wrong = [(one, result) for one, result in bad if result.outcome is Outcome.FAILED]
+        self.replaced += sum(one.is_done for one, _ in bad if one.instance.id in replaced)
+        note_gone(self._run.ledger, list(replaced))
+        wrong = [
+            (one, result) for one, result in bad if result.outcome is Outcome.FAILED and one.instance.id not in replaced
+        ]
         # The server will give its results others.
         gone = self._store.remove(self._run, wrong)
         note_gone(self._run.ledger, gone, and_forget=self._run.config.engine == "orthanc")
+
+
+def _is_of_another(one: Expected, result: InstanceResult) -> bool:
+    """Whether something else stands in the place of a result that was known to be right."""
+    return result.outcome is Outcome.FAILED and bool(one.evidence and result.evidence not in ("", one.evidence))

@@ -3,7 +3,7 @@
 What one chunk tells is noted when it is known. Whatever kept a chunk from being verified beside the edits (a server
 that is away, a folder that is not mounted) says nothing about it: it is looked at when all edits are done.
 
-Public names: ``Verification``, ``verify_results``.
+Public names: ``Verification``, ``Found``, ``verify_results``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import nullcontext, suppress
 from itertools import chain, groupby
 from operator import attrgetter
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.engine.protocol import Expected, InstanceResult, VerifyWork
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run import Run
 
-    Found = list[InstanceResult] | TransientError | Unusable
+    Looked = list[InstanceResult] | TransientError | Unusable
 
 VERIFYING: Final = "verifying"
 """The name of the step, for people."""
@@ -82,7 +82,7 @@ class Verification:
         # What was found right before is looked at once more only where its source is to be deleted.
         self._wanted = ToVerify(again=again, verified=not run.config.defaults.settings.keep_source, full=full)
         look = verify_in_worker if full else self._store.presence.look
-        self._look: Callable[[VerifyWork], Found] = look
+        self._look: Callable[[VerifyWork], Looked] = look
         self._findings = Findings(run, self._store, self._require, "full" if full else "identifiers")
         self._done_chunks: SimpleQueue[int | None] = SimpleQueue()
         self._edits_ended = threading.Event()
@@ -93,6 +93,11 @@ class Verification:
     def failed(self) -> int:
         """How many results that counted as done failed."""
         return self._findings.failed
+
+    @property
+    def replaced(self) -> int:
+        """How many of these another run has replaced."""
+        return self._findings.replaced
 
     def count(self) -> int:
         """Return how many results are to be looked at by now."""
@@ -221,7 +226,14 @@ class Verification:
             self._progress.advance(len(expected), VERIFYING)
 
 
-def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False, deep: bool = False) -> int:
+class Found(NamedTuple):
+    """How many results that counted as done are wrong or missing, and how many of them another run has replaced."""
+
+    wrong: int
+    replaced: int
+
+
+def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False, deep: bool = False) -> Found:
     """Verify results of which none is edited now, see ``Verification``.
 
     What is found goes into the ledger, and a result that fails goes out of the destination.
@@ -232,9 +244,6 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
         full: See ``Verification``.
         again: See ``Verification``.
         deep: With ``full``: have pydicom read every result, too.
-
-    Returns:
-        How many results that counted as done failed.
 
     Raises:
         DeidflowError: See ``Verification.verify``.
@@ -248,10 +257,10 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
             progress.start(VERIFYING, total)
             verification.verify()
             progress.finish()
-        return verification.failed
+        return Found(verification.failed, verification.replaced)
 
 
-def _is_not_all_right(found: Found) -> bool:
+def _is_not_all_right(found: Looked) -> bool:
     return not isinstance(found, DeidflowError) and any(
         one.outcome is not Outcome.DONE or one.code is not None for one in found
     )

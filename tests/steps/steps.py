@@ -88,7 +88,7 @@ class Steps:
     def verify(self, *, again: bool = False, full: bool = True, deep: bool = False) -> int:
         """Read the results back, or only look for them; return how many are wrong."""
         with make_progress(quiet=True) as progress:
-            return verify_results(self.run, progress, full=full, again=again, deep=deep)
+            return verify_results(self.run, progress, full=full, again=again, deep=deep).wrong
 
     def delete(self) -> DeletedSources | None:
         """Delete the sources; return what became of them."""

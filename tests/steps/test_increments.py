@@ -158,6 +158,37 @@ def test_a_source_that_has_changed_since_is_told(nights: Nights) -> None:
     assert after == files_of(nights.root / "results")
 
 
+def test_verifying_an_older_run_leaves_what_a_later_one_put_there(nights: Nights) -> None:
+    """It says which run replaced a result; what nobody vouches for goes."""
+    nights.night(rows(("A", "1")), "n1")
+    before = files_of(nights.root / "results")
+    nights.put("A", "1", 1, Modality="MR")
+    nights.night(rows(("A", "1")), "n2", destination={"folder": "results", "overwrite": True})
+    results = files_of(nights.root / "results")
+
+    assert 1 == verified(nights, "n1")
+    assert results == files_of(nights.root / "results")
+    said = sorted(
+        row["reason"] for row in read_csv(nights.root / "runs/n1/crosswalk.csv") if row["level"] == "instance"
+    )
+    assert ["", "result-differs: the run n2 has replaced it since, and vouches for it"] == said
+    assert 0 == verified(nights, "n2")
+    (replaced,) = (name for name in results if results[name] != before[name])
+    path = nights.root / "results" / replaced
+    path.write_bytes(path.read_bytes() + bytes(2))
+    assert 1 == verified(nights, "n2")
+    assert not path.exists()
+
+
+def verified(nights: Nights, run_id: str) -> int:
+    """Read the results of a run back, and write its report; return how many are wrong."""
+    nights.run = open_run(nights.root / "runs" / run_id)
+    wrong = nights.verify(again=True)
+    nights.report()
+    nights.run.close()
+    return wrong
+
+
 def test_a_second_file_that_claims_to_be_what_was_done_fails(nights: Nights) -> None:
     """As in a first run, although the file that was done is as it was."""
     nights.night(rows(("A", "1")), "n1")
