@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from deidflow.flows.answers.ending import run_to_its_end
-from deidflow.flows.answers.options import Commands, input_file, output_file
+from deidflow.flows.answers.options import Commands, FolderPath, input_file, output_file
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED
 from deidflow.flows.prefect_environment import prepare_prefect
 from deidflow.flows.signals import ending, leave, take_over
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-_FOLDER = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path)
+_FOLDER = FolderPath(path_type=Path)
 
 
 def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what run and plan share."""
     options = (
-        click.argument("config", type=_FOLDER, callback=input_file),
+        click.argument("config", type=_FILE, callback=input_file),
         click.option(
             "--manifest",
-            type=_FOLDER,
+            type=_FILE,
             callback=input_file,
             metavar="CSV",
             help="Manifest to use instead of the config's.",
@@ -132,7 +133,7 @@ def _csv_output(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return click.option(
         "-o",
         "--output",
-        type=_FOLDER,
+        type=_FILE,
         callback=output_file,
         required=True,
         metavar="CSV",
@@ -198,7 +199,7 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
 
 
 @cli.command()
-@click.argument("spreadsheet", type=_FOLDER, callback=input_file)
+@click.argument("spreadsheet", type=_FILE, callback=input_file)
 @click.option(
     "--by",
     multiple=True,
@@ -224,10 +225,10 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
 
 
 @cli.command()
-@click.argument("config", type=_FOLDER, callback=input_file)
+@click.argument("config", type=_FILE, callback=input_file)
 @click.option("-o", "--output", type=_FOLDER, required=True, metavar="FOLDER", help="Where to write page and pictures.")
 @click.option(
-    "--manifest", type=_FOLDER, callback=input_file, metavar="CSV", help="Manifest to use instead of the config's."
+    "--manifest", type=_FILE, callback=input_file, metavar="CSV", help="Manifest to use instead of the config's."
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key, as in run.")
 def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
@@ -314,7 +315,7 @@ def withdraw(run_dir: Path, rows: tuple[int, ...], overrides: tuple[str, ...]) -
 
 
 @cli.command()
-@click.argument("config", type=_FOLDER, callback=input_file)
+@click.argument("config", type=_FILE, callback=input_file)
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key by its dotted path."
 )

@@ -1,6 +1,6 @@
 """What all commands take: ``--json``, ``-q``, ``-v``, and ``-`` for standard input and output.
 
-Public names: ``Commands``, ``input_file``, ``output_file``.
+Public names: ``Commands``, ``FolderPath``, ``input_file``, ``output_file``.
 """
 
 from __future__ import annotations
@@ -74,6 +74,16 @@ class Commands(click.Group):
         for task, names in self._tasks.items():
             with formatter.section(task):
                 formatter.write_dl([(name, self.commands[name].get_short_help_str(_SENTENCE)) for name in names])
+
+
+class FolderPath(click.Path):
+    """A folder, or a file that is read again later: nothing that standard input or output could be."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse ``-``."""
+        if str(value) == str(STANDARD):
+            self.fail("must be a path: - stands for standard input or output, which is one file", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def input_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:

@@ -68,7 +68,9 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
     """
     with opened(folder, overrides) as run:
         require_finished(run)
-        choice = replace(choice_of(run.config), **{name: value for name, value in given.items() if value})
+        choice = replace(
+            choice_of(run.config), **{name: value for name, value in given.items() if value or value == ""}
+        )
         if crosswalk:
             export_crosswalk(run, output.absolute(), choice)
             give(ExportAnswer(output, "crosswalk", files=1, recipients=len(choice.recipients)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deidflow.flows.answers.answer import warn
+from deidflow.flows.answers.answer import counted, warn
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text, printable
 from deidflow.tasks.core.files.standard_streams import given_output
 
@@ -45,8 +45,10 @@ class Written:
     def line(self) -> str:
         """Return what people read."""
         if self.rows_before is None:
-            return f"{self.rows} rows written to {_name(self.path)}"
-        return f"{self.rows} new rows added to {self.path}, which has {self.rows_before} of the others already"
+            return f"{counted(self.rows, 'row')} written to {_name(self.path)}"
+        return (
+            f"{counted(self.rows, 'new row')} added to {self.path}, which has {self.rows_before} of the others already"
+        )
 
     def warn(self, *, of_columns: bool) -> None:
         """Warn of rows that have changed, and, if that is worth a word, of columns that it lacks."""
@@ -81,7 +83,8 @@ def is_added_to(path: Path, *, overwrite: bool) -> bool:
 
 def unwritable(path: Path, error: OSError) -> Unusable:
     """Return what to say of a file that cannot be written."""
-    return Unusable(f"{_name(path)} cannot be written: {os_error_text(error)}", error)
+    way_out = "name another file, make its folder, make room, or give the right to write there"
+    return Unusable(f"{_name(path)} cannot be written: {os_error_text(error)}; {way_out}", error)
 
 
 def _name(path: Path) -> str:

@@ -108,7 +108,11 @@ def resolve_spreadsheet(
         found = inventory_of(source, subjects.level, progress, finds, follow_links=follow_links)
         resolved = resolve_subjects(subjects, _instances(found, include_results=include_results))
     if table.sheets > 1:
-        warn(f"{spreadsheet} has {table.sheets} sheets; the first was read")
+        warn(f"{spreadsheet} has {table.sheets} sheets; the first that is visible was read")
+    if table.hidden:
+        lines = ", ".join(map(str, table.hidden[:20])) + (", ..." if table.hidden[20:] else "")
+        text = "rows that are hidden or filtered away were read, too; delete those that are not meant"
+        warn(f"{spreadsheet}: {text}: line {lines}")
     found_wrong = resolved.problems
     listed_in = output.with_name(f"{output.name}.problems.csv") if given_output(output) is None else None
     try:

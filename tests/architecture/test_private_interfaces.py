@@ -11,12 +11,14 @@ import re
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from io import BytesIO
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import httpx
 import pytest
+from openpyxl import Workbook, load_workbook
 from prefect.task_runners import ThreadPoolTaskRunner
 
 ROOT: Final = Path(__file__).parents[2]
@@ -39,10 +41,17 @@ class Private(NamedTuple):
     whose: str
 
 
+def _sheet() -> object:
+    content = BytesIO()
+    Workbook().save(content)
+    return load_workbook(content, read_only=True).worksheets[0]
+
+
 def _used() -> list[Private]:
     transport = httpx.HTTPTransport()
     return [
         Private("flows/prefect_environment.py", "_executor", ThreadPoolTaskRunner(), "prefect"),
+        Private("tasks/core/manifest/spreadsheets.py", "_worksheet_path", _sheet(), "openpyxl"),
         Private("tasks/core/processes/pool.py", "_config", multiprocessing.current_process(), "python"),
         Private("tasks/core/processes/pool.py", "_Popen", ForkServerProcess, "python"),
         Private("tasks/core/processes/pool.py", "_processes", ProcessPoolExecutor(1), "python"),

@@ -131,7 +131,7 @@ def test_a_filled_manifest_stays_and_gets_what_is_new(job: Job) -> None:
     (job.root / "few.csv").write_text("AccessionNumber,subject\nACC0001,S9\nACC0004,S4\n", "utf-8")
     done = job("resolve", "few.csv", "--by", "AccessionNumber", job.source, "-o", "cohort.csv")
 
-    assert (0, "1 new rows added to cohort.csv, which has 1 of the others already\n") == (done.code, done.out)
+    assert (0, "1 new row added to cohort.csv, which has 1 of the others already\n") == (done.code, done.out)
     assert (job.root / "cohort.csv").read_bytes().startswith(filled)
     assert ["S1", "S2", "S4"] == [row["subject"] for row in read_csv(job.root / "cohort.csv")]
     more = job("inventory", job.source, "-o", "cohort.csv")

@@ -63,6 +63,8 @@ def test_relations(text: str, *, is_met: bool) -> None:
         ("Modality", "must be a keyword, one of"),
         ("Modality CT", "must be a keyword, one of"),
         ("BodyPart=X", "must name one of PatientID"),
+        ("Modality==CT", "and not a second one"),
+        ("StudyDate=>20240101", "and not a second one"),
         ("StudyDate>=January", "StudyDate: must be a date of eight digits"),
         ("SeriesNumber<many", "SeriesNumber: must be compared with a whole number"),
         ("StudyTime>", "StudyTime: > must be followed by a value"),

@@ -114,6 +114,27 @@ def test_a_patient_id_alone_means_the_patient(tmp_path: Path) -> None:
     assert [] == found.problems
 
 
+def test_what_a_sheet_does_not_show_is_told(tmp_path: Path) -> None:
+    """Rows that are hidden, a hidden sheet before it, and formulas of programs that compute no values."""
+    book = Workbook()
+    book.worksheets[0].append(["PatientID"])
+    book.worksheets[0].sheet_state = "hidden"
+    sheet = book.create_sheet("list")
+    for row in (["PatientID", "note"], ["P1", "a"], ["P2", "b"], ["=1+1", "=A2"], ["P3", '=""']):
+        sheet.append(row)
+    sheet.row_dimensions[3].hidden = True
+    book.active = 1
+    path = tmp_path / "list.xlsx"
+    book.save(path)
+    table = read_table(path, "PatientID")
+
+    assert (2, (3,), [2, 3, 4, 5]) == (table.sheets, table.hidden, [row.line for row in table.rows])
+    assert ["", ""] == [row.fault for row in table.rows[:2]]
+    assert "a formula has none stored (A4, B4); open the workbook" in table.rows[2].fault
+    found = resolved(path, ["PatientID"], [*held("P1", "1"), *held("P2", "2"), *held("P3", "3")])
+    assert [(4, Trouble.UNREADABLE), (5, Trouble.UNREADABLE)] == [(one.line, one.trouble) for one in found.problems]
+
+
 def test_cells_of_a_workbook_are_what_a_person_sees(tmp_path: Path) -> None:
     """Zeros that a format shows, whole numbers without a point, dates; what has lost digits is told as such."""
     table = [

@@ -8,9 +8,11 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from openpyxl import Workbook
 
+from deidflow.flows.cli import cli
 from tests.jobs import files_of, instance_lines
 
 if TYPE_CHECKING:
@@ -42,6 +44,16 @@ def test_what_is_written_to_standard_output_is_the_file(demo_job: Job) -> None:
     assert "1 of 4 rows are not in the manifest (1 not-found)\n" in resolved.err
     assert "a file that is called so stays" == (job.root / "-").read_text()
     assert not (job.root / "-.problems.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["verify -", "export r -o -", "report r --mappings -", "serve -", "runs -", "init s -o -", "run c --runs-dir -"],
+)
+def test_no_folder_is_a_standard_stream(line: str) -> None:
+    """A folder of the name `-` is not made."""
+    with pytest.raises(click.BadParameter, match="which is one file"):
+        cli.main(shlex.split(line), standalone_mode=False)
 
 
 def test_a_manifest_through_a_pipe_gives_the_same_run(demo_job: Job) -> None:
@@ -79,7 +91,7 @@ def test_configs_and_workbooks_through_a_pipe(demo_job: Job) -> None:
     book.active.append([rows[0]["StudyInstanceUID"]])
     book.save(content)
     found = _piped(job, content.getvalue(), "resolve", "-", "--by", "StudyInstanceUID", "source", "-o", "one.csv")
-    assert (0, "1 rows written to one.csv\n") == (found.code, found.out), found.err
+    assert (0, "1 row written to one.csv\n") == (found.code, found.out), found.err
 
 
 def test_a_thousand_problems_are_read_in_a_minute(demo_job: Job) -> None:

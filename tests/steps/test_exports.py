@@ -13,6 +13,7 @@ import pydicom
 import pyrage
 import pytest
 
+from deidflow.flows.commands.export import export_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.request.export_choice import ExportChoice
@@ -234,6 +235,13 @@ def test_what_cannot_be_packed_leaves_nothing(finished: Steps, choice: dict[str,
     with pytest.raises(InvalidInput, match=says):
         export(finished, "out", **choice)
     assert [] == [path.name for path in finished.root.iterdir() if "out" in path.name]
+
+
+def test_an_empty_layout_is_not_the_one_by_default(finished: Steps, tmp_path: Path) -> None:
+    """As from a script whose variable is empty."""
+    finished.run.close()
+    with pytest.raises(InvalidInput, match="layout: must be a relative path"):
+        export_run(finished.run.folder, tmp_path / "delivery", (), crosswalk=False, layout="", archive=None)
 
 
 def test_a_result_that_changed_ends_the_export(finished: Steps) -> None:

@@ -105,6 +105,10 @@ def parse_condition(text: str) -> Condition:
     if found is None:
         raise BadText("must be a keyword, one of = != >= <= > < ~, and a value: 'StudyDate>=20240101'")
     keyword, relation, value = found[1], found[2], found[3].strip()
+    if found[3][:1] in "=<>" and found[3]:
+        raise BadText(
+            "must have one of = != >= <= > < ~ before its value, and not a second one; a value may follow a blank"
+        )
     if keyword not in KEYWORDS:
         raise BadText(f"must name one of {', '.join(KEYWORDS)}")
     if relation in _FROM | _TO and not value:

@@ -10,19 +10,24 @@ from __future__ import annotations
 import io
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from xml.etree.ElementTree import iterparse
+from zipfile import ZipFile
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.manifest.csv_text import ManifestText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import IO
 
 _WORKBOOK: Final = b"PK\x03\x04"
 _OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"
 _EXACT_BELOW: Final = 10**15
 """Spreadsheets keep 15 digits of a number."""
+_NAMED: Final = 5
+"""Cells that a message names at most."""
 
 
 class TableRow(NamedTuple):
@@ -48,7 +53,8 @@ class Table(NamedTuple):
         line: Of the header.
         columns: Their names, without blanks around them.
         rows: All that are not blank.
-        sheets: How many sheets the workbook has, the first of which was read; 1 for CSV.
+        sheets: How many sheets the workbook has, the first visible one of which was read; 1 for CSV.
+        hidden: Lines of rows that the sheet does not show, since they are hidden or filtered away; they are read.
 
     """
 
@@ -57,6 +63,7 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     rows: list[TableRow]
     sheets: int
+    hidden: tuple[int, ...] = ()
 
 
 def read_table(path: Path, column: str) -> Table:
@@ -77,7 +84,11 @@ def read_table(path: Path, column: str) -> Table:
         raise InvalidInput([Problem(trouble_with(path, error))]) from None
     if content.startswith(_OLD_WORKBOOK):
         raise InvalidInput([Problem("must be XLSX or CSV, not an XLS workbook or one with a password", name)])
-    sheets, records = _workbook(content, name) if content.startswith(_WORKBOOK) else (1, _csv(content, name, column))
+    sheets, hidden = 1, frozenset[int]()
+    if content.startswith(_WORKBOOK):
+        sheets, hidden, records = _workbook(content, name)
+    else:
+        records = _csv(content, name, column)
     header = next(records, None)
     if header is None:
         raise InvalidInput([Problem(f"must not be empty: its first row names the columns, {column} among them", name)])
@@ -86,7 +97,9 @@ def read_table(path: Path, column: str) -> Table:
     columns = [cell.strip() for cell in header.cells]
     while columns and not columns[-1]:
         columns.pop()
-    return Table(name, header.line, tuple(columns), [_fitted(row, len(columns)) for row in records], sheets)
+    rows = [_fitted(row, len(columns)) for row in records]
+    not_shown = tuple(row.line for row in rows if row.line in hidden)
+    return Table(name, header.line, tuple(columns), rows, sheets, not_shown)
 
 
 def _fitted(row: TableRow, count: int) -> TableRow:
@@ -106,22 +119,64 @@ def _csv(content: bytes, name: str, column: str) -> Iterator[TableRow]:
         yield TableRow(line, tuple(cells), fault)
 
 
-def _workbook(content: bytes, name: str) -> tuple[int, Iterator[TableRow]]:
+def _workbook(content: bytes, name: str) -> tuple[int, frozenset[int], Iterator[TableRow]]:
+    """Return how many sheets a workbook has, the hidden rows of the first visible one, and its rows."""
     from openpyxl import load_workbook  # noqa: PLC0415 (half a second, and few commands read workbooks)
 
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
+        sheet: Any = next((one for one in book.worksheets if one.sheet_state == "visible"), book.worksheets[0])
         sheet.reset_dimensions()  # which other programs get wrong
-        rows = list(_rows(sheet.iter_rows()))
+        with ZipFile(io.BytesIO(content)) as archive, archive.open(sheet._worksheet_path) as stream:  # noqa: SLF001
+            marks = _marks(stream)
+        rows = list(_rows(sheet.iter_rows(), marks.without_value))
     except Exception:  # noqa: BLE001 (a damaged archive shows in many ways, with texts of its own)
         text = "must be an XLSX workbook, or a CSV file; open it in a spreadsheet and save it again"
         raise InvalidInput([Problem(text, name)]) from None
-    return len(book.worksheets), iter(rows)
+    return len(book.worksheets), marks.hidden, iter(rows)
 
 
-def _rows(rows: Iterable[Sequence[Any]]) -> Iterator[TableRow]:
+class _Marks(NamedTuple):
+    """What openpyxl does not tell of a sheet that it reads row by row.
+
+    Attributes:
+        hidden: Numbers of hidden rows.
+        without_value: Cells whose formula nobody has computed, by the number of their row.
+
+    """
+
+    hidden: frozenset[int]
+    without_value: dict[int, list[str]]
+
+
+def _marks(sheet: IO[bytes]) -> _Marks:
+    """Read the XML of a sheet (ECMA-376 Part 1, 18.3.1.4 and 18.3.1.73)."""
+    hidden: set[int] = set()
+    without_value: dict[int, list[str]] = {}
+    number = 0
+    for event, element in iterparse(sheet, ("start", "end")):  # noqa: S314 (as openpyxl reads it; expat bounds entities)
+        name = element.tag.rpartition("}")[2]
+        if name == "row" and event == "start":
+            number = int(element.get("r") or number + 1)
+            if element.get("hidden") in ("1", "true"):
+                hidden.add(number)
+        elif name == "c" and event == "end":
+            parts = {part.tag.rpartition("}")[2]: part.text for part in element}
+            # A formula may well come to an empty text.
+            if "f" in parts and not parts.get("v") and not ("v" in parts and element.get("t") == "str"):
+                without_value.setdefault(number, []).append(element.get("r") or "?")
+        elif name == "row":
+            element.clear()
+    return _Marks(frozenset(hidden), without_value)
+
+
+def _rows(rows: Iterable[Sequence[Any]], without_value: Mapping[int, Sequence[str]]) -> Iterator[TableRow]:
     for number, row in enumerate(rows, 1):
+        if number in without_value:
+            where = ", ".join(without_value[number][:_NAMED])
+            text = f"must have its values, but a formula has none stored ({where}); open the workbook in a spreadsheet"
+            yield TableRow(number, (), f"{text} program and save it again")
+            continue
         cells = tuple(_text(cell.value, getattr(cell, "number_format", None) or "") for cell in row)
         if any(cell.strip() for cell in cells):
             yield TableRow(number, cells)
