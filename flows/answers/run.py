@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, counted
-from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
+from deidflow.tasks.core.outcomes import ANOTHER_RUN, REMEDIES, Outcome
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class RunAnswer(Answer):
         to_look_at: How many results a person should look at before they are given away, by code.
         not_done: By reason.
         leftovers: The file that lists what may be left over on an Orthanc, null when nothing is.
-        next: The command that goes on, null when nothing is to be done.
+        next: The command that goes on with this run, null when there is none: see the remedies then.
         report: The page.
 
     """
@@ -120,8 +120,9 @@ def run_answer(totals: Totals, folder: Path, *, nothing_to_do: bool = False) -> 
     """
     rows, instances = totals.row_reasons, totals.instance_reasons
     codes = dict.fromkeys((*instances, *rows))
-    # What was taken back on purpose is not made again by this run.
-    goes_on = not totals.reconciled and instances.keys() != {ReasonCode.WITHDRAWN}
+    # What is not done may be in need of another run, but what is to be verified or deleted is in need of this one.
+    is_unfinished = totals.unverified or totals.undeleted or totals.damaged
+    goes_on = bool(is_unfinished or codes.keys() - ANOTHER_RUN)
     leftovers = folder / LEFTOVERS_FILE
     return RunAnswer(
         run_id=folder.name,

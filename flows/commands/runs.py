@@ -14,7 +14,7 @@ from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.plain_files import trouble_with
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.steps.run.settings import runs_dir_of
+from deidflow.tasks.steps.run.settings import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,18 +62,24 @@ def list_runs(place: Path) -> None:
         place: The folder with the run folders, or a config whose ``report.runs_dir`` it is.
 
     Raises:
-        InvalidInput: The place cannot be read.
+        InvalidInput: The place cannot be read, or is a file that is no config.
 
     """
-    folder = place if place.is_dir() else runs_dir_of(place)
+    folder = place if place.is_dir() else _runs_dir_of(place)
     try:
-        if not place.is_dir():
-            place.stat()
         folders = [path for path in folder.iterdir() if (path / FILE_NAME).exists()] if folder.is_dir() else []
     except OSError as error:
         raise InvalidInput(trouble_with(place, error)) from None
     runs = sorted(map(_described, folders), key=lambda run: (run["started"] or "~", run["run_id"]))
     give(RunsAnswer(folder, tuple(runs)))
+
+
+def _runs_dir_of(config_file: Path) -> Path:
+    """Return where a config has its run folders; what else is wrong with it does not matter."""
+    config, problems = read_config(config_file)
+    if config is None or any(problem.key.startswith("report") for problem in problems):
+        raise InvalidInput(problems)
+    return config.report.runs_dir
 
 
 def _described(folder: Path) -> dict[str, Any]:

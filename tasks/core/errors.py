@@ -122,7 +122,7 @@ class Problem:
         return (self.line, *self.others) if self.line else ()
 
     def __str__(self) -> str:
-        """``cohort.csv, line 3, column Replace.PatientID: text``, without the parts that are unknown.
+        """``cohort.csv, line 3, column Replace.PatientID: text``, without what is unknown, and no file named twice.
 
         Where several rows are concerned, their lines follow, the first ones of many.
 
@@ -134,6 +134,8 @@ class Problem:
     def told(self, *, most: int | None = _SHOWN_LINES) -> str:
         """Return the same with so many lines, None for all."""
         file = "standard input" if self.file == "-" else printable(self.file, lines=False)
+        if self.text.endswith(f": {self.file}"):
+            file = ""
         where = [file, f"line {self.line}" if self.line else ""]
         shown = ", ".join(map(str, self.lines[:most]))
         more = 0 if most is None else max(0, len(self.lines) - most)

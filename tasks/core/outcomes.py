@@ -2,7 +2,8 @@
 
 A reason is a code and a text, two fields from the raise to the report; nothing takes a text apart to learn its code.
 
-Public names: ``Outcome``, ``ReasonCode``, ``Reason``, ``worst``, ``reason_text``, ``REMEDIES``, ``FOUND_BY_VERIFYING``.
+Public names: ``Outcome``, ``ReasonCode``, ``Reason``, ``worst``, ``reason_text``, ``REMEDIES``, ``FOUND_BY_VERIFYING``,
+``ANOTHER_RUN``.
 """
 
 from __future__ import annotations
@@ -144,6 +145,16 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "it, which holds no patient data. `deidflow resume` tries the instance again, with a newer version, too.",
 }
 """What to do about each reason, for people."""
+
+
+ANOTHER_RUN: Final = frozenset(
+    {
+        *(ReasonCode.INVALID_ROW, ReasonCode.CHARACTER_SET, ReasonCode.BAD_VALUE, ReasonCode.IDENTIFIER_COLLISION),
+        *(ReasonCode.IDENTIFIER_LEFT, ReasonCode.BURNED_IN_TEXT, ReasonCode.SPLIT_STUDY, ReasonCode.KNOWN_PATIENT),
+        ReasonCode.WITHDRAWN,
+    }
+)
+"""Reasons that resuming a run does not mend: its rows or its config have to be others."""
 
 
 def reason_text(code: ReasonCode, text: str = "") -> str:

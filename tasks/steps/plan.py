@@ -134,7 +134,8 @@ def _manifest_bytes(config: Config) -> bytes:
     try:
         return read_plain_file(config.manifest)[0]
     except OSError as error:
-        raise InvalidInput([Problem(trouble_with(config.manifest, error), key="manifest")]) from None
+        text, name = trouble_with(config.manifest, error), str(config.manifest)
+        raise InvalidInput([Problem(text, name, key="manifest")]) from None
 
 
 @dataclass(frozen=True, slots=True)

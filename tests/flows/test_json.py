@@ -130,6 +130,13 @@ def test_errors_with_their_places(demo_job: Job) -> None:
     errors = _answer(job("plan", "job.yaml", "--json"))["errors"]
     assert {(1, "Replace.Nobody"), (4, "orthanc_id")} <= {(error["line"], error["column"]) for error in errors}
     assert all(error["file"].endswith("manifest.csv") for error in errors)
+    for words in (
+        ("plan", "no.yaml"),
+        ("plan", "source"),
+        ("resolve", "no.csv", "--by", "PatientID", "source", "-o", "x.csv"),
+    ):
+        (error,) = _answer(job(*words, "--json"))["errors"]
+        assert (words[1], 1) == (error["file"], job(*words).err.count(words[1]))
     job.write_config(execution={"workers": 0})
     (error, *_) = _answer(job("plan", "job.yaml", "--json"))["errors"]
     assert ("job.yaml", "execution.workers") == (error["file"], error["key"])

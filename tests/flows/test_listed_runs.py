@@ -30,5 +30,8 @@ def test_runs_of_a_config_and_of_a_folder(demo_job: Job) -> None:
     listed = {run["run_id"]: run for run in json.loads(job("runs", "runs", "--json").out)}
     assert {"partly", "killed"} == listed.keys()
     assert (1, 2, None) == (listed["partly"]["exit_code"], listed["partly"]["rows"]["done"], listed["killed"]["report"])
+    (job.root / "wrong.yaml").write_text("- a list")
+    wrong = job("runs", "wrong.yaml")
+    assert (2, True) == (wrong.code, "must be a group of keys" in wrong.err)
     lost = job("runs", "elsewhere")
     assert (2, True) == (lost.code, "not found: elsewhere" in lost.err)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydicom import dcmread
 
+from deidflow.flows.answers.run import run_answer
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.engine.result_paths import relative_path
-from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.outcomes import ANOTHER_RUN, REMEDIES, Outcome, ReasonCode
+from deidflow.tasks.core.report.totals import Totals
 from deidflow.tasks.local import engine as engine_module
 from tests.dicom_files import DEFLATED, EXPLICIT, JPEG, RLE, Element, Item, Syntax, encapsulated, grey, instance
 from tests.jobs import read_csv
@@ -38,6 +40,19 @@ FOLLOWED_IN_NIGHTS: Final = frozenset({ReasonCode.SPLIT_STUDY, ReasonCode.WITHDR
 
 FOLLOWED_WITH_RULES: Final = frozenset({ReasonCode.BURNED_IN_TEXT})
 """In tests/steps/test_pixels_at_risk.py, which has rules of a site."""
+
+
+def test_resume_is_offered_where_the_remedy_names_it(tmp_path: Path) -> None:
+    """What needs another run has no command that goes on; one instance that resume helps is enough."""
+    assert {code for code, text in REMEDIES.items() if "deidflow resume" not in text} == ANOTHER_RUN
+    counts = dict.fromkeys(Outcome, 0) | {Outcome.FAILED: 1}
+    for codes, goes_on in (((ReasonCode.BAD_VALUE,), False), ((ReasonCode.BAD_VALUE, ReasonCode.DAMAGED), True)):
+        totals = Totals(counts, counts, {}, {}, dict.fromkeys(codes, 1), {})
+        assert goes_on is (run_answer(totals, tmp_path).next is not None)
+    unverified = Totals(
+        counts | {Outcome.DONE: 1}, counts | {Outcome.DONE: 1}, {}, {}, {ReasonCode.BAD_VALUE: 1}, {}, "full"
+    )
+    assert f"deidflow resume {tmp_path}" == run_answer(unverified, tmp_path).next
 
 
 def _row(number: int) -> str:

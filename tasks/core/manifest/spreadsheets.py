@@ -81,7 +81,7 @@ def read_table(path: Path, column: str) -> Table:
     try:
         content, _ = read_plain_file(path)
     except OSError as error:
-        raise InvalidInput([Problem(trouble_with(path, error))]) from None
+        raise InvalidInput([Problem(trouble_with(path, error), name)]) from None
     if content.startswith(_OLD_WORKBOOK):
         raise InvalidInput([Problem("must be XLSX or CSV, not an XLS workbook or one with a password", name)])
     sheets, hidden = 1, frozenset[int]()

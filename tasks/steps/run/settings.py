@@ -198,7 +198,7 @@ def _read(path: Path) -> bytes:
     try:
         return read_plain_file(path)[0]
     except OSError as error:
-        raise InvalidInput(trouble_with(path, error)) from None
+        raise InvalidInput([Problem(trouble_with(path, error), str(path))]) from None
 
 
 def _decoded(content: bytes, path: Path) -> str:
