@@ -235,6 +235,19 @@ def test_the_state_is_made_again_from_the_run_folders(nights: Nights) -> None:
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
+def test_a_damaged_ledger_is_told_as_such(nights: Nights) -> None:
+    """Not as of a run that is under way, for which nobody need wait; once it is away, the state knows what it did."""
+    nights.night(rows(("A", "1")), "steps-1")
+    nights.night(rows(("A", "1")), "steps-2")
+    ledger = nights.root / "runs" / "steps-1" / "ledger.db"
+    ledger.write_bytes(ledger.read_bytes()[:5000])
+    assert "ledger.db is damaged or cannot be read; restore it" in nights.refusal(rows(("A", "1")))
+    for run_id in ("steps-1", "steps-2"):
+        shutil.rmtree(nights.root / "runs" / run_id)
+    nights.plan(rows(("A", "1")), run_id="n3", incremental=True)
+    assert DoneBefore(1, 2) == count_done_before(nights.run.ledger)
+
+
 def test_another_patient_under_an_old_number_is_an_error_of_its_row(nights: Nights) -> None:
     """Across runs as within one, incremental or not; so is another number for a known patient, with the way out."""
     nights.night(rows(("A", "1"), A="S1"), "n1", options=SUBJECTS)

@@ -104,7 +104,7 @@ def earlier_runs(
 
 @contextlib.contextmanager
 def synced_state(config: Config, where: RunPlace, *, exclude: str = "", keeps: bool = True) -> Iterator[State | None]:
-    """Give the state of a config's runs, brought up to date; None when there are no run folders.
+    """Give the state of a config's runs, brought up to date; None when there never were any runs.
 
     Args:
         config: Whose runs are wanted.
@@ -113,15 +113,15 @@ def synced_state(config: Config, where: RunPlace, *, exclude: str = "", keeps: b
         keeps: Whether the state file may be written; otherwise a private copy is, and thrown away.
 
     Raises:
-        InvalidInput: A run folder was written by another version of deidflow, and is not known yet.
+        InvalidInput: A run folder was written by another version of deidflow, and is not known yet, or is damaged.
         Unusable: An earlier run is under way, or the state cannot be read or written.
 
     """
     folders = [folder for folder in _run_folders(config.report.runs_dir) if folder.name != exclude]
-    if not folders:
+    path = state_path(config)
+    if not folders and not path.exists():
         yield None
         return
-    path = state_path(config)
     scratch = None
     with contextlib.ExitStack() as held:
         if not keeps:
@@ -179,9 +179,15 @@ class _Sync:
 
     def _read(self, original: Path) -> None:
         folder = original if self._scratch is None else _copied(original, self._scratch)
-        facts = peek(folder / FILE_NAME)
+        may_be_own = self._strict and folder.name.startswith(f"{self._where.name}-")
+        try:
+            facts = peek(folder / FILE_NAME)
+        except InvalidInput:
+            if may_be_own:
+                raise
+            return
         if facts is None:
-            if self._strict and folder.name.startswith(f"{self._where.name}-"):
+            if may_be_own:
                 raise Unusable(f"{original}: another deidflow is working on this run; wait until it has ended")
             return  # somebody else's, and under way
         where = _where(facts)

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.engine.protocol import CallState
+from deidflow.tasks.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +27,9 @@ _FACTS: Final = ("name", "scope", "engine", "identity", "config", "created")
 _BATCH: Final = 20_000
 _ENOUGH: Final = {"none": ("", "identifiers", "full"), "identifiers": ("identifiers", "full"), "full": ("full",)}
 """How results must have been verified to count as delivered, by the config's ``verify``."""
+_HELD: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_PRIMARY: Final = 0xFF
+"""Of a result code of SQLite, what tells its kind."""
 _NOT_OF_RESULTS: Final = ("Force", "KeepSource", "Permissive", "Priority")
 """Members of a request that change no result."""
 
@@ -42,16 +46,29 @@ class LedgerFacts(NamedTuple):
 
 
 def peek(path: Path) -> LedgerFacts | None:
-    """Read whose run a ledger is of; None when it cannot be read now.
+    """Read whose run a ledger is of; None while somebody else has it.
 
     Neither its version nor its tables need be those of this one.
+
+    Raises:
+        InvalidInput: It cannot be read, now or later.
+
     """
     marks = ", ".join("?" for _ in _FACTS)
-    with contextlib.suppress(sqlite3.Error, ValueError, TypeError):
+    try:
         with contextlib.closing(sqlite3.connect(path, timeout=0.2)) as connection:
             rows = connection.execute(f"SELECT key, value FROM meta WHERE key IN ({marks})", _FACTS).fetchall()  # noqa: S608
         return LedgerFacts(**{key: value for key, text in rows if (value := json.loads(text)) is not None})
-    return None
+    except sqlite3.Error as error:
+        if (getattr(error, "sqlite_errorcode", 0) & _PRIMARY) in _HELD:
+            return None
+        raise _unreadable(path) from None
+    except (ValueError, TypeError):
+        raise _unreadable(path) from None
+
+
+def _unreadable(path: Path) -> InvalidInput:
+    return InvalidInput(f"{path} is damaged or cannot be read; restore it from a backup, or move its folder elsewhere")
 
 
 def version_of_source(instance: str) -> str:
