@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deidflow.flows.answers.answer import give, most_shown, say
 from deidflow.flows.answers.run import run_answer
 from deidflow.flows.commands.opened import existing
-from deidflow.flows.own_server import own_server_ahead, use_own_server
+from deidflow.flows.own_server import own_server_ahead, use_own_server, what_to_look_at
 from deidflow.flows.prefect_environment import prepare_prefect, prepare_temporary, refusal, say_lost_server_once
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, listed_problems
@@ -256,7 +256,7 @@ def _reason(state: Any, error: BaseException | None) -> str:
         return str(state.message)
     if isinstance(error, Unusable):
         return str(error)
-    return refusal(error) or "Prefect ended the run before its time; is its server (PREFECT_API_URL) there?"
+    return refusal(error) or f"Prefect ended the run before its time; {what_to_look_at()}"
 
 
 def _report(run: Run) -> None:

@@ -5,7 +5,7 @@ passwords; leaves it in the session of the command, so that Ctrl-C in a terminal
 it; imports the server into the command as well, a second of a processor; and begins only when the flow does. So it is
 started here, and Prefect is told its address.
 
-Public names: ``own_server_ahead``, ``use_own_server``, ``stop_own_server``.
+Public names: ``own_server_ahead``, ``use_own_server``, ``what_to_look_at``, ``stop_own_server``.
 """
 
 from __future__ import annotations
@@ -207,6 +207,14 @@ def use_own_server() -> Iterator[str]:
     importlib.import_module("prefect.context").refresh_global_settings_context()
     with settings.temporary_settings({settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url
+
+
+def what_to_look_at() -> str:
+    """Return what to look at when Prefect ends a run for no reason that it gives."""
+    if not _server.is_used:
+        return "is its server (PREFECT_API_URL) there?"
+    place = os.environ.get("TMPDIR") or tempfile.gettempdir()  # SQLite does not look for a better one
+    return f"its temporary server failed: is there room for temporary files in {place}? (set TMPDIR to another folder)"
 
 
 def stop_own_server() -> None:

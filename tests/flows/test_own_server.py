@@ -11,12 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import httpx
 import pytest
 
 from benchmarks.generate import Shape, generate
+from deidflow.flows import own_server
 from deidflow.flows.prefect_environment import say_lost_server_once
 from tests.jobs import COMMAND_S, KEY, stop_limit_s
 
@@ -215,3 +217,11 @@ def test_a_lost_server_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None
         logger.filters.clear()
 
     assert ["another", "no exception"] == [record.message for record in caplog.records]
+
+
+def test_a_server_of_its_own_that_fails_is_not_looked_for_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where SQLite has no room for its temporary files, what it cannot store is lost."""
+    assert "PREFECT_API_URL" in own_server.what_to_look_at()
+    monkeypatch.setattr(own_server, "_server", SimpleNamespace(is_used=True))
+    monkeypatch.setenv("TMPDIR", "/full")
+    assert "room for temporary files in /full?" in own_server.what_to_look_at()
