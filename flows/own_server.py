@@ -212,9 +212,9 @@ def use_own_server() -> Iterator[str]:
 def what_to_look_at() -> str:
     """Return what to look at when Prefect ends a run for no reason that it gives."""
     if not _server.is_used:
-        return "is its server (PREFECT_API_URL) there?"
+        return "see to it that its server (PREFECT_API_URL) is there"
     place = os.environ.get("TMPDIR") or tempfile.gettempdir()  # SQLite does not look for a better one
-    return f"its temporary server failed: is there room for temporary files in {place}? (set TMPDIR to another folder)"
+    return f"its temporary server failed: make room for temporary files in {place}, or set TMPDIR to another folder"
 
 
 def stop_own_server() -> None:

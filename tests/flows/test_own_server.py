@@ -224,4 +224,4 @@ def test_a_server_of_its_own_that_fails_is_not_looked_for_elsewhere(monkeypatch:
     assert "PREFECT_API_URL" in own_server.what_to_look_at()
     monkeypatch.setattr(own_server, "_server", SimpleNamespace(is_used=True))
     monkeypatch.setenv("TMPDIR", "/full")
-    assert "room for temporary files in /full?" in own_server.what_to_look_at()
+    assert "room for temporary files in /full," in own_server.what_to_look_at()

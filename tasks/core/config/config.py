@@ -156,7 +156,7 @@ class Schedule(_Group):
 
     cron: CronText | None = None
     """A cron expression as Prefect takes it."""
-    interval: float | None = Field(default=None, ge=1, allow_inf_nan=False)
+    interval: float | None = Field(default=None, ge=1, le=31_622_400, allow_inf_nan=False)
     """Seconds from start to start."""
     timezone: TimeZoneName = "UTC"
     """Where cron's hours are those of the clock."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, Field
 
 from deidflow.tasks.core.errors import BadText
@@ -31,6 +32,7 @@ _MODE: Final = re.compile(r"0?6[0-7]{2}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ONLY_IN_OTHER_CRONS: Final = re.compile(r"(?i)(^|\s)[rh](\s|$)")
 """Random and hashed fields: croniter reads them, and Prefect refuses them."""
+_ANY_MOMENT: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def check_name(text: str) -> str:
@@ -105,6 +107,10 @@ def _check_timezone(text: str) -> str:
 def _check_cron(text: str) -> str:
     if not croniter.is_valid(text) or _ONLY_IN_OTHER_CRONS.search(text):
         raise BadText('must be a cron expression, as in "0 2 * * *", "*/15 8-18 * * mon-fri" or "@daily"')
+    try:
+        croniter(text, _ANY_MOMENT).get_next()
+    except CroniterBadDateError:
+        raise BadText("must name a day that some year has") from None
     return text
 
 
