@@ -12,9 +12,10 @@ from deidflow.flows.answers.answer import Answer, counted, give
 from deidflow.flows.commands.opened import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.ledger.manifest_rows import all_lines
-from deidflow.tasks.core.ledger.state.withdrawals import rows_done_elsewhere
+from deidflow.tasks.core.ledger.state.withdrawals import rows_done_elsewhere, withdrawn_results
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.publish import publish_reports
+from deidflow.tasks.steps.replaced_results import delivered_elsewhere
 from deidflow.tasks.steps.run.earlier import hold_config
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.withdraw import withdraw_results
@@ -22,6 +23,8 @@ from deidflow.tasks.steps.withdraw import withdraw_results
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from deidflow.tasks.steps.run.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class WithdrawAnswer(Answer):
     Attributes:
         withdrawn: How many results are gone.
         left: How many stay, since something else stands there, or they could not be removed.
-        elsewhere: Lines of the manifest of which earlier runs have results, too.
+        elsewhere: Lines of the manifest that other runs have done, too.
         report: The run's report, written again.
 
     """
@@ -49,12 +52,12 @@ class WithdrawAnswer(Answer):
         if self.elsewhere:
             lines = ", ".join(map(str, self.elsewhere[:20])) + (", ..." if self.elsewhere[20:] else "")
             remedy = "withdraw them there (deidflow crosswalk names the runs)"
-            yield f"elsewhere: line {lines}: earlier runs have results of these rows, too; {remedy}"
+            yield f"elsewhere: line {lines}: other runs have done these rows, too; {remedy}"
         yield f"report:    {self.report}"
 
 
 def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...] = ()) -> int:
-    """Take results out of the destination, and report again; return 0 when nothing of the rows is left, else 1.
+    """Take results out of the destination, and report again; return 0 when nothing is left or counts as done.
 
     Args:
         folder: Of the run.
@@ -74,6 +77,14 @@ def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...]
         with hold_config(run.config), store_of(run.config).prepared(run), make_progress() as progress:
             found = withdraw_results(run, rows, progress)
             publish_reports(run, progress)
-        elsewhere = rows_done_elsewhere(run.ledger, rows)
-    give(WithdrawAnswer(found.gone, found.stay, tuple(elsewhere), run.folder / "report.html"))
-    return 1 if found.stay or elsewhere else 0
+        before = rows_done_elsewhere(run.ledger, rows)
+        same = _lines_of_same_results(run, rows)
+        counts_as_done = bool(before or (same and run.config.incremental))
+    give(WithdrawAnswer(found.gone, found.stay, tuple(sorted(same.union(before))), run.folder / "report.html"))
+    return 1 if found.stay or counts_as_done else 0
+
+
+def _lines_of_same_results(run: Run, rows: tuple[int, ...]) -> set[int]:
+    """Return the lines of rows whose results other runs have delivered as well: increments would leave them out."""
+    withdrawn = withdrawn_results(run.ledger, rows)
+    return {withdrawn[name] for name in delivered_elsewhere(run, withdrawn)}

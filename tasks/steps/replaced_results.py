@@ -1,6 +1,6 @@
-"""Results that another run has replaced since, as with ``destination.overwrite``: they are no longer this run's.
+"""Results that other runs have put into the same places: with ``destination.overwrite`` others, otherwise the same.
 
-Public names: ``replaced_by``.
+Public names: ``replaced_by``, ``delivered_elsewhere``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from deidflow.tasks.core.ledger.state.deliveries import delivered_evidence, runs
 from deidflow.tasks.steps.run.earlier import synced_state, where_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from deidflow.tasks.core.engine.protocol import Expected
     from deidflow.tasks.steps.access.seams import RunStore
@@ -45,6 +45,7 @@ def replaced_by(run: Run, store: RunStore, others: Sequence[Expected]) -> dict[i
     where = where_of(run.config, run.key.fingerprint)
     with synced_state(run.config, where, exclude=run.folder.name, keeps=False) as state:
         by_run = {} if state is None else runs_that_delivered(state, wanted)
+    by_run.pop(run.folder.name, None)
     for run_id, names in by_run.items():
         # A run that cannot be looked into proves nothing.
         with suppress(DeidflowError, OSError), Ledger.open(run.config.report.runs_dir / run_id / FILE_NAME) as ledger:
@@ -52,6 +53,16 @@ def replaced_by(run: Run, store: RunStore, others: Sequence[Expected]) -> dict[i
                 if _stands(store, run, wanted[name], evidence):
                     found.setdefault(wanted[name].instance.id, run_id)
     return found
+
+
+def delivered_elsewhere(run: Run, results: Collection[str]) -> set[str]:
+    """Return those of some results (their Orthanc identifiers) that other runs have delivered to the same place."""
+    if not results:
+        return set()
+    where = where_of(run.config, run.key.fingerprint)
+    with synced_state(run.config, where, exclude=run.folder.name, keeps=False) as state:
+        by_run = {} if state is None else runs_that_delivered(state, results, where.place)
+    return {name for run_id, names in by_run.items() if run_id != run.folder.name for name in names}
 
 
 def _stands(store: RunStore, run: Run, one: Expected, evidence: str) -> bool:

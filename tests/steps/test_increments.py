@@ -17,9 +17,11 @@ from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
 from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
 from deidflow.tasks.core.ledger.state.pairs import pairs_of_runs
+from deidflow.tasks.core.ledger.state.withdrawals import withdrawn_results
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.reconciliation import row_results
 from deidflow.tasks.steps.plan import prepare
+from deidflow.tasks.steps.replaced_results import delivered_elsewhere
 from deidflow.tasks.steps.run.earlier import hold_config, synced_state, where_of
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import open_run
@@ -402,6 +404,21 @@ def test_what_was_taken_back_is_not_there_and_not_done(nights: Nights) -> None:
     assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(corrected, "n2", options=SUBJECTS)
     assert 3 == len(files_of(nights.root / "results"))
     assert Withdrawn(1, 0) == withdrawn(nights, "n1")
+
+
+def test_what_another_run_delivered_too_is_named(nights: Nights) -> None:
+    """The same results count as done there, so that no new run would make them again."""
+    nights.night(rows(("A", "1")), "n1", incremental=False)
+    nights.night(rows(("B", "2"), ("A", "1")), "n2", incremental=False)
+    withdrawn(nights, "n2")
+    run = open_run(nights.root / "runs" / "n2")
+    results = withdrawn_results(run.ledger, ())
+    assert [2, 3, 3] == sorted(results.values())
+    assert {3} == {results[name] for name in delivered_elsewhere(run, results)}
+    run.close()
+    withdrawn(nights, "n1")
+    assert [(DONE, 2, 2)] == nights.night(rows(("A", "1")), "n3")
+    assert 2 == len(files_of(nights.root / "results"))
 
 
 def test_what_was_taken_back_needs_no_source(nights: Nights) -> None:

@@ -17,13 +17,21 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.state.state import State
 
 
-def runs_that_delivered(state: State, results: Collection[str]) -> dict[str, list[str]]:
-    """Return which of some results (their Orthanc identifiers) each run has delivered, by its ID; last runs first."""
+def runs_that_delivered(state: State, results: Collection[str], place: str = "") -> dict[str, list[str]]:
+    """Return which of some results each run has delivered, by its ID; last runs first.
+
+    Args:
+        state: Brought up to date.
+        results: Their Orthanc identifiers.
+        place: Where they went (``RunPlace``), "" for wherever.
+
+    """
     found: dict[str, list[str]] = {}
     for run_id, name in state.stream(
         "SELECT r.run_id, d.new_orthanc_id FROM delivered d JOIN pair p ON p.id = d.pair JOIN run r ON r.number = p.run"
-        " WHERE d.new_orthanc_id IN (SELECT value FROM json_each(?)) ORDER BY r.moment DESC, d.new_orthanc_id",
-        (json.dumps(sorted(results)),),
+        " WHERE d.new_orthanc_id IN (SELECT value FROM json_each(?1)) AND (?2 = '' OR r.place = ?2)"
+        " ORDER BY r.moment DESC, d.new_orthanc_id",
+        (json.dumps(sorted(results)), place),
     ):
         found.setdefault(str(run_id), []).append(str(name))
     return found

@@ -1,6 +1,6 @@
 """Results that are taken back: which there are, and that they were.
 
-Public names: ``pages_there``, ``note_withdrawn``, ``rows_done_elsewhere``.
+Public names: ``pages_there``, ``note_withdrawn``, ``withdrawn_results``, ``rows_done_elsewhere``.
 """
 
 from __future__ import annotations
@@ -45,6 +45,17 @@ def note_withdrawn(ledger: Ledger, numbers: Sequence[int]) -> None:
         "UPDATE instance SET outcome = ?, code = ?, text = '', is_there = 0, verified = '', evidence = '', review = '',"
         " chunk = NULL, call = NULL WHERE id = ?",
         [(Outcome.CANCELLED, ReasonCode.WITHDRAWN, number) for number in numbers],
+    )
+
+
+def withdrawn_results(ledger: Ledger, lines: Collection[int]) -> dict[str, int]:
+    """Return what was taken back of some rows (none for all): the line, by the Orthanc identifier of the result."""
+    return dict(
+        ledger.select(
+            "SELECT i.new_orthanc_id, i.line FROM instance i"  # noqa: S608 (constants)
+            f" WHERE i.code = ?2 AND i.new_orthanc_id <> '' AND {_OF_ROWS}",
+            (json.dumps(sorted(lines)) if lines else "", ReasonCode.WITHDRAWN),
+        )
     )
 
 
