@@ -216,13 +216,14 @@ def tls_port(certificate: Path) -> Iterator[int]:
 def test_certificates(tls_port: int, certificate: Path) -> None:
     """An unknown certificate and one for another name are refused; a CA file or verify_tls: false lets it pass."""
 
-    def ask(host: str, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
+    def ask(host: str, *, scheme: str = "https", verify_tls: bool = True, ca_file: Path | None = None) -> None:
         access = SimpleNamespace(verify_tls=verify_tls, ca_file=ca_file)
-        with OrthancClient(f"https://{host}:{tls_port}", access) as client:
+        with OrthancClient(f"{scheme}://{host}:{tls_port}", access) as client:
             client.get("system")
 
-    with pytest.raises(UntrustedCertificate, match=r"orthanc\.ca_file"):
-        ask("localhost")
+    for scheme in ("HTTPS", "https"):
+        with pytest.raises(UntrustedCertificate, match=r"orthanc\.ca_file"):
+            ask("localhost", scheme=scheme)
     with pytest.raises(UntrustedCertificate, match="another host name") as caught:
         ask("127.0.0.1", ca_file=certificate)
     assert "127.0.0.1" not in str(caught.value)
