@@ -152,4 +152,3 @@ def _quoted(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
-
