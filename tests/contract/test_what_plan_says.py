@@ -110,12 +110,13 @@ def test_values_that_the_local_engine_does_not_take(job: Job) -> None:
 
 NOTES = [
     ({}, {"MaximumPatientCount": 90}, ["deletes its oldest patients"]),
+    ({"KeepSource": False}, {}, ["KeepSource: with the originals go the attachments, labels and metadata"]),
     ({}, {"MaximumStorageSize": 500, "MaximumStorageMode": "Reject"}, ["takes nothing more when it is full"]),
     ({"PrivateCreator": "ACME"}, {"IngestTranscoding": "1.2.840.10008.1.2"}, ["IngestTranscoding:", "PrivateCreator:"]),
 ]
 
 
-@pytest.mark.parametrize(("options", "settings", "texts"), NOTES, ids=["recycles", "rejects", "converts"])
+@pytest.mark.parametrize(("options", "settings", "texts"), NOTES, ids=["recycles", "deletes", "rejects", "converts"])
 def test_plan_tells_what_is_to_be_known(
     job: Job, orthanc_root: Path | None, options: dict[str, Any], settings: dict[str, Any], texts: list[str]
 ) -> None:
@@ -132,7 +133,7 @@ def test_plan_tells_what_is_to_be_known(
     assert 0 == planned.code, planned.err
     notes = [line for line in planned.out.splitlines() if line.startswith(("note:", "WARNING:"))]
     for text in texts:
-        told = version >= (1, 12, 0) or text.startswith("PrivateCreator")
+        told = version >= (1, 12, 0) or text.startswith(("PrivateCreator", "KeepSource"))
         assert told is any(text in note for note in notes), notes
     assert (version < (1, 12, 0)) is any("does not tell" in note for note in notes)
 
