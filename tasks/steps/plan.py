@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import Ledger
-from deidflow.tasks.core.ledger.manifest_rows import forget_counts, planned_lines
+from deidflow.tasks.core.ledger.manifest_rows import forget_counts, planned_lines, rows_by_operation
 from deidflow.tasks.core.ledger.plan_changes import lacks_something
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_manifest, store_manifest
 from deidflow.tasks.core.manifest.manifest import Manifest
@@ -185,7 +185,7 @@ def _plan(config: Config, content: bytes, key: Key, progress: Progress, how: _Ho
             writes_to_source=store.is_in(source),
             before=how.before,
         )
-        of_config = [*how.of_config, *_server_problems(config, target)]
+        of_config = [*how.of_config, *_server_problems(config, ledger, target)]
         set_aside = _checked_plan(ledger, row_problems, options, of_config)
         mark_emptied_content(ledger, config.profile_choice)
         progress.finish()
@@ -208,12 +208,17 @@ def _checked_plan(
     return set_aside
 
 
-def _server_problems(config: Config, target: ServerAbilities | None) -> list[Problem]:
+def _server_problems(config: Config, ledger: Ledger, target: ServerAbilities | None) -> list[Problem]:
     """Return what the Orthanc that results go to cannot do, as the engine or as the destination."""
     if target is None:
         return []
-    check = check_settings_on_server if config.engine == "orthanc" else check_destination_settings
-    return [Problem(text, key=key) for key, text in check(config.defaults.settings, target)]
+    settings = config.defaults.settings
+    if config.engine == "orthanc":
+        operations = {operation for operation, _ in rows_by_operation(ledger)} or {config.operation}
+        found = check_settings_on_server(settings, target, operations)
+    else:
+        found = check_destination_settings(settings, target)
+    return [Problem(text, key=key) for key, text in found]
 
 
 def _notes(config: Config, source: ServerAbilities | None, target: ServerAbilities | None) -> Iterator[str]:

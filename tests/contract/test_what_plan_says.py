@@ -62,6 +62,21 @@ def test_plan_names_what_the_version_cannot_do(job: Job, server: Server) -> None
 
 
 @pytest.mark.parametrize(
+    ("operation", "cells", "code"),
+    [("modify", {}, 0), ("anonymize", {"operation": "modify"}, 0), ("modify", {"operation": "anonymize"}, 2)],
+)
+def test_a_profile_that_no_row_uses(job: Job, server: Server, operation: str, cells: dict[str, str], code: int) -> None:
+    """A DicomVersion that the server lacks is refused where a row anonymizes, by the config or by itself."""
+    names = server.upload(DEMO_DATA / "CT")
+    job.write_manifest([{"orthanc_id": names[0], **cells}])
+    write(job, server, operation=operation, options={"DicomVersion": "2023b", "Remove": ["StudyDescription"]})
+    ran = job("run", "job.yaml")
+
+    refused = code if version_of(server) < (1, 12, 1) else 0
+    assert (refused, bool(refused)) == (ran.code, "options.DicomVersion: must be one" in ran.err), ran.err
+
+
+@pytest.mark.parametrize(
     ("engine", "options", "named"),
     [
         ("orthanc", {"Transcode": JPEG_BASELINE, "LossyQuality": 50}, ["options.LossyQuality"]),
