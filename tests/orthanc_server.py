@@ -103,9 +103,10 @@ class OrthancServer:
         return self
 
     def configure(self, **settings: Any) -> None:
-        """Change settings; they hold from the next start on."""
+        """Change settings, or leave those that are None to Orthanc; they hold from the next start on."""
         path = self._folder / "orthanc.json"
-        path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | settings), "utf-8")
+        changed = json.loads(path.read_text("utf-8")) | settings
+        path.write_text(json.dumps({key: value for key, value in changed.items() if value is not None}), "utf-8")
 
     def start(self) -> None:
         """Start it, also again after a kill, and wait until it answers."""

@@ -273,6 +273,13 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
+def test_capitals_in_an_address(tmp_path: Path) -> None:
+    """Scheme and host mean the same in capitals (RFC 3986, 6.2.2.1), and are one address; a path stays as it is."""
+    for address in ("HTTPS://PACS.Example.org:8443/Orthanc/", "Https://pacs.example.ORG:8443/Orthanc"):
+        config = load(tmp_path, engine="orthanc", source={"orthanc": address}, destination=...)
+        assert config.source.orthanc == "https://pacs.example.org:8443/Orthanc"
+
+
 @pytest.mark.parametrize(("changes", "expected"), CONTRADICTIONS)
 def test_contradictions(tmp_path: Path, changes: dict[str, Any], expected: list[str]) -> None:
     """Each is found and names the key that is to blame."""
@@ -293,6 +300,9 @@ BAD_VALUES: list[tuple[str, Any]] = [
     ("destination", {"folder": "x", "overwrite": "yes"}),
     ("destination", {"orthanc": "localhost:8042"}),
     ("destination", {"orthanc": "ftp://localhost"}),
+    ("destination.folder", "HTTP://localhost:8042"),
+    ("source.folder", "https://pacs"),
+    ("report.runs_dir", "http://localhost:8042"),
     ("destination", {"orthanc": "http://user:hunter2@localhost:8042"}),
     ("destination", {"orthanc": "http://"}),
     ("destination", {"orthanc": "http://a:99999"}),

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deidflow.flows.answers.answer import Answer, give, warn_of_all
 from deidflow.flows.commands.manifest_files import unwritable
-from deidflow.tasks.core.config.types import check_name
+from deidflow.tasks.core.config.types import check_name, is_address
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
@@ -100,7 +100,7 @@ def _problems(source: str, folder: Path, name: str, files: tuple[Path, Path]) ->
     for path in files:
         if os.path.lexists(path):
             yield Problem(f"must not exist yet: {path}; choose another --name, or another folder with -o")
-    if not _is_address(source) and folder.resolve().is_relative_to(Path(source).resolve()):
+    if not is_address(source) and folder.resolve().is_relative_to(Path(source).resolve()):
         yield Problem("must be a folder outside the source, since results and reports go there, too", "-o")
 
 
@@ -132,9 +132,9 @@ def _rendered(source: str, folder: Path, name: str) -> str:
     )
     return environment.get_template(_TEMPLATE).render(
         name=name,
-        kind="orthanc" if _is_address(source) else "folder",
-        where="an Orthanc" if _is_address(source) else "a folder",
-        source=_quoted(source if _is_address(source) else _path_from(folder, source)),
+        kind="orthanc" if is_address(source) else "folder",
+        where="an Orthanc" if is_address(source) else "a folder",
+        source=_quoted(source if is_address(source) else _path_from(folder, source)),
         braced="{subject}",
     )
 
@@ -152,7 +152,3 @@ def _quoted(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
-
-
-def _is_address(source: str) -> bool:
-    return source.startswith(("http://", "https://"))

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import Ledger
-from deidflow.tasks.core.ledger.manifest_rows import forget_counts, planned_lines
+from deidflow.tasks.core.ledger.manifest_rows import forget_counts, planned_lines, rows_by_operation
 from deidflow.tasks.core.ledger.plan_changes import lacks_something
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_manifest, store_manifest
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.plan.intake import add_rows
 from deidflow.tasks.core.plan.planner import PlanOptions, make_plan
 from deidflow.tasks.core.plan.replan import adopt
-from deidflow.tasks.core.plan.server_abilities import server_notes
+from deidflow.tasks.core.plan.server_abilities import deletion_notes, server_notes
 from deidflow.tasks.core.plan.server_checks import check_destination_settings, check_settings_on_server
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, new_key
 from deidflow.tasks.steps.access.choice import source_of, store_of
@@ -30,7 +30,7 @@ from deidflow.tasks.steps.run.earlier import changed_basis, earlier_runs
 from deidflow.tasks.steps.run.run import now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.ledger.state.before import Before
@@ -171,9 +171,8 @@ def _plan(config: Config, content: bytes, key: Key, progress: Progress, how: _Ho
         target = store.abilities()
         server = source.read_into(ledger, config, progress)
         target = server if config.engine == "orthanc" else target
-        if target is not None:
-            notes = tuple(server_notes(target, config.defaults.settings, edits=config.engine == "orthanc"))
-            change_facts(ledger, lambda facts: replace(facts, notes=notes))
+        notes = tuple(_notes(config, server, target))
+        change_facts(ledger, lambda facts: replace(facts, notes=notes))
         progress.start("planning")
         options = PlanOptions(
             manifest_name=str(config.manifest),
@@ -187,7 +186,7 @@ def _plan(config: Config, content: bytes, key: Key, progress: Progress, how: _Ho
             writes_to_source=store.is_in(source),
             before=how.before,
         )
-        of_config = [*how.of_config, *_server_problems(config, target)]
+        of_config = [*how.of_config, *_server_problems(config, ledger, target)]
         set_aside = _checked_plan(ledger, row_problems, options, of_config)
         mark_emptied_content(ledger, config.profile_choice)
         progress.finish()
@@ -210,12 +209,26 @@ def _checked_plan(
     return set_aside
 
 
-def _server_problems(config: Config, target: ServerAbilities | None) -> list[Problem]:
+def _server_problems(config: Config, ledger: Ledger, target: ServerAbilities | None) -> list[Problem]:
     """Return what the Orthanc that results go to cannot do, as the engine or as the destination."""
     if target is None:
         return []
-    check = check_settings_on_server if config.engine == "orthanc" else check_destination_settings
-    return [Problem(text, key=key) for key, text in check(config.defaults.settings, target)]
+    settings = config.defaults.settings
+    if config.engine == "orthanc":
+        operations = {operation for operation, _ in rows_by_operation(ledger)} or {config.operation}
+        found = check_settings_on_server(settings, target, operations)
+    else:
+        found = check_destination_settings(settings, target)
+    return [Problem(text, key=key) for key, text in found]
+
+
+def _notes(config: Config, source: ServerAbilities | None, target: ServerAbilities | None) -> Iterator[str]:
+    """Yield what people should know of the Orthancs of originals and results."""
+    settings = config.defaults.settings
+    if source is not None:
+        yield from deletion_notes(settings)
+    if target is not None:
+        yield from server_notes(target, settings, edits=config.engine == "orthanc")
 
 
 def _shares_workers(config: Config) -> bool:

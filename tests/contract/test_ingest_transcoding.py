@@ -148,15 +148,36 @@ def test_conversion_with_loss_that_begins_after_the_plan(job: Job, serve: Any) -
 
 @pytest.mark.parametrize("others", [{}, {"StoreMD5ForAttachments": False}], ids=["default", "no-md5"])
 def test_a_destination_that_converts(job: Job, orthanc_root: Path | None, others: dict[str, Any]) -> None:
-    """Engine local: what is not stored as it was written fails and is not left there; switched off, resume is done."""
+    """Engine local: what is not stored as it was written fails and is not left there; switched off, resume is done.
+
+    A server that tells its IngestTranscoding (1.11.0 on) is refused before that, and converts from a restart on only.
+    """
     job.source.mkdir()
     for number, bits in enumerate(BITS, 1):
         (job.source / str(number)).write_bytes(image(number, bits))
     job.write_manifest(job.inventory())
     settings = {**SETTINGS, **others, "IngestTranscoding": JPEG_LOSSLESS}
-    with OrthancServer(orthanc_root, settings) as running, contextlib.closing(Server(running)) as server:
-        job.write_config(destination={"orthanc": server.url})
-        run = job("run", "job.yaml", "--run-id", "converted")
+    with (
+        OrthancServer(orthanc_root, settings) as running,
+        contextlib.closing(Server(running)) as server,
+        OrthancProxy(server.url) as proxy,
+    ):
+        job.write_config(destination={"orthanc": proxy.url})
+        tells = version_of(server) >= (1, 11, 0)
+        assert tells == (job("plan", "job.yaml").code == 2)
+        if tells:
+            running.kill()
+            running.configure(IngestTranscoding=None)
+            running.start()
+        held = proxy.add(Hold(before=True), lambda request, _: (request.method, request.path) == ("POST", "/instances"))
+        process = job.start("run", "job.yaml", "--run-id", "converted")
+        process.reach(held.reached)
+        if tells:
+            running.kill()
+            running.configure(IngestTranscoding=JPEG_LOSSLESS)
+            running.start()
+        held.release()
+        run = process.end()
         rows, left = _rows(job, "converted"), server.get("instances")
         running.kill()
         running.configure(IngestTranscoding=EXPLICIT)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def test_a_first_job_on_an_orthanc(job: Job, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the address to results in a folder; an empty server is told, and nothing is written."""
+    """From an address in capitals to results in a folder; an empty server is told, and nothing is written."""
     empty = job("init", server.url)
     assert (2, True, False) == (empty.code, "must hold DICOM objects" in empty.err, (job.root / "job.yaml").exists())
     shutil.copytree(DEMO_DATA / "MR", job.source)
     uploaded = set(server.upload(job.source))
 
-    done = job("init", server.url)
+    done = job("init", server.url.replace("http", "HTTP"))
 
     assert 0 == done.code, done.err
     plan = json.loads(job("plan", "job.yaml", "--json").out)

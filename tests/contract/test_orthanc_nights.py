@@ -86,6 +86,31 @@ def test_results_beside_their_originals_are_no_sources(
     assert ("done", "2", "2") == (row["outcome"], row["instances_expected"], row["instances_done"])
 
 
+@pytest.mark.parametrize("engine", ["orthanc", "local"])
+def test_what_another_config_put_beside_the_originals_is_no_source(job: Job, server: Server, engine: str) -> None:
+    """A row means its originals, as many as a fresh inventory counts; a copy that is named itself is edited."""
+    _put(job, server, "A", "1", 1, 2)
+    originals = set(server.get("instances"))
+    write(job, server, operation="modify", options={"Replace": {"SeriesDescription": "corrected"}})
+    job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
+    assert 0 == job("run", "job.yaml", "--run-id", "m").code
+    (copy, *_) = sorted(set(server.get("instances")) - originals)
+    write(job, server, name="other", engine=engine, destination={"folder": "out"} if engine == "local" else None)
+    assert 0 == job("inventory", server.url, "-o", "cohort.csv", "--level", "patient", "--overwrite").code
+    (listed,) = read_csv(job.root / "cohort.csv")
+    planned = job("plan", "job.yaml")
+    first = job("run", "job.yaml", "--run-id", "n1")
+    job.write_manifest([{"orthanc_id": copy}])
+    write(job, server, name="third", engine=engine, destination={"folder": "new"} if engine == "local" else None)
+    second = job("run", "job.yaml", "--run-id", "n2")
+
+    assert (0, 0, 0, "2") == (planned.code, first.code, second.code, listed["instances"]), first.err + second.err
+    assert "2 instances are left out: they are edited copies" in planned.out
+    for run, sources in (("n1", originals), ("n2", {copy})):
+        pairs = read_csv(job.root / "runs" / run / "crosswalk.csv")
+        assert sources == {pair["original_orthanc_id"] for pair in pairs if pair["level"] == "instance"}
+
+
 def test_given_identifiers_let_new_studies_of_a_patient_in(job: Job, server: Server) -> None:
     """A whole study whose row gives PatientID and PatientName lands in the same patient; a study that grew does not."""
     _put(job, server, "A", "1", 1)

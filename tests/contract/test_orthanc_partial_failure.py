@@ -141,6 +141,46 @@ def test_results_whose_originals_are_gone_are_never_given_up(job: Job, server: S
     assert 9 + 9 == len(server.get("instances"))
 
 
+def test_a_server_whose_script_deletes_results(job: Job, server: Server, tmp_path: Path) -> None:
+    """Results that a rule sends on and deletes are missing; nothing says that the originals were."""
+    generate(tmp_path / "made", 2, 8 << 10, shape=Shape(patients=1, series_per_study=1))
+    names = server.upload(tmp_path / "made")
+    script = server.running.storage / "route.lua"
+    script.write_text(
+        "function OnStoredInstance(instanceId, tags, metadata)\n"
+        "  if metadata['AnonymizedFrom'] ~= nil then Delete(instanceId) end\nend\n"
+    )
+    server.running.kill()
+    server.running.configure(LuaScripts=["storage/route.lua"])
+    server.running.start()
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    write(job, server)
+    ran = job("run", "job.yaml", "--run-id", "routed")
+    lines = _instances(job, "routed")
+
+    assert (1, Counter({"missing": 2})) == (ran.code, _outcomes(lines)), ran.err
+    assert all("script or rule of the server" in line["reason"] for line in lines.values())
+    assert set(names) == set(server.get("instances"))
+
+
+@pytest.mark.parametrize("engine", ["orthanc", "local"])
+def test_a_server_that_describes_no_errors(job: Job, server: Server, tmp_path: Path, engine: str) -> None:
+    """``HttpDescribeErrors`` off: one lost file costs itself alone, and the reason names the setting."""
+    generate(tmp_path / "made", 3, 8 << 10, shape=Shape(patients=1, series_per_study=1))
+    names = server.upload(tmp_path / "made")
+    _attachment(server, names[1]).unlink()
+    server.running.kill()
+    server.running.configure(HttpDescribeErrors=False)
+    server.running.start()
+    assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
+    write(job, server, engine=engine, destination={"folder": "out"} if engine == "local" else None)
+    ran = job("run", "job.yaml", "--run-id", "silent")
+    lines = _instances(job, "silent")
+
+    assert (1, Counter({"done": 2, "failed": 1})) == (ran.code, _outcomes(lines)), ran.err
+    assert ("failed", True) == (lines[names[1]]["outcome"], "HttpDescribeErrors" in lines[names[1]]["reason"])
+
+
 def test_a_file_that_the_server_has_lost_costs_engine_local_only_itself(job: Job, server: Server) -> None:
     """As source, one instance of three fails; as destination, one result whose place has such an object."""
     job.source.mkdir()

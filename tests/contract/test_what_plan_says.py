@@ -62,6 +62,21 @@ def test_plan_names_what_the_version_cannot_do(job: Job, server: Server) -> None
 
 
 @pytest.mark.parametrize(
+    ("operation", "cells", "code"),
+    [("modify", {}, 0), ("anonymize", {"operation": "modify"}, 0), ("modify", {"operation": "anonymize"}, 2)],
+)
+def test_a_profile_that_no_row_uses(job: Job, server: Server, operation: str, cells: dict[str, str], code: int) -> None:
+    """A DicomVersion that the server lacks is refused where a row anonymizes, by the config or by itself."""
+    names = server.upload(DEMO_DATA / "CT")
+    job.write_manifest([{"orthanc_id": names[0], **cells}])
+    write(job, server, operation=operation, options={"DicomVersion": "2023b", "Remove": ["StudyDescription"]})
+    ran = job("run", "job.yaml")
+
+    refused = code if version_of(server) < (1, 12, 1) else 0
+    assert (refused, bool(refused)) == (ran.code, "options.DicomVersion: must be one" in ran.err), ran.err
+
+
+@pytest.mark.parametrize(
     ("engine", "options", "named"),
     [
         ("orthanc", {"Transcode": JPEG_BASELINE, "LossyQuality": 50}, ["options.LossyQuality"]),
@@ -110,12 +125,13 @@ def test_values_that_the_local_engine_does_not_take(job: Job) -> None:
 
 NOTES = [
     ({}, {"MaximumPatientCount": 90}, ["deletes its oldest patients"]),
+    ({"KeepSource": False}, {}, ["KeepSource: with the originals go the attachments, labels and metadata"]),
     ({}, {"MaximumStorageSize": 500, "MaximumStorageMode": "Reject"}, ["takes nothing more when it is full"]),
     ({"PrivateCreator": "ACME"}, {"IngestTranscoding": "1.2.840.10008.1.2"}, ["IngestTranscoding:", "PrivateCreator:"]),
 ]
 
 
-@pytest.mark.parametrize(("options", "settings", "texts"), NOTES, ids=["recycles", "rejects", "converts"])
+@pytest.mark.parametrize(("options", "settings", "texts"), NOTES, ids=["recycles", "deletes", "rejects", "converts"])
 def test_plan_tells_what_is_to_be_known(
     job: Job, orthanc_root: Path | None, options: dict[str, Any], settings: dict[str, Any], texts: list[str]
 ) -> None:
@@ -132,7 +148,7 @@ def test_plan_tells_what_is_to_be_known(
     assert 0 == planned.code, planned.err
     notes = [line for line in planned.out.splitlines() if line.startswith(("note:", "WARNING:"))]
     for text in texts:
-        told = version >= (1, 12, 0) or text.startswith("PrivateCreator")
+        told = version >= (1, 12, 0) or text.startswith(("PrivateCreator", "KeepSource"))
         assert told is any(text in note for note in notes), notes
     assert (version < (1, 12, 0)) is any("does not tell" in note for note in notes)
 

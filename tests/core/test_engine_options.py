@@ -22,7 +22,10 @@ NEWEST = ServerAbilities((1, 13, 0), frozenset(), "", "Recycle")
 def asked(server: ServerAbilities, operation: Operation = Operation.MODIFY, **body: Any) -> list[str]:
     """Return the columns and keys that a server's version makes problems of."""
     request: Request = parse_request(operation, body)
-    found = [*check_settings_on_server(request.settings, server), *check_request_on_server(request, server)]
+    found = [
+        *check_settings_on_server(request.settings, server, frozenset(Operation)),
+        *check_request_on_server(request, server),
+    ]
     return [name for name, _ in found]
 
 

@@ -70,6 +70,10 @@ def always(status: int, body: object = None) -> Callable[[httpx.Request], httpx.
         (500, {"OrthancStatus": 2018, "Details": UNKNOWN}, ServerError, "cannot store an instance"),
         (413, "<html>MILLER</html>", BadRequest, "takes no request of this size; raise its limit"),
         (502, "<html>MILLER</html>", ServerError, "does a proxy answer"),
+        (503, "", ServerError, "does a proxy answer"),
+        (500, "", ServerError, "set HttpDescribeErrors to true"),
+        (400, "", BadRequest, "set HttpDescribeErrors to true"),
+        (507, "", ServerError, "the file storage is full"),
         (301, None, WrongAddress, "final address"),
         (200, "<html>MILLER</html>", ServerError, "not what an Orthanc sends"),
     ],
@@ -216,13 +220,14 @@ def tls_port(certificate: Path) -> Iterator[int]:
 def test_certificates(tls_port: int, certificate: Path) -> None:
     """An unknown certificate and one for another name are refused; a CA file or verify_tls: false lets it pass."""
 
-    def ask(host: str, *, verify_tls: bool = True, ca_file: Path | None = None) -> None:
+    def ask(host: str, *, scheme: str = "https", verify_tls: bool = True, ca_file: Path | None = None) -> None:
         access = SimpleNamespace(verify_tls=verify_tls, ca_file=ca_file)
-        with OrthancClient(f"https://{host}:{tls_port}", access) as client:
+        with OrthancClient(f"{scheme}://{host}:{tls_port}", access) as client:
             client.get("system")
 
-    with pytest.raises(UntrustedCertificate, match=r"orthanc\.ca_file"):
-        ask("localhost")
+    for scheme in ("HTTPS", "https"):
+        with pytest.raises(UntrustedCertificate, match=r"orthanc\.ca_file"):
+            ask("localhost", scheme=scheme)
     with pytest.raises(UntrustedCertificate, match="another host name") as caught:
         ask("127.0.0.1", ca_file=certificate)
     assert "127.0.0.1" not in str(caught.value)

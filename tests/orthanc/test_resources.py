@@ -88,5 +88,17 @@ def test_inventory_shows_what_people_recognise(client: OrthancClient) -> None:
     expected = {"PatientName": "Doe^Jane", **study, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}
     del expected["StudyInstanceUID"]
     assert expected == source.attributes
-    assert not source.is_result
-    assert result.is_result
+    assert (False, ()) == (source.is_result, source.origins)
+    assert (True, (upload.orthanc_ids[3],)) == (result.is_result, result.origins)
+
+
+def test_what_was_edited_in_its_own_place_is_no_result(client: OrthancClient) -> None:
+    """It names itself as what it was made from (``OverwriteInstances``), and is all that there is of it."""
+    upload = client.upload(make(StudyInstanceUID=new_uid()))
+    body = {"Keep": ["SOPInstanceUID"], "Replace": {"SeriesDescription": "corrected"}, "Force": True}
+    job = wait(client, submit(client, Operation.MODIFY, body, [upload.orthanc_ids[3]]), 30)
+
+    assert (upload.orthanc_ids[3],) == job.output_instances
+    assert upload.orthanc_ids[3] == client.get(f"instances/{upload.orthanc_ids[3]}")["ModifiedFrom"]
+    (found,) = (record for record in inventory(client, Level.INSTANCE) if record.orthanc_ids == upload.orthanc_ids)
+    assert (False, ()) == (found.is_result, found.origins)

@@ -1,7 +1,7 @@
 """Kinds of values in the config; each says what a good one looks like and never repeats a bad one.
 
 Public names: ``Name``, ``Scope``, ``OrthancUrl``, ``VariableName``, ``CronText``, ``TimeZoneName``, ``FilePath``,
-``Mode``, ``check_name``, ``check_url``.
+``Mode``, ``check_name``, ``check_url``, ``is_address``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_MAX_NAME_CHARACTERS}}}")
 _MAX_FILE_NAME_BYTES: Final = 255
 _MAX_PATH_BYTES: Final = 4095
 """What Linux takes (NAME_MAX, PATH_MAX)."""
+
+_SCHEME: Final = re.compile(r"(?i)https?://")
+_PATH_OF_ADDRESS: Final = re.compile(r"(?i)https?:/")
+"""What ``Path`` makes of an address, which is left as it is where paths are made absolute."""
 
 _SCOPE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 _MODE: Final = re.compile(r"0?6[0-7]{2}")
@@ -62,7 +66,9 @@ def _check_variable(text: str) -> str:
 
 
 def check_url(text: str) -> str:
-    """Return the address of an Orthanc without a slash at the end.
+    """Return the address of an Orthanc, scheme and host in small letters, without a slash at the end.
+
+    Neither is case-sensitive (RFC 3986, section 6.2.2.1), and what reads an address later compares them as they stand.
 
     Raises:
         BadText: It is none, or holds credentials.
@@ -78,7 +84,12 @@ def check_url(text: str) -> str:
         raise BadText(good)
     if "@" in parts.netloc:
         raise BadText("must not hold credentials; give them in the variables of orthanc.username_env and password_env")
-    return text.rstrip("/")
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")  # urlsplit has lowered the scheme
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is meant as the address of an Orthanc, not as a path; it may still be a bad one."""
+    return _SCHEME.match(text) is not None
 
 
 def _check_mode(text: str) -> str:
@@ -88,6 +99,8 @@ def _check_mode(text: str) -> str:
 
 
 def _check_path(path: Path) -> Path:
+    if _PATH_OF_ADDRESS.match(str(path)):
+        raise BadText("must be a path; the address of an Orthanc stands in source.orthanc or destination.orthanc")
     names = [len(os.fsencode(name)) for name in path.parts]
     if max(names, default=0) > _MAX_FILE_NAME_BYTES or sum(names) + len(names) > _MAX_PATH_BYTES:
         raise BadText(

@@ -61,6 +61,7 @@ class SourceInstance(NamedTuple):
         review: Why a person should look at it, see ``deidflow.tasks.core.engine.review``; "" for no reason.
         content: On an Orthanc the FileUuid of what is stored, which another version never has; "" for a file.
         modality: "" when absent.
+        origins: On an Orthanc the identifiers of what an edit on it made it from, never its own.
 
     """
 
@@ -78,6 +79,7 @@ class SourceInstance(NamedTuple):
     review: str = ""
     content: str = ""
     modality: str = ""
+    origins: tuple[str, ...] = ()
 
 
 class OpenOriginal(NamedTuple):

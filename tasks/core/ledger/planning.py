@@ -5,10 +5,10 @@ While a plan is made the table ``claim`` (line, instance, level) holds what each
 Everything is done by whole sets, so that 100,000 instances are planned in seconds.
 
 Public names: ``PlannedRow``, ``TargetRecord``, ``NewIdentifiers``, ``PatientGroup``, ``AssignedCall``,
-``join_duplicates``, ``claim_sources``, ``note_what_rows_name``, ``set_row_aside``, ``assign_claims``,
-``planned_pages``, ``add_targets``, ``drop_unplanned``, ``forget_targets``, ``fail_collisions``, ``cut_chunks``,
-``patients_to_call``, ``last_numbers``, ``add_calls``, ``add_chunk``, ``plan_is_complete``, ``forget_review``,
-``forget_review_code``, ``kinds_of_objects``, ``note_review``.
+``join_duplicates``, ``claim_sources``, ``leave_edited_copies``, ``note_what_rows_name``, ``set_row_aside``,
+``assign_claims``, ``planned_pages``, ``add_targets``, ``drop_unplanned``, ``forget_targets``, ``fail_collisions``,
+``cut_chunks``, ``patients_to_call``, ``last_numbers``, ``add_calls``, ``add_chunk``, ``plan_is_complete``,
+``forget_review``, ``forget_review_code``, ``kinds_of_objects``, ``note_review``.
 """
 
 from __future__ import annotations
@@ -115,6 +115,29 @@ def claim_sources(ledger: Ledger) -> None:
         ledger.execute(claim.format(level, f"series s ON s.{level} = m.orthanc_id JOIN instance i ON i.series = s.id"))
     ledger.execute("CREATE INDEX temp.claim_line ON claim (line)")
     ledger.execute("CREATE INDEX temp.claim_instance ON claim (instance)")
+
+
+def leave_edited_copies(ledger: Ledger) -> int:
+    """Let no row claim what an edit on the server made from something else that the row claims.
+
+    Of two that were made from each other neither counts as a copy. One that a row names by its own identifier stays; so
+    does a copy whose original is gone, or belongs to another row.
+
+    Returns:
+        How many instances are left out.
+
+    """
+    ledger.execute("CREATE TEMP TABLE IF NOT EXISTS origin (made TEXT, origin TEXT)")
+    ledger.execute(
+        "INSERT INTO left_out SELECT DISTINCT c.line, c.instance FROM temp.origin o"
+        " JOIN instance i ON i.orthanc_id = o.made JOIN claim c ON c.instance = i.id"
+        " JOIN instance k ON k.orthanc_id = o.origin JOIN claim d ON d.instance = k.id AND d.line = c.line"
+        " WHERE NOT EXISTS (SELECT 1 FROM temp.origin b WHERE b.made = o.origin AND b.origin = o.made)"
+    )
+    ledger.execute("DELETE FROM claim WHERE (line, instance) IN (SELECT line, instance FROM left_out)")
+    ledger.execute("DROP TABLE temp.origin")
+    ((count,),) = ledger.select("SELECT count(DISTINCT instance) FROM left_out")
+    return int(count)
 
 
 def note_what_rows_name(ledger: Ledger, nothing: Reason) -> None:

@@ -1,7 +1,7 @@
 """What the source holds, as it stands in the ledger before and after the plan is frozen.
 
 Public names: ``SeriesRecord``, ``SourceRecord``, ``SizedFile``, ``FailedSource``, ``add_sources``,
-``sources_are_complete``, ``repeated_instances``,
+``add_origins``, ``sources_are_complete``, ``repeated_instances``,
 ``paths_of``, ``fail_source``, ``source_problems``, ``count_source_problems``, ``source_files``, ``sources_to_verify``,
 ``failed_sources``, ``take_as_it_is``.
 """
@@ -88,6 +88,12 @@ def add_sources(
             instances,
         )
         ledger.execute_many("INSERT INTO source_problem VALUES (?, ?)", problems)
+
+
+def add_origins(ledger: Ledger, origins: Sequence[tuple[str, str]]) -> None:
+    """Note what edits on a server made from what, as long as the plan is made: Orthanc's identifiers of both."""
+    ledger.execute("CREATE TEMP TABLE IF NOT EXISTS origin (made TEXT, origin TEXT)")
+    ledger.execute_many("INSERT INTO temp.origin VALUES (?, ?)", origins)
 
 
 def sources_are_complete(ledger: Ledger) -> None:

@@ -80,7 +80,8 @@ def check_rows_against_source(ledger: Ledger) -> Iterator[Problem]:
         text = f"must be {level}, which is what the source holds under this identifier"
         yield Problem(text, line=line, column="level")
     for line, declared, held in wrong_counts(ledger):
-        text = f"must be {held}, as many as the source holds, not {declared}; is more arriving?"
+        held_text = f"must be {held}, as many as the source holds, not {declared}"
+        text = f"{held_text}; is more arriving? Wait for it, or correct the cell"
         yield Problem(text, line=line, column="instances")
     for pair in overlapping_rows(ledger):
         text = "must not name instances that another row names, too; keep only one of the two rows"

@@ -90,6 +90,7 @@ def add_instances(
         instances: list[SourceRecord] = []
         problems: list[SourceProblem] = []
         series: list[SeriesRecord] = []
+        origins: list[tuple[str, str]] = []
         for item in batch:
             if isinstance(item, SourceProblem):
                 problems.append(item)
@@ -104,6 +105,8 @@ def add_instances(
             facts = (identifiers.sop_instance_uid, instance, item.path, item.size, item.mtime_ns, item.content)
             unstable = not (item.stable or accept_unstable)
             outcome = (Outcome.FAILED, ReasonCode.UNSTABLE) if unstable else ("", "")
+            origins += [(instance, origin) for origin in item.origins]
             instances.append(SourceRecord(number, *facts, item.sop_class_uid, item.review, *outcome, item.modality))
         source_records.add_sources(ledger, series, instances, problems)
+        source_records.add_origins(ledger, origins)
     source_records.sources_are_complete(ledger)

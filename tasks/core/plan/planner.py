@@ -33,11 +33,13 @@ from deidflow.tasks.core.ledger.planning import (
     fail_collisions,
     forget_targets,
     join_duplicates,
+    leave_edited_copies,
     note_what_rows_name,
     plan_is_complete,
     planned_pages,
     set_row_aside,
 )
+from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.ledger.state.before import leave_results, looking_back
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
 from deidflow.tasks.core.plan.calls import cut_calls
@@ -133,6 +135,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
     with looking_back(ledger, options.before), ledger.transaction():
         join_duplicates(ledger)
         claim_sources(ledger)
+        _note_copies(ledger, leave_edited_copies(ledger))
         if options.before is not None and options.writes_to_source:
             leave_results(ledger)
         note_what_rows_name(ledger, _NOTHING_HELD)
@@ -172,6 +175,15 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
             cut_calls(ledger, requests, options.chunk_size, _MAX_CHUNKS)
         plan_is_complete(ledger)
     return found
+
+
+def _note_copies(ledger: Ledger, copies: int) -> None:
+    if copies:
+        text = (
+            f"{copies} instances are left out: they are edited copies of others in the same rows, which mean the "
+            "originals; name copies by instance (`deidflow inventory --level instance --include-results`)"
+        )
+        change_facts(ledger, lambda facts: replace(facts, notes=(*facts.notes, text)))
 
 
 def _check_requests(ledger: Ledger, requests: RequestCache, server: ServerAbilities | None) -> Iterator[Problem]:

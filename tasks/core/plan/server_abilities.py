@@ -3,7 +3,7 @@
 Source: ``GET /system`` (``IngestTranscoding`` since 1.11.0; ``MaximumStorageMode``, ``MaximumStorageSize`` and
 ``MaximumPatientCount`` on 1.12.7 and 1.13.0, not on 1.10.1) and ``GET /plugins`` (all versions).
 
-Public names: ``ServerAbilities``, ``server_notes``, ``shown``, ``Version``.
+Public names: ``ServerAbilities``, ``server_notes``, ``deletion_notes``, ``shown``, ``Version``.
 """
 
 from __future__ import annotations
@@ -76,4 +76,17 @@ def server_notes(server: ServerAbilities, settings: Settings, *, edits: bool) ->
         yield (
             f"Orthanc {shown(server.version)} does not tell whether it converts what it stores (IngestTranscoding) or "
             "deletes old patients when it is full (MaximumStorageSize, MaximumPatientCount); see its configuration"
+        )
+
+
+def deletion_notes(settings: Settings) -> Iterator[str]:
+    """Yield what goes with originals that are deleted from an Orthanc, and that no result has.
+
+    Whether there is any would take a request for each resource (attachments, before 1.12.5), so it is always told.
+    """
+    if not settings.keep_source:
+        labels = "" if settings.keep_labels else ", labels"
+        yield (
+            f"KeepSource: with the originals go the attachments{labels} and metadata that users have added to them "
+            "and to series, studies and patients that become empty; no result has them, so save them first"
         )

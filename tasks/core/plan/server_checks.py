@@ -21,7 +21,7 @@ from deidflow.tasks.core.request.engine_options import names_by_creator
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.manifest_rows import RequestCache
@@ -38,13 +38,22 @@ _PATIENT_ID: Final = Path((), PATIENT_ID)
 _PATIENT_NAME: Final = Path((), PATIENT_NAME)
 
 
-def check_settings_on_server(settings: Settings, server: ServerAbilities) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the options of all rows: the config's key, and a text."""
+def check_settings_on_server(
+    settings: Settings, server: ServerAbilities, operations: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the options of all rows: the config's key, and a text.
+
+    Args:
+        settings: The config's.
+        server: The engine.
+        operations: Those of the rows: what none of them uses is no matter.
+
+    """
     if settings.keep_labels and server.version < _KEEP_LABELS_SINCE:
         text = f"needs Orthanc {shown(_KEEP_LABELS_SINCE)}; the server is {shown(server.version)}"
         yield "options.KeepLabels", text
     needed = _PROFILES.get(settings.dicom_version)
-    if needed and server.version < needed:
+    if needed and server.version < needed and Operation.ANONYMIZE in operations:
         known = [
             name
             for name, since in {"2008": (1, 9, 4), "2017c": (1, 9, 4), **_PROFILES}.items()
@@ -52,7 +61,7 @@ def check_settings_on_server(settings: Settings, server: ServerAbilities) -> Ite
         ]
         text = f"must be one that the server has (Orthanc {shown(server.version)}: {', '.join(known)})"
         yield "options.DicomVersion", text
-    if settings.level is not None and server.version < _LEVEL_SINCE:
+    if settings.level is not None and server.version < _LEVEL_SINCE and Operation.MODIFY in operations:
         yield "options.Level", f"needs Orthanc {shown(_LEVEL_SINCE)}; the server is {shown(server.version)}"
     yield from check_transcoding(settings.transcode, server)
 

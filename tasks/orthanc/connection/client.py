@@ -107,7 +107,7 @@ class OrthancClient:
             base_url=url,
             headers={"Accept-Encoding": "gzip"},
             auth=httpx.BasicAuth(*credentials) if credentials else None,
-            verify=tls_context(access.ca_file, verify=access.verify_tls) if url.startswith("https:") else False,
+            verify=tls_context(access.ca_file, verify=access.verify_tls) if httpx.URL(url).scheme == "https" else False,
             timeout=httpx.Timeout(read_s, connect=connect_s),
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
             follow_redirects=False,

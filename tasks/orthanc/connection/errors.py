@@ -48,7 +48,12 @@ FULL: Final = 19
 NOT_A_FILE: Final = 2006
 """OrthancStatus of an instance whose file has gone from the storage (1.10.1, 1.12.7)."""
 
-CANNOT_READ_FILE: Final = frozenset({13, 15, 20, 30, NOT_A_FILE})
+UNDESCRIBED: Final = -2
+"""In the place of an OrthancStatus: HTTP 400 or 500 without a body, which is an Orthanc's with HttpDescribeErrors off.
+
+A proxy's answer has a page, or another status."""
+
+CANNOT_READ_FILE: Final = frozenset({UNDESCRIBED, 13, 15, 20, 30, NOT_A_FILE})
 """OrthancStatus of a download that the server's storage has not, or not whole: asking again does not help."""
 
 _SERVER_ERRORS: Final = 500
@@ -106,6 +111,11 @@ _DETAILS: Final = (
 _TOO_LARGE: Final = (
     "what stands before the Orthanc takes no request of this size; raise its limit (nginx: client_max_body_size)"
 )
+
+_UNDESCRIBED: Final = (
+    "no reason given; set HttpDescribeErrors to true in the Orthanc's configuration, and it will say what is wrong"
+)
+_STATUS_WITHOUT_BODY: Final = {400: UNDESCRIBED, 500: UNDESCRIBED, 507: FULL}
 
 
 class Unreachable(TransientError):
@@ -230,6 +240,8 @@ def describe_status(orthanc_status: int | None, details: str = "") -> str:
     """
     if orthanc_status is None:
         return "no reason given; does a proxy answer for it?"
+    if orthanc_status == UNDESCRIBED:
+        return _UNDESCRIBED
     code = f"{orthanc_status}, {_STATUS_TEXTS.get(orthanc_status, 'see its documentation')}"
     if orthanc_status == _UNKNOWN_TAG and re.fullmatch(_TAG, details):  # since 1.11; it repeats what the request named
         return f"the server's dictionary has no tag {details} (Orthanc: {code})"
@@ -252,6 +264,8 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
     answer = body if isinstance(body, dict) else {}
     code = answer.get("OrthancStatus")
     status = code if isinstance(code, int) else None
+    if body is None:
+        status = _STATUS_WITHOUT_BODY.get(http_status)
     reason = describe_status(status, str(answer.get("Details", "")))
     if http_status in _REFUSED:
         return RefusedCredentials(_REFUSED[http_status])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.orthanc.connection.answers import mapping, objects, resource_id
 from deidflow.tasks.orthanc.connection.errors import FULL, NOT_A_FILE, BadRequest, NotFound, ServerError
+from deidflow.tasks.orthanc.resources.resources import still_there
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,6 +118,9 @@ def probe_storing(
     try:
         answer = mapping(client.post(f"tools/bulk-{operation}", single), _WHAT)
     except NotFound:
+        # From 1.11.3 on the job reads its result again at its end, and says the same when that has left meanwhile.
+        if still_there(client, [instance_id]):
+            return Stored(None)
         return Stored((ReasonCode.NOT_FOUND, "the Orthanc does not hold the instance any more"))
     except (BadRequest, ServerError) as error:
         if error.orthanc_status is None:

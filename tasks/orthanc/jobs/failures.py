@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     Reason = tuple[ReasonCode, str]
 
 _MAX_PROBES: Final = 50
-_LOST: Final = "the Orthanc counted the instance as done, but its result is not there"
+_LOST: Final = (
+    "the Orthanc made the result, but it is not there; does a script or rule of the server move or delete it?"
+)
 
 
 class Failures:

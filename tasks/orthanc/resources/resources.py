@@ -130,6 +130,8 @@ def _source_instance(
         attributes = {**attributes, **own}
     risk = may_show_text(instance.sop_class_uid, instance.tags.get("ImageType", ""))
     burned_in = risk or instance.tags.get("BurnedInAnnotation", "").strip() == "YES"
+    # One that was edited in its own place (OverwriteInstances) names itself as what it was made from.
+    origins = tuple(origin for origin in instance.origins if origin != instance.id)
     return SourceInstance(
         path=b"",
         size=instance.size,
@@ -138,13 +140,14 @@ def _source_instance(
             study.patient_tags.get("PatientID", ""), study.dicom_id, series.dicom_id, instance.dicom_id
         ),
         attributes=attributes,
-        is_result=bool(instance.origins),
+        is_result=bool(origins),
         orthanc_ids=(study.parent, study.id, series.id, instance.id),
         stable=study.is_stable,
         sop_class_uid=instance.sop_class_uid,
         review=ReviewCode.BURNED_IN_TEXT if burned_in else "",
         content=instance.file_uuid,
         modality=series.tags.get("Modality", ""),
+        origins=origins,
     )
 
 

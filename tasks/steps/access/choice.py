@@ -11,6 +11,7 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.config.types import is_address
 from deidflow.tasks.core.processes.workers import LocalWorkers
 from deidflow.tasks.steps.access.folder import FolderOfOriginals, FolderOfResults
 from deidflow.tasks.steps.access.folder_contents import read_source
@@ -81,7 +82,7 @@ def inventory_of(
         DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
 
     """
-    if source.startswith(("http://", "https://")):
+    if is_address(source):
         from deidflow.tasks.steps.access.servers import read_server_inventory  # noqa: PLC0415 (imports httpx)
 
         yield from read_server_inventory(source, level, progress, finds)

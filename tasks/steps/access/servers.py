@@ -85,7 +85,7 @@ def read_server_inventory(
 
     """
     try:
-        check_url(url)
+        url = check_url(url)
     except BadText as error:
         raise InvalidInput([replace(error.problem, file="SOURCE")]) from None
     progress.start("asking the Orthanc")

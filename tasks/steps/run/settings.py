@@ -24,6 +24,7 @@ from deidflow.tasks.core.config.options import read_options
 from deidflow.tasks.core.config.overrides import apply_override
 from deidflow.tasks.core.config.pixel_rules.sources import BUILTIN
 from deidflow.tasks.core.config.private_keep import read_private_keep
+from deidflow.tasks.core.config.types import is_address
 from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
@@ -212,6 +213,8 @@ def _decoded(content: bytes, path: Path) -> str:
 def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
     def absolute(text: object, key: str) -> object:
         if not isinstance(text, str) or not text or (key == "pixels.rules" and text == BUILTIN):
+            return text
+        if is_address(text):  # refused as such; as a path it would be a folder that nobody meant
             return text
         if origin.flag(key) and given_input(Path(text)) is not None:
             return text
