@@ -159,7 +159,8 @@ def test_a_server_whose_script_deletes_results(job: Job, server: Server, tmp_pat
     lines = _instances(job, "routed")
 
     assert (1, Counter({"missing": 2})) == (ran.code, _outcomes(lines)), ran.err
-    assert all("script or rule of the server" in line["reason"] for line in lines.values())
+    # Whether they are missed by the call or by who verifies depends on when the script has its turn.
+    assert {"result-missing"} == {line["reason"].partition(":")[0] for line in lines.values()}
     assert set(names) == set(server.get("instances"))
 
 

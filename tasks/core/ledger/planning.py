@@ -128,10 +128,12 @@ def leave_edited_copies(ledger: Ledger) -> int:
 
     """
     ledger.execute("CREATE TEMP TABLE IF NOT EXISTS origin (made TEXT, origin TEXT)")
+    ledger.execute("CREATE INDEX temp.origin_made ON origin (made)")
+    # CROSS JOIN: most often there are few or none, as SQLite cannot know; by its own order it pairs all instances.
     ledger.execute(
         "INSERT INTO left_out SELECT DISTINCT c.line, c.instance FROM temp.origin o"
-        " JOIN instance i ON i.orthanc_id = o.made JOIN claim c ON c.instance = i.id"
-        " JOIN instance k ON k.orthanc_id = o.origin JOIN claim d ON d.instance = k.id AND d.line = c.line"
+        " CROSS JOIN instance i ON i.orthanc_id = o.made CROSS JOIN claim c ON c.instance = i.id"
+        " CROSS JOIN instance k ON k.orthanc_id = o.origin CROSS JOIN claim d ON d.instance = k.id AND d.line = c.line"
         " WHERE NOT EXISTS (SELECT 1 FROM temp.origin b WHERE b.made = o.origin AND b.origin = o.made)"
     )
     ledger.execute("DELETE FROM claim WHERE (line, instance) IN (SELECT line, instance FROM left_out)")
