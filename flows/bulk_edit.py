@@ -291,8 +291,20 @@ def _apply_all(live: Live, name: str) -> None:
             live.failure = live.failure or error
         elif not isinstance(error, Interrupted) and not live.run.stop.is_set():
             give_up(ledger, number, error)
+    _finish(live)
     if live.run.stop.is_set():
         live.failure = live.failure or Interrupted("the run was stopped")
+
+
+def _finish(live: Live) -> None:
+    """Let the engine look once more when all chunks are done; after a resume that happens again."""
+    if live.engine is None or live.failure is not None or live.run.stop.is_set():
+        return
+    try:
+        safely(live.engine.finish)(live.run.stop.is_set)
+    except DeidflowError as error:
+        if not live.errors:  # chunks that were given up say what to do
+            live.failure = error
 
 
 def _let_verify(live: Live, verifying: Future[Any]) -> None:

@@ -70,6 +70,9 @@ class LocalEngine:
     def close(self) -> None:
         """Do nothing: the workers are others' to close."""
 
+    def finish(self, stopped: Stopped) -> None:
+        """Do nothing: what a process writes has the name that was planned, and stands there once."""
+
     def apply(self, chunk: Chunk, record: Record, stopped: Stopped) -> None:
         """Edit every instance of a chunk; see ``Engine.apply``.
 

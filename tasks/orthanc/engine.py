@@ -9,6 +9,7 @@ Public names: ``OrthancEngine``, ``OrthancEngineSettings``.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from deidflow.tasks.orthanc.connection.errors import BadRequest, DeadlineExceede
 from deidflow.tasks.orthanc.hardening import hardened_body
 from deidflow.tasks.orthanc.jobs.failure_probe import probe
 from deidflow.tasks.orthanc.jobs.failures import Failures
-from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, submit, wait
+from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, pause, submit, wait
 from deidflow.tasks.orthanc.jobs.lost_jobs import others_at_work
+from deidflow.tasks.orthanc.jobs.repeated_jobs import STORED_S, undo_repeats
 from deidflow.tasks.orthanc.jobs.restarted_jobs import possible_surplus_results
 from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S, Settlement
 from deidflow.tasks.orthanc.jobs.transcoded import not_converted
@@ -109,6 +111,8 @@ class OrthancEngine:
         """Of requests that leave no room for a mark."""
         self._unlisted: set[int] = set()
         """Numbers of calls of which results were deleted that their jobs do not list."""
+        self._worked_at = -math.inf
+        """When the last job had ended."""
         self._seconds_per_instance = 0.0  # of the last job: with a patient per call most jobs are short
 
     def close(self) -> None:
@@ -125,6 +129,27 @@ class OrthancEngine:
             except TransientError:
                 if not self._taken_up(call, record, stopped):
                     raise
+
+    def finish(self, stopped: Stopped) -> None:
+        """Undo what the server made again of calls that had ended; see ``Engine.finish``."""
+        if not self._server.repeats_jobs:
+            return
+
+        def go_on() -> None:
+            if stopped():
+                raise Interrupted("the run was stopped")
+
+        end = time.monotonic() + _BACK_S
+        while True:
+            pause(self._worked_at + STORED_S - time.monotonic(), stopped)
+            try:
+                undo_repeats(self._client, self._journal, self._settlement, go_on)
+            except TransientError:
+                if time.monotonic() >= end:
+                    raise
+                pause(_PAUSE_S, stopped)
+            else:
+                return
 
     def _taken_up(self, call: Call, record: Record, stopped: Stopped) -> bool:
         """Settle a call in doubt before it is left to the next attempt, which there may not be; wait for the server.
@@ -163,6 +188,7 @@ class OrthancEngine:
             return
         ended = job or self._send_and_wait(call, stopped)
         results = self._refused(call, ended) if isinstance(ended, BadRequest) else self._results(call, ended)
+        self._worked_at = time.monotonic()
         self._record(call, results, record)
 
     def _record(self, call: Call, results: Sequence[InstanceResult], record: Record) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 COUNT: Final = 400
 PATIENTS: Final = 2
 
+_ATTEMPTS: Final = 5
+"""At a kill of the server in the tenth of a second before it stores that a job has ended."""
+
 NOT_SAVED_AND_SAVED: Final = [
     pytest.param(False, id="jobs-not-saved"),
     pytest.param(True, id="jobs-saved", marks=pytest.mark.versions),
@@ -253,3 +256,57 @@ def test_a_copy_that_the_job_does_not_list(
         assert 0 == done.code, done.err
         _assert_done_once(server)
     assert calm == report_of(job, "copied")
+
+
+def _killed_behind_its_job(server: Server, proxy: OrthancProxy) -> list[str]:
+    """Kill the server when it has told that its job has ended, and start it; return what it says of the job then."""
+    said: list[str] = []
+
+    def await_end() -> None:
+        (own,) = server.modifications()
+        while server.get(f"jobs/{own}")["State"] != "Success":
+            time.sleep(0.001)
+
+    def blink() -> None:
+        (own,) = server.modifications()
+        server.running.kill()
+        server.running.start()
+        said.append(server.get(f"jobs/{own}")["State"])
+
+    proxy.add(Run(await_end, before=True), _is_poll)
+    proxy.add(Run(blink), _has_ended_well)
+    return said
+
+
+@pytest.mark.parametrize("resumed", [False, True], ids=["in-one-go", "resumed"])
+def test_a_job_that_runs_again_behind_its_results(
+    job: Job,
+    served: Callable[[bool], contextlib.AbstractContextManager[Server]],
+    calm: tuple[object, object],
+    resumed: bool,
+) -> None:
+    """Killed before it stores that a job has ended, a 1.10.1 does it again under the run's eyes: its copies go."""
+    for attempt in range(_ATTEMPTS):
+        with served(True) as server, OrthancProxy(server.url) as proxy:
+            if not server.running.version.startswith("1.10."):
+                pytest.skip("it does not run jobs again")
+            _prepare(job, server, proxy.url)
+            said = _killed_behind_its_job(server, proxy)
+            held = proxy.add(Hold(before=True), lambda request, _: request.path == "/jobs?expand=")
+            process = job.start("run", "job.yaml", "--run-id", f"again-{attempt}")
+            process.reach(held.reached)
+            if said == ["Success"]:  # it was stored in time
+                process.kill()
+                held.release()
+                continue
+            server.wait_for(2 * COUNT + 20)
+            if resumed:
+                process.kill()
+            held.release()
+            done = job("resume", job.root / "runs" / f"again-{attempt}") if resumed else process.end()
+
+            assert 0 == done.code, done.err
+            _assert_done_once(server)
+        assert calm == report_of(job, f"again-{attempt}")
+        return
+    pytest.fail("the server never ran its job again")

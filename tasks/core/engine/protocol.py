@@ -200,6 +200,18 @@ class Journal(Protocol):
     def outputs(self, call: int) -> list[str]:
         """Return the Orthanc identifiers of results that are known and are to go."""
 
+    def first_change(self) -> int | None:
+        """Return the server's last change before the first request, None when none went out."""
+
+    def ended_jobs(self) -> frozenset[str]:
+        """Return the jobs of calls that have ended."""
+
+    def ended_calls(self, originals: Iterable[str]) -> dict[str, Call]:
+        """Return the call of each original, by Orthanc's identifier, without its instances; none of one in doubt."""
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Return those Orthanc identifiers that are neither originals nor results of the run."""
+
 
 class Engine(Protocol):
     """Carries out chunks; the local engine and Orthanc behave alike behind it."""
@@ -219,6 +231,16 @@ class Engine(Protocol):
             Interrupted: ``stopped`` said so; what was not recorded is still to be done.
             TransientError: The chunk may be tried again.
             Unusable: Server or destination cannot be used; the run stops.
+
+        """
+
+    def finish(self, stopped: Callable[[], bool]) -> None:
+        """Undo what was done twice behind calls that had ended; no chunk is at work any more.
+
+        Raises:
+            Interrupted: ``stopped`` said so.
+            TransientError: The server cannot be reached.
+            Unusable: It cannot be used.
 
         """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.engine.protocol import CallMemory, CallState
+from deidflow.tasks.core.engine.protocol import Call, CallMemory, CallState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,6 +70,35 @@ class LedgerJournal:
         """Return the Orthanc identifiers of results that are known and are to go."""
         rows = self._ledger.select(
             "SELECT new_orthanc_id FROM instance WHERE call = ? AND outcome = '' AND new_orthanc_id <> ''", (call,)
+        )
+        return [name for (name,) in rows]
+
+    def first_change(self) -> int | None:
+        """Return the server's last change before the first request."""
+        first: int | None = self._ledger.scalar("SELECT min(since) FROM call")
+        return first
+
+    def ended_jobs(self) -> frozenset[str]:
+        """Return the jobs of calls that have ended."""
+        rows = self._ledger.select("SELECT job FROM call WHERE state = ? AND job <> ''", (CallState.ENDED,))
+        return frozenset(job for (job,) in rows)
+
+    def ended_calls(self, originals: Iterable[str]) -> dict[str, Call]:
+        """Return the call of each original; calls of which nothing is left on the server count as ended, too."""
+        rows = self._ledger.select(
+            "SELECT i.orthanc_id, i.call, m.request FROM json_each(?) o JOIN instance i ON i.orthanc_id = o.value"
+            " JOIN manifest_row m ON m.line = i.line JOIN call c ON c.number = i.call WHERE c.state IN (?, ?)",
+            (json.dumps(list(originals)), CallState.ENDED, CallState.PLANNED),
+        )
+        requests = self._ledger.requests
+        return {name: Call(requests.get(request), (), call) for name, call, request in rows}
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Return those that are neither originals nor results of the run."""
+        rows = self._ledger.select(
+            "SELECT value FROM json_each(?) EXCEPT SELECT new_orthanc_id FROM instance"
+            " EXCEPT SELECT orthanc_id FROM instance",
+            (json.dumps(list(names)),),
         )
         return [name for (name,) in rows]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.ledger.schema import PLAN_INDEXES, ROW_INDEXES
+from deidflow.tasks.core.ledger.source_records import add_origins
 from deidflow.tasks.core.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def leave_edited_copies(ledger: Ledger) -> int:
         How many instances are left out.
 
     """
-    ledger.execute("CREATE TEMP TABLE IF NOT EXISTS origin (made TEXT, origin TEXT)")
+    add_origins(ledger, ())  # a source without any has no table yet
     ledger.execute("CREATE INDEX temp.origin_made ON origin (made)")
     # CROSS JOIN: most often there are few or none, as SQLite cannot know; by its own order it pairs all instances.
     ledger.execute(

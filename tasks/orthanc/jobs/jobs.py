@@ -15,7 +15,8 @@ above up to date. Since the calls are permissive, an error there is passed over,
 when that instance was deleted meanwhile, or when the server cannot read what it wrote itself (1.13.0 after some
 conversions). The job stays Running, all instances in its lists. See ``_LastStep``.
 
-Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``cancel``, ``end_last_step``.
+Public names: ``Job``, ``JobState``, ``submit``, ``read_job``, ``parse_job``, ``wait``, ``pause``, ``cancel``,
+``end_last_step``.
 """
 
 from __future__ import annotations
@@ -229,7 +230,7 @@ def _wait(
 ) -> Job:
     began = time.monotonic()
     end = began + deadline_s
-    _sleep(first_s, stopped)
+    pause(first_s, stopped)
     while True:
         asked = time.monotonic()
         job = read_job(client, job_id)
@@ -239,7 +240,7 @@ def _wait(
             raise DeadlineExceeded(_late(job, deadline_s))
         # From the answer on: a busy server that was slow to answer must not be asked the sooner for it.
         now = time.monotonic()
-        _sleep(min(_pause_s(job, now - began), max(MIN_POLL_S, end - now)), stopped)
+        pause(min(_pause_s(job, now - began), max(MIN_POLL_S, end - now)), stopped)
 
 
 class _LastStep:
@@ -273,7 +274,13 @@ def _pause_s(job: Job, waited_s: float) -> float:
     return min(max(left_s, least_s), MAX_POLL_S)
 
 
-def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
+def pause(seconds: float, stopped: Callable[[], bool]) -> None:
+    """Sleep so many seconds, none when there are fewer than none.
+
+    Raises:
+        Interrupted: ``stopped``, which is asked ten times a second, said so.
+
+    """
     end = time.monotonic() + seconds
     while True:
         if stopped():

@@ -64,6 +64,11 @@ class Server:
         return self.version < (1, 11, 3)
 
     @property
+    def repeats_jobs(self) -> bool:
+        """Whether it runs jobs again that were at work when it was killed (1.10.1; 1.12.7 has them in Failure)."""
+        return self.version < (1, 12, 7)
+
+    @property
     def has_user_data(self) -> bool:
         """Whether a job keeps ``UserData``."""
         return self.version >= (1, 12, 9)
