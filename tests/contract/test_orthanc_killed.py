@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, report_of, write
 from tests.jobs import Job
-from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response, Run
+from tests.orthanc_proxy import Hit, Hold, OrthancProxy, Request, Response, Run
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
@@ -258,24 +259,30 @@ def test_a_copy_that_the_job_does_not_list(
     assert calm == report_of(job, "copied")
 
 
-def _killed_behind_its_job(server: Server, proxy: OrthancProxy) -> list[str]:
-    """Kill the server when it has told that its job has ended, and start it; return what it says of the job then."""
-    said: list[str] = []
+@dataclass
+class _KilledBehindItsJob:
+    """Kills the server right when it has told that its job has ended, starts it, and passes on what it told.
 
-    def await_end() -> None:
-        (own,) = server.modifications()
-        while server.get(f"jobs/{own}")["State"] != "Success":
-            time.sleep(0.001)
+    Attributes:
+        server: That one.
+        state: Of the job when the server is back: Success when it was stored in time.
 
-    def blink() -> None:
-        (own,) = server.modifications()
-        server.running.kill()
-        server.running.start()
-        said.append(server.get(f"jobs/{own}")["State"])
+    """
 
-    proxy.add(Run(await_end, before=True), _is_poll)
-    proxy.add(Run(blink), _has_ended_well)
-    return said
+    server: Server
+    state: str = ""
+    before: bool = True
+
+    def strike(self, hit: Hit) -> bool:
+        (own,) = self.server.modifications()
+        told: dict[str, Any] = {}
+        while told.get("State") != "Success":
+            told = self.server.get(f"jobs/{own}")
+        self.server.running.kill()
+        self.server.running.start()
+        self.state = self.server.get(f"jobs/{own}")["State"]
+        hit.wire.send(Response(200, {"Content-Type": "application/json"}, json.dumps(told).encode()))
+        return False
 
 
 @pytest.mark.parametrize("resumed", [False, True], ids=["in-one-go", "resumed"])
@@ -291,11 +298,12 @@ def test_a_job_that_runs_again_behind_its_results(
             if not server.running.version.startswith("1.10."):
                 pytest.skip("it does not run jobs again")
             _prepare(job, server, proxy.url)
-            said = _killed_behind_its_job(server, proxy)
+            killed = _KilledBehindItsJob(server)
+            proxy.add(killed, _is_poll)
             held = proxy.add(Hold(before=True), lambda request, _: request.path == "/jobs?expand=")
             process = job.start("run", "job.yaml", "--run-id", f"again-{attempt}")
             process.reach(held.reached)
-            if said == ["Success"]:  # it was stored in time
+            if killed.state == "Success":
                 process.kill()
                 held.release()
                 continue
