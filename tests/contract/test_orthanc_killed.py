@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.zygote import Zygote
 
-COUNT: Final = 400
+COUNT: Final = 240
 PATIENTS: Final = 2
 
 _ATTEMPTS: Final = 5
@@ -285,7 +285,10 @@ class _KilledBehindItsJob:
         return False
 
 
-@pytest.mark.parametrize("resumed", [False, True], ids=["in-one-go", "resumed"])
+@pytest.mark.parametrize(
+    "resumed",
+    [pytest.param(False, id="in-one-go"), pytest.param(True, id="resumed", marks=pytest.mark.versions)],
+)
 def test_a_job_that_runs_again_behind_its_results(
     job: Job,
     served: Callable[[bool], contextlib.AbstractContextManager[Server]],

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tests.contract.server import Server
     from tests.jobs import Job
 
-COUNT: Final = 400
+COUNT: Final = 240
 
 
 @pytest.fixture
 def filled(job: Job, server: Server) -> Server:
-    """A server with 400 instances, and a job that anonymizes them in one call."""
+    """A server with 240 instances, and a job that anonymizes them in one call."""
     generate(job.source, COUNT, 8 << 10, shape=Shape(patients=2))
     server.upload(job.source)
     assert 0 == job("inventory", server.url, "-o", "manifest.csv").code

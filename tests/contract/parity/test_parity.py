@@ -50,9 +50,7 @@ def random_runner(orthanc: OrthancServer) -> Iterator[Runner]:
         yield both
 
 
-ALONE = (
-    "rich explicit", "rich implicit undefined group lengths", "image 0", "three fragments 1.2.840.10008.1.2.4.50",
-)  # fmt: skip
+ALONE = ("rich implicit undefined group lengths", "three fragments 1.2.840.10008.1.2.4.50")
 
 
 def named(*names: str) -> list[tuple[str, bytes]]:
