@@ -85,6 +85,11 @@ class Steps:
             for number in open_chunks(self.run.ledger):
                 apply_chunk(self.run, number, work.engine, progress)
 
+    def finish(self) -> None:
+        """Let the engine look once more when all edits are done, as the flow does."""
+        with open_work(self.run) as work:
+            work.engine.finish(self.run.stop.is_set)
+
     def verify(self, *, again: bool = False, full: bool = True, deep: bool = False) -> int:
         """Read the results back, or only look for them; return how many are wrong."""
         with make_progress(quiet=True) as progress:
