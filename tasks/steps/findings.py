@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_right_as_noted, note_wrong
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.steps.replaced_results import replaced_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from deidflow.tasks.core.engine.protocol import Expected, InstanceResult
     from deidflow.tasks.steps.access.seams import RunStore
+    from deidflow.tasks.steps.replaced_results import Replacements
     from deidflow.tasks.steps.run.run import Run
 
 _REPLACED: Final = "the run {} has replaced it since, and vouches for it"
@@ -35,12 +35,15 @@ class Findings:
 
     """
 
-    def __init__(self, run: Run, store: RunStore, require: Callable[[], None], how: str) -> None:
+    def __init__(
+        self, run: Run, store: RunStore, replacements: Replacements, require: Callable[[], None], how: str
+    ) -> None:
         """Take the run.
 
         Args:
             run: Open.
             store: Where the results stand.
+            replacements: Of the same; whoever made them closes them.
             require: Called when results are missing; raises where source or destination are not there at all.
             how: ``full`` or ``identifiers``: what a result that is found right counts as.
 
@@ -48,6 +51,7 @@ class Findings:
         self.failed = self.replaced = 0
         self._run = run
         self._store = store
+        self._replacements = replacements
         self._require = require
         self._how = how
         self._right: list[RightResult] = []
@@ -61,7 +65,8 @@ class Findings:
             results: Those with something to note, see ``Verifier.verify``.
 
         Raises:
-            Unusable: Results are missing since the destination is not there any more.
+            Unusable: Results are missing since the destination is not there any more, or are to be taken out of it
+                while a run writes to it.
 
         """
         noted = {result.id: result for result in results}
@@ -95,7 +100,9 @@ class Findings:
         self._right, self._as_noted = [], []
 
     def _write_bad(self, bad: Sequence[tuple[Expected, InstanceResult]], uncompared: Sequence[int]) -> None:
-        replaced = replaced_by(self._run, self._store, [one for one, result in bad if _is_of_another(one, result)])
+        if any(result.outcome is Outcome.FAILED for _, result in bad):
+            self._replacements.hold()
+        replaced = self._replacements.of([one for one, result in bad if _is_of_another(one, result)])
         bad = [
             (one, result._replace(code=ReasonCode.RESULT_DIFFERS, text=_REPLACED.format(replaced[one.instance.id])))
             if one.instance.id in replaced

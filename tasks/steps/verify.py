@@ -30,6 +30,7 @@ from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.engines import verifying_workers
 from deidflow.tasks.steps.findings import Findings
 from deidflow.tasks.steps.one_to_one import shared_results
+from deidflow.tasks.steps.replaced_results import Replacements
 from deidflow.tasks.steps.run.uid_map import uid_map_file, uids_of_call
 from deidflow.tasks.verification.verifier import verify_in_worker
 
@@ -61,7 +62,9 @@ class Verification:
 
     """
 
-    def __init__(self, run: Run, workers: Workers, progress: Progress, *, full: bool, again: bool = False) -> None:
+    def __init__(
+        self, run: Run, workers: Workers, progress: Progress, *, full: bool, again: bool = False, is_held: bool = True
+    ) -> None:
         """Prepare it.
 
         Args:
@@ -72,6 +75,7 @@ class Verification:
             again: Look at everything that was ever done: a result that is back and right is done again. Otherwise at
                 what counts as done and was not verified so far; where sources are to be deleted, at all that counts as
                 done.
+            is_held: Whether the destination is held for the run; otherwise it is when a result has to be taken out.
 
         """
         self._run = run
@@ -83,7 +87,9 @@ class Verification:
         self._wanted = ToVerify(again=again, verified=not run.config.defaults.settings.keep_source, full=full)
         look = verify_in_worker if full else self._store.presence.look
         self._look: Callable[[VerifyWork], Looked] = look
-        self._findings = Findings(run, self._store, self._require, "full" if full else "identifiers")
+        self._replacements = Replacements(run, self._store, is_held=is_held)
+        how = "full" if full else "identifiers"
+        self._findings = Findings(run, self._store, self._replacements, self._require, how)
         self._done_chunks: SimpleQueue[int | None] = SimpleQueue()
         self._edits_ended = threading.Event()
         self._edits = False
@@ -138,6 +144,7 @@ class Verification:
             self._note_gone()
             self._note_shared()
         finally:
+            self._replacements.close()
             self._findings.write()
 
     def _note_gone(self) -> None:
@@ -250,7 +257,7 @@ def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = Fa
 
     """
     with verifying_workers(run, ("deep" if deep else "full") if full else "identifiers") as workers:
-        verification = Verification(run, workers, progress, full=full, again=again)
+        verification = Verification(run, workers, progress, full=full, again=again, is_held=False)
         verification.edits_are_done()
         total = verification.count()
         if total:

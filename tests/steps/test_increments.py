@@ -20,6 +20,7 @@ from deidflow.tasks.core.ledger.state.pairs import pairs_of_runs
 from deidflow.tasks.core.ledger.state.withdrawals import withdrawn_results
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.reconciliation import row_results
+from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.replaced_results import delivered_elsewhere
 from deidflow.tasks.steps.run.earlier import hold_config, synced_state, where_of
@@ -179,6 +180,22 @@ def test_verifying_an_older_run_leaves_what_a_later_one_put_there(nights: Nights
     path = nights.root / "results" / replaced
     path.write_bytes(path.read_bytes() + bytes(2))
     assert 1 == verified(nights, "n2")
+    assert not path.exists()
+
+
+def test_verifying_takes_nothing_out_while_a_run_writes_there(nights: Nights) -> None:
+    """What is not the run's own may be what the other has just written; what is right is verified all the same."""
+    nights.night(rows(("A", "1")), "n1")
+    with store_of(nights.run.config).locked():
+        assert 0 == verified(nights, "n1")
+        path = min((nights.root / "results").rglob("*.dcm"))
+        path.write_bytes(path.read_bytes() + bytes(2))
+        with pytest.raises(Unusable, match="is in use"):
+            verified(nights, "n1")
+        nights.run.close()
+        assert path.exists()
+
+    assert 1 == verified(nights, "n1")
     assert not path.exists()
 
 
