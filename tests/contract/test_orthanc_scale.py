@@ -121,7 +121,10 @@ def test_twenty_patients(job: Job, logging_server: Server, tmp_path: Path, insta
     traffic = _traffic(server.running.log[logged:])
     assert PATIENTS == traffic.calls == len(traffic.polls)
     # Of each study of results one, for names that hardening does not reach.
-    assert traffic.requests <= AT_ITS_ENDS + instances / 40 + 4 * traffic.calls + PATIENTS * STUDIES_EACH
+    names = PATIENTS * STUDIES_EACH
+    # 1.10.1 may have run jobs again: their list, and all changes in pages of 1,000, of which each instance is one.
+    again = 2 + instances / 500 if server.running.version.startswith("1.10.") else 0
+    assert traffic.requests <= AT_ITS_ENDS + instances / 40 + 4 * traffic.calls + names + again
     for moments in traffic.polls:  # some 50 in the first five seconds, then twice a second
         later = [moment for moment in moments if moment - moments[0] > FREQUENT_S]
         assert len(moments) - len(later) <= MOST_AT_FIRST
