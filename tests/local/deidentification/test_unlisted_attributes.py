@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.profile_choice import CLEAN_DESCRIPTORS, OPTIONS, ProfileChoice
 from tests.dicom_files import Element, Item, elements, instance
 from tests.local.edits import deidentify, read
+from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
 RETAINING: Final = ProfileChoice(
@@ -70,6 +73,37 @@ def test_numbers_of_animals_documents_and_networks() -> None:
 
     assert "REMOVED" == after.HL7InstanceIdentifier == after.BreedRegistrationSequence[0].BreedRegistrationNumber
     assert "NTPSourceAddress" not in after
+
+
+def test_codes_do_not_say_whose_they_are() -> None:
+    """The organization behind a scheme, who extended a group of codes, and the service that asked; options keep it."""
+    values = {"CodingSchemeResponsibleOrganization": "Westkapelle", "ContextGroupExtensionCreatorUID": "1.2.7.9"}
+    service = sequence(0x00321034, CodeValue="ER", CodingSchemeDesignator="99WKP", CodeMeaning="service Westkapelle")
+    data = instance(sequence(0x00080110, **values), service)
+    basic = deidentify(ProfileChoice())(data)
+    kept = read(deidentify(RETAINING)(data)).CodingSchemeIdentificationSequence[0]
+    cleaned = read(deidentify(ProfileChoice(frozenset({CLEAN_DESCRIPTORS})))(data))
+
+    assert b"Westkapelle" not in basic
+    assert b"1.2.7.9" not in basic
+    assert list(values.values()) == [kept[keyword].value for keyword in values]
+    assert "service" == cleaned.RequestingServiceCodeSequence[0].CodeMeaning
+
+
+def test_a_run_verifies_what_is_left(tmp_path: Path) -> None:
+    """Who keeps a public vocabulary is no secret where something else names it."""
+    scheme = sequence(0x00080110, CodingSchemeResponsibleOrganization="Regenstrief Institute")
+    procedure = sequence(0x00081032, CodeValue="1", CodingSchemeDesignator="LN", CodeMeaning="chest, Regenstrief")
+    facility = issuer(0x00100024, issuer(0x00400036))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_bytes(instance(scheme, procedure, facility, PatientID="P-471"))
+    steps = Steps(tmp_path)
+    row = DicomIdentifiers("P-471", "", "", "").orthanc_id(Level.PATIENT)
+    steps.plan([row], options=None, profile="ps3.15-2026d", profile_options=[CLEAN_DESCRIPTORS])
+    steps.edit()
+
+    assert 0 == steps.verify()
+    assert steps.report().reconciled
 
 
 def test_texts_of_hanging_protocols_whatever_their_vr() -> None:
