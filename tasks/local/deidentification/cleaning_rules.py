@@ -74,7 +74,7 @@ class CleaningRules:
             return Rule(Action.CLEAN, origin, _checks(check))
         return {
             Cleaning.ITEMS: Rule(Action.CLEAN, origin, _no_items, cleans_items=True),
-            Cleaning.MAP_UID: Rule(Action.REPLACE_UID, origin),
+            Cleaning.MAP_UID: Rule(Action.REPLACE_UID, origin, spares_registered=True),
             Cleaning.DUMMY_DATE: Rule(Action.DUMMY, origin, self.dummy),
             Cleaning.SHIFT_DA: Rule(Action.SHIFT, origin, self._shifts(shift_da)),
             Cleaning.SHIFT_DT: Rule(Action.SHIFT, origin, self._shifts(shift_dt)),

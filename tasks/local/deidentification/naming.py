@@ -61,7 +61,7 @@ _NO_NAMES: Final = frozenset(
         *("TopicSubject", "TopicKeywords", "TextString", "TextComments", "OverlayComments", "Arbitrary"),
         *("ImagePresentationComments", "NameToUseComment", "ConfidentialityConstraintOnPatientDataDescription"),
         *("LensMake", "LensModel", "GPSSatellites", "GPSMapDatum", "TimezoneOffsetFromUTC", "XRayDetectorLabel"),
-        *("SourceManufacturer", "BarcodeValue"),
+        *("SourceManufacturer", "BarcodeValue", "CodingSchemeResponsibleOrganization"),
     }
 )
 """Categories and descriptions: their words are anybody's."""

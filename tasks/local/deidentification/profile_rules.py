@@ -74,7 +74,7 @@ class Policy:
         arrow = f" -> {action.value}" if action.value != code else ""
         origin = f"{_origin(row, code)}{arrow}{why}{reason}"
         new_value: NewValue | None = dummy if action is Action.DUMMY else None
-        return Rule(action, origin, new_value)
+        return Rule(action, origin, new_value, spares_registered=action is Action.REPLACE_UID)
 
     def _cleaned(self, row: Row, option: Option, needed: AttributeType | None) -> Rule | None:
         """Return how a value is cleaned, None where nothing here can do it."""

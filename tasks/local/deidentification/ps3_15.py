@@ -29,6 +29,7 @@ from deidflow.tasks.local.deidentification.cleaned_items import ItemRules, text_
 from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
 from deidflow.tasks.local.deidentification.content.documents_of_classes import document_rules
 from deidflow.tasks.local.deidentification.content.frames import frame_blanks
+from deidflow.tasks.local.deidentification.content.recordings import recording_rules
 from deidflow.tasks.local.deidentification.mapped_patients import new_patient_id
 from deidflow.tasks.local.deidentification.naming import naming_of
 from deidflow.tasks.local.deidentification.private_rules import SafePrivateRules
@@ -222,6 +223,9 @@ class Ps315:
         top = scopes[()]
         top.by_tag.pop(PATIENT_NAME, None)
         top.by_tag.update(document_rules(sop_class))
+        for tag, rules in recording_rules(sop_class).items():
+            inside = top.items.get(tag, nested)
+            top.items = {**top.items, tag: replace(inside, by_tag={**inside.by_tag, **rules})}
         return top, nested
 
     @staticmethod

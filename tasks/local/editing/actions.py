@@ -81,6 +81,7 @@ class Rule:
             stays.
         new_bytes: CLEAN: the same for values that are no text, out of their bytes alone; may raise ``InstanceFailed``.
         of_the_run: REPLACE_UID: only UIDs that name objects of the run are replaced, others stay.
+        spares_registered: REPLACE_UID: what the standard itself registers for everybody stays.
         is_named: Whether the request names the element.
         cleans_items: CLEAN: of a sequence the items stay, and each element in them has its own rule; ``new_value`` is
             for what should be a sequence and is none.
@@ -98,6 +99,7 @@ class Rule:
     new_value: NewValue | None = None
     new_bytes: Callable[[bytes], bytes] | None = None
     of_the_run: bool = False
+    spares_registered: bool = False
     is_named: bool = False
     cleans_items: bool = False
     removes: bool = field(init=False)

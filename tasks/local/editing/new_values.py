@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.local.dicom_file.encoding import element_header
 from deidflow.tasks.local.dicom_file.values import NUMBER_VRS, choose_vr, encode_element, encode_value
 from deidflow.tasks.local.editing.actions import Action, Original
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.dicom_file.encoding import Encoding
     from deidflow.tasks.local.editing.actions import Rule
-    from deidflow.tasks.local.editing.references import InstanceIdentifiers
+    from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
     from deidflow.tasks.local.editing.spans import Output
 
 
+_STANDARD: Final = WELL_KNOWN.encode()
 _PADDED_WITH_NUL: Final = frozenset({"OB", "OW", "UI", "UN"})
 """VRs in which UIDs may stand; in all others that hold text blanks are the padding (PS3.5 section 6.2)."""
 
@@ -75,8 +77,7 @@ def changed_element(
         return None if value == end and vr == element[1] else element_header(tag, vr, 0, encoding)
     raw = read(value, end) if vr != "SQ" else b""
     if rule.action is Action.REPLACE_UID:
-        references = identifiers.references
-        mapped = references.map_originals(raw) if rule.of_the_run else references.map_uid_value(raw)
+        mapped = _mapped(raw, rule, identifiers.references)
         data: bytes | None = None if mapped == raw else _as_vr(mapped, tag, vr)
     elif rule.new_bytes is not None:
         data = rule.new_bytes(raw)
@@ -93,6 +94,14 @@ def changed_element(
         return element_header(tag, vr, len(data), encoding) + data
     except OverflowError as error:
         raise InstanceFailed(ReasonCode.BAD_VALUE, f"{describe_tag(tag)}: {error}") from None
+
+
+def _mapped(raw: bytes, rule: Rule, references: References) -> bytes:
+    if rule.of_the_run:
+        return references.map_originals(raw)
+    if rule.spares_registered and _STANDARD in raw:
+        return references.map_unregistered(raw)
+    return references.map_uid_value(raw)
 
 
 def check_kept_text(element: Element, raw: bytes, charsets: CharacterSets) -> None:

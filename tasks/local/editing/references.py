@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pydicom._uid_dict import UID_dictionary
+
 from deidflow.tasks.core.dicom.tags import IDENTIFIERS
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 _MAX_CACHED_UIDS: Final = 100_000
 _MAX_CACHED_BYTES: Final = 256
 """A UID has at most 64; a few of them in one value are no rarity."""
+_REGISTERED: Final = frozenset(
+    uid
+    for uid, (_, kind, *_) in UID_dictionary.items()
+    if kind in ("Well-known frame of reference", "Well-known SOP Instance", "Synchronization Frame of Reference")
+)
+"""UIDs of the standard where other objects have one of their own: atlases, UTC, palettes (PS3.6 tables A-1 and A-2)."""
+
 _WHITE_SPACE: Final = "\t\r\n\f\v\0"
 
 
@@ -55,6 +64,12 @@ class References:
             if len(raw) <= _MAX_CACHED_BYTES:
                 self._cache[raw] = mapped
         return mapped
+
+    def map_unregistered(self, raw: bytes) -> bytes:
+        """Map like ``map_uid_value``, but leave those UIDs that the standard registers for everybody."""
+        uids = self._uids_of(raw)
+        new = [uid if uid in _REGISTERED else self._map_uid(uid) for uid in uids]
+        return raw if new == uids else padded_uid("\\".join(new))
 
     def map_originals(self, raw: bytes) -> bytes:
         """Map those UIDs of a value that name objects of the run; return the same bytes where there are none.

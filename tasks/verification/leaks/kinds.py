@@ -57,12 +57,13 @@ _IDENTIFIER: Final = re.compile(r"(?:IDs?|Numbers?|Identifiers?|UDI|Value)$|Iden
 _NUMBER_OF: Final = re.compile(r"(?:IDs?|Number|Identifier)$")
 """Also of what issued it, or of a place."""
 _PLACE: Final = re.compile(
-    r"Institution|Address|Location|Residence|Department|StationName|Facility|Organization|Issuer|Sponsor|SiteName"
-    r"|CoordinatingCenter|InsurancePlan|TopicAuthor|ReligiousPreference|Occupation"
+    r"Institution|Address|Location|Residence|Department|StationName|Facility|(?<!SchemeResponsible)Organization"
+    r"|Issuer|Sponsor|SiteName|CoordinatingCenter|InsurancePlan|TopicAuthor|ReligiousPreference|Occupation"
 )
 _DESCRIPTOR: Final = re.compile(
     r"(?:Description|Protocol|Meaning|Label|Agent|Purpose\w*|Route|Technique|Text|Title|TopicSubject|TopicKeywords"
-    r"|Status\w*|(?:Protocol|ROI|Set|Plan|Template|Model|Machine|Montage|Entity)Name|Lens\w*|GPS\w*|Manufacturer|UTC"
+    r"|Status\w*|SchemeResponsibleOrganization"
+    r"|(?:Protocol|ROI|Set|Plan|Template|Model|Machine|Montage|Entity)Name|Lens\w*|GPS\w*|Manufacturer|UTC"
     r"|Sites?)$"
 )
 _PHONE: Final = re.compile(r"Telephone|Telecom|CallbackPhone")

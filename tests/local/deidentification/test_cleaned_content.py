@@ -124,7 +124,30 @@ def test_context_and_annotations_are_cleaned_likewise(tag: int) -> None:
     data = instance(Element(tag, "SQ", (item if tag == 0x00400555 else note,)), PatientName="Doe")
     after = read(deidentify(ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT})))(data))[tag][0]
 
-    assert after.get("TextValue") or after.UnformattedTextValue == "head of"
+    assert "head of" == (after.get("TextValue") or after.UnformattedTextValue)
+
+
+@pytest.mark.parametrize("tag", [0x00400440, 0x00400441, 0x00400620, 0x00409220, 0x00741210, 0x00741212])
+def test_content_items_are_cleaned_wherever_they_stand(tag: int) -> None:
+    """Localizations of specimens, protocols and parameters, too, which Table E.1-1 does not list."""
+    items = (
+        content("TEXT", FINDING, TextValue="head of Smith"),
+        content("TEXT", ("121041", "Specimen Identifier"), TextValue="liver"),
+        content("TEXT", ("X7", "ours", "99X"), TextValue="liver"),
+    )
+    data = instance(Element(tag, "SQ", items), PatientName="Doe")
+    after = read(deidentify(ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT})))(data))[tag].value
+
+    assert ["head of", "REMOVED", "liver"] == [item.TextValue for item in after]
+
+
+@pytest.mark.parametrize("concept", ["110190", "113511", "113516", "121020", "121021", "121435"])
+def test_numbers_of_orders_and_who_gave_them_are_dummies(concept: str) -> None:
+    """Short ones, too, in which no form tells a number of somebody (PS3.16 TID 1005, 10022)."""
+    item = content("TEXT", (concept, "of somebody"), TextValue="4711")
+    (after,) = report(data=instance(Element(0x0040A730, "SQ", (item,)), **REPORT))
+
+    assert "REMOVED" == after.TextValue
 
 
 TEXT: Final = Item((Element(0x00700006, "ST", b"nodule, Dr. Smith"),))

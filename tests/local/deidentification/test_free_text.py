@@ -27,7 +27,8 @@ NAMES: Final = frozenset(
         *("DataSetName", "EnergyWindowName", "HangingProtocolCreator", "HangingProtocolName", "RTImageName"),
         *("HangingProtocolUserGroupName", "ImplantAssemblyTemplateName", "ImplantTemplateGroupName", "StageName"),
         *("InterventionDrugName", "PatientAdditionalPosition", "ProtocolElementName", "ProtocolPlanningInformation"),
-        *("StrainAdditionalInformation", "SurgicalTechnique", "TemplateName", "TreatmentProtocols", "ViewName"),
+        *("StrainAdditionalInformation", "SurgicalTechnique", "TemplateName", "TrackingID", "TreatmentProtocols"),
+        "ViewName",
     }
 )
 """What people call their plans, protocols and views, or write about them, although the keyword has no such word."""

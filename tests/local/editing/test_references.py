@@ -13,7 +13,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.pseudonyms import Pseudonyms
 from deidflow.tasks.core.request.profile_choice import ProfileChoice
-from tests.dicom_files import DEFLATED, IMPLICIT, UNCOMPRESSED, Element, Item, Syntax, instance, private_block
+from tests.dicom_files import DEFLATED, IMPLICIT, UNCOMPRESSED, Element, Item, Syntax, elements, instance, private_block
 from tests.local.edits import KEY, PSEUDONYMS, anonymize, anonymized, deidentify, modified, read
 
 IMAGE: dict[str, Any] = {"SOPInstanceUID": "1.2.3.1.1.1", "FrameOfReferenceUID": "1.2.3.9"}
@@ -224,6 +224,24 @@ def test_uids_of_strangers_follow_the_profile() -> None:
         after = anonymized(instance(Element(0x00200242, "UI", value)))
 
         assert value.rstrip(b"\0").decode() == after[0x00200242].value
+
+
+def test_what_the_standard_registers_stays_under_its_profile() -> None:
+    """Frames of reference of atlases, the clock of the world and palettes name nobody, at any depth and in any list."""
+    values: dict[str, Any] = {
+        "FrameOfReferenceUID": "1.2.840.10008.1.4.1.1",
+        "SynchronizationFrameOfReferenceUID": "1.2.840.10008.15.1.1",
+        "ReferencedColorPaletteInstanceUID": "1.2.840.10008.1.5.2",
+    }
+    failed = b"1.2.840.10008.1.5.2\\1.2.3.77\\1.2.840.10008.99"
+    nested = Element(0x00081115, "SQ", (Item(tuple(elements(values))),))
+    edit = deidentify(ProfileChoice())
+    after = read(edit(instance(nested, Element(0x00080058, "UI", failed), **values)))
+
+    for dataset in (after, after.ReferencedSeriesSequence[0]):
+        assert list(values.values()) == [dataset[keyword].value for keyword in values]
+    mapped = map(PSEUDONYMS.uid, ("1.2.3.77", "1.2.840.10008.99"))
+    assert ["1.2.840.10008.1.5.2", *mapped] == after.FailedSOPInstanceUIDList
 
 
 @pytest.mark.parametrize("vr", ["UI", "UN"])
