@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pydicom._uid_dict import UID_dictionary
+from pydicom.config import IGNORE
+from pydicom.uid import UID
 
 from deidflow.tasks.core.dicom.tags import IDENTIFIERS
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
@@ -23,11 +24,9 @@ _MAX_CACHED_UIDS: Final = 100_000
 _MAX_CACHED_BYTES: Final = 256
 """A UID has at most 64; a few of them in one value are no rarity."""
 _REGISTERED: Final = frozenset(
-    uid
-    for uid, (_, kind, *_) in UID_dictionary.items()
-    if kind in ("Well-known frame of reference", "Well-known SOP Instance", "Synchronization Frame of Reference")
+    {"Well-known frame of reference", "Well-known SOP Instance", "Synchronization Frame of Reference"}
 )
-"""UIDs of the standard where other objects have one of their own: atlases, UTC, palettes (PS3.6 tables A-1 and A-2)."""
+"""Kinds of UIDs of the standard where others have one of their own: atlases, UTC, palettes (PS3.6 2026d, A-1 and A-2)."""
 
 _WHITE_SPACE: Final = "\t\r\n\f\v\0"
 
@@ -68,7 +67,7 @@ class References:
     def map_unregistered(self, raw: bytes) -> bytes:
         """Map like ``map_uid_value``, but leave those UIDs that the standard registers for everybody."""
         uids = self._uids_of(raw)
-        new = [uid if uid in _REGISTERED else self._map_uid(uid) for uid in uids]
+        new = [uid if _registered_as(uid) in _REGISTERED else self._map_uid(uid) for uid in uids]
         return raw if new == uids else padded_uid("\\".join(new))
 
     def map_originals(self, raw: bytes) -> bytes:
@@ -171,3 +170,8 @@ def padded_uid(uid: str) -> bytes:
     """Return the bytes of a UI value (PS3.5 section 9.1: padded with NUL to an even length)."""
     data = uid.encode("latin-1", "replace")
     return data + b"\0" if len(data) % 2 else data
+
+
+def _registered_as(uid: str) -> str:
+    """Return the kind of a UID that the standard registers, "" of any other; pydicom is not to warn of what is none."""
+    return UID(uid, validation_mode=IGNORE).type
