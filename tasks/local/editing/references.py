@@ -26,7 +26,7 @@ _MAX_CACHED_BYTES: Final = 256
 _REGISTERED: Final = frozenset(
     {"Well-known frame of reference", "Well-known SOP Instance", "Synchronization Frame of Reference"}
 )
-"""Kinds of UIDs of the standard where others have one of their own: atlases, UTC, palettes (PS3.6 2026d, A-1 and A-2)."""
+"""Kinds of UIDs of the standard where others have one of their own: atlases, UTC, palettes (PS3.6 tables A-1, A-2)."""
 
 _WHITE_SPACE: Final = "\t\r\n\f\v\0"
 
