@@ -39,7 +39,7 @@ Waits = Callable[[], bool]
 """Whether to try again for a lock that another process holds; takes a moment."""
 _BETWEEN_TRIES_S: Final = 0.5
 _IN_USE: Final = "in use by another deidflow run; wait until it has ended"
-_ONE_SERVICE: Final = "served already by another deidflow serve; stop that one first: the first to end pauses it for both"
+_ONE_SERVICE: Final = "served already by another deidflow serve; stop that one first: the first to end would pause it"
 LOCK_FILE: Final = ".deidflow-lock"
 _READ_ONLY_LOCKS: Final = frozenset({errno.EBADF, errno.EISDIR, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
