@@ -6,6 +6,9 @@ Public names: ``serve_configs``, ``deployment_of``, ``schedule_of``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import multiprocessing
+import signal
 import sys
 import time
 from datetime import timedelta
@@ -13,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.exceptions import TerminationSignal
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval
 from prefect.settings import get_current_settings
@@ -21,6 +23,8 @@ from prefect.settings import get_current_settings
 from deidflow.flows.bulk_edit import bulk_edit
 from deidflow.flows.prefect_environment import refusal, serve_only
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable
+from deidflow.tasks.core.files.locks import lock_service
+from deidflow.tasks.core.processes.pool import start_tracker
 from deidflow.tasks.shown import tags_of
 from deidflow.tasks.steps.run.settings import load_config, load_key
 
@@ -37,6 +41,7 @@ NO_SERVER = (
 )
 _ASK_AGAIN_S: Final = 5.0
 _SAY_AGAIN_S: Final = 60.0
+_ASK_RUNS_S: Final = 0.2
 
 
 def serve_configs(paths: tuple[Path, ...]) -> None:
@@ -47,31 +52,86 @@ def serve_configs(paths: tuple[Path, ...]) -> None:
 
     Raises:
         InvalidInput: A config is wrong, has no schedule or no key, two have one name, or there is no Prefect server.
-        Unusable: The server refuses the login.
+        Unusable: The server refuses the login, or one of the configs is served already.
 
     """
     configs, problems = _checked(paths)
-    if not get_current_settings().api.url:
+    url = get_current_settings().api.url
+    if not url:
         problems.append(Problem(NO_SERVER))
     if problems:
         raise InvalidInput(problems)
     serve_only(paths)
-    while True:
-        _wait_for_server()
+    start_tracker()
+    with lock_service(url or "", (config.name for config in configs)), contextlib.suppress(KeyboardInterrupt):
+        while _serve(configs):
+            pass
+
+
+def _serve(configs: list[Config]) -> bool:
+    """Serve until stopped; return whether the server has gone, and is to be waited for.
+
+    Raises:
+        Unusable: The server refuses the login, or Prefect ended the service.
+        KeyboardInterrupt: It was stopped.
+
+    """
+    _wait_for_server()
+    try:
+        runner = _Runner(name="deidflow", pause_on_shutdown=True)
+        for config in configs:
+            # With the flow itself, so that nothing is loaded from where the server says that it is.
+            runner.add_flow(bulk_edit, **deployment_of(config))
+        print(f"serving {', '.join(config.name for config in configs)}; stop with Ctrl-C", file=sys.stderr)  # noqa: T201
+        asyncio.run(runner.start())
+    except Exception as error:  # noqa: BLE001 (of any library below)
+        if _trouble() is None:  # the server is there, so it was not its going that ended this
+            raise Unusable(f"Prefect ended the service: {type(error).__name__}") from None
+        return True
+    return False
+
+
+class _Runner(Runner):
+    """Ends in good order on SIGTERM and when its terminal is closed, too, and the runs at work with it.
+
+    Prefect 3.8.8 answers SIGTERM with a coroutine that it never awaits and an exception in the midst of its event loop,
+    leaves the runs at work to themselves, and waits for their end: hours, after which a supervisor kills all of it.
+    """
+
+    async def start(self, *arguments: Any, **options: Any) -> None:
+        """See ``Runner.start``."""
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it is to outlive its terminal (nohup)
+            signal.signal(signal.SIGHUP, self.handle_sigterm)
+        await super().start(*arguments, **options)
+
+    def handle_sigterm(self, *_: Any, **__: Any) -> None:
+        """Do what Ctrl-C does, once: a terminal that is closed may tell so twice."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGINT)
+
+    async def __aexit__(self, *error: object) -> None:
+        """Stop the runs at work when this is stopped, and let them report; when the server has gone they go on."""
+        if not isinstance(error[1], asyncio.CancelledError):
+            await super().__aexit__(*error)
+            return
+        stopping = asyncio.create_task(_stop_runs())
         try:
-            runner = Runner(name="deidflow", pause_on_shutdown=True)
-            for config in configs:
-                # With the flow itself, so that nothing is loaded from where the server says that it is.
-                runner.add_flow(bulk_edit, **deployment_of(config))
-            print(f"serving {', '.join(config.name for config in configs)}; stop with Ctrl-C", file=sys.stderr)  # noqa: T201
-            asyncio.run(runner.start())
-        except (KeyboardInterrupt, TerminationSignal):
-            return
-        except Exception as error:  # noqa: BLE001 (of any library below)
-            if _trouble() is None:  # the server is there, so it was not its going that ended this
-                raise Unusable(f"Prefect ended the service: {type(error).__name__}") from None
-        else:
-            return
+            # Told of no error, it waits for the runs and tells the server how each ended.
+            await super().__aexit__(None, None, None)
+        finally:
+            stopping.cancel()
+
+
+async def _stop_runs() -> None:
+    """Send SIGTERM to each process of a run, also to those that are only being started."""
+    told: set[int | None] = set()
+    while True:
+        for process in multiprocessing.active_children():
+            if process.pid not in told:
+                told.add(process.pid)
+                process.terminate()
+        await asyncio.sleep(_ASK_RUNS_S)
 
 
 def _checked(paths: tuple[Path, ...]) -> tuple[list[Config], list[Problem]]:

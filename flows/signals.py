@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM on the command line: once stops cleanly, twice at once.
+"""Ctrl-C, SIGTERM and a terminal that is closed (SIGHUP): once stops cleanly, twice at once.
 
 Until a run works on its chunks the first one raises ``KeyboardInterrupt`` wherever the program is (a moment later where
 that is a place out of which Python raises nothing, such as ``__del__``); from then on it sets the run's flag, and the
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PATIENCE_S: Final = 10.0
 """For threads that send to a Prefect server what it has not yet got."""
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LATER_S: Final = 0.01
 
 
@@ -46,7 +46,9 @@ class _Presses:
         self.lost = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del frame
+        if number == signal.SIGHUP and self.count:
+            return  # the system, the shell and its end tell of one closed terminal each
         if not self.taken_over:
             self.count += 1
             if self.stop is not None:
@@ -74,7 +76,7 @@ _presses: Final = _Presses()
 
 
 def take_over() -> None:
-    """Answer both signals from now on, as the module says."""
+    """Answer all three signals from now on, as the module says."""
     _presses.taken_over = True
     _install()
     sys.unraisablehook = _raise_later
@@ -98,8 +100,12 @@ def leave(code: int) -> NoReturn:
     """End this process now, without waiting for its threads; what Prefect started ends with it."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed by whoever started this
-            stream.flush()
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                stream.flush()
     stop_own_server()
+    pool = sys.modules.get("deidflow.tasks.core.processes.pool")  # without it there are no processes, and no folder
+    if pool is not None:
+        pool.remove_temporary()
     os._exit(code)
 
 
@@ -134,7 +140,7 @@ def stopping(*, for_good: bool = False) -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = [signal.getsignal(number) for number in _SIGNALS]
+    before = [(number, signal.getsignal(number)) for number in _to_answer()]
     _presses.stop = stop
     _install()  # over Prefect's
     if _presses.taken_over and _presses.count:
@@ -144,10 +150,15 @@ def stopping(*, for_good: bool = False) -> Iterator[threading.Event]:
     finally:
         if not for_good:
             _presses.stop = None
-            for number, handler in zip(_SIGNALS, before, strict=True):
+            for number, handler in before:
                 signal.signal(number, handler)
 
 
 def _install() -> None:
-    for number in _SIGNALS:
+    for number in _to_answer():
         signal.signal(number, _presses.handle)
+
+
+def _to_answer() -> list[signal.Signals]:
+    """Return what is to be answered: a command under ``nohup`` is to outlive its terminal."""
+    return [one for one in _SIGNALS if one != signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN]

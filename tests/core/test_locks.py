@@ -6,13 +6,14 @@ import errno
 import fcntl
 import os
 import stat
+import threading
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.core.errors import Interrupted, Unusable
 from deidflow.tasks.core.files import locks
-from deidflow.tasks.core.files.locks import LOCK_FILE, lock_folder, lock_server
+from deidflow.tasks.core.files.locks import LOCK_FILE, lock_folder, lock_server, lock_service, patience
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +55,15 @@ def test_an_error_gives_the_folder_back(tmp_path: Path) -> None:
         pass
 
     assert not (tmp_path / LOCK_FILE).exists()
+
+
+def test_who_waits_and_is_stopped_is_interrupted(tmp_path: Path) -> None:
+    """Whoever holds the folder is not what ended the wait."""
+    stop = threading.Event()
+    stop.set()
+    first, second = lock_folder(tmp_path, "the run"), lock_folder(tmp_path, "the run", patience(60, stop))
+    with first, pytest.raises(Interrupted), second:
+        pytest.fail("held twice")
 
 
 URL: Final = "http://127.0.0.1:18042"
@@ -110,3 +120,16 @@ def test_nobody_else_can_hold_a_lock(system_locks: Path) -> None:
     folder.chmod(0o755)
     with pytest.raises(Unusable, match="nobody else can enter"), lock_server(URL):
         pytest.fail("held where others can hold it, too")
+
+
+def test_a_config_is_served_once() -> None:
+    """Of one Prefect server, whatever others are served beside it; with another name or server it is another one."""
+    first = lock_service("http://127.0.0.1:4200/api", ["one", "two"])
+    second = lock_service("http://127.0.0.1:4200/api", ["two", "three"])
+    with first:
+        with pytest.raises(Unusable, match="config two is served already by another deidflow serve"), second:
+            pytest.fail("held twice")
+        with lock_service("http://127.0.0.1:4200/api", ["three"]), lock_service("http://other/api", ["one"]):
+            pass
+    with lock_service("http://127.0.0.1:4200/api", ["two", "three"]):
+        pass

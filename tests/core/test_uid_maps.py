@@ -36,3 +36,9 @@ def test_a_file_that_cannot_be_read_stops_the_work(tmp_path: Path, content: byte
 
     with pytest.raises(Unusable, match=r"the run folder .* cannot be read or written"):
         UidMap(str(path)).get(STUDY_INSTANCE_UID, "1.2")
+
+
+def test_a_folder_that_takes_no_file(tmp_path: Path) -> None:
+    """It is named with the system's reason, as where no file more fits: the run stops, and resume goes on."""
+    with pytest.raises(Unusable, match=r"the run folder .*none cannot be written: .*ENOENT"):
+        write_uid_map(tmp_path / "none" / "map", [])

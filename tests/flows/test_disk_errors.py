@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.steps.run.safe_errors import safely
 from tests.dicom_files import instance
 from tests.steps.steps import Steps
 
@@ -51,3 +53,32 @@ def test_the_verifiers_map_cannot_be_written(tmp_path: Path) -> None:
     assert (1, 1) == (first.unverified, first.exit_code)
     assert 0 == steps.verify()
     assert steps.report().reconciled
+
+
+def test_an_error_that_is_kept_holds_nothing_back(tmp_path: Path) -> None:
+    """The flow keeps the error of a task, which broke off a read of the ledger; other threads go on with it."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_bytes(instance(PatientID="P", StudyInstanceUID=STUDY))
+    steps = Steps(tmp_path)
+    steps.plan([DicomIdentifiers("P", STUDY, "", "").orthanc_id(Level.STUDY)])
+    ledger = steps.run.ledger
+    kept: list[Unusable] = []
+
+    def read() -> None:
+        rows = ledger.stream("SELECT id FROM instance UNION ALL SELECT 0")
+        for _ in rows:
+            raise Unusable("the disk is full")
+
+    def work() -> None:
+        try:
+            safely(read)()
+        except Unusable as error:
+            kept.append(error)
+
+    in_time: list[object] = []
+    for target in (work, lambda: in_time.append(ledger.scalar("SELECT count(*) FROM instance"))):
+        thread = threading.Thread(target=target, daemon=True)
+        thread.start()
+        thread.join(10)
+
+    assert ([1], 1) == (in_time, len(kept))

@@ -66,6 +66,7 @@ def test_a_full_disk_of_the_run_folder(demo_job: Job) -> None:
 
     assert (3, 0) == (full.code, done.code), full.err + done.err
     assert "disk is full" in full.err or "ENOSPC" in full.err
+    assert str(demo_job.root / "runs" / "full") in full.err  # and not TMPDIR, where the plan was made
     assert "Traceback" not in full.err
     assert [] == left
     assert 78 == len(files_of(demo_job.destination))

@@ -37,9 +37,9 @@ def large_job(job: Job, corpus: Path) -> Job:
     return job
 
 
-def _start(job: Job, run_id: str) -> Running:
+def _start(job: Job, run_id: str, **variables: str) -> Running:
     """Start the command as a user does: it is to be stopped in good order from its first moment on."""
-    return job.start("run", "job.yaml", "--run-id", run_id, alone=True)
+    return job.start("run", "job.yaml", "--run-id", run_id, alone=True, variables=variables)
 
 
 def _wait_for_results(folder: Path, count: int) -> None:
@@ -82,13 +82,21 @@ def test_kill_and_resume_equals_an_undisturbed_run(large_job: Job) -> None:
     assert 2 == summary["attempts"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=["closed-terminal", "sigterm"])
 def test_a_signal_stops_cleanly_and_says_how_to_go_on(large_job: Job, number: int) -> None:
-    """Ctrl-C or SIGTERM: exit code 130 within seconds, a report of all rows, the command that finishes it; it does."""
-    process = _start(large_job, "stopped")
+    """Exit code 130 within seconds, a report of all rows, nothing in TMPDIR, the command that finishes it; it does.
+
+    A terminal that is closed tells all processes that it started (Ctrl-C, too: tests/flows/test_own_server.py).
+    """
+    temporary = large_job.root / "temporary"
+    temporary.mkdir()
+    process = _start(large_job, "stopped", TMPDIR=str(temporary))
     _wait_for_results(large_job.destination, 200)
     stopped_at = time.monotonic()
-    process.send_signal(number)
+    if number == signal.SIGHUP:
+        os.killpg(process.process.pid, number)
+    else:
+        process.send_signal(number)
     stopped = process.end()
     stopped_s = time.monotonic() - stopped_at
 
@@ -97,6 +105,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(large_job: Job, number: in
     run_dir = large_job.root / "runs" / "stopped"
     assert f"deidflow resume {run_dir}" in stopped.err
     assert "Traceback" not in stopped.err
+    assert [] == list(temporary.iterdir())
     outcomes = [row["outcome"] for row in read_csv(run_dir / "crosswalk.csv") if row["level"] == "instance"]
     assert (2000, {"done", "cancelled"}) == (len(outcomes), set(outcomes))
     assert "cancelled" in {row["outcome"] for row in read_csv(run_dir / "reconciliation.csv")}

@@ -39,7 +39,7 @@ _PLACES = {
 }
 
 
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("place", _PLACES.values(), ids=_PLACES.keys())
 def test_an_interruption_is_not_lost(place: str, number: str) -> None:
     """One signal interrupts the main program once, also where Python drops what is raised, and prints nothing."""
@@ -47,3 +47,37 @@ def test_an_interruption_is_not_lost(place: str, number: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
 
     assert (0, "interrupted once\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_closed_terminal_tells_more_than_once() -> None:
+    """The system, the shell and its end each send SIGHUP; that stops cleanly all the same."""
+    code = """
+import os, signal
+from deidflow.flows.signals import stopping, take_over
+
+take_over()
+with stopping() as stop:
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGHUP)
+    print(stop.is_set())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
+
+    assert (0, "True\n", "stopping; once more stops at once\n") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing() -> None:
+    """A signal that was ignored when the command began stays so."""
+    code = """
+import os, signal
+from deidflow.flows.signals import stopping, take_over
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+take_over()
+with stopping() as stop:
+    os.kill(os.getpid(), signal.SIGHUP)
+    print(stop.is_set())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
+
+    assert (0, "False\n", "") == (done.returncode, done.stdout, done.stderr)

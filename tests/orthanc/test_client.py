@@ -57,7 +57,12 @@ def always(status: int, body: object = None) -> Callable[[httpx.Request], httpx.
     ("status", "body", "kind", "text"),
     [
         (401, None, RefusedCredentials, "check the variables"),
-        (403, None, RefusedCredentials, "ask its administrator"),
+        (
+            403,
+            None,
+            RefusedCredentials,
+            r"user POST tools/bulk-modify \(HTTP 403\); ask its administrator",
+        ),
         (404, {"OrthancStatus": 17}, NotFound, "does not hold"),
         (404, "", NotFound, "does not hold"),  # of a job; of everything where HttpDescribeErrors is off
         (404, "404 page not found: MILLER", ServerError, "does a proxy answer"),

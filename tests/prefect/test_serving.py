@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
+from deidflow.tasks.core.files.locks import lock_folder
 from tests.conftest import start_prefect_server
 from tests.containers import contained, why_not
 from tests.jobs import DEMO_DATA, Job, files_of, read_csv
@@ -292,6 +293,39 @@ def test_what_a_form_may_ask_for(scheduled: Job) -> None:
     assert "Partial" == ended["name"]
     assert "rows: 2 done, 1 invalid" in ended["message"]
     assert {"deidflow", scheduled.config["name"], "local", "anonymize"} == set(tags)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["sigterm", "closed-terminal"])
+def test_a_service_that_is_stopped_stops_its_run(scheduled: Job, number: int) -> None:
+    """Its run is cancelled within seconds and can be resumed, the deployment is paused, and no word of Python is said.
+
+    Meanwhile a second service of the config is refused: the first of the two to end would pause it for both.
+    """
+    scheduled.destination.mkdir()
+    with lock_folder(scheduled.destination, "the destination"):  # the run waits for it
+        process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+        try:
+            with contextlib.closing(Api(scheduled.environment["PREFECT_API_URL"])) as api:
+                deployment = api.deployment(scheduled.config["name"])
+                _wait_for_words(scheduled, "planning")
+                second = scheduled.start("serve", "job.yaml").end()
+                os.kill(process.pid, number)
+                code = process.wait(PATIENCE_S)
+                runs = api.runs(state={"type": {"any_": ["CANCELLED"]}}, deployment_id={"any_": [deployment]})
+                left = api.runs(state={"type": {"any_": ["RUNNING", "PENDING"]}}, deployment_id={"any_": [deployment]})
+                paused = api.ask("GET", f"deployments/{deployment}").json()["paused"]
+        finally:
+            stop(process)
+    said = (scheduled.root / "log.txt").read_text()
+    (run_dir,) = (path for path in (scheduled.root / "runs").iterdir() if path.is_dir())
+
+    assert (3, True) == (second.code, "is served already by another deidflow serve" in second.err), second.err
+    assert (0, [], True) == (code, left, paused), said
+    messages = [run["state"]["message"] for run in runs]
+    assert any("the run was stopped" in message for message in messages), messages
+    for word in ("Traceback", "RuntimeWarning", "never awaited"):
+        assert word not in said
+    assert 0 == scheduled("resume", run_dir).code
 
 
 def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.TempPathFactory) -> None:

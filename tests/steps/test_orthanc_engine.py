@@ -6,6 +6,7 @@ one result, and what an earlier request made is taken or deleted.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -145,6 +146,9 @@ def test_a_run_that_loses_the_server_after_its_job_began(steps: Steps, server: S
         steps.edit()
     assert CallState.SENT is LedgerJournal(steps.run.ledger).recall(1).state
 
+    server.wait_for(2 * COUNT)
+    while "Running" in {job["State"] for job in server.get("jobs?expand")}:  # one that still runs is cancelled
+        time.sleep(0.01)
     proxy.clear()
     steps.edit()
 

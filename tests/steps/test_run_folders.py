@@ -229,8 +229,10 @@ def test_how_much_room_is_missing(steps: Steps, monkeypatch: pytest.MonkeyPatch)
     run = open_run(steps.run.folder)
     full, other = Unusable("full", OSError(28, "No space left on device")), Unusable("gone")
 
-    assert "are free in" in missing_space(run, full)
+    assert "" == missing_space(run, full)  # all results are there: what is full is another folder
     assert "" == missing_space(run, other)
+    run.ledger.execute("UPDATE instance SET outcome = '', size = 1")
+    assert "enough, unless its number of files (df -i) or a quota is used up" in missing_space(run, full)
     run.ledger.execute("UPDATE instance SET outcome = '', size = 1 << 60")
     assert "make room for" in missing_space(run, full)
 

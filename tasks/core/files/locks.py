@@ -5,7 +5,8 @@ no file behind; where a file system locks only what is open for writing (NFS), i
 lock. That of an Orthanc is a small file in a folder of this user: a run on another machine, or of another user, does
 not see it. Then both work, and neither touches what the other made.
 
-Public names: ``Waits``, ``patience``, ``lock_folder``, ``lock_beside``, ``lock_server``, ``server_names``.
+Public names: ``Waits``, ``patience``, ``lock_folder``, ``lock_beside``, ``lock_server``, ``lock_service``,
+``server_names``.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.errors import Interrupted, Unusable, os_error_text
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _SYSTEM_LOCKS: Final = Path("/run/lock")
 """Where the Filesystem Hierarchy Standard 3.0 (section 3.15) keeps locks; not on every system."""
@@ -37,6 +38,8 @@ _SYSTEM_LOCKS: Final = Path("/run/lock")
 Waits = Callable[[], bool]
 """Whether to try again for a lock that another process holds; takes a moment."""
 _BETWEEN_TRIES_S: Final = 0.5
+_IN_USE: Final = "in use by another deidflow run; wait until it has ended"
+_ONE_SERVICE: Final = "served already by another deidflow serve; stop that one first: the first to end would pause it"
 LOCK_FILE: Final = ".deidflow-lock"
 _READ_ONLY_LOCKS: Final = frozenset({errno.EBADF, errno.EISDIR, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -47,11 +50,19 @@ def patience(seconds: float, stop: threading.Event) -> Waits:
 
     Args:
         seconds: How long to go on, from now.
-        stop: Once it is set nobody waits any longer.
+        stop: Once it is set nobody waits any longer: what waits raises ``Interrupted``, since no lock ended it.
 
     """
     end = time.monotonic() + seconds
-    return lambda: time.monotonic() < end and not stop.wait(_BETWEEN_TRIES_S)
+
+    def waits() -> bool:
+        if time.monotonic() >= end:
+            return False
+        if stop.wait(_BETWEEN_TRIES_S):
+            raise Interrupted("the run was stopped")
+        return True
+
+    return waits
 
 
 @contextlib.contextmanager
@@ -123,6 +134,26 @@ def lock_server(url: str, identity: str = "", waits: Waits | None = None) -> Ite
         yield
 
 
+@contextlib.contextmanager
+def lock_service(url: str, names: Iterable[str]) -> Iterator[None]:
+    """Hold configs that are served, among the services of this user on this machine.
+
+    Args:
+        url: Of the API of the Prefect server that starts their runs.
+        names: Of the configs.
+
+    Raises:
+        Unusable: One is served already, or there is no safe place for locks.
+
+    """
+    folder = _lock_folder()
+    with contextlib.ExitStack() as held:
+        for name in sorted(names):
+            path = folder / f"{sha256(f'serve {url} {name}'.encode()).hexdigest()[:16]}.lock"
+            held.enter_context(_held(path, f"the config {name}", None, _ONE_SERVICE))
+        yield
+
+
 def server_names(url: str, identity: str = "") -> frozenset[str]:
     """Return what a server is known by: two that have one of these in common are one.
 
@@ -176,7 +207,7 @@ def _lock_folder() -> Path:
     return folder
 
 
-def _lock(descriptor: int, what: str, waits: Waits | None) -> bool:
+def _lock(descriptor: int, what: str, waits: Waits | None, by: str = _IN_USE) -> bool:
     """Lock an open file or folder; return False where the file system cannot lock what is open for reading only."""
     while True:
         try:
@@ -184,7 +215,7 @@ def _lock(descriptor: int, what: str, waits: Waits | None) -> bool:
         except BlockingIOError:
             if waits is not None and waits():
                 continue
-            message = f"{what} is in use by another deidflow run; wait until it has ended"
+            message = f"{what} is {by}"
             raise Unusable(message) from None
         except OSError as error:
             if error.errno in _READ_ONLY_LOCKS:
@@ -231,10 +262,10 @@ def _is(path: Path, descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def _held(path: Path, what: str, waits: Waits | None) -> Iterator[None]:
+def _held(path: Path, what: str, waits: Waits | None, by: str = _IN_USE) -> Iterator[None]:
     descriptor = _opened(path, what)
     try:
-        if not _lock(descriptor, what, waits):
+        if not _lock(descriptor, what, waits, by):
             message = f"{what} cannot be locked: the file system of its lock does not support locks"
             raise Unusable(message)
         yield

@@ -140,7 +140,8 @@ class Ledger:
         return passed
 
     def _copy_to(self, path: Path) -> None:
-        with contextlib.closing(sqlite3.connect(path)) as target, self._translated():
+        # It is that folder which lacks room: what is copied lies there already.
+        with contextlib.closing(sqlite3.connect(path)) as target, self._translated(path.parent):
             self._connection.backup(target)
         descriptor = os.open(path, os.O_RDWR)
         try:
@@ -189,12 +190,12 @@ class Ledger:
         return self._connection.in_transaction
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Say in plain words what is wrong with the disk."""
+    def _translated(self, place: Path | None = None) -> Iterator[None]:
+        """Say in plain words what is wrong with the disk, that of the ledger unless another place is named."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            translated = _disk_error(error, self.path)
+            translated = _disk_error(error, place or self.path)
             if translated is None:
                 raise
             raise translated from None

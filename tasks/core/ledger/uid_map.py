@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from deidflow.tasks.core.dicom.tags import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
-from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -125,11 +125,13 @@ def write_uid_map(path: Path, entries: Iterable[UidEntry]) -> None:
         entries: Kind, original and new UID; of several for one kind and original the first counts.
 
     Raises:
-        OSError: It cannot be made.
-        Unusable: It cannot be written.
+        Unusable: It cannot be made or written.
 
     """
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise Unusable(f"the run folder {path.parent} cannot be written: {os_error_text(error)}", error) from None
     try:
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("PRAGMA synchronous = OFF")

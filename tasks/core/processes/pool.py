@@ -1,6 +1,7 @@
 """How a worker process lives and dies.
 
-Public names: ``prepare_process``, ``make_pool``, ``stop_pool``, ``worker_died``.
+Public names: ``prepare_process``, ``make_pool``, ``start_tracker``, ``remove_temporary``,
+``stop_pool``, ``worker_died``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError, ProcessPoolExecutor
-from multiprocessing import spawn
+from multiprocessing import resource_tracker, spawn
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.util import Finalize
@@ -25,7 +26,7 @@ from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.processes.collector import relax_collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 _PRELOADED: Final = ["deidflow.tasks.local.worker", "deidflow.tasks.verification.verifier"]
@@ -41,8 +42,9 @@ _PATIENCE_S: Final = 1.5
 
 
 def prepare_process() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent ends, however it dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C and a closed terminal to the parent, and end when the parent ends, however it dies."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     # Copied from the parent, where it may be a descriptor's name, which means nothing here.
     multiprocessing.current_process()._config.pop("tempdir", None)  # type: ignore[attr-defined]  # noqa: SLF001
     # pydicom logs each text that does not fit its character set; what matters of that becomes an outcome.
@@ -112,11 +114,39 @@ class _Pool(ProcessPoolExecutor):
 
         """
         try:
-            future = super().submit(fn, *args, **kwargs)
+            with _beyond_the_terminal():
+                future = super().submit(fn, *args, **kwargs)
         except OSError as error:
             raise _no_processes(error) from None
         future.__class__ = _Future  # the pool makes its futures itself
         return future
+
+
+@contextlib.contextmanager
+def _beyond_the_terminal() -> Iterator[None]:
+    """Start processes that a closed terminal (SIGHUP) does not end, in whichever thread this is.
+
+    Python's own helpers bear Ctrl-C and SIGTERM only; without them the run that is about to stop fails at its end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_tracker() -> None:
+    """Start Python's helper that removes semaphores, unless it is there; what this process starts shares it.
+
+    Raises:
+        Unusable: It cannot be started.
+
+    """
+    try:
+        with _beyond_the_terminal():
+            resource_tracker.ensure_running()
+    except OSError as error:
+        raise _no_processes(error) from None
 
 
 def _no_processes(error: OSError) -> Unusable:
@@ -142,6 +172,7 @@ def make_pool(workers: int, start: Callable[..., None] = prepare_process, *argum
     _shorten_temporary()
     context = _Context()
     context.set_forkserver_preload(_PRELOADED)
+    start_tracker()
     try:
         return _Pool(workers, mp_context=context, initializer=start, initargs=arguments)
     except OSError as error:  # no semaphore
@@ -172,6 +203,13 @@ def _shorten_temporary() -> None:
     config["tempdir"] = f"{_OWN_DESCRIPTORS}/{opened}"
     # As Python does with a folder of its own making, after the pools have ended.
     Finalize(None, shutil.rmtree, args=(made,), kwargs={"ignore_errors": True}, exitpriority=-100)
+
+
+def remove_temporary() -> None:
+    """Remove the folder with the server process's socket, as Python does at its end, where that end is abrupt."""
+    folder = multiprocessing.current_process()._config.get("tempdir")  # type: ignore[attr-defined]  # noqa: SLF001
+    if folder is not None:
+        shutil.rmtree(os.path.realpath(folder), ignore_errors=True)  # it may be named by its descriptor
 
 
 def stop_pool(pool: ProcessPoolExecutor, patience_s: float = _PATIENCE_S) -> None:

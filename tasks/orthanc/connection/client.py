@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from deidflow.tasks.core.errors import DeidflowError
+
 BATCH: Final = 1000
 """Resources named in one request: some 50 kB of body, 25 to 40 ms of the server's time (1.10.1, SQLite)."""
 
@@ -232,7 +234,7 @@ class OrthancClient:
             response = self._send(build(method, path) if body is None else build(method, path, json=body))
             stack.callback(response.close)
             if not response.is_success:
-                raise error_of(response.status_code, response.headers, _read_error(response))
+                raise self._error_of(response)
             yield _bounded(response, limit)
 
     def _json(self, method: str, path: str, **parts: Any) -> Any:
@@ -244,7 +246,7 @@ class OrthancClient:
             response = self._send(request)
             stack.callback(response.close)
             if not response.is_success:
-                raise error_of(response.status_code, response.headers, _read_error(response))
+                raise self._error_of(response)
             content = b"".join(_bounded(response, MAX_JSON_BYTES))
         if not content.strip():
             return None
@@ -255,11 +257,16 @@ class OrthancClient:
         return body
 
     def _send(self, request: httpx.Request) -> httpx.Response:
-        base = self._http.base_url.path
-        kind = f"{request.method} {hide_identifiers(request.url.path.removeprefix(base).strip('/'))}"
         with self._lock:
-            self.counts[kind] += 1
+            self.counts[self._route(request)] += 1
         return self._http.send(request, stream=True)
+
+    def _route(self, request: httpx.Request) -> str:
+        base = self._http.base_url.path
+        return f"{request.method} {hide_identifiers(request.url.path.removeprefix(base).strip('/'))}"
+
+    def _error_of(self, response: httpx.Response) -> DeidflowError:
+        return error_of(response.status_code, response.headers, _read_error(response), self._route(response.request))
 
 
 def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:

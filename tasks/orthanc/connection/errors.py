@@ -59,7 +59,7 @@ CANNOT_READ_FILE: Final = frozenset({UNDESCRIBED, 13, 15, 20, 30, NOT_A_FILE})
 _SERVER_ERRORS: Final = 500
 _REFUSED: Final = {
     401: "the Orthanc refuses user name and password; check the variables that the config names",
-    403: "the Orthanc does not allow this user to do it; ask its administrator",
+    403: "the Orthanc, or a proxy before it, does not allow this user {} (HTTP 403); ask its administrator",
 }
 _READ_ONLY: Final = 22
 _UNKNOWN_TAG: Final = 27
@@ -252,13 +252,14 @@ def describe_status(orthanc_status: int | None, details: str = "") -> str:
     return f"Orthanc: {code}"
 
 
-def error_of(http_status: int, headers: Mapping[str, str], body: object) -> DeidflowError:
+def error_of(http_status: int, headers: Mapping[str, str], body: object, route: str) -> DeidflowError:
     """Return the exception for an answer that is no success.
 
     Args:
         http_status: 300 or more.
         headers: Of the answer, any case.
         body: Parsed JSON; None for none at all, anything else for what is no JSON.
+        route: What was asked for, method and path, without identifiers.
 
     """
     answer = body if isinstance(body, dict) else {}
@@ -268,7 +269,7 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object) -> Deid
         status = _STATUS_WITHOUT_BODY.get(http_status)
     reason = describe_status(status, str(answer.get("Details", "")))
     if http_status in _REFUSED:
-        return RefusedCredentials(_REFUSED[http_status])
+        return RefusedCredentials(_REFUSED[http_status].format(route))
     if http_status == HTTPStatus.NOT_FOUND:
         # An Orthanc's has its own code, or nothing (jobs, HttpDescribeErrors off). A page is that of a proxy whose
         # Orthanc is away, and says nothing of what the Orthanc holds.

@@ -33,5 +33,9 @@ def missing_space(run: Run, error: Unusable) -> str:
         return ""
     free, name = room
     needed = bytes_to_do(run.ledger)
+    if not needed:
+        return ""  # all results are there: it is another folder that has no room
     text = f"; {naturalsize(free)} are free in {name}, the results still to come need about {naturalsize(needed)}"
-    return f"{text}: make room for {naturalsize(needed - free)} more" if needed > free else text
+    if needed > free:
+        return f"{text}: make room for {naturalsize(needed - free)} more"
+    return f"{text}: enough, unless its number of files (df -i) or a quota is used up"

@@ -44,6 +44,9 @@ def safely(function: Callable[_P, _R]) -> Callable[_P, _R]:
             origin = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{origin.filename.rpartition('/')[2]}, line {origin.lineno}"
             failure = UnexpectedError(f"{type(error).__name__} in {place}; please report it")
+        # Whoever keeps the error keeps its frames, and what these hold: a read of the ledger that was broken off would
+        # keep all other threads from it for ever.
+        traceback.clear_frames(failure.__traceback__)
         # Raised outside the handlers, so that no other exception hangs on as its context.
         failure.__cause__ = failure.__context__ = None
         raise failure
