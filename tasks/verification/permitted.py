@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
 
-_FIRST_CURVE: Final = 0x50000000
 _CURVES: Final = 0x5000
 _OVERLAYS: Final = 0x6000
+_REPEATING: Final = frozenset({_CURVES, _OVERLAYS})
 _OVERLAY_CONTENT: Final = frozenset({0x3000, 0x4000})
 _FOREIGN_GROUPS: Final = frozenset({0x0000, 0x0002})
 """Commands and file meta information, which stand in no dataset (PS3.7 annex E, PS3.10 section 7.1)."""
@@ -180,16 +180,16 @@ class Permitted:
             if tag in node.fates:
                 return node.fates[tag]
         found = self.table(place).get(tag)
-        if found is not None or tag < _FIRST_CURVE or (place.shielded and self.known is None):
-            is_unknown = self.known is not None and tag not in self.known
-            return found or (Fate.REMOVED if is_unknown else Fate.SAME)
-        return self._repeating_fate(tag, place)
+        if found is None and tag >> 16 & 0xFF00 in _REPEATING and not (place.shielded and self.known is None):
+            found = self._repeating_fate(tag, place)
+        is_unknown = self.known is not None and tag not in self.known
+        return found or (Fate.REMOVED if is_unknown else Fate.SAME)
 
     def _repeating_fate(self, tag: int, place: Place) -> Fate:
-        """Return what curves, overlays and what follows them may become."""
-        kind = tag >> 16 & 0xFF00
+        """Return what curves and overlays may become."""
         if not place.depth:
-            return Fate.REMOVED if self.drops_curves_and_overlays and kind in {_CURVES, _OVERLAYS} else Fate.SAME
+            return Fate.REMOVED if self.drops_curves_and_overlays else Fate.SAME
+        kind = tag >> 16 & 0xFF00
         goes = kind == _CURVES or (kind == _OVERLAYS and (tag & 0xFFFF in _OVERLAY_CONTENT or self.known is not None))
         return Fate.REMOVED if self.drops_nested_curves_and_overlays and goes else Fate.SAME
 

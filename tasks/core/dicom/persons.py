@@ -3,16 +3,20 @@
 Two hospitals number their patients independently, and numbers are mistyped: what then shares a PatientID is merged by
 everything that goes by it. Names are compared forgivingly, since one person's are written in many ways.
 
-Public names: ``Person``, ``differing``.
+Public names: ``Person``, ``differing``, ``is_same_name``, ``is_same_number``.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple, Self
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_WORDS: Final = re.compile(r"[^\W_]+")
 
 
 class Person(NamedTuple):
@@ -81,3 +85,38 @@ def _names_differ(names: Iterable[str]) -> bool:
 
 def _plain(text: str) -> str:
     return " ".join(text.replace("\0", " ").split()).casefold()
+
+
+def is_same_name(name: str, other: str) -> bool:
+    """Whether two texts spell one name, in whatever order and punctuation.
+
+    Of the alphabetic, ideographic and phonetic groups (PS3.5 6.2.1.2, edition 2026d) one is enough.
+
+    Args:
+        name: Value of PatientName; "" is nobody's.
+        other: Likewise, or any text.
+
+    >>> is_same_name("Doe^Jane", " DOE, Jane^^")
+    True
+    >>> is_same_name("Doe^Jane", "Doe^John")
+    False
+    """
+    return not _spelled(name).isdisjoint(_spelled(other))
+
+
+def _spelled(name: str) -> set[tuple[str, ...]]:
+    groups = (_WORDS.findall(unicodedata.normalize("NFKC", group).casefold()) for group in name.split("="))
+    return {tuple(sorted(words)) for words in groups if words}
+
+
+def is_same_number(number: str, other: str) -> bool:
+    """Whether two texts are one PatientID for people: blanks around it and case tell nothing (PS3.5 6.2, 2026d).
+
+    Args:
+        number: Value of PatientID; "" is nobody's.
+        other: Likewise, or any text.
+
+    >>> is_same_number("AB-12", " ab-12")
+    True
+    """
+    return bool(_plain(number)) and _plain(number) == _plain(other)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import tag_for_keyword
 
-from deidflow.tasks.core.dicom.persons import Person, differing
+from deidflow.tasks.core.dicom.persons import Person, differing, is_same_name, is_same_number
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, describe_tag
 from deidflow.tasks.core.errors import Problem
 from deidflow.tasks.core.ledger.plan_checks import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.ledger.manifest_rows import RequestCache
+    from deidflow.tasks.core.request.edits import Edits
     from deidflow.tasks.core.request.request import Request
 
 _PATIENT_MODULE_KEYWORDS: Final = (
@@ -137,30 +138,37 @@ def _is_of_patient(path: Path) -> bool:
 
 
 def check_identity_given_back(ledger: Ledger, requests: RequestCache) -> Iterator[Problem]:
-    """Find rows to anonymize whose Replace gives a patient the original PatientID or PatientName.
+    """Find rows to anonymize whose Replace gives a patient the original PatientID or PatientName, as either of them.
 
     Who wants that says so with Keep. The name is known of files only.
     """
     given_back = {
-        (line, tag): None
+        (line, tag, original): None
         for line, number, patient_id, person in rows_with_persons(ledger, Operation.ANONYMIZE)
-        for tag, original in ((PATIENT_ID, patient_id), (PATIENT_NAME, Person.from_text(person).name))
-        if _is_given_back(tag, original, requests.get(number).edits.replace.get(Path((), tag)))
+        for tag, original in _given_back(requests.get(number).edits, patient_id, Person.from_text(person).name)
     }
-    for line, tag in given_back:
-        keyword = describe_tag(tag)
+    for line, tag, original in given_back:
+        keyword, kept = describe_tag(tag), describe_tag(original)
         text = (
-            f"the new {keyword} is the patient's original one, so nothing is de-identified; give another, or write "
-            f"Keep: [{keyword}] with Force: true when it is to stay"
+            f"the new {keyword} is the patient's original {'one' if tag == original else kept}, so nothing is "
+            f"de-identified; give another, or write Keep: [{kept}] with Force: true when it is to stay"
         )
         yield Problem(text, line=line, column=keyword)
 
 
-def _is_given_back(tag: int, original: str, new: object) -> bool:
-    """Whether a value is the original one, but for padding, and for empty components at the end of a name."""
-    padding = " \0^=" if tag == PATIENT_NAME else " \0"
-    bare = original.rstrip(padding)
-    return bool(bare) and isinstance(new, str) and new.rstrip(padding) == bare
+def _given_back(edits: Edits, patient_id: str, name: str) -> Iterator[tuple[int, int]]:
+    """Yield what gives the identity back: the attribute that gets a value, and the one that had it.
+
+    A blank, a capital or a comma makes no pseudonym; and what the request gives, the search for leaks lets pass.
+    """
+    originals = ((PATIENT_ID, patient_id, is_same_number), (PATIENT_NAME, name, is_same_name))
+    for tag in (PATIENT_ID, PATIENT_NAME):
+        new = edits.replace.get(Path((), tag))
+        for original, value, is_same in originals:
+            is_known = tag != original and Path((), original) in edits.keep
+            if isinstance(new, str) and is_same(value, new) and not is_known:
+                yield tag, original
+                break
 
 
 def check_persons(ledger: Ledger) -> Iterator[Problem]:
@@ -187,8 +195,16 @@ def check_merges(ledger: Ledger, requests: RequestCache, *, allow_merge: bool) -
             )
             yield Problem.of_rows(rows_becoming(ledger, patient_id), text, column)
     for line, number in rows_taking_another_patient_id(ledger):
-        modifies = requests.get(number).operation is Operation.MODIFY
+        request = requests.get(number)
+        modifies = request.operation is Operation.MODIFY
         if modifies and allow_merge:  # a study that was filed under the wrong patient
+            continue
+        if not modifies and Path((), PATIENT_ID) not in request.edits.replace:
+            text = (
+                f"the pseudonym that would be the new {column} stands in the source already, as in results of an "
+                "earlier run; take these out of the source"
+            )
+            yield Problem(text, line=line)
             continue
         text = f"the new {column} is the original one of another patient in the source; choose another"
         if modifies:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _UNREADABLE: Final = (
     "the pixels cannot be decoded here to look for text in them; install the extra codecs: pip install "
-    "'deidflow[codecs]'"
+    "'deidflow[codecs]'; where they are installed, the frames are damaged: fetch the file again, or leave it out"
 )
 _PALETTE: Final = "PALETTE COLOR"
 _COLOURS: Final = "YBR_FULL"

@@ -48,7 +48,8 @@ _BIG_ENDIAN_PIXELS: Final = "1.2.840.113619.5.2"
 """GE's syntax."""
 _KINDS: Final = ("FloatPixelData", "DoubleFloatPixelData")
 _NO_DECODER: Final = (
-    "the painted pixels cannot be decoded here to be verified; install the codecs: pip install 'deidflow[codecs]'"
+    "the painted pixels cannot be decoded here to be verified; install the codecs: pip install 'deidflow[codecs]'; "
+    "where they are installed, the frames are damaged: fetch the file again, or leave it out"
 )
 _NOT_BLACK: Final = "a region of the pixels that a rule has painted is not black"
 _DIFFERS: Final = "pixels outside the regions that a rule has painted are not the source's"
