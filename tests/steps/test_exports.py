@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import signal
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -17,13 +19,15 @@ from deidflow.flows.commands.export import export_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.request.export_choice import ExportChoice
+from deidflow.tasks.export.package import Package
 from deidflow.tasks.steps import export as export_module
 from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import open_run
 from tests.dicom_files import instance
-from tests.jobs import files_of, read_csv
+from tests.faults.injector import Action, Area, Call, Harm, Injector, why_not
+from tests.jobs import Job, files_of, read_csv
 from tests.steps.steps import Steps
 from tests.steps.troubled_workers import die_while_packing, die_while_reading
 
@@ -156,6 +160,30 @@ def test_a_run_that_is_to_stop_leaves_no_export(finished: Steps) -> None:
     with pytest.raises(Interrupted):
         export(finished, "out")
     assert [] == [path.name for path in finished.root.iterdir() if "out" in path.name]
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_stopped_leaves_no_export(finished: Steps, number: int) -> None:
+    """As by a closed terminal: the results, or the crosswalk, would lie about beside it for ever."""
+    finished.run.close()
+    job = Job(finished.root, {})
+    (job.root / "tmp").mkdir()
+    harm = Harm(Action.SIGNAL_SELF, number, calls=(Call.MKDIR,), areas=(Area.TMP,), first=3)
+    with Injector(job.root, job.root, harm) as injector:
+        stopped = job.start("export", "runs/r", "-o", "tmp/out", variables=injector.environment).end()
+        assert (130, 1) == (stopped.code, injector.struck), stopped.err
+    assert "interrupted; give the same command again" in stopped.err
+    assert [] == list((job.root / "tmp").iterdir())
+
+
+def test_two_runs_are_not_packed_into_one_folder(finished: Steps) -> None:
+    """Under one name at a time: each would pack what the other has read."""
+    choice = ExportChoice()
+    with Package(finished.root / "out", choice), pytest.raises(Unusable, match="in use by another deidflow run"):
+        export(finished, "out")
+    shutil.rmtree(finished.root / "out")
+    assert len(export(finished, "out")) > 1
 
 
 def test_the_index_describes_what_is_there(finished: Steps) -> None:
