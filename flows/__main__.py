@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.standard_error import make_unfailing, shout
-from deidflow.flows.utf8 import use_utf8
+from deidflow.flows.answers.utf8 import use_utf8
 from deidflow.tasks.core.processes.collector import relax_collector
 
 if TYPE_CHECKING:

@@ -95,6 +95,8 @@ def _told(error: BaseException) -> tuple[str, tuple[Problem, ...]]:
             with contextlib.suppress(Unusable):
                 answer_in_json((error.ctx.info_name or "") if error.ctx and error.ctx.parent else "")
         return "usage", (Problem(error.format_message()),)
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, EOFError):
+        error = error.__cause__  # click takes both for Ctrl-D and Ctrl-C
     # Raised inside a library, an interruption may leave it as an exception of the library's own.
     if was_pressed() and not isinstance(error, Interrupted):
         error = KeyboardInterrupt()

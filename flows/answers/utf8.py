@@ -1,7 +1,7 @@
 """Names of files and what is printed are UTF-8, whatever the locale says: a night's task has another than its author.
 
-Python takes the locale's encoding (ISO 8859-1, or ASCII) for names of files, so that a config in UTF-8 names others than
-those on the disk. It has a mode that does not, which is chosen before it starts, and which its children inherit.
+Python takes the locale's encoding (ISO 8859-1, or ASCII) for names of files, so that a config in UTF-8 names others
+than those on the disk. It has a mode that does not, which is chosen before it starts, and which its children inherit.
 
 Public names: ``use_utf8``.
 """
