@@ -95,9 +95,7 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
 
 def _problems(config: Config) -> tuple[list[Problem], Key | None]:
     problems = [*check_files(config), *_option_problems(config)]
-    if text := _in_the_way(config.report.runs_dir):
-        problems.append(Problem(text, key="report.runs_dir"))
-    elif text := _too_long(config):
+    if (text := _in_the_way(config.report.runs_dir)) or (text := _too_long(config)):
         problems.append(Problem(text, key="report.runs_dir"))
     if config.export is not None:
         problems += [replace(one, key=f"export.{one.key}") for one in check_choice(config.export_choice)]
