@@ -25,6 +25,7 @@ from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, 
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import open_run
+from deidflow.tasks.steps.withdraw import withdraw_results
 from tests.dicom_files import instance
 from tests.faults.injector import Action, Area, Call, Harm, Injector, why_not
 from tests.jobs import Job, files_of, read_csv
@@ -297,7 +298,14 @@ def test_the_last_step_of_a_run(tmp_path: Path) -> None:
     with make_progress(quiet=True) as progress:
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
+        first = files_of(tmp_path / "packed" / "r")
+        withdraw_results(steps.run, [3], progress)  # other results than before, as when `resume` has mended some
+        assert export_as_configured(steps.run, progress) is not None
+        assert export_as_configured(steps.run, progress) is None
     steps.run.close()
+    assert {"r", "r-2"} == {path.name for path in (tmp_path / "packed").iterdir()}
+    assert first == files_of(tmp_path / "packed" / "r")
+    assert {"S1.zip"} == {path.name for path in (tmp_path / "packed" / "r-2").glob("*.zip")}
     assert {"S1.zip", "index.csv", "SHA256SUMS"} < files_of(tmp_path / "packed" / "r").keys()
     reopened = open_run(steps.run.folder)
     assert "zip" == reopened.config.export_choice.archive
