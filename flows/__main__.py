@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.standard_error import make_unfailing, shout
+from deidflow.flows.answers.utf8 import use_utf8
 from deidflow.tasks.core.processes.collector import relax_collector
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command; Ctrl-C while it is still being loaded is answered in plain words, too."""
+    use_utf8()
     make_unfailing()
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # else it is to be ignored, as in the background of a script

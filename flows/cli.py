@@ -17,7 +17,7 @@ from deidflow.flows.answers.ending import run_to_its_end
 from deidflow.flows.answers.options import Commands, FolderPath, input_file, output_file
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED
 from deidflow.flows.prefect_environment import prepare_prefect
-from deidflow.flows.signals import ending, leave, take_over
+from deidflow.flows.signals import ending, leave
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.steps.run.settings import runs_dir_of
 
@@ -105,7 +105,6 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
 
     Results go to the config's destination, the report to <runs-dir>/<run-id>/.
     """
-    take_over()
     from deidflow.flows.command_run import run_config  # noqa: PLC0415 (imports Prefect)
 
     code = run_config(config, overrides, manifest=manifest, **options)
@@ -257,7 +256,6 @@ _run_override = click.option(
 @_run_override
 def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
     """Finish an interrupted or partly failed run; what is done is not repeated."""
-    take_over()
     from deidflow.flows.command_run import resume_run  # noqa: PLC0415 (imports Prefect)
 
     code = resume_run(run_dir, overrides)
@@ -363,7 +361,7 @@ def runs(place: Path) -> None:
     list_runs(place)
 
 
-@cli.command(answers=False)
+@cli.command(answers=False, signals=False)
 @click.argument("configs", type=_FOLDER, nargs=-1, required=True)
 def serve(configs: tuple[Path, ...]) -> None:
     """Run each config on its own schedule, on a Prefect server, until stopped."""

@@ -76,6 +76,20 @@ def test_a_process_that_was_given_no_list_runs_none(configs: list[Path]) -> None
         find_served(str(configs[0]), [])
 
 
+@pytest.mark.parametrize("content", [None, "{{{", ""])
+def test_a_config_that_cannot_be_read_any_more_is_named(configs: list[Path], content: str | None) -> None:
+    """A night that fails since its config has gone, or is being written, says so."""
+    configs[0].unlink()
+    if content is not None:
+        configs[0].write_text(content)
+    with pytest.raises(InvalidInput) as caught:
+        find_served("first-trial", configs)
+
+    told = [str(problem) for problem in caught.value.problems]
+    assert (2, True) == (len(told), str(configs[0]) in told[0]), told
+    assert "served here: second-trial" in told[1]
+
+
 def test_a_config_that_broke_meanwhile_is_not_in_the_way(configs: list[Path]) -> None:
     """Of the others."""
     configs[0].write_text("name: [")

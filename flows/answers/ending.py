@@ -22,6 +22,7 @@ from deidflow.flows.answers.answer import (
     write_document,
 )
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_UNUSABLE
+from deidflow.flows.signals import was_pressed
 from deidflow.tasks.core.errors import (
     DeidflowError,
     Interrupted,
@@ -48,6 +49,7 @@ EXIT_CODES: Final = {
 """The codes of errors, and the exit code of a command that one of them ends."""
 
 _BUG: Final = "This is a bug in deidflow; please report it with the output of --debug."
+_INTERRUPTED: Final = "interrupted; give the same command again to have it done"
 _DENIED: Final = "permission denied; check who owns the config, the run folder, and the folders that it names"
 
 
@@ -93,6 +95,11 @@ def _told(error: BaseException) -> tuple[str, tuple[Problem, ...]]:
             with contextlib.suppress(Unusable):
                 answer_in_json((error.ctx.info_name or "") if error.ctx and error.ctx.parent else "")
         return "usage", (Problem(error.format_message()),)
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, EOFError):
+        error = error.__cause__  # click takes both for Ctrl-D and Ctrl-C
+    # Raised inside a library, an interruption may leave it as an exception of the library's own.
+    if was_pressed() and not isinstance(error, Interrupted):
+        error = KeyboardInterrupt()
     if isinstance(error, InvalidInput):
         return "invalid-input", _tell_problems(error.problems)
     code, text, more = _summed_up(error)
@@ -106,7 +113,7 @@ def _told(error: BaseException) -> tuple[str, tuple[Problem, ...]]:
 def _summed_up(error: BaseException) -> tuple[str, str, str]:
     """Return the code of an error, its text, and what to do; nothing in them is a patient's."""
     if isinstance(error, KeyboardInterrupt | click.Abort | Interrupted):
-        return "interrupted", str(error) if isinstance(error, Interrupted) else "interrupted", ""
+        return "interrupted", str(error) if isinstance(error, Interrupted) else _INTERRUPTED, ""
     if isinstance(error, Unusable | TransientError):
         return "unusable" if isinstance(error, Unusable) else "transient", str(error), ""
     if isinstance(error, PermissionError):  # its file name may be a patient's

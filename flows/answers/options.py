@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from deidflow.flows.answers.answer import answer_in_json, answers_in_json, show_all, take_standard_output
+from deidflow.flows.signals import take_over
 from deidflow.tasks.core.files.standard_streams import STANDARD, give_input, give_output, given_input
 
 if TYPE_CHECKING:
@@ -47,14 +48,21 @@ def _talk_options() -> list[click.Parameter]:
 
 
 class _Command(click.Command):
-    """A command that says how it went in the ways that the user asks for."""
+    """A command that says how it went in the ways that the user asks for, and ends in good order when it is stopped."""
 
-    def __init__(self, *arguments: Any, answers: bool = True, **more: Any) -> None:
+    def __init__(self, *arguments: Any, answers: bool = True, signals: bool = True, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        self._signals = signals
         if answers:
             text = "Answer with one JSON document on standard output (docs/json.md)."
             self.params.append(_flag("--json", help=text, then=lambda context: answer_in_json(context.info_name or "")))
         self.params += _talk_options()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Answer signals from now on, unless the command does so itself; see ``deidflow.flows.signals``."""
+        if self._signals:
+            take_over()
+        return super().invoke(ctx)
 
 
 class Commands(click.Group):

@@ -13,7 +13,7 @@ from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.steps.run.run import open_run
-from deidflow.tasks.steps.run.run_folder import no_run_folder, require_own_folder
+from deidflow.tasks.steps.run.run_folder import clear_leftovers, no_run_folder, require_own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def existing(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def opened(folder: Path, overrides: tuple[str, ...] = ()) -> Iterator[Run]:
-    """Open a run that no other process works on, for the length of the block.
+    """Open a run that no other process works on, for the length of the block; what a killed command left there goes.
 
     Args:
         folder: Of the run.
@@ -53,6 +53,7 @@ def opened(folder: Path, overrides: tuple[str, ...] = ()) -> Iterator[Run]:
     """
     folder = existing(folder)
     with lock_folder(folder, "the run"):
+        clear_leftovers(folder)
         run = open_run(folder, overrides)
         try:
             yield run

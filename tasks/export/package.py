@@ -5,6 +5,7 @@ Public names: ``Package``, ``Packed``, ``check_choice``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from itertools import count
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.csv_tables import write_table
-from deidflow.tasks.core.files.private_files import sync_folder
+from deidflow.tasks.core.files.locks import lock_beside
+from deidflow.tasks.core.files.private_files import sync_file_system, sync_folder
 from deidflow.tasks.export.archive import check_recipients, checksum_lines, encrypt_file, sha256_of
 from deidflow.tasks.export.index import INDEX_COLUMNS, INDEX_NUMBERS
 from deidflow.tasks.export.layout import Layout, Paths, safe_name
@@ -32,6 +34,7 @@ INDEX: Final = "index.csv"
 PARQUET_INDEX: Final = "index.parquet"
 SUMS: Final = "SHA256SUMS"
 _PART: Final = ".deidflow-part"
+_LOCK: Final = ".deidflow-lock"
 _WAITING: Final = ".waiting"
 """Where results are read to, below the folder; no path of a layout begins with a dot."""
 
@@ -80,25 +83,28 @@ class Package:
         self._rows: list[tuple[str, ...]] = []
         self._numbers = count()
         self._files = 0
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Make the folder."""
-        with translated(self._folder):
+        """Make the folder, for this process alone: exports of two runs may be asked for under one name."""
+        with contextlib.ExitStack() as held:
+            with translated(self._folder):
+                self._folder.parent.mkdir(parents=True, exist_ok=True)
+            name = f".{self._folder.name}{_LOCK}"
+            held.enter_context(lock_beside(self._folder.with_name(name), f"the export {self._folder}"))
             shutil.rmtree(self._part, ignore_errors=True)  # of an export that was killed
-            (self._part / _WAITING).mkdir(parents=True)
+            held.callback(shutil.rmtree, self._part, ignore_errors=True)  # once it has its name nothing is there
+            with translated(self._folder):
+                (self._part / _WAITING).mkdir(parents=True)
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         """Give it its name, or leave nothing."""
-        if kind is not None:
-            shutil.rmtree(self._part, ignore_errors=True)
-            return
-        try:
-            with translated(self._folder):
-                self._end()
-        except BaseException:
-            shutil.rmtree(self._part, ignore_errors=True)
-            raise
+        with self._held:
+            if kind is None:
+                with translated(self._folder):
+                    self._end()
 
     def place(self, results: ResultStore) -> PackingPlace:
         """Return what workers have to know of it."""
@@ -191,6 +197,7 @@ class Package:
             for path in self._indexes(sorted(self._rows)):
                 self._seal(path)
         (self._part / SUMS).write_text("".join(checksum_lines(self._sums)), "utf-8")
+        sync_file_system(self._part)  # else a power cut could leave empty files under final names
         if self._folder.exists():
             self._folder.rmdir()
         self._part.rename(self._folder)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from hashlib import sha256
+from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.core.config.checks import cross_check
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Problem
-from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.ledger.state.exports import count_to_export, pages_to_export
 from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.processes.workers import HereWorkers
@@ -172,13 +174,37 @@ def choice_of(config: Config) -> ExportChoice:
 def export_as_configured(run: Run, progress: Progress) -> Exported | None:
     """Write the export that the config asks for, as the last step of a run; what is there already stays.
 
+    Where an export stands that holds other results, as when `resume` has mended some since, all of them are packed
+    anew beside it, under the name of the run with a number: the first may have been handed over.
+
     Returns:
         What was packed; None when nothing is to be, or was packed before.
 
     """
-    if run.config.export is None:
+    if run.config.export is None or not count_to_export(run.ledger).done:
         return None
-    folder = run.config.export.folder / run.folder.name
-    if folder.exists() or not count_to_export(run.ledger).done:
-        return None
-    return export_results(run, folder, choice_of(run.config), progress)
+    choice = choice_of(run.config)
+    name = _export_name(run, run.config.export.folder, _fingerprint(run, choice))
+    folder = run.config.export.folder / name
+    return None if folder.exists() else export_results(run, folder, choice, progress)
+
+
+def _export_name(run: Run, folder: Path, fingerprint: str) -> str:
+    """Return the name of the export of these results; on the disk before anything is packed under it."""
+    exports = read_facts(run.ledger).exports
+    for name, packed in exports.items():
+        if packed == fingerprint:
+            return name
+    names = (run.folder.name if number == 1 else f"{run.folder.name}-{number}" for number in count(1))
+    name = next(name for name in names if name not in exports and not (folder / name).exists())
+    change_facts(run.ledger, lambda facts: replace(facts, exports={**facts.exports, name: fingerprint}))
+    return name
+
+
+def _fingerprint(run: Run, choice: ExportChoice) -> str:
+    """Return what is the same for the same results only."""
+    digest = sha256()
+    for page in pages_to_export(run.ledger, _TOGETHER, include_review=choice.include_review):
+        for one in page:
+            digest.update(f"{one.orthanc_id} {one.evidence}\n".encode())
+    return digest.hexdigest()

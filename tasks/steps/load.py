@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
-from deidflow.tasks.core.ledger.ledger import Ledger
+from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.plan.intake import add_rows
@@ -20,6 +20,7 @@ from deidflow.tasks.core.request.engine_options import names_by_creator, options
 from deidflow.tasks.export.package import check_choice
 from deidflow.tasks.local.transcoding.codecs import can_write, why_not
 from deidflow.tasks.steps.access.choice import named_by, store_of
+from deidflow.tasks.steps.run.run_folder import new_run_id
 from deidflow.tasks.steps.run.settings import check_files, load_key, read_config
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ _REQUEST_KEYS: Final = frozenset(
 """Where one of these is wrong, what is said of a row's request could be wrong as well."""
 _OWN_COLUMNS: Final = frozenset({ORTHANC_ID, LEVEL, INSTANCES, ""})
 """What is wrong in these, or with a row as a whole, has nothing to do with its request."""
+
+_MAX_LEDGER_NAME_BYTES: Final = 511
+"""MAX_PATHNAME of SQLite on Unix, with what it puts behind the name, less the byte that ends it."""
 
 
 def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | None) -> Config:
@@ -91,7 +95,7 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
 
 def _problems(config: Config) -> tuple[list[Problem], Key | None]:
     problems = [*check_files(config), *_option_problems(config)]
-    if text := _in_the_way(config.report.runs_dir):
+    if (text := _in_the_way(config.report.runs_dir)) or (text := _too_long(config)):
         problems.append(Problem(text, key="report.runs_dir"))
     if config.export is not None:
         problems += [replace(one, key=f"export.{one.key}") for one in check_choice(config.export_choice)]
@@ -135,6 +139,14 @@ def _manifest_problems(config: Config, *, with_rows: bool) -> list[Problem]:
     except InvalidInput as error:
         return list(error.problems)
     return found if with_rows else []
+
+
+def _too_long(config: Config) -> str:
+    """Say that the name of the folder of runs leaves no room for that of a ledger in it, "" where it does."""
+    longest = config.report.runs_dir / new_run_id(config.name) / f"{FILE_NAME}-journal"
+    over = len(os.fsencode(longest)) - _MAX_LEDGER_NAME_BYTES
+    text = f"must be a folder with a shorter path, by {over} bytes: the database of a run in it has at most"
+    return f"{text} {_MAX_LEDGER_NAME_BYTES} bytes for its own" if over > 0 else ""
 
 
 def _in_the_way(folder: Path) -> str:

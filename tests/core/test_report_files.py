@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import stat
@@ -14,6 +15,7 @@ from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.engine.sources import ProblemCode
 from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.outcomes import Outcome, Reason, ReasonCode
@@ -306,6 +308,15 @@ def test_the_summary_in_numbers(tmp_path: Path) -> None:
     assert summary["instance_reasons"] == {"damaged": 1}
     assert summary["source_problems"] == {"total": 1, "empty": 1}
     assert (summary["seconds"], summary["instances_per_second"]) == (210.0, 0.0)
+
+
+def test_no_run_takes_less_than_no_time(tmp_path: Path) -> None:
+    """A clock that is put back between its begin and its end, as by the first contact with a time server."""
+    with make_ledger([Row([OTHER])]) as ledger:
+        change_facts(ledger, lambda facts: dataclasses.replace(facts, ended="2026-01-30T02:00:00Z"))
+        write_reports(ledger, tmp_path)
+
+    assert 0.0 == json.loads((tmp_path / "summary.json").read_text())["seconds"]
 
 
 def test_provenance_names_hashes_and_versions(tmp_path: Path) -> None:

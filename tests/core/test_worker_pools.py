@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing.forkserver
 import os
 import signal
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deidflow.tasks.core.processes.pool import make_pool, stop_pool
+from deidflow.tasks.core.processes.workers import LocalWorkers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,30 @@ def test_work_that_was_dropped_hides_no_killed_process(tmp_path: Path, monkeypat
         stop_pool(pool)
 
     assert [] == failed
+
+
+def test_the_server_of_processes_dies_while_it_starts_one() -> None:
+    """As by the kernel, for want of memory: it is started again, and so is the process; nobody takes it for Ctrl-D."""
+    first = LocalWorkers(1, ())
+    assert os.getpid() != first.submit(_own_number, None).result(LIMIT_S)
+    first.close()
+    server: Any = multiprocessing.forkserver._forkserver
+    pid = server._forkserver_pid
+    os.kill(pid, signal.SIGSTOP)  # so that it has been asked for a process, and has not answered
+    workers = LocalWorkers(1, ())
+    killing = threading.Timer(0.3, os.kill, [pid, signal.SIGKILL])
+    killing.start()
+    try:
+        number = workers.submit(_own_number, None).result(LIMIT_S)
+    finally:
+        killing.join()
+        workers.close()
+
+    assert number not in {os.getpid(), pid}
+
+
+def _own_number(_: None) -> int:
+    return os.getpid()
 
 
 def _write_and_sleep(path: Path) -> None:

@@ -60,7 +60,11 @@ def _check_again(job: Job, run_dir: Path) -> None:
     results = files_of(job.destination)
     tables = {path.name: path.read_bytes() for path in run_dir.glob("*.csv")}
 
+    killed = run_dir / "scratch-killed" / "crosswalk.csv"  # as `verify` leaves it that was killed
+    killed.parent.mkdir()
+    killed.touch()
     assert 0 == job("verify", run_dir, "--deep").code
+    assert not killed.parent.exists()
     assert 0 == job("report", run_dir).code
     assert 0 == job("resume", run_dir).code
     assert 0 == job("run", "job.yaml", "--run-id", "first").code

@@ -81,3 +81,20 @@ with stopping() as stop:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
 
     assert (0, "False\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_an_end_of_file_is_no_interruption() -> None:
+    """Click takes one for Ctrl-D, and a fault somewhere in a command for its user's wish."""
+    code = """
+import click, sys
+from deidflow.flows.answers.ending import run_to_its_end
+
+@click.command()
+def fails():
+    raise EOFError
+
+sys.exit(run_to_its_end(lambda: fails.main([], standalone_mode=False), debug=False))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
+
+    assert (3, True) == (done.returncode, "This is a bug in deidflow" in done.stderr), done.stderr

@@ -130,3 +130,22 @@ def test_a_night_whose_words_nobody_takes_is_done(demo_job: Job, where: str) -> 
 
     assert 0 == done.returncode, done.stderr
     assert json.loads((job.root / "runs/unheard/summary.json").read_text())["reconciled"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        # As under LC_ALL=de_DE.ISO-8859-1, which is not installed everywhere.
+        ({"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "/Läufe"),
+        ({"PYTHONIOENCODING": "ascii"}, "/L\\xe4ufe"),
+    ],
+    ids=["locale", "terminal"],
+)
+def test_names_are_utf8_in_every_locale(job: Job, variables: dict[str, str], named: str) -> None:
+    """What a config in UTF-8 names is found on the disk, and told; cron has another locale than whoever wrote it."""
+    (job.root / "Läufe").mkdir()
+    job.write_config(report={"runs_dir": "Läufe"})
+    (job.root / "job.yaml").rename(job.root / "jöb.yaml")
+    done = job.start("runs", "jöb.yaml", variables=variables, alone=True).end()
+
+    assert (0, "no runs in", True) == (done.code, done.out[:10], done.out.strip().endswith(named)), done.err

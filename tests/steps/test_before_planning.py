@@ -119,6 +119,7 @@ BAD: dict[str, tuple[dict[str, Any], set[str]]] = {
         },
         {"options.Keep"},
     ),
+    "no room for the name of a ledger": ({"report": {"runs_dir": "/".join(["x" * 200] * 3)}}, {"report.runs_dir"}),
     "no password": (
         {"source": {"orthanc": "http://127.0.0.1:9"}, "orthanc": {"password_env": "TEST_DEIDFLOW_NOT_THERE"}},
         {"orthanc.password_env"},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import signal
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -17,13 +19,16 @@ from deidflow.flows.commands.export import export_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.request.export_choice import ExportChoice
+from deidflow.tasks.export.package import Package
 from deidflow.tasks.steps import export as export_module
 from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import open_run
+from deidflow.tasks.steps.withdraw import withdraw_results
 from tests.dicom_files import instance
-from tests.jobs import files_of, read_csv
+from tests.faults.injector import Action, Area, Call, Harm, Injector, why_not
+from tests.jobs import Job, files_of, read_csv
 from tests.steps.steps import Steps
 from tests.steps.troubled_workers import die_while_packing, die_while_reading
 
@@ -158,6 +163,30 @@ def test_a_run_that_is_to_stop_leaves_no_export(finished: Steps) -> None:
     assert [] == [path.name for path in finished.root.iterdir() if "out" in path.name]
 
 
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_stopped_leaves_no_export(finished: Steps, number: int) -> None:
+    """As by a closed terminal: the results, or the crosswalk, would lie about beside it for ever."""
+    finished.run.close()
+    job = Job(finished.root, {})
+    (job.root / "tmp").mkdir()
+    harm = Harm(Action.SIGNAL_SELF, number, calls=(Call.MKDIR,), areas=(Area.TMP,), first=3)
+    with Injector(job.root, job.root, harm) as injector:
+        stopped = job.start("export", "runs/r", "-o", "tmp/out", variables=injector.environment).end()
+        assert (130, 1) == (stopped.code, injector.struck), stopped.err
+    assert "interrupted; give the same command again" in stopped.err
+    assert [] == list((job.root / "tmp").iterdir())
+
+
+def test_two_runs_are_not_packed_into_one_folder(finished: Steps) -> None:
+    """Under one name at a time: each would pack what the other has read."""
+    choice = ExportChoice()
+    with Package(finished.root / "out", choice), pytest.raises(Unusable, match="in use by another deidflow run"):
+        export(finished, "out")
+    shutil.rmtree(finished.root / "out")
+    assert len(export(finished, "out")) > 1
+
+
 def test_the_index_describes_what_is_there(finished: Steps) -> None:
     """Every instance once, with its own attributes; a number that no file system takes is a legal path."""
     files = export(finished, "out", include_review=True)
@@ -269,7 +298,14 @@ def test_the_last_step_of_a_run(tmp_path: Path) -> None:
     with make_progress(quiet=True) as progress:
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
+        first = files_of(tmp_path / "packed" / "r")
+        withdraw_results(steps.run, [3], progress)  # other results than before, as when `resume` has mended some
+        assert export_as_configured(steps.run, progress) is not None
+        assert export_as_configured(steps.run, progress) is None
     steps.run.close()
+    assert {"r", "r-2"} == {path.name for path in (tmp_path / "packed").iterdir()}
+    assert first == files_of(tmp_path / "packed" / "r")
+    assert {"S1.zip"} == {path.name for path in (tmp_path / "packed" / "r-2").glob("*.zip")}
     assert {"S1.zip", "index.csv", "SHA256SUMS"} < files_of(tmp_path / "packed" / "r").keys()
     reopened = open_run(steps.run.folder)
     assert "zip" == reopened.config.export_choice.archive

@@ -229,7 +229,8 @@ def _opened(path: Path, what: str) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        message = f"{what} cannot be locked: {os_error_text(error)}"
+        way_out = "make room, give the right to write there, or name another folder"
+        message = f"{what} cannot be locked: {os_error_text(error)}; {way_out}"
         raise Unusable(message, error) from None
 
 

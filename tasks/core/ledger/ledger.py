@@ -141,7 +141,7 @@ class Ledger:
 
     def _copy_to(self, path: Path) -> None:
         # It is that folder which lacks room: what is copied lies there already.
-        with contextlib.closing(sqlite3.connect(path)) as target, self._translated(path.parent):
+        with self._translated(path.parent), contextlib.closing(sqlite3.connect(path)) as target:
             self._connection.backup(target)
         descriptor = os.open(path, os.O_RDWR)
         try:

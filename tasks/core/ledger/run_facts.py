@@ -59,6 +59,7 @@ class RunFacts:
         unusable: Why the last attempt ended early, for people.
         seconds_by_step: How long each step took over all attempts.
         mark_nonce: What the marks of results on an Orthanc are made from; None until the first is made.
+        exports: Folders that the last step has packed, by name, and a hash of the results in each.
 
     """
 
@@ -94,6 +95,7 @@ class RunFacts:
     unusable: str | None = None
     seconds_by_step: Mapping[str, float] = field(default_factory=dict)
     mark_nonce: str | None = None
+    exports: Mapping[str, str] = field(default_factory=dict)
 
     def with_seconds(self, step: str, seconds: float) -> RunFacts:
         """Return the same with the time of a step added."""

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker, spawn
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -110,12 +111,15 @@ class _Pool(ProcessPoolExecutor):
         """See ``ProcessPoolExecutor.submit``.
 
         Raises:
+            BrokenProcessPool: A process died, or their server did while it was to start one.
             Unusable: The processes cannot be started.
 
         """
         try:
             with _beyond_the_terminal():
                 future = super().submit(fn, *args, **kwargs)
+        except (EOFError, ConnectionError):
+            raise BrokenProcessPool from None
         except OSError as error:
             raise _no_processes(error) from None
         future.__class__ = _Future  # the pool makes its futures itself

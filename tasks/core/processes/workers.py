@@ -15,11 +15,14 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 from deidflow.tasks.core.errors import Interrupted
-from deidflow.tasks.core.processes.pool import make_pool, prepare_process, stop_pool
+from deidflow.tasks.core.processes.pool import make_pool, prepare_process, stop_pool, worker_died
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import ProcessPoolExecutor
+
+_STARTS: Final = 5
+"""How often processes are started for one piece of work: something may be killing them as they come."""
 
 _END_S: Final = 0.5
 """For processes that have nothing to do any more: what they were at has had its time."""
@@ -120,14 +123,15 @@ class LocalWorkers:
         with self._lock:
             if self._is_closed:
                 raise Interrupted("the run was stopped")
-            while True:
+            for _ in range(_STARTS):
                 if self._pool is None:
                     self._pool = make_pool(self.count, _start, self._roles)
                 try:
                     return self._pool.submit(function, work)
-                except BrokenProcessPool:  # since the last piece
-                    self._pool.shutdown(wait=False, cancel_futures=True)
+                except BrokenProcessPool:  # since the last piece, or while its processes were started
+                    stop_pool(self._pool, 0)
                     self._pool = None
+            raise worker_died()
 
     def alone(self) -> LocalWorkers:
         """Return one process of its own."""

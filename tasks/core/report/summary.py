@@ -115,7 +115,8 @@ def _with_total(counts: Mapping[Outcome, int]) -> dict[str, int]:
 def _seconds_between(start: str | None, end: str | None) -> float | None:
     if not start or not end:
         return None
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
+    # A clock may be put back between the two, as by the first contact with a time server.
+    return max(0.0, round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3))
 
 
 def _rate(count: int, seconds: float | None) -> float | None:

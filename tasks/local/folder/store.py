@@ -10,7 +10,6 @@ Public names: ``FolderStore``, ``FolderWriter``, ``clear_partial_results``, ``fo
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import shutil
@@ -22,6 +21,7 @@ from deidflow.tasks.core.engine.stores import Staged
 from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text
 from deidflow.tasks.core.files.beneath import KeptFolder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
+from deidflow.tasks.core.files.private_files import sync_file_system
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 PARTIAL_FOLDER: Final = ".deidflow-partial"
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _COMPARED_BYTES: Final = 1 << 20
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Partial(NamedTuple):
@@ -151,23 +150,13 @@ class FolderWriter:
         if not staged:
             return []
         try:
-            self._flush()
+            sync_file_system(self._folder)
             with KeptFolder(self._folder, make=True, mode=folder_mode(self._mode)) as folders:
                 failures = [self._publish_one(result.place, folders) for result in staged]
-            self._flush()
+            sync_file_system(self._folder)
         except OSError as error:
             raise _unwritable(error) from None
         return failures
-
-    def _flush(self) -> None:
-        """Bring everything written so far to the disk: one call for a whole batch instead of one per file."""
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if _libc.syncfs(descriptor) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
-        finally:
-            os.close(descriptor)
 
     def _publish_one(self, result: _Partial, folders: KeptFolder) -> InstanceFailed | None:
         above, _, name = result.final[len(self._folder) + 1 :].rpartition("/")

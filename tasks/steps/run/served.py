@@ -39,14 +39,18 @@ def find_served(wanted: str, paths: Sequence[Path] | None) -> Path:
             f"(files, or folders of *.yaml, separated by {os.pathsep}) where the worker is started, or use "
             "`deidflow serve`"
         )
-    named = [path for path in paths if _name(path) == wanted]
+    broken: list[Problem] = []
+    names = {path: _name(path, broken) for path in paths}
+    named = [path for path, name in names.items() if name == wanted]
     if len(named) > 1:
         raise InvalidInput([Problem("must be the name of one served config; two have it", key="config")])
     if not named:
         named = [path for path in paths if os.path.abspath(path) == os.path.abspath(wanted)]  # noqa: PTH100 (any text)
     if not named:
-        names = ", ".join(sorted(filter(None, map(_name, paths)))) or "none"
-        raise InvalidInput([Problem(f"must be the name of a config that is served here: {names}", key="config")])
+        known = ", ".join(sorted(filter(None, names.values()))) or "none"
+        text = f"must be the name of a config that is served here: {known}"
+        # It may be one of those that can no longer be read, which nobody else would say.
+        raise InvalidInput([*broken, Problem(text, key="config")])
     return named[0]
 
 
@@ -68,10 +72,11 @@ def beside_manifest(config: Config, name: str) -> Path:
     return path
 
 
-def _name(path: Path) -> str:
-    """Return what a config calls itself, "" where it cannot be read; why is told when it is to be run."""
+def _name(path: Path, broken: list[Problem]) -> str:
+    """Return what a config calls itself, "" where it cannot be read; why is added to what is broken."""
     try:
         name = read_yaml(read_config_text(path), str(path)).data.get("name")
-    except InvalidInput:
+    except InvalidInput as error:
+        broken += error.problems
         return ""
     return name if isinstance(name, str) else ""
