@@ -146,7 +146,13 @@ def test_conversion_with_loss_that_begins_after_the_plan(job: Job, serve: Any) -
     assert 2 == len(made)
 
 
-@pytest.mark.parametrize("others", [{}, {"StoreMD5ForAttachments": False}], ids=["default", "no-md5"])
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({}, id="default"),
+        pytest.param({"StoreMD5ForAttachments": False}, id="no-md5", marks=pytest.mark.versions),
+    ],
+)
 def test_a_destination_that_converts(job: Job, orthanc_root: Path | None, others: dict[str, Any]) -> None:
     """Engine local: what is not stored as it was written fails and is not left there; switched off, resume is done.
 

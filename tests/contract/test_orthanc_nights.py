@@ -86,7 +86,7 @@ def test_results_beside_their_originals_are_no_sources(
     assert ("done", "2", "2") == (row["outcome"], row["instances_expected"], row["instances_done"])
 
 
-@pytest.mark.parametrize("engine", ["orthanc", "local"])
+@pytest.mark.parametrize("engine", ["orthanc", pytest.param("local", marks=pytest.mark.versions)])
 def test_what_another_config_put_beside_the_originals_is_no_source(job: Job, server: Server, engine: str) -> None:
     """A row means its originals, as many as a fresh inventory counts; a copy that is named itself is edited."""
     _put(job, server, "A", "1", 1, 2)

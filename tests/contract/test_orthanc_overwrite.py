@@ -22,7 +22,9 @@ OLD: Final = {"Replace": {"StudyDescription": "OLD"}, "Keep": ["SOPInstanceUID"]
 NEW: Final = {"Replace": {"StudyDescription": "NEW"}, "Keep": ["SOPInstanceUID"], "Force": True}
 
 
-@pytest.fixture(params=[True, False], ids=["overwrites", "does-not"])
+@pytest.fixture(
+    params=[pytest.param(True, id="overwrites", marks=pytest.mark.versions), pytest.param(False, id="does-not")]
+)
 def destination(request: pytest.FixtureRequest, orthanc_root: Path | None, job: Job) -> Iterator[Server]:
     """A server that does or does not overwrite, with an object where a result belongs, and a job that overwrites."""
     with OrthancServer(orthanc_root, {"OverwriteInstances": request.param}) as running:
