@@ -49,12 +49,20 @@ def test_an_interruption_is_not_lost(place: str, number: str) -> None:
     assert (0, "interrupted once\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_a_closed_terminal_tells_more_than_once() -> None:
-    """The system, the shell and its end each send SIGHUP; that stops cleanly all the same."""
-    code = """
+@pytest.mark.parametrize(
+    ("before", "stops"),
+    [
+        pytest.param("", True, id="told-more-than-once"),
+        pytest.param("signal.signal(signal.SIGHUP, signal.SIG_IGN)", False, id="under-nohup"),
+    ],
+)
+def test_a_terminal_that_is_closed(before: str, stops: bool) -> None:
+    """The system, the shell and its end each send SIGHUP, which stops cleanly; under nohup it goes on."""
+    code = f"""
 import os, signal
 from deidflow.flows.signals import stopping, take_over
 
+{before}
 take_over()
 with stopping() as stop:
     for _ in range(3):
@@ -63,24 +71,8 @@ with stopping() as stop:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
 
-    assert (0, "True\n", "stopping; once more stops at once\n") == (done.returncode, done.stdout, done.stderr)
-
-
-def test_under_nohup_a_closed_terminal_stops_nothing() -> None:
-    """A signal that was ignored when the command began stays so."""
-    code = """
-import os, signal
-from deidflow.flows.signals import stopping, take_over
-
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-take_over()
-with stopping() as stop:
-    os.kill(os.getpid(), signal.SIGHUP)
-    print(stop.is_set())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
-
-    assert (0, "False\n", "") == (done.returncode, done.stdout, done.stderr)
+    said = "stopping; once more stops at once\n" if stops else ""
+    assert (0, f"{stops}\n", said) == (done.returncode, done.stdout, done.stderr)
 
 
 def test_an_end_of_file_is_no_interruption() -> None:
