@@ -6,6 +6,7 @@
     python -m benchmarks.engine --count 500 --size 1M --kind enhanced-mr
     python -m benchmarks.engine --profile                # the PS3.15 profile, by turns with DicomVersion
     python -m benchmarks.engine --research               # the same with the options of configs/research-tcia.yaml
+    python -m benchmarks.engine --sync --folder FOLDER   # on a disk, until the copies are on it, too
     python -m benchmarks.engine --json
 
 Measured: from the list of planned files to the renamed results, flushed as in production; the header scan is part of
@@ -121,15 +122,19 @@ def run_engine(engine: LocalEngine, chunk: Chunk, destination: Path) -> float:
     return seconds
 
 
-def run_copy(source: Path, destination: Path) -> float:
-    """Copy everything with `cp -r` and return the seconds."""
+def run_copy(source: Path, destination: Path, *, sync: bool = False) -> float:
+    """Copy everything with `cp -r`, bring it to the disk if that is asked, and return the seconds."""
     shutil.rmtree(destination, ignore_errors=True)
     started = time.perf_counter()
     subprocess.run(["cp", "-r", str(source), str(destination)], check=True)  # noqa: S607
+    if sync:
+        subprocess.run(["sync", "-f", str(destination)], check=True)  # noqa: S607
     return time.perf_counter() - started
 
 
-def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | None = None) -> Measurement:
+def measure(
+    source: Path, scratch: Path, rounds: int, profile: ProfileChoice | None = None, *, sync: bool = False
+) -> Measurement:
     """Run `cp -r` and the engine with one and two workers by turns; with a profile the engine with that, too."""
     destination = scratch / "results"
     engines, chunks = {}, {}
@@ -150,7 +155,7 @@ def measure(source: Path, scratch: Path, rounds: int, profile: ProfileChoice | N
         for name, engine in engines.items():  # start the processes, fill the page cache
             run_engine(engine, chunks[name], destination)
         while True:
-            measurement.note("cp -r", run_copy(source, destination))
+            measurement.note("cp -r", run_copy(source, destination, sync=sync))
             for name, engine in engines.items():
                 measurement.note(name, run_engine(engine, chunks[name], destination))
             done = len(measurement.seconds["cp -r"])
@@ -176,6 +181,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=sorted(KINDS), default="ct", help="of instance (default: ct)")
     parser.add_argument("--rounds", type=int, default=5, help="at least (default: 5)")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where to work (default: in memory)")  # noqa: S108
+    parser.add_argument("--sync", action="store_true", help="`cp -r` and `sync -f`: the engine flushes, too")
     parser.add_argument("--profile", action="store_true", help="also the engine with the profile ps3.15-2026d")
     parser.add_argument("--research", action="store_true", help="the profile with the options of research-tcia.yaml")
     parser.add_argument("--json", action="store_true", help="print JSON only")
@@ -188,7 +194,7 @@ def main() -> None:
         profile = ProfileChoice() if arguments.profile else None
         if arguments.research:
             profile = load_config(RESEARCH).profile_choice
-        measurement = measure(source, scratch, arguments.rounds, profile)
+        measurement = measure(source, scratch, arguments.rounds, profile, sync=arguments.sync)
     base = measurement.median("cp -r")
     rows = {
         name: {
