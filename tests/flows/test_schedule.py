@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule
 
-from deidflow.flows.serve import deployment_of, schedule_of
+from deidflow.flows.serve import schedule_of
 from deidflow.tasks.steps.run.settings import load_config
 
 if TYPE_CHECKING:
@@ -49,15 +49,6 @@ def test_an_interval_is_in_seconds(job: Job) -> None:
     first, second = _next_times(path, 2, datetime(2026, 1, 1, tzinfo=UTC))
 
     assert 90 == (second - first).total_seconds()
-
-
-def test_two_runs_of_one_config_do_not_overlap(job: Job) -> None:
-    """The deployment lets one run at a time and cancels another that would start meanwhile."""
-    path = job.write_config(schedule={"interval": 5})
-
-    limit = deployment_of(load_config(path))["concurrency_limit"]
-
-    assert (1, "CANCEL_NEW") == (limit.limit, limit.collision_strategy)
 
 
 def test_serve_says_what_is_missing(job: Job) -> None:
