@@ -37,6 +37,7 @@ from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.live import Live, going_live, handed_over, take_open
 from deidflow.tasks.load import load
+from deidflow.tasks.one_at_a_time import alone
 from deidflow.tasks.plan import plan
 from deidflow.tasks.publish import publish
 from deidflow.tasks.retries import raised, retrying
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from prefect import Task
+    from prefect.client.schemas.objects import FlowRun
     from prefect.futures import PrefectConcurrentFuture
 
     from deidflow.tasks.steps.run.run import Run
@@ -148,13 +150,23 @@ def _planned(config: str, manifest: str, overrides: Overrides, *, deployed: bool
     """Return a new run with a frozen plan."""
     file = _config_file(config, deployed=deployed)
     checked = raised(load(file, overrides.as_settings(), manifest, is_beside=deployed))
-    return take_open(raised(plan(checked, skip_invalid=skip_invalid)))
+    with contextlib.ExitStack() as held:
+        if (flow_run := _flow_run()) is not None and deployed:
+            held.enter_context(alone(checked, flow_run.id))
+        run = take_open(raised(plan(checked, skip_invalid=skip_invalid)))
+        run.held.enter_context(held.pop_all())
+    return run
+
+
+def _flow_run() -> FlowRun | None:
+    context = FlowRunContext.get()
+    return context.flow_run if context is not None else None
 
 
 def _is_deployed() -> bool:
     """Whether this run was made through Prefect's API, by somebody who gave its parameters."""
-    context = FlowRunContext.get()
-    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
+    flow_run = _flow_run()
+    return flow_run is not None and flow_run.deployment_id is not None
 
 
 def _config_file(config: str, *, deployed: bool) -> str:
@@ -223,11 +235,11 @@ def _settling(live: Live) -> Iterator[None]:
 @contextlib.contextmanager
 def _noticing_cancellation(stop: threading.Event) -> Iterator[None]:
     """Set a flag when this run is cancelled in Prefect, by its UI or API; nobody else tells a run of the command."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or not is_seen():
+    flow_run = _flow_run()
+    if flow_run is None or not is_seen():
         yield  # the server is this process's own, and nobody knows of it
         return
-    run_id = context.flow_run.id
+    run_id = flow_run.id
     ended = threading.Event()
 
     def watch() -> None:

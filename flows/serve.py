@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval
 from prefect.settings import get_current_settings
@@ -25,6 +24,7 @@ from deidflow.flows.prefect_environment import refusal, serve_only
 from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable
 from deidflow.tasks.core.files.locks import lock_service
 from deidflow.tasks.core.processes.pool import start_tracker
+from deidflow.tasks.one_at_a_time import settle_killed
 from deidflow.tasks.shown import tags_of
 from deidflow.tasks.steps.run.settings import load_config, load_key
 
@@ -80,6 +80,7 @@ def _serve(configs: list[Config]) -> bool:
     try:
         runner = _Runner(name="deidflow", pause_on_shutdown=True)
         for config in configs:
+            settle_killed(config)
             # With the flow itself, so that nothing is loaded from where the server says that it is.
             runner.add_flow(bulk_edit, **deployment_of(config))
         print(f"serving {', '.join(config.name for config in configs)}; stop with Ctrl-C", file=sys.stderr)  # noqa: T201
@@ -196,7 +197,7 @@ def _trouble() -> Exception | None:
 
 
 def deployment_of(config: Config) -> dict[str, Any]:
-    """Return what the deployment of one config is made from: its schedule, and never two runs of it at a time.
+    """Return what the deployment of one config is made from: its schedule.
 
     As ``Flow.to_deployment`` and ``Runner.add_flow`` take it; it knows names only, and no path.
     """
@@ -205,7 +206,7 @@ def deployment_of(config: Config) -> dict[str, Any]:
         "parameters": {"config": config.name},
         "tags": tags_of(config),
         "schedule": schedule_of(config),
-        "concurrency_limit": ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        "concurrency_limit": None,  # that of an earlier version goes, see tasks/one_at_a_time.py
     }
 
 

@@ -71,6 +71,8 @@ class Package:
         self._layout, problems = _checked(choice)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             text = f"must be a new or an empty folder, since an export is written as a whole: {folder}"
+            if (folder / SUMS).is_file():  # it gets its name when all is in it, be it in a command that was then killed
+                text += f"; there is a complete export in it, which sha256sum -c {SUMS} checks"
             problems.append(Problem(text, key="folder"))
         if problems:
             raise InvalidInput(problems)

@@ -89,7 +89,8 @@ ARROWS: Final[dict[str, set[str]]] = {
 FOLDER_MODULES: Final = 14
 _WITH_PREFECT: Final = {"deidflow.flows", "deidflow.tasks"}
 PREFECT_MODULES: Final = {"deidflow.flows.bulk_edit", "deidflow.flows.serve"} | {
-    f"deidflow.tasks.{name}" for name in ("load", "plan", "apply", "verify", "publish", "retries", "shown")
+    f"deidflow.tasks.{name}"
+    for name in ("load", "plan", "apply", "verify", "publish", "retries", "shown", "one_at_a_time")
 }
 # deidflow.flows.prefect_environment sets Prefect's settings before Prefect is imported, and own_server the address.
 ENVIRONMENT_MODULES: Final = {

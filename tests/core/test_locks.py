@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -133,3 +134,26 @@ def test_a_config_is_served_once() -> None:
             pass
     with lock_service("http://127.0.0.1:4200/api", ["two", "three"]):
         pass
+
+
+@pytest.mark.parametrize("held", ["server", "service"])
+def test_a_lock_that_cannot_be_made_names_the_folder_of_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """An Orthanc and a service have no folder that another one could be named for."""
+    monkeypatch.setattr(locks, "_SYSTEM_LOCKS", tmp_path)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with contextlib.ExitStack() as stack:
+        lock = (
+            lock_server("http://127.0.0.1:1") if held == "server" else lock_service("http://127.0.0.1:1", ["nightly"])
+        )
+        monkeypatch.setattr(os, "open", full)
+        with pytest.raises(Unusable) as refused:
+            stack.enter_context(lock)
+        monkeypatch.undo()
+
+    assert f"make room in {tmp_path / f'deidflow-{os.getuid()}'}, where" in str(refused.value)
+    assert "another folder" not in str(refused.value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import pytest
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule
 
-from deidflow.flows.serve import deployment_of, schedule_of
+from deidflow.flows.serve import schedule_of
 from deidflow.tasks.steps.run.settings import load_config
 
 if TYPE_CHECKING:
@@ -42,6 +43,20 @@ def test_two_in_the_morning_stays_two_in_the_morning(job: Job) -> None:
     assert [25, 26, 27] == [time.astimezone(ZoneInfo("Europe/Brussels")).day for time in times]
 
 
+@pytest.mark.parametrize("day", [(2026, 10, 24), (2027, 3, 27)], ids=["backward", "forward"])
+def test_a_night_whose_hour_comes_twice_or_never_has_one_run(job: Job, day: tuple[int, int, int]) -> None:
+    """Whenever the server asks for the next one; where 02:30 does not come the run starts at 01:30."""
+    path = job.write_config(schedule={"cron": "30 2 * * *", "timezone": "Europe/Brussels"})
+    evening = datetime(*day, 18, tzinfo=UTC)
+
+    asked = [evening + timedelta(minutes=minutes) for minutes in range(0, 15 * 60, 30)]
+    times = {_next_times(path, 1, moment)[0].astimezone(UTC) for moment in asked}
+
+    midnight = evening.replace(hour=0) + timedelta(days=1)
+    assert midnight + timedelta(minutes=30) == min(times)
+    assert all(time >= midnight + timedelta(days=1) for time in times - {min(times)})
+
+
 def test_an_interval_is_in_seconds(job: Job) -> None:
     """An interval starts runs that many seconds apart."""
     path = job.write_config(schedule={"interval": 90})
@@ -49,15 +64,6 @@ def test_an_interval_is_in_seconds(job: Job) -> None:
     first, second = _next_times(path, 2, datetime(2026, 1, 1, tzinfo=UTC))
 
     assert 90 == (second - first).total_seconds()
-
-
-def test_two_runs_of_one_config_do_not_overlap(job: Job) -> None:
-    """The deployment lets one run at a time and cancels another that would start meanwhile."""
-    path = job.write_config(schedule={"interval": 5})
-
-    limit = deployment_of(load_config(path))["concurrency_limit"]
-
-    assert (1, "CANCEL_NEW") == (limit.limit, limit.collision_strategy)
 
 
 def test_serve_says_what_is_missing(job: Job) -> None:

@@ -273,6 +273,18 @@ def test_an_empty_layout_is_not_the_one_by_default(finished: Steps, tmp_path: Pa
         export_run(finished.run.folder, tmp_path / "delivery", (), crosswalk=False, layout="", archive=None)
 
 
+def test_the_same_export_again_is_told_to_be_complete(finished: Steps) -> None:
+    """As after a kill between its last step and the command's last line; a folder of strangers is not."""
+    export(finished, "out")
+    with pytest.raises(InvalidInput, match="there is a complete export in it, which sha256sum -c SHA256SUMS checks"):
+        export(finished, "out")
+    (finished.root / "mine").mkdir()
+    (finished.root / "mine" / "a-file").touch()
+    with pytest.raises(InvalidInput) as refused:
+        export(finished, "mine")
+    assert "complete export" not in str(refused.value)
+
+
 def test_a_result_that_changed_ends_the_export(finished: Steps) -> None:
     """So does one that is gone, and a folder that holds something; a run that was interrupted is refused."""
     (finished.root / "out").mkdir()

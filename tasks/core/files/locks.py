@@ -225,11 +225,10 @@ def _lock(descriptor: int, what: str, waits: Waits | None, by: str = _IN_USE) ->
         return True
 
 
-def _opened(path: Path, what: str) -> int:
+def _opened(path: Path, what: str, way_out: str) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        way_out = "make room, give the right to write there, or name another folder"
         message = f"{what} cannot be locked: {os_error_text(error)}; {way_out}"
         raise Unusable(message, error) from None
 
@@ -238,7 +237,7 @@ def _opened(path: Path, what: str) -> int:
 def _lock_file(path: Path, what: str, waits: Waits | None) -> Iterator[None]:
     """Hold a file that is made for it and removed in the end."""
     while True:
-        descriptor = _opened(path, what)
+        descriptor = _opened(path, what, "make room, give the right to write there, or name another folder")
         try:
             if not _lock(descriptor, what, waits):
                 message = (
@@ -264,7 +263,9 @@ def _is(path: Path, descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def _held(path: Path, what: str, waits: Waits | None, by: str = _IN_USE) -> Iterator[None]:
-    descriptor = _opened(path, what)
+    # Of a server or a service: no folder of theirs is meant, but the one where locks are.
+    place = f"{path.parent}, where this user's locks are"
+    descriptor = _opened(path, what, f"make room in {place}, or give the right to write there")
     try:
         if not _lock(descriptor, what, waits, by):
             message = f"{what} cannot be locked: the file system of its lock does not support locks"

@@ -25,6 +25,10 @@ MIN_KEY_BYTES: Final = 32
 _FIELD_LENGTH_BYTES: Final = 8
 
 HOW_TO_MAKE_A_KEY: Final = "make a key with: openssl rand -hex 32"
+WHAT_TO_DO_WITHOUT_A_KEY: Final = (
+    "put back the key of earlier runs, since another one gives every patient another pseudonym; where there were none, "
+    f"{HOW_TO_MAKE_A_KEY}"
+)
 
 
 class Kind(StrEnum):

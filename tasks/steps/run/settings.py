@@ -29,7 +29,7 @@ from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
 from deidflow.tasks.core.files.standard_streams import given_input
-from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY, Key
+from deidflow.tasks.core.pseudonyms.pseudonyms import WHAT_TO_DO_WITHOUT_A_KEY, Key
 from deidflow.tasks.steps.run.site_rules import read_site_rules
 from deidflow.tasks.steps.run.site_words import read_site_words
 
@@ -312,7 +312,8 @@ def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | 
         name = group.key_env or ""
         key, text = "pseudonyms.key_env", (os.environ if environ is None else environ).get(name, "")
         if not text.strip():
-            raise InvalidInput([Problem(f"the environment variable {name} must be set; {HOW_TO_MAKE_A_KEY}", key=key)])
+            text = f"the environment variable {name} must be set; {WHAT_TO_DO_WITHOUT_A_KEY}"
+            raise InvalidInput([Problem(text, key=key)])
     try:
         return Key.parse(text)
     except BadText as error:
@@ -324,7 +325,7 @@ def _read_key_file(path: Path) -> str:
     try:
         data, mode = read_plain_file(path, _MAX_KEY_FILE_BYTES)
     except OSError as error:
-        raise InvalidInput([Problem(f"{trouble_with(path, error)}; {HOW_TO_MAKE_A_KEY}", key=key)]) from None
+        raise InvalidInput([Problem(f"{trouble_with(path, error)}; {WHAT_TO_DO_WITHOUT_A_KEY}", key=key)]) from None
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidInput([Problem("must be readable by its owner only; give it mode 0600 (chmod 600)", key=key)])
     return data.decode("ascii", "replace")
