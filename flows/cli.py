@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from deidflow.flows.answers.ending import run_to_its_end
-from deidflow.flows.answers.options import Commands, FolderPath, input_file, output_file
+from deidflow.flows.answers.options import Commands, FilePath, FolderPath, input_file, output_file, place
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED
 from deidflow.flows.prefect_environment import prepare_prefect
 from deidflow.flows.signals import ending, leave
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-_FILE = click.Path(path_type=Path)
+_FILE = FilePath(path_type=Path)
 _FOLDER = FolderPath(path_type=Path)
 
 
@@ -147,7 +147,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Write an existing f
 
 
 @cli.command()
-@click.argument("source")
+@click.argument("source", callback=place)
 @click.option("--name", default="job", show_default=True, help="Of the config, its runs, and both files.")
 @click.option(
     "-o",
@@ -168,7 +168,7 @@ def init(source: str, name: str, output: Path) -> None:
 
 
 @cli.command()
-@click.argument("source")
+@click.argument("source", callback=place)
 @_csv_output("the manifest")
 @click.option(
     "--level",
@@ -207,7 +207,7 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
     help="AccessionNumber, StudyInstanceUID or PatientID, with the column that has it if that is named otherwise. "
     "May be repeated: all must match.",
 )
-@click.argument("source")
+@click.argument("source", callback=place)
 @_csv_output("the manifest")
 @click.option("--include-results", is_flag=True, help="Also look among results of earlier runs.")
 @_follow_links

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from deidflow.flows.answers.answer import Answer, give, warn_of_all
+from deidflow.flows.answers.answer import Answer, counted, give, warn_of_all
 from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_name, unwritable
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import BadText, InvalidInput
@@ -50,7 +50,7 @@ class InventoryAnswer(Answer):
         """Yield what people read."""
         yield self.manifest.line()
         for reason, count in self.not_used.items():
-            yield f"{count} files not used: {_IN_WORDS.get(reason, reason)}"
+            yield f"{counted(count, 'file')} not used: {_IN_WORDS.get(reason, reason)}"
 
 
 def write_inventory_of(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.flows.answers.answer import Answer, give
 from deidflow.flows.commands.opened import opened
+from deidflow.flows.commands.private_outputs import require_private_place
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.ledger.report_queries import count_not_compared
 from deidflow.tasks.core.ledger.run_facts import read_facts
@@ -112,10 +113,13 @@ def report_run(folder: Path, mappings: Path | None = None) -> int:
         mappings: A folder to make, for the pairs of identifiers that other programs read; None for none.
 
     Raises:
+        InvalidInput: The folder for the pairs is one that is given away, or the source.
         Unusable: They cannot be written.
 
     """
     with opened(folder) as run:
+        if mappings is not None:
+            require_private_place(run.config, mappings, "--mappings")
         with make_progress() as progress:
             result = publish_reports(run, progress)
         pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0

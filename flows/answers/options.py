@@ -1,6 +1,7 @@
 """What all commands take: ``--json``, ``-q``, ``-v``, and ``-`` for standard input and output.
 
-Public names: ``Commands``, ``FolderPath``, ``input_file``, ``output_file``.
+Public names: ``Commands``, ``FilePath``, ``FolderPath``, ``place``, ``input_file``,
+``output_file``.
 """
 
 from __future__ import annotations
@@ -84,7 +85,17 @@ class Commands(click.Group):
                 formatter.write_dl([(name, self.commands[name].get_short_help_str(_SENTENCE)) for name in names])
 
 
-class FolderPath(click.Path):
+class FilePath(click.Path):
+    """A path, which names something: an empty one, as a variable of a script that is not set, is no current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty text."""
+        if value == "":
+            self.fail("must not be empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FolderPath(FilePath):
     """A folder, or a file that is read again later: nothing that standard input or output could be."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -92,6 +103,18 @@ class FolderPath(click.Path):
         if str(value) == str(STANDARD):
             self.fail("must be a path: - stands for standard input or output, which is one file", param, ctx)
         return super().convert(value, param, ctx)
+
+
+def place(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Take a folder or an address as it is given.
+
+    Raises:
+        BadParameter: It is empty, see ``FilePath``.
+
+    """
+    if not value:
+        raise click.BadParameter("must be a folder, or an address that begins with http://", context, parameter)
+    return value
 
 
 def input_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:

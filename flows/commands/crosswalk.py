@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, give
-from deidflow.flows.commands.manifest_files import require_csv_name, unwritable
+from deidflow.flows.commands.manifest_files import name_of, require_csv_name, unwritable
+from deidflow.flows.commands.private_outputs import require_own_table, require_private_place
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.csv_tables import write_table
 from deidflow.tasks.core.ledger.state.pairs import PAIR_COLUMNS, pairs_of_runs
@@ -37,7 +38,7 @@ class CrosswalkAnswer(Answer):
 
     def lines(self) -> Iterator[str]:
         """Yield what people read."""
-        yield f"{self.pairs} pairs written to {self.output}; they re-identify people"
+        yield f"{self.pairs} pairs written to {name_of(self.output)}; they re-identify people"
 
 
 def write_crosswalk(config_file: Path, overrides: tuple[str, ...], output: Path) -> None:
@@ -49,12 +50,14 @@ def write_crosswalk(config_file: Path, overrides: tuple[str, ...], output: Path)
         output: The file to write; readable for its owner only.
 
     Raises:
-        InvalidInput: The config is wrong, or has no runs.
+        InvalidInput: The config is wrong, or has no runs, or the file is not to be written.
         Unusable: The file cannot be written.
 
     """
     require_csv_name(output)
+    require_own_table(output, PAIR_COLUMNS, "-o")
     config = load_config(config_file, overrides)
+    require_private_place(config, output, "-o")
     where = where_of(config, "")
     with synced_state(config, where) as state:
         if state is None:

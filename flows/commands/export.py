@@ -6,16 +6,19 @@ Public names: ``export_run``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.flows.answers.answer import Answer, counted, give
 from deidflow.flows.commands.opened import opened
+from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_results, require_finished
 from deidflow.tasks.steps.run.progress import make_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_OPTIONS: Final = {"folder": "-o", "layout": "--layout", "archive": "--archive", "recipients": "--recipient"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,18 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
         choice = replace(
             choice_of(run.config), **{name: value for name, value in given.items() if value or value == ""}
         )
-        if crosswalk:
-            export_crosswalk(run, output.absolute(), choice)
-            give(ExportAnswer(output, "crosswalk", files=1, recipients=len(choice.recipients)))
-            return
-        with make_progress() as progress:
-            done = export_results(run, output.absolute(), choice, progress)
+        try:
+            if crosswalk:
+                export_crosswalk(run, output.absolute(), choice)
+                give(ExportAnswer(output, "crosswalk", files=1, recipients=len(choice.recipients)))
+                return
+            with make_progress() as progress:
+                done = export_results(run, output.absolute(), choice, progress)
+        except InvalidInput as error:
+            raise InvalidInput([_by_option(problem) for problem in error.problems]) from None
     give(ExportAnswer(output, "results", done.instances, done.files, done.left_out, len(choice.recipients)))
+
+
+def _by_option(problem: Problem) -> Problem:
+    """Return a problem of an export by the option that mends it; the run's config was sound."""
+    return replace(problem, file=_OPTIONS[problem.key], key="") if problem.key in _OPTIONS else problem

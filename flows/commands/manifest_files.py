@@ -1,6 +1,6 @@
 """Manifests that commands write: what a file may be called, and what is said of what was written.
 
-Public names: ``require_csv_name``, ``Written``, ``is_added_to``, ``unwritable``.
+Public names: ``require_csv_name``, ``Written``, ``is_added_to``, ``unwritable``, ``name_of``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Written:
     def line(self) -> str:
         """Return what people read."""
         if self.rows_before is None:
-            return f"{counted(self.rows, 'row')} written to {_name(self.path)}"
+            return f"{counted(self.rows, 'row')} written to {name_of(self.path)}"
         return (
             f"{counted(self.rows, 'new row')} added to {self.path}, which has {self.rows_before} of the others already"
         )
@@ -84,8 +84,9 @@ def is_added_to(path: Path, *, overwrite: bool) -> bool:
 def unwritable(path: Path, error: OSError) -> Unusable:
     """Return what to say of a file that cannot be written."""
     way_out = "name another file, make its folder, make room, or give the right to write there"
-    return Unusable(f"{_name(path)} cannot be written: {os_error_text(error)}; {way_out}", error)
+    return Unusable(f"{name_of(path)} cannot be written: {os_error_text(error)}; {way_out}", error)
 
 
-def _name(path: Path) -> str:
+def name_of(path: Path) -> str:
+    """Return what a message calls a file that is written."""
     return str(path) if given_output(path) is None else "standard output"

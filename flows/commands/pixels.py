@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, give
+from deidflow.flows.commands.private_outputs import require_private_place
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.pixels.sheets import PAGE, write_pixel_sheets
 from deidflow.tasks.steps.plan import prepare
@@ -67,6 +68,7 @@ def write_sheets_of(config_file: Path, overrides: tuple[str, ...], output: Path,
 
     """
     config = load_checked(config_file, overrides, manifest=manifest, runs_dir=None)
+    require_private_place(config, output, "-o")
     with make_progress() as progress:
         prepared = prepare(config, progress, previews=True)
         with prepared.ledger as ledger:

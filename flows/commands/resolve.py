@@ -100,6 +100,7 @@ def resolve_spreadsheet(
 
     """
     require_csv_name(output)
+    _require_another(spreadsheet, output)
     keys = _keys(by)
     table = read_table(spreadsheet, keys[0].column)
     subjects = read_subjects(table, keys)
@@ -127,6 +128,17 @@ def resolve_spreadsheet(
         say(line)
     give(ResolveAnswer(written, len(table.rows), tuple(found_wrong), listed_in if found_wrong else None))
     return 1 if found_wrong else 0
+
+
+def _require_another(spreadsheet: Path, output: Path) -> None:
+    """Refuse to write the manifest over the list: it may be the only copy.
+
+    Raises:
+        InvalidInput: Both are one file.
+
+    """
+    if given_output(output) is None and output.is_file() and spreadsheet.is_file() and output.samefile(spreadsheet):
+        raise InvalidInput([Problem("must be another file than the spreadsheet", "-o")])
 
 
 def _keys(by: Iterable[str]) -> tuple[Key, ...]:

@@ -75,3 +75,23 @@ def test_paths_that_a_document_names_exist(name: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)#:]+)\)", text) if not (document.parent / link).exists()]
     assert (missing, links) == ([], [])
     assert named or name not in FULL_OF_PATHS
+
+
+def _anchors(path: Path) -> set[str]:
+    """Return what GitHub makes of the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", NAMING)
+def test_links_of_a_document_lead_somewhere(name: str) -> None:
+    """To a file from its own folder, and to a heading in it."""
+    document = ROOT / name
+    links = re.findall(r"\]\((?!https?:)([^)\s#]*)(?:#([^)\s]+))?\)", document.read_text("utf-8"))
+    wrong = []
+    for path, anchor in links:
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            wrong.append((path, anchor))
+
+    assert wrong == []

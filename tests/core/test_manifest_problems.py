@@ -324,10 +324,12 @@ def test_an_identifier_in_a_note_is_no_row() -> None:
 
 
 def test_columns_without_a_name_are_told_one_by_one() -> None:
-    """A spreadsheet leaves them behind; each is told by its place."""
-    found = header_problems(f"orthanc_id,note,,\n{ID},a,,\n")
+    """A spreadsheet leaves them behind; each is told by its place, and the cells under them stand for nothing."""
+    anonymize = replace(defaults(Operation.ANONYMIZE), has_profile=True)
+    for config in (None, anonymize):
+        found = header_problems(f"orthanc_id,note,,\n{ID},a,,\n", config)
 
-    assert [column for _, column, _ in found] == ["number 3", "number 4"]
+        assert [(line, column) for line, column, _ in found] == [(1, "number 3"), (1, "number 4")]
 
 
 def test_large_cells_are_read() -> None:

@@ -9,14 +9,14 @@ import stat
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jobs import DEMO_DATA, KEY
-
-if TYPE_CHECKING:
-    from tests.jobs import Job
+from deidflow.flows.cli import cli
+from deidflow.flows.commands.private_outputs import require_own_table
+from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.ledger.state.pairs import PAIR_COLUMNS
+from tests.jobs import DEMO_DATA, KEY, Job
 
 PASSWORD = "ZQXPASSWORD"
 SPELLINGS = (KEY.encode(), bytes.fromhex(KEY), base64.b64encode(bytes.fromhex(KEY)).rstrip(b"="), KEY.upper().encode())
@@ -133,3 +133,35 @@ def test_a_key_in_the_config_is_refused(job: Job) -> None:
     assert (2, 2) == (as_variable.code, as_file.code)
     assert KEY not in as_variable.err + as_variable.out + as_file.err + as_file.out
     assert "chmod 600" in as_file.err
+
+
+def test_what_re_identifies_lies_in_no_folder_that_is_given_away(tmp_path: Path) -> None:
+    """Nor in the source; nothing is written over that the command has not written itself."""
+    job = Job(tmp_path, {})
+    for folder in (job.source, job.destination):
+        folder.mkdir()
+    config = job.write_config(options=None, profile_options=["clean-pixel-data"], export={"folder": "exports"})
+    job.write_manifest([{"orthanc_id": "0" * 8, "StudyInstanceUID": "1.2.3"}])
+    before = job.manifest.read_bytes()
+
+    for line, says in {
+        f"crosswalk {config} -o {tmp_path}/results/new/pairs.csv": "-o: must lie outside destination.folder",
+        f"crosswalk {config} -o {tmp_path}/exports/pairs.csv": "-o: must lie outside export.folder",
+        f"crosswalk {config} -o {tmp_path}/source/pairs.csv": "-o: must lie outside source.folder",
+        f"crosswalk {config} -o {job.manifest}": "-o: must be a file that this command has written before",
+        f"resolve {job.manifest} --by StudyInstanceUID s -o {job.manifest} --overwrite": "-o: must be another file",
+    }.items():
+        with pytest.raises(InvalidInput, match=says):
+            cli.main(line.split(), standalone_mode=False)
+
+    assert before == job.manifest.read_bytes()
+    assert [] == [*job.destination.iterdir(), *job.source.iterdir()]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbflevel,original_orthanc_id,new_orthanc_id,and,more\r\n"])
+def test_a_crosswalk_is_written_anew(tmp_path: Path, content: bytes) -> None:
+    """As every night does, and where a script has made an empty file."""
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(content)
+
+    require_own_table(path, PAIR_COLUMNS, "-o")

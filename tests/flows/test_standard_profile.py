@@ -67,6 +67,9 @@ def test_strict_run(job: Job) -> None:
 
 def _check_mappings(job: Job, run_dir: Path, result: Dataset) -> None:
     """What has a result is in the two files, for their owner only; what failed is in neither."""
+    refused = job("report", run_dir, "--mappings", job.destination / "pairs")
+    assert (2, False) == (refused.code, (job.destination / "pairs").exists())
+    assert "--mappings: must lie outside destination.folder" in refused.err
     folder = job.root / "mappings"
     assert 1 == job("report", run_dir, "--mappings", folder).code
     uids = {"1.2.3.1": result.StudyInstanceUID, "1.2.3.1.1": result.SeriesInstanceUID}

@@ -13,9 +13,12 @@ import pytest
 from openpyxl import Workbook
 
 from deidflow.flows.cli import cli
+from deidflow.tasks.core.errors import InvalidInput
 from tests.jobs import files_of, instance_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.jobs import Finished, Job
 
 
@@ -54,6 +57,26 @@ def test_no_folder_is_a_standard_stream(line: str) -> None:
     """A folder of the name `-` is not made."""
     with pytest.raises(click.BadParameter, match="which is one file"):
         cli.main(shlex.split(line), standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["run c --runs-dir ''", "plan c --manifest ''", "inventory s -o ''", "init s -o ''", "runs ''", "init ''"],
+)
+def test_an_empty_text_is_no_current_folder(line: str) -> None:
+    """As a script gives it whose variable is not set."""
+    with pytest.raises(click.BadParameter, match=r"must not be empty|must be a folder, or an address"):
+        cli.main(shlex.split(line), standalone_mode=False)
+
+
+@pytest.mark.parametrize("source", ["localhost:8042", "ftp://pacs/", "http:/pacs:8042"])
+def test_a_source_that_is_neither_folder_nor_address(source: str, tmp_path: Path) -> None:
+    """What a source is stands in the message, and no manifest without rows is written."""
+    for command in ("inventory", "init"):
+        output = tmp_path / ("cohort.csv" if command == "inventory" else "jobs")
+        with pytest.raises(InvalidInput, match="address of an Orthanc that begins with http://"):
+            cli.main([command, source, "-o", str(output)], standalone_mode=False)
+        assert not output.exists()
 
 
 def test_a_manifest_through_a_pipe_gives_the_same_run(demo_job: Job) -> None:

@@ -267,9 +267,9 @@ def test_what_cannot_be_packed_leaves_nothing(finished: Steps, choice: dict[str,
 
 
 def test_an_empty_layout_is_not_the_one_by_default(finished: Steps, tmp_path: Path) -> None:
-    """As from a script whose variable is empty."""
+    """As from a script whose variable is empty; the option is named, as for each that is wrong."""
     finished.run.close()
-    with pytest.raises(InvalidInput, match="layout: must be a relative path"):
+    with pytest.raises(InvalidInput, match=r"^--layout: must be a relative path"):
         export_run(finished.run.folder, tmp_path / "delivery", (), crosswalk=False, layout="", archive=None)
 
 

@@ -2,7 +2,7 @@
 
 The checks read the config before it is known to be sound, so that all problems are reported at once.
 
-Public names: ``cross_check``, ``give_default_profile``.
+Public names: ``cross_check``, ``give_default_profile``, ``holder_of``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _FOR_LOCAL: Final = (
     "engine: local\n"
     "destination: {{orthanc: {address}}}"
 )
+_RUNS_DIR: Final = "report.runs_dir"
+"""What lies in it re-identifies people as it is."""
+
 _DASK_ADDRESS: Final = re.compile(r"(tcp|tls)://[^\s/:]+:[0-9]{1,5}")
 
 
@@ -90,16 +93,34 @@ def _check_places(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _check_folders(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """No folder lies in another: results would become sources, and reports results."""
+    folders = _folders_of(raw)
+    for number, (key, folder) in enumerate(folders):
+        for other_key, other in folders[:number]:
+            if _is_inside(folder, other) or _is_inside(other, folder):
+                yield key, f"must neither lie inside {other_key} nor hold it; give them separate folders"
+
+
+def _folders_of(raw: Mapping[str, Any]) -> list[tuple[str, Path]]:
+    """Return the folders that a config names, by their keys."""
     places = (("source", "folder"), ("destination", "folder"), ("report", "runs_dir"), ("export", "folder"))
     folders = []
     for group, key in places:
         value = _group(raw, group).get(key)
         if isinstance(value, str) and value:
             folders.append((f"{group}.{key}", Path(os.path.realpath(value))))  # Path.resolve raises on loops of links
-    for number, (key, folder) in enumerate(folders):
-        for other_key, other in folders[:number]:
-            if _is_inside(folder, other) or _is_inside(other, folder):
-                yield key, f"must neither lie inside {other_key} nor hold it; give them separate folders"
+    return folders
+
+
+def holder_of(raw: Mapping[str, Any], path: Path) -> str:
+    """Return the key of the source or of what is handed over, where a path lies in that folder; "" where in none.
+
+    Args:
+        raw: The whole config with absolute paths.
+        path: Of a file or folder, which need not be there.
+
+    """
+    inner = Path(os.path.realpath(path))
+    return next((key for key, folder in _folders_of(raw) if key != _RUNS_DIR and _is_inside(inner, folder)), "")
 
 
 def _is_inside(inner: Path, outer: Path) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from deidflow.tasks.core.errors import BadText
 
@@ -98,6 +98,13 @@ def _check_mode(text: str) -> str:
     return text
 
 
+def _check_named(path: object) -> object:
+    """Refuse an empty text, which ``Path`` makes the current folder of."""
+    if isinstance(path, str) and not path.strip():
+        raise BadText("must not be empty; . is the folder of the config, and on the command line the current one")
+    return path
+
+
 def _check_path(path: Path) -> Path:
     if _PATH_OF_ADDRESS.match(str(path)):
         raise BadText("must be a path; the address of an Orthanc stands in source.orthanc or destination.orthanc")
@@ -134,5 +141,5 @@ VariableName = Annotated[str, AfterValidator(_check_variable)]
 CronText = Annotated[str, AfterValidator(_check_cron)]
 Mode = Annotated[str, AfterValidator(_check_mode)]
 TimeZoneName = Annotated[str, AfterValidator(_check_timezone)]
-FilePath = Annotated[Path, Field(strict=False), AfterValidator(_check_path)]
+FilePath = Annotated[Path, Field(strict=False), BeforeValidator(_check_named), AfterValidator(_check_path)]
 """A path; absolute once the config is loaded."""

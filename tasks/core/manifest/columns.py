@@ -114,9 +114,11 @@ def parse_header(cells: Sequence[str]) -> tuple[Columns, list[Problem]]:
         elif prefix:
             problem = _take_edit(edits[prefix], prefix, index, name)
             problems += [Problem(problem, column=name)] if problem else []
+        elif not name:
+            problems.append(Problem("must have a name; name it, or delete the column", column=f"number {index + 1}"))
         else:
             problem = _check_free(name)
-            problems += [Problem(problem, column=name or f"number {index + 1}")] if problem else []
+            problems += [Problem(problem, column=name)] if problem else []
             free[name] = index
     if ORTHANC_ID not in plain:
         problems = _without_id(names, problems)
@@ -151,8 +153,6 @@ def _take_edit(columns: dict[Path, EditColumn], prefix: str, index: int, name: s
 
 def _check_free(name: str) -> str:
     """Return why a name is no good for a free column, "" when it is."""
-    if not name:
-        return "must have a name; name it, or delete the column"
     if name in REPORT_COLUMNS:
         return "must not have the name of a column of reconciliation.csv, to which free columns are added; rename it"
     known = _near_miss(name)

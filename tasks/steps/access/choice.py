@@ -8,10 +8,12 @@ Public names: ``source_of``, ``store_of``, ``named_by``, ``inventory_of``.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.config.types import is_address
+from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.processes.workers import LocalWorkers
 from deidflow.tasks.steps.access.folder import FolderOfOriginals, FolderOfResults
 from deidflow.tasks.steps.access.folder_contents import read_source
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.manifest.conditions import Find
     from deidflow.tasks.steps.access.seams import RunSource, RunStore
     from deidflow.tasks.steps.run.progress import Progress
+
+_LIKE_AN_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+-]+:/.*|[\w.-]+:[0-9]{1,5}(?:/.*)?")
+"""Another scheme, or host and port without one; no folder on a drive of Windows."""
 
 
 def source_of(config: Config) -> RunSource:
@@ -78,7 +83,7 @@ def inventory_of(
         follow_links: Whether symbolic links in a folder are followed.
 
     Raises:
-        InvalidInput: There is no such folder, or the address is none.
+        InvalidInput: There is no such folder, or the address is none, or lacks its ``http://``.
         DeidflowError: See ``deidflow.tasks.orthanc.connection.errors``.
 
     """
@@ -87,5 +92,8 @@ def inventory_of(
 
         yield from read_server_inventory(source, level, progress, finds)
         return
+    if _LIKE_AN_ADDRESS.fullmatch(source) and not os.path.lexists(source):
+        text = "must be a folder, or the address of an Orthanc that begins with http:// or https://"
+        raise InvalidInput(f"{text}: {source}")
     with closing(LocalWorkers(os.cpu_count() or 1, ())) as workers:
         yield from read_source(source, workers, progress, with_attributes=True, follow_links=follow_links)
