@@ -148,6 +148,7 @@ def test_what_re_identifies_lies_in_no_folder_that_is_given_away(tmp_path: Path)
         f"crosswalk {config} -o {tmp_path}/results/new/pairs.csv": "-o: must lie outside destination.folder",
         f"crosswalk {config} -o {tmp_path}/exports/pairs.csv": "-o: must lie outside export.folder",
         f"crosswalk {config} -o {tmp_path}/source/pairs.csv": "-o: must lie outside source.folder",
+        f"pixels {config} -o {tmp_path}/results/sheets": "-o: must lie outside destination.folder",
         f"crosswalk {config} -o {job.manifest}": "-o: must be a file that this command has written before",
         f"resolve {job.manifest} --by StudyInstanceUID s -o {job.manifest} --overwrite": "-o: must be another file",
     }.items():
