@@ -1,7 +1,11 @@
-"""``python -m flows`` is the command ``deidflow``; so is the console script, which comes in here."""
+"""``python -m flows`` is the command ``deidflow``; so is the console script, which comes in here.
+
+So does each run of a service, whose process Prefect starts: ``multiprocessing`` loads the parent's program there first.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -12,6 +16,11 @@ from deidflow.tasks.core.processes.collector import relax_collector
 
 if TYPE_CHECKING:
     from types import FrameType
+
+if multiprocessing.current_process().name != "MainProcess":  # parent_process() is known only later
+    # Ctrl-C reaches the run of a service, too, and would be told with a traceback while it is being loaded; the service
+    # stops it with SIGTERM. From the moment on that it works it answers both, see flows/signals.py.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:

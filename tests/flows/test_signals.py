@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.jobs import COMMAND_S
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _STRUCK = """
 import signal, time, weakref
@@ -90,3 +94,19 @@ sys.exit(run_to_its_end(lambda: fails.main([], standalone_mode=False), debug=Fal
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=COMMAND_S, check=False)
 
     assert (3, True) == (done.returncode, "This is a bug in deidflow" in done.stderr), done.stderr
+
+
+def test_a_run_of_a_service_that_is_being_loaded_is_silent_on_ctrl_c(tmp_path: Path) -> None:
+    """Which reaches all of its terminal; Python would tell it with a traceback, wherever the imports are."""
+    program = tmp_path / "deidflow"
+    program.write_text(
+        "from deidflow.flows.__main__ import main\n"
+        "if __name__ == '__main__':\n"
+        "    import multiprocessing, os, signal\n"
+        "    run = multiprocessing.get_context('spawn').Process(target=signal.raise_signal, args=(signal.SIGINT,))\n"
+        "    run.start(); run.join(); raise SystemExit(run.exitcode)\n"
+    )
+
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
