@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from deidflow.flows.answers.answer import Answer, counted, give, warn_of_all
-from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_name, unwritable
+from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_place, require_outside, unwritable
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import BadText, InvalidInput
 from deidflow.tasks.core.manifest.conditions import finds_of, lowest_level, parse_condition
@@ -79,7 +79,8 @@ def write_inventory_of(
         Unusable: The manifest cannot be written.
 
     """
-    require_csv_name(output)
+    require_csv_place(output)
+    require_outside(source, output)
     conditions = _conditions(where)
     problems: Counter[str] = Counter()
     warnings: list[str] = []

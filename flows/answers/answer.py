@@ -5,8 +5,8 @@ from them, so that neither form says what the other does not know; docs/json.md 
 is said on standard error is the same in both forms.
 
 Public names: ``Answer``, ``give``, ``warn``, ``warn_of_all``, ``say``, ``answer_in_json``, ``answers_in_json``,
-``take_standard_output``, ``flush_standard_output``, ``unwritable_output``, ``show_all``, ``most_shown``,
-``write_document``, ``plain``, ``described``, ``counted``.
+``take_standard_output``, ``flush_standard_output``, ``unwritable_output``, ``drop_standard_output``, ``show_all``,
+``most_shown``, ``write_document``, ``plain``, ``described``, ``counted``.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def most_shown() -> int | None:
 
 
 def give(answer: Answer) -> None:
-    """Answer; the last answer of a command counts.
+    """Answer; the last answer of a command counts. Whoever has read enough, as ``head`` has, is told no more.
 
     Raises:
         Unusable: Standard output cannot be written.
@@ -111,6 +111,8 @@ def give(answer: Answer) -> None:
         for line in answer.lines():
             print(printable(line), file=sys.stderr if _Output.is_taken else sys.stdout)
         flush_standard_output()
+    except BrokenPipeError:
+        drop_standard_output()
     except OSError as error:
         raise unwritable_output(error) from None
 
@@ -126,10 +128,15 @@ def flush_standard_output() -> None:
         sys.stdout.flush()
 
 
+def drop_standard_output() -> None:
+    """Pass over what is still to be written to standard output; Python would fail once more as it ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def unwritable_output(error: OSError) -> Unusable:
     """Return what to say when nobody takes what is written to standard output, which nothing more is written to."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python would say so once more as it ends
+    drop_standard_output()
     return Unusable(f"standard output cannot be written: {os_error_text(error)}", error)
 
 

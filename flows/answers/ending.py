@@ -15,6 +15,7 @@ from deidflow.flows.answers.answer import (
     answer_in_json,
     answers_in_json,
     described,
+    drop_standard_output,
     flush_standard_output,
     most_shown,
     say,
@@ -77,10 +78,13 @@ def run_to_its_end(command: Callable[[], object], *, debug: bool) -> int:
 
 
 def _answered(code: int, errors: list[dict[str, Any]] | None = None) -> int:
-    """Write the document of the command; return its exit code, another one where nobody takes what it says."""
+    """Write the document of the command; return its exit code, another one where nobody takes all that it says."""
     try:
         write_document(code, errors or [])
         flush_standard_output()
+    except BrokenPipeError:  # whoever reads has seen enough
+        drop_standard_output()
+        return code or EXIT_UNUSABLE
     except OSError as error:
         say(f"error: {unwritable_output(error)}")
         return code or EXIT_UNUSABLE

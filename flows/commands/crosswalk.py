@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, give
-from deidflow.flows.commands.manifest_files import name_of, require_csv_name, unwritable
+from deidflow.flows.commands.manifest_files import name_of, require_csv_place, unwritable
 from deidflow.flows.commands.private_outputs import require_own_table, require_private_place
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.csv_tables import write_table
@@ -54,7 +54,7 @@ def write_crosswalk(config_file: Path, overrides: tuple[str, ...], output: Path)
         Unusable: The file cannot be written.
 
     """
-    require_csv_name(output)
+    require_csv_place(output)
     require_own_table(output, PAIR_COLUMNS, "-o")
     config = load_config(config_file, overrides)
     require_private_place(config, output, "-o")

@@ -15,10 +15,17 @@ from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_resu
 from deidflow.tasks.steps.run.progress import make_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _OPTIONS: Final = {"folder": "-o", "layout": "--layout", "archive": "--archive", "recipients": "--recipient"}
+
+_OF_RESULTS: Final = {
+    "layout": "--layout",
+    "archive": "--archive",
+    "per": "--per",
+    "include_review": "--include-review",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
     """
     with opened(folder, overrides) as run:
         require_finished(run)
+        _require_sense(given, run.config.export_choice.archive, crosswalk=crosswalk)
         choice = replace(
             choice_of(run.config), **{name: value for name, value in given.items() if value or value == ""}
         )
@@ -84,6 +92,28 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
         except InvalidInput as error:
             raise InvalidInput([_by_option(problem) for problem in error.problems]) from None
     give(ExportAnswer(output, "results", done.instances, done.files, done.left_out, len(choice.recipients)))
+
+
+def _require_sense(given: Mapping[str, Any], archive: str, *, crosswalk: bool) -> None:
+    """Refuse options that would have no effect.
+
+    Args:
+        given: See ``export_run``.
+        archive: What the config says.
+        crosswalk: Whether the crosswalk is packed.
+
+    Raises:
+        InvalidInput: There is one.
+
+    """
+    problems = []
+    if crosswalk:
+        text = "must be left out with --crosswalk, which packs one file"
+        problems = [Problem(text, option) for name, option in _OF_RESULTS.items() if given.get(name)]
+    elif given.get("per") and (given.get("archive") or archive) == "none":
+        problems = [Problem("must be left out without archives; give --archive zip, too", "--per")]
+    if problems:
+        raise InvalidInput(problems)
 
 
 def _by_option(problem: Problem) -> Problem:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deidflow.flows.answers.answer import Answer, give, warn_of_all
-from deidflow.flows.commands.manifest_files import unwritable
+from deidflow.flows.commands.manifest_files import beside, unwritable
+from deidflow.tasks.core.config.checks import holder_of
 from deidflow.tasks.core.config.types import check_name, is_address
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.engine.sources import SourceProblem
@@ -100,8 +101,9 @@ def _problems(source: str, folder: Path, name: str, files: tuple[Path, Path]) ->
     for path in files:
         if os.path.lexists(path):
             yield Problem(f"must not exist yet: {path}; choose another --name, or another folder with -o")
-    if not is_address(source) and folder.resolve().is_relative_to(Path(source).resolve()):
-        yield Problem("must be a folder outside the source, since results and reports go there, too", "-o")
+    if not is_address(source) and holder_of({"source": {"folder": source}}, folder):
+        text = "must be a folder outside the source, since results and reports go there, too, as in"
+        yield Problem(f"{text} -o {shlex.quote(beside(source, '.'))}", "-o")
 
 
 def _make(written: contextlib.ExitStack, path: Path, mode: int, text: str) -> None:

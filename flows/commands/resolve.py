@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from deidflow.flows.answers.answer import Answer, give, most_shown, plain, say, warn
-from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_name, unwritable
+from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_place, require_outside, unwritable
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem, listed_problems
 from deidflow.tasks.core.files.csv_tables import write_table
@@ -99,7 +99,8 @@ def resolve_spreadsheet(
         Unusable: The manifest cannot be written, or the Orthanc cannot be used.
 
     """
-    require_csv_name(output)
+    require_csv_place(output)
+    require_outside(source, output)
     _require_another(spreadsheet, output)
     keys = _keys(by)
     table = read_table(spreadsheet, keys[0].column)

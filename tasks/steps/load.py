@@ -82,11 +82,14 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
 
     """
     problems, key = _problems(config)
-    trouble = store_of(config).trouble()
+    store = store_of(config)
+    trouble = store.trouble()
     if not problems and trouble is None:
         return key
     problems += _manifest_problems(config, with_rows=not skip_invalid)
     if not problems and trouble is not None:
+        if not store.are_files:  # the source may be an Orthanc, too
+            trouble.args = (f"destination.orthanc: {trouble}",)
         raise trouble
     if trouble is not None:
         problems.append(Problem(str(trouble), key="destination"))

@@ -46,7 +46,11 @@ def test_a_server_that_cannot_be_used_is_named(job: Job, trouble: str, prefect_e
 
     assert 3 == done.code, done.err
     assert "Traceback" not in done.err
-    assert {"password": "password", "port": "no connection", "not an Orthanc": "is not an Orthanc"}[trouble] in done.err
+    assert {
+        "password": "set the environment variables ORTHANC_USERNAME",
+        "port": "no connection",
+        "not an Orthanc": "is not an Orthanc",
+    }[trouble] in done.err
     assert not (job.root / "runs").exists()
 
 
@@ -59,7 +63,7 @@ def test_a_destination_that_cannot_be_used_is_named_before_anything_starts(job: 
     done = job("run", "job.yaml")
 
     assert 3 == done.code, done.err
-    assert "no connection" in done.err
+    assert "error: destination.orthanc: no connection" in done.err
     assert not (job.root / "runs").exists()
 
 
@@ -82,7 +86,7 @@ def test_a_certificate_is_checked(job: Job, server: Server, tmp_path: Path) -> N
 
     assert (3, 0, 0) == (unknown.code, trusted.code, unchecked.code), unknown.err + trusted.err + unchecked.err
     assert "certificate cannot be verified" in unknown.err
-    assert "orthanc.ca_file" in unknown.err
+    assert "orthanc.ca_file (without a config, in the environment variable SSL_CERT_FILE)" in unknown.err
     assert nothing_made
     assert "WARNING: orthanc.verify_tls is false" in unchecked.err
     assert "WARNING" not in trusted.err

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.manifest.subjects import Resolved
 
 
-def workbook(path: Path, table: Sequence[Sequence[Any]], formats: dict[str, str] | None = None) -> Path:
+def workbook(
+    path: Path, table: Sequence[Sequence[Any]], formats: dict[str, str] | None = None, merged: Sequence[str] = ()
+) -> Path:
     """Write an XLSX file."""
     book = Workbook()
     sheet = book.active
@@ -38,6 +40,8 @@ def workbook(path: Path, table: Sequence[Sequence[Any]], formats: dict[str, str]
         sheet.append(list(row))
     for cell, number_format in (formats or {}).items():
         sheet[cell].number_format = number_format
+    for cells in merged:
+        sheet.merge_cells(cells)
     book.save(path)
     return path
 
@@ -135,6 +139,26 @@ def test_what_a_sheet_does_not_show_is_told(tmp_path: Path) -> None:
     assert [(4, Trouble.UNREADABLE), (5, Trouble.UNREADABLE)] == [(one.line, one.trouble) for one in found.problems]
 
 
+def test_merged_cells_give_no_row_an_empty_value(tmp_path: Path) -> None:
+    """A sheet keeps the value in the cell at the top left: rows that would lack one are told, the others stay."""
+    table = [
+        ("PatientID", "subject", "note"),
+        ("P1", "S1", ""),
+        ("P2", "", ""),
+        ("P3", "S3", "x"),
+        ("P4", "S4", ""),
+        ("", "", ""),
+    ]
+    path = workbook(tmp_path / "list.xlsx", table, merged=("B2:B3", "B4:C4", "A6:C900"))
+    found = resolved(path, ["PatientID"], [record for n in range(1, 5) for record in held(f"P{n}", str(n))])
+
+    assert [("P1", "S1", ""), ("P4", "S4", "")] == [row[3:] for row in found.rows]
+    assert [(3, Trouble.UNREADABLE), (4, Trouble.UNREADABLE)] == [(one.line, one.trouble) for one in found.problems]
+    assert "cells are merged (B2:B3); unmerge them and write the value into each" in found.problems[0].text
+    with pytest.raises(InvalidInput, match=r"line 1: .* merged \(A1:B1\)"):
+        read_table(workbook(tmp_path / "head.xlsx", table, merged=("A1:B1",)), "PatientID")
+
+
 def test_cells_of_a_workbook_are_what_a_person_sees(tmp_path: Path) -> None:
     """Zeros that a format shows, whole numbers without a point, dates; what has lost digits is told as such."""
     table = [
@@ -172,7 +196,15 @@ def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes, 
         resolved(path, ["AccessionNumber"], [])
 
 
-@pytest.mark.parametrize(("texts", "says"), [(["StudyDate"], "must be one of"), (["PatientID"] * 2, "named once")])
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["StudyDate"], "must be one of"),
+        (["PatientID"] * 2, "named once"),
+        (["PatientID="], "must name a column after the ="),
+        (["PatientID= "], "must name a column after the ="),
+    ],
+)
 def test_keys_are_few_and_differ(texts: list[str], says: str) -> None:
     """What else could be looked for does not tell one study."""
     with pytest.raises(BadText, match=says):

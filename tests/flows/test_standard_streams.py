@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import pytest
 from openpyxl import Workbook
 
 from deidflow.flows.cli import cli
-from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.errors import InvalidInput, Unusable
 from tests.jobs import files_of, instance_lines
 
 if TYPE_CHECKING:
@@ -66,6 +67,33 @@ def test_no_folder_is_a_standard_stream(line: str) -> None:
 def test_an_empty_text_is_no_current_folder(line: str) -> None:
     """As a script gives it whose variable is not set."""
     with pytest.raises(click.BadParameter, match=r"must not be empty|must be a folder, or an address"):
+        cli.main(shlex.split(line), standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "says"),
+    [
+        ("inventory . -o all.csv", InvalidInput, "as in -o ../all.csv"),
+        ("inventory source -o source/all.csv --overwrite", InvalidInput, "as in -o all.csv"),
+        ("resolve list.csv --by PatientID source -o source/a/all.csv", InvalidInput, "as in -o all.csv"),
+        ("init .", InvalidInput, "as in -o .."),
+        ("inventory loop -o loop/all.csv", Unusable, "all.csv cannot be written: No such file"),
+        ("inventory source -o away/all.csv", Unusable, "away/all.csv cannot be written: No such file"),
+        ("resolve list.csv --by PatientID source -o away/all.csv", Unusable, "make its folder"),
+        ("crosswalk job.yaml -o away/all.csv", Unusable, "make its folder"),
+    ],
+)
+def test_a_place_where_nothing_can_be_written_is_told_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, error: type[Exception], says: str
+) -> None:
+    """In the source, which stays as it is, or in no folder: nothing is read, which may take minutes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "source/a").mkdir(parents=True)
+    (tmp_path / "list.csv").write_text("PatientID\n1\n")
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setattr("deidflow.flows.command_inventory.inventory_of", None)
+    monkeypatch.setattr("deidflow.flows.commands.resolve.inventory_of", None)
+    with pytest.raises(error, match=re.escape(says)):
         cli.main(shlex.split(line), standalone_mode=False)
 
 
@@ -153,6 +181,20 @@ def test_a_night_whose_words_nobody_takes_is_done(demo_job: Job, where: str) -> 
 
     assert 0 == done.returncode, done.stderr
     assert json.loads((job.root / "runs/unheard/summary.json").read_text())["reconciled"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [("plan job.yaml", 0), ("plan job.yaml --json", 3), ("inventory source -o -", 3)]
+)
+def test_a_reader_that_has_seen_enough_is_told_no_more(demo_job: Job, words: str, code: int) -> None:
+    """As with head: no text about a pipe; the code is 3 where a document or a table was cut short."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    command = shlex.join(demo_job.command("-q", *shlex.split(words)))
+    shell = ["/bin/bash", "-c", f"{command} | true; exit ${{PIPESTATUS[0]}}"]
+
+    done = subprocess.run(shell, cwd=demo_job.root, env=demo_job.full_environment(), capture_output=True, check=False)
+
+    assert (code, b"") == (done.returncode, done.stderr)
 
 
 @pytest.mark.parametrize(

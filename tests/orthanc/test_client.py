@@ -56,7 +56,7 @@ def always(status: int, body: object = None) -> Callable[[httpx.Request], httpx.
 @pytest.mark.parametrize(
     ("status", "body", "kind", "text"),
     [
-        (401, None, RefusedCredentials, "check the variables"),
+        (401, None, RefusedCredentials, "set the environment variables ORTHANC_USERNAME and"),
         (
             403,
             None,
@@ -312,8 +312,11 @@ def test_password_and_files_on_a_real_server(access: Access) -> None:
     settings = {"AuthenticationEnabled": True, "RegisteredUsers": {"user": "pw"}, "OverwriteInstances": False}
     data = make()
     with OrthancServer(settings=settings) as server:
-        for credentials in (None, ("user", "wrong")):
-            with OrthancClient(server.url, access, credentials) as client, pytest.raises(RefusedCredentials):
+        for credentials, says in ((None, "wants a user name"), (("user", "wrong"), "refuses user name and password")):
+            with (
+                OrthancClient(server.url, access, credentials) as client,
+                pytest.raises(RefusedCredentials, match=says),
+            ):
                 read_server(client)
         with OrthancClient(server.url, access, ("user", "pw")) as client:
             assert server.version == read_server(client).text

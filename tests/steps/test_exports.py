@@ -273,6 +273,28 @@ def test_an_empty_layout_is_not_the_one_by_default(finished: Steps, tmp_path: Pa
         export_run(finished.run.folder, tmp_path / "delivery", (), crosswalk=False, layout="", archive=None)
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"per": "study"}, ["--per"]),
+        ({"per": "patient", "archive": "none"}, ["--per"]),
+        (
+            {"crosswalk": True, "per": "study", "layout": "{PatientID}", "archive": "zip"},
+            ["--layout", "--archive", "--per"],
+        ),
+        ({"crosswalk": True, "include_review": True}, ["--include-review"]),
+    ],
+)
+def test_options_without_an_effect_are_refused(
+    finished: Steps, tmp_path: Path, given: dict[str, Any], named: list[str]
+) -> None:
+    """Whoever gives one expects another export than there would be."""
+    finished.run.close()
+    with pytest.raises(InvalidInput) as refused:
+        export_run(tmp_path / "runs/r", tmp_path / "out", (), **{"crosswalk": False, "recipients": ("age1x",), **given})
+    assert named == [problem.file for problem in refused.value.problems]
+
+
 def test_the_same_export_again_is_told_to_be_complete(finished: Steps) -> None:
     """As after a kill between its last step and the command's last line; a folder of strangers is not."""
     export(finished, "out")

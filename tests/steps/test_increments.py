@@ -283,6 +283,18 @@ def test_another_patient_under_an_old_number_is_an_error_of_its_row(nights: Nigh
     assert [(DONE, 1, 1)] == nights.night(rows(("B", "2"), B="S1"), "n2", options=SUBJECTS, pseudonyms=merging)
 
 
+def test_a_result_of_an_earlier_night_is_no_source(nights: Nights) -> None:
+    """As where results go to the server of their originals, and the next inventory lists them."""
+    one = rows(("A", "1"))
+    nights.night(one, "n1")
+    made = next(path for path in (nights.root / "results").rglob("*") if path.is_file())
+    shutil.copy(made, nights.root / "source" / "made.dcm")
+    patients = [row for row in read_csv(nights.root / "runs/n1/crosswalk.csv") if row["level"] == "study"]
+
+    refused = nights.refusal([*one, *({"orthanc_id": row["new_orthanc_id"]} for row in patients)])
+    assert "line 3: must hold originals, not results of the run n1; take the row out" in refused
+
+
 def test_with_skip_invalid_everything_else_is_done(nights: Nights) -> None:
     """As the flag, and as the key of the config."""
     nights.night(rows(("A", "1"), A="S1"), "n1", options=SUBJECTS)

@@ -18,7 +18,7 @@ from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.manifest.csv_text import ManifestText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
@@ -129,7 +129,7 @@ def _workbook(content: bytes, name: str) -> tuple[int, frozenset[int], Iterator[
         sheet.reset_dimensions()  # which other programs get wrong
         with ZipFile(io.BytesIO(content)) as archive, archive.open(sheet._worksheet_path) as stream:  # noqa: SLF001
             marks = _marks(stream)
-        rows = list(_rows(sheet.iter_rows(), marks.without_value))
+        rows = list(_rows(sheet.iter_rows(), marks))
     except Exception:  # noqa: BLE001 (a damaged archive shows in many ways, with texts of its own)
         text = "must be an XLSX workbook, or a CSV file; open it in a spreadsheet and save it again"
         raise InvalidInput([Problem(text, name)]) from None
@@ -142,17 +142,20 @@ class _Marks(NamedTuple):
     Attributes:
         hidden: Numbers of hidden rows.
         without_value: Cells whose formula nobody has computed, by the number of their row.
+        merged: Ranges of merged cells, by the number of each row in which cells of theirs have no value of their own.
 
     """
 
     hidden: frozenset[int]
     without_value: dict[int, list[str]]
+    merged: dict[int, list[str]]
 
 
 def _marks(sheet: IO[bytes]) -> _Marks:
-    """Read the XML of a sheet (ECMA-376 Part 1, 18.3.1.4 and 18.3.1.73)."""
+    """Read the XML of a sheet (ECMA-376 Part 1, 18.3.1.4, 18.3.1.54 and 18.3.1.73)."""
     hidden: set[int] = set()
     without_value: dict[int, list[str]] = {}
+    merged: list[str] = []
     number = 0
     for event, element in iterparse(sheet, ("start", "end")):  # noqa: S314 (as openpyxl reads it; expat bounds entities)
         name = element.tag.rpartition("}")[2]
@@ -165,21 +168,42 @@ def _marks(sheet: IO[bytes]) -> _Marks:
             # A formula may well come to an empty text.
             if "f" in parts and not parts.get("v") and not ("v" in parts and element.get("t") == "str"):
                 without_value.setdefault(number, []).append(element.get("r") or "?")
+        elif name == "mergeCell" and event == "end":
+            merged.append(element.get("ref") or "")
         elif name == "row":
             element.clear()
-    return _Marks(frozenset(hidden), without_value)
+    return _Marks(frozenset(hidden), without_value, _by_row(merged, number))
 
 
-def _rows(rows: Iterable[Sequence[Any]], without_value: Mapping[int, Sequence[str]]) -> Iterator[TableRow]:
+def _by_row(merged: Iterable[str], last: int) -> dict[int, list[str]]:
+    """Return ranges of merged cells by row: the cell at the top left has the value of all, the others are empty."""
+    from openpyxl.worksheet.cell_range import CellRange  # noqa: PLC0415 (see above)
+
+    by_row: dict[int, list[str]] = {}
+    for cells in merged:
+        place = CellRange(cells)
+        first = place.min_row if place.max_col > place.min_col else place.min_row + 1
+        for number in range(first, min(place.max_row, last) + 1):
+            by_row.setdefault(number, []).append(cells)
+    return by_row
+
+
+def _rows(rows: Iterable[Sequence[Any]], marks: _Marks) -> Iterator[TableRow]:
     for number, row in enumerate(rows, 1):
-        if number in without_value:
-            where = ", ".join(without_value[number][:_NAMED])
+        if number in marks.without_value:
+            where = ", ".join(marks.without_value[number][:_NAMED])
             text = f"must have its values, but a formula has none stored ({where}); open the workbook in a spreadsheet"
             yield TableRow(number, (), f"{text} program and save it again")
             continue
         cells = tuple(_text(cell.value, getattr(cell, "number_format", None) or "") for cell in row)
-        if any(cell.strip() for cell in cells):
-            yield TableRow(number, cells)
+        if not any(cell.strip() for cell in cells):
+            continue
+        if number in marks.merged:
+            where = ", ".join(marks.merged[number][:_NAMED])
+            text = f"must have a cell of its own in each column, but cells are merged ({where}); unmerge them and write"
+            yield TableRow(number, (), f"{text} the value into each")
+            continue
+        yield TableRow(number, cells)
 
 
 def _text(value: object, number_format: str) -> str:

@@ -115,9 +115,11 @@ def parse_keys(texts: Iterable[str]) -> tuple[Key, ...]:
     """
     keys: list[Key] = []
     for text in texts:
-        keyword, _, column = text.partition("=")
+        keyword, equals, column = text.partition("=")
         if keyword.strip() not in KEYWORDS:
             raise BadText(f"must be one of {', '.join(KEYWORDS)}, or KEYWORD=COLUMN where the column has another name")
+        if equals and not column.strip():
+            raise BadText("must name a column after the =, as in PatientID=MRN, or leave the = out")
         if keyword.strip() in {key.keyword for key in keys}:
             raise BadText(f"{keyword.strip()} must be named once")
         keys.append(Key(keyword.strip(), column.strip() or keyword.strip()))

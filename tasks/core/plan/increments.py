@@ -41,6 +41,10 @@ def check_against_earlier_runs(
     column = describe_tag(PATIENT_ID)
     if before.is_incremental:
         yield from _changed(ledger, before, on_server=on_server)
+        # Where nothing is left out, check_merges finds them by the pseudonym of their patient.
+        for line, run_id in state.rows_of_results(ledger) if not on_server else ():
+            text = f"must hold originals, not results of the run {run_id}; take the row out of the manifest"
+            yield Problem(text, line=line)
     elif on_server:
         for line, run_id in state.repeated_rows(ledger):
             text = (

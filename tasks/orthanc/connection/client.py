@@ -266,7 +266,8 @@ class OrthancClient:
         return f"{request.method} {hide_identifiers(request.url.path.removeprefix(base).strip('/'))}"
 
     def _error_of(self, response: httpx.Response) -> DeidflowError:
-        return error_of(response.status_code, response.headers, _read_error(response), self._route(response.request))
+        found = response.status_code, response.headers, _read_error(response), self._route(response.request)
+        return error_of(*found, has_credentials=self._http.auth is not None)
 
 
 def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:

@@ -58,9 +58,13 @@ CANNOT_READ_FILE: Final = frozenset({UNDESCRIBED, 13, 15, 20, 30, NOT_A_FILE})
 
 _SERVER_ERRORS: Final = 500
 _REFUSED: Final = {
-    401: "the Orthanc refuses user name and password; check the variables that the config names",
+    401: "the Orthanc refuses user name and password; check the environment variables ORTHANC_USERNAME and "
+    "ORTHANC_PASSWORD, or those that orthanc.username_env and password_env name",
     403: "the Orthanc, or a proxy before it, does not allow this user {} (HTTP 403); ask its administrator",
 }
+_NOT_GIVEN: Final = (
+    "the Orthanc wants a user name and a password; set the environment variables ORTHANC_USERNAME and ORTHANC_PASSWORD"
+)
 _READ_ONLY: Final = 22
 _UNKNOWN_TAG: Final = 27
 
@@ -252,7 +256,9 @@ def describe_status(orthanc_status: int | None, details: str = "") -> str:
     return f"Orthanc: {code}"
 
 
-def error_of(http_status: int, headers: Mapping[str, str], body: object, route: str) -> DeidflowError:
+def error_of(
+    http_status: int, headers: Mapping[str, str], body: object, route: str, *, has_credentials: bool = True
+) -> DeidflowError:
     """Return the exception for an answer that is no success.
 
     Args:
@@ -260,6 +266,7 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object, route: 
         headers: Of the answer, any case.
         body: Parsed JSON; None for none at all, anything else for what is no JSON.
         route: What was asked for, method and path, without identifiers.
+        has_credentials: Whether the request had a user name and a password.
 
     """
     answer = body if isinstance(body, dict) else {}
@@ -269,7 +276,8 @@ def error_of(http_status: int, headers: Mapping[str, str], body: object, route: 
         status = _STATUS_WITHOUT_BODY.get(http_status)
     reason = describe_status(status, str(answer.get("Details", "")))
     if http_status in _REFUSED:
-        return RefusedCredentials(_REFUSED[http_status].format(route))
+        is_asked = http_status == HTTPStatus.UNAUTHORIZED and not has_credentials
+        return RefusedCredentials(_NOT_GIVEN if is_asked else _REFUSED[http_status].format(route))
     if http_status == HTTPStatus.NOT_FOUND:
         # An Orthanc's has its own code, or nothing (jobs, HttpDescribeErrors off). A page is that of a proxy whose
         # Orthanc is away, and says nothing of what the Orthanc holds.

@@ -86,7 +86,8 @@ def _certificate_error(error: ssl.SSLCertVerificationError) -> UntrustedCertific
     text = "the Orthanc's certificate cannot be verified"
     if error.verify_code in _WRONG_HOST:
         return UntrustedCertificate(f"{text}: it is for another host name; use the name that it was made for")
-    return UntrustedCertificate(f"{text}: {error.verify_message}; name its CA in orthanc.ca_file")
+    remedy = "name its CA in orthanc.ca_file (without a config, in the environment variable SSL_CERT_FILE)"
+    return UntrustedCertificate(f"{text}: {error.verify_message}; {remedy}")
 
 
 def _causes(error: BaseException) -> Sequence[BaseException]:

@@ -167,6 +167,17 @@ def repeated_rows(ledger: Ledger) -> list[tuple[int, str]]:
     return [(line, run_id) for line, run_id in rows]
 
 
+def rows_of_results(ledger: Ledger) -> list[tuple[int, str]]:
+    """Return the rows whose objects are results of an earlier run, by their series, and its ID."""
+    rows = ledger.select(
+        f"SELECT i.line, max(r.run_id) FROM {_PLANNED} JOIN {_DELIVERED}"  # noqa: S608 (constants)
+        " AND p.new_series_instance_uid = s.series_instance_uid AND p.series_instance_uid <> p.new_series_instance_uid"
+        " WHERE m.operation = ? AND p.operation = m.operation GROUP BY i.line ORDER BY i.line",
+        (Operation.ANONYMIZE,),
+    )
+    return [(line, run_id) for line, run_id in rows]
+
+
 class GivenBefore(NamedTuple):
     """A row, and the earlier run that stands against the PatientID which it would give."""
 
