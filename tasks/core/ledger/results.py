@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.ledger.chunks import planned_instance
+from deidflow.tasks.core.engine.protocol import Expected
+from deidflow.tasks.core.ledger.chunks import INSTANCE_COLUMNS, planned_instances
 from deidflow.tasks.core.outcomes import FOUND_BY_VERIFYING, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
-    from deidflow.tasks.core.ledger.chunks import Parents
+    from deidflow.tasks.core.engine.protocol import InstanceResult
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.outcomes import Reason
     from deidflow.tasks.core.request.request import Operation
@@ -68,23 +68,13 @@ class ExpectedResult(NamedTuple):
     Attributes:
         call: The number of the call that made it, 0 for the local engine.
         request: The number of its request.
-        evidence: Of the result as it was written or found right (``files.evidence``), "" when unknown.
-        result_id: Its Orthanc identifier.
-        outcome: Of the instance so far.
-        content: What was noted of the file that it was made from, see ``InstanceResult``; "" when nothing was.
-        instance: As it was planned.
-        ends_series: Whether it is the first or the last instance of its series, in the order of the plan.
+        expected: What it should be, in the order of the plan.
 
     """
 
     call: int
     request: int
-    evidence: str
-    result_id: str
-    outcome: str
-    content: str
-    instance: PlannedInstance
-    ends_series: bool = False
+    expected: Expected
 
 
 def count_to_verify(ledger: Ledger, wanted: ToVerify) -> int:
@@ -114,7 +104,7 @@ def pages_to_verify(ledger: Ledger, wanted: ToVerify, chunk: int, size: int) -> 
     for call in calls:
         last = 0
         while page := _expected_results(ledger, where, (chunk, *call, last, size)):
-            last = page[-1].instance.id
+            last = page[-1].expected.instance.id
             yield page
 
 
@@ -125,22 +115,17 @@ def expected_results(ledger: Ledger, numbers: Iterable[int]) -> list[ExpectedRes
 
 def _expected_results(ledger: Ledger, where: str, values: Sequence[object]) -> list[ExpectedResult]:
     rows = ledger.select(
-        "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content, i.series,"  # noqa: S608 (constants)
-        " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid,"
-        " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
-        " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
-        f" JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {where}",
+        "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome = 'done', i.content,"  # noqa: S608 (constants)
+        f" {INSTANCE_COLUMNS} FROM instance i JOIN manifest_row m ON m.line = i.line"
+        f" WHERE i.target IS NOT NULL AND {where}",
         values,
     )
     # Asked once for each series, since for each instance it would cost as much as all else.
     of_all = ledger.select(_ENDS_OF_SERIES, (json.dumps(list({row[6] for row in rows})),))
     ends = {number for pair in of_all for number in pair}
-    parents: Parents = {}
     return [
-        ExpectedResult(
-            *(row[0], row[1], row[2], row[3], row[4], row[5]), planned_instance(row[7:], parents), row[7] in ends
-        )
-        for row in rows
+        ExpectedResult(row[0], row[1], Expected(one, row[2], row[3], bool(row[4]), row[5], one.id in ends))
+        for row, one in zip(rows, planned_instances(ledger, rows), strict=True)
     ]
 
 
