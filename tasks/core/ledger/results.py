@@ -140,16 +140,27 @@ class UidPairs(NamedTuple):
     new_instance: str
 
 
-def uid_pairs(ledger: Ledger, operation: Operation) -> Iterator[UidPairs]:
-    """Yield the UIDs of all instances of an operation whose results are known, in the order of the plan."""
-    for row in ledger.stream(
-        "SELECT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
-        " t.series_instance_uid, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
-        " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
-        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.id",
+def uid_pairs(ledger: Ledger, operation: Operation) -> Iterator[tuple[str, str]]:
+    """Yield original and new UIDs of all instances of an operation whose results are known, in the order of the plan.
+
+    Before those of an instance come those of its study and series, unless they are the same as of the one before.
+    """
+    before: tuple[int, int] | None = None
+    for series, target, *uids in ledger.stream(
+        "SELECT i.series, i.target, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
+        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND i.target IS NOT NULL ORDER BY i.id",
         (operation,),
     ):
-        yield UidPairs._make(row)
+        if (series, target) != before:
+            before = series, target
+            ((study, new_study, of_series, new_series),) = ledger.select(
+                "SELECT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid, t.series_instance_uid"
+                " FROM series s, target t WHERE s.id = ? AND t.id = ?",
+                before,
+            )
+            yield study, new_study
+            yield of_series, new_series
+        yield uids[0], uids[1]
 
 
 def call_uid_pairs(ledger: Ledger, call: int) -> list[UidPairs]:
