@@ -1,10 +1,9 @@
 """The work on a run, chunk by chunk: what is to be done, and what became of it.
 
-Public names: ``ChunkRow``, ``IdentifierChange``, ``INSTANCE_COLUMNS``, ``planned_instances``, ``open_chunks``,
-``count_planned``, ``instances_to_do``, ``bytes_to_do``, ``instances_without_outcome``, ``chunk_key``, ``chunk_rows``,
-``begin_attempt``,
-``record_results``, ``fail_rest``, ``reopen``, ``torn_calls``, ``redo_call``, ``reopen_patients``,
-``identifier_changes``, ``original_uids``, ``names_of_patients``, ``call_and_request``.
+Public names: ``ChunkRow``, ``IdentifierChange``, ``INSTANCE_COLUMNS``, ``planned_instances``, ``parents_of``,
+``open_chunks``, ``count_planned``, ``instances_to_do``, ``bytes_to_do``, ``instances_without_outcome``, ``chunk_key``,
+``chunk_rows``, ``begin_attempt``, ``record_results``, ``fail_rest``, ``reopen``, ``torn_calls``, ``redo_call``,
+``reopen_patients``, ``identifier_changes``, ``original_uids``, ``names_of_patients``, ``call_and_request``.
 """
 
 from __future__ import annotations
@@ -84,8 +83,8 @@ def planned_instances(ledger: Ledger, rows: Sequence[Sequence[Any]]) -> list[Pla
     """
     # Asked once for each series: with each instance it would cost as much as all else of it.
     width = len(INSTANCE_COLUMNS.split(","))
-    above = _parents(ledger, "series", {row[-width] for row in rows})
-    below = _parents(ledger, "target", {row[1 - width] for row in rows}) | {None: ("", "", "")}
+    above = parents_of(ledger, "series", {row[-width] for row in rows})
+    below = {None: ("", "", ""), **parents_of(ledger, "target", {row[1 - width] for row in rows})}
     return [
         PlannedInstance(
             *(number, path, size, mtime_ns),
@@ -97,8 +96,8 @@ def planned_instances(ledger: Ledger, rows: Sequence[Sequence[Any]]) -> list[Pla
     ]
 
 
-def _parents(ledger: Ledger, table: str, numbers: set[int | None]) -> dict[int | None, tuple[str, str, str]]:
-    """Return PatientID, StudyInstanceUID and SeriesInstanceUID of some series or targets."""
+def parents_of(ledger: Ledger, table: str, numbers: set[int | None]) -> dict[int | None, tuple[str, str, str]]:
+    """Return PatientID, StudyInstanceUID and SeriesInstanceUID of some entries of ``series`` or ``target``."""
     rows = ledger.select(
         f"SELECT id, patient_id, study_instance_uid, series_instance_uid FROM {table}"  # noqa: S608 (constants)
         " WHERE id IN (SELECT value FROM json_each(?))",
@@ -161,7 +160,8 @@ def record_results(ledger: Ledger, results: Sequence[InstanceResult]) -> None:
             _RECORD,
             [
                 (
-                    *(one.outcome, one.code or "", one.text if one.code else ""),
+                    # Of what is no plain text Python asks each time how SQLite is to have it.
+                    *(one.outcome.value, one.code.value if one.code else "", one.text if one.code else ""),
                     *("" if one.new_orthanc_ids is None else one.new_orthanc_ids[-1], one.evidence, one.content),
                     *(one.id, one.review, one.removed),
                 )

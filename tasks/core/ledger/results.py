@@ -2,9 +2,9 @@
 
 Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``chunks_to_verify``,
 ``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
-``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_right_as_noted``, ``note_wrong``,
-``note_gone``, ``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``,
-``SourceContent``, ``sources_of_row``, ``duplicates_of``.
+``repeated_results``, ``frames_of_reference``, ``note_right``, ``note_wrong``, ``note_gone``, ``withdraw``,
+``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
+``sources_of_row``, ``duplicates_of``.
 """
 
 from __future__ import annotations
@@ -249,36 +249,19 @@ def frames_of_reference(ledger: Ledger, operation: Operation) -> list[str]:
     return [uid for (uid,) in rows]
 
 
-class RightResult(NamedTuple):
-    """A result that was found right: how (``full`` or ``identifiers``), its evidence or "", the instance's number."""
-
-    how: str
-    evidence: str
-    id: int
-
-
-def note_right(ledger: Ledger, results: Sequence[RightResult]) -> None:
-    """Make instances ``done`` and verified."""
-    ledger.execute_many(
-        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?, evidence = ?"
-        " WHERE id = ?",
-        results,
-    )
-
-
-def note_right_as_noted(ledger: Ledger, how: str, numbers: Sequence[int]) -> None:
-    """Make instances ``done`` and verified whose evidence is what it was.
+def note_right(ledger: Ledger, how: str, evidence: Mapping[int, str]) -> None:
+    """Make instances ``done`` and verified.
 
     Args:
         ledger: Of the run.
         how: ``full`` or ``identifiers``.
-        numbers: Of the instances.
+        evidence: Of each result, "" when unknown; by the number of its instance.
 
     """
     ledger.execute(
-        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?"
-        " WHERE id IN (SELECT value FROM json_each(?))",
-        (how, json.dumps(numbers)),
+        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?, evidence = r.value"
+        " FROM json_each(?) r WHERE instance.id = CAST(r.key AS INTEGER)",
+        (how, json.dumps(evidence)),
     )
 
 
