@@ -1,30 +1,40 @@
-"""Records that travel between processes by the thousand, pickled in half the time that named tuples take.
+"""Records that travel between processes by the thousand, pickled in a third of the time that named tuples take.
 
-Python asks each named tuple by itself what it is made from. Those that are registered with ``copyreg`` it takes for a
-call of their class with their fields.
+Python asks each named tuple by itself what it is made from. A list of them is taken apart into one tuple for each of
+their fields instead, and so are the records in these, without a call of Python for each record.
 
-Public names: ``quickly_pickled``.
+Public names: ``Records``.
 """
 
 from __future__ import annotations
 
-import copyreg
+from functools import partial
 from typing import Any, TypeVar
 
-_Record = TypeVar("_Record", bound=type[tuple[Any, ...]])
+_Record = TypeVar("_Record")
 
 
-def quickly_pickled(record: _Record) -> _Record:
-    """Have all objects of a class of named tuples pickled as calls of it; for use as a decorator.
+class Records(list[_Record]):
+    """A list that arrives as a list of the same; quickly where all in it are named tuples of one class.
 
     >>> import pickle
     >>> from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
-    >>> pickle.loads(pickle.dumps(DicomIdentifiers("P", "1", "2", "3"))).series_instance_uid
+    >>> pickle.loads(pickle.dumps(Records([DicomIdentifiers("P", "1", "2", "3")])))[0].series_instance_uid
     '2'
     """
-    copyreg.pickle(record, _as_call)
-    return record
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what it is made from."""
+        kinds = set(map(type, self))
+        kind = kinds.pop() if len(kinds) == 1 else None
+        if not hasattr(kind, "_fields"):
+            return list, (list(self),)
+        columns: Any = zip(*self, strict=True)
+        return _records, (kind, *[Records(one) if hasattr(one[0], "_fields") else one for one in columns])
 
 
-def _as_call(record: tuple[Any, ...]) -> tuple[type[tuple[Any, ...]], tuple[Any, ...]]:
-    return record.__class__, tuple(record)
+def _records(kind: type[tuple[Any, ...]], *columns: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Return the records whose fields these are; as ``kind._make``, which is a function of Python."""
+    return list(map(partial(tuple.__new__, kind), zip(*columns, strict=True)))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.local.worker import edit_in_worker
 
 if TYPE_CHECKING:
@@ -191,4 +192,4 @@ def _batches(work: Iterable[Work], instances: int) -> Iterator[list[tuple[Reques
 def _by_request(batch: list[Work]) -> list[tuple[Request, list[PlannedInstance]]]:
     groups = groupby(batch, key=lambda one: id(one[0]))
     parts = [list(group) for _, group in groups]
-    return [(part[0][0], [instance for _, instance in part]) for part in parts]
+    return [(part[0][0], Records(instance for _, instance in part)) for part in parts]

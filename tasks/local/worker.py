@@ -23,6 +23,7 @@ from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_patient_name
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
+from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.core.request.request import Operation, Request
 from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
@@ -345,6 +346,6 @@ def edit_safely(
 ) -> list[InstanceResult] | DeidflowError:
     """Run ``Worker.edit``; errors are returned, since a raised one would carry its own traceback to the parent."""
     try:
-        return worker.edit(work)
+        return Records(worker.edit(work))
     except (TransientError, Unusable) as error:
         return bare(error)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.ledger.results import RightResult, note_gone, note_right, note_right_as_noted, note_wrong
+from deidflow.tasks.core.ledger.results import note_gone, note_right, note_wrong
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class Findings:
         self._replacements = replacements
         self._require = require
         self._how = how
-        self._right: list[RightResult] = []
-        self._as_noted: list[int] = []
+        self._right: dict[int, str] = {}
 
     def add(self, expected: Sequence[Expected], results: Sequence[InstanceResult]) -> None:
         """Note what was found of a batch.
@@ -76,10 +75,7 @@ class Findings:
             result = noted.get(one.instance.id)
             if result is None or (result.outcome is Outcome.DONE and result.code is None):
                 evidence = one.evidence if result is None else result.evidence
-                if evidence in ("", one.evidence):
-                    self._as_noted.append(one.instance.id)
-                else:
-                    self._right.append(RightResult(self._how, evidence, one.instance.id))
+                self._right[one.instance.id] = evidence or one.evidence
             elif result.outcome is Outcome.DONE:
                 uncompared.append(one.instance.id)
             elif one.is_done or result.outcome is not Outcome.MISSING:
@@ -88,16 +84,14 @@ class Findings:
             self._require()
         if bad or uncompared:
             self._write_bad(bad, uncompared)
-        if len(self._right) + len(self._as_noted) >= _WRITTEN_AT_ONCE:
+        if len(self._right) >= _WRITTEN_AT_ONCE:
             self.write()
 
     def write(self) -> None:
         """Bring what was found right to the disk."""
         if self._right:
-            note_right(self._run.ledger, self._right)
-        if self._as_noted:
-            note_right_as_noted(self._run.ledger, self._how, self._as_noted)
-        self._right, self._as_noted = [], []
+            note_right(self._run.ledger, self._how, self._right)
+        self._right = {}
 
     def _write_bad(self, bad: Sequence[tuple[Expected, InstanceResult]], uncompared: Sequence[int]) -> None:
         if any(result.outcome is Outcome.FAILED for _, result in bad):

@@ -15,7 +15,7 @@ from operator import attrgetter
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.engine.protocol import Expected, InstanceResult, VerifyWork
+from deidflow.tasks.core.engine.protocol import InstanceResult, VerifyWork
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, TransientError, Unusable
 from deidflow.tasks.core.ledger.results import (
     ToVerify,
@@ -26,6 +26,7 @@ from deidflow.tasks.core.ledger.results import (
 )
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.in_order import done_in_order
+from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.engines import verifying_workers
 from deidflow.tasks.steps.findings import Findings
@@ -157,7 +158,7 @@ class Verification:
         for chunk in chunks_to_verify(ledger, all_done):
             for page in pages_to_verify(ledger, all_done, chunk, self._store.batch(full=False).most):
                 self._stop_if_asked()
-                expected = [_expected(one) for one in page]
+                expected = [one.expected for one in page]
                 found = presence.look(VerifyWork([(ledger.requests.get(page[0].request), expected)], []))
                 if isinstance(found, DeidflowError):
                     raise found
@@ -167,7 +168,7 @@ class Verification:
     def _note_shared(self) -> None:
         """Fail what is right by itself and not the only one."""
         shared = shared_results(self._run.ledger)
-        expected = [_expected(one) for one in expected_results(self._run.ledger, shared)]
+        expected = [one.expected for one in expected_results(self._run.ledger, shared)]
         found = [
             InstanceResult(
                 one.instance.id, Outcome.FAILED, ReasonCode.RESULT_DIFFERS, shared[one.instance.id], one.evidence
@@ -216,7 +217,7 @@ class Verification:
                 uids = call, uids_of_call(self._run, call)
             for batch in _batches(page, size):
                 groups = [
-                    (requests.get(request), [_expected(one) for one in group])
+                    (requests.get(request), Records(one.expected for one in group))
                     for request, group in groupby(batch, key=attrgetter("request"))
                 ]
                 yield VerifyWork(groups, uids[1])
@@ -278,19 +279,14 @@ def _batches(page: Sequence[ExpectedResult], size: BatchSize) -> Iterator[list[E
     batch: list[ExpectedResult] = []
     held = 0
     for one in page:
-        is_enough = len(batch) >= size.most or held + one.instance.size > _BATCH_BYTES
+        is_enough = len(batch) >= size.most or held + one.expected.instance.size > _BATCH_BYTES
         if batch and (is_enough or (len(batch) >= size.least and _series(one) != _series(batch[-1]))):
             yield batch
             batch, held = [], 0
         batch.append(one)
-        held += one.instance.size
+        held += one.expected.instance.size
     yield batch
 
 
 def _series(one: ExpectedResult) -> tuple[str, ...]:
-    return one.instance.original[:3]
-
-
-def _expected(one: ExpectedResult) -> Expected:
-    is_done = one.outcome == Outcome.DONE
-    return Expected(one.instance, one.evidence, one.result_id, is_done, one.content, one.ends_series)
+    return one.expected.instance.original[:3]

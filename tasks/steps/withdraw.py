@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from deidflow.tasks.core.engine.stores import ResultStore
-    from deidflow.tasks.core.ledger.results import ExpectedResult
     from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run import Run
 
@@ -57,14 +56,13 @@ def withdraw_results(run: Run, lines: Collection[int], progress: Progress) -> Wi
     results = store.results(run)
     gone = stay = 0
     progress.start(WITHDRAWING)
-    for page in pages_there(run.ledger, lines, _PAGE):
+    for entries in pages_there(run.ledger, lines, _PAGE):
+        page = [entry.expected for entry in entries]
         with results.together([(one.instance.new, one.result_id) for one in page]) as at_hand:
             fates = {one.instance.id: _own(at_hand, one) for one in page}
         own = [one for one in page if fates[one.instance.id]]
         absent = [one.instance.id for one in page if fates[one.instance.id] is None]
-        removed = store.remove(
-            run, [(Expected(one.instance, one.evidence, one.result_id), _as_written(one)) for one in own]
-        )
+        removed = store.remove(run, [(one, _as_written(one)) for one in own])
         with run.ledger.transaction():
             note_gone(run.ledger, absent)
             note_withdrawn(run.ledger, [*removed, *absent])
@@ -75,7 +73,7 @@ def withdraw_results(run: Run, lines: Collection[int], progress: Progress) -> Wi
     return Withdrawn(gone, stay)
 
 
-def _own(results: ResultStore, one: ExpectedResult) -> bool | None:
+def _own(results: ResultStore, one: Expected) -> bool | None:
     """Whether what stands there is what the run wrote; None when nothing does."""
     try:
         with results.open(one.instance.new, one.result_id) as file:
@@ -84,5 +82,5 @@ def _own(results: ResultStore, one: ExpectedResult) -> bool | None:
         return None if error.code is ReasonCode.RESULT_MISSING else False
 
 
-def _as_written(one: ExpectedResult) -> InstanceResult:
+def _as_written(one: Expected) -> InstanceResult:
     return InstanceResult(one.instance.id, Outcome.CANCELLED, ReasonCode.WITHDRAWN, evidence=one.evidence)

@@ -21,6 +21,7 @@ from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable,
 from deidflow.tasks.core.files.evidence import evidence_of
 from deidflow.tasks.core.ledger.uid_map import CallUids, UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.comparison import Asked, compare_by_pydicom
@@ -394,7 +395,6 @@ def verify_in_worker(work: VerifyWork) -> list[InstanceResult] | TransientError 
     try:
         if _of_this_thread.verifier is None:
             _of_this_thread.verifier = Verifier(_of_this_thread.settings)
-        verifier: Verifier = _of_this_thread.verifier
-        return verifier.verify(work)
+        return Records(_of_this_thread.verifier.verify(work))
     except (TransientError, Unusable) as error:
         return bare(error)

@@ -16,7 +16,7 @@ from deidflow.tasks.core.ledger.chunks import record_results
 from deidflow.tasks.core.ledger.ledger import Ledger
 from deidflow.tasks.core.ledger.manifest_rows import RowRecord, add_rows
 from deidflow.tasks.core.ledger.planning import NewIdentifiers, TargetRecord, add_chunk, add_targets
-from deidflow.tasks.core.ledger.results import RightResult, note_right
+from deidflow.tasks.core.ledger.results import note_right
 from deidflow.tasks.core.ledger.run_facts import RunFacts, change_facts, store_manifest
 from deidflow.tasks.core.ledger.source_records import SeriesRecord, SourceRecord, add_sources
 from deidflow.tasks.core.manifest.columns import ORTHANC_ID
@@ -213,10 +213,7 @@ def _add_instances(ledger: Ledger, instances: Sequence[tuple[int, Instance]]) ->
             if one.outcome
         ],
     )
-    note_right(
-        ledger,
-        [RightResult("full", "", number) for number, (_, one) in enumerate(instances, 1) if one.outcome == "done"],
-    )
+    note_right(ledger, "full", {number: "" for number, (_, one) in enumerate(instances, 1) if one.outcome == "done"})
 
 
 def _numbered(names: Iterable[Parents]) -> dict[Parents, int]:

@@ -11,7 +11,7 @@ import pytest
 from pydicom.errors import BytesLengthException
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.engine.protocol import Expected, VerifyWork
+from deidflow.tasks.core.engine.protocol import VerifyWork
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.ledger.results import ToVerify, chunks_to_verify, pages_to_verify
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
@@ -104,9 +104,9 @@ def _one_by_one(steps: Steps, judge: ThirdJudge) -> dict[int, ReasonCode | None]
         page for chunk in chunks_to_verify(ledger, all_done) for page in pages_to_verify(ledger, all_done, chunk, 2)
     ):
         for one in page:
-            expected = Expected(one.instance, result_id=one.result_id, ends_series=one.ends_series)
+            expected = one.expected._replace(evidence="", is_done=True, content="")
             (result,) = results.verify(VerifyWork([(ledger.requests.get(one.request), [expected])]))
-            found[one.instance.id] = result.code
+            found[expected.instance.id] = result.code
     return found
 
 

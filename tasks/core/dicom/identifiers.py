@@ -14,8 +14,6 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import Final, NamedTuple
 
-from deidflow.tasks.core.quick_pickles import quickly_pickled
-
 _ORTHANC_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}")
 
 
@@ -94,7 +92,6 @@ def orthanc_id(*dicom_ids: str) -> str:
     return _hash("|".join(dicom_ids))
 
 
-@quickly_pickled
 class DicomIdentifiers(NamedTuple):
     """The four DICOM identifiers of one instance, decoded and without padding."""
 

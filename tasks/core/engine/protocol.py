@@ -9,8 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from deidflow.tasks.core.quick_pickles import quickly_pickled
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
 
 
-@quickly_pickled
 class PlannedInstance(NamedTuple):
     """One instance of the frozen plan.
 
@@ -66,7 +63,6 @@ class Chunk(NamedTuple):
     calls: Sequence[Call]
 
 
-@quickly_pickled
 class InstanceResult(NamedTuple):
     """What became of one instance.
 
@@ -100,7 +96,6 @@ class InstanceResult(NamedTuple):
     unknown_words: tuple[str, ...] = ()
 
 
-@quickly_pickled
 class Expected(NamedTuple):
     """A result to look for, or to verify.
 

@@ -38,9 +38,9 @@ def relative_path(new: DicomIdentifiers) -> str:
     return f"{_folder(*folders)}/{_safe_name(instance)}.dcm"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def _folder(patient_id: str, study: str, series: str) -> str:
-    """Return the folder of a series, for which its instances ask one after the other."""
+    """Return the folder of a series, for which its instances ask one after the other, or in any order (a crosswalk)."""
     return "/".join(map(_safe_name, (patient_id, study, series)))
 
 

@@ -9,8 +9,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from deidflow.tasks.core.quick_pickles import quickly_pickled
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -41,7 +39,6 @@ class SourceProblem(NamedTuple):
     code: ProblemCode
 
 
-@quickly_pickled
 class SourceInstance(NamedTuple):
     """One instance of the source.
 

@@ -10,6 +10,7 @@ Public names: ``guard_cell``, ``guard_cells``, ``unguard_cell``.
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _GUARD: Final = "'"
 _RISKY: Final = re.compile(r"'*[=+\-@\t\r]")
 _FIRST: Final = frozenset("'=+-@\t\r")
 """What a cell that is guarded may begin with."""
+_first: Final = itemgetter(slice(1))
 _GUARDED: Final = re.compile(r"'+[=+\-@\t\r]")
 
 
@@ -37,10 +39,7 @@ def guard_cells(row: Sequence[str]) -> Sequence[str]:
     >>> guard_cells(["1", "=1"])
     ['1', "'=1"]
     """
-    for cell in row:
-        if cell[:1] in _FIRST:
-            return [guard_cell(one) for one in row]
-    return row
+    return row if _FIRST.isdisjoint(map(_first, row)) else [guard_cell(one) for one in row]
 
 
 def unguard_cell(text: str) -> str:

@@ -1,14 +1,14 @@
 """The work on a run, chunk by chunk: what is to be done, and what became of it.
 
-Public names: ``Parents``, ``ChunkRow``, ``IdentifierChange``, ``planned_instance``, ``open_chunks``,
-``count_planned``, ``instances_to_do``, ``bytes_to_do``, ``instances_without_outcome``, ``chunk_key``, ``chunk_rows``,
-``begin_attempt``,
-``record_results``, ``fail_rest``, ``reopen``, ``torn_calls``, ``redo_call``, ``reopen_patients``,
-``identifier_changes``, ``original_uids``, ``names_of_patients``, ``call_and_request``.
+Public names: ``ChunkRow``, ``IdentifierChange``, ``INSTANCE_COLUMNS``, ``planned_instances``, ``parents_of``,
+``open_chunks``, ``count_planned``, ``instances_to_do``, ``bytes_to_do``, ``instances_without_outcome``, ``chunk_key``,
+``chunk_rows``, ``begin_attempt``, ``record_results``, ``fail_rest``, ``reopen``, ``torn_calls``, ``redo_call``,
+``reopen_patients``, ``identifier_changes``, ``original_uids``, ``names_of_patients``, ``call_and_request``.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.outcomes import Reason
 
-Parents = dict[tuple[str, str, str], tuple[str, str, str]]
-"""PatientID, StudyInstanceUID and SeriesInstanceUID, each list of them once."""
+INSTANCE_COLUMNS: Final = (
+    "i.series, i.target, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, i.sop_instance_uid, i.new_sop_instance_uid"
+)
+"""What ``planned_instances`` is given of instances ``i`` of a query."""
 
 # A result that is taken over as it is keeps what was noted when it was verified.
 _RECORD: Final = """
@@ -71,19 +73,37 @@ class IdentifierChange(NamedTuple):
     new: DicomIdentifiers
 
 
-def planned_instance(row: Sequence[Any], parents: Parents) -> PlannedInstance:
-    """Make a planned instance of what the ledger holds.
+def planned_instances(ledger: Ledger, rows: Sequence[Sequence[Any]]) -> list[PlannedInstance]:
+    """Make planned instances of what the ledger holds; those of a series share the texts above them.
 
     Args:
-        row: id, path, size, mtime_ns, orthanc_id, the four original identifiers, the four new ones.
-        parents: Shared by instances that travel together: those of a series share the texts above them.
+        ledger: Of a plan or run.
+        rows: ``INSTANCE_COLUMNS``, behind whatever else was asked for.
 
     """
-    number, path, size, mtime_ns, orthanc_id, *names = row
-    above, below = (names[0], names[1], names[2]), (names[4], names[5], names[6])
-    original = DicomIdentifiers(*parents.setdefault(above, above), names[3])
-    new = DicomIdentifiers(*parents.setdefault(below, below), names[7])
-    return PlannedInstance(number, path, size, mtime_ns, original, new, orthanc_id)
+    # Asked once for each series: with each instance it would cost as much as all else of it.
+    width = len(INSTANCE_COLUMNS.split(","))
+    above = parents_of(ledger, "series", {row[-width] for row in rows})
+    below = {None: ("", "", ""), **parents_of(ledger, "target", {row[1 - width] for row in rows})}
+    return [
+        PlannedInstance(
+            *(number, path, size, mtime_ns),
+            DicomIdentifiers(*above[series], uid),
+            DicomIdentifiers(*below[target], new_uid),
+            orthanc_id,
+        )
+        for *_, series, target, number, path, size, mtime_ns, orthanc_id, uid, new_uid in rows
+    ]
+
+
+def parents_of(ledger: Ledger, table: str, numbers: set[int | None]) -> dict[int | None, tuple[str, str, str]]:
+    """Return PatientID, StudyInstanceUID and SeriesInstanceUID of some entries of ``series`` or ``target``."""
+    rows = ledger.select(
+        f"SELECT id, patient_id, study_instance_uid, series_instance_uid FROM {table}"  # noqa: S608 (constants)
+        " WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(numbers)),),
+    )
+    return {number: (patient_id, study, series) for number, patient_id, study, series in rows}
 
 
 def open_chunks(ledger: Ledger) -> list[int]:
@@ -120,16 +140,12 @@ def chunk_key(ledger: Ledger, number: int) -> str:
 def chunk_rows(ledger: Ledger, number: int) -> list[ChunkRow]:
     """Return what is still to be done of a chunk, by call, request, row and series."""
     rows = ledger.select(
-        "SELECT coalesce(i.call, 0), m.request, i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id,"
-        " s.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, coalesce(t.patient_id, ''),"
-        " coalesce(t.study_instance_uid, ''), coalesce(t.series_instance_uid, ''), i.new_sop_instance_uid"
-        " FROM instance i JOIN manifest_row m ON m.line = i.line JOIN series s ON s.id = i.series"
-        " LEFT JOIN target t ON t.id = i.target WHERE i.chunk = ? AND i.outcome = ''"
+        f"SELECT coalesce(i.call, 0), m.request, {INSTANCE_COLUMNS}"  # noqa: S608 (constants)
+        " FROM instance i JOIN manifest_row m ON m.line = i.line WHERE i.chunk = ? AND i.outcome = ''"
         " ORDER BY i.call, m.request, i.line, i.series, i.id",
         (number,),
     )
-    parents: Parents = {}
-    return [ChunkRow(row[0], row[1], planned_instance(row[2:], parents)) for row in rows]
+    return [ChunkRow(row[0], row[1], one) for row, one in zip(rows, planned_instances(ledger, rows), strict=True)]
 
 
 def begin_attempt(ledger: Ledger, number: int) -> None:
@@ -144,7 +160,8 @@ def record_results(ledger: Ledger, results: Sequence[InstanceResult]) -> None:
             _RECORD,
             [
                 (
-                    *(one.outcome, one.code or "", one.text if one.code else ""),
+                    # Of what is no plain text Python asks each time how SQLite is to have it.
+                    *(one.outcome.value, one.code.value if one.code else "", one.text if one.code else ""),
                     *("" if one.new_orthanc_ids is None else one.new_orthanc_ids[-1], one.evidence, one.content),
                     *(one.id, one.review, one.removed),
                 )

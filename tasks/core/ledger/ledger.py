@@ -226,10 +226,15 @@ class Ledger:
 
     def stream(self, query: str, values: Sequence[object] = (), size: int = 5000) -> Iterator[tuple[Any, ...]]:
         """Yield what a query finds without holding all of it; nothing may be changed meanwhile."""
+        for rows in self.pages(query, values, size):
+            yield from rows
+
+    def pages(self, query: str, values: Sequence[object] = (), size: int = 5000) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the same so many at a time, for what is to be asked for all of them together."""
         with self._lock, self._translated():
             cursor = self._connection.execute(query, values)
             while rows := cursor.fetchmany(size):
-                yield from rows
+                yield rows
 
     def create_indexes(self, names: Iterable[str]) -> None:
         """Create indexes of ``SOURCE_INDEXES``, ``ROW_INDEXES`` or ``PLAN_INDEXES``, unless they are there."""

@@ -18,6 +18,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.ledger.chunks import parents_of
 from deidflow.tasks.core.outcomes import SEVERITY, Outcome, Reason, ReasonCode
 
 if TYPE_CHECKING:
@@ -227,14 +228,16 @@ class InstanceEntry(NamedTuple):
 def instance_entries(ledger: Ledger) -> Iterator[InstanceEntry]:
     """Yield all planned instances in the order of their Orthanc identifiers."""
     _prepare(ledger)
-    for original, uid, new, new_uid, rank, code, text, line, is_there, *parents in ledger.stream(
-        "SELECT p.orthanc_id, p.sop_instance_uid, p.new_orthanc_id, p.new_sop_instance_uid, p.rank, p.code, p.text,"
-        " p.line, p.is_there, t.patient_id, t.study_instance_uid, t.series_instance_uid"
-        " FROM planned p LEFT JOIN target t ON t.id = p.target ORDER BY p.orthanc_id, p.id"
+    for page in ledger.pages(
+        "SELECT orthanc_id, sop_instance_uid, new_orthanc_id, new_sop_instance_uid, rank, code, text, line, is_there,"
+        " target FROM planned ORDER BY orthanc_id, id"
     ):
-        reason = _reason(code, text) if code else None
-        names = None if parents[0] is None else DicomIdentifiers(parents[0], parents[1], parents[2], new_uid)
-        yield InstanceEntry(original, uid, new, new_uid, rank, reason, line, bool(is_there), names)
+        parents = parents_of(ledger, "target", {row[-1] for row in page})
+        for original, uid, new, new_uid, rank, code, text, line, is_there, target in page:
+            reason = _reason(code, text) if code else None
+            above = parents.get(target)
+            names = None if above is None else DicomIdentifiers(*above, new_uid)
+            yield InstanceEntry(original, uid, new, new_uid, rank, reason, line, bool(is_there), names)
 
 
 class DeliveredEntry(NamedTuple):
@@ -248,13 +251,16 @@ class DeliveredEntry(NamedTuple):
 
 def delivered_entries(ledger: Ledger) -> Iterator[DeliveredEntry]:
     """Yield the results of a run that are done, in the order of their identifiers."""
-    for *names, name, modality, request in ledger.stream(
-        "SELECT t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid, i.new_orthanc_id,"
-        " i.modality, m.request FROM instance i JOIN target t ON t.id = i.target JOIN manifest_row m ON m.line = i.line"
-        " WHERE i.outcome = ? ORDER BY 1, 2, 3, 4",
+    # Targets are put in order first, so that to sort instances takes a number instead of three texts.
+    for page in ledger.pages(
+        "SELECT i.target, i.new_sop_instance_uid, i.new_orthanc_id, i.modality, m.request FROM instance i JOIN (SELECT"
+        " id, row_number() OVER (ORDER BY patient_id, study_instance_uid, series_instance_uid) AS place FROM target) t"
+        " ON t.id = i.target JOIN manifest_row m ON m.line = i.line WHERE i.outcome = ? ORDER BY t.place, 2",
         (Outcome.DONE,),
     ):
-        yield DeliveredEntry(DicomIdentifiers(*names), name, modality, request)
+        parents = parents_of(ledger, "target", {row[0] for row in page})
+        for target, uid, name, modality, request in page:
+            yield DeliveredEntry(DicomIdentifiers(*parents[target], uid), name, modality, request)
 
 
 def instances_not_done(ledger: Ledger, line: int) -> list[str]:

@@ -2,9 +2,9 @@
 
 Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``chunks_to_verify``,
 ``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
-``repeated_results``, ``frames_of_reference``, ``RightResult``, ``note_right``, ``note_right_as_noted``, ``note_wrong``,
-``note_gone``, ``withdraw``, ``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``,
-``SourceContent``, ``sources_of_row``, ``duplicates_of``.
+``repeated_results``, ``frames_of_reference``, ``note_right``, ``note_wrong``, ``note_gone``, ``withdraw``,
+``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
+``sources_of_row``, ``duplicates_of``.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.ledger.chunks import planned_instance
+from deidflow.tasks.core.engine.protocol import Expected
+from deidflow.tasks.core.ledger.chunks import INSTANCE_COLUMNS, planned_instances
 from deidflow.tasks.core.outcomes import FOUND_BY_VERIFYING, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
-    from deidflow.tasks.core.ledger.chunks import Parents
+    from deidflow.tasks.core.engine.protocol import InstanceResult
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.outcomes import Reason
     from deidflow.tasks.core.request.request import Operation
@@ -68,23 +68,13 @@ class ExpectedResult(NamedTuple):
     Attributes:
         call: The number of the call that made it, 0 for the local engine.
         request: The number of its request.
-        evidence: Of the result as it was written or found right (``files.evidence``), "" when unknown.
-        result_id: Its Orthanc identifier.
-        outcome: Of the instance so far.
-        content: What was noted of the file that it was made from, see ``InstanceResult``; "" when nothing was.
-        instance: As it was planned.
-        ends_series: Whether it is the first or the last instance of its series, in the order of the plan.
+        expected: What it should be, in the order of the plan.
 
     """
 
     call: int
     request: int
-    evidence: str
-    result_id: str
-    outcome: str
-    content: str
-    instance: PlannedInstance
-    ends_series: bool = False
+    expected: Expected
 
 
 def count_to_verify(ledger: Ledger, wanted: ToVerify) -> int:
@@ -114,7 +104,7 @@ def pages_to_verify(ledger: Ledger, wanted: ToVerify, chunk: int, size: int) -> 
     for call in calls:
         last = 0
         while page := _expected_results(ledger, where, (chunk, *call, last, size)):
-            last = page[-1].instance.id
+            last = page[-1].expected.instance.id
             yield page
 
 
@@ -125,22 +115,17 @@ def expected_results(ledger: Ledger, numbers: Iterable[int]) -> list[ExpectedRes
 
 def _expected_results(ledger: Ledger, where: str, values: Sequence[object]) -> list[ExpectedResult]:
     rows = ledger.select(
-        "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome, i.content, i.series,"  # noqa: S608 (constants)
-        " i.id, i.path, i.size, i.mtime_ns, i.orthanc_id, s.patient_id, s.study_instance_uid,"
-        " s.series_instance_uid, i.sop_instance_uid, t.patient_id, t.study_instance_uid, t.series_instance_uid,"
-        " i.new_sop_instance_uid FROM instance i JOIN manifest_row m ON m.line = i.line"
-        f" JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {where}",
+        "SELECT coalesce(i.call, 0), m.request, i.evidence, i.new_orthanc_id, i.outcome = 'done', i.content,"  # noqa: S608 (constants)
+        f" {INSTANCE_COLUMNS} FROM instance i JOIN manifest_row m ON m.line = i.line"
+        f" WHERE i.target IS NOT NULL AND {where}",
         values,
     )
     # Asked once for each series, since for each instance it would cost as much as all else.
     of_all = ledger.select(_ENDS_OF_SERIES, (json.dumps(list({row[6] for row in rows})),))
     ends = {number for pair in of_all for number in pair}
-    parents: Parents = {}
     return [
-        ExpectedResult(
-            *(row[0], row[1], row[2], row[3], row[4], row[5]), planned_instance(row[7:], parents), row[7] in ends
-        )
-        for row in rows
+        ExpectedResult(row[0], row[1], Expected(one, row[2], row[3], bool(row[4]), row[5], one.id in ends))
+        for row, one in zip(rows, planned_instances(ledger, rows), strict=True)
     ]
 
 
@@ -155,16 +140,27 @@ class UidPairs(NamedTuple):
     new_instance: str
 
 
-def uid_pairs(ledger: Ledger, operation: Operation) -> Iterator[UidPairs]:
-    """Yield the UIDs of all instances of an operation whose results are known, in the order of the plan."""
-    for row in ledger.stream(
-        "SELECT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid,"
-        " t.series_instance_uid, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
-        " JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target"
-        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? ORDER BY i.id",
+def uid_pairs(ledger: Ledger, operation: Operation) -> Iterator[tuple[str, str]]:
+    """Yield original and new UIDs of all instances of an operation whose results are known, in the order of the plan.
+
+    Before those of an instance come those of its study and series, unless they are the same as of the one before.
+    """
+    before: tuple[int, int] | None = None
+    for series, target, *uids in ledger.stream(
+        "SELECT i.series, i.target, i.sop_instance_uid, i.new_sop_instance_uid FROM instance i"
+        " JOIN manifest_row m ON m.line = i.line WHERE m.operation = ? AND i.target IS NOT NULL ORDER BY i.id",
         (operation,),
     ):
-        yield UidPairs._make(row)
+        if (series, target) != before:
+            before = series, target
+            ((study, new_study, of_series, new_series),) = ledger.select(
+                "SELECT s.study_instance_uid, t.study_instance_uid, s.series_instance_uid, t.series_instance_uid"
+                " FROM series s, target t WHERE s.id = ? AND t.id = ?",
+                before,
+            )
+            yield study, new_study
+            yield of_series, new_series
+        yield uids[0], uids[1]
 
 
 def call_uid_pairs(ledger: Ledger, call: int) -> list[UidPairs]:
@@ -253,36 +249,19 @@ def frames_of_reference(ledger: Ledger, operation: Operation) -> list[str]:
     return [uid for (uid,) in rows]
 
 
-class RightResult(NamedTuple):
-    """A result that was found right: how (``full`` or ``identifiers``), its evidence or "", the instance's number."""
-
-    how: str
-    evidence: str
-    id: int
-
-
-def note_right(ledger: Ledger, results: Sequence[RightResult]) -> None:
-    """Make instances ``done`` and verified."""
-    ledger.execute_many(
-        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?, evidence = ?"
-        " WHERE id = ?",
-        results,
-    )
-
-
-def note_right_as_noted(ledger: Ledger, how: str, numbers: Sequence[int]) -> None:
-    """Make instances ``done`` and verified whose evidence is what it was.
+def note_right(ledger: Ledger, how: str, evidence: Mapping[int, str]) -> None:
+    """Make instances ``done`` and verified.
 
     Args:
         ledger: Of the run.
         how: ``full`` or ``identifiers``.
-        numbers: Of the instances.
+        evidence: Of each result, "" when unknown; by the number of its instance.
 
     """
     ledger.execute(
-        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?"
-        " WHERE id IN (SELECT value FROM json_each(?))",
-        (how, json.dumps(numbers)),
+        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?, evidence = r.value"
+        " FROM json_each(?) r WHERE instance.id = CAST(r.key AS INTEGER)",
+        (how, json.dumps(evidence)),
     )
 
 

@@ -33,6 +33,7 @@ from deidflow.tasks.core.engine.review import ReviewCode, may_show_text
 from deidflow.tasks.core.engine.sources import ProblemCode, SourceInstance, SourceProblem
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.local.dicom_file.character_sets import character_set
 from deidflow.tasks.local.dicom_file.layout import NotDicomError
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -146,7 +147,7 @@ def read_index_entries(
     """
     shared = shared or SharedIdentifiers()
     how = {"with_attributes": with_attributes, "follow_links": follow_links}
-    return [_read_entry(folder, path, shared, **how) for path in paths]
+    return Records(_read_entry(folder, path, shared, **how) for path in paths)
 
 
 def _read_entry(

@@ -32,6 +32,7 @@ MAP_FILE: Final = "uid_map.tmp"
 """In the run folder, for as long as results are verified."""
 
 _KINDS: Final = (UidKind.STUDY, UidKind.SERIES, UidKind.INSTANCE)
+_ANY: Final = UidKind.ANY.value  # plain text: of all else Python asks each time how SQLite is to have it
 _UIDS: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
 
 
@@ -74,14 +75,9 @@ def _uids(run: Run) -> Iterator[UidEntry]:
     given, pseudonyms = given_identifiers(run.ledger).uids, Pseudonyms(run.key, run.config.scope)
     for original in frames_of_reference(run.ledger, Operation.ANONYMIZE):
         if not original.startswith(WELL_KNOWN):
-            yield UidKind.ANY, original, given.get(original) or pseudonyms.uid(original)
-    series: tuple[str, ...] = ()
-    for pair in uid_pairs(run.ledger, Operation.ANONYMIZE):
-        if pair[:4] != series:  # else they were told with the instance before
-            series = pair[:4]
-            yield UidKind.ANY, pair.study, pair.new_study
-            yield UidKind.ANY, pair.series, pair.new_series
-        yield UidKind.ANY, pair.instance, pair.new_instance
+            yield _ANY, original, given.get(original) or pseudonyms.uid(original)
+    for original, new in uid_pairs(run.ledger, Operation.ANONYMIZE):
+        yield _ANY, original, new
 
 
 def _names_uids(request: Request) -> bool:
