@@ -334,6 +334,27 @@ def test_references_to_an_object_that_keeps_its_uid(tmp_path: Path) -> None:
     assert ["1.2.3.1.1"] * 2 == [str(one.ReferencedSOPInstanceUID) for one in referred]
 
 
+@pytest.mark.parametrize("options", [{"DicomVersion": "2023b"}, {}], ids=["orthanc", "ps3.15"])
+def test_a_kept_frame_of_reference_with_the_uid_of_its_study(tmp_path: Path, options: dict[str, Any]) -> None:
+    """As some devices write it: it stays, the study gets a new one, and what names the study follows the study."""
+    steps = Steps(tmp_path)
+    (tmp_path / "source").mkdir()
+    study = {"ReferencedSOPClassUID": "1.2.840.10008.3.1.2.3.1", "ReferencedSOPInstanceUID": "1.2.3"}
+    for number in range(3):
+        uids: dict[str, Any] = {"StudyInstanceUID": "1.2.3", "SOPInstanceUID": f"1.2.3.1.{number}"}
+        data = instance(PatientID="P-1", FrameOfReferenceUID="1.2.3", ReferencedStudySequence=[study], **uids)
+        (tmp_path / "source" / f"{number}.dcm").write_bytes(data)
+    keep = ["FrameOfReferenceUID", "ReferencedStudySequence"]
+    steps.plan([DicomIdentifiers("P-1", "", "", "").orthanc_id(Level.PATIENT)], options={**options, "Keep": keep})
+    steps.edit()
+
+    assert 0 == steps.verify()
+    for path in (tmp_path / "results").rglob("*.dcm"):
+        result = dcmread(path)
+        assert ("1.2.3", True) == (result.FrameOfReferenceUID, result.StudyInstanceUID.startswith("2.25."))
+        assert result.StudyInstanceUID == result.ReferencedStudySequence[0].ReferencedSOPInstanceUID
+
+
 def test_progress_of_two_steps(capsys: pytest.CaptureFixture[str]) -> None:
     """Edited and verified instances are counted apart, each with its total, and each step ends by itself."""
     progress = Progress()

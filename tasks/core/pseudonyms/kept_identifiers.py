@@ -47,6 +47,8 @@ class GivenIdentifiers:
         """Note what one instance's request gives; modify is passed over, since it changes no references.
 
         Where two requests give one original different values the smaller one counts, whatever the order of the rows.
+        A frame of reference that has the UID of its study, series or instance gives nothing: what names that object
+        elsewhere is to follow the object, and a kept frame of reference would let the original through.
         """
         if request.operation is Operation.MODIFY:
             return
@@ -60,7 +62,7 @@ class GivenIdentifiers:
         for tag, old_uid, new_uid in pairs:
             if _is_named(request, tag):
                 _note(self.uids, old_uid, new_uid)
-        if frame_of_reference:
+        if frame_of_reference and frame_of_reference not in original[1:]:
             path = Path((), FRAME_OF_REFERENCE_UID)
             value = request.edits.replace.get(path)
             if path in request.edits.keep:

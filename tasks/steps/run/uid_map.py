@@ -71,13 +71,14 @@ def _uids(run: Run) -> Iterator[UidEntry]:
             if not _names_uids(requests.get(number)):
                 yield from ((kind, uid, "") for kind, uid in zip(_KINDS, uids, strict=True))
         return
-    # Frames of reference, which the ledger knows before and the key knows after.
+    for original, new in uid_pairs(run.ledger, Operation.ANONYMIZE):
+        yield _ANY, original, new
+    # Frames of reference, which the ledger knows before and the key knows after; of one that has the UID of a study the
+    # study counts, which a request may treat otherwise.
     given, pseudonyms = given_identifiers(run.ledger).uids, Pseudonyms(run.key, run.config.scope)
     for original in frames_of_reference(run.ledger, Operation.ANONYMIZE):
         if not original.startswith(WELL_KNOWN):
             yield _ANY, original, given.get(original) or pseudonyms.uid(original)
-    for original, new in uid_pairs(run.ledger, Operation.ANONYMIZE):
-        yield _ANY, original, new
 
 
 def _names_uids(request: Request) -> bool:
