@@ -138,14 +138,14 @@ def test_a_key_in_the_config_is_refused(job: Job) -> None:
 def test_what_re_identifies_lies_in_no_folder_that_is_given_away(tmp_path: Path) -> None:
     """Nor in the source; nothing is written over that the command has not written itself."""
     job = Job(tmp_path, {})
-    for folder in (job.source, job.destination):
+    for folder in (job.source, job.destination, tmp_path / "exports"):
         folder.mkdir()
     config = job.write_config(options=None, profile_options=["clean-pixel-data"], export={"folder": "exports"})
     job.write_manifest([{"orthanc_id": "0" * 8, "StudyInstanceUID": "1.2.3"}])
     before = job.manifest.read_bytes()
 
     for line, says in {
-        f"crosswalk {config} -o {tmp_path}/results/new/pairs.csv": "-o: must lie outside destination.folder",
+        f"crosswalk {config} -o {tmp_path}/results/pairs.csv": "-o: must lie outside destination.folder",
         f"crosswalk {config} -o {tmp_path}/exports/pairs.csv": "-o: must lie outside export.folder",
         f"crosswalk {config} -o {tmp_path}/source/pairs.csv": "-o: must lie outside source.folder",
         f"pixels {config} -o {tmp_path}/results/sheets": "-o: must lie outside destination.folder",
