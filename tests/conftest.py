@@ -25,6 +25,10 @@ from tests.zygote import Zygote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # Under nohup. What tests start would ignore it, too, and is to answer it; a handler ends where a program starts.
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
 SERVER_START_SECONDS = 240  # 85 s were seen on a machine with ten times the work that it has cores for
 SERVER_STOP_SECONDS = 10
 
