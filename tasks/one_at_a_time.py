@@ -34,7 +34,7 @@ _AT_WORK: Final = (
     "done: wait for the schedule, or press Run once that run has ended; one that hangs is stopped with Cancel"
 )
 _KILLED: Final = (
-    "its process was killed (kill -9, want of memory, a power cut); what it has done is in its run folder: deidflow "
+    "its process was killed (kill -9, out of memory, a power cut); what it has done is in its run folder: deidflow "
     "runs shows what is left, deidflow resume finishes it"
 )
 

@@ -20,6 +20,7 @@ from filelock import FileLock
 from tests.fork_servers import freeze
 from tests.jobs import DEMO_DATA, Job
 from tests.memory import IN_MEMORY
+from tests.prefect_api import Api
 from tests.zygote import Zygote
 
 if TYPE_CHECKING:
@@ -143,6 +144,13 @@ def zygote(prefect_environment: dict[str, str]) -> Iterator[Zygote]:
     """What forks the commands of this worker."""
     with Zygote(prefect_environment) as forking:
         yield forking
+
+
+@pytest.fixture
+def api(job: Job) -> Iterator[Api]:
+    """The API of the suite's server."""
+    with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as client:
+        yield client
 
 
 @pytest.fixture

@@ -18,14 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_OPTIONS: Final = {"folder": "-o", "layout": "--layout", "archive": "--archive", "recipients": "--recipient"}
-
 _OF_RESULTS: Final = {
     "layout": "--layout",
     "archive": "--archive",
     "per": "--per",
     "include_review": "--include-review",
 }
+_OPTIONS: Final = _OF_RESULTS | {"folder": "-o", "recipients": "--recipient"}
 
 
 @dataclass(frozen=True, slots=True)

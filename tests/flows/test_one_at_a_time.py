@@ -14,13 +14,13 @@ from deidflow.flows.serve import deployment_of
 from deidflow.tasks.core.errors import Interrupted
 from deidflow.tasks.one_at_a_time import alone, settle_killed
 from deidflow.tasks.steps.run.settings import load_config
-from tests.prefect_api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deidflow.tasks.core.config.config import Config
     from tests.jobs import Job
+    from tests.prefect_api import Api
 
 
 @pytest.fixture
@@ -29,12 +29,11 @@ def config(job: Job) -> Config:
     return load_config(job.write_config(schedule={"interval": 5}))
 
 
-@pytest.fixture
-def api(job: Job) -> Iterator[Api]:
-    """The API of the suite's server, which this process uses, too."""
-    url = job.environment["PREFECT_API_URL"]
-    with contextlib.closing(Api(url)) as client, temporary_settings({PREFECT_API_URL: url}):
-        yield client
+@pytest.fixture(autouse=True)
+def server(job: Job) -> Iterator[None]:
+    """The suite's server, which this process uses, too."""
+    with temporary_settings({PREFECT_API_URL: job.environment["PREFECT_API_URL"]}):
+        yield
 
 
 def _running(api: Api) -> str:

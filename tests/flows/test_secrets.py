@@ -159,10 +159,13 @@ def test_what_re_identifies_lies_in_no_folder_that_is_given_away(tmp_path: Path)
     assert [] == [*job.destination.iterdir(), *job.source.iterdir()]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbflevel,original_orthanc_id,new_orthanc_id,and,more\r\n"])
-def test_a_crosswalk_is_written_anew(tmp_path: Path, content: bytes) -> None:
-    """As every night does, and where a script has made an empty file."""
-    path = tmp_path / "pairs.csv"
-    path.write_bytes(content)
+def test_a_crosswalk_is_written_over_its_own_alone(tmp_path: Path) -> None:
+    """As every night does, and where a script has made an empty file; over no other table."""
+    taken = []
+    for content in (b"", b"\xef\xbb\xbflevel,original_orthanc_id,new_orthanc_id,and,more\r\n", b"level,subject\r\n"):
+        (tmp_path / "pairs.csv").write_bytes(content)
+        with contextlib.suppress(InvalidInput):
+            require_own_table(tmp_path / "pairs.csv", PAIR_COLUMNS, "-o")
+            taken.append(content[:3])
 
-    require_own_table(path, PAIR_COLUMNS, "-o")
+    assert [b"", b"\xef\xbb\xbf"] == taken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -12,19 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.jobs import DEMO_DATA, Job, read_csv
-from tests.prefect_api import Api
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.prefect_api import Api
 
 UNKNOWN = "0" * 8 + ("-" + "0" * 8) * 4
-
-
-@pytest.fixture
-def api(job: Job) -> Iterator[Api]:
-    """The API of the suite's server."""
-    with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as client:
-        yield client
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from tests.contract.server import Server
 from tests.jobs import Job, files_of, instance_lines, read_csv, stop_limit_s
 from tests.orthanc_server import OrthancServer, installed
 from tests.prefect.groups import running
-from tests.prefect_api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.prefect_api import Api
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(500)]
 
@@ -27,13 +28,6 @@ COUNT = 20_000
 """Enough that either step goes on for longer than a cancellation takes to be noticed."""
 NOTICED_S = 10.0
 """Until a run is told to stop: Prefect's runner asks its server every few seconds, a command each second."""
-
-
-@pytest.fixture
-def api(job: Job) -> Iterator[Api]:
-    """The API of the suite's server."""
-    with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as client:
-        yield client
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -13,21 +12,14 @@ import pytest
 from deidflow.tasks.core.files.locks import lock_folder
 from tests.jobs import DEMO_DATA, Job
 from tests.prefect.groups import start, stop
-from tests.prefect_api import Api
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+
+    from tests.prefect_api import Api
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(500)]
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def api(job: Job) -> Iterator[Api]:
-    """The API of the suite's server."""
-    with contextlib.closing(Api(job.environment["PREFECT_API_URL"])) as client:
-        yield client
 
 
 @pytest.fixture
