@@ -237,10 +237,11 @@ def _ended(run: Run, state: Any, error: BaseException | None, *, nothing_to_do: 
             _report(run)
         raise KeyboardInterrupt
     if facts.ended is None:
-        raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}")
+        raise Unusable(f"{_reason(state, error)}; finish the run with: deidflow resume {folder}") from error
     give(run_answer(result, folder, nothing_to_do=nothing_to_do))
     if not complete:
-        raise Unusable(f"{facts.unusable or _reason(state, error)}; then finish the run with: deidflow resume {folder}")
+        what = facts.unusable or _reason(state, error)
+        raise Unusable(f"{what}; then finish the run with: deidflow resume {folder}") from error
     if error is not None:
         say("note: Prefect's server did not answer in the end, and may show this run as running")
     return result.exit_code

@@ -66,6 +66,7 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
     with FileLock(f"{note}.lock"):
         users.write_text(str(int(users.read_text()) + 1) if users.exists() else "1")
         if not note.exists():
+            prefect_home.mkdir(parents=True, exist_ok=True)
             note.write_text(start_prefect_server(prefect_home))
         process, port = note.read_text().split()
     # Several runs at a time that send their logs make SQLite wait for up to a minute; who looks at them turns them on.
@@ -81,6 +82,7 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
         if left == 0:
             _stop(int(process))
             shutil.rmtree(prefect_home.parent, ignore_errors=True)
+            note.unlink()  # a worker may need a server for the first time only now
 
 
 def _stop(process: int) -> None:

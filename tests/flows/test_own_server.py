@@ -135,6 +135,23 @@ def test_a_server_that_does_not_start(demo_job: Job) -> None:
     assert "Traceback" not in done.err
 
 
+def test_a_named_server_that_does_not_answer(demo_job: Job) -> None:
+    """What to look at is told, and with --debug what of Prefect's raised, from what, and where; texts are not."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/api"
+        demo_job.environment = demo_job.environment | {"PREFECT_API_URL": url, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+        done = demo_job("run", "job.yaml", "--run-id", "none", "--debug")
+
+    assert 3 == done.code, done.err
+    assert "Prefect ended the run before its time" in done.err
+    assert "deidflow resume" in done.err
+    assert "which was raised from:" in done.err
+    assert "\nConnectError\n" in done.err
+    assert "Connection refused" not in done.err
+
+
 def test_one_server_is_enough(demo_job: Job) -> None:
     """The run reports to the server that was started ahead of it."""
     demo_job.write_manifest(demo_job.inventory()[:2])

@@ -23,8 +23,14 @@ class UnexpectedError(DeidflowError):
 
 
 def frames(error: BaseException) -> str:
-    """Return where an exception came from, line by line, without its text and without the values of variables."""
-    return "".join(traceback.format_tb(error.__traceback__))
+    """Return where an exception came from, line by line, and what it was raised from, without texts and values."""
+    told = ""
+    one: BaseException | None = error
+    while one is not None:
+        told += "".join(traceback.format_tb(one.__traceback__)) + f"{type(one).__qualname__}\n"
+        one = one.__cause__
+        told += "which was raised from:\n" if one is not None else ""
+    return told.rstrip()
 
 
 def safely(function: Callable[_P, _R]) -> Callable[_P, _R]:
