@@ -111,6 +111,19 @@ def test_what_another_config_put_beside_the_originals_is_no_source(job: Job, ser
         assert sources == {pair["original_orthanc_id"] for pair in pairs if pair["level"] == "instance"}
 
 
+@pytest.mark.versions
+def test_results_on_the_server_of_their_originals_are_no_originals(job: Job, server: Server) -> None:
+    """Engine local leaves no mark there, so that an inventory lists its results; such a row costs only itself."""
+    _put(job, server, "A", "1", 1, 2)
+    write(job, server, engine="local", destination={"orthanc": server.url}, incremental=True, skip_invalid=True)
+    assert (0, [("done", "")]) == _night(job, server, "n1")
+    _put(job, server, "B", "2", 1)
+    code, rows = _night(job, server, "n2")
+
+    assert (1, [("done", ""), ("done", ""), ("invalid", "invalid-row")]) == (code, sorted(rows))
+    assert 3 + 3 == len(server.get("instances"))
+
+
 def test_given_identifiers_let_new_studies_of_a_patient_in(job: Job, server: Server) -> None:
     """A whole study whose row gives PatientID and PatientName lands in the same patient; a study that grew does not."""
     _put(job, server, "A", "1", 1)
