@@ -149,13 +149,15 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
         deep: Have pydicom read every result, too.
 
     """
-    from deidflow.tasks.steps.verify import verify_results  # noqa: PLC0415 (a report needs no verifier)
+    from deidflow.tasks.steps.access.engines import verifying_workers  # noqa: PLC0415 (a report needs no verifier)
+    from deidflow.tasks.steps.verify import verify_results  # noqa: PLC0415 (likewise)
 
-    with opened(folder, overrides) as run:
+    with opened(folder, overrides) as run, verifying_workers(run, "deep" if deep else "full") as workers:
         folder = run.folder
+        workers.prepare()
         stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
         with make_progress() as progress:
-            failed, replaced = verify_results(run, progress, full=True, again=True, deep=deep)
+            failed, replaced = verify_results(run, workers, progress, full=True, again=True)
         result = totals_of(run.ledger)
         unverified = count_not_compared(run.ledger)
     done = result.instances[Outcome.DONE] - unverified

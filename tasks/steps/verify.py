@@ -28,7 +28,6 @@ from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.steps.access.choice import source_of, store_of
-from deidflow.tasks.steps.access.engines import verifying_workers
 from deidflow.tasks.steps.findings import Findings
 from deidflow.tasks.steps.one_to_one import shared_results
 from deidflow.tasks.steps.replaced_results import Replacements
@@ -241,31 +240,30 @@ class Found(NamedTuple):
     replaced: int
 
 
-def verify_results(run: Run, progress: Progress, *, full: bool, again: bool = False, deep: bool = False) -> Found:
+def verify_results(run: Run, workers: Workers, progress: Progress, *, full: bool, again: bool = False) -> Found:
     """Verify results of which none is edited now, see ``Verification``.
 
     What is found goes into the ledger, and a result that fails goes out of the destination.
 
     Args:
         run: Open.
+        workers: See ``Verification``.
         progress: Counts instances.
         full: See ``Verification``.
         again: See ``Verification``.
-        deep: With ``full``: have pydicom read every result, too.
 
     Raises:
         DeidflowError: See ``Verification.verify``.
 
     """
-    with verifying_workers(run, ("deep" if deep else "full") if full else "identifiers") as workers:
-        verification = Verification(run, workers, progress, full=full, again=again, is_held=False)
-        verification.edits_are_done()
-        total = verification.count()
-        if total:
-            progress.start(VERIFYING, total)
-            verification.verify()
-            progress.finish()
-        return Found(verification.failed, verification.replaced)
+    verification = Verification(run, workers, progress, full=full, again=again, is_held=False)
+    verification.edits_are_done()
+    total = verification.count()
+    if total:
+        progress.start(VERIFYING, total)
+        verification.verify()
+        progress.finish()
+    return Found(verification.failed, verification.replaced)
 
 
 def _is_not_all_right(found: Looked) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.tasks.core.errors import Interrupted
 from deidflow.tasks.core.processes.pool import make_pool, stop_pool
 from deidflow.tasks.core.processes.workers import LocalWorkers
 
@@ -64,6 +65,21 @@ def test_the_server_of_processes_dies_while_it_starts_one() -> None:
         workers.close()
 
     assert number not in {os.getpid(), pid}
+
+
+def test_processes_that_are_started_ahead() -> None:
+    """They do the work, and nobody waits for them: closed while they start, they end, and nothing is left."""
+    with LocalWorkers(2, ()) as workers:
+        workers.prepare()
+        assert os.getpid() != workers.submit(_own_number, None).result(LIMIT_S)
+    with LocalWorkers(2, ()) as closed:
+        closed.prepare()
+    with pytest.raises(Interrupted):
+        closed.submit(_own_number, None)
+    end = time.monotonic() + LIMIT_S
+    while any(one.is_alive() for one in multiprocessing.active_children()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def _own_number(_: None) -> int:

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.report.files import write_reports
-from deidflow.tasks.steps.access.engines import open_work
+from deidflow.tasks.steps.access.engines import open_work, verifying_workers
 from deidflow.tasks.steps.apply import apply_chunk, reset_unfinished
 from deidflow.tasks.steps.changed_sources import take_again
 from deidflow.tasks.steps.delete_sources import delete_sources
@@ -92,8 +92,9 @@ class Steps:
 
     def verify(self, *, again: bool = False, full: bool = True, deep: bool = False) -> int:
         """Read the results back, or only look for them; return how many are wrong."""
-        with make_progress(quiet=True) as progress:
-            return verify_results(self.run, progress, full=full, again=again, deep=deep).wrong
+        how = ("deep" if deep else "full") if full else "identifiers"
+        with make_progress(quiet=True) as progress, verifying_workers(self.run, how) as workers:
+            return verify_results(self.run, workers, progress, full=full, again=again).wrong
 
     def delete(self) -> DeletedSources | None:
         """Delete the sources; return what became of them."""

@@ -170,6 +170,9 @@ class ClusterWorkers:
         """How many threads its workers have together, at this moment."""
         return max(1, sum(map(int, self._client.nthreads().values())))
 
+    def prepare(self) -> None:
+        """Do nothing: they are there."""
+
     def submit(self, function: Callable[[Any], Any], work: Any) -> _ClusterFuture:
         """Send one piece of work."""
         packed = pickle.dumps((function, work))

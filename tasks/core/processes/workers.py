@@ -9,12 +9,14 @@ Public names: ``Role``, ``RoleSettings``, ``Workers``, ``Pending``, ``LocalWorke
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
-from deidflow.tasks.core.errors import Interrupted
+from deidflow.tasks.core.errors import DeidflowError, Interrupted
 from deidflow.tasks.core.processes.pool import make_pool, prepare_process, stop_pool, worker_died
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 _STARTS: Final = 5
 """How often processes are started for one piece of work: something may be killing them as they come."""
+
+_PAUSE_S: Final = 0.1
+"""Before processes are started for the third time and later."""
 
 _END_S: Final = 0.5
 """For processes that have nothing to do any more: what they were at has had its time."""
@@ -75,6 +80,12 @@ class Workers(Protocol):
     def is_far(self) -> bool:
         """Whether they are on other machines, so that pieces are to be smaller and files of this one are not seen."""
 
+    def prepare(self) -> None:
+        """Start what takes time to start, and do not wait for it: the caller has something else to do meanwhile.
+
+        What goes wrong is told with the first piece of work.
+        """
+
     def submit(self, function: Callable[[Any], Any], work: Any) -> Pending:
         """Have a function called with some work; it returns errors of the project instead of raising them.
 
@@ -92,7 +103,10 @@ class Workers(Protocol):
 
 
 class LocalWorkers:
-    """Processes of this machine, started with the first piece of work; those that die are followed by others."""
+    """Processes of this machine; those that die are followed by others.
+
+    They are started with the first piece of work, or by ``prepare``.
+    """
 
     is_far = False
 
@@ -118,12 +132,24 @@ class LocalWorkers:
         """End the processes."""
         self.close()
 
+    def prepare(self) -> None:
+        """See ``Workers.prepare``."""
+        # Python waits for the server process, which imports what they need, before it goes on.
+        threading.Thread(target=self._prepare, daemon=True).start()
+
+    def _prepare(self) -> None:
+        with contextlib.suppress(DeidflowError):
+            for _ in range(self.count):
+                self.submit(_do_nothing, None)
+
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         """See ``Workers.submit``."""
         with self._lock:
             if self._is_closed:
                 raise Interrupted("the run was stopped")
-            for _ in range(_STARTS):
+            for start in range(_STARTS):
+                if start > 1:  # a server process that was killed may not be gone yet
+                    time.sleep(_PAUSE_S)
                 if self._pool is None:
                     self._pool = make_pool(self.count, _start, self._roles)
                 try:
@@ -156,6 +182,9 @@ class HereWorkers:
         """Take what it is to be able to do."""
         self._roles = tuple(roles)
 
+    def prepare(self) -> None:
+        """Do nothing."""
+
     def submit(self, function: Callable[[Any], Any], work: Any) -> Future[Any]:
         """Do it at once."""
         for role in self._roles:
@@ -170,6 +199,10 @@ class HereWorkers:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def _do_nothing(_: object) -> None:
+    pass
 
 
 def _start(roles: Sequence[Role]) -> None:
