@@ -121,7 +121,7 @@ def run_answer(totals: Totals, folder: Path, *, nothing_to_do: bool = False) -> 
     rows, instances = totals.row_reasons, totals.instance_reasons
     codes = dict.fromkeys((*instances, *rows))
     # What is not done may be in need of another run, but what is to be verified or deleted is in need of this one.
-    is_unfinished = totals.unverified or totals.undeleted or totals.damaged
+    is_unfinished = totals.unverified or totals.undeleted or totals.due or totals.damaged
     goes_on = bool(is_unfinished or codes.keys() - ANOTHER_RUN)
     leftovers = folder / LEFTOVERS_FILE
     return RunAnswer(

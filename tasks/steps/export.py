@@ -186,7 +186,9 @@ def export_as_configured(run: Run, progress: Progress) -> Exported | None:
     choice = choice_of(run.config)
     name = _export_name(run, run.config.export.folder, _fingerprint(run, choice))
     folder = run.config.export.folder / name
-    return None if folder.exists() else export_results(run, folder, choice, progress)
+    exported = None if folder.exists() else export_results(run, folder, choice, progress)
+    change_facts(run.ledger, lambda facts: replace(facts, export_ended=True))
+    return exported
 
 
 def _export_name(run: Run, folder: Path, fingerprint: str) -> str:

@@ -64,6 +64,7 @@ def begin_again(run: Run) -> None:
             ended=None,
             unusable=None,
             deletion_ended=False,
+            export_ended=False,
             deleted_sources=None,
             complete=False,
         ),

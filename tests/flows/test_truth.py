@@ -105,6 +105,37 @@ def test_without_checks_nothing_is_claimed(tmp_path: Path) -> None:
     assert "passed" not in page
 
 
+def test_a_last_step_that_is_still_to_come_is_told(tmp_path: Path, job: Job) -> None:
+    """Sources that are to go and stand there, and an export that cannot be packed, keep a run from being reconciled."""
+    (tmp_path / "steps").mkdir()
+    _write(tmp_path / "steps" / "source")
+    steps = Steps(tmp_path / "steps")
+    steps.plan([PATIENT], options={"DicomVersion": "2023b", "KeepSource": False})
+    steps.edit()
+    steps.verify()
+    due = steps.report()
+    assert (False, 1, "the sources are still to be deleted") == (due.reconciled, due.exit_code, due.shortcoming)
+    assert "Everything is accounted for and done" not in (steps.run.folder / "report.html").read_text("utf-8")
+    steps.delete()
+    assert steps.report().reconciled
+
+    _write(job.source)
+    job.write_config(export={"folder": "exports", "layout": "{PatientID}.dcm"})
+    job.write_manifest(job.inventory())
+    failed = job("run", "job.yaml", "--run-id", "r")
+    run_dir = job.root / "runs" / "r"
+    assert 3 == failed.code
+    assert "tell any two results apart" in failed.err
+    summary = json.loads((run_dir / "summary.json").read_text())
+    assert (False, 1, ["export"]) == (summary["reconciled"], summary["exit_code"], summary["due"])
+    assert "packing the export" in (run_dir / "report.html").read_text("utf-8")
+    assert 1 == job("report", run_dir).code
+    job.write_config(export={"folder": "exports"})
+    packed = job("run", "job.yaml", "--run-id", "r")
+    assert 0 == packed.code, packed.err
+    assert json.loads((run_dir / "summary.json").read_text())["reconciled"]
+
+
 def _cut_before(tag: int) -> Callable[[Path], None]:
     def cut(path: Path) -> None:
         data = path.read_bytes()

@@ -54,6 +54,7 @@ class RunFacts:
         ended: When the last attempt ended, None while one is under way.
         complete: Whether every step of it came to its end and is reported.
         deletion_ended: Whether the deletion of sources came to its end.
+        export_ended: Whether the export that the config asks for is there.
         deleted_sources: What became of them, see ``deidflow.tasks.core.report.totals.DeletedSources``; None when none
             were to be deleted, or that has not begun.
         unusable: Why the last attempt ended early, for people.
@@ -91,6 +92,7 @@ class RunFacts:
     ended: str | None = None
     complete: bool = False
     deletion_ended: bool = False
+    export_ended: bool = False
     deleted_sources: Mapping[str, int] | None = None
     unusable: str | None = None
     seconds_by_step: Mapping[str, float] = field(default_factory=dict)

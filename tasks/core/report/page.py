@@ -15,6 +15,7 @@ from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.core.report.charts import WIDTH, outcome_bar, time_bars
 from deidflow.tasks.core.report.templates import page_templates
+from deidflow.tasks.core.report.totals import LastStep
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ SOURCE_PROBLEM_TEXTS: Final[dict[str, str]] = {
     ProblemCode.BROKEN_LINK: "a link that leads nowhere",
 }
 """What the codes of source problems mean."""
+_LAST_STEPS: Final = {LastStep.DELETION: "deleting the sources", LastStep.EXPORT: "packing the export"}
 
 
 def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> str:
@@ -81,6 +83,7 @@ def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> s
         review_texts=REVIEW_TEXTS,
         work=_work(facts, rows_by_operation(ledger), totals),
         damaged=totals.damaged,
+        due=" and ".join(_LAST_STEPS[step] for step in totals.due),
         versions=facts.versions,
     )
 

@@ -55,6 +55,7 @@ def summary(ledger: Ledger, totals: Totals, resources: Mapping[Level, Mapping[Ou
         "texts": {"removed": count_removed(ledger)},
         "source_problems": {"total": sum(totals.source_problems.values()), **totals.source_problems},
         "sources": _sources(totals),
+        "due": list(totals.due),
         "possible_leftovers": count_leftovers(ledger),
         "chunks": count_chunks(ledger),
         "attempts": facts.attempts,

@@ -1,12 +1,13 @@
 """The totals of a run: how many rows and instances have which outcome, and why.
 
-Public names: ``Totals``, ``DeletedSources``, ``TotalsCounter``, ``totals_of``.
+Public names: ``Totals``, ``DeletedSources``, ``LastStep``, ``TotalsCounter``, ``totals_of``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine.sources import ProblemCode
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.ledger.run_facts import RunFacts
     from deidflow.tasks.core.report.reconciliation import RowResult
 
 _ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "none": ()}
@@ -28,6 +30,19 @@ _ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "no
 
 
 _NOTHING: Final = DoneBefore(0, 0)
+
+
+class LastStep(StrEnum):
+    """What a run does behind its verdict, where that is asked for."""
+
+    DELETION = "delete-sources"
+    EXPORT = "export"
+
+
+_DUE: Final = {
+    LastStep.DELETION: "the sources are still to be deleted",
+    LastStep.EXPORT: "the results are still to be packed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,7 @@ class Totals:
         verified: How many of the instances that are done were found right by such a check, as they are now.
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
         sources: What became of sources that were to be deleted, None where none were or that step has not begun.
+        due: Last steps that are asked for, for results that there are, and have not come to their end.
         done_before: What earlier runs have done of an incremental run's rows.
         changed_before: How many instances it did again, since their sources have changed since earlier runs did them.
 
@@ -78,6 +94,7 @@ class Totals:
     ignores_damaged: bool = False
     review: Mapping[str, int] = field(default_factory=dict)
     sources: DeletedSources | None = None
+    due: tuple[LastStep, ...] = ()
     done_before: DoneBefore = _NOTHING
     changed_before: int = 0
 
@@ -115,11 +132,13 @@ class Totals:
             return "some results are not verified"
         if self.undeleted:
             return "some sources could not be deleted"
+        if self.due:
+            return _DUE[self.due[0]]
         return "the source holds damaged files" if self.damaged else ""
 
     @property
     def reconciled(self) -> bool:
-        """Whether all is done and verified, no damaged file might be one more, and what is to be deleted is gone."""
+        """Whether all is done and verified, down to the last step, and no damaged file might be one more."""
         return not self.shortcoming
 
     @property
@@ -173,6 +192,7 @@ class TotalsCounter:
             done_before=count_done_before(ledger),
             changed_before=facts.changed_before,
             sources=None if facts.deleted_sources is None else DeletedSources(**facts.deleted_sources),
+            due=_due(facts) if instances[Outcome.DONE] else (),
         )
 
 
@@ -182,6 +202,15 @@ def totals_of(ledger: Ledger) -> Totals:
     for _ in counter.count(row_results(ledger)):
         pass
     return counter.totals(ledger)
+
+
+def _due(facts: RunFacts) -> tuple[LastStep, ...]:
+    keeps_sources = (facts.config.get("options") or {}).get("KeepSource", True)
+    is_due = {
+        LastStep.DELETION: not keeps_sources and not facts.deletion_ended,
+        LastStep.EXPORT: bool(facts.config.get("export")) and not (facts.export_ended or facts.complete),
+    }
+    return tuple(step for step in LastStep if is_due[step])
 
 
 def _all_outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:
