@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from deidflow.flows.command_verify_report import verify_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.steps.publish import publish_reports
+from deidflow.tasks.steps.run.progress import make_progress
 from tests.dicom_files import EXPLICIT, Element, Item, elements, encode, instance
-from tests.jobs import files_of, instance_lines
+from tests.jobs import files_of, instance_lines, read_csv
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -134,6 +137,34 @@ def test_a_last_step_that_is_still_to_come_is_told(tmp_path: Path, job: Job) -> 
     packed = job("run", "job.yaml", "--run-id", "r")
     assert 0 == packed.code, packed.err
     assert json.loads((run_dir / "summary.json").read_text())["reconciled"]
+
+
+def test_what_verifying_finds_later_stands_in_the_report(
+    steps: Steps, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No file of the run goes on naming a result that was just taken out; one that changes nothing is not touched."""
+    steps.verify()
+    folder = steps.run.folder
+    with make_progress(quiet=True) as progress:
+        publish_reports(steps.run, progress)
+    steps.run.close()
+    monkeypatch.chdir(steps.root)
+    assert 0 == verify_run(folder)
+    assert "agrees with the ledger" in capsys.readouterr().out
+    result = next((steps.root / "results").rglob("*.dcm"))
+    result.write_bytes(result.read_bytes() + b"Doe^Jane")
+
+    assert 1 == verify_run(folder)
+    assert "written again" in capsys.readouterr().out
+    assert not result.exists()
+    delivered = {line["file"] for line in read_csv(folder / "delivered.csv")}
+    assert delivered == {str(path.relative_to(steps.root / "results")) for path in steps.root.glob("results/**/*.dcm")}
+    assert not json.loads((folder / "summary.json").read_text())["reconciled"]
+    assert "Yes: everything is done" not in (folder / "report.html").read_text("utf-8")
+    (folder / "delivered.csv").write_text("altered")
+    assert 1 == verify_run(folder)
+    assert "differs: delivered.csv" in capsys.readouterr().out
+    assert "altered" == (folder / "delivered.csv").read_text()
 
 
 def _cut_before(tag: int) -> Callable[[Path], None]:
