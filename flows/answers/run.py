@@ -84,6 +84,8 @@ class RunAnswer(Answer):
         if self.nothing_to_do:
             done = self.done_before.instances
             yield "nothing to do" + (": earlier runs have done all that can be done now" if done else "")
+        if not sum(self.rows.values()):
+            yield "nothing to do: the manifest has no rows"
         for what, counts in (("rows", self.rows), ("instances", self.instances)):
             parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
             yield _line(what, ", ".join(parts) or "none")

@@ -50,7 +50,12 @@ def summary(ledger: Ledger, totals: Totals, resources: Mapping[Level, Mapping[Ou
         "crosswalk_by_level": {str(level): _with_total(counts) for level, counts in resources.items()},
         "row_reasons": {str(code): count for code, count in totals.row_reasons.items()},
         "instance_reasons": {str(code): count for code, count in totals.instance_reasons.items()},
-        "verified": {"checks": totals.checks, "verified": totals.verified, "not_verified": totals.unverified},
+        "verified": {
+            "checks": totals.checks,
+            "verified": totals.verified,
+            "not_verified": totals.unverified,
+            "read_back": totals.read_back,
+        },
         "review": {"total": sum(totals.review.values()), **totals.review},
         "texts": {"removed": count_removed(ledger)},
         "source_problems": {"total": sum(totals.source_problems.values()), **totals.source_problems},

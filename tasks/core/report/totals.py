@@ -15,6 +15,7 @@ from deidflow.tasks.core.ledger.report_queries import instance_counts, review_co
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
+from deidflow.tasks.core.ledger.state.exports import count_to_export
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.report.reconciliation import most_frequent_first, row_results
 
@@ -73,8 +74,10 @@ class Totals:
         instance_reasons: The same for instances.
         source_problems: How many files of the source were not used, by code.
         review: How many results a person should look at before they are given away, by code.
+        to_look_at: How many results these are: one may have several codes, and what was refused is none.
         checks: What the config asks for: ``full``, ``identifiers`` or ``none``.
         verified: How many of the instances that are done were found right by such a check, as they are now.
+        read_back: How many of them were read back in full, whatever the config asks for.
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
         sources: What became of sources that were to be deleted, None where none were or that step has not begun.
         due: Last steps that are asked for, for results that there are, and have not come to their end.
@@ -91,8 +94,10 @@ class Totals:
     source_problems: Mapping[str, int]
     checks: str = "none"
     verified: int = 0
+    read_back: int = 0
     ignores_damaged: bool = False
     review: Mapping[str, int] = field(default_factory=dict)
+    to_look_at: int = 0
     sources: DeletedSources | None = None
     due: tuple[LastStep, ...] = ()
     done_before: DoneBefore = _NOTHING
@@ -171,13 +176,14 @@ class TotalsCounter:
         facts = read_facts(ledger)
         config = facts.config
         checks = str(config.get("verify", "none"))
-        verified = 0
+        verified = read_back = 0
         for outcome, code, how, count in instance_counts(ledger):
             instances[outcome] += count
             if outcome is not Outcome.DONE:
                 reasons[code or ReasonCode.INTERNAL_ERROR] += count
-            elif how in _ENOUGH[checks]:
-                verified += count
+                continue
+            verified += count if how in _ENOUGH[checks] else 0
+            read_back += count if how == "full" else 0
         return Totals(
             rows=_all_outcomes(self.rows),
             instances=_all_outcomes(instances),
@@ -186,8 +192,10 @@ class TotalsCounter:
             instance_reasons=most_frequent_first(reasons),
             source_problems=count_source_problems(ledger),
             review=review_counts(ledger, done=True),
+            to_look_at=count_to_export(ledger).to_review,
             checks=checks,
             verified=verified,
+            read_back=read_back,
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
             done_before=count_done_before(ledger),
             changed_before=facts.changed_before,
