@@ -63,6 +63,7 @@ def begin_again(run: Run) -> None:
             attempts=facts.attempts + 1,
             ended=None,
             unusable=None,
+            verification_ended=False,
             deletion_ended=False,
             export_ended=False,
             deleted_sources=None,

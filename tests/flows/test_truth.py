@@ -12,10 +12,11 @@ import pytest
 
 from deidflow.flows.command_verify_report import verify_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.errors import InvalidInput, Unusable
+from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.steps.publish import publish_reports
-from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.run.progress import Progress, make_progress
+from deidflow.tasks.steps.verify import verify_results
 from tests.dicom_files import EXPLICIT, Element, Item, elements, encode, instance
 from tests.jobs import files_of, instance_lines, read_csv
 from tests.steps.steps import Steps
@@ -93,6 +94,25 @@ def test_a_verification_that_was_stopped_counts_as_far_as_it_came(steps: Steps) 
     assert 0 == steps.verify()
     assert steps.report().reconciled
     assert 1 == steps.verify(again=True)
+
+
+def test_a_verification_that_was_stopped_behind_the_last_result_makes_no_verdict(steps: Steps) -> None:
+    """What only the whole run shows was not looked at then, although each result was found right."""
+
+    class Stopping(Progress):
+        def advance(self, count: int = 1, name: str = "") -> None:
+            super().advance(count, name)
+            steps.run.stop.set()
+
+    with pytest.raises(Interrupted), Stopping() as progress:
+        verify_results(steps.run, progress, full=True)
+    stopped = steps.report()
+    assert (4, 0, 1) == (stopped.verified, stopped.unverified, stopped.exit_code)
+    assert "the verification did not come to its end" == stopped.shortcoming
+    assert "Yes: " not in (steps.run.folder / "report.html").read_text("utf-8")
+    steps.run.stop.clear()
+    assert 0 == steps.verify()
+    assert steps.report().reconciled
 
 
 def test_without_checks_nothing_is_claimed(tmp_path: Path) -> None:

@@ -49,7 +49,11 @@ SOURCE_PROBLEM_TEXTS: Final[dict[str, str]] = {
     ProblemCode.BROKEN_LINK: "a link that leads nowhere",
 }
 """What the codes of source problems mean."""
-_LAST_STEPS: Final = {LastStep.DELETION: "deleting the sources", LastStep.EXPORT: "packing the export"}
+_LAST_STEPS: Final = {
+    LastStep.VERIFICATION: "ending the verification",
+    LastStep.DELETION: "deleting the sources",
+    LastStep.EXPORT: "packing the export",
+}
 
 
 def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> str:
@@ -120,7 +124,9 @@ def _missing_for_hand_over(totals: Totals) -> str:
         return "No: there is no result."
     if not totals.read_back and totals.checks != "full":
         return "Not yet: nobody has searched the results. Run deidflow verify."
-    return "Not yet: not every result is verified." if totals.read_back < done else ""
+    if totals.read_back < done:
+        return "Not yet: not every result is verified."
+    return "Not yet: the verification did not come to its end." if LastStep.VERIFICATION in totals.due else ""
 
 
 def _origin(facts: RunFacts) -> dict[str, str]:

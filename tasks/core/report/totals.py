@@ -34,13 +34,16 @@ _NOTHING: Final = DoneBefore(0, 0)
 
 
 class LastStep(StrEnum):
-    """What a run does behind its verdict, where that is asked for."""
+    """What a run does when all instances have been looked at, where that is asked for."""
 
+    VERIFICATION = "verify"
+    """Compare the results with one another, and look whether any has gone since."""
     DELETION = "delete-sources"
     EXPORT = "export"
 
 
 _DUE: Final = {
+    LastStep.VERIFICATION: "the verification did not come to its end",
     LastStep.DELETION: "the sources are still to be deleted",
     LastStep.EXPORT: "the results are still to be packed",
 }
@@ -214,7 +217,9 @@ def totals_of(ledger: Ledger) -> Totals:
 
 def _due(facts: RunFacts) -> tuple[LastStep, ...]:
     keeps_sources = (facts.config.get("options") or {}).get("KeepSource", True)
+    checks = str(facts.config.get("verify", "none"))
     is_due = {
+        LastStep.VERIFICATION: checks != "none" and not (facts.verification_ended or facts.complete),
         LastStep.DELETION: not keeps_sources and not facts.deletion_ended,
         LastStep.EXPORT: bool(facts.config.get("export")) and not (facts.export_ended or facts.complete),
     }
