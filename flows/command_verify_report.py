@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deidflow.flows.answers.answer import Answer, give
+from deidflow.flows.answers.answer import Answer, export_line, give
 from deidflow.flows.commands.opened import opened
 from deidflow.flows.commands.private_outputs import require_private_place
 from deidflow.tasks.core.errors import Unusable, os_error_text
@@ -80,6 +80,7 @@ class VerifyAnswer(Answer):
         reasons: How many instances are not done, by the code of their reason.
         differing_files: Report files that are not what the ledger says.
         rewritten: Whether the report was written again, since it would have said otherwise than what was found.
+        exports: Names of exports that the run has packed, and that may hold other results than are done now.
         next: The command that mends it, null when nothing is to be mended.
 
     """
@@ -92,6 +93,7 @@ class VerifyAnswer(Answer):
     reasons: Mapping[ReasonCode, int]
     differing_files: tuple[str, ...]
     rewritten: bool
+    exports: tuple[str, ...]
     next: str | None
 
     def lines(self) -> Iterator[str]:
@@ -110,6 +112,8 @@ class VerifyAnswer(Answer):
             if differing
             else (f"report:   {'written again, with what was found' if self.rewritten else 'agrees with the ledger'}")
         )
+        if self.exports:
+            yield export_line(self.exports)
         if self.next:
             yield f"mend it:  {self.next}"
 
@@ -171,7 +175,8 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
     command = "resume" if failed > replaced else "report" if stale and not rewritten else ""
     mending = f"deidflow {command} {folder}" if command else None
     reasons, differing = result.instance_reasons, tuple(stale)
-    give(VerifyAnswer(folder, done, failed, replaced, unverified, reasons, differing, bool(rewritten), mending))
+    told = (reasons, differing, bool(rewritten), result.other_exports, mending)
+    give(VerifyAnswer(folder, done, failed, replaced, unverified, *told))
     return 1 if failed or stale or unverified or not result.reconciled else 0
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.core.config.checks import cross_check
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Problem
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
-from deidflow.tasks.core.ledger.state.exports import count_to_export, pages_to_export
+from deidflow.tasks.core.ledger.state.exports import count_to_export, fingerprint_of_results, pages_to_export
 from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.processes.workers import HereWorkers
 from deidflow.tasks.core.report.files import CROSSWALK
@@ -184,7 +183,8 @@ def export_as_configured(run: Run, progress: Progress) -> Exported | None:
     if run.config.export is None or not count_to_export(run.ledger).done:
         return None
     choice = choice_of(run.config)
-    name = _export_name(run, run.config.export.folder, _fingerprint(run, choice))
+    fingerprint = fingerprint_of_results(run.ledger, include_review=choice.include_review)
+    name = _export_name(run, run.config.export.folder, fingerprint)
     folder = run.config.export.folder / name
     exported = None if folder.exists() else export_results(run, folder, choice, progress)
     change_facts(run.ledger, lambda facts: replace(facts, export_ended=True))
@@ -201,12 +201,3 @@ def _export_name(run: Run, folder: Path, fingerprint: str) -> str:
     name = next(name for name in names if name not in exports and not (folder / name).exists())
     change_facts(run.ledger, lambda facts: replace(facts, exports={**facts.exports, name: fingerprint}))
     return name
-
-
-def _fingerprint(run: Run, choice: ExportChoice) -> str:
-    """Return what is the same for the same results only."""
-    digest = sha256()
-    for page in pages_to_export(run.ledger, _TOGETHER, include_review=choice.include_review):
-        for one in page:
-            digest.update(f"{one.orthanc_id} {one.evidence}\n".encode())
-    return digest.hexdigest()

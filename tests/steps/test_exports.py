@@ -15,7 +15,9 @@ import pydicom
 import pyrage
 import pytest
 
+from deidflow.flows.command_verify_report import verify_run
 from deidflow.flows.commands.export import export_run
+from deidflow.flows.commands.withdraw import withdraw_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.request.export_choice import ExportChoice
@@ -25,7 +27,6 @@ from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, 
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import open_run
-from deidflow.tasks.steps.withdraw import withdraw_results
 from tests.dicom_files import instance
 from tests.faults.injector import Action, Area, Call, Harm, Injector, why_not
 from tests.jobs import Job, files_of, read_csv
@@ -326,17 +327,27 @@ def test_a_result_that_changed_ends_the_export(finished: Steps) -> None:
     require_finished(finished.run)
 
 
-def test_the_last_step_of_a_run(tmp_path: Path) -> None:
+def test_the_last_step_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Under the name of the run, once; what is wrong with it is told before anything starts."""
     steps = run(tmp_path, export={"folder": "packed", "archive": "zip"})
     with make_progress(quiet=True) as progress:
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
         first = files_of(tmp_path / "packed" / "r")
-        withdraw_results(steps.run, [3], progress)  # other results than before, as when `resume` has mended some
+        assert () == steps.report().other_exports
+        steps.run.close()
+        assert 0 == withdraw_run(steps.run.folder, (3,))  # other results than before, as when `resume` has mended some
+        assert "exports:   r may hold" in capsys.readouterr().out
+        steps.run = open_run(steps.run.folder)
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
+    steps.report()
+    assert "than are done now, such as some that were found wrong or taken back since: r.<" in (
+        steps.run.folder / "report.html"
+    ).read_text("utf-8")
     steps.run.close()
+    assert 1 == verify_run(steps.run.folder)
+    assert "exports:   r may hold" in capsys.readouterr().out
     assert {"r", "r-2"} == {path.name for path in (tmp_path / "packed").iterdir()}
     assert first == files_of(tmp_path / "packed" / "r")
     assert {"S1.zip"} == {path.name for path in (tmp_path / "packed" / "r-2").glob("*.zip")}

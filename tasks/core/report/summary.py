@@ -61,6 +61,7 @@ def summary(ledger: Ledger, totals: Totals, resources: Mapping[Level, Mapping[Ou
         "source_problems": {"total": sum(totals.source_problems.values()), **totals.source_problems},
         "sources": _sources(totals),
         "due": list(totals.due),
+        "other_exports": list(totals.other_exports),
         "possible_leftovers": count_leftovers(ledger),
         "chunks": count_chunks(ledger),
         "attempts": facts.attempts,

@@ -15,7 +15,7 @@ from deidflow.tasks.core.ledger.report_queries import instance_counts, review_co
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
-from deidflow.tasks.core.ledger.state.exports import count_to_export
+from deidflow.tasks.core.ledger.state.exports import count_to_export, other_exports
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.report.reconciliation import most_frequent_first, row_results
 
@@ -84,6 +84,7 @@ class Totals:
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
         sources: What became of sources that were to be deleted, None where none were or that step has not begun.
         due: Last steps that are asked for, for results that there are, and have not come to their end.
+        other_exports: Names of the exports that the run has packed, and that may hold other results than are done now.
         done_before: What earlier runs have done of an incremental run's rows.
         changed_before: How many instances it did again, since their sources have changed since earlier runs did them.
 
@@ -103,6 +104,7 @@ class Totals:
     to_look_at: int = 0
     sources: DeletedSources | None = None
     due: tuple[LastStep, ...] = ()
+    other_exports: tuple[str, ...] = ()
     done_before: DoneBefore = _NOTHING
     changed_before: int = 0
 
@@ -203,6 +205,7 @@ class TotalsCounter:
             done_before=count_done_before(ledger),
             changed_before=facts.changed_before,
             sources=None if facts.deleted_sources is None else DeletedSources(**facts.deleted_sources),
+            other_exports=other_exports(ledger),
             due=_due(facts) if instances[Outcome.DONE] else (),
         )
 

@@ -1,13 +1,16 @@
 """What of a run is given away: results that are done, with what a person should look at first set apart.
 
-Public names: ``ExportedResult``, ``ExportCounts``, ``pages_to_export``, ``count_to_export``.
+Public names: ``ExportedResult``, ``ExportCounts``, ``pages_to_export``, ``count_to_export``,
+``fingerprint_of_results``, ``other_exports``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
 
-_REVIEWED = "(i.review <> '' OR i.id IN (SELECT instance FROM unknown_word))"
+_TOGETHER: Final = 1024
+_REVIEWED: Final = "(i.review <> '' OR i.id IN (SELECT instance FROM unknown_word))"
 
 
 class ExportedResult(NamedTuple):
@@ -57,3 +61,22 @@ def pages_to_export(ledger: Ledger, size: int, *, include_review: bool) -> Itera
             page = []
     if page:
         yield page
+
+
+def fingerprint_of_results(ledger: Ledger, *, include_review: bool) -> str:
+    """Return what is the same for the same results only."""
+    digest = sha256()
+    for page in pages_to_export(ledger, _TOGETHER, include_review=include_review):
+        for one in page:
+            digest.update(f"{one.orthanc_id} {one.evidence}\n".encode())
+    return digest.hexdigest()
+
+
+def other_exports(ledger: Ledger) -> tuple[str, ...]:
+    """Return the names of exports that the run has packed, and that may hold other results than are done now."""
+    facts = read_facts(ledger)
+    if not facts.exports:
+        return ()
+    include_review = bool((facts.config.get("export") or {}).get("include_review"))
+    now = fingerprint_of_results(ledger, include_review=include_review)
+    return tuple(name for name, packed in facts.exports.items() if packed != now)
