@@ -19,7 +19,7 @@ from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.ledger.report_queries import count_not_compared, hash_of_outcomes
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.core.report.files import write_reports
+from deidflow.tasks.core.report.files import SUMMARY, write_reports
 from deidflow.tasks.core.report.mappings import write_mappings
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
@@ -134,7 +134,7 @@ def report_run(folder: Path, mappings: Path | None = None) -> int:
         if mappings is not None:
             require_private_place(run.config, mappings, "--mappings")
         with make_progress() as progress:
-            result = publish_reports(run, progress)
+            result = publish_reports(run, progress, ends=False)
         pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
     verdict = result.shortcoming or "reconciled"
     give(ReportAnswer(run.folder, run.folder / "report.html", verdict, mappings, pairs))
@@ -181,7 +181,7 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
 
 
 def _is_reported(run: Run) -> bool:
-    return read_facts(run.ledger).ended is not None
+    return read_facts(run.ledger).ended is not None or (run.folder / SUMMARY).exists()
 
 
 @contextlib.contextmanager
@@ -196,7 +196,7 @@ def _reporting_what_changes(run: Run, progress: Progress) -> Iterator[list[Path]
         yield written
     finally:
         if _is_reported(run) and hash_of_outcomes(run.ledger) != before:
-            publish_reports(run, progress)
+            publish_reports(run, progress, ends=False)
             written.append(run.folder)
 
 

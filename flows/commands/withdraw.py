@@ -80,7 +80,7 @@ def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...]
             raise InvalidInput([Problem(text, "--row")])
         with hold_config(run.config), store_of(run.config).prepared(run), make_progress() as progress:
             found = withdraw_results(run, rows, progress)
-            exports = publish_reports(run, progress).other_exports
+            exports = publish_reports(run, progress, ends=False).other_exports
         before = rows_done_elsewhere(run.ledger, rows)
         same = _lines_of_same_results(run, rows)
         counts_as_done = bool(before or (same and run.config.incremental))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from deidflow.flows.command_verify_report import verify_run
+from deidflow.flows.command_verify_report import report_run, verify_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.outcomes import Outcome
@@ -185,6 +185,19 @@ def test_what_verifying_finds_later_stands_in_the_report(
     assert 1 == verify_run(folder)
     assert "differs: delivered.csv" in capsys.readouterr().out
     assert "altered" == (folder / "delivered.csv").read_text()
+
+
+def test_a_killed_run_has_no_end(steps: Steps) -> None:
+    """Neither the moment of a report is one, nor that of a look at its results, which the report tells of."""
+    folder = steps.run.folder
+    steps.run.close()
+    assert 1 == report_run(folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (None, None, 4) == (summary["ended"], summary["seconds"], summary["verified"]["not_verified"])
+    assert "did not come to its end" in (folder / "report.html").read_text("utf-8")
+    assert 0 == verify_run(folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (None, 4) == (summary["ended"], summary["verified"]["verified"])
 
 
 def _cut_before(tag: int) -> Callable[[Path], None]:
