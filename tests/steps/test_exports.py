@@ -42,8 +42,16 @@ OPTIONS = {"DicomVersion": "2023b", "Replace": {"PatientID": "{subject}"}, "Forc
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
-def run(root: Path, run_id: str = "r", **changes: Any) -> Steps:
-    """Run two patients to the end: one has two studies, one a subject number that no file system takes."""
+def run(root: Path, run_id: str = "r", lost: str = "", **changes: Any) -> Steps:
+    """Run two patients to the end: one has two studies, one a subject number that no file system takes.
+
+    Args:
+        root: Of the job.
+        run_id: Of the run.
+        lost: Name of a source that goes before it is compared with its result.
+        changes: Of the config.
+
+    """
     source = root / "source"
     source.mkdir(exist_ok=True)
     for number, (patient, study) in enumerate((("A", "1"), ("A", "2"), ("B", "3"))):
@@ -67,6 +75,8 @@ def run(root: Path, run_id: str = "r", **changes: Any) -> Steps:
     ]
     steps.plan(rows, run_id=run_id, options=OPTIONS, **changes)
     steps.edit()
+    if lost:
+        (source / lost).unlink()
     assert 0 == steps.verify()
     steps.report()
     note_complete(steps.run)
@@ -227,6 +237,18 @@ def test_what_a_person_should_look_at_is_left_out(finished: Steps) -> None:
     assert (2, 1) == (done.instances, done.left_out)
     everything = export(finished, "all", include_review=True, layout="{Modality}/{SOPInstanceUID}.dcm")
     assert 3 == sum(name.startswith("CT/") for name in everything)
+
+
+def test_what_nobody_has_verified_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A source is gone before anybody compared with it: its result stays, is not given away, and is counted."""
+    steps = run(tmp_path, lost="2.dcm")
+    steps.run.close()
+    export_run(steps.run.folder, tmp_path / "out", (), crosswalk=False, include_review=True)
+
+    said = capsys.readouterr().out
+    assert "exported:  2 instances" in said
+    assert "left out:  1 instance, since their results are not verified" in said
+    assert {"S1"} == {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
 
 
 def test_archives_are_for_their_recipients_alone(finished: Steps) -> None:
