@@ -5,20 +5,21 @@ Public names: ``verify_run``, ``report_run``.
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deidflow.flows.answers.answer import Answer, give
+from deidflow.flows.answers.answer import Answer, export_line, give
 from deidflow.flows.commands.opened import opened
 from deidflow.flows.commands.private_outputs import require_private_place
 from deidflow.tasks.core.errors import Unusable, os_error_text
-from deidflow.tasks.core.ledger.report_queries import count_not_compared
+from deidflow.tasks.core.ledger.report_queries import count_not_compared, hash_of_outcomes
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.core.report.files import write_reports
+from deidflow.tasks.core.report.files import SUMMARY, write_reports
 from deidflow.tasks.core.report.mappings import write_mappings
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.outcomes import ReasonCode
+    from deidflow.tasks.steps.run.progress import Progress
+    from deidflow.tasks.steps.run.run import Run
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "delivered.csv", "failures.csv", "source_problems.csv")
 
@@ -76,6 +79,8 @@ class VerifyAnswer(Answer):
         not_verified: How many could not be compared, since their sources are not there as they were.
         reasons: How many instances are not done, by the code of their reason.
         differing_files: Report files that are not what the ledger says.
+        rewritten: Whether the report was written again, since it would have said otherwise than what was found.
+        exports: Names of exports that the run has packed, and that may hold other results than are done now.
         next: The command that mends it, null when nothing is to be mended.
 
     """
@@ -87,6 +92,8 @@ class VerifyAnswer(Answer):
     not_verified: int
     reasons: Mapping[ReasonCode, int]
     differing_files: tuple[str, ...]
+    rewritten: bool
+    exports: tuple[str, ...]
     next: str | None
 
     def lines(self) -> Iterator[str]:
@@ -100,7 +107,13 @@ class VerifyAnswer(Answer):
         for code, count in self.reasons.items():
             yield f"          {count} {code}"
         differing = ", ".join(self.differing_files)
-        yield f"report:   {'differs: ' + differing if differing else 'agrees with the ledger'}"
+        yield (
+            f"report:   {'differed: ' if self.rewritten else 'differs: '}{differing}"
+            if differing
+            else (f"report:   {'written again, with what was found' if self.rewritten else 'agrees with the ledger'}")
+        )
+        if self.exports:
+            yield export_line(self.exports)
         if self.next:
             yield f"mend it:  {self.next}"
 
@@ -121,7 +134,7 @@ def report_run(folder: Path, mappings: Path | None = None) -> int:
         if mappings is not None:
             require_private_place(run.config, mappings, "--mappings")
         with make_progress() as progress:
-            result = publish_reports(run, progress)
+            result = publish_reports(run, progress, ends=False)
         pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
     verdict = result.shortcoming or "reconciled"
     give(ReportAnswer(run.folder, run.folder / "report.html", verdict, mappings, pairs))
@@ -140,8 +153,8 @@ def _write_mappings(ledger: Ledger, folder: Path) -> int:
 def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = False) -> int:
     """Read all results of a run back; return 0 when they and the report are what they should be, else 1.
 
-    What is found to be wrong is noted in the ledger and taken out of the destination, so that ``resume`` mends it and
-    ``report`` shows it; what is back and right is done again.
+    What is found to be wrong is noted in the ledger and taken out of the destination, so that ``resume`` mends it; what
+    is back and right is done again. A report that would say otherwise is written again.
 
     Args:
         folder: Of the run.
@@ -155,15 +168,38 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
     with opened(folder, overrides) as run, verifying_workers(run, "deep" if deep else "full") as workers:
         folder = run.folder
         workers.prepare()
-        stale = _stale_reports(run.ledger, folder) if read_facts(run.ledger).ended is not None else []
-        with make_progress() as progress:
+        stale = _stale_reports(run.ledger, folder) if _is_reported(run) else []
+        with make_progress() as progress, _reporting_what_changes(run, progress) as rewritten:
             failed, replaced = verify_results(run, workers, progress, full=True, again=True)
         result = totals_of(run.ledger)
         unverified = count_not_compared(run.ledger)
     done = result.instances[Outcome.DONE] - unverified
-    mending = f"deidflow resume {folder}" if failed > replaced else f"deidflow report {folder}" if stale else None
-    give(VerifyAnswer(folder, done, failed, replaced, unverified, result.instance_reasons, tuple(stale), mending))
+    command = "resume" if failed > replaced else "report" if stale and not rewritten else ""
+    mending = f"deidflow {command} {folder}" if command else None
+    reasons, differing = result.instance_reasons, tuple(stale)
+    told = (reasons, differing, bool(rewritten), result.other_exports, mending)
+    give(VerifyAnswer(folder, done, failed, replaced, unverified, *told))
     return 1 if failed or stale or unverified or not result.reconciled else 0
+
+
+def _is_reported(run: Run) -> bool:
+    return read_facts(run.ledger).ended is not None or (run.folder / SUMMARY).exists()
+
+
+@contextlib.contextmanager
+def _reporting_what_changes(run: Run, progress: Progress) -> Iterator[list[Path]]:
+    """Write the report again behind a block that changed what it says, however the block ended; yield what was written.
+
+    A list of what was delivered must not name what was just taken out of the destination.
+    """
+    written: list[Path] = []
+    before = hash_of_outcomes(run.ledger)
+    try:
+        yield written
+    finally:
+        if _is_reported(run) and hash_of_outcomes(run.ledger) != before:
+            publish_reports(run, progress, ends=False)
+            written.append(run.folder)
 
 
 def _stale_reports(ledger: Ledger, folder: Path) -> list[str]:

@@ -11,6 +11,7 @@ from prefect import task
 from prefect.states import Failed
 
 from deidflow.tasks.core.errors import DeidflowError, Interrupted
+from deidflow.tasks.core.report.totals import LastStep
 from deidflow.tasks.live import live_run
 from deidflow.tasks.shown import in_words, say
 from deidflow.tasks.steps.delete_sources import delete_sources, deletion_is_due
@@ -39,6 +40,8 @@ def publish(run_dir: str) -> State[Any] | None:
             live.failure = Interrupted("the run was stopped")
         if live.failure is None:  # told to stop or not: nothing is left to do
             safely(export_as_configured)(live.run, live.progress)
+            if LastStep.EXPORT in live.totals.due:
+                live.totals = safely(publish_reports)(live.run, live.progress)
             safely(note_complete)(live.run)
         say(f"report written; {in_words(live.run, live.totals)}")
     except DeidflowError as error:

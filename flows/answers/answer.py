@@ -6,7 +6,8 @@ is said on standard error is the same in both forms.
 
 Public names: ``Answer``, ``give``, ``warn``, ``warn_of_all``, ``say``, ``answer_in_json``, ``answers_in_json``,
 ``take_standard_output``, ``flush_standard_output``, ``unwritable_output``, ``drop_standard_output``, ``show_all``,
-``most_shown``, ``write_document``, ``plain``, ``described``, ``counted``.
+``most_shown``, ``write_document``, ``plain``, ``described``, ``counted``,
+``export_line``.
 """
 
 from __future__ import annotations
@@ -216,3 +217,8 @@ def counted(number: int, what: str) -> str:
     ('1 result', '0 rows')
     """
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def export_line(exports: Iterable[str]) -> str:
+    """Return what people read of exports that may hold other results than are done now."""
+    return f"exports:   {', '.join(exports)} may hold results that are not done any more: tell whoever got them"

@@ -84,6 +84,8 @@ class RunAnswer(Answer):
         if self.nothing_to_do:
             done = self.done_before.instances
             yield "nothing to do" + (": earlier runs have done all that can be done now" if done else "")
+        if not sum(self.rows.values()):
+            yield "nothing to do: the manifest has no rows"
         for what, counts in (("rows", self.rows), ("instances", self.instances)):
             parts = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
             yield _line(what, ", ".join(parts) or "none")
@@ -121,7 +123,7 @@ def run_answer(totals: Totals, folder: Path, *, nothing_to_do: bool = False) -> 
     rows, instances = totals.row_reasons, totals.instance_reasons
     codes = dict.fromkeys((*instances, *rows))
     # What is not done may be in need of another run, but what is to be verified or deleted is in need of this one.
-    is_unfinished = totals.unverified or totals.undeleted or totals.damaged
+    is_unfinished = totals.unverified or totals.undeleted or totals.due or totals.damaged
     goes_on = bool(is_unfinished or codes.keys() - ANOTHER_RUN)
     leftovers = folder / LEFTOVERS_FILE
     return RunAnswer(

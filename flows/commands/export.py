@@ -37,6 +37,7 @@ class ExportAnswer(Answer):
         instances: How many are in it; 0 of a crosswalk.
         files: How many files they are in.
         left_out: How many instances are not in it, since a person should look at them first.
+        not_verified: How many instances are done and not in it, since nobody has found their results right.
         recipients: For how many keys it is encrypted.
 
     """
@@ -46,6 +47,7 @@ class ExportAnswer(Answer):
     instances: int = 0
     files: int = 0
     left_out: int = 0
+    not_verified: int = 0
     recipients: int = 0
 
     def lines(self) -> Iterator[str]:
@@ -57,6 +59,9 @@ class ExportAnswer(Answer):
         if self.left_out:
             text = "since a person should look at them first (see review.csv); --include-review packs them, too"
             yield f"left out:  {counted(self.left_out, 'instance')}, {text}"
+        if self.not_verified:
+            text = "since their results are not verified; deidflow verify, or resume, says why"
+            yield f"left out:  {counted(self.not_verified, 'instance')}, {text}"
         yield f"export:    {self.export}"
 
 
@@ -90,7 +95,7 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
                 done = export_results(run, output.absolute(), choice, progress)
         except InvalidInput as error:
             raise InvalidInput([_by_option(problem) for problem in error.problems]) from None
-    give(ExportAnswer(output, "results", done.instances, done.files, done.left_out, len(choice.recipients)))
+    give(ExportAnswer(output, "results", *done, len(choice.recipients)))
 
 
 def _require_sense(given: Mapping[str, Any], archive: str, *, crosswalk: bool) -> None:

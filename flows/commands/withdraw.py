@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deidflow.flows.answers.answer import Answer, counted, give
+from deidflow.flows.answers.answer import Answer, counted, export_line, give
 from deidflow.flows.commands.opened import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.ledger.manifest_rows import all_lines
@@ -35,6 +35,7 @@ class WithdrawAnswer(Answer):
         withdrawn: How many results are gone.
         left: How many stay, since something else stands there, or they could not be removed.
         elsewhere: Lines of the manifest that other runs have done, too.
+        exports: Names of exports that the run has packed, and that may hold other results than are done now.
         report: The run's report, written again.
 
     """
@@ -42,6 +43,7 @@ class WithdrawAnswer(Answer):
     withdrawn: int
     left: int
     elsewhere: tuple[int, ...]
+    exports: tuple[str, ...]
     report: Path
 
     def lines(self) -> Iterator[str]:
@@ -53,6 +55,8 @@ class WithdrawAnswer(Answer):
             lines = ", ".join(map(str, self.elsewhere[:20])) + (", ..." if self.elsewhere[20:] else "")
             remedy = "withdraw them there (deidflow crosswalk names the runs)"
             yield f"elsewhere: line {lines}: other runs have done these rows, too; {remedy}"
+        if self.exports:
+            yield export_line(self.exports)
         yield f"report:    {self.report}"
 
 
@@ -76,11 +80,11 @@ def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...]
             raise InvalidInput([Problem(text, "--row")])
         with hold_config(run.config), store_of(run.config).prepared(run), make_progress() as progress:
             found = withdraw_results(run, rows, progress)
-            publish_reports(run, progress)
+            exports = publish_reports(run, progress, ends=False).other_exports
         before = rows_done_elsewhere(run.ledger, rows)
         same = _lines_of_same_results(run, rows)
         counts_as_done = bool(before or (same and run.config.incremental))
-    give(WithdrawAnswer(found.gone, found.stay, tuple(sorted(same.union(before))), run.folder / "report.html"))
+    give(WithdrawAnswer(found.gone, found.stay, tuple(sorted(same.union(before))), exports, run.folder / "report.html"))
     return 1 if found.stay or counts_as_done else 0
 
 

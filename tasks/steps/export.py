@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.core.config.checks import cross_check
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Problem
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
-from deidflow.tasks.core.ledger.state.exports import count_to_export, pages_to_export
+from deidflow.tasks.core.ledger.state.exports import count_to_export, fingerprint_of_results, pages_to_export
 from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.processes.workers import HereWorkers
 from deidflow.tasks.core.report.files import CROSSWALK
@@ -43,11 +42,12 @@ EXPORTING: Final = "exporting"
 
 
 class Exported(NamedTuple):
-    """What was packed: instances and files; and how many instances were left out, since a person should look first."""
+    """What was packed: instances and files; and what was left out: to be looked at first, done and not verified."""
 
     instances: int
     files: int
     left_out: int
+    not_verified: int
 
 
 def require_finished(run: Run) -> None:
@@ -78,7 +78,7 @@ def export_results(run: Run, folder: Path, choice: ExportChoice, progress: Progr
     """Write an export.
 
     Args:
-        run: Open; every result that is done is verified.
+        run: Open; what is done of it and not verified is left out.
         folder: To make.
         choice: What it is to be like.
         progress: Counts instances.
@@ -96,15 +96,15 @@ def export_results(run: Run, folder: Path, choice: ExportChoice, progress: Progr
     package = Package(folder, choice)
     with package:
         place = package.place(store_of(run.config).results(run))
-        with _packing_workers(run, place, counts.done - left_out) as workers:
-            progress.start(EXPORTING, counts.done - left_out)
+        with _packing_workers(run, place, counts.sound - left_out) as workers:
+            progress.start(EXPORTING, counts.sound - left_out)
             pages = pages_to_export(run.ledger, _TOGETHER, include_review=choice.include_review)
             works = (package.to_read(place, page) for page in pages)
             archives = _archives(package, place, _done(run, workers, read_results, works), progress)
             for work, archive in _done(run, workers, write_archive, archives):
                 package.add_archive(work, archive)
             progress.finish()
-    return Exported(*package.packed, left_out)
+    return Exported(*package.packed, left_out, counts.not_verified)
 
 
 def _archives(
@@ -181,11 +181,17 @@ def export_as_configured(run: Run, progress: Progress) -> Exported | None:
         What was packed; None when nothing is to be, or was packed before.
 
     """
-    if run.config.export is None or not count_to_export(run.ledger).done:
+    if run.config.export is None:
         return None
+    exported = _export_once(run, run.config.export.folder, progress) if count_to_export(run.ledger).sound else None
+    change_facts(run.ledger, lambda facts: replace(facts, export_ended=True))
+    return exported
+
+
+def _export_once(run: Run, parent: Path, progress: Progress) -> Exported | None:
     choice = choice_of(run.config)
-    name = _export_name(run, run.config.export.folder, _fingerprint(run, choice))
-    folder = run.config.export.folder / name
+    fingerprint = fingerprint_of_results(run.ledger, include_review=choice.include_review)
+    folder = parent / _export_name(run, parent, fingerprint)
     return None if folder.exists() else export_results(run, folder, choice, progress)
 
 
@@ -199,12 +205,3 @@ def _export_name(run: Run, folder: Path, fingerprint: str) -> str:
     name = next(name for name in names if name not in exports and not (folder / name).exists())
     change_facts(run.ledger, lambda facts: replace(facts, exports={**facts.exports, name: fingerprint}))
     return name
-
-
-def _fingerprint(run: Run, choice: ExportChoice) -> str:
-    """Return what is the same for the same results only."""
-    digest = sha256()
-    for page in pages_to_export(run.ledger, _TOGETHER, include_review=choice.include_review):
-        for one in page:
-            digest.update(f"{one.orthanc_id} {one.evidence}\n".encode())
-    return digest.hexdigest()

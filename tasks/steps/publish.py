@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from deidflow.tasks.steps.run.run import Run
 
 
-def publish_reports(run: Run, progress: Progress) -> Totals:
+def publish_reports(run: Run, progress: Progress, *, ends: bool = True) -> Totals:
     """Write all files of the run folder.
+
+    Args:
+        run: Open.
+        progress: Shows the step.
+        ends: Whether an attempt at the run ends with it; otherwise it stays as it was when that ended, or was killed.
 
     Raises:
         Unusable: The run folder cannot be written.
@@ -30,7 +35,8 @@ def publish_reports(run: Run, progress: Progress) -> Totals:
     """
     progress.start("writing the report")
     started = time.monotonic()
-    change_facts(run.ledger, lambda facts: replace(facts, ended=facts.ended or now()))
+    if ends:
+        change_facts(run.ledger, lambda facts: replace(facts, ended=now()))
     try:
         totals = write_reports(run.ledger, run.folder)
         write_leftovers(run)
@@ -63,7 +69,9 @@ def begin_again(run: Run) -> None:
             attempts=facts.attempts + 1,
             ended=None,
             unusable=None,
+            verification_ended=False,
             deletion_ended=False,
+            export_ended=False,
             deleted_sources=None,
             complete=False,
         ),

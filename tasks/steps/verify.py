@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from itertools import chain, groupby
 from operator import attrgetter
 from queue import Empty, SimpleQueue
@@ -24,6 +25,7 @@ from deidflow.tasks.core.ledger.results import (
     expected_results,
     pages_to_verify,
 )
+from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.quick_pickles import Records
@@ -143,6 +145,8 @@ class Verification:
             self._findings.write()
             self._note_gone()
             self._note_shared()
+            self._findings.write()
+            change_facts(self._run.ledger, lambda facts: replace(facts, verification_ended=True))
         finally:
             self._replacements.close()
             self._findings.write()
@@ -261,8 +265,8 @@ def verify_results(run: Run, workers: Workers, progress: Progress, *, full: bool
     total = verification.count()
     if total:
         progress.start(VERIFYING, total)
-        verification.verify()
-        progress.finish()
+    verification.verify()
+    progress.finish()
     return Found(verification.failed, verification.replaced)
 
 

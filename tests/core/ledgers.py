@@ -48,6 +48,7 @@ FACTS: Final = RunFacts(
     ended="2026-01-31T02:03:31Z",
     seconds_by_step={"plan": 1.5, "apply": 200.0, "verify": 8.25, "report": 0.75},
     attempts=1,
+    verification_ended=True,
     versions={"python": "3.11.7", "pydicom": "3.0.2", "prefect": "3.8.9"},
     host="worker-1",
 )

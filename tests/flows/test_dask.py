@@ -60,7 +60,7 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
     assert done_when_killed < COUNT
     assert COUNT == len(expected)
     assert expected == files_of(job.destination)
-    assert {"checks": "full", "verified": COUNT, "not_verified": 0} == _summary(job)["verified"]
+    assert {"checks": "full", "verified": COUNT, "not_verified": 0, "read_back": COUNT} == _summary(job)["verified"]
     assert instance_lines(job.root / "runs" / "threads") == instance_lines(job.root / "runs" / "dask")
     patients = {row["PatientID"] for row in job.inventory()}
     for name in ("scheduler", "worker-1", "worker-2"):
@@ -128,7 +128,7 @@ def test_a_worker_that_does_not_see_all_files(job: Job, tmp_path: Path) -> None:
         assert 0 == done.code, done.err + done.out
         _assert_same_export(job)
 
-    assert {"checks": "full", "verified": FEW, "not_verified": 0} == _summary(job)["verified"]
+    assert {"checks": "full", "verified": FEW, "not_verified": 0, "read_back": FEW} == _summary(job)["verified"]
     assert FEW == len(files_of(job.destination))
 
 

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from deidflow.flows.command_verify_report import report_run, verify_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.errors import InvalidInput, Unusable
+from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.steps.publish import publish_reports
+from deidflow.tasks.steps.run.progress import Progress, make_progress
+from deidflow.tasks.steps.verify import verify_results
 from tests.dicom_files import EXPLICIT, Element, Item, elements, encode, instance
-from tests.jobs import files_of, instance_lines
+from tests.jobs import files_of, instance_lines, read_csv
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -66,7 +70,7 @@ def test_what_nobody_verified_is_not_said_to_be_right(steps: Steps) -> None:
     assert (False, 1, 4) == (before.reconciled, before.exit_code, before.unverified)
     assert "Not verified: 4 of 4 results" in page
     assert "Everything is accounted for and done" not in page
-    assert {"checks": "full", "verified": 0, "not_verified": 4} == _summary(steps)["verified"]
+    assert {"checks": "full", "verified": 0, "not_verified": 4, "read_back": 0} == _summary(steps)["verified"]
 
     assert 0 == steps.verify()
     after = steps.report()
@@ -92,6 +96,25 @@ def test_a_verification_that_was_stopped_counts_as_far_as_it_came(steps: Steps) 
     assert 1 == steps.verify(again=True)
 
 
+def test_a_verification_that_was_stopped_behind_the_last_result_makes_no_verdict(steps: Steps) -> None:
+    """What only the whole run shows was not looked at then, although each result was found right."""
+
+    class Stopping(Progress):
+        def advance(self, count: int = 1, name: str = "") -> None:
+            super().advance(count, name)
+            steps.run.stop.set()
+
+    with pytest.raises(Interrupted), Stopping() as progress:
+        verify_results(steps.run, progress, full=True)
+    stopped = steps.report()
+    assert (4, 0, 1) == (stopped.verified, stopped.unverified, stopped.exit_code)
+    assert "the verification did not come to its end" == stopped.shortcoming
+    assert "Yes: " not in (steps.run.folder / "report.html").read_text("utf-8")
+    steps.run.stop.clear()
+    assert 0 == steps.verify()
+    assert steps.report().reconciled
+
+
 def test_without_checks_nothing_is_claimed(tmp_path: Path) -> None:
     """With ``verify: none`` a run is exit code 0, and says that no result was read back."""
     _write(tmp_path / "source")
@@ -103,6 +126,78 @@ def test_without_checks_nothing_is_claimed(tmp_path: Path) -> None:
     page = (steps.run.folder / "report.html").read_text("utf-8")
     assert "no result was read back" in page
     assert "passed" not in page
+
+
+def test_a_last_step_that_is_still_to_come_is_told(tmp_path: Path, job: Job) -> None:
+    """Sources that are to go and stand there, and an export that cannot be packed, keep a run from being reconciled."""
+    (tmp_path / "steps").mkdir()
+    _write(tmp_path / "steps" / "source")
+    steps = Steps(tmp_path / "steps")
+    steps.plan([PATIENT], options={"DicomVersion": "2023b", "KeepSource": False})
+    steps.edit()
+    steps.verify()
+    due = steps.report()
+    assert (False, 1, "the sources are still to be deleted") == (due.reconciled, due.exit_code, due.shortcoming)
+    assert "Everything is accounted for and done" not in (steps.run.folder / "report.html").read_text("utf-8")
+    steps.delete()
+    assert steps.report().reconciled
+
+    _write(job.source)
+    job.write_config(export={"folder": "exports", "layout": "{PatientID}.dcm"})
+    job.write_manifest(job.inventory())
+    failed = job("run", "job.yaml", "--run-id", "r")
+    run_dir = job.root / "runs" / "r"
+    assert 3 == failed.code
+    assert "tell any two results apart" in failed.err
+    summary = json.loads((run_dir / "summary.json").read_text())
+    assert (False, 1, ["export"]) == (summary["reconciled"], summary["exit_code"], summary["due"])
+    assert "packing the export" in (run_dir / "report.html").read_text("utf-8")
+    assert 1 == job("report", run_dir).code
+    job.write_config(export={"folder": "exports"})
+    packed = job("run", "job.yaml", "--run-id", "r")
+    assert 0 == packed.code, packed.err
+    assert json.loads((run_dir / "summary.json").read_text())["reconciled"]
+
+
+def test_what_verifying_finds_later_stands_in_the_report(
+    steps: Steps, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No file of the run goes on naming a result that was just taken out; one that changes nothing is not touched."""
+    steps.verify()
+    folder = steps.run.folder
+    with make_progress(quiet=True) as progress:
+        publish_reports(steps.run, progress)
+    steps.run.close()
+    monkeypatch.chdir(steps.root)
+    assert 0 == verify_run(folder)
+    assert "agrees with the ledger" in capsys.readouterr().out
+    result = next((steps.root / "results").rglob("*.dcm"))
+    result.write_bytes(result.read_bytes() + b"Doe^Jane")
+
+    assert 1 == verify_run(folder)
+    assert "written again" in capsys.readouterr().out
+    assert not result.exists()
+    delivered = {line["file"] for line in read_csv(folder / "delivered.csv")}
+    assert delivered == {str(path.relative_to(steps.root / "results")) for path in steps.root.glob("results/**/*.dcm")}
+    assert not json.loads((folder / "summary.json").read_text())["reconciled"]
+    assert "Yes: everything is done" not in (folder / "report.html").read_text("utf-8")
+    (folder / "delivered.csv").write_text("altered")
+    assert 1 == verify_run(folder)
+    assert "differs: delivered.csv" in capsys.readouterr().out
+    assert "altered" == (folder / "delivered.csv").read_text()
+
+
+def test_a_killed_run_has_no_end(steps: Steps) -> None:
+    """Neither the moment of a report is one, nor that of a look at its results, which the report tells of."""
+    folder = steps.run.folder
+    steps.run.close()
+    assert 1 == report_run(folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (None, None, 4) == (summary["ended"], summary["seconds"], summary["verified"]["not_verified"])
+    assert "did not come to its end" in (folder / "report.html").read_text("utf-8")
+    assert 0 == verify_run(folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (None, 4) == (summary["ended"], summary["verified"]["verified"])
 
 
 def _cut_before(tag: int) -> Callable[[Path], None]:

@@ -15,7 +15,9 @@ import pydicom
 import pyrage
 import pytest
 
+from deidflow.flows.command_verify_report import verify_run
 from deidflow.flows.commands.export import export_run
+from deidflow.flows.commands.withdraw import withdraw_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.request.export_choice import ExportChoice
@@ -25,7 +27,6 @@ from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, 
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import open_run
-from deidflow.tasks.steps.withdraw import withdraw_results
 from tests.dicom_files import instance
 from tests.faults.injector import Action, Area, Call, Harm, Injector, why_not
 from tests.jobs import Job, files_of, read_csv
@@ -41,8 +42,16 @@ OPTIONS = {"DicomVersion": "2023b", "Replace": {"PatientID": "{subject}"}, "Forc
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
-def run(root: Path, run_id: str = "r", **changes: Any) -> Steps:
-    """Run two patients to the end: one has two studies, one a subject number that no file system takes."""
+def run(root: Path, run_id: str = "r", lost: str = "", **changes: Any) -> Steps:
+    """Run two patients to the end: one has two studies, one a subject number that no file system takes.
+
+    Args:
+        root: Of the job.
+        run_id: Of the run.
+        lost: Name of a source that goes before it is compared with its result.
+        changes: Of the config.
+
+    """
     source = root / "source"
     source.mkdir(exist_ok=True)
     for number, (patient, study) in enumerate((("A", "1"), ("A", "2"), ("B", "3"))):
@@ -66,6 +75,8 @@ def run(root: Path, run_id: str = "r", **changes: Any) -> Steps:
     ]
     steps.plan(rows, run_id=run_id, options=OPTIONS, **changes)
     steps.edit()
+    if lost:
+        (source / lost).unlink()
     assert 0 == steps.verify()
     steps.report()
     note_complete(steps.run)
@@ -228,6 +239,18 @@ def test_what_a_person_should_look_at_is_left_out(finished: Steps) -> None:
     assert 3 == sum(name.startswith("CT/") for name in everything)
 
 
+def test_what_nobody_has_verified_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A source is gone before anybody compared with it: its result stays, is not given away, and is counted."""
+    steps = run(tmp_path, lost="2.dcm")
+    steps.run.close()
+    export_run(steps.run.folder, tmp_path / "out", (), crosswalk=False, include_review=True)
+
+    said = capsys.readouterr().out
+    assert "exported:  2 instances" in said
+    assert "left out:  1 instance, since their results are not verified" in said
+    assert {"S1"} == {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
+
+
 def test_archives_are_for_their_recipients_alone(finished: Steps) -> None:
     """Archives and index, and the crosswalk; whoever has no key reads nothing of them."""
     key, stranger = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
@@ -326,17 +349,27 @@ def test_a_result_that_changed_ends_the_export(finished: Steps) -> None:
     require_finished(finished.run)
 
 
-def test_the_last_step_of_a_run(tmp_path: Path) -> None:
+def test_the_last_step_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Under the name of the run, once; what is wrong with it is told before anything starts."""
     steps = run(tmp_path, export={"folder": "packed", "archive": "zip"})
     with make_progress(quiet=True) as progress:
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
         first = files_of(tmp_path / "packed" / "r")
-        withdraw_results(steps.run, [3], progress)  # other results than before, as when `resume` has mended some
+        assert () == steps.report().other_exports
+        steps.run.close()
+        assert 0 == withdraw_run(steps.run.folder, (3,))  # other results than before, as when `resume` has mended some
+        assert "exports:   r may hold" in capsys.readouterr().out
+        steps.run = open_run(steps.run.folder)
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
+    steps.report()
+    assert "than are done now, such as some that were found wrong or taken back since: r.<" in (
+        steps.run.folder / "report.html"
+    ).read_text("utf-8")
     steps.run.close()
+    assert 1 == verify_run(steps.run.folder)
+    assert "exports:   r may hold" in capsys.readouterr().out
     assert {"r", "r-2"} == {path.name for path in (tmp_path / "packed").iterdir()}
     assert first == files_of(tmp_path / "packed" / "r")
     assert {"S1.zip"} == {path.name for path in (tmp_path / "packed" / "r-2").glob("*.zip")}

@@ -65,8 +65,9 @@ def test_from_a_server_to_a_folder(tmp_path: Path, server: Server, keeps: bool) 
     access = {"accept_unstable": True}
     from_server.plan([PATIENT], run_id="s", source={"orthanc": server.url}, orthanc=access, options=options)
     from_server.edit()
-    assert 3 == _done(from_server)
+    assert 0 == from_server.verify()
     deleted = from_server.delete()
+    assert 3 == _done(from_server)
 
     assert files_of(tmp_path / "expected") == files_of(tmp_path / "results")
     assert (None if keeps else DeletedSources(3, 0, 0)) == deleted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,7 @@ from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.steps.run.identity import differences, run_identity
 from deidflow.tasks.steps.run.settings import load_config
 from tests.dicom_files import instance
+from tests.jobs import read_csv
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -69,9 +69,19 @@ def test_words_of_the_site_stay_and_unknown_ones_are_listed(tmp_path: Path) -> N
     assert descriptions(steps) == ["SPO 3DFRFSE Qwertz", "liver", "liver Qwertz Zuiop"]
     assert summary["review"] == {"total": 2, "unknown-words": 2}
     assert summary["texts"] == {"removed": 1}
-    with (steps.run.folder / "review.csv").open(encoding="utf-8-sig", newline="") as stream:
-        reasons = [line["reason"] for line in csv.DictReader(stream)]
+    reasons = [line["reason"] for line in read_csv(steps.run.folder / "review.csv")]
     assert reasons == ["unknown-words", "unknown-words", "unknown-word: Qwertz", "unknown-word: Zuiop"]
+
+    # The word stays to be looked at, since others have it, too.
+    first = steps.run.ledger.scalar(
+        "SELECT new_sop_instance_uid FROM instance i JOIN unknown_word u ON u.instance = i.id WHERE u.word = 'Qwertz'"
+    )
+    next((tmp_path / "results").rglob(f"{first}.dcm")).unlink()
+    assert steps.verify(again=True) == 1
+    steps.report()
+    lines = read_csv(steps.run.folder / "review.csv")
+    assert [line["reason"] for line in lines] == ["unknown-words", "unknown-word: Qwertz", "unknown-word: Zuiop"]
+    assert [line["new_sop_instance_uid"] == "" for line in lines] == [False, True, False]
 
 
 def test_words_are_the_runs_own(tmp_path: Path) -> None:

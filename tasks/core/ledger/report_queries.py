@@ -8,16 +8,18 @@ Public names: ``DONE_RANK``, ``RowEntry``, ``OutcomeCount``, ``GroupEntry``, ``I
 ``row_entries``, ``outcome_counts``, ``chunk_keys``, ``new_identifiers``, ``group_entries``, ``instance_entries``,
 ``DeliveredEntry``, ``delivered_entries``,
 ``instances_not_done``, ``InstanceCount``, ``instance_counts``, ``count_not_compared``, ``count_chunks``,
-``review_counts``, ``review_entries``, ``count_removed``.
+``review_counts``, ``review_entries``, ``count_removed``, ``hash_of_outcomes``.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.engine.review import ReviewCode
 from deidflow.tasks.core.ledger.chunks import parents_of
 from deidflow.tasks.core.outcomes import SEVERITY, Outcome, Reason, ReasonCode
 
@@ -340,7 +342,8 @@ def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
     """Yield what should be looked at, once for each code, by line, then by new identifier.
 
     It is done, or was refused for text in its pixels. Behind them each word that stayed although nothing vouches for
-    it, once, with the first instance that has it; then what was taken out of the destination since something
+    it, once, with the first instance that has it; without identifiers where that one has no result, since others that
+    have one may have the word, too. Then what was taken out of the destination since something
     identifying was left in it: others may be like it.
     """
     for line, patient_id, study_uid, series_uid, uid, name, codes in ledger.stream(
@@ -351,13 +354,15 @@ def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
     ):
         for code in codes.split(_SEPARATOR):
             yield ReviewEntry(line, patient_id, study_uid, series_uid, uid, name, code)
-    for line, patient_id, study_uid, series_uid, uid, name, word in ledger.stream(
-        "SELECT i.line, t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid,"
-        " i.new_orthanc_id, u.word FROM unknown_word u JOIN instance i ON i.id = u.instance"
-        " JOIN target t ON t.id = i.target WHERE i.outcome = ? ORDER BY u.word",
-        (Outcome.DONE,),
+    for row in ledger.stream(
+        "SELECT i.line, coalesce(t.patient_id, ''), coalesce(t.study_instance_uid, ''),"
+        " coalesce(t.series_instance_uid, ''), iif(t.id, i.new_sop_instance_uid, ''), iif(t.id, i.new_orthanc_id, ''),"
+        " ?3 || u.word FROM unknown_word u JOIN instance i ON i.id = u.instance"
+        " LEFT JOIN target t ON t.id = i.target AND i.outcome = ?1 WHERE EXISTS"
+        " (SELECT 1 FROM instance WHERE outcome = ?1 AND instr(review, ?2)) ORDER BY u.word",
+        (Outcome.DONE, ReviewCode.UNKNOWN_WORDS, f"{UNKNOWN_WORD}: "),
     ):
-        yield ReviewEntry(line, patient_id, study_uid, series_uid, uid, name, f"{UNKNOWN_WORD}: {word}")
+        yield ReviewEntry(*row)
     for row in ledger.stream(
         "SELECT i.line, coalesce(t.patient_id, ''), coalesce(t.study_instance_uid, ''),"
         " coalesce(t.series_instance_uid, ''), i.new_sop_instance_uid, i.new_orthanc_id, i.code FROM instance i"
@@ -365,6 +370,14 @@ def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
         (ReasonCode.IDENTIFIER_LEFT,),
     ):
         yield ReviewEntry(*row)
+
+
+def hash_of_outcomes(ledger: Ledger) -> bytes:
+    """Return what changes with anything that reports say of an instance."""
+    digest = blake2b()
+    for row in ledger.stream("SELECT id, outcome, code, text, verified, is_there FROM instance ORDER BY id"):
+        digest.update(repr(row).encode())
+    return digest.digest()
 
 
 def count_removed(ledger: Ledger) -> int:

@@ -53,7 +53,9 @@ class RunFacts:
         attempts: How often the run was worked on: once, and once more for each ``resume`` that found work.
         ended: When the last attempt ended, None while one is under way.
         complete: Whether every step of it came to its end and is reported.
+        verification_ended: Whether the verification came to its end, with what only the whole run shows.
         deletion_ended: Whether the deletion of sources came to its end.
+        export_ended: Whether the export that the config asks for is there.
         deleted_sources: What became of them, see ``deidflow.tasks.core.report.totals.DeletedSources``; None when none
             were to be deleted, or that has not begun.
         unusable: Why the last attempt ended early, for people.
@@ -90,7 +92,9 @@ class RunFacts:
     attempts: int = 0
     ended: str | None = None
     complete: bool = False
+    verification_ended: bool = False
     deletion_ended: bool = False
+    export_ended: bool = False
     deleted_sources: Mapping[str, int] | None = None
     unusable: str | None = None
     seconds_by_step: Mapping[str, float] = field(default_factory=dict)

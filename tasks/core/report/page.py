@@ -15,6 +15,7 @@ from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.core.report.charts import WIDTH, outcome_bar, time_bars
 from deidflow.tasks.core.report.templates import page_templates
+from deidflow.tasks.core.report.totals import LastStep
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ SOURCE_PROBLEM_TEXTS: Final[dict[str, str]] = {
     ProblemCode.BROKEN_LINK: "a link that leads nowhere",
 }
 """What the codes of source problems mean."""
+_LAST_STEPS: Final = {
+    LastStep.VERIFICATION: "ending the verification",
+    LastStep.DELETION: "deleting the sources",
+    LastStep.EXPORT: "packing the export",
+}
 
 
 def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> str:
@@ -81,6 +87,7 @@ def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> s
         review_texts=REVIEW_TEXTS,
         work=_work(facts, rows_by_operation(ledger), totals),
         damaged=totals.damaged,
+        due=" and ".join(_LAST_STEPS[step] for step in totals.due),
         versions=facts.versions,
     )
 
@@ -94,21 +101,32 @@ class HandOver(NamedTuple):
 
 def _hand_over(totals: Totals) -> HandOver:
     """Answer the question that people open the report with, and never with more than was looked at."""
-    done = totals.instances[Outcome.DONE]
-    if not done:
-        return HandOver("bad", "No: there is no result.")
-    if totals.checks != "full":
-        return HandOver("bad", "Not yet: nobody has searched the results. Run deidflow verify with verify: full.")
-    if totals.unverified:
-        return HandOver("bad", "Not yet: not every result is verified.")
-    look = sum(totals.review.values())
-    if look:
+    if missing := _missing_for_hand_over(totals):
+        return HandOver("bad", missing)
+    if look := totals.to_look_at:
         text = f"Look first: review.csv lists {_number(look)} {'result' if look == 1 else 'results'} to look at"
         rest = "" if totals.all_done else "; and not everything is done"
         return HandOver("look", f"{text}{rest}.")
     if not totals.reconciled:
         return HandOver("bad", "What is done, yes; but it is not all that was asked for.")
+    if totals.done_before.instances:
+        text = "Yes: every result of this run was read back and searched. It did not look at those of earlier runs."
+        return HandOver("good", text)
     return HandOver("good", "Yes: everything is done, and every result was read back and searched.")
+
+
+def _missing_for_hand_over(totals: Totals) -> str:
+    """Say what must be there before anything is given away, "" when it is."""
+    done = totals.instances[Outcome.DONE]
+    if not done and totals.done_before.instances:
+        return "No: this run has no result; what earlier runs have done stands in their reports."
+    if not done:
+        return "No: there is no result."
+    if not totals.read_back and totals.checks != "full":
+        return "Not yet: nobody has searched the results. Run deidflow verify."
+    if totals.read_back < done:
+        return "Not yet: not every result is verified."
+    return "Not yet: the verification did not come to its end." if LastStep.VERIFICATION in totals.due else ""
 
 
 def _origin(facts: RunFacts) -> dict[str, str]:
@@ -159,13 +177,15 @@ def _work(facts: RunFacts, operations: list[tuple[str, int]], totals: Totals) ->
 
 def _checks(totals: Totals) -> str:
     """Say what was checked and how far that came, and no more."""
-    if totals.checks == "none":
-        return "none: no result was read back"
-    asked = {"full": "every result read back in full", "identifiers": "presence and identifiers"}[totals.checks]
     done = totals.instances[Outcome.DONE]
+    later = f"; read back in full by deidflow verify: {_number(totals.read_back)} of {_number(done)}"
+    later = later if totals.checks != "full" and totals.read_back else ""
+    if totals.checks == "none":
+        return f"none{later or ': no result was read back'}"
+    asked = {"full": "every result read back in full", "identifiers": "presence and identifiers"}[totals.checks]
     if totals.unverified:
         return f"{asked}; not verified: {_number(totals.unverified)} of {_number(done)}"
-    return f"{asked}; verified: {_number(totals.verified)} of {_number(done)}"
+    return f"{asked}; verified: {_number(totals.verified)} of {_number(done)}{later}"
 
 
 def _dicom_version(options: Mapping[str, Any]) -> str:

@@ -1,12 +1,13 @@
 """The totals of a run: how many rows and instances have which outcome, and why.
 
-Public names: ``Totals``, ``DeletedSources``, ``TotalsCounter``, ``totals_of``.
+Public names: ``Totals``, ``DeletedSources``, ``LastStep``, ``TotalsCounter``, ``totals_of``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.engine.sources import ProblemCode
@@ -14,6 +15,7 @@ from deidflow.tasks.core.ledger.report_queries import instance_counts, review_co
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
+from deidflow.tasks.core.ledger.state.exports import count_to_export, other_exports
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.report.reconciliation import most_frequent_first, row_results
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from deidflow.tasks.core.ledger.ledger import Ledger
+    from deidflow.tasks.core.ledger.run_facts import RunFacts
     from deidflow.tasks.core.report.reconciliation import RowResult
 
 _ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "none": ()}
@@ -28,6 +31,22 @@ _ENOUGH: Final = {"full": ("full",), "identifiers": ("full", "identifiers"), "no
 
 
 _NOTHING: Final = DoneBefore(0, 0)
+
+
+class LastStep(StrEnum):
+    """What a run does when all instances have been looked at, where that is asked for."""
+
+    VERIFICATION = "verify"
+    """Compare the results with one another, and look whether any has gone since."""
+    DELETION = "delete-sources"
+    EXPORT = "export"
+
+
+_DUE: Final = {
+    LastStep.VERIFICATION: "the verification did not come to its end",
+    LastStep.DELETION: "the sources are still to be deleted",
+    LastStep.EXPORT: "the results are still to be packed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +77,14 @@ class Totals:
         instance_reasons: The same for instances.
         source_problems: How many files of the source were not used, by code.
         review: How many results a person should look at before they are given away, by code.
+        to_look_at: How many results these are: one may have several codes, and what was refused is none.
         checks: What the config asks for: ``full``, ``identifiers`` or ``none``.
         verified: How many of the instances that are done were found right by such a check, as they are now.
+        read_back: How many of them were read back in full, whatever the config asks for.
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
         sources: What became of sources that were to be deleted, None where none were or that step has not begun.
+        due: Last steps that are asked for, for results that there are, and have not come to their end.
+        other_exports: Names of the exports that the run has packed, and that may hold other results than are done now.
         done_before: What earlier runs have done of an incremental run's rows.
         changed_before: How many instances it did again, since their sources have changed since earlier runs did them.
 
@@ -75,9 +98,13 @@ class Totals:
     source_problems: Mapping[str, int]
     checks: str = "none"
     verified: int = 0
+    read_back: int = 0
     ignores_damaged: bool = False
     review: Mapping[str, int] = field(default_factory=dict)
+    to_look_at: int = 0
     sources: DeletedSources | None = None
+    due: tuple[LastStep, ...] = ()
+    other_exports: tuple[str, ...] = ()
     done_before: DoneBefore = _NOTHING
     changed_before: int = 0
 
@@ -115,11 +142,13 @@ class Totals:
             return "some results are not verified"
         if self.undeleted:
             return "some sources could not be deleted"
+        if self.due:
+            return _DUE[self.due[0]]
         return "the source holds damaged files" if self.damaged else ""
 
     @property
     def reconciled(self) -> bool:
-        """Whether all is done and verified, no damaged file might be one more, and what is to be deleted is gone."""
+        """Whether all is done and verified, down to the last step, and no damaged file might be one more."""
         return not self.shortcoming
 
     @property
@@ -152,13 +181,14 @@ class TotalsCounter:
         facts = read_facts(ledger)
         config = facts.config
         checks = str(config.get("verify", "none"))
-        verified = 0
+        verified = read_back = 0
         for outcome, code, how, count in instance_counts(ledger):
             instances[outcome] += count
             if outcome is not Outcome.DONE:
                 reasons[code or ReasonCode.INTERNAL_ERROR] += count
-            elif how in _ENOUGH[checks]:
-                verified += count
+                continue
+            verified += count if how in _ENOUGH[checks] else 0
+            read_back += count if how == "full" else 0
         return Totals(
             rows=_all_outcomes(self.rows),
             instances=_all_outcomes(instances),
@@ -167,12 +197,16 @@ class TotalsCounter:
             instance_reasons=most_frequent_first(reasons),
             source_problems=count_source_problems(ledger),
             review=review_counts(ledger, done=True),
+            to_look_at=count_to_export(ledger).to_review,
             checks=checks,
             verified=verified,
+            read_back=read_back,
             ignores_damaged=bool((config.get("source") or {}).get("ignore_damaged")),
             done_before=count_done_before(ledger),
             changed_before=facts.changed_before,
             sources=None if facts.deleted_sources is None else DeletedSources(**facts.deleted_sources),
+            other_exports=other_exports(ledger),
+            due=_due(facts) if instances[Outcome.DONE] else (),
         )
 
 
@@ -182,6 +216,17 @@ def totals_of(ledger: Ledger) -> Totals:
     for _ in counter.count(row_results(ledger)):
         pass
     return counter.totals(ledger)
+
+
+def _due(facts: RunFacts) -> tuple[LastStep, ...]:
+    keeps_sources = (facts.config.get("options") or {}).get("KeepSource", True)
+    checks = str(facts.config.get("verify", "none"))
+    is_due = {
+        LastStep.VERIFICATION: checks != "none" and not (facts.verification_ended or facts.complete),
+        LastStep.DELETION: not keeps_sources and not facts.deletion_ended,
+        LastStep.EXPORT: bool(facts.config.get("export")) and not (facts.export_ended or facts.complete),
+    }
+    return tuple(step for step in LastStep if is_due[step])
 
 
 def _all_outcomes(counts: Mapping[Outcome, int]) -> dict[Outcome, int]:

@@ -1,13 +1,17 @@
-"""What of a run is given away: results that are done, with what a person should look at first set apart.
+"""What of a run is given away: results that are done and verified, without what a person should look at first.
 
-Public names: ``ExportedResult``, ``ExportCounts``, ``pages_to_export``, ``count_to_export``.
+Public names: ``ExportedResult``, ``ExportCounts``, ``pages_to_export``, ``count_to_export``,
+``fingerprint_of_results``, ``other_exports``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers
+from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.ledger.state.loading import ENOUGH
 from deidflow.tasks.core.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -15,7 +19,8 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
 
-_REVIEWED = "(i.review <> '' OR i.id IN (SELECT instance FROM unknown_word))"
+_TOGETHER: Final = 1024
+_REVIEWED: Final = "(i.review <> '' OR i.id IN (SELECT instance FROM unknown_word))"
 
 
 class ExportedResult(NamedTuple):
@@ -27,24 +32,41 @@ class ExportedResult(NamedTuple):
 
 
 class ExportCounts(NamedTuple):
-    """How many results are done, and how many of these a person should look at first."""
+    """Of the results of a run that are done.
 
-    done: int
+    Attributes:
+        sound: How many are verified as the run's config asks.
+        to_review: How many of these a person should look at first.
+        not_verified: How many are not, and so are not given away.
+
+    """
+
+    sound: int
     to_review: int
+    not_verified: int
 
 
 def count_to_export(ledger: Ledger) -> ExportCounts:
     """Count the results of a run."""
-    ((done, reviewed),) = ledger.select(
-        f"SELECT count(*), coalesce(sum({_REVIEWED}), 0) FROM instance i WHERE i.outcome = ?",  # noqa: S608 (constants)
+    sound = _sound(ledger)
+    (counts,) = ledger.select(
+        f"SELECT coalesce(sum({sound}), 0), coalesce(sum({sound} AND {_REVIEWED}), 0), coalesce(sum(NOT {sound}), 0)"  # noqa: S608 (constants)
+        " FROM instance i WHERE i.outcome = ?",
         (Outcome.DONE,),
     )
-    return ExportCounts(done, reviewed)
+    return ExportCounts(*counts)
+
+
+def _sound(ledger: Ledger) -> str:
+    """Return the SQL for whether a result that is done was found right by as much as the run's config asks for."""
+    enough = ENOUGH.get(str(read_facts(ledger).config.get("verify")), ("full",))
+    names = ", ".join(f"'{one}'" for one in enough)
+    return f"(i.verified IN ({names}))"
 
 
 def pages_to_export(ledger: Ledger, size: int, *, include_review: bool) -> Iterator[list[ExportedResult]]:
-    """Yield the results of a run in the order of their identifiers, so many at a time."""
-    others = "" if include_review else f" AND NOT {_REVIEWED}"
+    """Yield what is given away of a run's results, in the order of their identifiers, so many at a time."""
+    others = f" AND {_sound(ledger)}" + ("" if include_review else f" AND NOT {_REVIEWED}")
     page: list[ExportedResult] = []
     for *names, name, evidence in ledger.stream(
         "SELECT t.patient_id, t.study_instance_uid, t.series_instance_uid, i.new_sop_instance_uid, i.new_orthanc_id,"  # noqa: S608
@@ -57,3 +79,22 @@ def pages_to_export(ledger: Ledger, size: int, *, include_review: bool) -> Itera
             page = []
     if page:
         yield page
+
+
+def fingerprint_of_results(ledger: Ledger, *, include_review: bool) -> str:
+    """Return what is the same for the same results only."""
+    digest = sha256()
+    for page in pages_to_export(ledger, _TOGETHER, include_review=include_review):
+        for one in page:
+            digest.update(f"{one.orthanc_id} {one.evidence}\n".encode())
+    return digest.hexdigest()
+
+
+def other_exports(ledger: Ledger) -> tuple[str, ...]:
+    """Return the names of exports that the run has packed, and that may hold other results than are done now."""
+    facts = read_facts(ledger)
+    if not facts.exports:
+        return ()
+    include_review = bool((facts.config.get("export") or {}).get("include_review"))
+    now = fingerprint_of_results(ledger, include_review=include_review)
+    return tuple(name for name, packed in facts.exports.items() if packed != now)

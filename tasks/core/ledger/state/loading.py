@@ -1,6 +1,6 @@
 """From the ledger of a run into the state: what it delivered, and under which requests.
 
-Public names: ``LedgerFacts``, ``peek``, ``note_run``, ``version_of_source``, ``request_hash``,
+Public names: ``ENOUGH``, ``LedgerFacts``, ``peek``, ``note_run``, ``version_of_source``, ``request_hash``,
 ``load_run``.
 """
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _FACTS: Final = ("name", "scope", "engine", "identity", "config", "created")
 _BATCH: Final = 20_000
-_ENOUGH: Final = {"none": ("", "identifiers", "full"), "identifiers": ("identifiers", "full"), "full": ("full",)}
-"""How results must have been verified to count as delivered, by the config's ``verify``."""
+ENOUGH: Final = {"none": ("", "identifiers", "full"), "identifiers": ("identifiers", "full"), "full": ("full",)}
+"""How results must have been verified to count as delivered, and to be given away, by the config's ``verify``."""
 _HELD: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _PRIMARY: Final = 0xFF
 """Of a result code of SQLite, what tells its kind."""
@@ -121,7 +121,7 @@ def load_run(state: State, ledger: Ledger, number: int, where: RunPlace, verify:
         request: (request_hash(where.basis, operation, body), operation)
         for request, operation, body in ledger.select("SELECT id, operation, body FROM request")
     }
-    how = ", ".join(f"'{one}'" for one in _ENOUGH.get(verify, ("full",)))
+    how = ", ".join(f"'{one}'" for one in ENOUGH.get(verify, ("full",)))
     delivered = f"i.outcome = 'done' AND i.verified IN ({how}) AND i.target IS NOT NULL"
     joined = "instance i JOIN manifest_row m ON m.line = i.line"
     pairs: dict[tuple[int, int, int], int] = {}
