@@ -74,6 +74,15 @@ def test_own_values_go_whatever_the_vocabulary_says(text: str, expected: str) ->
     assert expected == CLEANER.clean(text, OWN).text
 
 
+def test_own_identifiers_go_in_any_punctuation() -> None:
+    """Written in pieces as well, which alone would be ordinary numbers; not where they are only a part of a word."""
+    own = OwnValues.of(others=["PX7788123", "P123", "0045871", "S21-9988-A", "12", "1.2"])
+    texts = ("PX-77 88 123", "77-88 mm, P-123", "P 12 3 lung", "4 58/71 axial", "S 21 99 88A", "T1 2 mm", "P1 234 mm")
+    assert ("", "77-88 mm", "lung", "axial", "", "T1 2 mm", "P1 234 mm") == tuple(
+        CLEANER.clean(text, own).text for text in texts
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
