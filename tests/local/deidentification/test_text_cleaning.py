@@ -83,6 +83,13 @@ def test_own_identifiers_go_in_any_punctuation() -> None:
     )
 
 
+def test_nothing_of_a_date_or_time_is_left_whatever_stands_around_it() -> None:
+    """A point of an abbreviation before it, a fraction and an offset from UTC behind it."""
+    texts = ("v.03.03.2021 lung", "v.2021-03-03 lung", "v.10:11:12 lung", "2021-03-03T10:11:12.5+01:00 lung")
+    more = ("2021-03-03 10:11:12,5Z lung", "20210303101112.5+0100 lung", "sl.1.25 mm", ".95 y")
+    assert [*("v. lung",) * 3, *("lung",) * 3, *more[2:]] == [CLEANER.clean(text).text for text in (*texts, *more)]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -23,7 +23,7 @@ _SHORTEST_IN_CODE: Final = 3
 _SHORTEST_IN_COMPOUND: Final = 4
 _SHORTEST_SPLIT: Final = 4
 _FEWEST_DIGITS_OF_SPLIT: Final = 3
-"""Of an identifier that is found with any punctuation in it; with fewer, ordinary numbers beside one another are one."""
+"""Of an identifier that is found in any punctuation; with fewer, ordinary numbers beside one another make one."""
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 # Parts of names that are ordinary words, and say nothing of whose name it is.
@@ -65,6 +65,7 @@ class OwnValues:
         abbreviations: What the names may be abbreviated to: no abbreviation is harmless that is one of these.
         parts: Folded words of the phrases, which go by themselves where no vocabulary knows them.
         split: Folded identifiers without punctuation, which go wherever whole words in a row make one: 77-88 123.
+        births: Dates of birth, YYYYMMDD, which go and are not moved: with a study's date they say how old, to the day.
 
     """
 
@@ -73,9 +74,10 @@ class OwnValues:
     abbreviations: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
     split: frozenset[str] = frozenset()
+    births: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, *, persons: Iterable[str] = (), others: Iterable[str] = ()) -> OwnValues:
+    def of(cls, *, persons: Iterable[str] = (), others: Iterable[str] = (), births: Iterable[str] = ()) -> OwnValues:
         """Collect from the values of attributes.
 
         Args:
@@ -83,6 +85,7 @@ class OwnValues:
             others: Identifiers, places, devices, organizations, addresses, telephone numbers: their words may be
                 ordinary ones (University Hospital, CHEST-001), so they go as a whole; numbers of three digits or more
                 go alone, too, and so does a word that no vocabulary knows; identifiers go in any punctuation.
+            births: Values of PatientBirthDate.
 
         """
         words: set[str] = set()
@@ -108,8 +111,14 @@ class OwnValues:
             joined = "".join(phrase)
             split.update(one for one in (joined, joined.lstrip("0")) if _is_told_apart(one))
         parts = {one for phrase in phrases for one in phrase if len(one) >= _SHORTEST_PART and one.isalpha()}
-        abbreviations = frozenset(filter(is_abbreviation, short))
-        return cls(frozenset(words), frozenset(phrases), abbreviations, frozenset(parts - _PARTICLES), frozenset(split))
+        return cls(
+            words=frozenset(words),
+            phrases=frozenset(phrases),
+            abbreviations=frozenset(filter(is_abbreviation, short)),
+            parts=frozenset(parts - _PARTICLES),
+            split=frozenset(split),
+            births=frozenset(births),
+        )
 
     def is_in(self, folded: Sequence[str]) -> bool:
         """Whether any own value may be in the words of a text; see ``hits`` and ``stretches``, abbreviations, too."""
