@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from deidflow.tasks.core.engine.sources import SourceInstance
+from tests.dicom_files import instance
 from tests.local.edits import PACKAGE
 from tests.local.folder.test_index import index
 from tests.steps.steps import Steps
@@ -91,3 +92,36 @@ def test_every_file_of_pydicom(tmp_path: Path, config: str) -> None:
 
     assert done > 100
     assert [] == wrong
+
+
+@pytest.mark.parametrize("option", ["retain-device-identity", "retain-institution-identity"])
+def test_what_an_option_keeps_is_no_leak_of_places_called_alike(tmp_path: Path, option: str) -> None:
+    """AE titles are names of stations, who verified works in the institution; persons are called by nothing kept."""
+    place = {"StationName": "CTPF731", "InstitutionName": "Klinikum Pfefferberg"}
+    alike = {
+        "retain-device-identity": {"StationAETitle": "CTPF731", "PerformedStationName": "CTPF731"},
+        "retain-institution-identity": {
+            "RequestingService": "Klinikum Pfefferberg",
+            "IssuerOfPatientID": "Klinikum Pfefferberg",
+            "VerifyingObserverSequence": [{"VerifyingOrganization": "Klinikum Pfefferberg"}],
+        },
+    }[option]
+    named = {"OperatorsName": "Pfefferberg^A", "OtherPatientIDs": "CTPF731"}
+    device = {"StationName": "Klinikum Pfefferberg"}
+    (tmp_path / "in").mkdir()
+    series = [(0, alike)] * 4  # the later ones of one are compared with the first
+    for number, (study, values) in enumerate([*series, (1, named), (2, device)]):
+        uids = {"StudyInstanceUID": f"1.2.{study}", "SeriesInstanceUID": f"1.2.{study}.1", "PatientID": f"P{study}"}
+        data = instance(**{"SOPInstanceUID": f"1.2.3.{number}", **uids, **place, **values})
+        (tmp_path / "in" / str(number)).write_bytes(data)
+
+    done, reasons = failed(tmp_path, tmp_path / "in", **_STANDARD, profile_options=[option])
+
+    left = {
+        "retain-device-identity": [
+            "identifier-left: InstitutionName of the source is left in StationName",
+            "identifier-left: OtherPatientIDs of the source is left in StationName",
+        ],
+        "retain-institution-identity": ["identifier-left: OperatorsName of the source is left in InstitutionName"],
+    }
+    assert (6, left[option]) == (done, sorted(reasons))

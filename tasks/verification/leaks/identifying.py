@@ -74,6 +74,7 @@ class Identifying:
         values: Identifying values, each with the tag of the first attribute that has it.
         others: Tags of further attributes that have one of them.
         kept: Dates, times, ages and UIDs that the profile leaves in attributes of their own sort.
+        retained: Names of places and stations in attributes that an option keeps.
         device: Words for the device, in lower case.
 
     """
@@ -81,6 +82,7 @@ class Identifying:
     values: dict[Value, int] = field(default_factory=dict)
     others: dict[Value, set[int]] = field(default_factory=dict)
     kept: set[Value] = field(default_factory=set)
+    retained: set[Value] = field(default_factory=set)
     device: bytes = b""
 
 
@@ -90,11 +92,19 @@ class _Kept(NamedTuple):
     kind: Kind
 
 
+class _Retained:
+    """A name of a place in an attribute that an option keeps."""
+
+
+_RETAINED: Final = _Retained()
+
+
 class Treated:
     """Which attributes a profile treats; what a request names beside it makes no difference.
 
     Attributes:
         private: Which private elements may stay; None where the profile does not ask for their creators.
+        retains: Attributes with names of places that an option keeps.
 
     """
 
@@ -102,6 +112,7 @@ class Treated:
         """Take what the profile alone permits."""
         self._profile = profile
         self.private = profile.private
+        self.retains: Final = frozenset(tag for tag in profile.keeps if kind_of(tag, "") is Kind.PLACE)
         self._known: dict[tuple[int, int, bool], Fate] = {}
         self._plans: dict[_Context, dict[tuple[int, bytes], object]] = {}
 
@@ -237,7 +248,10 @@ class _Collector:
             else:
                 use = plan.get((tag, vr), _NOT_ASKED)
                 if use is _NOT_ASKED:
-                    use = plan[tag, vr] = _use(tag, vr, self.treated.fate_in(tag, context), context)
+                    use = _use(tag, vr, self.treated.fate_in(tag, context), context)
+                    if use is None and tag in self.treated.retains and not context.removed:
+                        use = _RETAINED
+                    plan[tag, vr] = use
             if is_noted:
                 self.noted[start] = Use(use, character_set)
                 continue
@@ -254,6 +268,10 @@ class _Collector:
             self.found.device += b" " + raw.lower()
         elif isinstance(use, _Kept):
             self.found.kept.add(Value(use.kind, raw.strip(_PADDING)))
+        elif use is _RETAINED:
+            retained = value_of(Kind.PLACE, raw, character_set)
+            if retained is not None:
+                self.found.retained.add(retained)
         elif isinstance(use, Kind):
             found = value_of(use, raw, character_set)
             if found is not None and self.found.values.setdefault(found, tag) != tag:
