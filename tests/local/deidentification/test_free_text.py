@@ -38,7 +38,7 @@ NAMES: Final = frozenset(
         "ViewName",
     }
 )
-"""What people call their plans, protocols, views and codes, or write about them, although the keyword has no such word."""
+"""What people call plans, protocols, views and codes, or write about them, although the keyword has no such word."""
 
 NO_TEXT: Final = frozenset(
     {
