@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from pydicom import dcmread
 
 from deidflow.tasks.core.engine.sources import SourceInstance
 from tests.dicom_files import instance
@@ -125,3 +126,23 @@ def test_what_an_option_keeps_is_no_leak_of_places_called_alike(tmp_path: Path, 
         "retain-institution-identity": ["identifier-left: OperatorsName of the source is left in InstitutionName"],
     }
     assert (6, left[option]) == (done, sorted(reasons))
+
+
+@pytest.mark.parametrize("declared", [None, "ISO_IR 6"])
+def test_names_in_utf_8_that_is_not_declared_are_read_as_such(tmp_path: Path, declared: str | None) -> None:
+    """Both by cleaning and by the search, in other notations, too; of a text with such bytes nothing stays."""
+    texts = ("MÜLLERHÄUSER thorax", "Muellerhaeuser thorax", "Mullerhauser thorax")
+    (tmp_path / "in").mkdir()
+    for number, text in enumerate(texts):
+        name, data = ("Müllerhäuser^Jörg".encode(), text.encode())
+        values = {"PatientName": name + b" " * (len(name) % 2), "ContentDescription": data + b" " * (len(data) % 2)}
+        uids = {"StudyInstanceUID": f"1.2.{number}", "PatientID": f"P{number}", "SOPInstanceUID": f"1.2.3.{number}"}
+        (tmp_path / "in" / str(number)).write_bytes(instance(SpecificCharacterSet=declared, **uids, **values))
+    left = "identifier-left: PatientName of the source is left in ContentDescription"
+
+    for name, options, reasons in (("basic", [], [left] * 3), ("cleaned", ["clean-descriptors"], [])):
+        root = tmp_path / name
+        root.mkdir()
+        assert (3, reasons) == failed(root, tmp_path / "in", **_STANDARD, profile_options=options)
+    after = [dcmread(path).ContentDescription for path in (tmp_path / "cleaned" / "results").rglob("*.dcm")]
+    assert ["REMOVED", "thorax", "thorax"] == sorted(after)
