@@ -128,8 +128,8 @@ def test_what_an_option_keeps_is_no_leak_of_places_called_alike(tmp_path: Path, 
     assert (6, left[option]) == (done, sorted(reasons))
 
 
-@pytest.mark.parametrize("declared", [None, "ISO_IR 6"])
-def test_names_in_utf_8_that_is_not_declared_are_read_as_such(tmp_path: Path, declared: str | None) -> None:
+@pytest.mark.parametrize("declared", [None, "ISO_IR 6", "ISO_IR 100"])
+def test_names_in_utf_8_that_is_not_declared_so_are_read_as_such(tmp_path: Path, declared: str | None) -> None:
     """Both by cleaning and by the search, in other notations, too; of a text with such bytes nothing stays."""
     texts = ("MÜLLERHÄUSER thorax", "Muellerhaeuser thorax", "Mullerhauser thorax")
     (tmp_path / "in").mkdir()

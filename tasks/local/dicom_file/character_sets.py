@@ -33,8 +33,8 @@ _SINGLE_BYTE: Final = frozenset(
 _DEFAULT_REPERTOIRE: Final = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 """First values that stand for ASCII where code extensions are declared (PS3.3 C.12.1.1.2)."""
 
-_UNDECLARED: Final = frozenset({(), *((term,) for term in _DEFAULT_REPERTOIRE)})
-"""Nothing but ASCII is declared."""
+_MAY_BE_UTF_8: Final = frozenset({(), *((term,) for term in (*_DEFAULT_REPERTOIRE, "ISO_IR 100", "ISO 2022 IR 100"))})
+"""ASCII alone, and Latin-1: much software labels UTF-8 so, and what can be UTF-8 is hardly any text in Latin-1."""
 
 _KNOWN_CODECS: Final = frozenset(python_encoding.values())
 """Of the defined terms; pydicom also takes the name of any codec of Python for a term (punycode, unicode_escape)."""
@@ -105,7 +105,7 @@ class CharacterSet:
         """Whether the set knows all bytes of a text, so that nothing is dropped when it is decoded."""
         if data.isascii() and _ESCAPE not in data:
             return True
-        if self.terms in _UNDECLARED and _is_utf_8(data):
+        if self.terms in _MAY_BE_UTF_8 and _is_utf_8(data):
             return False  # what is left of it could not be written as the rest of the file is
         try:
             if len(self.codecs) == 1:
@@ -119,10 +119,10 @@ class CharacterSet:
         return True
 
     def decode(self, data: bytes, *, is_person_name: bool = False) -> str:
-        """Decode text; bytes that the set does not know are dropped, and where none is declared UTF-8 is seen."""
+        """Decode text, as UTF-8 where declared as Latin-1 or less; bytes that the set does not know are dropped."""
         if data.isascii() and _ESCAPE not in data:
             return data.decode("ascii")
-        if self.terms in _UNDECLARED and _is_utf_8(data):
+        if self.terms in _MAY_BE_UTF_8 and _is_utf_8(data):
             return data.decode("utf-8")
         try:
             if len(self.codecs) == 1:

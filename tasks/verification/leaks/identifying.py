@@ -43,8 +43,8 @@ _PADDING: Final = b" \0"
 _ESCAPE: Final = b"\x1b"
 _OF_THE_DEVICE: Final = frozenset({0x00080070, 0x00081090})
 """Manufacturer, ManufacturerModelName."""
-_UNDECLARED: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6"})
-"""Values of SpecificCharacterSet that declare nothing but ASCII; UTF-8 is what stands there all the same nowadays."""
+_MAY_BE_UTF_8: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6", b"ISO_IR 100", b"ISO 2022 IR 100"})
+"""Values of SpecificCharacterSet with which software labels UTF-8; hardly any text of these is UTF-8 by chance."""
 _NOT_ASKED: Final = object()
 _CHARACTER_SET: Final = object()
 _DEVICE: Final = object()
@@ -318,10 +318,10 @@ def _kind(tag: int, vr: str, *, is_treated: bool) -> Kind | None:
 
 @lru_cache(maxsize=4096)
 def text_of(value: Value) -> str:
-    """Return a value decoded: as UTF-8 where none is declared and it can be, where its set does not fit as Latin-1."""
+    """Return a value decoded, as UTF-8 where declared as Latin-1 or less; where its set does not fit, Latin-1."""
     if not value.character_set and value.raw.isascii():
         return value.raw.decode("ascii")
-    if value.character_set in _UNDECLARED and not value.raw.isascii():
+    if value.character_set in _MAY_BE_UTF_8 and not value.raw.isascii():
         with suppress(UnicodeDecodeError):
             return value.raw.decode("utf-8")
     delimiters = PN_DELIMS if value.kind is Kind.PERSON else TEXT_VR_DELIMS
