@@ -185,7 +185,11 @@ def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: 
     (tmp_path / "source" / "1").write_bytes(data)
     for asked, left in ((1, "scanner 3 of"), (2, "scanner 3 of Pfefferberg")):
         steps, options = Steps(tmp_path), [CLEAN_STRUCTURED_CONTENT, *OPTIONS[:asked]]
-        changes = {"profile_options": options, "destination": {"folder": f"results{asked}"}, "name": f"n{asked}"}
+        changes: dict[str, Any] = {
+            "profile_options": options,
+            "destination": {"folder": f"results{asked}"},
+            "name": f"n{asked}",
+        }
         row = DicomIdentifiers("P-471", "", "", "").orthanc_id(Level.PATIENT)
         steps.plan([row], run_id=str(asked), options=None, profile="ps3.15-2026d", **changes)
         steps.edit()
