@@ -57,9 +57,10 @@ _FOLLOWED: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTA
 _WITH_A_DOCUMENT: Final = (SOP_CLASS_UID, 0x00080064, ENCAPSULATED_DOCUMENT, 0x00420012, PIXEL_DATA)
 """SOPClassUID, ConversionType and MIMETypeOfEncapsulatedDocument go with a new document."""
 _RETAINED_KINDS: Final = {
-    "retain-device-identity": "device",
-    "retain-institution-identity": "organization",
-    "retain-patient-characteristics": "characteristic",
+    "device": {"retain-device-identity"},
+    "location": {"retain-device-identity", "retain-institution-identity"},
+    "organization": {"retain-institution-identity"},
+    "characteristic": {"retain-patient-characteristics"},
 }
 _OF_TRANSCODING: Final = (0x00280004, 0x00280006, 0x00280008, 0x7FE00001, 0x7FE00002, PIXEL_DATA)
 """PhotometricInterpretation, PlanarConfiguration, NumberOfFrames, offset tables."""
@@ -298,7 +299,7 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
         private=safe_private(profile) if SAFE_PRIVATE in profile.options else None,
         moves_dates=MODIFIED_DATES in profile.options,
         keeps=frozenset(tag for tag, fate in nested.items() if fate is Fate.SAME),
-        retained_kinds=frozenset(kind for option, kind in _RETAINED_KINDS.items() if option in profile.options),
+        retained_kinds=frozenset(kind for kind, asked in _RETAINED_KINDS.items() if asked <= profile.options),
     )
 
 

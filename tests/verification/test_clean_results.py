@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from pydicom import dcmread
 
 from deidflow.tasks.core.engine.sources import SourceInstance
+from tests.dicom_files import instance
 from tests.local.edits import PACKAGE
 from tests.local.folder.test_index import index
 from tests.steps.steps import Steps
@@ -91,3 +93,69 @@ def test_every_file_of_pydicom(tmp_path: Path, config: str) -> None:
 
     assert done > 100
     assert [] == wrong
+
+
+@pytest.mark.parametrize("option", ["retain-device-identity", "retain-institution-identity"])
+def test_what_an_option_keeps_is_no_leak_of_places_called_alike(tmp_path: Path, option: str) -> None:
+    """AE titles are names of stations, who verified works in the institution; persons are called by nothing kept."""
+    place = {"StationName": "CTPF731", "InstitutionName": "Klinikum Pfefferberg"}
+    places: dict[str, dict[str, Any]] = {
+        "retain-device-identity": {"StationAETitle": "CTPF731", "PerformedStationName": "CTPF731"},
+        "retain-institution-identity": {
+            "RequestingService": "Klinikum Pfefferberg",
+            "IssuerOfPatientID": "Klinikum Pfefferberg",
+            "VerifyingObserverSequence": [{"VerifyingOrganization": "Klinikum Pfefferberg"}],
+        },
+    }
+    alike = places[option]
+    named = {"OperatorsName": "Pfefferberg^A", "OtherPatientIDs": "CTPF731"}
+    device = {"StationName": "Klinikum Pfefferberg"}
+    (tmp_path / "in").mkdir()
+    series: list[tuple[int, dict[str, Any]]] = [(0, alike)] * 4  # the later ones of one are compared with the first
+    for number, (study, values) in enumerate([*series, (1, named), (2, device)]):
+        uids: dict[str, Any] = {
+            "StudyInstanceUID": f"1.2.{study}",
+            "SeriesInstanceUID": f"1.2.{study}.1",
+            "PatientID": f"P{study}",
+        }
+        data = instance(**{"SOPInstanceUID": f"1.2.3.{number}", **uids, **place, **values})
+        (tmp_path / "in" / str(number)).write_bytes(data)
+
+    done, reasons = failed(tmp_path, tmp_path / "in", **_STANDARD, profile_options=[option])
+
+    left = {
+        "retain-device-identity": [
+            "identifier-left: InstitutionName of the source is left in StationName",
+            "identifier-left: OtherPatientIDs of the source is left in StationName",
+        ],
+        "retain-institution-identity": ["identifier-left: OperatorsName of the source is left in InstitutionName"],
+    }
+    assert (6, left[option]) == (done, sorted(reasons))
+
+
+@pytest.mark.parametrize("declared", [None, "ISO_IR 6", "ISO_IR 100"])
+def test_names_in_utf_8_that_is_not_declared_so_are_read_as_such(tmp_path: Path, declared: str | None) -> None:
+    """Both by cleaning and by the search, in other notations, too; of a text with such bytes nothing stays."""
+    texts = ("MÜLLERHÄUSER thorax", "Muellerhaeuser thorax", "Mullerhauser thorax")
+    (tmp_path / "in").mkdir()
+    for number, text in enumerate(texts):
+        given = (("PatientName", "Müllerhäuser^Jörg".encode()), ("ContentDescription", text.encode()))
+        values: dict[str, Any] = {keyword: raw + b" " * (len(raw) % 2) for keyword, raw in given}
+        uids: dict[str, Any] = {
+            "StudyInstanceUID": f"1.2.{number}",
+            "PatientID": f"P{number}",
+            "SOPInstanceUID": f"1.2.3.{number}",
+        }
+        (tmp_path / "in" / str(number)).write_bytes(instance(SpecificCharacterSet=declared, **uids, **values))
+    left = "identifier-left: PatientName of the source is left in ContentDescription"
+
+    cases: tuple[tuple[str, list[str], list[str]], ...] = (
+        ("basic", [], [left] * 3),
+        ("cleaned", ["clean-descriptors"], []),
+    )
+    for name, options, reasons in cases:
+        root = tmp_path / name
+        root.mkdir()
+        assert (3, reasons) == failed(root, tmp_path / "in", **_STANDARD, profile_options=options)
+    after = [dcmread(path).ContentDescription for path in (tmp_path / "cleaned" / "results").rglob("*.dcm")]
+    assert ["REMOVED", "thorax", "thorax"] == sorted(after)

@@ -73,6 +73,7 @@ _COUNTED: Final = frozenset(
 """Numbers that begin at 1 in every place: with fewer than three characters they are anybody's, too."""
 
 _FEWEST_COUNTED: Final = 3
+_BIRTH_DATE: Final = 0x00100030
 _ANONYMOUS: Final = frozenset({"", "ANONYMOUS", "ANONYMIZED", "NONE", "UNKNOWN", "REMOVED", "N/A", "NA", "OTHER"})
 """What stands where nobody is named."""
 _AROUND_NAMES: Final = " \t\r\n\f^="
@@ -101,19 +102,20 @@ def naming_of(rule_of: Callable[[Row], Rule]) -> Naming:
             persons.add(row.number)
         elif row.vr[:2] in _NAMES:
             (counted if row.keyword in _COUNTED else others).add(row.number)
-    tags = frozenset(persons | others | counted)
+    tags = frozenset({_BIRTH_DATE} | persons | others | counted)
     places = frozenset(others | counted) | {tag for tag in in_items if keyword_for_tag(tag) in _PLACES}
 
     @lru_cache(maxsize=4096)
     def own(values: frozenset[NamedValue]) -> OwnValues:
         named = [one for one in values if one.text.strip(_AROUND_NAMES).upper() not in _ANONYMOUS]
         return OwnValues.of(
-            persons=_texts(one for one in named if one.tag not in places),
+            persons=_texts(one for one in named if one.tag not in places and one.tag != _BIRTH_DATE),
             others=_texts(
                 one
                 for one in named
                 if one.tag in places and not (one.tag in counted and len(one.text) < _FEWEST_COUNTED)
             ),
+            births=[one.text.replace(".", "") for one in named if one.tag == _BIRTH_DATE],
         )
 
     return Naming(tags, in_items, own)

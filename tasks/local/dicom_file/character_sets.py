@@ -33,6 +33,9 @@ _SINGLE_BYTE: Final = frozenset(
 _DEFAULT_REPERTOIRE: Final = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 """First values that stand for ASCII where code extensions are declared (PS3.3 C.12.1.1.2)."""
 
+_MAY_BE_UTF_8: Final = frozenset({(), *((term,) for term in (*_DEFAULT_REPERTOIRE, "ISO_IR 100", "ISO 2022 IR 100"))})
+"""ASCII alone, and Latin-1: much software labels UTF-8 so, and what can be UTF-8 is hardly any text in Latin-1."""
+
 _KNOWN_CODECS: Final = frozenset(python_encoding.values())
 """Of the defined terms; pydicom also takes the name of any codec of Python for a term (punycode, unicode_escape)."""
 
@@ -102,6 +105,8 @@ class CharacterSet:
         """Whether the set knows all bytes of a text, so that nothing is dropped when it is decoded."""
         if data.isascii() and _ESCAPE not in data:
             return True
+        if self.terms in _MAY_BE_UTF_8 and _is_utf_8(data):
+            return False  # what is left of it could not be written as the rest of the file is
         try:
             if len(self.codecs) == 1:
                 data.decode(self.codecs[0])
@@ -114,9 +119,11 @@ class CharacterSet:
         return True
 
     def decode(self, data: bytes, *, is_person_name: bool = False) -> str:
-        """Decode text; bytes that the set does not know are dropped."""
+        """Decode text, as UTF-8 where declared as Latin-1 or less; bytes that the set does not know are dropped."""
         if data.isascii() and _ESCAPE not in data:
             return data.decode("ascii")
+        if self.terms in _MAY_BE_UTF_8 and _is_utf_8(data):
+            return data.decode("utf-8")
         try:
             if len(self.codecs) == 1:
                 return data.decode(self.codecs[0], "ignore")
@@ -125,6 +132,15 @@ class CharacterSet:
                 return decode_bytes(data, list(self.codecs), _PN_DELIMITERS if is_person_name else _TEXT_DELIMITERS)
         except (UnicodeError, LookupError):
             return data.decode("latin-1")
+
+
+def _is_utf_8(data: bytes) -> bool:
+    """Whether bytes that are not ASCII can be UTF-8: in other character sets hardly any text is by chance."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return not data.isascii()
 
 
 def _encode_extended(text: str, codecs: tuple[str, ...], *, is_person_name: bool) -> bytes:

@@ -7,6 +7,7 @@ Public names: ``Identifying``, ``Value``, ``identifying_values``,
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -42,6 +43,8 @@ _PADDING: Final = b" \0"
 _ESCAPE: Final = b"\x1b"
 _OF_THE_DEVICE: Final = frozenset({0x00080070, 0x00081090})
 """Manufacturer, ManufacturerModelName."""
+_MAY_BE_UTF_8: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6", b"ISO_IR 100", b"ISO 2022 IR 100"})
+"""Values of SpecificCharacterSet with which software labels UTF-8; hardly any text of these is UTF-8 by chance."""
 _NOT_ASKED: Final = object()
 _CHARACTER_SET: Final = object()
 _DEVICE: Final = object()
@@ -74,6 +77,7 @@ class Identifying:
         values: Identifying values, each with the tag of the first attribute that has it.
         others: Tags of further attributes that have one of them.
         kept: Dates, times, ages and UIDs that the profile leaves in attributes of their own sort.
+        retained: Names of places and stations in attributes that an option keeps.
         device: Words for the device, in lower case.
 
     """
@@ -81,6 +85,7 @@ class Identifying:
     values: dict[Value, int] = field(default_factory=dict)
     others: dict[Value, set[int]] = field(default_factory=dict)
     kept: set[Value] = field(default_factory=set)
+    retained: set[Value] = field(default_factory=set)
     device: bytes = b""
 
 
@@ -90,11 +95,19 @@ class _Kept(NamedTuple):
     kind: Kind
 
 
+class _Retained:
+    """A name of a place in an attribute that an option keeps."""
+
+
+_RETAINED: Final = _Retained()
+
+
 class Treated:
     """Which attributes a profile treats; what a request names beside it makes no difference.
 
     Attributes:
         private: Which private elements may stay; None where the profile does not ask for their creators.
+        retains: Attributes with names of places that an option keeps.
 
     """
 
@@ -102,6 +115,7 @@ class Treated:
         """Take what the profile alone permits."""
         self._profile = profile
         self.private = profile.private
+        self.retains: Final = frozenset(tag for tag in profile.keeps if kind_of(tag, "") is Kind.PLACE)
         self._known: dict[tuple[int, int, bool], Fate] = {}
         self._plans: dict[_Context, dict[tuple[int, bytes], object]] = {}
 
@@ -237,7 +251,10 @@ class _Collector:
             else:
                 use = plan.get((tag, vr), _NOT_ASKED)
                 if use is _NOT_ASKED:
-                    use = plan[tag, vr] = _use(tag, vr, self.treated.fate_in(tag, context), context)
+                    use = _use(tag, vr, self.treated.fate_in(tag, context), context)
+                    if use is None and tag in self.treated.retains and not context.removed:
+                        use = _RETAINED
+                    plan[tag, vr] = use
             if is_noted:
                 self.noted[start] = Use(use, character_set)
                 continue
@@ -254,6 +271,10 @@ class _Collector:
             self.found.device += b" " + raw.lower()
         elif isinstance(use, _Kept):
             self.found.kept.add(Value(use.kind, raw.strip(_PADDING)))
+        elif use is _RETAINED:
+            retained = value_of(Kind.PLACE, raw, character_set)
+            if retained is not None:
+                self.found.retained.add(retained)
         elif isinstance(use, Kind):
             found = value_of(use, raw, character_set)
             if found is not None and self.found.values.setdefault(found, tag) != tag:
@@ -297,9 +318,12 @@ def _kind(tag: int, vr: str, *, is_treated: bool) -> Kind | None:
 
 @lru_cache(maxsize=4096)
 def text_of(value: Value) -> str:
-    """Return a value decoded; where its character set does not fit, as Latin-1."""
+    """Return a value decoded, as UTF-8 where declared as Latin-1 or less; where its set does not fit, Latin-1."""
     if not value.character_set and value.raw.isascii():
         return value.raw.decode("ascii")
+    if value.character_set in _MAY_BE_UTF_8 and not value.raw.isascii():
+        with suppress(UnicodeDecodeError):
+            return value.raw.decode("utf-8")
     delimiters = PN_DELIMS if value.kind is Kind.PERSON else TEXT_VR_DELIMS
     try:
         with warnings.catch_warnings():

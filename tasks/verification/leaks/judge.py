@@ -10,6 +10,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pydicom.datadict import keyword_for_tag
+
 from deidflow.tasks.core.dicom.private_tags import creator_of, in_block, is_private_number
 from deidflow.tasks.core.dicom.tags import IDENTIFIERS, describe_tag
 from deidflow.tasks.core.request.edits import Edits
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
+    from deidflow.tasks.verification.leaks.identifying import Value
     from deidflow.tasks.verification.reader import Read
 
 _FIRST_BLOCK: Final = 0x10
@@ -51,6 +54,12 @@ _OF_EVERY_OBJECT: Final = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.
 """What is not looked for in private elements: who keeps them as a whole has asked for their dates and UIDs."""
 _OF_THE_PERSON: Final = frozenset({0x00100030, 0x00100032, 0x00100035, 0x001021D0})
 """Dates that are looked for there, too: PatientBirthDate, ...Time, ...InAlternativeCalendar, LastMenstrualDate."""
+
+_PLACES: Final = frozenset({Kind.PLACE, Kind.TEXT})
+"""What may be called like an institution or a station; numbers of a person are none, but who issued them is."""
+_OF_INSTITUTIONS: Final = frozenset({0x00080080, 0x00080081, 0x00080104, 0x00081040, 0x00120031, 0x00120060})
+"""Institution's name, address, department and what its codes mean, trial site and center: retain-institution-identity
+alone lets these stay, whatever a device is called that another option keeps."""
 
 
 class Scope(NamedTuple):
@@ -162,7 +171,8 @@ class Judge:
                 if value in common or (value not in known_values and atom in atoms_of(value.kind, text_of(value)))
             ]
             is_secret = not self._is_given(atom) and not self._is_kept(atom)
-            known = self._secrets[atom] = [(values[value], value.kind) for value in own] if is_secret else []
+            own = [value for value in own if not self._is_retained(atom, value)] if is_secret else []
+            known = self._secrets[atom] = [(values[value], value.kind) for value in own]
         return known
 
     def _is_kept(self, atom: Atom) -> bool:
@@ -174,6 +184,14 @@ class Judge:
         values, others = self._found.values, self._found.others
         kept += [value for value in values if not self._scope.kept.isdisjoint({values[value], *others.get(value, ())})]
         return any(atom in atoms_of(value.kind, text_of(value)) for value in kept)
+
+    def _is_retained(self, atom: Atom, value: Value) -> bool:
+        """Whether a place is called like one that an option keeps, as an AE title that is the station's name."""
+        tags = {self._found.values[value], *self._found.others.get(value, ())}
+        if value.kind not in _PLACES and not all(keyword_for_tag(tag).startswith("Issuer") for tag in tags):
+            return False
+        kept = self._found.retained if tags.isdisjoint(_OF_INSTITUTIONS) else ()
+        return any(atom in atoms_of(Kind.PLACE, text_of(one)) for one in kept)
 
     def _is_given(self, atom: Atom) -> bool:
         """Whether the request gives it, or it is a word for the device."""

@@ -177,6 +177,28 @@ def test_texts_of_a_presentation_are_cleaned() -> None:
     assert "TextObjectSequence" not in without
 
 
+def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: Path) -> None:
+    """With retain-device-identity alone the place is cleaned; with retain-institution-identity, too, it stays."""
+    place = content("TEXT", ("121017", "Device Observer Physical Location"), TextValue="scanner 3 of Pfefferberg")
+    data = instance(Element(0x0040A730, "SQ", (place,)), InstitutionName="Pfefferberg", **REPORT)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_bytes(data)
+    for asked, left in ((1, "scanner 3 of"), (2, "scanner 3 of Pfefferberg")):
+        steps, options = Steps(tmp_path), [CLEAN_STRUCTURED_CONTENT, *OPTIONS[:asked]]
+        changes: dict[str, Any] = {
+            "profile_options": options,
+            "destination": {"folder": f"results{asked}"},
+            "name": f"n{asked}",
+        }
+        row = DicomIdentifiers("P-471", "", "", "").orthanc_id(Level.PATIENT)
+        steps.plan([row], run_id=str(asked), options=None, profile="ps3.15-2026d", **changes)
+        steps.edit()
+        (path,) = (tmp_path / f"results{asked}").rglob("*.dcm")
+
+        assert (0, left) == (steps.verify(), dcmread(path).ContentSequence[0].TextValue)
+    assert "REMOVED" == report(OPTIONS[1], data=data)[0].TextValue
+
+
 @pytest.mark.parametrize("options", [(), OPTIONS])
 def test_a_run_verifies_cleaned_content(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Results are found right, codes of the options are claimed, and drawn lines are to be looked at."""

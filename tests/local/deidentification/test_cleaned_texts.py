@@ -66,6 +66,15 @@ def test_dates_in_texts_move_with_the_others() -> None:
     assert gone.StudyComments == "after and"
 
 
+def test_dates_of_birth_in_texts_go_with_the_other_dates_moved() -> None:
+    """Moved by the days of the studies they would tell the age to the day, which no option keeps."""
+    text = "geb. 12.04.1933, 19330412, April 12, 1933; mother born on 3 May 1950; CT 01.03.2024"
+    after = cleaned(choice=MOVED, StudyDate="20240301", PatientBirthDate="19330412", StudyComments=text)
+    date = after.StudyDate
+
+    assert after.StudyComments == f"mother born on CT {date[6:]}.{date[4:6]}.{date[:4]}"
+
+
 def test_a_moved_date_never_makes_a_value_too_long() -> None:
     """Two digits of a month are one more than one."""
     after = cleaned(

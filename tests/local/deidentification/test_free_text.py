@@ -24,14 +24,21 @@ SAYS_SO: Final = re.compile(
 NAMES: Final = frozenset(
     {
         *("AcquisitionProtocolName", "ApplicationSetupName", "BeamName", "BlockName", "ContactDisplayName"),
-        *("DataSetName", "EnergyWindowName", "HangingProtocolCreator", "HangingProtocolName", "RTImageName"),
+        *(
+            "CodingSchemeName",
+            "DataSetName",
+            "EnergyWindowName",
+            "HangingProtocolCreator",
+            "HangingProtocolName",
+            "RTImageName",
+        ),
         *("HangingProtocolUserGroupName", "ImplantAssemblyTemplateName", "ImplantTemplateGroupName", "StageName"),
         *("InterventionDrugName", "PatientAdditionalPosition", "ProtocolElementName", "ProtocolPlanningInformation"),
         *("StrainAdditionalInformation", "SurgicalTechnique", "TemplateName", "TrackingID", "TreatmentProtocols"),
         "ViewName",
     }
 )
-"""What people call their plans, protocols and views, or write about them, although the keyword has no such word."""
+"""What people call plans, protocols, views and codes, or write about them, although the keyword has no such word."""
 
 NO_TEXT: Final = frozenset(
     {

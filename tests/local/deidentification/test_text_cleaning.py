@@ -74,6 +74,22 @@ def test_own_values_go_whatever_the_vocabulary_says(text: str, expected: str) ->
     assert expected == CLEANER.clean(text, OWN).text
 
 
+def test_own_identifiers_go_in_any_punctuation() -> None:
+    """Written in pieces as well, which alone would be ordinary numbers; not where they are only a part of a word."""
+    own = OwnValues.of(others=["PX7788123", "P123", "0045871", "S21-9988-A", "12", "1.2"])
+    texts = ("PX-77 88 123", "77-88 mm, P-123", "P 12 3 lung", "4 58/71 axial", "S 21 99 88A", "T1 2 mm", "P1 234 mm")
+    assert ("", "77-88 mm", "lung", "axial", "", "T1 2 mm", "P1 234 mm") == tuple(
+        CLEANER.clean(text, own).text for text in texts
+    )
+
+
+def test_nothing_of_a_date_or_time_is_left_whatever_stands_around_it() -> None:
+    """A point of an abbreviation before it, a fraction and an offset from UTC behind it."""
+    texts = ("v.03.03.2021 lung", "v.2021-03-03 lung", "v.10:11:12 lung", "2021-03-03T10:11:12.5+01:00 lung")
+    more = ("2021-03-03 10:11:12,5Z lung", "20210303101112.5+0100 lung", "sl.1.25 mm", ".95 y")
+    assert [*("v. lung",) * 3, *("lung",) * 3, *more[2:]] == [CLEANER.clean(text).text for text in (*texts, *more)]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -100,8 +100,10 @@ def _kinds() -> dict[str, str]:
     return {row["code"]: row["kind"] for row in csv.DictReader(text.splitlines())}
 
 
+_LOCATION: Final = "location"
 _RETAINED_BY: Final = {
     "device": Option.RETAIN_DEVICE_IDENTITY,
+    _LOCATION: Option.RETAIN_DEVICE_IDENTITY,
     "organization": Option.RETAIN_INSTITUTION_IDENTITY,
     "characteristic": Option.RETAIN_PATIENT_CHARACTERISTICS,
 }
@@ -139,7 +141,9 @@ def content_rule(
         retained_by = _RETAINED_BY.get(kind)
         if retained_by is None or retained_by not in options:
             return ContentRule(Action.REMOVE if value_type == "NUM" else Action.DUMMY, None, kind)
-        if value_type not in _DATES:
+        # Where a device stands may name the institution, which has an option of its own.
+        is_cleaned = kind == _LOCATION and Option.RETAIN_INSTITUTION_IDENTITY not in options
+        if value_type not in _DATES and not is_cleaned:
             return ContentRule(Action.KEEP, None, kind)
     return _by_type(value_type, options, code_scheme)
 

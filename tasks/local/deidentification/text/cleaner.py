@@ -109,7 +109,7 @@ class TextCleaner:
 
         """
         # Protocols have the same texts for all patients: what nothing of this one is in needs no second look.
-        if own is None or not own.is_in(_folded_words(text)):
+        if own is None or not (own.is_in(_folded_words(text)) or (days is not None and own.births)):
             return self._remembered(text, _NOBODY, days)
         return self._remembered(text, own, days)
 
@@ -125,7 +125,7 @@ class TextCleaner:
         return self._clean_passage(line, own, days) if len(line) <= _MOST_CHARACTERS else Cleaned("", 1)
 
     def _clean_passage(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
-        edits = pattern_edits(text, days)
+        edits = pattern_edits(text, days, own.births)
         words = list(_pieces(text, edits))
         mine = own.hits([word.folded for word in words])
         reading = Reading(text, words, list(self._alone(words, own, edits, mine)), mine)

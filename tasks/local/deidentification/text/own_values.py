@@ -21,6 +21,9 @@ _SHORTEST_NUMBER: Final = 3
 _SHORTEST_PART: Final = 3
 _SHORTEST_IN_CODE: Final = 3
 _SHORTEST_IN_COMPOUND: Final = 4
+_SHORTEST_SPLIT: Final = 4
+_FEWEST_DIGITS_OF_SPLIT: Final = 3
+"""Of an identifier that is found in any punctuation; with fewer, ordinary numbers beside one another make one."""
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 # Parts of names that are ordinary words, and say nothing of whose name it is.
@@ -61,6 +64,8 @@ class OwnValues:
         phrases: Folded words in a row that go where they stand in this order, whatever is between them.
         abbreviations: What the names may be abbreviated to: no abbreviation is harmless that is one of these.
         parts: Folded words of the phrases, which go by themselves where no vocabulary knows them.
+        split: Folded identifiers without punctuation, which go wherever whole words in a row make one: 77-88 123.
+        births: Dates of birth, YYYYMMDD, which go and are not moved: with a study's date they say how old, to the day.
 
     """
 
@@ -68,21 +73,25 @@ class OwnValues:
     phrases: frozenset[tuple[str, ...]] = frozenset()
     abbreviations: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
+    split: frozenset[str] = frozenset()
+    births: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, *, persons: Iterable[str] = (), others: Iterable[str] = ()) -> OwnValues:
+    def of(cls, *, persons: Iterable[str] = (), others: Iterable[str] = (), births: Iterable[str] = ()) -> OwnValues:
         """Collect from the values of attributes.
 
         Args:
             persons: Values of PN attributes, all component groups; any other name of a person.
             others: Identifiers, places, devices, organizations, addresses, telephone numbers: their words may be
                 ordinary ones (University Hospital, CHEST-001), so they go as a whole; numbers of three digits or more
-                go alone, too, and so does a word that no vocabulary knows.
+                go alone, too, and so does a word that no vocabulary knows; identifiers go in any punctuation.
+            births: Values of PatientBirthDate.
 
         """
         words: set[str] = set()
         phrases: set[tuple[str, ...]] = set()
         short: set[str] = set()
+        split: set[str] = set()
         for value in persons:
             for group in value.split("="):
                 short.update(abbreviations_of([word.folded for word in words_of(group)]))
@@ -99,9 +108,17 @@ class OwnValues:
             words.update(one for one in phrase if one.isdigit() and len(one) >= _SHORTEST_NUMBER)
             if any(map(str.isdigit, value)) and len(phrase) > 1:
                 words.add("".join(phrase))
+            joined = "".join(phrase)
+            split.update(one for one in (joined, joined.lstrip("0")) if _is_told_apart(one))
         parts = {one for phrase in phrases for one in phrase if len(one) >= _SHORTEST_PART and one.isalpha()}
-        abbreviations = frozenset(filter(is_abbreviation, short))
-        return cls(frozenset(words), frozenset(phrases), abbreviations, frozenset(parts - _PARTICLES))
+        return cls(
+            words=frozenset(words),
+            phrases=frozenset(phrases),
+            abbreviations=frozenset(filter(is_abbreviation, short)),
+            parts=frozenset(parts - _PARTICLES),
+            split=frozenset(split),
+            births=frozenset(births),
+        )
 
     def is_in(self, folded: Sequence[str]) -> bool:
         """Whether any own value may be in the words of a text; see ``hits`` and ``stretches``, abbreviations, too."""
@@ -111,7 +128,12 @@ class OwnValues:
             or any(phrase[0] in folded for phrase in self.phrases)
             or not self.abbreviations.isdisjoint(folded)
             or not self.parts.isdisjoint(folded)
+            or (bool(self.split) and self._is_split(folded))
         )
+
+    def _is_split(self, folded: Sequence[str]) -> bool:
+        run = "".join(folded)
+        return any(one in run for one in self.split)
 
     def hits(self, folded: Sequence[str]) -> set[int]:
         """Return the places of the words of a text that are own values.
@@ -125,7 +147,21 @@ class OwnValues:
             for place, word in enumerate(folded):
                 if word == phrase[0] and tuple(folded[place : place + len(phrase)]) == phrase:
                     found.update(range(place, place + len(phrase)))
+        if self.split and self._is_split(folded):
+            for place in range(len(folded)):
+                found.update(self._split_at(folded, place))
         return found
+
+    def _split_at(self, folded: Sequence[str], place: int) -> range:
+        """Return the places of the words that make an identifier from one place on; none where they make no one."""
+        run = ""
+        for end, word in enumerate(folded[place:], place + 1):
+            run += word
+            if run in self.split:
+                return range(place, end)
+            if not any(one.startswith(run) for one in self.split):
+                break
+        return range(0)
 
     def compounds(self, folded: str) -> list[str]:
         """Return what is left of a word without an own name in it: of headroutine routine, of head1 nothing.
@@ -154,3 +190,10 @@ class OwnValues:
             if not own.isascii()
             for match in re.finditer(re.escape(own), plain)
         ]
+
+
+def _is_told_apart(joined: str) -> bool:
+    """Whether letters and digits without punctuation are somebody's also where they are written in pieces."""
+    digits = sum(map(str.isdigit, joined))
+    fewest = _FEWEST_DIGITS_OF_SPLIT + 2 * joined.isdigit()
+    return len(joined) >= _SHORTEST_SPLIT and digits >= fewest

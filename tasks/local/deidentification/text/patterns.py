@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.local.deidentification.standard.date_values import shift_da
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 
 class Edit(NamedTuple):
@@ -49,10 +49,12 @@ _YEARS_OLD: Final = (
     r"ans|años|anos|anni|歳|才|세"
 )
 _AGE_LABEL: Final = r"(?:aged?|alter|âge|agée?|âgée?|edad|età|年齢|나이)"
-_NOT_IN_NUMBER: Final = r"(?<![\d.,])"
+_NOT_IN_NUMBER: Final = r"(?<!\d)(?<!\d[.,])"
 _END: Final = r"(?![\d]|[.,]\d)"
 _BEFORE: Final = r"(?<![^\W_])"
 _BEHIND: Final = r"(?![^\W_])"
+_ZONE: Final = r"(?:Z|\s?[+-](?:0\d|1[0-4]):?[0-5]\d(?!\d))"
+"""An offset from UTC behind a time."""
 _OF: Final = r"(?:\s+(?:of|de|del|von))?"
 
 
@@ -65,7 +67,7 @@ _CLEAR_DATES: Final = tuple(
     map(
         _compiled,
         (
-            rf"(?<![\d.])(?P<y>{_YEAR})(?P<s>[-/._])(?P<m>{_TWO})(?P=s)(?P<d>{_DAY})(?:(?=T\d)|(?!\d))",
+            rf"(?<!\d)(?<!\d\.)(?P<y>{_YEAR})(?P<s>[-/._])(?P<m>{_TWO})(?P=s)(?P<d>{_DAY})(?:(?=T\d)|(?!\d))",
             rf"(?<!\d)(?P<y>{_YEAR})(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?=\d{{4}}(?:\d\d)?(?!\d)|(?!\d))",
             rf"{_NOT_IN_NUMBER}(?P<d>{_DAY})\.\s?(?P<m>{_TWO})\.\s?(?P<y>{_YEAR})(?!\d)",
             rf"(?P<y>{_YEAR})\s?[年년]\s?(?P<m>{_TWO})\s?[月월]\s?(?P<d>{_DAY})\s?[日일]",
@@ -85,6 +87,12 @@ _ID_LABEL: Final = (
 _FAINT_ID_LABEL: Final = r"(?:case|fall|chart|record|rec|visit|policy|patient|pat|pt|order|number|no|nr)"
 _NUMBER_WORD: Final = r"(?:\s*(?:no|nr|num|number|nummer|numero|número|n°|nº|番号))?"
 
+_BORN: Final = _compiled(
+    rf"(?:{_BEFORE}(?:dob|d\.o\.b|born|birth(?:\s?date|day)?|date\s+of\s+birth|geb(?:oren|urtsdatum|urtstag)?|née?|nat[oa]|"
+    r"nacid[oa]|nacimiento|naissance|nascita|nascimento)|生年月日|(?<![^\W_])\*)[.:=]?\s*(?:(?:on|am|le|el|il)\s)?\s*[:.=]?\s*$"
+)
+_BEFORE_BIRTH: Final = 40
+"""Characters in which that stands."""
 _BIRTH_LABEL: Final = r"(?:dob|d\.o\.b\.|born|geb(?:oren|\.)?|née?|nacid[oa]|生年月日)"
 
 _STREETS: Final = (
@@ -127,7 +135,7 @@ _ADDRESSES: Final = (
     ),
     _form(r"\\\\[^\s\\]+\\\S*|\b[a-z]:\\\S*", 0, "\\"),  # network shares and paths
     _form(r"(?<!\w)/(?:home|users|mnt|data|var|tmp)/\S*", 0, "/"),
-    _form(r"(?<![\d.])\d+(?:\.\d+){3,}", 4, "."),  # UIDs and network addresses
+    _form(r"(?<!\d)(?<!\d\.)\d+(?:\.\d+){3,}", 4, "."),  # UIDs and network addresses
 )
 
 _OTHERS: Final = (
@@ -158,13 +166,18 @@ _OTHERS: Final = (
     _form(rf"{_NOT_IN_NUMBER}{_OLD}(?:[yj]{_BEHIND}|[\s-]?(?:{_YEARS_OLD}){_BEHIND})", 2),
     _form(rf"{_BEFORE}{_AGE_LABEL}\s?[:=]?\s?{_OLD}{_END}(?!\s?(?:d|m|t|w)[^\W_]*)", 2),
     # Times of the day.
-    _form(r"(?<=\d{8})T?\d{4}(?:\d\d)?(?:\.\d+)?(?!\d)|(?<=\d)T\d\d:?\d\d(?::?\d\d)?Z?", 5),
     _form(
-        r"(?<![\d:.])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:\s?[ap]\.?m\.?(?![^\W_]))?(?![\d:])", 3, ":"
+        rf"(?<=\d{{8}})T?\d{{4}}(?:\d\d)?(?:[.,]\d+)?{_ZONE}?(?!\d)|(?<=\d)T\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?{_ZONE}?",
+        5,
     ),
-    _form(rf"(?<![\d.])(?:1[0-2]|0?\d)\s?[ap]\.?m\.{_BEHIND}", 1, "m."),
-    _form(r"(?<![\d.])(?:[01]?\d|2[0-3])(?:[.:]?[0-5]\d)?\s?(?:uhr|時)(?:\s?[0-5]\d\s?分?)?", 1, "uhr", "時"),
-    _form(rf"(?<![\w.])(?:[01]?\d|2[0-3])\s?h\s?[0-5]\d{_BEHIND}", 3, "h"),
+    _form(
+        rf"(?<!\d)(?<!\d[:.])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?:\s?[ap]\.?m\.?(?![^\W_])|{_ZONE})?(?![\d:])",
+        3,
+        ":",
+    ),
+    _form(rf"(?<!\d)(?<!\d\.)(?:1[0-2]|0?\d)\s?[ap]\.?m\.{_BEHIND}", 1, "m."),
+    _form(r"(?<!\d)(?<!\d\.)(?:[01]?\d|2[0-3])(?:[.:]?[0-5]\d)?\s?(?:uhr|時)(?:\s?[0-5]\d\s?分?)?", 1, "uhr", "時"),
+    _form(rf"(?<!\w)(?<!\d\.)(?:[01]?\d|2[0-3])\s?h\s?[0-5]\d{_BEHIND}", 3, "h"),
     # Numbers that a word before them calls somebody's.
     _form(rf"{_BEFORE}{_PHONE_LABEL}\.?\s*(?:no\.?|nr\.?|#)?\s*[:.]?\s*\+?[\d(][\d\s()/.\-]*\d", 2),
     _form(rf"{_BEFORE}{_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w-]*\d)[^\W_][\w-]*(?:[/.]\w+)*", 1),
@@ -172,14 +185,14 @@ _OTHERS: Final = (
     _form(rf"{_BEFORE}{_BIRTH_LABEL}\.?(?:\s+(?:on|am|le|el))?\s*[:.]?\s*\d[\d./\s-]*", 1),
     _form(r"〒\s?\d{3}-?\d{4}", 7),
     # Telephone numbers.
-    _form(r"(?<![\w.])\+\d[\d\s()/.\-]{5,}\d", 7, "+"),
-    _form(r"(?<![\w.])(?!\d{3} \d{3} \d\d00)\(?\d{3}\)?[\s.\-]\s?\d{3}[\s.\-]\d{4}(?!\d)", 10),
-    _form(r"(?<![\w.])\d{2,3}-\d{2,4}-\d{2,4}(?:-\d{2,4})?(?!\d)", 6, "-"),
+    _form(r"(?<!\w)(?<!\d\.)\+\d[\d\s()/.\-]{5,}\d", 7, "+"),
+    _form(r"(?<!\w)(?<!\d\.)(?!\d{3} \d{3} \d\d00)\(?\d{3}\)?[\s.\-]\s?\d{3}[\s.\-]\d{4}(?!\d)", 10),
+    _form(r"(?<!\w)(?<!\d\.)\d{2,3}-\d{2,4}-\d{2,4}(?:-\d{2,4})?(?!\d)", 6, "-"),
     _form(r"(?<![\w.-])(?:\(0?\d{1,4}\)|0\d{1,4})[\s/.\-]*\d{2,}(?:[\s/.\-]\d{2,})*(?!\d)", 4),
-    _form(r"(?<![\w.])\d{2}(?:[\s.]\d{2}){4}(?!\d)", 10),
-    _form(r"(?<![\w.])\d{3}-\d{4}(?!\d)", 7),
+    _form(r"(?<!\w)(?<!\d\.)\d{2}(?:[\s.]\d{2}){4}(?!\d)", 10),
+    _form(r"(?<!\w)(?<!\d\.)\d{3}-\d{4}(?!\d)", 7),
     # Postal addresses.
-    _form(rf"(?<![\w.])\d{{1,5}}[a-z]?,?\s+(?:{_NAME_WORD}\s+){{1,3}}{_STREET}{_BEHIND}\.?", 1, *_STREETS),
+    _form(rf"(?<!\w)(?<!\d\.)\d{{1,5}}[a-z]?,?\s+(?:{_NAME_WORD}\s+){{1,3}}{_STREET}{_BEHIND}\.?", 1, *_STREETS),
     _form(
         r"[^\W\d_]*(?:straße|strasse|str\.|gasse|allee|[^\W\d_]{2}weg|[^\W\d_]{3}(?:platz|damm|ufer))"
         rf"\s*\d{{1,4}}\s?[a-z]?{_BEHIND}",
@@ -208,13 +221,14 @@ _DIGITS_OF_CLEAR_DATE: Final = 5
 _ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th)", re.IGNORECASE)
 
 
-def _moved(match: re.Match[str], days: int) -> str:
-    """Return a clear date moved, in its own notation; nothing where it is impossible, or its own dummy."""
+def _moved(match: re.Match[str], days: int, births: Collection[str]) -> str:
+    """Return a clear date moved, in its own notation; nothing of one that is impossible, a dummy or of birth."""
     groups = match.groupdict()
     month = int(groups["m"]) if groups.get("m") else _MONTH_NUMBERS[groups["n"].lower()]
     here = f"{groups['y']}{month:02d}{int(groups['d']):02d}"
     there = shift_da(here, days)
-    if there in ("", here):
+    start = match.start()
+    if there in ("", here) or here in births or _BORN.search(match.string, max(0, start - _BEFORE_BIRTH), start):
         return ""
     new = {"y": there[:4], "m": there[4:6], "d": there[6:]}
     text, origin = match[0], match.start()
@@ -232,13 +246,14 @@ def _month_name(old: str, month: int) -> str:
     return name.upper() if old.isupper() else name.lower() if old.islower() else name
 
 
-def pattern_edits(text: str, days: int | None) -> list[Edit]:
+def pattern_edits(text: str, days: int | None, births: Collection[str] = ()) -> list[Edit]:
     """Return what must go because of its form, from left to right, without overlaps.
 
     Args:
         text: Any text.
         days: What to add to dates whose day, month and year are clear; None removes them, too. A moved date stays in
-            its notation (its month, if it is a word, becomes the English one).
+            its notation (its month, if it is a word, becomes the English one). Dates of birth are not moved, they go.
+        births: Those of the patient, YYYYMMDD.
 
     """
     digits, lower = sum(map(str.isdigit, text)), text.lower()
@@ -259,6 +274,6 @@ def pattern_edits(text: str, days: int | None) -> list[Edit]:
     take_all(_ADDRESSES)
     if digits >= _DIGITS_OF_CLEAR_DATE:
         for pattern in _CLEAR_DATES:
-            take(pattern, lambda match: "" if days is None else _moved(match, days))
+            take(pattern, lambda match: "" if days is None else _moved(match, days, births))
     take_all(_OTHERS)
     return sorted(edits)
