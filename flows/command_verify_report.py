@@ -5,7 +5,6 @@ Public names: ``verify_run``, ``report_run``.
 
 from __future__ import annotations
 
-import contextlib
 import filecmp
 import tempfile
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from deidflow.flows.answers.answer import Answer, export_line, give
 from deidflow.flows.commands.opened import opened
 from deidflow.flows.commands.private_outputs import require_private_place
 from deidflow.tasks.core.errors import Unusable, os_error_text
-from deidflow.tasks.core.ledger.report_queries import count_not_compared, hash_of_outcomes
+from deidflow.tasks.core.ledger.report_queries import count_not_compared
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.files import SUMMARY, write_reports
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.outcomes import ReasonCode
-    from deidflow.tasks.steps.run.progress import Progress
     from deidflow.tasks.steps.run.run import Run
 
 _COMPARED = ("reconciliation.csv", "crosswalk.csv", "delivered.csv", "failures.csv", "source_problems.csv")
@@ -106,12 +104,10 @@ class VerifyAnswer(Answer):
             yield f"          {self.not_verified} not verified: {why}"
         for code, count in self.reasons.items():
             yield f"          {count} {code}"
-        differing = ", ".join(self.differing_files)
-        yield (
-            f"report:   {'differed: ' if self.rewritten else 'differs: '}{differing}"
-            if differing
-            else (f"report:   {'written again, with what was found' if self.rewritten else 'agrees with the ledger'}")
-        )
+        if self.differing_files:
+            yield f"report:   {'differed' if self.rewritten else 'differs'}: {', '.join(self.differing_files)}"
+        else:
+            yield f"report:   {'written again, with what was found' if self.rewritten else 'agrees with the ledger'}"
         if self.exports:
             yield export_line(self.exports)
         if self.next:
@@ -169,37 +165,35 @@ def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = Fa
         folder = run.folder
         workers.prepare()
         stale = _stale_reports(run.ledger, folder) if _is_reported(run) else []
-        with make_progress() as progress, _reporting_what_changes(run, progress) as rewritten:
-            failed, replaced = verify_results(run, workers, progress, full=True, again=True)
+        before = run.ledger.changes
+        with make_progress() as progress:
+            try:
+                failed, replaced = verify_results(run, workers, progress, full=True, again=True)
+            finally:  # a list of what was delivered must not name what was just taken out of the destination
+                if is_rewritten := _is_reported(run) and run.ledger.changes > before:
+                    publish_reports(run, progress, ends=False)
         result = totals_of(run.ledger)
         unverified = count_not_compared(run.ledger)
-    done = result.instances[Outcome.DONE] - unverified
-    command = "resume" if failed > replaced else "report" if stale and not rewritten else ""
-    mending = f"deidflow {command} {folder}" if command else None
-    reasons, differing = result.instance_reasons, tuple(stale)
-    told = (reasons, differing, bool(rewritten), result.other_exports, mending)
-    give(VerifyAnswer(folder, done, failed, replaced, unverified, *told))
+    command = "resume" if failed > replaced else "report" if stale and not is_rewritten else ""
+    give(
+        VerifyAnswer(
+            run_dir=folder,
+            right=result.instances[Outcome.DONE] - unverified,
+            wrong=failed,
+            replaced=replaced,
+            not_verified=unverified,
+            reasons=result.instance_reasons,
+            differing_files=tuple(stale),
+            rewritten=is_rewritten,
+            exports=result.other_exports,
+            next=f"deidflow {command} {folder}" if command else None,
+        )
+    )
     return 1 if failed or stale or unverified or not result.reconciled else 0
 
 
 def _is_reported(run: Run) -> bool:
     return read_facts(run.ledger).ended is not None or (run.folder / SUMMARY).exists()
-
-
-@contextlib.contextmanager
-def _reporting_what_changes(run: Run, progress: Progress) -> Iterator[list[Path]]:
-    """Write the report again behind a block that changed what it says, however the block ended; yield what was written.
-
-    A list of what was delivered must not name what was just taken out of the destination.
-    """
-    written: list[Path] = []
-    before = hash_of_outcomes(run.ledger)
-    try:
-        yield written
-    finally:
-        if _is_reported(run) and hash_of_outcomes(run.ledger) != before:
-            publish_reports(run, progress, ends=False)
-            written.append(run.folder)
 
 
 def _stale_reports(ledger: Ledger, folder: Path) -> list[str]:

@@ -6,8 +6,7 @@ is said on standard error is the same in both forms.
 
 Public names: ``Answer``, ``give``, ``warn``, ``warn_of_all``, ``say``, ``answer_in_json``, ``answers_in_json``,
 ``take_standard_output``, ``flush_standard_output``, ``unwritable_output``, ``drop_standard_output``, ``show_all``,
-``most_shown``, ``write_document``, ``plain``, ``described``, ``counted``,
-``export_line``.
+``most_shown``, ``write_document``, ``plain``, ``described``, ``counted``, ``export_line``.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from deidflow.flows.command_verify_report import report_run, verify_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.steps.access.engines import verifying_workers
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import Progress, make_progress
 from deidflow.tasks.steps.verify import verify_results
@@ -104,8 +105,8 @@ def test_a_verification_that_was_stopped_behind_the_last_result_makes_no_verdict
             super().advance(count, name)
             steps.run.stop.set()
 
-    with pytest.raises(Interrupted), Stopping() as progress:
-        verify_results(steps.run, progress, full=True)
+    with pytest.raises(Interrupted), Stopping() as progress, verifying_workers(steps.run, "full") as workers:
+        verify_results(steps.run, workers, progress, full=True)
     stopped = steps.report()
     assert (4, 0, 1) == (stopped.verified, stopped.unverified, stopped.exit_code)
     assert "the verification did not come to its end" == stopped.shortcoming

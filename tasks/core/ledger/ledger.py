@@ -200,6 +200,11 @@ class Ledger:
                 raise
             raise translated from None
 
+    @property
+    def changes(self) -> int:
+        """How many entries were added, changed or removed since it was opened."""
+        return self._connection.total_changes
+
     def execute(self, statement: str, values: Sequence[object] = ()) -> int:
         """Change something; return how many entries were changed."""
         with self._lock, self._translated():

@@ -8,14 +8,13 @@ Public names: ``DONE_RANK``, ``RowEntry``, ``OutcomeCount``, ``GroupEntry``, ``I
 ``row_entries``, ``outcome_counts``, ``chunk_keys``, ``new_identifiers``, ``group_entries``, ``instance_entries``,
 ``DeliveredEntry``, ``delivered_entries``,
 ``instances_not_done``, ``InstanceCount``, ``instance_counts``, ``count_not_compared``, ``count_chunks``,
-``review_counts``, ``review_entries``, ``count_removed``, ``hash_of_outcomes``.
+``review_counts``, ``review_entries``, ``count_removed``.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
@@ -370,14 +369,6 @@ def review_entries(ledger: Ledger) -> Iterator[ReviewEntry]:
         (ReasonCode.IDENTIFIER_LEFT,),
     ):
         yield ReviewEntry(*row)
-
-
-def hash_of_outcomes(ledger: Ledger) -> bytes:
-    """Return what changes with anything that reports say of an instance."""
-    digest = blake2b()
-    for row in ledger.stream("SELECT id, outcome, code, text, verified, is_there FROM instance ORDER BY id"):
-        digest.update(repr(row).encode())
-    return digest.digest()
 
 
 def count_removed(ledger: Ledger) -> int:

@@ -250,7 +250,7 @@ def frames_of_reference(ledger: Ledger, operation: Operation) -> list[str]:
 
 
 def note_right(ledger: Ledger, how: str, evidence: Mapping[int, str]) -> None:
-    """Make instances ``done`` and verified.
+    """Make instances ``done`` and verified; those that are so already stay untouched.
 
     Args:
         ledger: Of the run.
@@ -259,8 +259,9 @@ def note_right(ledger: Ledger, how: str, evidence: Mapping[int, str]) -> None:
 
     """
     ledger.execute(
-        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?, evidence = r.value"
-        " FROM json_each(?) r WHERE instance.id = CAST(r.key AS INTEGER)",
+        "UPDATE instance SET outcome = 'done', code = '', text = '', is_there = 1, verified = ?1, evidence = r.value"
+        " FROM json_each(?2) r WHERE instance.id = CAST(r.key AS INTEGER)"
+        " AND (outcome, code, text, is_there, verified, evidence) IS NOT ('done', '', '', 1, ?1, r.value)",
         (how, json.dumps(evidence)),
     )
 
