@@ -12,7 +12,6 @@ import csv
 import re
 import unicodedata
 import warnings
-from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydicom.charset import convert_encodings, decode_bytes
 
 from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, dictionary_vr
+from deidflow.tasks.verification.undeclared_utf_8 import as_utf_8
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -31,8 +31,6 @@ _HAN_OR_KANA: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u300
 _WORD: Final = re.compile(rf"[{_HAN_OR_KANA}]+|[^\W_{_HAN_OR_KANA}]+")
 _RUN: Final = re.compile(rf"[{_HAN_OR_KANA}]+|[^\W\d_{_HAN_OR_KANA}]+|\d+")
 _DELIMITERS: Final = frozenset(map(ord, "^=\\\r\n\t\f"))
-_MAY_BE_UTF_8: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6", b"ISO_IR 100", b"ISO 2022 IR 100"})
-"""Character sets as which UTF-8 is often declared."""
 _MAX_BYTES: Final = 1 << 14
 _SHORTEST_NAME: Final = 3
 _MOST_DIGITS: Final = 4
@@ -120,9 +118,8 @@ def _decoded(raw: bytes, charset: bytes) -> str:
     raw = raw.strip(b" \0")
     if raw.isascii() and b"\x1b" not in raw:
         return raw.decode("ascii")
-    if charset in _MAY_BE_UTF_8 and not raw.isascii():
-        with suppress(UnicodeDecodeError):
-            return raw.decode("utf-8")
+    if (text := as_utf_8(raw, charset)) is not None:
+        return text
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

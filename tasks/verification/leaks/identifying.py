@@ -7,7 +7,6 @@ Public names: ``Identifying``, ``Value``, ``identifying_values``,
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -25,6 +24,7 @@ from deidflow.tasks.core.dicom.tags import (
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.kinds import STRUCTURED, Kind, kind_of, names_somebody
 from deidflow.tasks.verification.permitted import Place
+from deidflow.tasks.verification.undeclared_utf_8 import as_utf_8
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -43,8 +43,6 @@ _PADDING: Final = b" \0"
 _ESCAPE: Final = b"\x1b"
 _OF_THE_DEVICE: Final = frozenset({0x00080070, 0x00081090})
 """Manufacturer, ManufacturerModelName."""
-_MAY_BE_UTF_8: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6", b"ISO_IR 100", b"ISO 2022 IR 100"})
-"""Values of SpecificCharacterSet with which software labels UTF-8; hardly any text of these is UTF-8 by chance."""
 _NOT_ASKED: Final = object()
 _CHARACTER_SET: Final = object()
 _DEVICE: Final = object()
@@ -321,9 +319,8 @@ def text_of(value: Value) -> str:
     """Return a value decoded, as UTF-8 where declared as Latin-1 or less; where its set does not fit, Latin-1."""
     if not value.character_set and value.raw.isascii():
         return value.raw.decode("ascii")
-    if value.character_set in _MAY_BE_UTF_8 and not value.raw.isascii():
-        with suppress(UnicodeDecodeError):
-            return value.raw.decode("utf-8")
+    if (text := as_utf_8(value.raw, value.character_set)) is not None:
+        return text
     delimiters = PN_DELIMS if value.kind is Kind.PERSON else TEXT_VR_DELIMS
     try:
         with warnings.catch_warnings():
