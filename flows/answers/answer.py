@@ -11,7 +11,6 @@ Public names: ``Answer``, ``give``, ``warn``, ``warn_of_all``, ``say``, ``answer
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from deidflow.tasks.core.errors import Problem, Unusable, os_error_text, printable
+from deidflow.tasks.core.files.standard_streams import drop
 from deidflow.tasks.core.problem_lists import SHOWN, listed
 
 if TYPE_CHECKING:
@@ -129,9 +129,8 @@ def flush_standard_output() -> None:
 
 
 def drop_standard_output() -> None:
-    """Pass over what is still to be written to standard output; Python would fail once more as it ends."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    """Pass over what is still to be written to standard output."""
+    drop(1)
 
 
 def unwritable_output(error: OSError) -> Unusable:

@@ -12,7 +12,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Final, TextIO
 
-from deidflow.tasks.core.files.standard_streams import given_output
+from deidflow.tasks.core.files.standard_streams import drop, given_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +78,9 @@ def replace_file(path: Path) -> Iterator[TextIO]:
         try:
             yield text
             text.flush()
+        except OSError:
+            drop(output.fileno())
+            raise
         finally:
             text.detach()
         return

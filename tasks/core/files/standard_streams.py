@@ -2,11 +2,14 @@
 
 It means them only in a process whose user has typed it: elsewhere, in a service for example, a file may be called so.
 
-Public names: ``STANDARD``, ``give_input``, ``given_input``, ``give_output``, ``given_output``.
+Public names: ``STANDARD``, ``give_input``, ``given_input``, ``give_output``, ``given_output``,
+``drop``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,3 +44,11 @@ def give_output(stream: BinaryIO) -> None:
 def given_output(path: Path) -> BinaryIO | None:
     """Return the stream of standard output where a path stands for it, else None."""
     return _Streams.output if path == STANDARD else None
+
+
+def drop(descriptor: int) -> None:
+    """Pass over what is still to be written where nobody takes it; Python would fail once more as it ends."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
