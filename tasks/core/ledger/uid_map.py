@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import weakref
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
@@ -72,14 +71,12 @@ class UidMap:
         self._folder = "" if isinstance(content, bytes) else os.path.dirname(content)  # noqa: PTH120 (a text)
         try:
             if isinstance(content, bytes):
-                self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+                self._connection = sqlite3.connect(":memory:")
                 self._connection.deserialize(content)
             else:
-                place = f"file:{content}?mode=ro&immutable=1"
-                self._connection = sqlite3.connect(place, uri=True, check_same_thread=False)
+                self._connection = sqlite3.connect(f"file:{content}?mode=ro&immutable=1", uri=True)
         except sqlite3.DatabaseError:
             raise Unusable(_unreadable(self._folder)) from None
-        weakref.finalize(self, self._connection.close)  # at the end of the process by whichever thread
         self.get = lru_cache(maxsize=65536)(self._get)
 
     def _get(self, tag: int, original: str) -> str | None:
