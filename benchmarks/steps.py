@@ -119,7 +119,7 @@ def measure(folder: Path, verify: str) -> dict[str, float]:
             totals = publish_reports(run, progress)
         run.close()
     if not totals.reconciled:
-        raise SystemExit(f"the run is not reconciled: {totals.shortcoming}")
+        raise SystemExit(f"the run is not reconciled: {totals.verdict}")
     return dict(account.seconds)
 
 

@@ -132,8 +132,7 @@ def report_run(folder: Path, mappings: Path | None = None) -> int:
         with make_progress() as progress:
             result = publish_reports(run, progress, ends=False)
         pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
-    verdict = result.shortcoming or "reconciled"
-    give(ReportAnswer(run.folder, run.folder / "report.html", verdict, mappings, pairs))
+    give(ReportAnswer(run.folder, run.folder / "report.html", result.verdict, mappings, pairs))
     return result.exit_code
 
 

@@ -212,9 +212,7 @@ def _counts(counts: Mapping[Outcome, int]) -> str:
 
 
 def _verdict(totals: Totals | None) -> str:
-    if totals is None:
-        return "not reported"
-    return totals.shortcoming or "reconciled"
+    return totals.verdict if totals is not None else "not reported"
 
 
 def _page(run: Run, totals: Totals) -> str:

@@ -129,7 +129,7 @@ def run_answer(totals: Totals, folder: Path, *, nothing_to_do: bool = False) -> 
     return RunAnswer(
         run_id=folder.name,
         run_dir=folder,
-        verdict=totals.shortcoming or "reconciled",
+        verdict=totals.verdict,
         nothing_to_do=nothing_to_do,
         rows=totals.rows,
         instances=totals.instances,

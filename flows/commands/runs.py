@@ -93,18 +93,12 @@ def _described(folder: Path) -> dict[str, Any]:
         "run_id": folder.name,
         "run_dir": str(folder),
         "started": found.get("started"),
-        "verdict": _verdict(found),
+        "verdict": found.get("verdict", "not finished"),
         "exit_code": found.get("exit_code"),
         "rows": found.get("rows", {}),
         "instances": found.get("instances", {}),
         "report": str(report) if report.exists() else None,
     }
-
-
-def _verdict(summary: Mapping[str, Any]) -> str:
-    if not summary:
-        return "not finished"
-    return "reconciled" if summary["reconciled"] else "not reconciled"
 
 
 def _line(run: Mapping[str, Any]) -> tuple[str, ...]:

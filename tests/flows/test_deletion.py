@@ -234,10 +234,10 @@ def test_sources_that_cannot_be_opened_for_now(tmp_path: Path, monkeypatch: pyte
     after = steps.report()
 
     assert (DeletedSources(1, not_deleted=1), DeletedSources(2)) == (first, second)
-    assert (False, 1, "some sources could not be deleted") == (before.reconciled, before.exit_code, before.shortcoming)
+    assert (False, 1, "some sources could not be deleted") == (before.reconciled, before.exit_code, before.verdict)
     assert "Every row is done, but not all sources could be deleted" in page
     assert "Sources that could not be deleted: 1 instance. See to it" in page
-    assert (True, 0, "") == (after.reconciled, after.exit_code, after.shortcoming)
+    assert (True, 0, "reconciled") == (after.reconciled, after.exit_code, after.verdict)
     assert [] == list(source.iterdir())
     assert steps.delete() is None
 

@@ -24,7 +24,7 @@ def test_runs_of_a_config_and_of_a_folder(demo_job: Job) -> None:
 
     header, partly, other = job("runs", "job.yaml").out.splitlines()
     assert header.startswith("begun (UTC)")
-    assert " not reconciled  2 done, 1 not_found " in partly
+    assert " some rows are not done  2 done, 1 not_found " in partly
     assert partly.endswith("runs/partly")
     assert " not finished " in other
     listed = {run["run_id"]: run for run in json.loads(job("runs", "runs", "--json").out)}

@@ -90,7 +90,7 @@ def test_a_verification_that_was_stopped_counts_as_far_as_it_came(steps: Steps) 
 
     stopped = steps.report()
     assert (2, 2, 1) == (stopped.verified, stopped.unverified, stopped.exit_code)
-    assert "some results are not verified" == stopped.shortcoming
+    assert "some results are not verified" == stopped.verdict
     _result(steps, 3).unlink()  # verified before, so not looked at
     assert 0 == steps.verify()
     assert steps.report().reconciled
@@ -109,7 +109,7 @@ def test_a_verification_that_was_stopped_behind_the_last_result_makes_no_verdict
         verify_results(steps.run, workers, progress, full=True)
     stopped = steps.report()
     assert (4, 0, 1) == (stopped.verified, stopped.unverified, stopped.exit_code)
-    assert "the verification did not come to its end" == stopped.shortcoming
+    assert "the verification did not come to its end" == stopped.verdict
     assert "Yes: " not in (steps.run.folder / "report.html").read_text("utf-8")
     steps.run.stop.clear()
     assert 0 == steps.verify()
@@ -138,7 +138,7 @@ def test_a_last_step_that_is_still_to_come_is_told(tmp_path: Path, job: Job) -> 
     steps.edit()
     steps.verify()
     due = steps.report()
-    assert (False, 1, "the sources are still to be deleted") == (due.reconciled, due.exit_code, due.shortcoming)
+    assert (False, 1, "the sources are still to be deleted") == (due.reconciled, due.exit_code, due.verdict)
     assert "Everything is accounted for and done" not in (steps.run.folder / "report.html").read_text("utf-8")
     steps.delete()
     assert steps.report().reconciled

@@ -40,6 +40,7 @@ def summary(ledger: Ledger, totals: Totals, resources: Mapping[Level, Mapping[Ou
     return {
         "run_id": facts.run_id,
         "name": facts.name,
+        "verdict": totals.verdict,
         "reconciled": totals.reconciled,
         "exit_code": totals.exit_code,
         "rows": _with_total(totals.rows),

@@ -42,6 +42,7 @@ class LastStep(StrEnum):
     EXPORT = "export"
 
 
+_RECONCILED: Final = "reconciled"
 _DUE: Final = {
     LastStep.VERIFICATION: "the verification did not come to its end",
     LastStep.DELETION: "the sources are still to be deleted",
@@ -134,8 +135,8 @@ class Totals:
         )
 
     @property
-    def shortcoming(self) -> str:
-        """What keeps the run from being reconciled, in a few words; the worst of several, "" when it is."""
+    def verdict(self) -> str:
+        """``reconciled``, or what keeps the run from it, in a few words; the worst of several."""
         if not self.all_done:
             return "some rows are not done"
         if self.unverified:
@@ -144,12 +145,12 @@ class Totals:
             return "some sources could not be deleted"
         if self.due:
             return _DUE[self.due[0]]
-        return "the source holds damaged files" if self.damaged else ""
+        return "the source holds damaged files" if self.damaged else _RECONCILED
 
     @property
     def reconciled(self) -> bool:
         """Whether all is done and verified, down to the last step, and no damaged file might be one more."""
-        return not self.shortcoming
+        return self.verdict == _RECONCILED
 
     @property
     def exit_code(self) -> int:
