@@ -115,7 +115,6 @@ class Comparison:
                 fate = table.get(tag)
                 if (
                     fate is None
-                    and noted is None
                     and (known is None or tag in known)
                     and other is not None
                     and vr not in asked
@@ -125,6 +124,8 @@ class Comparison:
                     and end - start <= _PIECE_BYTES
                     and value_before(start, end) == value_after(other[2], other[3])
                 ):
+                    if noted is not None:
+                        noted.append(Judged(element, other, Fate.SAME, place))
                     continue  # nearly all elements
                 fate = fate or allowed.fate(tag, place)
             else:
