@@ -110,12 +110,11 @@ class Comparison:
         has_nodes, asked = bool(place.nodes), _MAY_BE_UIDS if self.uids is not None else ()
         for key, element in _keyed(before).items():
             tag, vr, start, end, items = element
-            other = left.pop(key, None)
+            other, is_same = left.pop(key, None), False
             if not has_nodes and not tag & 0x10000 and _FIRST_GROUP <= tag < _FIRST_CURVE and tag & 0xFFFF:
                 fate = table.get(tag)
-                if (
+                is_same = (
                     fate is None
-                    and noted is None
                     and (known is None or tag in known)
                     and other is not None
                     and vr not in asked
@@ -124,7 +123,8 @@ class Comparison:
                     and end - start == other[3] - other[2]
                     and end - start <= _PIECE_BYTES
                     and value_before(start, end) == value_after(other[2], other[3])
-                ):
+                )
+                if is_same and noted is None:
                     continue  # nearly all elements
                 fate = fate or allowed.fate(tag, place)
             else:
@@ -133,9 +133,9 @@ class Comparison:
                     fate = private.fate(element, creators, self.stated)
             if noted is not None:
                 noted.append(Judged(element, other, fate, place))
-            if fate is not Fate.FREE:
+            if not (is_same or fate is Fate.FREE):
                 self.element(element, other, fate, place)
-            elif other is not None:
+            elif other is not None and not is_same:
                 self._check_group_length(other)
         for element in left.values():
             self._added(element, allowed.fate(element[0], place))

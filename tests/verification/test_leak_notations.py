@@ -139,6 +139,23 @@ def test_cores_stand_in_each_notation(value: Value) -> None:
         assert any(core in squeezed(pattern.key) for core in cores_of(atom))
 
 
+def test_what_need_not_be_searched() -> None:
+    """Whatever may stand in some bytes is told by their letters and digits, in characters of 16 bits, too."""
+    values = [NAME, UMLAUT, DAY, MARCH, PHONE, NUMBER, UID, TIME, Value(Kind.AGE, b"061Y")]
+    for value in values:
+        patterns = Patterns([value])
+        for pattern, _ in patterns_of(value):
+            for between in (b"", b"\0", b"-"):
+                folded = b"x\0" + between.join(pattern.groups) + b"\0"
+                for text in (folded, folded.replace(b"\0", b""), b"\0".join(map(bytes, zip(folded, strict=True)))):
+                    narrow = text.replace(b"\0", b"")
+                    found = patterns.candidates(text, narrow, squeezed(narrow))
+                    assert patterns.may_stand_in(squeezed(text)) >= bool(found)
+
+    assert not Patterns(values).may_stand_in(squeezed(b"thorax in inspiration"))
+    assert not Patterns([]).may_stand_in(b"thorax")
+
+
 @given(
     st.sampled_from(Kind),
     st.one_of(

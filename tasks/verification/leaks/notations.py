@@ -49,7 +49,7 @@ _MIN_LOOSE: Final = 6
 _MIN_SPACED_NUMBER: Final = 7
 _NO_SIGNS: Final = re.compile(r"[\W_]+")
 _ONE_UID: Final = re.compile(rb"[0-9.]+[ \0]*")
-_ONE_TIME: Final = re.compile(rb"[0-9]{2}([0-9]{2})([0-9]{2})(?:\.[0-9]{1,6})?[ \0]*")
+_ONE_TIME: Final = re.compile(rb"[0-9]{6}(?:\.[0-9]{1,6})?[ \0]*")
 _IN_NUMBERS: Final = ("-", " ", ".", "/", "_")
 _LAST_TENS: Final = 13
 _MIN_NATIONAL: Final = 7
@@ -106,8 +106,8 @@ def cores_in(kind: Kind, raw: bytes) -> tuple[bytes, ...]:
     """
     if kind is Kind.UID and _ONE_UID.fullmatch(raw):
         return (raw.translate(None, b". \0"),)
-    if kind is Kind.TIME and (time := _ONE_TIME.fullmatch(raw)):
-        return time[1] + time[2], b"m" + time[2]
+    if kind is Kind.TIME and _ONE_TIME.fullmatch(raw):
+        return raw[2:6], b"m" + raw[4:6]
     return ()
 
 

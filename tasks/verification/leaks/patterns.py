@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick
@@ -174,6 +174,21 @@ class Patterns:
         if self._search_loose is None:
             return set()
         return {number for number, _, _ in self._search_loose.find_matches_as_indexes(letters, overlapping=True)}
+
+    @cached_property
+    def _sieve(self) -> BytesAhoCorasick | None:
+        """What finds the letters and digits of all patterns; None where one of them has neither."""
+        keys = {squeezed(key) for key, _ in self._exact}.union(pattern.key for one in self._loose for pattern, _ in one)
+        return None if b"" in keys else BytesAhoCorasick(list(keys))
+
+    def may_stand_in(self, letters: bytes) -> bool:
+        """Whether some bytes are to be searched, told in a quarter of the time; where not, nothing is a candidate.
+
+        Args:
+            letters: The letters and digits of the bytes, see ``squeezed``: what stands in a row there does so here.
+
+        """
+        return self._sieve is None or bool(self._sieve.find_matches_as_indexes(letters))
 
     def candidates(self, folded: bytes, narrow: bytes, letters: bytes) -> list[tuple[Atom, ...]]:
         """Return the parts that may stand in some bytes; no others do.

@@ -1,6 +1,6 @@
 """Search a result for what identifies in its source.
 
-Public names: ``LeakSearch``, ``file_name``.
+Public names: ``LeakSearch``, ``name_to_search``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class LeakSearch:
         leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None
         in_ascii = patterns.in_ascii and all(atom.text.isascii() for _, atom in single)
-        regions = [*regions_of(result), file_name(instance)]
+        regions = [*regions_of(result), Region(-1, name_to_search(instance), in_dataset=False)]
         if not in_ascii or any(has_full_width(region.data) for region in regions):
             regions += decoded_regions(result)
         for number, region in enumerate(regions):
@@ -133,11 +133,11 @@ class LeakSearch:
         return patterns, []
 
 
-def file_name(instance: PlannedInstance) -> Region:
+def name_to_search(instance: PlannedInstance) -> bytes:
     """Return the name of a result as bytes to search, as it is written and with each %XX as the byte that it means."""
     name = relative_path(instance.new).encode("utf-8", "surrogateescape")
     plain = unquote_to_bytes(name) if b"%" in name else b""
-    return Region(-1, b"\n".join((name, plain)) if plain else name, in_dataset=False)
+    return b"\n".join((name, plain)) if plain else name
 
 
 def _text(leaks: list[str]) -> str:

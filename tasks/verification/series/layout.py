@@ -12,13 +12,13 @@ Public names: ``Leaf``, ``Slot``, ``Step``, ``Layout``, ``Cut``, ``Sample``, ``l
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import dictionary_vr
 from deidflow.tasks.verification.reader import SHORT_VRS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from deidflow.tasks.verification.reader import Element, Item, Read
 
@@ -27,7 +27,7 @@ _ITEM: Final = b"\xfe\xff\x00\xe0"
 _SEQUENCE_END: Final = b"\xfe\xff\xdd\xe0"
 _ITEMS_BEGIN: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _HEADER_BYTES: Final = 8
-_LENGTHS: Final = {2: struct.Struct("<H").unpack_from, 4: struct.Struct("<L").unpack_from}
+_LENGTHS: Final = {2: "H", 4: "L"}
 _FRAGMENTS: Final = -1
 """In the place of a length: the value ends with the delimiter of its sequence."""
 
@@ -176,35 +176,38 @@ class Layout:
 
         """
         self._steps = [
-            (step.run, len(step.run), _LENGTHS.get(step.width), step.width, step.length, step.may_begin_items)
-            for step in steps
+            (step.run, len(step.run) + step.width, _reader(step), step.length, step.may_begin_items) for step in steps
         ]
         self._last = last
         self.runs = [*(step.run for step in steps), last]
 
     def cut(self, data: bytes) -> Cut | None:
         """Return where the slots of a file begin and end; None where it is no such file."""
-        position, found = 0, []
-        starts_with = data.startswith
-        for run, size, length_at, width, length, may_begin_items in self._steps:
-            if not starts_with(run, position):
-                return None
-            position += size
-            if length_at is not None:
-                try:
-                    length = length_at(data, position)[0]  # noqa: PLW2901 (the file's own)
-                except struct.error:  # it ends there
+        end, slots = 0, []
+        try:
+            for run, size, read, length, may_begin_items in self._steps:
+                if read is not None:
+                    found, length = read(data, end)  # noqa: PLW2901 (the file's own)
+                    if found != run:
+                        return None
+                elif not data.startswith(run, end):
                     return None
-                position += width
-            elif length == _FRAGMENTS:
-                length = _fragments(data, position)  # noqa: PLW2901 (likewise)
-            if may_begin_items and data[position : position + 4] in _ITEMS_BEGIN:
-                return None
-            end = position + length
-            found.append((position, end))
-            position = end
-        is_last = starts_with(self._last, position) and position + len(self._last) == len(data)
-        return Cut(data, found) if is_last else None
+                elif length == _FRAGMENTS:
+                    length = _fragments(data, end + size)  # noqa: PLW2901 (likewise)
+                start = end + size
+                if may_begin_items and data[start : start + 4] in _ITEMS_BEGIN:
+                    return None
+                end = start + length
+                slots.append((start, end))
+        except struct.error:  # it ends there
+            return None
+        is_last = data.startswith(self._last, end) and end + len(self._last) == len(data)
+        return Cut(data, slots) if is_last else None
+
+
+def _reader(step: Step) -> Callable[[bytes, int], tuple[Any, ...]] | None:
+    """Return what reads as many bytes as a run has, and the length behind them; None where no length is read."""
+    return struct.Struct(f"<{len(step.run)}s{_LENGTHS[step.width]}").unpack_from if step.width else None
 
 
 def _fragments(data: bytes, position: int) -> int:

@@ -10,7 +10,7 @@ Public names: ``SharedSearch``, ``make_shared_search``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
@@ -33,13 +33,11 @@ from deidflow.tasks.verification.leaks.patterns import (
     squeezed,
 )
 from deidflow.tasks.verification.leaks.regions import regions_of
-from deidflow.tasks.verification.leaks.search import file_name
+from deidflow.tasks.verification.leaks.search import name_to_search
 from deidflow.tasks.verification.reader import Read
 from deidflow.tasks.verification.series.windows import make_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
@@ -55,6 +53,8 @@ _PADDING: Final = b" \0"
 _BETWEEN: Final = b"\0\xff\x01\xff\0"
 """Between bytes that do not stand side by side, in letters and digits alone, too."""
 _MAX_ABSENT: Final = 5000
+
+_Part = TypeVar("_Part")
 
 
 class _Identifier(NamedTuple):
@@ -84,6 +84,7 @@ class SharedSearch:
         decodes: Whether texts that are not ASCII are decoded, too, as ``LeakSearch`` does.
         uids: Of the run; None where none are mapped.
         absent: Parts of which it is known that they do not stand in what is common.
+        absent_cores: Letters and digits of parts (``cores_of``) of which the same is known: times come again and again.
 
     """
 
@@ -100,6 +101,7 @@ class SharedSearch:
     decodes: bool
     uids: Uids | None
     absent: set[tuple[Atom, bytes]] = field(default_factory=set)
+    absent_cores: set[bytes] = field(default_factory=set)
 
     def finds_nothing(self, instance: PlannedInstance, source: Cut, result: Cut) -> bool:
         """Whether certainly nothing identifying is left in a result; where not, it is to be searched as a whole.
@@ -113,23 +115,27 @@ class SharedSearch:
         pieces = self.windows.pieces(result)
         if pieces is None:
             return False
-        folded = _BETWEEN.join([*pieces, file_name(instance).data]).translate(FOLDED)
+        folded = _BETWEEN.join([*pieces, name_to_search(instance)]).translate(FOLDED)
         if has_full_width(folded) or (self.decodes and self.windows.holds_other_letters(result)):
             return False
+        letters = squeezed(folded)
+        patterns = [one for one in self.patterns if one.may_stand_in(letters)]
+        own = self._own(instance, source, letters)
+        if not (patterns or own):
+            return True  # nearly all instances
         narrow = folded.replace(b"\0", b"")
-        letters = squeezed(narrow)
-        for patterns in self.patterns:
-            for atoms in patterns.candidates(folded if self.has_nul else narrow, narrow, letters):
+        for one in patterns:
+            for atoms in one.candidates(folded if self.has_nul else narrow, narrow, letters):
                 if any(map(self.judge.is_secret, atoms)):
                     return False
-        for atom, character_set in self._own(instance, source, letters):
+        for atom, character_set in own:
             may_stand = self._may_stand(atom, character_set, narrow, letters)
             if may_stand and not self._is_excused(atom, instance, source):
                 return False
         return True
 
-    def _own(self, instance: PlannedInstance, source: Cut, letters: bytes) -> Iterator[tuple[Atom, bytes]]:
-        """Yield the parts of what only this source has, each with a character set; not all of what stands nowhere."""
+    def _own(self, instance: PlannedInstance, source: Cut, letters: bytes) -> list[tuple[Atom, bytes]]:
+        """Return the parts of what only this source has, each with a character set; not all of what stands nowhere."""
         data, slots = source
         own: dict[Value, bool] = {}
         nowhere: set[tuple[Kind, bytes]] = set()
@@ -146,15 +152,19 @@ class SharedSearch:
                 value = value_of(kind, raw, character_set)
                 if value is not None and value not in self.values:
                     own[value] = is_kept or own.get(value, False)
+        if not own:
+            return []
         uid = instance.original.sop_instance_uid
         kept = set(atoms_of(Kind.UID, uid)) if uid == instance.new.sop_instance_uid else set()
         for value, is_kept in own.items():
             if is_kept:
                 kept |= atoms_of(value.kind, text_of(value))
-        for value in own:
-            for atom in atoms_of(value.kind, text_of(value)):
-                if atom not in kept:
-                    yield atom, value.character_set
+        return [
+            (atom, value.character_set)
+            for value in own
+            for atom in atoms_of(value.kind, text_of(value))
+            if atom not in kept
+        ]
 
     def _is_excused(self, atom: Atom, instance: PlannedInstance, source: Cut) -> bool:
         """Whether the profile leaves a part in an attribute of its own sort, or the request a UID: it is no secret."""
@@ -185,17 +195,25 @@ class SharedSearch:
             return False
         if any(key in (self.constant if gap is Gap.NONE else self.letters) for key, _, gap in patterns):
             return True
-        if len(self.absent) >= _MAX_ABSENT:
-            self.absent.clear()
-        self.absent.add((atom, character_set))
+        _remember(self.absent, (atom, character_set))
         return False
 
     def _holds_one(self, cores: tuple[bytes, ...], letters: bytes) -> bool:
         """Whether letters and digits of a result hold one of some."""
-        for core in cores:  # noqa: SIM110 (a generator takes longer than the search)
-            if core in letters or core in self.letters:
+        for core in cores:
+            if core in letters:
                 return True
+            if core not in self.absent_cores:
+                if core in self.letters:
+                    return True
+                _remember(self.absent_cores, core)
         return False
+
+
+def _remember(absent: set[_Part], one: _Part) -> None:
+    if len(absent) >= _MAX_ABSENT:
+        absent.clear()
+    absent.add(one)
 
 
 def make_shared_search(

@@ -24,28 +24,56 @@ _ITEM: Final = b"\xfe\xff\x00\xe0"
 
 
 class _Window(NamedTuple):
-    """A slot of the result, and how far around it a hit can reach that is in it."""
+    """A slot of the result, how far around it a hit can reach that is in it, and what stands between it and the last.
 
-    slot: int
+    Attributes:
+        left: Bytes before its value.
+        right: Bytes behind it.
+        apart: Bytes between its value and the one of the slot before.
+        is_pixels: Whether its value is not searched.
+
+    """
+
     left: int
     right: int
+    apart: int
     is_pixels: bool
-    is_text: bool
+
+
+class _Span(NamedTuple):
+    """Windows that touch, whatever the values are.
+
+    Attributes:
+        first: The number of the first slot.
+        left: Bytes before its value.
+        last: The number of the last slot.
+        edge: 1 where it goes on from the end of that value, 0 from its beginning.
+        right: Bytes behind that.
+
+    """
+
+    first: int
+    left: int
+    last: int
+    edge: int
+    right: int
 
 
 class Windows:
     """The windows of the results of a series."""
 
-    def __init__(self, windows: Sequence[_Window], native_bytes: int) -> None:
+    def __init__(self, windows: Sequence[_Window], texts: Sequence[int], native_bytes: int) -> None:
         """Take them.
 
         Args:
-            windows: In the order of the file.
+            windows: One of each slot, in the order of the file.
+            texts: The numbers of the slots that may hold text.
             native_bytes: How long pixel data is that is not compressed; 0 where that is not told.
 
         """
-        self._windows = tuple(windows)
-        self._texts = tuple(one.slot for one in windows if one.is_text)
+        self._spans = _spans(windows)
+        self._pixels = tuple(number for number, one in enumerate(windows) if one.is_pixels)
+        self._texts = tuple(texts)
         self._native_bytes = native_bytes
 
     def holds_other_letters(self, result: Cut) -> bool:
@@ -57,26 +85,30 @@ class Windows:
         """Return what a result has of its own, with what is around it; None where that is too unlike the others."""
         data, slots = result
         pieces: list[bytes] = []
-        begin, stop = 0, -1
-        for number, left, right, is_pixels, _ in self._windows:
+        for first, left, last, edge, right in self._spans:
+            begin = slots[first][0] - left
+            pieces.append(data[begin if begin > 0 else 0 : slots[last][edge] + right])  # noqa: FURB136 (max takes longer)
+        for number in self._pixels:
             start, end = slots[number]
-            first = start - left if start > left else 0
-            if first > stop:
-                if stop >= 0:
-                    pieces.append(data[begin:stop])
-                begin = first
-            if not is_pixels:
-                stop = max(stop, end + right)
-                continue
-            stop = start
             if data.startswith(_ITEM, start):
                 spans = beside_fragments(lambda one, other: data[one:other], start, end)
                 pieces += [data[one:other] for one, other in spans]
             elif self._native_bytes and start + self._native_bytes + 1 < end:
                 return None
-        if stop >= 0:
-            pieces.append(data[begin:stop])
         return pieces
+
+
+def _spans(windows: Sequence[_Window]) -> list[_Span]:
+    """Put together what touches: what stands between two slots is as long in all files."""
+    spans: list[_Span] = []
+    is_over = True
+    for number, (left, right, apart, is_pixels) in enumerate(windows):
+        before = spans.pop() if not is_over and apart <= left + spans[-1].right else _Span(number, left, 0, 0, 0)
+        # A window ends behind the one before: each is at least as wide as ``longest``, and else within its run.
+        ends = (0, 0) if is_pixels else (1, right)
+        spans.append(_Span(before.first, before.left, number, *ends))
+        is_over = is_pixels
+    return spans
 
 
 def make_windows(result: Sample, longest: int) -> Windows:
@@ -90,15 +122,15 @@ def make_windows(result: Sample, longest: int) -> Windows:
     runs = result.layout.runs
     windows = [
         _Window(
-            number,
             slot.start - slot.begins + max(_reach(runs[number][::-1]), longest),
             max(_reach(runs[number + 1]), longest),
+            slot.start - slot.begins + len(runs[number]),
             is_pixels=slot.leaf.tag in PIXELS and not slot.leaf.is_nested,
-            is_text=is_text(slot.leaf.tag, slot.leaf.element[1]),
         )
         for number, slot in enumerate(result.slots)
     ]
-    return Windows(windows, native_length(result.read))
+    texts = [number for number, slot in enumerate(result.slots) if is_text(slot.leaf.tag, slot.leaf.element[1])]
+    return Windows(windows, texts, native_length(result.read))
 
 
 def _reach(run: bytes) -> int:
