@@ -42,15 +42,16 @@ class LeakSearch:
 
     """
 
-    def __init__(self, profile: ProfileChoice | None, *, written_by_server: bool) -> None:
+    def __init__(self, profile: ProfileChoice | None, *, written_by_server: bool, hardens: bool = True) -> None:
         """Take what is the same for all instances.
 
         Args:
             profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
             written_by_server: Whether attributes that were to go are looked for one by one, since nothing else does.
+            hardens: Whether nested PatientIDs go even where PatientID is kept.
 
         """
-        self._profile = profile
+        self._profile, self._hardens = profile, hardens
         self.written_by_server = written_by_server
         self._patterns: OrderedDict[tuple[int, str], Patterns] = OrderedDict()
         self._request: Request | None = None
@@ -71,7 +72,7 @@ class LeakSearch:
 
         """
         scope = self.scope(request)
-        found = identifying_values(source, scope.treated, scope.shields)
+        found = identifying_values(source, scope.treated, scope.shields, scope.kept)
         patterns, single = self.patterns_for(instance, found)
         leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None
@@ -100,7 +101,7 @@ class LeakSearch:
     def scope(self, request: Request) -> Scope:
         """Return what a request means for the search."""
         if self._request is not request or self._scope is None:
-            self._request, self._scope = request, scope_of(request, self._profile)
+            self._request, self._scope = request, scope_of(request, self._profile, hardens=self._hardens)
         return self._scope
 
     def patterns_for(

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.leaks.atoms import Atom
     from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.judge import Scope
+    from deidflow.tasks.verification.leaks.kept import KeptPlaces
     from deidflow.tasks.verification.leaks.regions import Region
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.series.layout import Cut, Sample
@@ -224,7 +225,7 @@ def make_shared_search(
     if search.written_by_server and _asks_for_values(result, scope):
         return None
     starts = frozenset(slot.start for slot in source.slots)
-    found, uses = identifying_without(source.read, scope.treated, scope.shields, starts)
+    found, uses = identifying_without(source.read, scope.treated, scope.shields, scope.kept, starts)
     identifiers = _identifiers(source, uses, scope.kept)
     if identifiers is None:
         return None
@@ -272,7 +273,7 @@ def _asks_for_values(result: Sample, scope: Scope) -> bool:
     )
 
 
-def _identifiers(source: Sample, uses: dict[int, Use], kept: frozenset[int]) -> tuple[_Identifier, ...] | None:
+def _identifiers(source: Sample, uses: dict[int, Use], kept: KeptPlaces) -> tuple[_Identifier, ...] | None:
     """Return the slots whose values identify; None where one decides what others mean."""
     found: list[_Identifier] = []
     for number, slot in enumerate(source.slots):
@@ -282,7 +283,9 @@ def _identifiers(source: Sample, uses: dict[int, Use], kept: frozenset[int]) -> 
         if use.decides:
             return None
         if isinstance(use.what, Kind):
-            found.append(_Identifier(number, use.what, use.character_set, is_kept=slot.leaf.tag in kept))
+            path = slot.leaf.path
+            is_kept = kept.has(tuple(zip(path[:-1:2], path[1::2], strict=True)), slot.leaf.tag)
+            found.append(_Identifier(number, use.what, use.character_set, is_kept=is_kept))
     return tuple(found)
 
 
