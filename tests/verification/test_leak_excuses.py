@@ -42,12 +42,13 @@ def said(
     *,
     private: Element | None = None,
     syntax: Syntax = EXPLICIT,
+    charset: str = "latin-1",
 ) -> str:
     """Edit a file with a text in ImageID, which the profiles keep, and search the result; return what is said."""
     raw = text.encode()
     extra = [Element(0x00540400, "SH", raw + b" " * (len(raw) % 2))]
     extra += [] if private is None else private_block(0x0099, private)
-    data = instance(*extra, syntax=syntax, **values)
+    data = instance(*extra, syntax=syntax, charset=charset, **values)
     edit, search = edit_of(profile, body or {})
     with SourceFile.of_bytes(data) as source:
         planned = edit.plan(source)

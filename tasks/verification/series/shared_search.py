@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
-from deidflow.tasks.verification.leaks.decoded import decoded_regions, has_full_width
+from deidflow.tasks.verification.leaks.decoded import decoded_regions, may_need_decoding
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
     Value,
@@ -115,7 +115,7 @@ class SharedSearch:
         if pieces is None:
             return False
         folded = _BETWEEN.join([*pieces, file_name(instance).data]).translate(FOLDED)
-        if has_full_width(folded) or (self.decodes and self.windows.holds_other_letters(result)):
+        if may_need_decoding(folded) or (self.decodes and self.windows.holds_other_letters(result)):
             return False
         narrow = folded.replace(b"\0", b"")
         letters = squeezed(narrow)
@@ -233,7 +233,7 @@ def make_shared_search(
     both = (patterns, Patterns(found.values.keys() - patterns.values)) if single else (patterns,)
     judge = Judge(scope, _of_all(instance), found, patterns, result.read, uids)
     regions = list(regions_of(result.read))
-    decodes = not all(one.in_ascii for one in both) or any(has_full_width(region.data) for region in regions)
+    decodes = not all(one.in_ascii for one in both) or any(may_need_decoding(region.data) for region in regions)
     decoded = list(decoded_regions(result.read)) if decodes else []
     if not all(_is_clean_around(result, judge, one, [*regions, *decoded]) for one in both):
         return None
