@@ -20,6 +20,8 @@ STANDARD: Final = "ps3.15-2026d"
 DATE, FRAME, SCAN = "19610303", "1.2.826.0.1.99.7", "20110911"
 ID_IN_ITEM, IN_ITEM = "MRN-7719312", "PatientID of the source is left in ImageID"
 NUMBERS: Final = {"AccessionNumber": "A123456", "RequestAttributesSequence": [{"AccessionNumber": "B654321"}]}
+SUBJECT: Final = "JXD191021006"
+NAMED: Final = {"PatientID": "xWroblewska-1", "PatientName": "Wroblewska^Zofia"}
 NUMBER: Final = "AccessionNumber of the source is left in ImageID"
 SITE: Final = ProfileChoice(
     frozenset({"retain-safe-private"}), private=(SiteAttribute(0x0099, 1, "TEST BLOCK", "", SiteAction.KEEP),)
@@ -115,6 +117,10 @@ def test_words_of_a_document(profile: str) -> None:
         ("AccessionNumber", NUMBERS, "A123456", STANDARD, ""),
         ("RequestAttributesSequence[*].AccessionNumber", NUMBERS, "B654321", STANDARD, ""),
         ("AccessionNumber", NUMBERS, "B654321", "2008", ""),
+        ("PatientID", {"PatientID": SUBJECT, "PatientName": SUBJECT}, SUBJECT, STANDARD, ""),
+        ("PatientID", {"PatientID": SUBJECT, "PatientName": SUBJECT}, SUBJECT, "2023b", ""),
+        ("PatientID", NAMED, "nothing", STANDARD, ""),
+        ("PatientID", NAMED, "Wroblewska", STANDARD, "PatientName of the source is left in ImageID"),
     ],
 )
 def test_values_of_keep(keep: str, values: dict[str, Any], text: str, profile: str, expected: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import keyword_for_tag
 
-from deidflow.tasks.core.dicom.tags import IDENTIFIERS, describe_tag
+from deidflow.tasks.core.dicom.tags import IDENTIFIERS, PATIENT_ID, describe_tag
 from deidflow.tasks.core.request.data_uris import parse_embedded
 from deidflow.tasks.core.request.edits import Edits
 from deidflow.tasks.verification.fates import Fate
@@ -188,7 +188,9 @@ class Judge:
                 if value in common or (value not in known_values and atom in atoms_of(value.kind, text_of(value)))
             ]
             is_secret = not self._is_given(atom) and not self._is_kept(atom)
-            own = [value for value in own if not self._is_retained(atom, value)] if is_secret else []
+            # What Keep leaves is no secret where another attribute has it, too: a name that is the PatientID.
+            kept = {value.raw for value in self._found.named} if is_secret else set()
+            own = [one for one in own if one.raw not in kept and not self._is_retained(atom, one)] if is_secret else []
             known = self._secrets[atom] = [(values[value], value.kind) for value in own]
         return known
 
@@ -232,12 +234,19 @@ class Judge:
         hit = Hit(*_around(region.data, found, low, high), leaf)
         value = folded[low:high] if high - low <= _MAX_CONTEXT_BYTES else b""
         for atom in atoms:
+            if region.base < 0 and self._is_of_kept_id(atom):
+                continue
             for tag, kind in self._attributes(atom):
                 if self._passes_private(leaf, tag, kind):
                     continue
                 if is_left(atom, hit, fate, value):
                     yield f"{describe_tag(tag)} of the source is left in {_place(region, leaf)}"
                     break
+
+    def _is_of_kept_id(self, atom: Atom) -> bool:
+        """Whether a part stands in a PatientID that the request names, of which the name of a file is made."""
+        is_named = (PATIENT_ID,) in self._scope.named
+        return is_named and _names(self._instance.new.patient_id.encode("utf-8", "surrogateescape"), atom)
 
     def leaf(self, region: Region, start: int, end: int) -> Leaf | None:
         """Return the element whose value holds some bytes of a region; None where they stand elsewhere."""
