@@ -146,3 +146,14 @@ def test_private_dates_and_uids(syntax: Syntax, vr: str, value: str, text: str, 
     assert expected == said(text, values, None, SITE, private=private, syntax=syntax)
     if vr == "DA":
         assert expected == said(text, values, {"KeepPrivateTags": True}, "2023b", private=private, syntax=syntax)
+
+
+@pytest.mark.parametrize(("vr", "value"), [("DA", DATE), ("LO", "born 3.3.1961")])
+def test_private_dates_of_the_newborn(vr: str, value: str) -> None:
+    """Who is examined on the day of birth has a birth date that is a study's date, too: it is looked for as that."""
+    private = Element(0x00991001, vr, value.encode() + b" " * (len(value) % 2))
+    values = {"PatientBirthDate": DATE, "StudyDate": DATE}
+    expected = "PatientBirthDate of the source is left in 0099,1001"
+
+    assert expected == said("nothing", values, None, SITE, private=private)
+    assert expected == said("nothing", values, {"KeepPrivateTags": True}, "2023b", private=private)

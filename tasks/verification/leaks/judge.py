@@ -191,7 +191,10 @@ class Judge:
             # What Keep leaves is no secret where another attribute has it, too: a name that is the PatientID.
             kept = {value.raw for value in self._found.named} if is_secret else set()
             own = [one for one in own if one.raw not in kept and not self._is_retained(atom, one)] if is_secret else []
-            known = self._secrets[atom] = [(values[value], value.kind) for value in own]
+            others = self._found.others
+            known = self._secrets[atom] = [
+                (tag, one.kind) for one in own for tag in (values[one], *sorted(others.get(one, ())))
+            ]
         return known
 
     def _is_kept(self, atom: Atom) -> bool:
