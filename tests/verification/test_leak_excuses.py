@@ -47,7 +47,7 @@ def said(
     charset: str = "latin-1",
 ) -> str:
     """Edit a file with a text in ImageID, which the profiles keep, and search the result; return what is said."""
-    raw = text.encode()
+    raw = text.encode(charset)
     extra = [Element(0x00540400, "SH", raw + b" " * (len(raw) % 2))]
     extra += [] if private is None else private_block(0x0099, private)
     data = instance(*extra, syntax=syntax, charset=charset, **values)

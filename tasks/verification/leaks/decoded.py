@@ -5,8 +5,7 @@ of full width, or as an address writes it (%C3%BC); as bytes they have nothing i
 
 Source: DICOM PS3.3 section C.12.1.1.2, PS3.5 section 6.1 and 6.2 (UR; edition 2026c); RFC 3986 section 2.1.
 
-Public names: ``decoded_regions``, ``may_need_decoding``, ``is_text``,
-``needs_decoding``.
+Public names: ``decoded_regions``, ``is_text``, ``needs_decoding``.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pydicom.valuerep import TEXT_VR_DELIMS
 
 from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, dictionary_vr
 from deidflow.tasks.verification.leaks.identifying import codecs_of
-from deidflow.tasks.verification.leaks.letters import canonical
+from deidflow.tasks.verification.leaks.letters import canonical, two_letters
 from deidflow.tasks.verification.leaks.regions import Leaf, Region
 
 if TYPE_CHECKING:
@@ -30,19 +29,14 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.verification.reader import Item, Read
 
-_FULL_WIDTH: Final = re.compile(b"\xef[\xbc\xbd]")
-"""The first bytes of letters and digits of full width in UTF-8."""
 _PERCENT: Final = re.compile(b"%[0-9A-Fa-f]{2}")
 _TEXTS: Final = frozenset("LO LT PN SH ST UC UN UR UT".split())  # noqa: SIM905 (a list of codes)
+_SAYS_TEXT: Final = frozenset(vr.encode("ascii") for vr in _TEXTS - {"UN"})
+_CONTROLS: Final = bytes({*range(1, 0x20), 0x7F} - set(b"\t\n\f\r\x1b"))
+"""What stands in no text; NUL pads some."""
 _MAX_VALUE_BYTES: Final = 1 << 18
 _ESCAPE: Final = b"\x1b"
 _UTF_8: Final = "utf-8"
-
-
-def may_need_decoding(data: bytes) -> bool:
-    """Whether some bytes may hold letters or digits of full width, in UTF-8, or bytes as addresses write them."""
-    # A byte by itself is found at once.
-    return (b"\xef" in data and _FULL_WIDTH.search(data) is not None) or _is_quoted(data)
 
 
 def _is_quoted(data: bytes) -> bool:
@@ -67,7 +61,7 @@ def needs_decoding(value: bytes) -> bool:
 
 
 def decoded_regions(result: Read) -> Iterator[Region]:
-    """Yield each text that is to be decoded, decoded, without accents and in lower case, in UTF-8.
+    """Yield each text that is to be decoded: in lower case, without accents and with umlauts as two letters, in UTF-8.
 
     Args:
         result: As far as it was read.
@@ -85,11 +79,17 @@ def _of_dataset(result: Read, elements: Item, above: tuple[int, ...], character_
             character_set = result.value(start, end).strip(b" \0")
         elif is_text(tag, vr) and 1 < end - start <= _MAX_VALUE_BYTES:
             raw = result.value(start, end)
-            if needs_decoding(raw):
+            if needs_decoding(raw) and (vr in _SAYS_TEXT or not _is_binary(raw)):
                 leaf = Leaf(start, end, (*above, tag), vr)
                 written = {raw, unquote_to_bytes(raw)} if _is_quoted(raw) else {raw}
-                for text in {canonical(text) for one in written for text in _decoded(one, character_set)}:
+                texts = {text for one in written for text in _decoded(one, character_set)}
+                for text in {form(text) for text in texts for form in (canonical, two_letters)}:
                     yield Region(0, text.encode("utf-8", "replace"), in_dataset=True, leaf=leaf)
+
+
+def _is_binary(raw: bytes) -> bool:
+    """Whether a value of unknown kind is no text: without accents, any bytes would make up any short name."""
+    return len(raw.translate(None, _CONTROLS)) < len(raw)
 
 
 def _decoded(raw: bytes, character_set: bytes) -> Iterator[str]:

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.leaks.decoded import decoded_regions, may_need_decoding
+from deidflow.tasks.verification.leaks.decoded import decoded_regions
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, identifying_values
 from deidflow.tasks.verification.leaks.judge import Judge, Scope, scope_of
 from deidflow.tasks.verification.leaks.patterns import Pattern, Patterns, find, patterns_of
@@ -76,10 +76,7 @@ class LeakSearch:
         patterns, single = self.patterns_for(instance, found)
         leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None
-        in_ascii = patterns.in_ascii and all(atom.text.isascii() for _, atom in single)
-        regions = [*regions_of(result), file_name(instance)]
-        if not in_ascii or any(may_need_decoding(region.data) for region in regions):
-            regions += decoded_regions(result)
+        regions = [*regions_of(result), file_name(instance), *decoded_regions(result)]
         for number, region in enumerate(regions):
             folded, hits = find(region.data, patterns, single)
             for hit in hits:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
-from deidflow.tasks.verification.leaks.decoded import decoded_regions, may_need_decoding
+from deidflow.tasks.verification.leaks.decoded import decoded_regions
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
     Value,
@@ -78,11 +78,10 @@ class SharedSearch:
         identifiers: What each source has of its own.
         excuses: Slots of the sources whose values the profile leaves in attributes of their own sort, with their kinds.
         excused: Parts of such values that all sources have.
-        constant: What all results have in common, folded, without NUL bytes; decoded, too, where texts are.
+        constant: What all results have in common, folded, without NUL bytes; texts are decoded, too.
         windows: What each result has of its own.
         letters: Of what is constant, letters and digits alone.
         has_nul: Whether patterns have NUL bytes.
-        decodes: Whether texts that are not ASCII are decoded, too, as ``LeakSearch`` does.
         uids: Of the run; None where none are mapped.
         absent: Parts of which it is known that they do not stand in what is common.
 
@@ -98,7 +97,6 @@ class SharedSearch:
     windows: Windows
     letters: bytes
     has_nul: bool
-    decodes: bool
     uids: Uids | None
     absent: set[tuple[Atom, bytes]] = field(default_factory=set)
 
@@ -115,7 +113,7 @@ class SharedSearch:
         if pieces is None:
             return False
         folded = _BETWEEN.join([*pieces, file_name(instance).data]).translate(FOLDED)
-        if may_need_decoding(folded) or (self.decodes and self.windows.holds_other_letters(result)):
+        if self.windows.holds_other_letters(result):
             return False
         narrow = folded.replace(b"\0", b"")
         letters = squeezed(narrow)
@@ -233,8 +231,7 @@ def make_shared_search(
     both = (patterns, Patterns(found.values.keys() - patterns.values)) if single else (patterns,)
     judge = Judge(scope, _of_all(instance), found, patterns, result.read, uids)
     regions = list(regions_of(result.read))
-    decodes = not all(one.in_ascii for one in both) or any(may_need_decoding(region.data) for region in regions)
-    decoded = list(decoded_regions(result.read)) if decodes else []
+    decoded = list(decoded_regions(result.read))
     if not all(_is_clean_around(result, judge, one, [*regions, *decoded]) for one in both):
         return None
     longest = max(one.longest_with_nul for one in both)
@@ -252,7 +249,6 @@ def make_shared_search(
         letters=squeezed(constant),
         windows=make_windows(result, longest),
         has_nul=bool(longest),
-        decodes=decodes,
         uids=uids,
     )
 
