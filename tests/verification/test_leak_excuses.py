@@ -22,6 +22,7 @@ ID_IN_ITEM, IN_ITEM = "MRN-7719312", "PatientID of the source is left in ImageID
 NUMBERS: Final = {"AccessionNumber": "A123456", "RequestAttributesSequence": [{"AccessionNumber": "B654321"}]}
 SUBJECT: Final = "JXD191021006"
 NAMED: Final = {"PatientID": "xWroblewska-1", "PatientName": "Wroblewska^Zofia"}
+STATIONS: Final = {"StationName": "STATIONAA", "ReferencedPatientSequence": [{"StationName": "STATIONBB"}]}
 NUMBER: Final = "AccessionNumber of the source is left in ImageID"
 SITE: Final = ProfileChoice(
     frozenset({"retain-safe-private"}), private=(SiteAttribute(0x0099, 1, "TEST BLOCK", "", SiteAction.KEEP),)
@@ -116,7 +117,8 @@ def test_words_of_a_document(profile: str) -> None:
         ("RequestAttributesSequence[1].AccessionNumber", NUMBERS, "B654321", STANDARD, NUMBER),
         ("AccessionNumber", NUMBERS, "A123456", STANDARD, ""),
         ("RequestAttributesSequence[*].AccessionNumber", NUMBERS, "B654321", STANDARD, ""),
-        ("AccessionNumber", NUMBERS, "B654321", "2008", ""),
+        ("StationName", STATIONS, "STATIONBB", "2008", ""),
+        ("AccessionNumber", NUMBERS, "B654321", "2008", NUMBER),  # which removes the sequence
         ("PatientID", {"PatientID": SUBJECT, "PatientName": SUBJECT}, SUBJECT, STANDARD, ""),
         ("PatientID", {"PatientID": SUBJECT, "PatientName": SUBJECT}, SUBJECT, "2023b", ""),
         ("PatientID", NAMED, "nothing", STANDARD, ""),

@@ -169,11 +169,13 @@ class Use(NamedTuple):
     Attributes:
         what: The kind of its value where that identifies; anything else otherwise.
         character_set: See ``Value``.
+        named: Whether it stands where the request keeps values.
 
     """
 
     what: object
     character_set: bytes
+    named: bool = False
 
     @property
     def decides(self) -> bool:
@@ -262,7 +264,7 @@ class _Collector:
                         use = _RETAINED
                     plan[tag, vr] = use
             if is_noted:
-                self.noted[start] = Use(use, character_set)
+                self.noted[start] = Use(use, character_set, self._is_named(tag, context, above))
                 continue
             if use is None:
                 continue
@@ -270,11 +272,12 @@ class _Collector:
             if use is _CHARACTER_SET:
                 character_set = raw.strip(_PADDING)
             else:
-                self._take(use, tag, raw, character_set, above)
+                self._take(use, tag, raw, character_set, named=self._is_named(tag, context, above))
 
-    def _take(
-        self, use: object, tag: int, raw: bytes, character_set: bytes, above: tuple[tuple[int, int], ...]
-    ) -> None:
+    def _is_named(self, tag: int, context: _Context, above: tuple[tuple[int, int], ...]) -> bool:
+        return self.kept.has(above, tag, goes=context.removed and not context.shielded)
+
+    def _take(self, use: object, tag: int, raw: bytes, character_set: bytes, *, named: bool) -> None:
         if use is _DEVICE:
             self.found.device += b" " + raw
         elif isinstance(use, _Kept):
@@ -287,7 +290,7 @@ class _Collector:
             found = value_of(use, raw, character_set)
             if found is not None and self.found.values.setdefault(found, tag) != tag:
                 self.found.others.setdefault(found, set()).add(tag)
-            if found is not None and self.kept.has(above, tag):
+            if found is not None and named:
                 self.found.named.add(found)
 
     def _items(

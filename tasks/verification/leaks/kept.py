@@ -32,17 +32,20 @@ class KeptPlaces(NamedTuple):
     anywhere: frozenset[int] = frozenset()
     paths: tuple[tuple[tuple[tuple[int, int], ...], int], ...] = ()
 
-    def has(self, above: tuple[tuple[int, int], ...], tag: int) -> bool:
+    def has(self, above: tuple[tuple[int, int], ...], tag: int, *, goes: bool) -> bool:
         """Whether an element stays.
 
         Args:
             above: The sequences around it, outermost first, each with the item's index from 0.
             tag: Its own.
+            goes: Whether one of these sequences goes as a whole.
 
         """
         if tag not in self.tags:
             return False
-        return tag in self.anywhere or any(tag == kept and _leads(parents, above) for parents, kept in self.paths)
+        return (tag in self.anywhere and not goes) or any(
+            tag == kept and _leads(parents, above) for parents, kept in self.paths
+        )
 
 
 def _leads(parents: tuple[tuple[int, int], ...], above: tuple[tuple[int, int], ...]) -> bool:

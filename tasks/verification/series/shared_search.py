@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.leaks.atoms import Atom
     from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.judge import Scope
-    from deidflow.tasks.verification.leaks.kept import KeptPlaces
     from deidflow.tasks.verification.leaks.regions import Region
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.series.layout import Cut, Sample
@@ -224,7 +223,7 @@ def make_shared_search(
         return None
     starts = frozenset(slot.start for slot in source.slots)
     found, uses = identifying_without(source.read, scope.treated, scope.shields, scope.kept, starts)
-    identifiers = _identifiers(source, uses, scope.kept)
+    identifiers = _identifiers(source, uses)
     if identifiers is None:
         return None
     patterns, single = search.patterns_for(instance, found)
@@ -269,7 +268,7 @@ def _asks_for_values(result: Sample, scope: Scope) -> bool:
     )
 
 
-def _identifiers(source: Sample, uses: dict[int, Use], kept: KeptPlaces) -> tuple[_Identifier, ...] | None:
+def _identifiers(source: Sample, uses: dict[int, Use]) -> tuple[_Identifier, ...] | None:
     """Return the slots whose values identify; None where one decides what others mean."""
     found: list[_Identifier] = []
     for number, slot in enumerate(source.slots):
@@ -279,9 +278,7 @@ def _identifiers(source: Sample, uses: dict[int, Use], kept: KeptPlaces) -> tupl
         if use.decides:
             return None
         if isinstance(use.what, Kind):
-            path = slot.leaf.path
-            is_kept = kept.has(tuple(zip(path[:-1:2], path[1::2], strict=True)), slot.leaf.tag)
-            found.append(_Identifier(number, use.what, use.character_set, is_kept=is_kept))
+            found.append(_Identifier(number, use.what, use.character_set, is_kept=use.named))
     return tuple(found)
 
 
