@@ -20,13 +20,15 @@ from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, text_of
 from deidflow.tasks.verification.leaks.kept import KeptPlaces, in_any_block, kept_places
 from deidflow.tasks.verification.leaks.kinds import Kind
+from deidflow.tasks.verification.leaks.letters import canonical, two_letters
 from deidflow.tasks.verification.leaks.patterns import FOLDED, Found, Patterns
 from deidflow.tasks.verification.leaks.regions import Leaf, Region, leaf_at, leaves_of
 from deidflow.tasks.verification.permitted import permitted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from deidflow.tasks.core.dicom.tags import Path
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.edits import Value as GivenValue
@@ -68,18 +70,22 @@ class Scope(NamedTuple):
 
     Attributes:
         treated: What its profile does.
-        named: Paths of tags that it replaces or keeps: what stands there is its own word.
+        named: Paths of tags that it keeps or replaces by bytes: what stands there is its own word.
+        replaced: Of those that it replaces by texts: what stands there is its own word as far as it says so.
         kept: Where it keeps values.
         shields: Sequences that it keeps.
         given: The texts that its Replace brings, a line each.
+        given_forms: The same folded, without accents, and with umlauts as two letters.
 
     """
 
     treated: Treated
     named: frozenset[tuple[int, ...]]
+    replaced: frozenset[tuple[int, ...]]
     kept: KeptPlaces
     shields: frozenset[int]
     given: bytes
+    given_forms: bytes
 
 
 def scope_of(request: Request, profile: ProfileChoice | None, *, hardens: bool) -> Scope:
@@ -93,15 +99,24 @@ def scope_of(request: Request, profile: ProfileChoice | None, *, hardens: bool) 
     """
     edits = request.edits
     bare = permitted(replace(request, edits=Edits()), hardening=False, hidden_bits=False, profile=profile)
-    named = (*edits.replace, *edits.keep)
+    by_bytes = [path for path, value in edits.replace.items() if isinstance(value, str) and parse_embedded(value)]
     given = "\n".join(text for value in edits.replace.values() for text in _texts(value))
     return Scope(
         Treated(bare),
-        frozenset(tuple(map(in_any_block, (*(parent for parent, _ in path.parents), path.tag))) for path in named),
+        _tags_of((*edits.keep, *by_bytes)),
+        _tags_of(edits.replace.keys() - by_bytes),
         kept_places(edits.keep, is_standard=profile is not None, hardens=hardens),
         frozenset(path.tag for path in edits.keep if not path.is_nested) if profile is None else frozenset(),
         given.encode("utf-8", "surrogateescape"),
+        b"\n".join(
+            form.encode("utf-8", "surrogateescape").translate(FOLDED)
+            for form in (given, canonical(given), two_letters(given))
+        ),
     )
+
+
+def _tags_of(paths: Iterable[Path]) -> frozenset[tuple[int, ...]]:
+    return frozenset(tuple(map(in_any_block, (*(parent for parent, _ in path.parents), path.tag))) for path in paths)
 
 
 def _texts(value: GivenValue) -> Iterator[str]:
@@ -228,13 +243,15 @@ class Judge:
         leaf, fate = self.leaf(region, start, end), Fate.FREE
         low, high = 0, len(folded)
         if leaf is not None:
-            if self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
+            if _begins(leaf.path, self._scope.named) or _is_of_the_writer(region, leaf):
                 return
             if region.leaf is None:
                 low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
             if region.in_dataset:
                 fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
         hit = Hit(*_around(region.data, found, low, high), leaf)
+        if leaf is not None and _begins(leaf.path, self._scope.replaced) and self._gives(region, hit.raw):
+            return
         value = folded[low:high] if high - low <= _MAX_CONTEXT_BYTES else b""
         for atom in atoms:
             if region.base < 0 and self._is_of_kept_id(atom):
@@ -248,7 +265,7 @@ class Judge:
 
     def _is_of_kept_id(self, atom: Atom) -> bool:
         """Whether a part stands in a PatientID that the request names, of which the name of a file is made."""
-        is_named = (PATIENT_ID,) in self._scope.named
+        is_named = (PATIENT_ID,) in self._scope.named | self._scope.replaced
         return is_named and _names(self._instance.new.patient_id.encode("utf-8", "surrogateescape"), atom)
 
     def leaf(self, region: Region, start: int, end: int) -> Leaf | None:
@@ -257,12 +274,10 @@ class Judge:
             return region.leaf
         return leaf_at(self._leaves()[region.in_dataset], region.base + start, region.base + end)
 
-    def _is_named(self, path: tuple[int, ...]) -> bool:
-        named = self._scope.named
-        if not named:
-            return False
-        plain = tuple(map(in_any_block, path))
-        return any(plain[:length] in named for length in range(1, len(plain) + 1))
+    def _gives(self, region: Region, raw: bytes) -> bool:
+        """Whether the request gives some bytes; of letters that are not ASCII that is told where they are decoded."""
+        is_decoded = region.leaf is not None
+        return raw.translate(FOLDED) in self._scope.given_forms or not (is_decoded or raw.isascii())
 
     @staticmethod
     def _passes_private(leaf: Leaf | None, tag: int, kind: Kind) -> bool:
@@ -279,7 +294,8 @@ class Judge:
         """
         for leaf in self._leaves()[1]:
             fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
-            if fate not in {Fate.REMOVED, Fate.EMPTIED} or self._is_named(leaf.path):
+            scope = self._scope
+            if fate not in {Fate.REMOVED, Fate.EMPTIED} or _begins(leaf.path, scope.named | scope.replaced):
                 continue
             if any(tag in self._scope.shields for tag in leaf.path):
                 continue
@@ -288,6 +304,14 @@ class Judge:
                 continue
             if value:
                 yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
+
+
+def _begins(path: tuple[int, ...], named: frozenset[tuple[int, ...]]) -> bool:
+    """Whether an element is one of some, or stands in one."""
+    if not named:
+        return False
+    plain = tuple(map(in_any_block, path))
+    return any(plain[:length] in named for length in range(1, len(plain) + 1))
 
 
 def _around(data: bytes, found: Found, low: int, high: int) -> tuple[bytes, bytes, bytes]:
