@@ -122,7 +122,7 @@ class Verifier:
         self._uids_of_call: list[tuple[str, str, str]] = []
         self._permitted: dict[tuple[str, bool], Permitted] = {}
         self._series = SeriesMemory()
-        self._leaks = LeakSearch(settings.profile, written_by_server=settings.given_values)
+        self._leaks = LeakSearch(settings.profile, written_by_server=settings.given_values, hardens=settings.hardening)
         choice = settings.profile.pixels if settings.profile is not None else None
         self._pixels = PixelJudge(choice) if choice is not None else None
         self._found = ""

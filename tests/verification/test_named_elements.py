@@ -62,3 +62,16 @@ def test_a_private_element_that_is_kept_vouches_for_no_other(tmp_path: Path) -> 
     kept = encode(block[1:2], EXPLICIT)
     path.write_bytes(path.read_bytes().replace(kept, kept + encode(block[2:], EXPLICIT)))
     assert LEFT == damages(done.verify()["image"])
+
+
+@pytest.mark.parametrize(("text", "outcome"), [("as Doe was", DONE), ("for Jane", LEFT), ("for Müller", LEFT)])
+def test_replace_vouches_for_what_it_gives(tmp_path: Path, text: str, outcome: object) -> None:
+    """Where Replace gives a text, and nothing compares it, the original is its own word only as far as it says so."""
+    items = [{"PatientComments": "one"}, {"PatientComments": "two"}]
+    values = {"PatientName": "Doe^Jane^Muller", "SpecificCharacterSet": "ISO_IR 100"}
+    folder = write(tmp_path / "source", ReferencedImageSequence=items, **values)
+    done = run(folder, {"Replace": {COMMENTS: "new, as Doe"}})
+    assert DONE == damages(done.verify()["image"])
+
+    done.damage("image", lambda made: setattr(made.ReferencedImageSequence[1], "PatientComments", text))
+    assert outcome == damages(done.verify()["image"])

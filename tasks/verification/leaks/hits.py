@@ -108,9 +108,13 @@ def _may_mean_it(atom: Atom, hit: Hit, fate: Fate, *, is_binary: bool) -> bool:
     vr = _vr(hit.leaf)
     if atom.sort not in _OF_THEIR_OWN_SORT or (vr not in NUMERIC and vr not in STRUCTURED):
         return True
-    if vr in STRUCTURED and vr != "UI" and fate in _GONE:
-        return True
+    if vr in STRUCTURED and vr != "UI" and (fate in _GONE or (atom.sort in _CLOCK and _is_private(hit.leaf))):
+        return True  # whose dates may stand in a private element is told before
     return _WRITTEN.get(vr, _ANY_DATE).fullmatch(hit.raw) is None
+
+
+def _is_private(leaf: Leaf) -> bool:
+    return any(tag & 0x10000 for tag in leaf.path)
 
 
 def _goes_on(hit: Hit, *, is_binary: bool) -> bool:

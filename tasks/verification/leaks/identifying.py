@@ -29,6 +29,7 @@ from deidflow.tasks.verification.undeclared_utf_8 import as_utf_8
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from deidflow.tasks.verification.leaks.kept import KeptPlaces
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Element, Item, Read
 
@@ -74,14 +75,16 @@ class Identifying:
     Attributes:
         values: Identifying values, each with the tag of the first attribute that has it.
         others: Tags of further attributes that have one of them.
+        named: Those that stand where the request keeps them.
         kept: Dates, times, ages and UIDs that the profile leaves in attributes of their own sort.
         retained: Names of places and stations in attributes that an option keeps.
-        device: Words for the device, in lower case.
+        device: Words for the device.
 
     """
 
     values: dict[Value, int] = field(default_factory=dict)
     others: dict[Value, set[int]] = field(default_factory=dict)
+    named: set[Value] = field(default_factory=set)
     kept: set[Value] = field(default_factory=set)
     retained: set[Value] = field(default_factory=set)
     device: bytes = b""
@@ -136,18 +139,19 @@ class Treated:
         return fate
 
 
-def identifying_values(source: Read, treated: Treated, shields: frozenset[int]) -> Identifying:
+def identifying_values(source: Read, treated: Treated, shields: frozenset[int], kept: KeptPlaces) -> Identifying:
     """Collect what identifies.
 
     Args:
         source: As far as it was read.
         treated: What the profile does.
         shields: Sequences that the request keeps, inside which the profile does nothing.
+        kept: Where the request keeps values.
 
     """
     found = Identifying()
     stated = treated.private.stated(source) if treated.private is not None else {}
-    _Collector(source, treated, shields, found, stated).collect(source.elements, _Context(), b"")
+    _Collector(source, treated, shields, kept, found, stated).collect(source.elements, _Context(), b"")
     return found
 
 
@@ -165,11 +169,13 @@ class Use(NamedTuple):
     Attributes:
         what: The kind of its value where that identifies; anything else otherwise.
         character_set: See ``Value``.
+        named: Whether it stands where the request keeps values.
 
     """
 
     what: object
     character_set: bytes
+    named: bool = False
 
     @property
     def decides(self) -> bool:
@@ -183,7 +189,7 @@ class Use(NamedTuple):
 
 
 def identifying_without(
-    source: Read, treated: Treated, shields: frozenset[int], passed_over: Collection[int]
+    source: Read, treated: Treated, shields: frozenset[int], kept: KeptPlaces, passed_over: Collection[int]
 ) -> tuple[Identifying, dict[int, Use]]:
     """Collect what identifies in all elements but some.
 
@@ -191,6 +197,7 @@ def identifying_without(
         source: Read to its end.
         treated: See ``identifying_values``.
         shields: See ``identifying_values``.
+        kept: See ``identifying_values``.
         passed_over: Where the values of elements begin that do not count.
 
     Returns:
@@ -199,7 +206,7 @@ def identifying_without(
     """
     found = Identifying()
     stated = treated.private.stated(source) if treated.private is not None else {}
-    collector = _Collector(source, treated, shields, found, stated, passed_over)
+    collector = _Collector(source, treated, shields, kept, found, stated, passed_over)
     collector.collect(source.elements, _Context(), b"")
     return found, collector.noted
 
@@ -226,12 +233,15 @@ class _Collector:
     source: Read
     treated: Treated
     shields: frozenset[int]
+    kept: KeptPlaces
     found: Identifying
     stated: Mapping[tuple[int, str], Mapping[int, str]]
     passed_over: Collection[int] = ()
     noted: dict[int, Use] = field(default_factory=dict)
 
-    def collect(self, elements: Item, context: _Context, character_set: bytes) -> None:
+    def collect(
+        self, elements: Item, context: _Context, character_set: bytes, above: tuple[tuple[int, int], ...] = ()
+    ) -> None:
         """Collect from a dataset and what is in it."""
         plan, value = self.treated.plan(context), self.source.value
         private = self.treated.private
@@ -239,7 +249,7 @@ class _Collector:
         for element in elements:
             tag, vr, start, end, items = element
             if items is not None:
-                self._items(element, context, character_set)
+                self._items(element, context, character_set, above)
                 continue
             is_noted = start in self.passed_over
             if not is_noted and not 0 < end - start <= MAX_VALUE_BYTES:
@@ -254,7 +264,7 @@ class _Collector:
                         use = _RETAINED
                     plan[tag, vr] = use
             if is_noted:
-                self.noted[start] = Use(use, character_set)
+                self.noted[start] = Use(use, character_set, self._is_named(tag, context, above))
                 continue
             if use is None:
                 continue
@@ -262,11 +272,14 @@ class _Collector:
             if use is _CHARACTER_SET:
                 character_set = raw.strip(_PADDING)
             else:
-                self._take(use, tag, raw, character_set)
+                self._take(use, tag, raw, character_set, named=self._is_named(tag, context, above))
 
-    def _take(self, use: object, tag: int, raw: bytes, character_set: bytes) -> None:
+    def _is_named(self, tag: int, context: _Context, above: tuple[tuple[int, int], ...]) -> bool:
+        return self.kept.has(above, tag, goes=context.removed and not context.shielded)
+
+    def _take(self, use: object, tag: int, raw: bytes, character_set: bytes, *, named: bool) -> None:
         if use is _DEVICE:
-            self.found.device += b" " + raw.lower()
+            self.found.device += b" " + raw
         elif isinstance(use, _Kept):
             self.found.kept.add(Value(use.kind, raw.strip(_PADDING)))
         elif use is _RETAINED:
@@ -277,15 +290,19 @@ class _Collector:
             found = value_of(use, raw, character_set)
             if found is not None and self.found.values.setdefault(found, tag) != tag:
                 self.found.others.setdefault(found, set()).add(tag)
+            if found is not None and named:
+                self.found.named.add(found)
 
-    def _items(self, element: Element, context: _Context, character_set: bytes) -> None:
+    def _items(
+        self, element: Element, context: _Context, character_set: bytes, above: tuple[tuple[int, int], ...]
+    ) -> None:
         tag, fate = element[0], self.treated.fate_in(element[0], context)
         below = context.removed or (fate in _TREATED and fate is not Fate.UID)
         inside = _Context(
             1, below, context.shielded or tag in self.shields, context.who or (below and names_somebody(tag))
         )
-        for item in element[4] or ():
-            self.collect(item, inside, character_set)
+        for number, item in enumerate(element[4] or ()):
+            self.collect(item, inside, character_set, (*above, (tag, number)))
 
 
 def _use(tag: int, vr_bytes: bytes, fate: Fate, context: _Context) -> object:
@@ -297,7 +314,8 @@ def _use(tag: int, vr_bytes: bytes, fate: Fate, context: _Context) -> object:
         if tag in _OF_THE_DEVICE:
             return _DEVICE
         known = vr if vr and vr != "UN" else dictionary_vr(tag)
-        kind = kind_of(tag, vr) if known in STRUCTURED else None
+        # A private date is known to be one in explicit VR only; what it holds would be excused wherever it stands.
+        kind = kind_of(tag, vr) if known in STRUCTURED and not tag & 0x10000 else None
         return _Kept(kind) if kind is not None else None
     if context.who and tag in _CODES:
         return _CODES[tag]

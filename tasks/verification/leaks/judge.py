@@ -5,37 +5,39 @@ Public names: ``Scope``, ``scope_of``, ``Judge``, ``is_kept_uid``.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import keyword_for_tag
 
-from deidflow.tasks.core.dicom.private_tags import creator_of, in_block, is_private_number
-from deidflow.tasks.core.dicom.tags import IDENTIFIERS, describe_tag
+from deidflow.tasks.core.dicom.tags import IDENTIFIERS, PATIENT_ID, describe_tag
+from deidflow.tasks.core.request.data_uris import parse_embedded
 from deidflow.tasks.core.request.edits import Edits
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
 from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, text_of
+from deidflow.tasks.verification.leaks.kept import KeptPlaces, in_any_block, kept_places
 from deidflow.tasks.verification.leaks.kinds import Kind
+from deidflow.tasks.verification.leaks.letters import canonical, two_letters
 from deidflow.tasks.verification.leaks.patterns import FOLDED, Found, Patterns
 from deidflow.tasks.verification.leaks.regions import Leaf, Region, leaf_at, leaves_of
 from deidflow.tasks.verification.permitted import permitted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from deidflow.tasks.core.dicom.tags import Path
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.ledger.uid_map import Uids
+    from deidflow.tasks.core.request.edits import Value as GivenValue
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.leaks.atoms import Atom
     from deidflow.tasks.verification.leaks.identifying import Value
     from deidflow.tasks.verification.reader import Read
 
-_FIRST_BLOCK: Final = 0x10
 _LOOKED_AT_BYTES: Final = 256
 _MAX_CONTEXT_BYTES: Final = 1 << 12
 _AROUND_BYTES: Final = 16
@@ -50,9 +52,10 @@ _WRITER: Final = (0x00020013,)
 _OF_THE_WRITER: Final = re.compile(rb"OFFIS_DCMTK_\d+")
 """What every Orthanc calls itself in the file meta, by its toolkit; some sources name that toolkit's maker, too."""
 _PADDING: Final = b" \0"
+_ANY_TEXT: Final = Leaf(0, 0, (0x00104000,), b"LT")
 _OF_EVERY_OBJECT: Final = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.UID, Kind.AGE})
 """What is not looked for in private elements: who keeps them as a whole has asked for their dates and UIDs."""
-_OF_THE_PERSON: Final = frozenset({0x00100030, 0x00100032, 0x00100035, 0x001021D0})
+_OF_THE_PERSON: Final = frozenset({0x00100030, 0x00100032, 0x00100033, 0x001021D0})
 """Dates that are looked for there, too: PatientBirthDate, ...Time, ...InAlternativeCalendar, LastMenstrualDate."""
 
 _PLACES: Final = frozenset({Kind.PLACE, Kind.TEXT})
@@ -67,48 +70,77 @@ class Scope(NamedTuple):
 
     Attributes:
         treated: What its profile does.
-        named: Paths of tags that it replaces or keeps: what stands there is its own word.
-        kept: Tags of single elements that it keeps.
+        named: Paths of tags that it keeps or replaces by bytes: what stands there is its own word.
+        replaced: Of those that it replaces by texts: what stands there is its own word as far as it says so.
+        kept: Where it keeps values.
         shields: Sequences that it keeps.
-        given: What its Replace brings, folded.
+        given: The texts that its Replace brings, a line each.
+        given_forms: The same folded, without accents, and with umlauts as two letters.
 
     """
 
     treated: Treated
     named: frozenset[tuple[int, ...]]
-    kept: frozenset[int]
+    replaced: frozenset[tuple[int, ...]]
+    kept: KeptPlaces
     shields: frozenset[int]
     given: bytes
+    given_forms: bytes
 
 
-def _in_any_block(tag: int) -> int:
-    """Return a tag without the block that a private element has in one file."""
-    plain = tag & 0xFFFFFFFF
-    is_private = creator_of(tag) or is_private_number(plain)
-    return in_block(plain, _FIRST_BLOCK) if is_private else plain
-
-
-def scope_of(request: Request, profile: ProfileChoice | None) -> Scope:
+def scope_of(request: Request, profile: ProfileChoice | None, *, hardens: bool) -> Scope:
     """Return what a request means.
 
     Args:
         request: An anonymization.
         profile: The PS3.15 profile of the run; None where the request names an Orthanc's.
+        hardens: See ``LeakSearch``.
 
     """
     edits = request.edits
     bare = permitted(replace(request, edits=Edits()), hardening=False, hidden_bits=False, profile=profile)
-    named = (*edits.replace, *edits.keep)
-    given = " ".join(
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in edits.replace.values()
-    )
+    by_bytes = [path for path, value in edits.replace.items() if isinstance(value, str) and parse_embedded(value)]
+    given = "\n".join(text for value in edits.replace.values() for text in _texts(value))
     return Scope(
         Treated(bare),
-        frozenset(tuple(map(_in_any_block, (*(parent for parent, _ in path.parents), path.tag))) for path in named),
-        frozenset(path.tag for path in edits.keep),
+        _tags_of((*edits.keep, *by_bytes)),
+        _tags_of(edits.replace.keys() - by_bytes),
+        kept_places(edits.keep, is_standard=profile is not None, hardens=hardens),
         frozenset(path.tag for path in edits.keep if not path.is_nested) if profile is None else frozenset(),
-        given.encode("utf-8", "surrogateescape").translate(FOLDED),
+        given.encode("utf-8", "surrogateescape"),
+        b"\n".join(
+            form.encode("utf-8", "surrogateescape").translate(FOLDED)
+            for form in (given, canonical(given), two_letters(given))
+        ),
     )
+
+
+def _tags_of(paths: Iterable[Path]) -> frozenset[tuple[int, ...]]:
+    return frozenset(tuple(map(in_any_block, (*(parent for parent, _ in path.parents), path.tag))) for path in paths)
+
+
+def _texts(value: GivenValue) -> Iterator[str]:
+    """Yield the texts of what Replace gives, but for a document, in whose digits any short name stands."""
+    if not isinstance(value, str):
+        for item in value:
+            for _, inner in item:
+                yield from _texts(inner)
+    elif parse_embedded(value) is None:
+        yield value
+
+
+def _names(words: bytes, atom: Atom) -> bool:
+    """Whether a part stands in some words as it would be found there: somebody called Philip not in Philips."""
+    own = atom.text.encode("utf-8", "replace").translate(FOLDED)
+    folded = words.translate(FOLDED)
+    start = folded.find(own)
+    while start >= 0:
+        end = start + len(own)
+        before, after = words[max(0, start - _AROUND_BYTES) : start], words[end : end + _AROUND_BYTES]
+        if is_left(atom, Hit(words[start:end], before, after, _ANY_TEXT), Fate.FREE, b""):
+            return True
+        start = folded.find(own, start + 1)
+    return False
 
 
 def is_kept_uid(atom: Atom, uids: Uids | None) -> bool:
@@ -171,8 +203,13 @@ class Judge:
                 if value in common or (value not in known_values and atom in atoms_of(value.kind, text_of(value)))
             ]
             is_secret = not self._is_given(atom) and not self._is_kept(atom)
-            own = [value for value in own if not self._is_retained(atom, value)] if is_secret else []
-            known = self._secrets[atom] = [(values[value], value.kind) for value in own]
+            # What Keep leaves is no secret where another attribute has it, too: a name that is the PatientID.
+            kept = {value.raw for value in self._found.named} if is_secret else set()
+            own = [one for one in own if one.raw not in kept and not self._is_retained(atom, one)] if is_secret else []
+            others = self._found.others
+            known = self._secrets[atom] = [
+                (tag, one.kind) for one in own for tag in (values[one], *sorted(others.get(one, ())))
+            ]
         return known
 
     def _is_kept(self, atom: Atom) -> bool:
@@ -181,8 +218,7 @@ class Judge:
             return True
         is_own = atom.sort is Sort.UID and atom.text in self._instance.original[1:]
         kept = [] if is_own else [*self._found.kept]
-        values, others = self._found.values, self._found.others
-        kept += [value for value in values if not self._scope.kept.isdisjoint({values[value], *others.get(value, ())})]
+        kept += self._found.named
         return any(atom in atoms_of(value.kind, text_of(value)) for value in kept)
 
     def _is_retained(self, atom: Atom, value: Value) -> bool:
@@ -195,9 +231,8 @@ class Judge:
 
     def _is_given(self, atom: Atom) -> bool:
         """Whether the request gives it, or it is a word for the device."""
-        raw = atom.text.encode("utf-8", "replace").translate(FOLDED)
-        device = self._found.device
-        return raw in self._scope.given or (atom.sort in {Sort.WORD, Sort.PHRASE} and raw in device)
+        is_word = atom.sort in {Sort.WORD, Sort.PHRASE}
+        return _names(self._scope.given, atom) or (is_word and _names(self._found.device, atom))
 
     def judge(self, region: Region, folded: bytes, found: Found) -> Iterator[str]:
         """Yield what a hit gives away."""
@@ -208,15 +243,19 @@ class Judge:
         leaf, fate = self.leaf(region, start, end), Fate.FREE
         low, high = 0, len(folded)
         if leaf is not None:
-            if self._is_named(leaf.path) or _is_of_the_writer(region, leaf):
+            if _begins(leaf.path, self._scope.named) or _is_of_the_writer(region, leaf):
                 return
             if region.leaf is None:
                 low, high = max(0, leaf.start - region.base), min(high, leaf.end - region.base)
             if region.in_dataset:
                 fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
         hit = Hit(*_around(region.data, found, low, high), leaf)
+        if leaf is not None and _begins(leaf.path, self._scope.replaced) and self._gives(region, hit.raw):
+            return
         value = folded[low:high] if high - low <= _MAX_CONTEXT_BYTES else b""
         for atom in atoms:
+            if region.base < 0 and self._is_of_kept_id(atom):
+                continue
             for tag, kind in self._attributes(atom):
                 if self._passes_private(leaf, tag, kind):
                     continue
@@ -224,18 +263,21 @@ class Judge:
                     yield f"{describe_tag(tag)} of the source is left in {_place(region, leaf)}"
                     break
 
+    def _is_of_kept_id(self, atom: Atom) -> bool:
+        """Whether a part stands in a PatientID that the request names, of which the name of a file is made."""
+        is_named = (PATIENT_ID,) in self._scope.named | self._scope.replaced
+        return is_named and _names(self._instance.new.patient_id.encode("utf-8", "surrogateescape"), atom)
+
     def leaf(self, region: Region, start: int, end: int) -> Leaf | None:
         """Return the element whose value holds some bytes of a region; None where they stand elsewhere."""
         if region.base < 0 or region.leaf is not None:
             return region.leaf
         return leaf_at(self._leaves()[region.in_dataset], region.base + start, region.base + end)
 
-    def _is_named(self, path: tuple[int, ...]) -> bool:
-        named = self._scope.named
-        if not named:
-            return False
-        plain = tuple(map(_in_any_block, path))
-        return any(plain[:length] in named for length in range(1, len(plain) + 1))
+    def _gives(self, region: Region, raw: bytes) -> bool:
+        """Whether the request gives some bytes; of letters that are not ASCII that is told where they are decoded."""
+        is_decoded = region.leaf is not None
+        return raw.translate(FOLDED) in self._scope.given_forms or not (is_decoded or raw.isascii())
 
     @staticmethod
     def _passes_private(leaf: Leaf | None, tag: int, kind: Kind) -> bool:
@@ -252,7 +294,8 @@ class Judge:
         """
         for leaf in self._leaves()[1]:
             fate = self._scope.treated.fate(leaf.path[-1], len(leaf.path) - 1)
-            if fate not in {Fate.REMOVED, Fate.EMPTIED} or self._is_named(leaf.path):
+            scope = self._scope
+            if fate not in {Fate.REMOVED, Fate.EMPTIED} or _begins(leaf.path, scope.named | scope.replaced):
                 continue
             if any(tag in self._scope.shields for tag in leaf.path):
                 continue
@@ -261,6 +304,14 @@ class Judge:
                 continue
             if value:
                 yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
+
+
+def _begins(path: tuple[int, ...], named: frozenset[tuple[int, ...]]) -> bool:
+    """Whether an element is one of some, or stands in one."""
+    if not named:
+        return False
+    plain = tuple(map(in_any_block, path))
+    return any(plain[:length] in named for length in range(1, len(plain) + 1))
 
 
 def _around(data: bytes, found: Found, low: int, high: int) -> tuple[bytes, bytes, bytes]:

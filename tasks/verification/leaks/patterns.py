@@ -140,7 +140,6 @@ class Patterns:
     Attributes:
         values: The identifying values.
         by_atom: The values that a part is of.
-        in_ascii: Whether all of it is written in ASCII.
         longest_with_nul: Bytes of the longest pattern that has NUL bytes; 0 where none has.
 
     """
@@ -159,7 +158,6 @@ class Patterns:
                         exact.setdefault(pattern.key, set()).add(atom)
                     else:
                         loose.setdefault(pattern.key, {}).setdefault(pattern, set()).add(atom)
-        self.in_ascii = all(atom.text.isascii() for atom in self.by_atom)
         self.longest_with_nul = max((len(key) for key in exact if b"\0" in key), default=0)
         self._exact = [(key, _sorted(atoms)) for key, atoms in exact.items()]
         self._loose = [[(pattern, _sorted(atoms)) for pattern, atoms in found.items()] for found in loose.values()]

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.leaks.decoded import decoded_regions, has_full_width
+from deidflow.tasks.verification.leaks.decoded import decoded_regions
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, identifying_values
 from deidflow.tasks.verification.leaks.judge import Judge, Scope, scope_of
 from deidflow.tasks.verification.leaks.patterns import Pattern, Patterns, find, patterns_of
@@ -42,15 +42,16 @@ class LeakSearch:
 
     """
 
-    def __init__(self, profile: ProfileChoice | None, *, written_by_server: bool) -> None:
+    def __init__(self, profile: ProfileChoice | None, *, written_by_server: bool, hardens: bool = True) -> None:
         """Take what is the same for all instances.
 
         Args:
             profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
             written_by_server: Whether attributes that were to go are looked for one by one, since nothing else does.
+            hardens: Whether nested PatientIDs go even where PatientID is kept.
 
         """
-        self._profile = profile
+        self._profile, self._hardens = profile, hardens
         self.written_by_server = written_by_server
         self._patterns: OrderedDict[tuple[int, str], Patterns] = OrderedDict()
         self._request: Request | None = None
@@ -71,14 +72,12 @@ class LeakSearch:
 
         """
         scope = self.scope(request)
-        found = identifying_values(source, scope.treated, scope.shields)
+        found = identifying_values(source, scope.treated, scope.shields, scope.kept)
         patterns, single = self.patterns_for(instance, found)
         leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None
-        in_ascii = patterns.in_ascii and all(atom.text.isascii() for _, atom in single)
-        regions = [*regions_of(result), Region(-1, name_to_search(instance), in_dataset=False)]
-        if not in_ascii or any(has_full_width(region.data) for region in regions):
-            regions += decoded_regions(result)
+        name = Region(-1, name_to_search(instance), in_dataset=False)
+        regions = [*regions_of(result), name, *decoded_regions(result)]
         for number, region in enumerate(regions):
             folded, hits = find(region.data, patterns, single)
             for hit in hits:
@@ -100,7 +99,7 @@ class LeakSearch:
     def scope(self, request: Request) -> Scope:
         """Return what a request means for the search."""
         if self._request is not request or self._scope is None:
-            self._request, self._scope = request, scope_of(request, self._profile)
+            self._request, self._scope = request, scope_of(request, self._profile, hardens=self._hardens)
         return self._scope
 
     def patterns_for(

@@ -82,7 +82,8 @@ def check_frames(request: Request, read: Read, files: tuple[BinaryIO, BinaryIO],
     try:
         olds = decoded_frames(before, in_rgb=is_converted and is_coded)  # as it is converted
         for old, new in zip_longest(olds, decoded_frames(after)):
-            _check(old, new, shown, hides, black, before, (kept & ~hidden, kept | hidden))
+            _check(old, new, shown, before, (kept & ~hidden, kept | hidden))
+            _check_black(new, hides, black, before, hidden)
     except InstanceFailed:
         raise
     except Exception:  # noqa: BLE001 (the codecs' own; their texts may hold values)
@@ -105,8 +106,6 @@ def _check(
     old: Frame | None,
     new: Frame | None,
     shown: Frame,
-    hides: Frame,
-    black: Frame | None,
     source: Dataset,
     kept: tuple[int, int],
 ) -> None:
@@ -123,22 +122,41 @@ def _check(
             same |= np.abs(one.astype("i8") - other.astype("i8")) <= _ROUNDED
     if not same[shown].all():
         raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, _DIFFERS)
-    inside = other[hides]
-    if black is None:
-        wrong = not _is_darkest(inside, source)
-    elif one.dtype.kind == "f":
-        wrong = bool(np.any(inside != black))
-    else:
-        stored = (1 << int(source.BitsStored)) - 1
-        is_plain = not _is_compressed(source) or source.file_meta.TransferSyntaxUID == RLELossless
-        shift = int(source.HighBit) + 1 - int(source.BitsStored) if is_plain else 0
-        values = inside.view(f"u{inside.dtype.itemsize}").astype("u8") >> np.uint64(shift) & np.uint64(stored)
-        accepted = [black & stored]
-        if source.file_meta.TransferSyntaxUID in _SEQUENTIAL_JPEG and inside.shape[-1] == _COLOURS:
-            accepted.append(np.zeros(_COLOURS, "i8"))  # decoders differ in whether they convert
-        wrong = not any(np.array_equal(values, np.broadcast_to(value, values.shape)) for value in accepted)
-    if wrong:
+
+
+def _check_black(new: Frame | None, hides: Frame, black: Frame | None, source: Dataset, hidden: int) -> None:
+    if new is not None and not _is_black(_plain(new)[hides], black, source, hidden):
         raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _NOT_BLACK)
+
+
+def _is_black(inside: Frame, black: Frame | None, source: Dataset, hidden: int) -> bool:
+    """Whether the pixels of the regions are black, and the bits that no image uses there tell nothing either.
+
+    Args:
+        inside: Of one frame, each pixel with all its samples.
+        black: See ``_black``.
+        source: Whose pixels they were.
+        hidden: Bits of each pixel that must be clear.
+
+    """
+    if inside.dtype.kind == "f":
+        return not np.any(inside != black)
+    words = inside.view(f"u{inside.dtype.itemsize}")
+    # Whatever stands in the other bits (a sign that a codec extends), it is the same in all pixels.
+    if np.any(words != words[:1]):
+        return False
+    if black is None:
+        return _is_darkest(inside, source)
+    stored = (1 << int(source.BitsStored)) - 1
+    is_plain = not _is_compressed(source) or source.file_meta.TransferSyntaxUID == RLELossless
+    shift = int(source.HighBit) + 1 - int(source.BitsStored) if is_plain else 0
+    if np.any(words.astype("u8") & np.uint64(hidden & ~(stored << shift))):
+        return False
+    values = words.astype("u8") >> np.uint64(shift) & np.uint64(stored)
+    accepted = [black & stored]
+    if source.file_meta.TransferSyntaxUID in _SEQUENTIAL_JPEG and inside.shape[-1] == _COLOURS:
+        accepted.append(np.zeros(_COLOURS, "i8"))  # decoders differ in whether they convert
+    return any(np.array_equal(values, np.broadcast_to(value, values.shape)) for value in accepted)
 
 
 def _black(source: Dataset) -> Frame | None:

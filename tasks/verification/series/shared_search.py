@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
-from deidflow.tasks.verification.leaks.decoded import decoded_regions, has_full_width
+from deidflow.tasks.verification.leaks.decoded import decoded_regions
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
     Value,
@@ -77,11 +77,10 @@ class SharedSearch:
         identifiers: What each source has of its own.
         excuses: Slots of the sources whose values the profile leaves in attributes of their own sort, with their kinds.
         excused: Parts of such values that all sources have.
-        constant: What all results have in common, folded, without NUL bytes; decoded, too, where texts are.
+        constant: What all results have in common, folded, without NUL bytes; texts are decoded, too.
         windows: What each result has of its own.
         letters: Of what is constant, letters and digits alone.
         has_nul: Whether patterns have NUL bytes.
-        decodes: Whether texts that are not ASCII are decoded, too, as ``LeakSearch`` does.
         uids: Of the run; None where none are mapped.
         absent: Parts of which it is known that they do not stand in what is common.
         absent_cores: Letters and digits of parts (``cores_of``) of which the same is known: times come again and again.
@@ -98,7 +97,6 @@ class SharedSearch:
     windows: Windows
     letters: bytes
     has_nul: bool
-    decodes: bool
     uids: Uids | None
     absent: set[tuple[Atom, bytes]] = field(default_factory=set)
     absent_cores: set[bytes] = field(default_factory=set)
@@ -116,7 +114,7 @@ class SharedSearch:
         if pieces is None:
             return False
         folded = _BETWEEN.join([*pieces, name_to_search(instance)]).translate(FOLDED)
-        if has_full_width(folded) or (self.decodes and self.windows.holds_other_letters(result)):
+        if self.windows.holds_other_letters(result):
             return False
         letters = squeezed(folded)
         patterns = [one for one in self.patterns if one.may_stand_in(letters)]
@@ -242,16 +240,15 @@ def make_shared_search(
     if search.written_by_server and _asks_for_values(result, scope):
         return None
     starts = frozenset(slot.start for slot in source.slots)
-    found, uses = identifying_without(source.read, scope.treated, scope.shields, starts)
-    identifiers = _identifiers(source, uses, scope.kept)
+    found, uses = identifying_without(source.read, scope.treated, scope.shields, scope.kept, starts)
+    identifiers = _identifiers(source, uses)
     if identifiers is None:
         return None
     patterns, single = search.patterns_for(instance, found)
     both = (patterns, Patterns(found.values.keys() - patterns.values)) if single else (patterns,)
     judge = Judge(scope, _of_all(instance), found, patterns, result.read, uids)
     regions = list(regions_of(result.read))
-    decodes = not all(one.in_ascii for one in both) or any(has_full_width(region.data) for region in regions)
-    decoded = list(decoded_regions(result.read)) if decodes else []
+    decoded = list(decoded_regions(result.read))
     if not all(_is_clean_around(result, judge, one, [*regions, *decoded]) for one in both):
         return None
     longest = max(one.longest_with_nul for one in both)
@@ -269,7 +266,6 @@ def make_shared_search(
         letters=squeezed(constant),
         windows=make_windows(result, longest),
         has_nul=bool(longest),
-        decodes=decodes,
         uids=uids,
     )
 
@@ -290,7 +286,7 @@ def _asks_for_values(result: Sample, scope: Scope) -> bool:
     )
 
 
-def _identifiers(source: Sample, uses: dict[int, Use], kept: frozenset[int]) -> tuple[_Identifier, ...] | None:
+def _identifiers(source: Sample, uses: dict[int, Use]) -> tuple[_Identifier, ...] | None:
     """Return the slots whose values identify; None where one decides what others mean."""
     found: list[_Identifier] = []
     for number, slot in enumerate(source.slots):
@@ -300,7 +296,7 @@ def _identifiers(source: Sample, uses: dict[int, Use], kept: frozenset[int]) -> 
         if use.decides:
             return None
         if isinstance(use.what, Kind):
-            found.append(_Identifier(number, use.what, use.character_set, is_kept=slot.leaf.tag in kept))
+            found.append(_Identifier(number, use.what, use.character_set, is_kept=use.named))
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.verification.leaks.decoded import holds_more_than_ascii, is_text
+from deidflow.tasks.verification.leaks.decoded import is_text, needs_decoding
 from deidflow.tasks.verification.leaks.regions import PIXELS
 from deidflow.tasks.verification.leaks.segments import beside_fragments, native_length
 
@@ -79,7 +79,7 @@ class Windows:
     def holds_other_letters(self, result: Cut) -> bool:
         """Whether a result has a text of its own that has to be decoded."""
         data, slots = result
-        return any(holds_more_than_ascii(data[slice(*slots[number])]) for number in self._texts)
+        return any(needs_decoding(data[slice(*slots[number])]) for number in self._texts)
 
     def pieces(self, result: Cut) -> list[bytes] | None:
         """Return what a result has of its own, with what is around it; None where that is too unlike the others."""

@@ -1,0 +1,58 @@
+"""Identifying values in letters that the source does not have: as an address writes them, with accents of their own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from tests.dicom_files import IMPLICIT, Element
+from tests.verification.test_leak_excuses import said
+
+VALUES: Final[dict[str, Any]] = {"PatientName": "Müller^Jörg", "PatientID": "MRN 20123"}
+CODECS: Final = {"ISO_IR 100": "latin-1", "ISO_IR 192": "utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("text", "character_set", "keyword"),
+    [
+        ("http://pacs/?name=M%C3%BCller", "ISO_IR 100", "PatientName"),
+        ("http://pacs/?name=J%c3%b6rg+M", "ISO_IR 192", "PatientName"),
+        ("M%FCller", "ISO_IR 100", "PatientName"),
+        ("M%FCller", "ISO_IR 192", ""),
+        ("id=%3A20123&at=12", "ISO_IR 100", "PatientID"),
+        ("id=MRN%2020123", "ISO_IR 100", "PatientID"),
+        ("50%ad of M%C3%BCllerei, 100%", "ISO_IR 100", ""),
+    ],
+)
+def test_percent_signs(text: str, character_set: str, keyword: str) -> None:
+    """They are decoded as UTF-8 and by the character set of the item; other words stay other words."""
+    found = said(text, {**VALUES, "SpecificCharacterSet": character_set}, charset=CODECS[character_set])
+
+    assert (f"{keyword} of the source is left in ImageID" if keyword else "") == found
+
+
+@pytest.mark.parametrize("character_set", CODECS)
+@pytest.mark.parametrize(
+    ("name", "text", "is_left"),
+    [
+        ("Muller^Jorg", "for Müller", True),
+        ("MUELLER^JOERG", "for Jörg", True),
+        ("Lefevre^F", "(Lefèvre)", True),
+        ("Muller^Jorg", "Müllerei", False),
+    ],
+)
+def test_accents_that_only_the_text_has(name: str, text: str, character_set: str, *, is_left: bool) -> None:
+    """Devices write names in ASCII, and people write them as they are; no other name of the source need have any."""
+    values = {"PatientName": name, "SpecificCharacterSet": character_set}
+    found = said(text, values, charset=CODECS[character_set])
+
+    assert ("PatientName of the source is left in ImageID" if is_left else "") == found
+
+
+def test_bytes_of_unknown_kind() -> None:
+    """Without accents many bytes are letters: only what may be a text is read so."""
+    private = Element(0x00991001, "UN", b"\x01 l\xe9\xe9 \x02 ")
+    values = {"PatientName": "Lee^Zofia", "SpecificCharacterSet": "ISO_IR 100"}
+
+    assert not said("nothing", values, {"KeepPrivateTags": True}, "2023b", private=private, syntax=IMPLICIT)
