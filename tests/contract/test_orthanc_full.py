@@ -162,6 +162,7 @@ def test_killed_while_asking_for_the_reason(job: Job, crowded: Crowded) -> None:
     _assert_done_once(crowded)
 
 
+@pytest.mark.versions
 def test_a_full_destination_of_the_local_engine(job: Job, crowded: Crowded) -> None:
     """The same server as a destination: each instance has its reason, and resume finishes."""
     server, kind = crowded.server, crowded.kind

@@ -109,7 +109,7 @@ def _assert_done_once(server: Server) -> None:
 @pytest.mark.parametrize(
     ("hold", "moment", "paused"),
     [
-        pytest.param(Hold(), _is_bulk_call, False, id="before-the-job-id"),
+        pytest.param(Hold(), _is_bulk_call, False, id="before-the-job-id", marks=pytest.mark.versions),
         pytest.param(Hold(), _is_bulk_call, True, id="before-the-job-id-still-running", marks=pytest.mark.versions),
         pytest.param(Hold(before=True), _is_poll, True, id="while-the-job-runs"),
         pytest.param(Hold(before=True), _is_poll, False, id="while-the-job-runs-on", marks=pytest.mark.versions),
@@ -234,6 +234,7 @@ def test_a_server_that_is_back_before_anybody_asks(
     assert calm == report_of(job, "blink")
 
 
+@pytest.mark.versions
 def test_a_copy_that_the_job_does_not_list(
     job: Job,
     served: Callable[[bool], contextlib.AbstractContextManager[Server]],

@@ -219,6 +219,7 @@ def test_a_server_that_forgets(
         _assert_done_once(server)
 
 
+@pytest.mark.versions
 def test_no_retry_over_a_restart(job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]]) -> None:
     """The server is killed and back, and nothing is tried again: what its job had made does not stay unnamed."""
     with serve(SaveJobs=False) as server:

@@ -164,7 +164,7 @@ def test_a_server_whose_script_deletes_results(job: Job, server: Server, tmp_pat
     assert set(names) == set(server.get("instances"))
 
 
-@pytest.mark.parametrize("engine", ["orthanc", "local"])
+@pytest.mark.parametrize("engine", [pytest.param("orthanc", marks=pytest.mark.versions), "local"])
 def test_a_server_that_describes_no_errors(job: Job, server: Server, tmp_path: Path, engine: str) -> None:
     """``HttpDescribeErrors`` off: one lost file costs itself alone, and the reason names the setting."""
     generate(tmp_path / "made", 3, 8 << 10, shape=Shape(patients=1, series_per_study=1))

@@ -97,6 +97,7 @@ def test_both_end_and_know_their_own(machines: tuple[Job, Job], held_server: Ser
     assert all(sorted(names) == sorted((own[name], others[name])) for name, names in made.items())
 
 
+@pytest.mark.versions
 def test_without_any_mark_the_second_stops(machines: tuple[Job, Job], held_server: Server) -> None:
     """It says why, sends nothing, and goes on when the other has ended."""
     here, there = machines

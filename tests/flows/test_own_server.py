@@ -152,6 +152,7 @@ def test_a_named_server_that_does_not_answer(demo_job: Job) -> None:
     assert "Connection refused" not in done.err
 
 
+@pytest.mark.long
 def test_one_server_is_enough(demo_job: Job) -> None:
     """The run reports to the server that was started ahead of it."""
     demo_job.write_manifest(demo_job.inventory()[:2])
@@ -180,6 +181,7 @@ print(heartbeat())
 """
 
 
+@pytest.mark.long
 def test_a_server_of_its_own_gets_no_heartbeats(tmp_path: Path) -> None:
     """Nobody would read them, and Prefect waits for the next one when a flow ends; elsewhere they stay as they are."""
     variables = {**os.environ, "PREFECT_HOME": str(tmp_path), "PREFECT_API_URL": ""}

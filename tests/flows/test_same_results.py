@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.jobs import files_of, instance_lines
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def test_chunks_workers_and_order_do_not_matter(demo_job: Job) -> None:
     assert lines[0] == lines[1] == lines[2]
 
 
+@pytest.mark.long
 def test_another_key_gives_other_identifiers(demo_job: Job) -> None:
     """No new identifier of one key occurs under another."""
     demo_job.write_manifest(demo_job.inventory())
