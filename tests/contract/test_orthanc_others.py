@@ -195,7 +195,8 @@ def test_another_run_between_kill_and_resume(
         assert {"2.25."} == {str(creator)[:5] for creator in creators}
 
 
-@pytest.mark.parametrize("moment", ["killed", pytest.param("forgotten", marks=pytest.mark.versions)])
+@pytest.mark.versions
+@pytest.mark.parametrize("moment", ["killed", "forgotten"])
 def test_a_server_that_forgets(
     job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]], moment: str
 ) -> None:
@@ -238,6 +239,7 @@ def test_no_retry_over_a_restart(job: Job, serve: Callable[..., contextlib.Abstr
         _assert_done_once(server)
 
 
+@pytest.mark.versions
 def test_without_a_mark_nothing_unproven_is_deleted(
     job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]]
 ) -> None:

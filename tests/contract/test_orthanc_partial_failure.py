@@ -141,6 +141,7 @@ def test_results_whose_originals_are_gone_are_never_given_up(job: Job, server: S
     assert 9 + 9 == len(server.get("instances"))
 
 
+@pytest.mark.versions
 def test_a_server_whose_script_deletes_results(job: Job, server: Server, tmp_path: Path) -> None:
     """Results that a rule sends on and deletes are missing; nothing says that the originals were."""
     generate(tmp_path / "made", 2, 8 << 10, shape=Shape(patients=1, series_per_study=1))

@@ -96,6 +96,7 @@ def _is_bulk(request: Request, _: Response | None) -> bool:
     return request.path.startswith("/tools/bulk-anonymize")
 
 
+@pytest.mark.versions
 def test_a_server_that_is_busy_twice_is_asked_again(job: Job, server: Server) -> None:
     """503 twice to the bulk call, then it works: done once, with three attempts in the report."""
     originals = set(server.upload(DEMO_DATA / "CT"))

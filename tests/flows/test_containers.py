@@ -39,6 +39,7 @@ def _run(job: Job, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_inventory_run_and_verify(small_job: Job) -> None:
     """Without a home Prefect's is in the folder of the runs, and all is done and verified."""
     for command in (

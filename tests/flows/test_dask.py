@@ -116,6 +116,7 @@ def test_a_worker_killed_at_any_moment(job: Job, tmp_path: Path) -> None:
             cluster.start_worker(f"worker-{5 + seed}")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide files from a process")
 def test_a_worker_that_does_not_see_all_files(job: Job, tmp_path: Path) -> None:
     """As with caches of a share: what one worker cannot read or find is done and verified all the same."""
