@@ -47,6 +47,8 @@ _OF_THE_DEVICE: Final = frozenset({0x00080070, 0x00081090})
 _NOT_ASKED: Final = object()
 _CHARACTER_SET: Final = object()
 _DEVICE: Final = object()
+_RETAINED: Final = object()
+"""A name of a place in an attribute that an option keeps."""
 _IN_REMOVED_ITEMS: Final = frozenset({Kind.PERSON, Kind.DATE, Kind.DATE_TIME})
 _IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.DATE, Kind.DATE_TIME, Kind.UID})
 _CODES: Final = {0x00080100: Kind.IDENTIFIER, 0x00080104: Kind.PLACE}
@@ -94,13 +96,6 @@ class _Kept(NamedTuple):
     """A value that the profile leaves in an attribute of its own sort."""
 
     kind: Kind
-
-
-class _Retained:
-    """A name of a place in an attribute that an option keeps."""
-
-
-_RETAINED: Final = _Retained()
 
 
 class Treated:

@@ -87,13 +87,15 @@ _ID_LABEL: Final = (
 _FAINT_ID_LABEL: Final = r"(?:case|fall|chart|record|rec|visit|policy|patient|pat|pt|order|number|no|nr)"
 _NUMBER_WORD: Final = r"(?:\s*(?:no|nr|num|number|nummer|numero|número|n°|nº|番号))?"
 
+_BIRTH_LABEL: Final = (
+    r"(?:dob|d\.o\.b|born|birth(?:\s?date|day)?|date\s+of\s+birth|geb(?:oren|urtsdatum|urtstag)?|née?|nat[oa]|"
+    r"nacid[oa]|nacimiento|naissance|nascita|nascimento|生年月日)"
+)
 _BORN: Final = _compiled(
-    rf"(?:{_BEFORE}(?:dob|d\.o\.b|born|birth(?:\s?date|day)?|date\s+of\s+birth|geb(?:oren|urtsdatum|urtstag)?|née?|nat[oa]|"
-    r"nacid[oa]|nacimiento|naissance|nascita|nascimento)|生年月日|(?<![^\W_])\*)[.:=]?\s*(?:(?:on|am|le|el|il)\s)?\s*[:.=]?\s*$"
+    rf"(?:{_BEFORE}{_BIRTH_LABEL}|生年月日|{_BEFORE}\*)[.:=]?\s*(?:(?:on|am|le|el|il)\s)?\s*[:.=]?\s*$"
 )
 _BEFORE_BIRTH: Final = 40
 """Characters in which that stands."""
-_BIRTH_LABEL: Final = r"(?:dob|d\.o\.b\.|born|geb(?:oren|\.)?|née?|nacid[oa]|生年月日)"
 
 _STREETS: Final = (
     *("street", "road", "avenue", "lane", "drive", "boulevard", "terrace", "highway", "crescent", "parkway", "square"),
