@@ -1,7 +1,8 @@
 """Rules inside the items of a sequence that is cleaned: every text in them is, whether the table names it or not.
 
 What codes say can be anybody's words (PS3.3 section 8, edition 2026d): meanings are cleaned like other texts, values of
-schemes that a site keeps, too. The values of the standard's own schemes stay. Of content items the concept's name says
+schemes that a site keeps, too. The values of the standard's own schemes stay, and so does a meaning that is the
+standard's own for its code, unless the instance itself names somebody by it. Of content items the concept's name says
 whose value theirs is: names of observers, numbers of specimens and the like give way, also where the vocabulary knows
 their words (PS3.15 section E.3.4).
 
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom._dicom_dict import DicomDictionary
 
-from deidflow.tasks.local.deidentification.content.structured_content import content_rule, is_standard_scheme
+from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme, is_standard_term
+from deidflow.tasks.local.deidentification.content.structured_content import content_rule
 from deidflow.tasks.local.deidentification.standard import codes
 from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.profile import EDITION
@@ -47,6 +49,7 @@ _SUBJECT_AGE: Final = "121033"
 _OLDEST_AGE: Final = 89
 _NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?")
 _ORIGIN: Final = f"ps3.15-{EDITION}: C, text in a sequence that is cleaned"
+_TERM: Final = f"ps3.15-{EDITION}: C, the standard's own meaning of a code"
 
 
 def text_rules(cleaning: CleaningRules, options: frozenset[Option]) -> dict[int, Rule]:
@@ -69,19 +72,21 @@ def text_rules(cleaning: CleaningRules, options: frozenset[Option]) -> dict[int,
 class ItemRules:
     """Chooses the rules for an item by what stands in it."""
 
-    def __init__(self, options: frozenset[Option], dummy: Rule) -> None:
+    def __init__(self, options: frozenset[Option], cleaning: CleaningRules) -> None:
         """Make the rules of all cases.
 
         Args:
             options: Of the profile.
-            dummy: Gives a value that tells nothing.
+            cleaning: Makes those that clean, and knows the values that tell nothing.
 
         """
         keep = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, a code of the standard's schemes")
         retained = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, by the name of its concept")
+        dummy = Rule(Action.DUMMY, f"ps3.15-{EDITION}: D, by the name of its concept", cleaning.dummy)
         empty = Rule(Action.EMPTY, f"ps3.15-{EDITION}: Z, by the name of its concept")
         self._options: Final = options
         self._of_standard: Final = dict.fromkeys((_CODE_VALUE, _DESIGNATOR, _VERSION, _LONG_CODE_VALUE), keep)
+        self._of_term: Final = {**self._of_standard, _MEANING: cleaning.term(_TERM)}
         self._plain: Final[dict[int, Rule]] = {}
         self._retained: Final = dict.fromkeys((_TEXT_VALUE, _CONCEPT_CODE), retained)
         self._identifying: Final = {
@@ -93,7 +98,7 @@ class ItemRules:
         """Return the rules for one item that are others than those for all."""
         value_type = text_at(_VALUE_TYPE)
         if not value_type:
-            return self._of_standard if is_standard_scheme(text_at(_DESIGNATOR)) else self._plain
+            return self._of_code(text_at)
         concept = text_at(_CONCEPT_NAME, _CODE_VALUE), text_at(_CONCEPT_NAME, _DESIGNATOR)
         scheme = text_at(_CONCEPT_CODE, _DESIGNATOR)
         rule = content_rule(value_type, concept, self._options, code_scheme=scheme)
@@ -103,6 +108,14 @@ class ItemRules:
             return self._identifying
         is_old = concept[0] == _SUBJECT_AGE and _is_over_89(text_at(_MEASURED_VALUES, _NUMERIC_VALUE))
         return self._identifying if is_old else self._retained
+
+    def _of_code(self, text_at: TextAt) -> Mapping[int, Rule]:
+        """Return the rules for an item that is no content item: mostly a code."""
+        scheme = text_at(_DESIGNATOR)
+        if not is_standard_scheme(scheme):
+            return self._plain
+        value = text_at(_CODE_VALUE) or text_at(_LONG_CODE_VALUE)
+        return self._of_term if is_standard_term(scheme, value, text_at(_MEANING)) else self._of_standard
 
 
 def _is_over_89(text: str) -> bool:

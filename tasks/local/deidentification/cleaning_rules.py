@@ -100,6 +100,17 @@ class CleaningRules:
 
         return Rule(Action.CLEAN, origin, cleaned)
 
+    def term(self, origin: str) -> Rule:
+        """Return the rule for a text that is the standard's own: it stays, unless the instance names somebody by it."""
+        other = self.text(origin, needs_value=True).new_value
+        assert other is not None  # noqa: S101 (a rule that cleans makes values)
+
+        def cleaned(original: Original, identifiers: InstanceIdentifiers) -> Value | None:
+            own = identifiers.own if isinstance(identifiers.own, OwnValues) else None
+            return other(original, identifiers) if self.texts.may_name(original.text, own) else None
+
+        return Rule(Action.CLEAN, origin, cleaned)
+
     def cleaned_text(self, original: Original, identifiers: InstanceIdentifiers) -> str:
         """Return what may stay of a text, and note how much went."""
         own = identifiers.own if isinstance(identifiers.own, OwnValues) else None

@@ -56,13 +56,12 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 _TABLES: Final = "deidflow.tasks.local.deidentification.tables"
-_DATA: Final = ("profile.csv", "additional.csv", "types.csv.gz", "vr_additions.csv")
+_DATA: Final = ("profile.csv", "additional.csv", "types.csv.gz", "terms.csv.gz", "vr_additions.csv")
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _DIRECTORY_RECORDS: Final = 0x00041220
 _NO_DIRECTORY: Final = "a DICOMDIR names other files and their patients; leave it out of the source"
 _ICC_PROFILE: Final = 0x00282000
 _UNFORMATTED_TEXT: Final = 0x00700006
-_IDENTIFYING: Final = f"ps3.15-{EDITION}: D, by the name of its concept"
 _CODING_SCHEME_URL: Final = 0x0008010E
 _CONTENT: Final = "ContentSequence"
 _ANY_GROUP: Final = 0xFF000000
@@ -145,7 +144,7 @@ class Ps315:
         self._cleans_texts = not self.options.isdisjoint(_CLEANING)
         self._cleaned = frozenset(tag for tag, rule in self._strictest.items() if rule.cleans_items)
         self._texts = text_rules(cleaning, self.options)
-        self._choose = ItemRules(self.options, Rule(Action.DUMMY, _IDENTIFYING, dummy))
+        self._choose = ItemRules(self.options, cleaning)
         self._private = (
             SafePrivateRules(self.options, cleaning, dummy, choice.private)
             if Option.RETAIN_SAFE_PRIVATE in self.options

@@ -12,6 +12,7 @@ from deidflow.tasks.core.request.profile_choice import (
     CLEAN_GRAPHICS,
     CLEAN_STRUCTURED_CONTENT,
     MODIFIED_DATES,
+    UIDS,
     ProfileChoice,
 )
 from tests.dicom_files import Element, Item, elements, instance
@@ -199,7 +200,44 @@ def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: 
     assert "REMOVED" == report(OPTIONS[1], data=data)[0].TextValue
 
 
-@pytest.mark.parametrize("options", [(), OPTIONS])
+def test_what_the_standard_itself_calls_a_code_stays() -> None:
+    """Known words or not, with an older value and in the scheme of ECGs, too, unless the instance names somebody so."""
+    terms = (
+        ("112065", "Reticulonodular pattern", "DCM"),
+        ("112065", "Reticulonodular pattern of Mueller", "DCM"),
+        ("C-81560", "nitroglycerin", "SRT"),
+        ("82676003", "Wolf", "SCT"),
+        ("82676003", "Wolf", "99ACME"),
+        ("422996005", "Wolf", "SCT"),
+        ("5.10.2.1-3", "ECG", "SCPECG"),
+    )
+    items = tuple(content("CODE", FINDING, Element(0x0040A168, "SQ", (code(*term),))) for term in terms)
+    codes = []
+    for name in ("Mueller^Jane", "Wolf^Jane"):
+        data = instance(Element(0x0040A730, "SQ", items), **{**REPORT, "PatientName": name})
+        codes.append([item.ConceptCodeSequence[0] for item in report(data=data)])
+
+    first, second = codes
+    stays = ["Reticulonodular pattern", "pattern of", "nitroglycerin", "Wolf", "REMOVED", "REMOVED", "ECG"]
+    assert [one.CodeMeaning for one in first] == stays
+    assert second[3].CodeMeaning == "REMOVED"
+    assert (first[6].CodeValue, first[6].CodingSchemeDesignator) == ("5.10.2.1-3", "SCPECG")
+
+
+def test_what_is_tracked_has_one_uid_in_report_and_segmentation() -> None:
+    """With Retain UIDs both keep it, without both have the same new one; so with irradiation events and others."""
+    item = content("UIDREF", ("112040", "Tracking Unique Identifier"), UID="1.2.777.7")
+    segment = Element(0x00620002, "SQ", (Item(tuple(elements({"TrackingUID": "1.2.777.7"}))),))
+    segmentation = instance(segment, SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
+    for options in ((), (UIDS,)):
+        (tracked,) = report(*options, data=instance(Element(0x0040A730, "SQ", (item,)), **REPORT))
+        choice = ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT, *options}))
+        uid = read(deidentify(choice)(segmentation)).SegmentSequence[0].TrackingUID
+
+        assert (uid, bool(options)) == (tracked.UID, uid == "1.2.777.7")
+
+
+@pytest.mark.parametrize("options", [(), OPTIONS, (UIDS,)])
 def test_a_run_verifies_cleaned_content(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Results are found right, codes of the options are claimed, and drawn lines are to be looked at."""
     (tmp_path / "source").mkdir()

@@ -20,11 +20,8 @@ from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.jpeg import jpeg_ranges
 from deidflow.tasks.local.deidentification.content.jpeg2000 import jpeg2000_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError, blanked
-from deidflow.tasks.local.deidentification.content.structured_content import (
-    ContentRule,
-    content_rule,
-    is_standard_scheme,
-)
+from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme
+from deidflow.tasks.local.deidentification.content.structured_content import ContentRule, content_rule
 from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning
 from deidflow.tasks.local.deidentification.standard.codes import Action, Option
 from tests.local.strategies import PROPERTY

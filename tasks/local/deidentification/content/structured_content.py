@@ -4,7 +4,7 @@ The value type says what kind of value stands in an item, and the concept's name
 subjects have concepts of their own (PS3.16 TID 1002 to 1010; ``content_concepts.csv``). The same holds for acquisition
 context and specimen preparation.
 
-Public names: ``ContentRule``, ``content_rule``, ``is_standard_scheme``.
+Public names: ``ContentRule``, ``content_rule``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme
 from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning
 from deidflow.tasks.local.deidentification.standard.codes import Action, Option
 
@@ -24,59 +25,6 @@ _PACKAGE: Final = "deidflow.tasks.local.deidentification.content"
 _NO_VALUE: Final = frozenset({"CONTAINER", "IMAGE", "COMPOSITE", "WAVEFORM", "SCOORD", "SCOORD3D", "NUM", "TABLE"})
 """Numbers, or references whose attributes Table E.1-1 names."""
 _DATES: Final = {"DATE": Cleaning.SHIFT_DA, "DATETIME": Cleaning.SHIFT_DT, "TCOORD": Cleaning.SHIFT_DT}
-
-# Coding schemes of PS3.16 section 8 that are kept by bodies of their own, so that no site can write into them.
-_STANDARD_SCHEMES: Final = frozenset(
-    {
-        *(
-            "ACR",
-            "BARI",
-            "BI",
-            "CD10",
-            "CPT",
-            "C4",
-            "C5",
-            "CVX",
-            "DCM",
-            "FMA",
-            "HPC",
-            "I10",
-            "I10P",
-            "I11",
-            "I9",
-            "I9C",
-        ),
-        *(
-            "IBSI",
-            "ISO3166_1",
-            "ISO639_1",
-            "ISO639_2",
-            "ITIS_TSN",
-            "LN",
-            "MA",
-            "MDC",
-            "MDNS",
-            "MSH",
-            "NCIt",
-            "NDC",
-            "NEU",
-        ),
-        *(
-            "NICIP",
-            "PUBCHEM_CID",
-            "RADELEMENT",
-            "RADLEX",
-            "RFC3066",
-            "RFC5646",
-            "RXNORM",
-            "SCT",
-            "SNM3",
-            "SRT",
-            "UBERON",
-        ),
-        *("UCUM", "UMLS", "UNS", "UPC"),
-    }
-)
 
 
 class ContentRule(NamedTuple):
@@ -109,11 +57,6 @@ _RETAINED_BY: Final = {
 }
 
 
-def is_standard_scheme(designator: str) -> bool:
-    """Whether a coding scheme is one of the standard's, not of a vendor or a site (99..., L)."""
-    return designator.strip(" ") in _STANDARD_SCHEMES
-
-
 def content_rule(
     value_type: str, concept: tuple[str, str], options: Collection[Option], *, code_scheme: str = ""
 ) -> ContentRule:
@@ -133,8 +76,8 @@ def content_rule(
     """
     kind = _kinds().get(concept[0].strip(" "), "") if concept[1].strip(" ") == "DCM" else ""
     if value_type == "UIDREF":
-        retained = Option.RETAIN_UIDS in options or (kind == "device" and Option.RETAIN_DEVICE_IDENTITY in options)
-        return ContentRule(Action.KEEP if retained else Action.REPLACE_UID, None, kind)
+        # Names what attributes with K name, too: tracking and specimen UIDs, irradiation events, frames of reference.
+        return ContentRule(Action.KEEP if Option.RETAIN_UIDS in options else Action.REPLACE_UID, None, kind)
     if value_type == "PNAME":
         return ContentRule(Action.DUMMY, None, kind)
     if kind and value_type not in _NO_VALUE - {"NUM"}:

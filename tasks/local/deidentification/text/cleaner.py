@@ -109,9 +109,14 @@ class TextCleaner:
 
         """
         # Protocols have the same texts for all patients: what nothing of this one is in needs no second look.
-        if own is None or not (own.is_in(_folded_words(text)) or (days is not None and own.births)):
+        if own is None or not (self.may_name(text, own) or (days is not None and own.births)):
             return self._remembered(text, _NOBODY, days)
         return self._remembered(text, own, days)
+
+    @staticmethod
+    def may_name(text: str, own: OwnValues | None) -> bool:
+        """Whether a word of a text may be, or be part of, what the identifying attributes of the instance say."""
+        return own is not None and own.is_in(_folded_words(text))
 
     def _clean(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
         if len(text) <= _MOST_CHARACTERS:
