@@ -9,6 +9,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.request.profile_choice import (
+    CLEAN_DESCRIPTORS,
     CLEAN_GRAPHICS,
     CLEAN_STRUCTURED_CONTENT,
     MODIFIED_DATES,
@@ -153,12 +154,19 @@ def test_numbers_of_orders_and_who_gave_them_are_dummies(concept: str) -> None:
 
 TEXT: Final = Item((Element(0x00700006, "ST", b"nodule, Dr. Smith"),))
 POINT: Final = Item((Element(0x00700022, "FL", bytes(8)), Element(0x00700023, "CS", b"POINT ")))
-GRAPHIC: Final = Item((Element(0x00700008, "SQ", (TEXT,)), Element(0x00700009, "SQ", (POINT,))))
+LAYERS: Final = (b"LAYER1", b"MARKS OF SMITH")
+GRAPHICS: Final = tuple(
+    Item((Element(0x00700002, "CS", layer), Element(0x00700008, "SQ", (TEXT,)), Element(0x00700009, "SQ", (POINT,))))
+    for layer in LAYERS
+)
 SHOWN: Final = instance(
-    Element(0x00700001, "SQ", (GRAPHIC,)),
+    Element(0x00700001, "SQ", GRAPHICS),
+    Element(0x00700060, "SQ", tuple(Item((Element(0x00700002, "CS", layer),)) for layer in LAYERS)),
+    Element(0x00700080, "CS", b"SMITH "),
     Element(0x60003000, "OW", b"QQQQ"),
     Element(0x60000010, "US", b"\1\0"),
     SOPClassUID=PRESENTATION,
+    PatientName="Smith^John",
     PatientID="P-472",
     StudyInstanceUID="1.2.5",
     SeriesInstanceUID="1.2.5.1",
@@ -176,6 +184,18 @@ def test_texts_of_a_presentation_are_cleaned() -> None:
     assert after.GraphicObjectSequence[0].GraphicType == "POINT"
     assert b"QQQQ" not in with_option
     assert "TextObjectSequence" not in without
+
+
+def test_graphics_lie_in_layers_that_there_are() -> None:
+    """A dummy, too; names in what layers and contents are called go with the texts of their kind."""
+    found = []
+    for options in ((), (CLEAN_GRAPHICS, CLEAN_DESCRIPTORS)):
+        after = read(deidentify(ProfileChoice(frozenset(options)))(SHOWN))
+        layers = [[item.GraphicLayer for item in one] for one in (after.GraphicLayerSequence, after[0x00700001])]
+        found.append((*layers, after.ContentLabel))
+
+    cleaned = ["LAYER1", "OF"]
+    assert found == [(["REMOVED"], ["REMOVED"], "SMITH"), (cleaned, cleaned, "REMOVED")]
 
 
 def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: Path) -> None:
@@ -245,7 +265,7 @@ def test_a_run_verifies_cleaned_content(tmp_path: Path, options: tuple[str, ...]
     (tmp_path / "source" / "2").write_bytes(SHOWN)
     rows = [DicomIdentifiers(name, "", "", "").orthanc_id(Level.PATIENT) for name in ("P-471", "P-472")]
     steps = Steps(tmp_path)
-    chosen = [CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS, *options]
+    chosen = [CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS, CLEAN_DESCRIPTORS, *options]
     steps.plan(rows, options=None, profile="ps3.15-2026d", profile_options=chosen)
     steps.edit()
     wrong, totals = steps.verify(), steps.report()

@@ -45,7 +45,8 @@ def test_every_row_of_the_table_is_there() -> None:
     }
 
     assert 657 == len(STANDARD) == len({row.tag for row in STANDARD})
-    assert ["0040,a124"] == [row.tag for row in PROFILE if row.reason and row.tag in {one.tag for one in STANDARD}]
+    amended = {row.tag for row in PROFILE if row.reason} & {row.tag for row in STANDARD}
+    assert {"0010,2297", "0010,2299", "0040,a124"} == amended
     assert {"X": 417, "D": 93, "U": 55, "Z": 42, "X/D": 23, "X/Z": 11, "X/Z/D": 8, "Z/D": 6, "X/Z/U*": 2} == basic
     assert {
         Option.RETAIN_SAFE_PRIVATE: {"C": 1},

@@ -94,6 +94,13 @@ _ITEMS: Final[dict[int, tuple[NewItem, ...]]] = {
             NewElement(0x00700006, "ST", DUMMY_TEXT),
         ),
     ),
+    # GraphicLayerSequence (PS3.3 section C.10.7): the one layer of the dummies of GraphicAnnotationSequence
+    0x00700060: (
+        (
+            NewElement(0x00700002, "CS", DUMMY_TEXT),
+            NewElement(0x00700062, "IS", "0"),
+        ),
+    ),
     # GraphicAnnotationSequence (PS3.3 section C.10.5): one point
     0x00700001: (
         (
