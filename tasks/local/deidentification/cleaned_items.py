@@ -81,14 +81,18 @@ class ItemRules:
 
         """
         keep = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, a code of the standard's schemes")
-        retained = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, by the name of its concept")
+        retained = f"ps3.15-{EDITION}: K, by the name of its concept"
         dummy = Rule(Action.DUMMY, f"ps3.15-{EDITION}: D, by the name of its concept", cleaning.dummy)
         empty = Rule(Action.EMPTY, f"ps3.15-{EDITION}: Z, by the name of its concept")
         self._options: Final = options
         self._of_standard: Final = dict.fromkeys((_CODE_VALUE, _DESIGNATOR, _VERSION, _LONG_CODE_VALUE), keep)
-        self._of_term: Final = {**self._of_standard, _MEANING: cleaning.term(_TERM)}
+        self._of_term: Final = {**self._of_standard, _MEANING: cleaning.text_but_own(_TERM)}
         self._plain: Final[dict[int, Rule]] = {}
-        self._retained: Final = dict.fromkeys((_TEXT_VALUE, _CONCEPT_CODE), retained)
+        # A device that is called by its hospital or patient names what no option for devices keeps.
+        self._retained: Final = {
+            _TEXT_VALUE: cleaning.text_but_own(retained),
+            _CONCEPT_CODE: Rule(Action.KEEP, retained),
+        }
         self._identifying: Final = {
             **dict.fromkeys((*_DATES, _TEXT_VALUE, _CONCEPT_CODE), dummy),
             _MEASURED_VALUES: empty,

@@ -100,8 +100,8 @@ class CleaningRules:
 
         return Rule(Action.CLEAN, origin, cleaned)
 
-    def term(self, origin: str) -> Rule:
-        """Return the rule for a text that is the standard's own: it stays, unless the instance names somebody by it."""
+    def text_but_own(self, origin: str) -> Rule:
+        """Return the rule for a text that stays, unless the instance names somebody or some place by a part of it."""
         other = self.text(origin, needs_value=True).new_value
         assert other is not None  # noqa: S101 (a rule that cleans makes values)
 

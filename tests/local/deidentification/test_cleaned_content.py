@@ -199,9 +199,11 @@ def test_graphics_lie_in_layers_that_there_are() -> None:
 
 
 def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: Path) -> None:
-    """With retain-device-identity alone the place is cleaned; with retain-institution-identity, too, it stays."""
-    place = content("TEXT", ("121017", "Device Observer Physical Location"), TextValue="scanner 3 of Pfefferberg")
-    data = instance(Element(0x0040A730, "SQ", (place,)), InstitutionName="Pfefferberg", **REPORT)
+    """With retain-device-identity alone its place and name are cleaned; with the other option, too, they stay."""
+    text = "scanner 3 of Pfefferberg"
+    place = content("TEXT", ("121017", "Device Observer Physical Location"), TextValue=text)
+    device = content("TEXT", ("121013", "Device Observer Name"), TextValue=text)
+    data = instance(Element(0x0040A730, "SQ", (place, device)), InstitutionName="Pfefferberg", **REPORT)
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "1").write_bytes(data)
     for asked, left in ((1, "scanner 3 of"), (2, "scanner 3 of Pfefferberg")):
@@ -216,7 +218,7 @@ def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: 
         steps.edit()
         (path,) = (tmp_path / f"results{asked}").rglob("*.dcm")
 
-        assert (0, left) == (steps.verify(), dcmread(path).ContentSequence[0].TextValue)
+        assert [0, left, left] == [steps.verify(), *(item.TextValue for item in dcmread(path).ContentSequence)]
     assert "REMOVED" == report(OPTIONS[1], data=data)[0].TextValue
 
 

@@ -415,6 +415,10 @@ def test_unsafe_content_is_refused() -> None:
         with pytest.raises(InstanceFailed) as caught:
             deidentify(BASIC)(data)
         assert caught.value.code is ReasonCode.UNSAFE_CONTENT
+    with pytest.raises(InstanceFailed, match="EncapsulatedDocument in Keep"):
+        deidentify(BASIC)(stl)
+    kept = read(deidentify(BASIC, {"Keep": ["EncapsulatedDocument"]})(stl))
+    assert (kept.EncapsulatedDocument.strip(), "DeidentificationMethodCodeSequence" in kept) == (b"solid Smith", False)
     assert "PixelData" in read(deidentify(BASIC)(files()["SC_rgb_jpeg_gdcm.dcm"].read_bytes()))
 
 

@@ -52,5 +52,8 @@ def document_rules(sop_class: str) -> Mapping[int, Rule]:
 def _refuse(original: Original, _: InstanceIdentifiers) -> Value | None:
     if original.is_given:
         return None
-    text = "an encapsulated document that is neither PDF nor CDA; Remove or Replace EncapsulatedDocument decides on it"
+    text = (
+        "an encapsulated document that is neither PDF nor CDA: name EncapsulatedDocument in Keep, if it may stay as it "
+        "is, or in Remove, which leaves an object without one"
+    )
     raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, text)
