@@ -39,6 +39,16 @@ OWN: Final = OwnValues.of(
             "L3 IV 2",
             "12 IV lines",
         ),
+        *(
+            "Spinal Cord",
+            "SpinalCord",
+            "Spinal_Cord",
+            "Rectal Wall",
+            "Cauda equina",
+            "Cochlea_L",
+            "Homo sapiens",
+            "Feline",
+        ),
         *("TC de tórax con contraste", "頭部単純CT", "", "  leading blanks stay  ", "A\\B", "3D TOF 0.5"),
     ],
 )
@@ -112,6 +122,10 @@ def test_nothing_of_a_date_or_time_is_left_whatever_stands_around_it() -> None:
         ("Normand", ""),
         ("20 ms delay", "20 ms delay"),
         ("patient Stone", "patient"),
+        ("Cord", ""),
+        ("Wall, James chest", "chest"),
+        ("Dr. Cord spinal", "spinal"),
+        ("Homo", ""),
         ("山本 胸部", "胸部"),
     ],
 )

@@ -19,7 +19,7 @@ from deidflow.tasks.local.deidentification.text.context import load_context
 from deidflow.tasks.local.deidentification.text.words import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _PACKAGE: Final = "deidflow.tasks.local.deidentification.text"
 _MARKED: Final = re.compile(r"[a-z][A-Z]{3,}")
@@ -55,7 +55,13 @@ _MARKS: Final = {"~": Standing.ALSO_A_NAME, "!": Standing.UNKNOWN}
 class Vocabulary:
     """Words by their folded form."""
 
-    def __init__(self, lines: Iterable[str], given_names: Iterable[str], hand: Iterable[str]) -> None:
+    def __init__(
+        self,
+        lines: Iterable[str],
+        given_names: Iterable[str],
+        hand: Iterable[str],
+        phrases: Iterable[Sequence[str]] = (),
+    ) -> None:
         """Index the words.
 
         Args:
@@ -63,6 +69,7 @@ class Vocabulary:
                 is harmless beside the others, ``!word`` that looks like a compound and is a name.
             given_names: Folded given names.
             hand: The words written by hand, of which compounds may be made.
+            phrases: Folded words that are harmless beside one another, as a whole also where they are written together.
 
         """
         self._standing: dict[str, Standing] = {}
@@ -72,6 +79,12 @@ class Vocabulary:
             if partners:
                 self._beside[word] = frozenset(partners)
             self._standing[word.lstrip("~!")] = Standing.BESIDE if partners else _MARKS.get(word[0], Standing.KNOWN)
+        for phrase in phrases:
+            self._standing["".join(phrase)] = Standing.KNOWN
+            for word in phrase:
+                if self._standing.get(word, Standing.BESIDE) is Standing.BESIDE:
+                    self._standing[word] = Standing.BESIDE if len(phrase) > 1 else Standing.KNOWN
+                    self._beside[word] = self._beside.get(word, frozenset()) | (set(phrase) - {word})
         self._given: Final = frozenset(given_names)
         parts = frozenset(hand)
         self._parts: Final = frozenset(one for one in parts if len(one) >= _SHORTEST_PART and self._knows(one))
@@ -178,4 +191,6 @@ def load_vocabulary() -> Vocabulary:
     text = files(_PACKAGE).joinpath("radiology_words.txt").read_text(encoding="utf-8")
     lines = text.partition(_NO_COMPOUNDS)[0].splitlines()
     hand = {fold(word) for line in lines if not line.startswith("#") for word in line.split()}
-    return Vocabulary(_lines("vocabulary.txt.gz"), _lines("given_names.txt.gz"), hand)
+    by_hand = files(_PACKAGE).joinpath("radiology_phrases.txt").read_text(encoding="utf-8").splitlines()
+    phrases = [line.split() for line in by_hand if not line.startswith("#")]
+    return Vocabulary(_lines("vocabulary.txt.gz"), _lines("given_names.txt.gz"), hand, phrases)
