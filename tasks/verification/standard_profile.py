@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -59,6 +60,16 @@ _DUMMIES: Final = frozenset(
         b"|"
     )
 )
+
+_EMPTY_DOCUMENTS: Final = frozenset(
+    {
+        "fa40cc61c0be5751ff15b2a026f68c57e8f961981001adf564e044cc5962b3b5",
+        "27c53ce57d26497ccd781759955484af9cb76c0c94d2e283f017ca9d78015927",
+    }
+)
+"""SHA-256 of the PDF and the CDA document with nothing in them that an earlier de-identification left."""
+_MOST_OF_EMPTY_DOCUMENTS: Final = 1024
+_DOCUMENTS: Final = (b"%PDF-", b"<?xml")
 
 
 class StandardProfile(NamedTuple):
@@ -152,5 +163,7 @@ def is_dummy(value: bytes) -> bool:
     stripped = value.strip(b" \0")
     if not stripped or stripped in _DUMMIES or not value.strip(b"\0"):
         return True
+    if stripped.startswith(_DOCUMENTS):
+        return len(stripped) <= _MOST_OF_EMPTY_DOCUMENTS and sha256(stripped).hexdigest() in _EMPTY_DOCUMENTS
     several = [one.strip(b" ") for one in stripped.split(b"\\")]
     return any(several) and all(not one or one in _DUMMIES for one in several)

@@ -71,16 +71,25 @@ def test_the_demo(tmp_path: Path, config: str) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("config", ["ps3.15-2026d", "research-tcia"])
 def test_results_as_sources(tmp_path: Path, config: str) -> None:
-    """Reports, annotations of a waveform: dummies of sequences that are dummies already are no leak."""
+    """Reports, annotations of a waveform, documents: dummies of sequences that are dummies already are no leak."""
     (tmp_path / "files").mkdir()
     for name in ("test-SR.dcm", "reportsi.dcm", "waveform_ecg.dcm", "CT_small.dcm"):
         (file,) = PACKAGE.rglob(name)
         shutil.copy(file, tmp_path / "files" / name)
+    for number, kind in ((1, "application/pdf"), (2, "text/xml")):
+        values: dict[str, Any] = {
+            **dict.fromkeys(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"), f"1.2.5.{number}"),
+            "SOPClassUID": f"1.2.840.10008.5.1.4.1.1.104.{number}",
+            "EncapsulatedDocument": b"of Doe",
+            "MIMETypeOfEncapsulatedDocument": kind,
+        }
+        data = instance(**values)
+        (tmp_path / "files" / str(number)).write_bytes(data)
     (tmp_path / "once").mkdir()
     (tmp_path / "twice").mkdir()
 
-    assert (4, []) == failed(tmp_path / "once", tmp_path / "files", **CONFIGS[config])
-    assert (4, []) == failed(tmp_path / "twice", tmp_path / "once" / "results", **CONFIGS[config])
+    assert (6, []) == failed(tmp_path / "once", tmp_path / "files", **CONFIGS[config])
+    assert (6, []) == failed(tmp_path / "twice", tmp_path / "once" / "results", **CONFIGS[config])
 
 
 @pytest.mark.long

@@ -191,7 +191,9 @@ def test_graphics_lie_in_layers_that_there_are() -> None:
     found = []
     for options in ((), (CLEAN_GRAPHICS, CLEAN_DESCRIPTORS)):
         after = read(deidentify(ProfileChoice(frozenset(options)))(SHOWN))
-        layers = [[item.GraphicLayer for item in one] for one in (after.GraphicLayerSequence, after[0x00700001])]
+        layers = [
+            [item.GraphicLayer for item in one] for one in (after.GraphicLayerSequence, after.GraphicAnnotationSequence)
+        ]
         found.append((*layers, after.ContentLabel))
 
     cleaned = ["LAYER1", "OF"]

@@ -53,7 +53,11 @@ def test_who_issued_an_identifier_goes_with_it(choice: ProfileChoice) -> None:
 @pytest.mark.parametrize("choice", [ProfileChoice(), RETAINING])
 def test_who_answers_for_an_animal_is_nobody_named(choice: ProfileChoice) -> None:
     """Patient Module, type 2C of animals: empty and there; the role, 1C of a person with a name, goes (C.7.1.1)."""
-    values = {"ResponsiblePerson": "Doe^Paul", "ResponsiblePersonRole": "OWNER", "ResponsibleOrganization": "Doe Farm"}
+    values: dict[str, Any] = {
+        "ResponsiblePerson": "Doe^Paul",
+        "ResponsiblePersonRole": "OWNER",
+        "ResponsibleOrganization": "Doe Farm",
+    }
     after = read(deidentify(choice)(instance(PatientSpeciesDescription="Canine", **values)))
 
     assert [after.get(keyword) for keyword in values] == ["", None, ""]
