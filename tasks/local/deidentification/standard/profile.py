@@ -2,10 +2,9 @@
 
 The rows are the standard's (``tables/profile.csv``) and a few more for attributes that the table does not list and that
 hold what E.1.1 asks to be protected all the same: references to instances, addresses, names of persons and dates
-(``tables/additional.csv``, each with its reason). A row there for an attribute of the table counts instead of it.
+(``tables/additional.csv``, each with its reason).
 
-Public names: ``Row``, ``Rule``, ``Profile``, ``load_profile``, ``standard_rows``, ``EDITION``,
-``PRIVATE``.
+Public names: ``Row``, ``Rule``, ``Profile``, ``load_profile``, ``EDITION``, ``PRIVATE``.
 """
 
 from __future__ import annotations
@@ -159,13 +158,7 @@ def _read(name: str) -> Iterator[Row]:
         )
 
 
-def standard_rows() -> tuple[Row, ...]:
-    """Return Table E.1-1 as the standard has it."""
-    return tuple(_read("profile.csv"))
-
-
 @lru_cache
 def load_profile() -> Profile:
     """Read the tables from the package's data, once a process."""
-    rows = {row.tag: row for row in standard_rows()}
-    return Profile(tuple((rows | {row.tag: row for row in _read("additional.csv")}).values()))
+    return Profile((*_read("profile.csv"), *_read("additional.csv")))
