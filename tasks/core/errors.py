@@ -40,7 +40,7 @@ Control flow, which never leaves the room it is raised in: ``HeadTooShortError``
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
 
 Public names: ``DeidflowError``, ``InvalidInput``, ``BadText``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
-``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``printable``, ``os_error_text``.
+``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``about``, ``printable``, ``os_error_text``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class DeidflowError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
 
-def _restored(kind: type[DeidflowError], args: tuple[object, ...], members: dict[str, object]) -> DeidflowError:
+def _restored(kind: type[_E], args: tuple[object, ...], members: dict[str, object]) -> _E:
     error = kind.__new__(kind, *args)
     error.__dict__.update(members)
     return error
@@ -88,6 +88,11 @@ def bare(error: _E) -> _E:
     """Return an error without its traceback and the errors behind it, so that nothing else travels or is shown."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
+
+
+def about(key: str, error: _E) -> _E:
+    """Return an error like this one, whose text begins with the key of the config that it is about."""
+    return _restored(type(error), (f"{key}: {error}",), error.__dict__)
 
 
 @dataclass(frozen=True, slots=True)

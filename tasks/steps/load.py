@@ -10,7 +10,7 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import InvalidInput, Problem, about
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
@@ -88,11 +88,9 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
         return key
     problems += _manifest_problems(config, with_rows=not skip_invalid)
     if not problems and trouble is not None:
-        if not store.are_files:  # the source may be an Orthanc, too
-            trouble.args = (f"destination.orthanc: {trouble}",)
-        raise trouble
+        raise about(store.key, trouble)  # the source may be an Orthanc, too
     if trouble is not None:
-        problems.append(Problem(str(trouble), key="destination"))
+        problems.append(Problem(str(trouble), key=store.key))
     raise InvalidInput(problems)
 
 

@@ -142,6 +142,7 @@ class FolderOfResults:
     """A destination folder; see ``RunStore``."""
 
     are_files = True
+    key = "destination.folder"
 
     def __init__(self, folder: Path, *, overwrite: bool, mode: int | None = None) -> None:
         """Take its path.
@@ -186,12 +187,12 @@ class FolderOfResults:
                     break
         except OSError as error:
             text = trouble_with(self._path, error)
-        return Problem(text, key="destination.folder") if text else None
+        return Problem(text, key=self.key) if text else None
 
     def trouble(self) -> Unusable | None:
         """Return the same as an error."""
         problem = self.own_trouble()
-        return None if problem is None else Unusable(str(problem))
+        return None if problem is None else Unusable(problem.text)
 
     def abilities(self) -> None:
         """Return None: there is no server."""
