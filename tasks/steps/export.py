@@ -7,6 +7,7 @@ Public names: ``Exported``, ``require_finished``, ``export_results``, ``export_c
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
@@ -18,10 +19,12 @@ from deidflow.tasks.core.ledger.state.exports import count_to_export, fingerprin
 from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.processes.workers import HereWorkers
 from deidflow.tasks.core.report.files import CROSSWALK
+from deidflow.tasks.core.report.totals import LastStep
 from deidflow.tasks.export.package import Package
 from deidflow.tasks.export.packing import packing_role, read_results, write_archive
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.access.workers import opened_workers
+from deidflow.tasks.steps.publish import note_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -183,7 +186,10 @@ def export_as_configured(run: Run, progress: Progress) -> Exported | None:
     """
     if run.config.export is None:
         return None
+    started = time.monotonic()
     exported = _export_once(run, run.config.export.folder, progress) if count_to_export(run.ledger).sound else None
+    if exported is not None:
+        note_seconds(run, LastStep.EXPORT, time.monotonic() - started)
     change_facts(run.ledger, lambda facts: replace(facts, export_ended=True))
     return exported
 

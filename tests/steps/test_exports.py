@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import signal
 import subprocess
@@ -364,6 +365,7 @@ def test_the_last_step_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
     steps.report()
+    assert "export" in json.loads((steps.run.folder / "summary.json").read_text("utf-8"))["seconds_by_step"]
     assert "than are done now, such as some that were found wrong or taken back since: r.<" in (
         steps.run.folder / "report.html"
     ).read_text("utf-8")
