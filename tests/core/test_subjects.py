@@ -177,6 +177,23 @@ def test_cells_of_a_workbook_are_what_a_person_sees(tmp_path: Path) -> None:
     assert "  x " == read.rows[1].cells[2]
 
 
+def test_a_table_that_stands_somewhere_in_a_workbook(tmp_path: Path) -> None:
+    """Blank rows and columns before it do not count; where another sheet was read, that is said."""
+    table = [("", "", "", ""), ("", "PatientID", "", "note"), ("", "P1", "", "a")]
+    read = read_table(workbook(tmp_path / "list.xlsx", table), "PatientID")
+    assert (("PatientID", "note"), [(3, ("P1", "a"), "")]) == (read.columns, list(map(tuple, read.rows)))
+    with pytest.raises(InvalidInput, match="line 2, column number 3: must have a name"):
+        read_table(workbook(tmp_path / "list.xlsx", [*table, ("", "P2", "x")]), "PatientID")
+
+    book = Workbook()
+    book.create_sheet("list").append(["PatientID"])
+    for cell, says in ((None, "must not be empty"), ("A list", "must be a column of the table")):
+        book.worksheets[0]["A1"] = cell
+        book.save(tmp_path / "two.xlsx")
+        with pytest.raises(InvalidInput, match=rf"{says}.*of 2 sheets, the first that is visible was read; move"):
+            resolved(tmp_path / "two.xlsx", ["PatientID"], [])
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
