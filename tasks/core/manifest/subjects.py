@@ -142,11 +142,7 @@ def read_subjects(table: Table, keys: tuple[Key, ...]) -> Subjects:
     _, found = parse_header([*_OWN, *(column for column in table.columns if column not in _OWN)])
     problems += found
     lacking = of_sheet("must be a column of the table, to find {0} in; name it as --by {0}=COLUMN", table.sheets)
-    problems += [
-        Problem(lacking.format(key.keyword))
-        for key in keys
-        if key.column not in table.columns
-    ]
+    problems += [Problem(lacking.format(key.keyword)) for key in keys if key.column not in table.columns]
     if problems:
         raise InvalidInput([Problem(one.text, table.name, table.line, one.column) for one in problems])
     places = [(key.column, table.columns.index(key.column)) for key in keys]
