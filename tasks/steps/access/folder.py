@@ -31,6 +31,7 @@ from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results, folder_mode
 from deidflow.tasks.local.presence import PresenceSettings, presence_in_worker, start_presence
 from deidflow.tasks.steps.access.folder_contents import index_role, mark_ambiguous, read_source
+from deidflow.tasks.steps.access.mounts import lost_mount
 from deidflow.tasks.steps.access.seams import BatchSize, Presence
 from deidflow.tasks.steps.access.workers import opened_workers
 from deidflow.tasks.verification.structure import content_hash
@@ -240,7 +241,9 @@ class FolderOfResults:
 
     @contextlib.contextmanager
     def prepared(self, run: Run) -> Iterator[None]:
-        """Make the folder, and leave nothing half-written in it."""
+        """Make the folder, unless it is to be mounted, and leave nothing half-written in it."""
+        if text := lost_mount(self._path, read_facts(run.ledger).mounts):
+            raise Unusable(f"{self.key} {text}; {_HOW_TO_MEND.format(key=self.key)}")
         try:
             is_new = not self._path.exists()
             self._path.mkdir(parents=True, exist_ok=True)
