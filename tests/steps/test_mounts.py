@@ -61,6 +61,24 @@ def test_a_destination_that_is_not_mounted_any_more(steps: Steps) -> None:
         assert 1 == len(files_of(share / "out"))
 
 
+def test_a_destination_that_is_read_only(steps: Steps) -> None:
+    """As a disk becomes that fails while a run works: neither room nor a right of the user's would mend that."""
+    share = steps.root / "nas"
+    remedy = r"Read-only file system \(EROFS\); have it mounted with the right to write"
+    with _share(share):
+        (share / "kept").touch()
+        steps.plan(ROWS, destination={"folder": "nas"})
+        subprocess.run(["/bin/mount", "-o", "remount,ro", str(share)], check=True)
+        with pytest.raises(Unusable, match=remedy):
+            steps.edit()
+        with pytest.raises(Unusable, match=rf"destination\.folder: cannot be written: .*{remedy}"):
+            steps.plan(ROWS, destination={"folder": "nas"}, run_id="n2")
+    with _share(steps.root / "runs"):
+        subprocess.run(["/bin/mount", "-o", "remount,ro", str(steps.root / "runs")], check=True)
+        with pytest.raises(Unusable, match=rf"the run folder .*{remedy}.*, or choose --runs-dir"):
+            steps.plan(ROWS, run_id="n3")
+
+
 def test_a_source_that_is_not_mounted_any_more(steps: Steps) -> None:
     """An incremental run would have nothing to do, and be reconciled. What holds something is taken as it is."""
     content = (steps.root / "source" / "1").read_bytes()
