@@ -1,7 +1,7 @@
 """Pack the results of a finished run for a recipient, or its crosswalk for whoever may hold it. No Prefect.
 
-Public names: ``Exported``, ``require_finished``, ``export_results``, ``export_crosswalk``, ``export_as_configured``,
-``choice_of``.
+Public names: ``Exported``, ``require_finished``, ``export_results``, ``export_where_asked``, ``export_crosswalk``,
+``export_as_configured``, ``choice_of``.
 """
 
 from __future__ import annotations
@@ -152,6 +152,18 @@ def _packing_workers(run: Run, place: PackingPlace, count: int) -> Iterator[Work
         return
     with opened_workers(run.config, roles) as workers:
         yield workers
+
+
+def export_where_asked(run: Run, folder: Path, choice: ExportChoice, progress: Progress) -> Exported:
+    """Write an export as ``export_results``, and note where it is, so that it can be named when its results change."""
+    before = read_facts(run.ledger).given_exports
+    fingerprint = fingerprint_of_results(run.ledger, include_review=choice.include_review)
+    change_facts(run.ledger, lambda facts: replace(facts, given_exports={**before, str(folder): fingerprint}))
+    try:
+        return export_results(run, folder, choice, progress)
+    except BaseException:
+        change_facts(run.ledger, lambda facts: replace(facts, given_exports=before))
+        raise
 
 
 def export_crosswalk(run: Run, folder: Path, choice: ExportChoice) -> None:

@@ -319,6 +319,25 @@ def test_options_without_an_effect_are_refused(
     assert named == [problem.file for problem in refused.value.problems]
 
 
+def test_an_export_of_the_command_is_named_when_its_results_go(
+    finished: Steps, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the name of its folder, wherever it is; one that did not come to be is not, and hides no other."""
+    folder = finished.run.folder
+    finished.run.close()
+    (finished.root / "usb").mkdir()
+    export_run(folder, finished.root / "usb/delivery", (), crosswalk=False)
+    for path in ("usb", "usb/delivery"):
+        with pytest.raises(InvalidInput):
+            export_run(folder, finished.root / path, (), crosswalk=False)
+    assert 0 == withdraw_run(folder, (3,))
+    assert "exports:   delivery may hold results that are not done any more" in capsys.readouterr().out
+    assert ["delivery"] == json.loads((folder / "summary.json").read_text("utf-8"))["other_exports"]
+    export_run(folder, finished.root / "new", (), crosswalk=False)
+    assert 1 == verify_run(folder)
+    assert "exports:   delivery may hold" in capsys.readouterr().out
+
+
 def test_the_same_export_again_is_told_to_be_complete(finished: Steps) -> None:
     """As after a kill between its last step and the command's last line; a folder of strangers is not."""
     export(finished, "out")

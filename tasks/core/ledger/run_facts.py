@@ -68,6 +68,7 @@ class RunFacts:
         seconds_by_step: How long each step took over all attempts.
         mark_nonce: What the marks of results on an Orthanc are made from; None until the first is made.
         exports: Folders that the last step has packed, by name, and a hash of the results in each.
+        given_exports: Folders that the command has packed, by path, and the same of each.
 
     """
 
@@ -107,6 +108,7 @@ class RunFacts:
     seconds_by_step: Mapping[str, float] = field(default_factory=dict)
     mark_nonce: str | None = None
     exports: Mapping[str, str] = field(default_factory=dict)
+    given_exports: Mapping[str, str] = field(default_factory=dict)
 
     def with_seconds(self, step: str, seconds: float) -> RunFacts:
         """Return the same with the time of a step added."""
