@@ -166,13 +166,15 @@ def test_cells_of_a_workbook_are_what_a_person_sees(tmp_path: Path) -> None:
         (42, 1.0, 2.5, datetime(2024, 1, 31, tzinfo=UTC).replace(tzinfo=None), True),
         (1234567890123456, None, "  x ", "", ""),
         (None, None, None, None, None),
-        ("A", "", "", "", ""),
+        ("A", 7, 123456, -7, 7),
     ]
-    path = workbook(tmp_path / "list.xlsx", table, {"A2": "000000"})
+    formats = {"A2": "000000", "B5": '"MRN"000\\-0', "C5": "000-00", "D5": "0000", "E5": '"MRN"#,##0'}
+    path = workbook(tmp_path / "list.xlsx", table, formats)
     read = read_table(path, "AccessionNumber")
 
     assert ("000042", "1", "2.5", "2024-01-31", "TRUE") == read.rows[0].cells
     assert [2, 3, 5] == [row.line for row in read.rows]
+    assert ("A", "MRN000-7", "1234-56", "-7", "7") == read.rows[2].cells
     assert "exponent" in damage(read.rows[1].cells[0])
     assert "  x " == read.rows[1].cells[2]
 

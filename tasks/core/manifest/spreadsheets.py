@@ -8,6 +8,7 @@ Public names: ``Table``, ``TableRow``, ``read_table``, ``of_sheet``.
 from __future__ import annotations
 
 import io
+import re
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.etree.ElementTree import iterparse
@@ -26,6 +27,8 @@ _WORKBOOK: Final = b"PK\x03\x04"
 _OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"
 _EXACT_BELOW: Final = 10**15
 """Spreadsheets keep 15 digits of a number."""
+_PARTS: Final = re.compile(r'0|[-/ ()]|"[^"]*"|\\.')
+"""Of a number format (ECMA-376 Part 1, 18.8.31): a digit that is always shown, and texts."""
 _NAMED: Final = 5
 """Cells that a message names at most."""
 
@@ -249,6 +252,26 @@ def _number(value: float, number_format: str) -> str:
         return f"{value:.5E}"
     if not float(value).is_integer():
         return repr(value)
-    digits = str(int(value))
-    # A format of zeros alone shows leading ones.
-    return digits.zfill(len(number_format)) if set(number_format) == {"0"} else digits
+    return _in_format(str(int(value)), number_format)
+
+
+def _in_format(digits: str, number_format: str) -> str:
+    """Return a whole number as a format shows it that has nothing but zeros and texts, such as ``"MRN"000-00``.
+
+    >>> _in_format("7", "0000"), _in_format("12345", '"MRN"000-0'), _in_format("7", "#,##0")
+    ('0007', 'MRN1234-5', '7')
+    """
+    parts = _PARTS.findall(number_format)
+    places = sum(part == "0" for part in parts)
+    if not places or "".join(parts) != number_format or not digits.isdigit():
+        return digits
+    digits = digits.zfill(places)
+    first, rest = digits[: len(digits) - places + 1], iter(digits[len(digits) - places + 1 :])
+    shown = []
+    for part in parts:
+        if part == "0":
+            shown.append(first or next(rest))
+            first = ""
+        else:
+            shown.append(part[1:] if part.startswith("\\") else part.strip('"'))
+    return "".join(shown)
