@@ -266,7 +266,16 @@ def test_what_a_spreadsheet_did_is_an_error_of_the_row(cell: str) -> None:
         assert [("orthanc_id", True)] == [(one.column, "spreadsheet" in one.text) for one in row.problems]
 
 
-@pytest.mark.parametrize("cell", ["1E5", "E+11", "#1", "# N/A", "007", "A1E+11", "#N/A 1", "Error: 502"])
+def test_what_nobody_sees_is_no_part_of_a_subject_number() -> None:
+    """As copied text brings it along; it would be delivered, and nobody would find the patient."""
+    given = defaults(Replace={"PatientID": "{subject}"}, Force=True)
+    for cell in ("\xa0s1", "s1\u202f ", "s\u200b1"):
+        for row in rows(f"orthanc_id,subject,Replace.StudyID,note\r\n{some_id(1)}\xa0,{cell},{cell},{cell}\r\n", given):
+            found = [(one.column, "nobody sees" in one.text) for one in row.problems]
+            assert [("subject", True), ("Replace.StudyID", True)] == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("cell", ["1E5", "E+11", "#1", "# N/A", "007", "s\xa01", "A1E+11", "#N/A 1", "Error: 502"])
 def test_what_somebody_typed_is_none(cell: str) -> None:
     """Spreadsheets write exponents with a sign and two digits, and errors by themselves."""
     assert "" == damage(cell)
