@@ -39,7 +39,8 @@ def lost_mount(folder: Path, mounts: Mapping[str, str]) -> str:
     was = mounts.get(str(folder))
     if was is None or not is_empty(folder) or os.path.ismount(was):
         return ""
-    return f"must be mounted: {folder} holds nothing, and nothing is mounted at {was} any more, where an earlier run used it"
+    text = f"must be mounted: {folder} holds nothing, and nothing is mounted at {was} any more"
+    return f"{text}, where an earlier run used it"
 
 
 def lost_mounts(config: Config) -> dict[str, str]:
