@@ -50,7 +50,8 @@ class InventoryAnswer(Answer):
         """Yield what people read."""
         yield self.manifest.line()
         for reason, count in self.not_used.items():
-            yield f"{counted(count, 'file')} not used: {_IN_WORDS.get(reason, reason)}"
+            what = "instance" if reason == _RESULTS else "file"  # an Orthanc has no others, and no files
+            yield f"{counted(count, what)} not used: {_IN_WORDS.get(reason, reason)}"
 
 
 def write_inventory_of(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deidflow.flows.answers.answer import give
+from deidflow.flows.answers.answer import give, warn
 from deidflow.flows.answers.plan import (
     Objects,
     PixelGroup,
@@ -28,6 +28,7 @@ from deidflow.tasks.core.ledger.source_records import count_source_problems
 from deidflow.tasks.core.ledger.state.before import count_done_before
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import source_of, store_of
+from deidflow.tasks.steps.access.mounts import empty_source
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.pixels.groups import find_pixel_groups
 from deidflow.tasks.steps.plan import prepare
@@ -74,6 +75,8 @@ def show_plan(  # noqa: PLR0913 (the command's options)
         prepared = prepare(config, progress, skip_invalid=skip_invalid, redo=redo, previews=True)
         choice = config.profile_choice and config.profile_choice.pixels
         pixels = find_pixel_groups(prepared.ledger, source_of(config).instances, choice, progress) if choice else []
+    if text := empty_source(config):
+        warn(text)
     with prepared.ledger:
         samples = _samples(prepared, config, diff, show_values=show_values) if diff else ()
         give(_answer(prepared, config, pixels, samples))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from deidflow.flows.answers.answer import give, most_shown, say
+from deidflow.flows.answers.answer import give, most_shown, say, warn
 from deidflow.flows.answers.run import run_answer
 from deidflow.flows.commands.opened import existing
 from deidflow.flows.own_server import own_server_ahead, use_own_server, what_to_look_at
@@ -24,6 +24,7 @@ from deidflow.tasks.core.processes.collector import relax_collector
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.steps.access.choice import store_of
+from deidflow.tasks.steps.access.mounts import empty_source
 from deidflow.tasks.steps.apply import reset_unfinished
 from deidflow.tasks.steps.changed_sources import take_again
 from deidflow.tasks.steps.delete_sources import deletion_is_due
@@ -87,6 +88,8 @@ def _run_anew(config: Config, folder: Path, *, skip_invalid: bool, redo: bool) -
     with make_progress() as progress:
         key_text = _kept_key(folder)
         prepared = prepare(config, progress, skip_invalid=skip_invalid, key_text=key_text, redo=redo)
+    if text := empty_source(config):
+        warn(text)
     for line in listed_problems(prepared.set_aside, before="set aside: ", most=most_shown()):
         say(line)
     _require_free(config)

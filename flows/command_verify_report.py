@@ -78,7 +78,7 @@ class VerifyAnswer(Answer):
         reasons: How many instances are not done, by the code of their reason.
         differing_files: Report files that are not what the ledger says.
         rewritten: Whether the report was written again, since it would have said otherwise than what was found.
-        exports: Names of exports that the run has packed, and that may hold other results than are done now.
+        exports: Names of exports that were packed of the run, and that may hold other results than are done now.
         next: The command that mends it, null when nothing is to be mended.
 
     """

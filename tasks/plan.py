@@ -18,6 +18,7 @@ from deidflow.tasks.core.ledger.manifest_rows import rows_by_outcome
 from deidflow.tasks.live import leave_open
 from deidflow.tasks.retries import ended_by
 from deidflow.tasks.shown import say
+from deidflow.tasks.steps.access.mounts import empty_source
 from deidflow.tasks.steps.plan import prepare
 from deidflow.tasks.steps.run.earlier import hold_config
 from deidflow.tasks.steps.run.progress import make_progress
@@ -56,6 +57,8 @@ def _plan(config: Config, *, skip_invalid: bool) -> str:
         held.enter_context(hold_config(config, patience(wait_s, threading.Event())))
         with make_progress() as progress:
             prepared = prepare(config, progress, skip_invalid=skip_invalid)
+        if text := empty_source(config):
+            say(f"warning: {text}")
         rows, aside = sum(rows_by_outcome(prepared.ledger).values()), len(prepared.set_aside)
         instances, chunks = instances_to_do(prepared.ledger), len(open_chunks(prepared.ledger))
         said = f"rows: {rows}, instances: {instances}, chunks: {chunks}, problems set aside: {aside}"

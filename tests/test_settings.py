@@ -406,6 +406,16 @@ def test_private_attributes_of_the_site(tmp_path: Path) -> None:
     assert [one.column for one in named] == ["group", "element", "private_creator"]
 
 
+def test_no_variable_is_a_folder_of_its_name(tmp_path: Path) -> None:
+    """A destination `$HOME` would be made beside the config; one that is there, and is called so, is meant."""
+    for path in ("$HOME/out", "x/${DATA}", "%USERPROFILE%/out"):
+        with pytest.raises(InvalidInput, match=r"destination\.folder: must be a path as it is: no env"):
+            load(tmp_path, destination={"folder": path})
+    (tmp_path / "jobs" / "$HOME").mkdir()
+    for path in ("$HOME/out", "share$/x"):
+        load(tmp_path, destination={"folder": path})
+
+
 def test_profile_on_an_orthanc_says_what_to_write_instead(tmp_path: Path) -> None:
     """The two lines, with the config's own server; put in, they make a config that is sound."""
     text = (

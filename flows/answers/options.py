@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from deidflow.flows.answers.answer import answer_in_json, answers_in_json, show_all, take_standard_output
+from deidflow.flows.answers.answer import (
+    answer_in_json,
+    answers_in_json,
+    drop_standard_output,
+    show_all,
+    take_standard_output,
+    unwritable_output,
+)
 from deidflow.flows.signals import take_over
 from deidflow.tasks.core.files.standard_streams import STANDARD, give_input, give_output, given_input
 
@@ -48,7 +55,27 @@ def _talk_options() -> list[click.Parameter]:
     ]
 
 
-class _Command(click.Command):
+class _Helpful(click.Command):
+    """Whose help and version may be read no further, as by ``head``, or be written to what takes nothing."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """Read the line, and print help or version where it asks for that.
+
+        Raises:
+            Exit: That was printed, as far as anybody wanted it; click itself would end with 1 where it is cut off.
+            Unusable: Standard output cannot be written.
+
+        """
+        try:
+            return super().make_context(*arguments, **more)
+        except BrokenPipeError:
+            drop_standard_output()
+            raise click.exceptions.Exit(0) from None
+        except OSError as error:
+            raise unwritable_output(error) from None
+
+
+class _Command(_Helpful):
     """A command that says how it went in the ways that the user asks for, and ends in good order when it is stopped."""
 
     def __init__(self, *arguments: Any, answers: bool = True, signals: bool = True, **more: Any) -> None:
@@ -66,7 +93,7 @@ class _Command(click.Command):
         return super().invoke(ctx)
 
 
-class Commands(click.Group):
+class Commands(_Helpful, click.Group):
     """The commands, each with the options that all of them have, listed by what they are for."""
 
     command_class = _Command

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.flows.answers.answer import Answer, counted, give
 from deidflow.flows.commands.opened import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_results, require_finished
+from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_where_asked, require_finished
 from deidflow.tasks.steps.run.progress import make_progress
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
                 give(ExportAnswer(output, "crosswalk", files=1, recipients=len(choice.recipients)))
                 return
             with make_progress() as progress:
-                done = export_results(run, output.absolute(), choice, progress)
+                done = export_where_asked(run, output.absolute(), choice, progress)
         except InvalidInput as error:
             raise InvalidInput([_by_option(problem) for problem in error.problems]) from None
     give(ExportAnswer(output, "results", *done, len(choice.recipients)))

@@ -35,7 +35,7 @@ class WithdrawAnswer(Answer):
         withdrawn: How many results are gone.
         left: How many stay, since something else stands there, or they could not be removed.
         elsewhere: Lines of the manifest that other runs have done, too.
-        exports: Names of exports that the run has packed, and that may hold other results than are done now.
+        exports: Names of exports that were packed of the run, and that may hold other results than are done now.
         report: The run's report, written again.
 
     """

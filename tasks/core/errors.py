@@ -40,7 +40,7 @@ Control flow, which never leaves the room it is raised in: ``HeadTooShortError``
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
 
 Public names: ``DeidflowError``, ``InvalidInput``, ``BadText``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
-``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``printable``, ``os_error_text``.
+``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``about``, ``printable``, ``remedy_of``, ``os_error_text``.
 """
 
 from __future__ import annotations
@@ -63,11 +63,24 @@ _E = TypeVar("_E", bound="DeidflowError")
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
+_REMEDIES: Final = {
+    errno.EDQUOT: "have the quota raised, or make room",
+    errno.EROFS: "have it mounted with the right to write, and see why it was not: systems do that when a disk fails",
+    errno.ESTALE: "have the share mounted anew",
+    errno.ENOTCONN: "have the share mounted anew",
+    errno.EHOSTDOWN: "see to it that its server answers",
+    errno.EIO: "have the disk or share looked at; the system's log says more",
+}
+"""For what no room and no other folder mends."""
+
 _SHOWN_LINES: Final = 20
 """Of the lines that one problem concerns."""
 
-_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters (C0, C1), other line ends, marks that turn the direction of text, halves of surrogate pairs."""
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\xa0\xad\u200b\u2060\ufeff\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters (C0, C1), other line ends, marks that turn the direction of text, halves of surrogate pairs; and
+what nobody sees, or tells from a blank: ``must be written orthanc_id`` is no help where that seems to stand there."""
 
 
 class DeidflowError(Exception):
@@ -78,7 +91,7 @@ class DeidflowError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
 
-def _restored(kind: type[DeidflowError], args: tuple[object, ...], members: dict[str, object]) -> DeidflowError:
+def _restored(kind: type[_E], args: tuple[object, ...], members: dict[str, object]) -> _E:
     error = kind.__new__(kind, *args)
     error.__dict__.update(members)
     return error
@@ -88,6 +101,11 @@ def bare(error: _E) -> _E:
     """Return an error without its traceback and the errors behind it, so that nothing else travels or is shown."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
+
+
+def about(key: str, error: _E) -> _E:
+    """Return an error like this one, whose text begins with the key of the config that it is about."""
+    return _restored(type(error), (f"{key}: {error}",), error.__dict__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +282,17 @@ def printable(text: str, *, lines: bool = True) -> str:
         lambda found: found[0] if lines and found[0] == "\n" else found[0].encode("unicode_escape").decode("ascii"),
         text,
     )
+
+
+def remedy_of(error: OSError, otherwise: str = "") -> str:
+    """Return what to do about an error of a disk or share.
+
+    Args:
+        error: What the system said.
+        otherwise: What to do about all others.
+
+    """
+    return _REMEDIES.get(error.errno or 0, otherwise)
 
 
 def os_error_text(error: OSError) -> str:

@@ -13,7 +13,7 @@ import contextlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, Unusable, os_error_text
+from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, Unusable, os_error_text, remedy_of
 from deidflow.tasks.core.files.evidence import is_evidence_of
 from deidflow.tasks.core.processes.workers import Role
 from deidflow.tasks.export.archive import Archive, encrypt_file, sealed_path, sha256_of
@@ -195,5 +195,6 @@ def translated(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"the export {folder} cannot be written: {os_error_text(error)}; make room, or name another folder"
+        remedy = f"{remedy_of(error, 'make room')}, or name another folder"
+        message = f"the export {folder} cannot be written: {os_error_text(error)}; {remedy}"
         raise Unusable(message, error) from None

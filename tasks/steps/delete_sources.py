@@ -7,13 +7,16 @@ Public names: ``delete_sources``, ``deletion_is_due``.
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.ledger.results import rows_done_in_full, shares_a_torn_patient
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
+from deidflow.tasks.core.report.totals import LastStep
 from deidflow.tasks.steps.access.choice import source_of
+from deidflow.tasks.steps.publish import note_seconds
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.report.totals import DeletedSources
@@ -42,10 +45,12 @@ def delete_sources(run: Run, progress: Progress) -> DeletedSources | None:
     """
     if run.config.verify != "full" or run.stop.is_set() or not deletion_is_due(run):
         return None
+    started = time.monotonic()
     lines = [line for line, request in rows_done_in_full(run.ledger) if _may_go(run, line, request)]
     progress.start("deleting sources")
     sources = source_of(run.config).delete(run, lines, progress)
     progress.finish()
+    note_seconds(run, LastStep.DELETION, time.monotonic() - started)
     ended = not (run.stop.is_set() or sources.not_deleted)  # else `resume` goes on
     change_facts(
         run.ledger,

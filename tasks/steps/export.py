@@ -1,12 +1,13 @@
 """Pack the results of a finished run for a recipient, or its crosswalk for whoever may hold it. No Prefect.
 
-Public names: ``Exported``, ``require_finished``, ``export_results``, ``export_crosswalk``, ``export_as_configured``,
-``choice_of``.
+Public names: ``Exported``, ``require_finished``, ``export_results``, ``export_where_asked``, ``export_crosswalk``,
+``export_as_configured``, ``choice_of``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
@@ -18,10 +19,12 @@ from deidflow.tasks.core.ledger.state.exports import count_to_export, fingerprin
 from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.processes.workers import HereWorkers
 from deidflow.tasks.core.report.files import CROSSWALK
+from deidflow.tasks.core.report.totals import LastStep
 from deidflow.tasks.export.package import Package
 from deidflow.tasks.export.packing import packing_role, read_results, write_archive
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.access.workers import opened_workers
+from deidflow.tasks.steps.publish import note_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -151,6 +154,18 @@ def _packing_workers(run: Run, place: PackingPlace, count: int) -> Iterator[Work
         yield workers
 
 
+def export_where_asked(run: Run, folder: Path, choice: ExportChoice, progress: Progress) -> Exported:
+    """Write an export as ``export_results``, and note where it is, so that it can be named when its results change."""
+    before = read_facts(run.ledger).given_exports
+    fingerprint = fingerprint_of_results(run.ledger, include_review=choice.include_review)
+    change_facts(run.ledger, lambda facts: replace(facts, given_exports={**before, str(folder): fingerprint}))
+    try:
+        return export_results(run, folder, choice, progress)
+    except BaseException:
+        change_facts(run.ledger, lambda facts: replace(facts, given_exports=before))
+        raise
+
+
 def export_crosswalk(run: Run, folder: Path, choice: ExportChoice) -> None:
     """Write the crosswalk of a run, encrypted.
 
@@ -183,7 +198,10 @@ def export_as_configured(run: Run, progress: Progress) -> Exported | None:
     """
     if run.config.export is None:
         return None
+    started = time.monotonic()
     exported = _export_once(run, run.config.export.folder, progress) if count_to_export(run.ledger).sound else None
+    if exported is not None:
+        note_seconds(run, LastStep.EXPORT, time.monotonic() - started)
     change_facts(run.ledger, lambda facts: replace(facts, export_ended=True))
     return exported
 

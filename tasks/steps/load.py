@@ -10,7 +10,7 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, about
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID
@@ -20,6 +20,7 @@ from deidflow.tasks.core.request.engine_options import names_by_creator, options
 from deidflow.tasks.export.package import check_choice
 from deidflow.tasks.local.transcoding.codecs import can_write, why_not
 from deidflow.tasks.steps.access.choice import named_by, store_of
+from deidflow.tasks.steps.access.mounts import lost_mounts
 from deidflow.tasks.steps.run.run_folder import new_run_id
 from deidflow.tasks.steps.run.settings import check_files, load_key, read_config
 
@@ -82,17 +83,17 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
 
     """
     problems, key = _problems(config)
+    lost = lost_mounts(config)
+    problems += [Problem(lost[name], key=name) for name in ("source.folder",) if name in lost]
     store = store_of(config)
-    trouble = store.trouble()
+    trouble = store.trouble() or (Unusable(lost[store.key]) if store.key in lost else None)
     if not problems and trouble is None:
         return key
     problems += _manifest_problems(config, with_rows=not skip_invalid)
     if not problems and trouble is not None:
-        if not store.are_files:  # the source may be an Orthanc, too
-            trouble.args = (f"destination.orthanc: {trouble}",)
-        raise trouble
+        raise about(store.key, trouble)  # the source may be an Orthanc, too
     if trouble is not None:
-        problems.append(Problem(str(trouble), key="destination"))
+        problems.append(Problem(str(trouble), key=store.key))
     raise InvalidInput(problems)
 
 

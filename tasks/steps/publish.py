@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.errors import Unusable, os_error_text, remedy_of
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.report.files import write_reports
 from deidflow.tasks.steps.run.leftovers import write_leftovers
@@ -42,7 +42,8 @@ def publish_reports(run: Run, progress: Progress, *, ends: bool = True) -> Total
         write_leftovers(run)
     except OSError as error:
         message = (
-            f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then `deidflow report`"
+            f"the run folder {run.folder} cannot be written: {os_error_text(error)}; "
+            f"{remedy_of(error, 'make room')}, then `deidflow report`"
         )
         raise Unusable(message, error) from None
     note_seconds(run, "report", time.monotonic() - started)

@@ -21,6 +21,7 @@ def test_nothing_that_is_printed_steers_a_terminal(text: str) -> None:
     assert shown == printable(shown)
     if text.isprintable():
         assert text == shown
+    assert r"\u200borthanc_id\xa0" == printable("\u200borthanc_id\xa0"), "what nobody sees is no help in a message"
 
 
 @given(st.text(st.characters(), min_size=1), st.text(st.characters(), min_size=1), st.text(st.characters(), min_size=1))

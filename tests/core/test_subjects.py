@@ -166,15 +166,34 @@ def test_cells_of_a_workbook_are_what_a_person_sees(tmp_path: Path) -> None:
         (42, 1.0, 2.5, datetime(2024, 1, 31, tzinfo=UTC).replace(tzinfo=None), True),
         (1234567890123456, None, "  x ", "", ""),
         (None, None, None, None, None),
-        ("A", "", "", "", ""),
+        ("A", 7, 123456, -7, 7),
     ]
-    path = workbook(tmp_path / "list.xlsx", table, {"A2": "000000"})
+    formats = {"A2": "000000", "B5": '"MRN"000\\-0', "C5": "000-00", "D5": "0000", "E5": '"MRN"#,##0'}
+    path = workbook(tmp_path / "list.xlsx", table, formats)
     read = read_table(path, "AccessionNumber")
 
     assert ("000042", "1", "2.5", "2024-01-31", "TRUE") == read.rows[0].cells
     assert [2, 3, 5] == [row.line for row in read.rows]
+    assert ("A", "MRN000-7", "1234-56", "-7", "7") == read.rows[2].cells
     assert "exponent" in damage(read.rows[1].cells[0])
     assert "  x " == read.rows[1].cells[2]
+
+
+def test_a_table_that_stands_somewhere_in_a_workbook(tmp_path: Path) -> None:
+    """Blank rows and columns before it do not count; where another sheet was read, that is said."""
+    table = [("", "", "", ""), ("", "PatientID", "", "note"), ("", "P1", "", "a")]
+    read = read_table(workbook(tmp_path / "list.xlsx", table), "PatientID")
+    assert (("PatientID", "note"), [(3, ("P1", "a"), "")]) == (read.columns, list(map(tuple, read.rows)))
+    with pytest.raises(InvalidInput, match="line 2, column number 3: must have a name"):
+        read_table(workbook(tmp_path / "list.xlsx", [*table, ("", "P2", "x")]), "PatientID")
+
+    book = Workbook()
+    book.create_sheet("list").append(["PatientID"])
+    for cell, says in ((None, "must not be empty"), ("A list", "must be a column of the table")):
+        book.worksheets[0]["A1"] = cell
+        book.save(tmp_path / "two.xlsx")
+        with pytest.raises(InvalidInput, match=rf"{says}.*of 2 sheets, the first that is visible was read; move"):
+            resolved(tmp_path / "two.xlsx", ["PatientID"], [])
 
 
 @pytest.mark.parametrize(
@@ -247,7 +266,16 @@ def test_what_a_spreadsheet_did_is_an_error_of_the_row(cell: str) -> None:
         assert [("orthanc_id", True)] == [(one.column, "spreadsheet" in one.text) for one in row.problems]
 
 
-@pytest.mark.parametrize("cell", ["1E5", "E+11", "#1", "# N/A", "007", "A1E+11", "#N/A 1", "Error: 502"])
+def test_what_nobody_sees_is_no_part_of_a_subject_number() -> None:
+    """As copied text brings it along; it would be delivered, and nobody would find the patient."""
+    given = defaults(Replace={"PatientID": "{subject}"}, Force=True)
+    for cell in ("\xa0s1", "s1\u202f ", "s\u200b1"):
+        for row in rows(f"orthanc_id,subject,Replace.StudyID,note\r\n{some_id(1)}\xa0,{cell},{cell},{cell}\r\n", given):
+            found = [(one.column, "nobody sees" in one.text) for one in row.problems]
+            assert [("subject", True), ("Replace.StudyID", True)] == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("cell", ["1E5", "E+11", "#1", "# N/A", "007", "s\xa01", "A1E+11", "#N/A 1", "Error: 502"])
 def test_what_somebody_typed_is_none(cell: str) -> None:
     """Spreadsheets write exponents with a sign and two digits, and errors by themselves."""
     assert "" == damage(cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import re
 import signal
@@ -193,6 +194,7 @@ _FULL: Final = "standard output cannot be written: No space left on device (ENOS
 STREAMS: Final = {
     "runs job.yaml >/dev/full": (3, _FULL),
     "runs job.yaml --json >/dev/full": (3, _FULL),
+    "run --help >/dev/full": (3, _FULL),
     "runs job.yaml >&-": (0, ""),
     "runs job.yaml --json >&-": (3, "standard output must be open; redirect it to a file"),
     "plan --colour --json >&-": (2, "No such option '--colour'"),
@@ -213,6 +215,12 @@ def test_streams_that_are_full_or_closed(demo_job: Job) -> None:
         )
         for words in STREAMS
     ]
+    reader, writer = os.pipe()
+    os.close(reader)
+    unread = [*demo_job.command(), "run", "--help"]
+    cut_off = subprocess.run(unread, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (0, b"") == (cut_off.returncode, cut_off.stderr), "as by `| head -1`"
     for process, (words, (code, says)) in zip(started, STREAMS.items(), strict=True):
         out, err = process.communicate()
         assert (code, "") == (process.returncode, out), (words, err)

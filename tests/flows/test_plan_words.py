@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.flows.command_inventory import InventoryAnswer
+from deidflow.flows.commands.manifest_files import Written
 from tests.dicom_files import instance
 
 if TYPE_CHECKING:
@@ -22,6 +25,14 @@ def small_job(job: Job) -> Job:
     job.write_config()
     job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory()])
     return job
+
+
+def test_what_an_inventory_leaves_out() -> None:
+    """Results are instances, wherever they are; an Orthanc has no files."""
+    answer = InventoryAnswer(Written(Path("m.csv"), 0), {"not-dicom": 2, "results": 1})
+    assert ["2 files not used: not-dicom", "1 instance not used: results of earlier runs"] == [
+        line.partition(" (--")[0] for line in answer.lines()
+    ][1:]
 
 
 def test_plain_private_numbers_are_warned_of(small_job: Job) -> None:

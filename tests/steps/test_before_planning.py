@@ -145,7 +145,11 @@ def test_rows_that_may_be_set_aside(folder: Path) -> None:
 
     with pytest.raises(InvalidInput) as caught:
         check_before_planning(config, skip_invalid=False)
-    assert {"column orthanc_id", "destination"} == _keys(caught.value)
+    assert {"column orthanc_id", "destination.folder"} == _keys(caught.value)
+    assert [f"must be a folder: {folder / 'out'}"] == [one.text for one in caught.value.problems if one.key]
+    with pytest.raises(InvalidInput) as caught:
+        check_before_planning(_load(folder, destination={"orthanc": "http://127.0.0.1:9"}), skip_invalid=False)
+    assert {"column orthanc_id", "destination.orthanc"} == _keys(caught.value)
     with pytest.raises(Unusable, match=r"destination\.folder: must be a folder"):
         check_before_planning(config, skip_invalid=True)
 

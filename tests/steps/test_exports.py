@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import signal
 import subprocess
@@ -318,6 +319,25 @@ def test_options_without_an_effect_are_refused(
     assert named == [problem.file for problem in refused.value.problems]
 
 
+def test_an_export_of_the_command_is_named_when_its_results_go(
+    finished: Steps, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the name of its folder, wherever it is; one that did not come to be is not, and hides no other."""
+    folder = finished.run.folder
+    finished.run.close()
+    (finished.root / "usb").mkdir()
+    export_run(folder, finished.root / "usb/delivery", (), crosswalk=False)
+    for path in ("usb", "usb/delivery"):
+        with pytest.raises(InvalidInput):
+            export_run(folder, finished.root / path, (), crosswalk=False)
+    assert 0 == withdraw_run(folder, (3,))
+    assert "exports:   delivery may hold results that are not done any more" in capsys.readouterr().out
+    assert ["delivery"] == json.loads((folder / "summary.json").read_text("utf-8"))["other_exports"]
+    export_run(folder, finished.root / "new", (), crosswalk=False)
+    assert 1 == verify_run(folder)
+    assert "exports:   delivery may hold" in capsys.readouterr().out
+
+
 def test_the_same_export_again_is_told_to_be_complete(finished: Steps) -> None:
     """As after a kill between its last step and the command's last line; a folder of strangers is not."""
     export(finished, "out")
@@ -364,6 +384,7 @@ def test_the_last_step_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
     steps.report()
+    assert "export" in json.loads((steps.run.folder / "summary.json").read_text("utf-8"))["seconds_by_step"]
     assert "than are done now, such as some that were found wrong or taken back since: r.<" in (
         steps.run.folder / "report.html"
     ).read_text("utf-8")

@@ -15,6 +15,7 @@ import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
+from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
 from deidflow.tasks.core.ledger.state.pairs import pairs_of_runs
 from deidflow.tasks.core.ledger.state.withdrawals import withdrawn_results
@@ -456,6 +457,7 @@ def test_what_was_taken_back_needs_no_source(nights: Nights) -> None:
     nights.night(rows(("A", "1"), ("B", "2"), A="S1", B="S2"), "n1", options=options)
     nights.run = open_run(nights.root / "runs" / "n1")
     nights.delete()
+    assert "delete-sources" in read_facts(nights.run.ledger).seconds_by_step
     nights.run.close()
     assert not files_of(nights.root / "source")
     withdrawn(nights, "n1", 2)

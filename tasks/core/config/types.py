@@ -31,6 +31,9 @@ _SCHEME: Final = re.compile(r"(?i)https?://")
 _PATH_OF_ADDRESS: Final = re.compile(r"(?i)https?:/")
 """What ``Path`` makes of an address, which is left as it is where paths are made absolute."""
 
+_UNFILLED: Final = re.compile(r"\$\{?[A-Za-z_]|%[A-Za-z_]+%")
+"""A variable of a shell, or of Windows, at the beginning of a name: a folder that is called so is hardly meant."""
+
 _SCOPE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 _MODE: Final = re.compile(r"0?6[0-7]{2}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -108,6 +111,9 @@ def _check_named(path: object) -> object:
 def _check_path(path: Path) -> Path:
     if _PATH_OF_ADDRESS.match(str(path)):
         raise BadText("must be a path; the address of an Orthanc stands in source.orthanc or destination.orthanc")
+    unfilled = next((number for number, name in enumerate(path.parts, 1) if _UNFILLED.match(name)), 0)
+    if unfilled and not os.path.lexists(Path(*path.parts[:unfilled])):
+        raise BadText("must be a path as it is: no environment variables are filled in (~ is the home folder)")
     names = [len(os.fsencode(name)) for name in path.parts]
     if max(names, default=0) > _MAX_FILE_NAME_BYTES or sum(names) + len(names) > _MAX_PATH_BYTES:
         raise BadText(

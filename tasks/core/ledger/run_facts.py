@@ -3,19 +3,24 @@
 Whoever wants to change something gives the record as it is to be (``dataclasses.replace``); no key is a free string,
 and a field that nothing writes or nothing reads is one too many.
 
-Public names: ``RunFacts``, ``read_facts``, ``change_facts``, ``store_manifest``, ``read_manifest``.
+Public names: ``RunFacts``, ``read_facts``, ``glance_at_mounts``, ``change_facts``, ``store_manifest``,
+``read_manifest``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from deidflow.tasks.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from deidflow.tasks.core.ledger.ledger import Ledger
 
@@ -38,6 +43,7 @@ class RunFacts:
         free_columns: Of the manifest, in its order.
         profile_sha256: Of the profile's table, None without a profile.
         source_folder: Where the source folder really is, None on an Orthanc.
+        mounts: Where the folders of source and destination were mounted when the run was made, by their paths.
         run_folder: Where the run folder was when the run was last worked on.
         server_version: Of the Orthanc, None without one.
         server_makes_room: Whether it deletes its oldest patients when it is full; None when it does not say.
@@ -62,6 +68,7 @@ class RunFacts:
         seconds_by_step: How long each step took over all attempts.
         mark_nonce: What the marks of results on an Orthanc are made from; None until the first is made.
         exports: Folders that the last step has packed, by name, and a hash of the results in each.
+        given_exports: Folders that the command has packed, by path, and the same of each.
 
     """
 
@@ -78,6 +85,7 @@ class RunFacts:
     free_columns: tuple[str, ...] = ()
     profile_sha256: str | None = None
     source_folder: str | None = None
+    mounts: Mapping[str, str] = field(default_factory=dict)
     run_folder: str = ""
     server_version: str | None = None
     server_makes_room: bool | None = None
@@ -100,6 +108,7 @@ class RunFacts:
     seconds_by_step: Mapping[str, float] = field(default_factory=dict)
     mark_nonce: str | None = None
     exports: Mapping[str, str] = field(default_factory=dict)
+    given_exports: Mapping[str, str] = field(default_factory=dict)
 
     def with_seconds(self, step: str, seconds: float) -> RunFacts:
         """Return the same with the time of a step added."""
@@ -124,6 +133,17 @@ def read_facts(ledger: Ledger) -> RunFacts:
         return RunFacts(**given | {name: tuple(given[name]) for name in _LISTS & given.keys()})
     except (ValueError, TypeError):
         raise InvalidInput(f"{ledger.path} is damaged; restore it from a backup or start a new run") from None
+
+
+def glance_at_mounts(path: Path) -> Mapping[str, str]:
+    """Return ``mounts`` of a ledger of whatever version, which is not changed, nor waited for; empty where unknown."""
+    with (
+        contextlib.suppress(sqlite3.Error, ValueError),
+        contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)) as connection,
+    ):
+        for (text,) in connection.execute("SELECT value FROM meta WHERE key = 'mounts'"):
+            return dict(json.loads(text))
+    return {}
 
 
 def change_facts(ledger: Ledger, change: Callable[[RunFacts], RunFacts]) -> RunFacts:

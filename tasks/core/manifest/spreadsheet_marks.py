@@ -2,6 +2,8 @@
 
 Microsoft Excel and LibreOffice Calc write the error of a formula into the CSV file as its text, in the language of the
 program, and a long number that stands in a column without the format "text" as ``1,23E+11``: its last digits are gone.
+What is copied into a sheet from a page or a document brings characters along that nobody sees, and that nobody
+will type who looks for the value.
 
 Public names: ``damage``.
 """
@@ -16,6 +18,9 @@ _ERROR: Final = re.compile(r"\s*(?:#(?:N/A|NV|[\w/]{2,12}[!?])|#{3,}|Err:\d{3})\
 _SCIENTIFIC: Final = re.compile(r"\s*[+-]?\d(?:[.,]\d+)?E[+-]\d{2,3}\s*", re.IGNORECASE)
 """Spreadsheets always write the sign and two digits: ``1E5`` was typed by somebody."""
 
+_UNSEEN: Final = re.compile("\\A *[\xa0\u202f]|[\xa0\u202f] *\\Z|[\u200b\u2060\ufeff]")
+"""A no-break space at an end, a zero-width space or a byte order mark anywhere."""
+
 
 def damage(cell: str, *, is_number: bool = False) -> str:
     """Say what a spreadsheet did to a cell, and what to do about it; "" for nothing.
@@ -27,6 +32,11 @@ def damage(cell: str, *, is_number: bool = False) -> str:
     >>> damage("007"), damage("1E5")
     ('', '')
     """
+    if not cell.isascii() and _UNSEEN.search(cell):
+        return (
+            "must not hold what nobody sees (a no-break space at its beginning or end, a zero-width space), as it "
+            "comes with what is copied from a web page or a document; type the value again"
+        )
     if "#" in cell[:2] or "Err:" in cell:
         if _ERROR.fullmatch(cell):
             return (

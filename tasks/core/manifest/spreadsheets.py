@@ -2,12 +2,13 @@
 
 openpyxl reads workbooks (docs/decisions/0074-subject-lists.md).
 
-Public names: ``Table``, ``TableRow``, ``read_table``.
+Public names: ``Table``, ``TableRow``, ``read_table``, ``of_sheet``.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.etree.ElementTree import iterparse
@@ -26,6 +27,8 @@ _WORKBOOK: Final = b"PK\x03\x04"
 _OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"
 _EXACT_BELOW: Final = 10**15
 """Spreadsheets keep 15 digits of a number."""
+_PARTS: Final = re.compile(r'0|[-/ ()]|"[^"]*"|\\.')
+"""Of a number format (ECMA-376 Part 1, 18.8.31): a digit that is always shown, and texts."""
 _NAMED: Final = 5
 """Cells that a message names at most."""
 
@@ -91,15 +94,40 @@ def read_table(path: Path, column: str) -> Table:
         records = _csv(content, name, column)
     header = next(records, None)
     if header is None:
-        raise InvalidInput([Problem(f"must not be empty: its first row names the columns, {column} among them", name)])
+        text = f"must not be empty: its first row names the columns, {column} among them"
+        raise InvalidInput([Problem(of_sheet(text, sheets), name)])
     if header.fault:
-        raise InvalidInput([Problem(header.fault, name, header.line)])
+        raise InvalidInput([Problem(of_sheet(header.fault, sheets), name, header.line)])
     columns = [cell.strip() for cell in header.cells]
     while columns and not columns[-1]:
         columns.pop()
     rows = [_fitted(row, len(columns)) for row in records]
+    kept = _columns_in_use(columns, rows)
+    if nameless := [index for index in kept if not columns[index]]:
+        text = of_sheet("must have a name; name it, or delete the column", sheets)
+        raise InvalidInput([Problem(text, name, header.line, f"number {index + 1}") for index in nameless])
+    rows = [row._replace(cells=tuple(row.cells[index] for index in kept if row.cells)) for row in rows]
     not_shown = tuple(row.line for row in rows if row.line in hidden)
-    return Table(name, header.line, tuple(columns), rows, sheets, not_shown)
+    return Table(name, header.line, tuple(columns[index] for index in kept), rows, sheets, not_shown)
+
+
+def of_sheet(text: str, sheets: int) -> str:
+    """Add to what is wrong with a table as a whole in which sheet that is, where a workbook has several.
+
+    Its name is not told: it may be a patient's, where each has a sheet.
+    """
+    read = f"of {sheets} sheets, the first that is visible was read; move the sheet with the table before it, and save"
+    return text if sheets == 1 else f"{text} ({read})"
+
+
+def _columns_in_use(columns: Sequence[str], rows: Iterable[TableRow]) -> list[int]:
+    """Return the places of columns that have a name or a cell, from 0: a table need not begin in the first one."""
+    blank = {index for index, name in enumerate(columns) if not name}
+    for row in rows:
+        if not blank:
+            break
+        blank -= {index for index in blank if row.cells and row.cells[index].strip()}
+    return [index for index in range(len(columns)) if index not in blank]
 
 
 def _fitted(row: TableRow, count: int) -> TableRow:
@@ -224,6 +252,26 @@ def _number(value: float, number_format: str) -> str:
         return f"{value:.5E}"
     if not float(value).is_integer():
         return repr(value)
-    digits = str(int(value))
-    # A format of zeros alone shows leading ones.
-    return digits.zfill(len(number_format)) if set(number_format) == {"0"} else digits
+    return _in_format(str(int(value)), number_format)
+
+
+def _in_format(digits: str, number_format: str) -> str:
+    """Return a whole number as a format shows it that has nothing but zeros and texts, such as ``"MRN"000-00``.
+
+    >>> _in_format("7", "0000"), _in_format("12345", '"MRN"000-0'), _in_format("7", "#,##0")
+    ('0007', 'MRN1234-5', '7')
+    """
+    parts = _PARTS.findall(number_format)
+    places = sum(part == "0" for part in parts)
+    if not places or "".join(parts) != number_format or not digits.isdigit():
+        return digits
+    digits = digits.zfill(places)
+    first, rest = digits[: len(digits) - places + 1], iter(digits[len(digits) - places + 1 :])
+    shown = []
+    for part in parts:
+        if part == "0":
+            shown.append(first or next(rest))
+            first = ""
+        else:
+            shown.append(part[1:] if part.startswith("\\") else part.strip('"'))
+    return "".join(shown)

@@ -19,6 +19,7 @@ from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, ORTHANC_ID, p
 from deidflow.tasks.core.manifest.conditions import Find
 from deidflow.tasks.core.manifest.inventory import value_of
 from deidflow.tasks.core.manifest.spreadsheet_marks import damage
+from deidflow.tasks.core.manifest.spreadsheets import of_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -140,11 +141,8 @@ def read_subjects(table: Table, keys: tuple[Key, ...]) -> Subjects:
     ]
     _, found = parse_header([*_OWN, *(column for column in table.columns if column not in _OWN)])
     problems += found
-    problems += [
-        Problem(f"must be a column of the table, to find {key.keyword} in; name it as --by {key.keyword}=COLUMN")
-        for key in keys
-        if key.column not in table.columns
-    ]
+    lacking = of_sheet("must be a column of the table, to find {0} in; name it as --by {0}=COLUMN", table.sheets)
+    problems += [Problem(lacking.format(key.keyword)) for key in keys if key.column not in table.columns]
     if problems:
         raise InvalidInput([Problem(one.text, table.name, table.line, one.column) for one in problems])
     places = [(key.column, table.columns.index(key.column)) for key in keys]
@@ -166,7 +164,7 @@ def _trouble(row: TableRow, places: Sequence[tuple[str, int]]) -> SubjectProblem
     for column, place in places:
         if not row.cells[place].strip():
             return SubjectProblem(row.line, column, Trouble.EMPTY, "must not be empty")
-        if text := damage(row.cells[place]):
+        if text := damage(row.cells[place].strip()):
             return SubjectProblem(row.line, column, Trouble.SPREADSHEET, text)
     return None
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 600.0
 _BAR: Final = 22.0
 _LINE: Final = 30.0
-_LABEL: Final = 90.0
+_LABEL: Final = 110.0
 _LEAST: Final = 3.0
 """What there is must be seen, be it one instance in a million."""
 

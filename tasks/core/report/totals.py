@@ -85,7 +85,7 @@ class Totals:
         ignores_damaged: Whether files that are damaged and belong to nobody known do not count.
         sources: What became of sources that were to be deleted, None where none were or that step has not begun.
         due: Last steps that are asked for, for results that there are, and have not come to their end.
-        other_exports: Names of the exports that the run has packed, and that may hold other results than are done now.
+        other_exports: Names of exports of the run that may hold other results than are done now.
         done_before: What earlier runs have done of an incremental run's rows.
         changed_before: How many instances it did again, since their sources have changed since earlier runs did them.
 

@@ -9,6 +9,7 @@ Public names: ``FolderOfOriginals``, ``FolderOfResults``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections import Counter
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.engine.sources import SourceInstance
-from deidflow.tasks.core.errors import Problem, Unusable, os_error_text
+from deidflow.tasks.core.errors import Problem, Unusable, os_error_text, remedy_of
 from deidflow.tasks.core.files.beneath import delete_plain_file, open_folder, open_plain_file
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.files.plain_files import NotPlainError, trouble_with
@@ -31,6 +32,7 @@ from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results, folder_mode
 from deidflow.tasks.local.presence import PresenceSettings, presence_in_worker, start_presence
 from deidflow.tasks.steps.access.folder_contents import index_role, mark_ambiguous, read_source
+from deidflow.tasks.steps.access.mounts import lost_mount
 from deidflow.tasks.steps.access.seams import BatchSize, Presence
 from deidflow.tasks.steps.access.workers import opened_workers
 from deidflow.tasks.verification.structure import content_hash
@@ -142,6 +144,7 @@ class FolderOfResults:
     """A destination folder; see ``RunStore``."""
 
     are_files = True
+    key = "destination.folder"
 
     def __init__(self, folder: Path, *, overwrite: bool, mode: int | None = None) -> None:
         """Take its path.
@@ -186,12 +189,12 @@ class FolderOfResults:
                     break
         except OSError as error:
             text = trouble_with(self._path, error)
-        return Problem(text, key="destination.folder") if text else None
+        return Problem(text, key=self.key) if text else None
 
     def trouble(self) -> Unusable | None:
         """Return the same as an error."""
         problem = self.own_trouble()
-        return None if problem is None else Unusable(str(problem))
+        return None if problem is None else Unusable(problem.text)
 
     def abilities(self) -> None:
         """Return None: there is no server."""
@@ -239,15 +242,16 @@ class FolderOfResults:
 
     @contextlib.contextmanager
     def prepared(self, run: Run) -> Iterator[None]:
-        """Make the folder, and leave nothing half-written in it."""
+        """Make the folder, unless it is to be mounted, and leave nothing half-written in it."""
+        if text := lost_mount(self._path, read_facts(run.ledger).mounts):
+            raise Unusable(f"{self.key} {text}; {_HOW_TO_MEND.format(key=self.key)}")
         try:
             is_new = not self._path.exists()
             self._path.mkdir(parents=True, exist_ok=True)
             if is_new and self._mode is not None:
                 self._path.chmod(folder_mode(self._mode) or 0)
         except OSError as error:
-            message = f"the destination {self._folder} cannot be made: {os_error_text(error)}"
-            raise Unusable(message, error) from None
+            raise self._unusable("made", error) from None
         with self.locked(run.waits()):
             self._clear()
             try:
@@ -259,8 +263,11 @@ class FolderOfResults:
         try:
             clear_partial_results(self._folder)
         except OSError as error:
-            message = f"the destination {self._folder} cannot be written: {os_error_text(error)}"
-            raise Unusable(message, error) from None
+            raise self._unusable("written", error) from None
+
+    def _unusable(self, how: str, error: OSError) -> Unusable:
+        text = "; ".join(filter(None, (os_error_text(error), remedy_of(error))))
+        return Unusable(f"the destination {self._folder} cannot be {how}: {text}", error)
 
     def require(self, ledger: Ledger) -> None:
         """Look for one of the results."""
@@ -294,7 +301,10 @@ def _unwritable(folder: Path, place: Path) -> str:
     if not stat.S_ISDIR(os.stat(place).st_mode):  # noqa: PTH116 (as the other calls)
         return f"must be a folder: {place}"
     if not os.access(place, os.W_OK | os.X_OK):
-        return f"cannot be written: {folder if place == folder else f'{folder} (in {place})'}"
+        is_read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+        error = OSError(errno.EROFS if is_read_only else errno.EACCES, "")
+        text = f"cannot be written: {folder if place == folder else f'{folder} (in {place})'}: {os_error_text(error)}"
+        return f"{text}; {remedy_of(error, 'give the user of deidflow the right to write there')}"
     return ""
 
 

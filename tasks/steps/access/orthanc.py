@@ -140,6 +140,7 @@ class OrthancOfResults:
         self._access = access
         self._overwrite = overwrite
         self._edits = edits
+        self.key = "source.orthanc" if edits else "destination.orthanc"
 
     def batch(self, *, full: bool) -> BatchSize:
         """Return how many results are looked at together."""

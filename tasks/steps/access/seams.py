@@ -139,6 +139,10 @@ class RunStore(Protocol):
         """Whether each can be taken out and made anew by itself."""
 
     @property
+    def key(self) -> str:
+        """The key of the config that names it, for people."""
+
+    @property
     def presence(self) -> Presence:
         """How results are looked for by their identifiers."""
 

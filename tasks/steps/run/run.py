@@ -28,6 +28,7 @@ from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.local.deidentification import ps3_15
 from deidflow.tasks.local.deidentification.orthanc_profiles import profile_sha256
+from deidflow.tasks.steps.access.mounts import mounts_of
 from deidflow.tasks.steps.run.identity import run_identity
 from deidflow.tasks.steps.run.moved import override_run, relocated, renamed_folders
 from deidflow.tasks.steps.run.run_folder import make_folder, require_own_folder, unwritable
@@ -119,6 +120,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
             name=config.name,
             engine=config.engine,
             source_folder=os.path.realpath(config.source.folder) if config.source.folder else None,
+            mounts=mounts_of(config),
             run_folder=str(folder.absolute()),
             config=config.to_json(),
             config_file_sha256=sha256(config.file_content).hexdigest() if config.file_content else "",

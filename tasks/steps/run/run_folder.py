@@ -14,7 +14,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text
+from deidflow.tasks.core.errors import InvalidInput, Problem, Unusable, os_error_text, remedy_of
 from deidflow.tasks.core.files.private_files import replace_file, sync_folder
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def make_folder(folder: Path) -> None:
 
 def unwritable(folder: Path, error: OSError) -> str:
     """Say that a run folder cannot be written, and what to do."""
-    return f"the run folder {folder} cannot be written: {os_error_text(error)}; make room or choose --runs-dir"
+    remedy = f"{remedy_of(error, 'make room')}, or choose --runs-dir"
+    return f"the run folder {folder} cannot be written: {os_error_text(error)}; {remedy}"
 
 
 def _make_runs_dir(folder: Path) -> None:

@@ -6,6 +6,7 @@ Public names: ``ExportedResult``, ``ExportCounts``, ``pages_to_export``, ``count
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -91,10 +92,10 @@ def fingerprint_of_results(ledger: Ledger, *, include_review: bool) -> str:
 
 
 def other_exports(ledger: Ledger) -> tuple[str, ...]:
-    """Return the names of exports that the run has packed, and that may hold other results than are done now."""
+    """Return the names of exports that the run or the command has packed, and that may hold other results than now."""
     facts = read_facts(ledger)
-    if not facts.exports:
+    packed = [*facts.exports.items(), *((os.path.basename(path), one) for path, one in facts.given_exports.items())]  # noqa: PTH119
+    if not packed:
         return ()
-    include_review = bool((facts.config.get("export") or {}).get("include_review"))
-    now = fingerprint_of_results(ledger, include_review=include_review)
-    return tuple(name for name, packed in facts.exports.items() if packed != now)
+    now = {fingerprint_of_results(ledger, include_review=include_review) for include_review in (False, True)}
+    return tuple(dict.fromkeys(name for name, one in packed if one not in now))

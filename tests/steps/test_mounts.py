@@ -1,0 +1,96 @@
+"""Shares that are not mounted: nothing is written below, and no night is reconciled with an empty source."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.errors import InvalidInput, Unusable
+from tests.dicom_files import instance
+from tests.jobs import files_of
+from tests.steps.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROWS = [DicomIdentifiers("P", "1.2.3.1", "", "").orthanc_id(Level.STUDY)]
+
+
+@contextlib.contextmanager
+def _share(folder: Path) -> Iterator[None]:
+    """Mount a file system."""
+    folder.mkdir(exist_ok=True)
+    if subprocess.run(["/bin/mount", "-t", "tmpfs", "tmpfs", str(folder)], check=False, capture_output=True).returncode:
+        pytest.skip("NO RIGHT TO MOUNT: shares that are away were not tried (run as root)")
+    try:
+        yield
+    finally:
+        subprocess.run(["/bin/umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> Steps:
+    """A source with one study."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_bytes(instance(PatientID="P", StudyInstanceUID="1.2.3.1"))
+    return Steps(tmp_path)
+
+
+def test_a_destination_that_is_not_mounted_any_more(steps: Steps) -> None:
+    """Neither a later run, incremental or not, nor what is left of an earlier one writes into the empty folder."""
+    share = steps.root / "nas"
+    destination = {"folder": "nas/out"}
+    with _share(share):
+        steps.plan(ROWS, run_id="n1", incremental=True, destination=destination)
+        steps.edit()
+        assert 1 == len(files_of(share / "out"))
+        steps.plan(ROWS, run_id="n2", destination=destination)
+    for incremental in (True, False):
+        with pytest.raises(Unusable, match=r"^destination\.folder: must be mounted: .* mounted at .*/nas any"):
+            steps.plan(ROWS, run_id="n3", incremental=incremental, destination=destination)
+    with pytest.raises(Unusable, match=r"^destination\.folder must be mounted: .* with --set destination\.folder"):
+        steps.edit()
+    assert [] == list(share.iterdir())
+    with _share(share):  # empty, since everything was handed on: as it should be
+        steps.edit()
+        assert 1 == len(files_of(share / "out"))
+
+
+def test_a_destination_that_is_read_only(steps: Steps) -> None:
+    """As a disk becomes that fails while a run works: neither room nor a right of the user's would mend that."""
+    share = steps.root / "nas"
+    remedy = r"Read-only file system \(EROFS\); have it mounted with the right to write"
+    with _share(share):
+        (share / "kept").touch()
+        steps.plan(ROWS, destination={"folder": "nas"})
+        subprocess.run(["/bin/mount", "-o", "remount,ro", str(share)], check=True)
+        with pytest.raises(Unusable, match=remedy):
+            steps.edit()
+        with pytest.raises(Unusable, match=rf"destination\.folder: cannot be written: .*{remedy}"):
+            steps.plan(ROWS, destination={"folder": "nas"}, run_id="n2")
+    with _share(steps.root / "runs"):
+        subprocess.run(["/bin/mount", "-o", "remount,ro", str(steps.root / "runs")], check=True)
+        with pytest.raises(Unusable, match=rf"the run folder .*{remedy}.*, or choose --runs-dir"):
+            steps.plan(ROWS, run_id="n3")
+
+
+def test_a_source_that_is_not_mounted_any_more(steps: Steps) -> None:
+    """An incremental run would have nothing to do, and be reconciled. What holds something is taken as it is."""
+    content = (steps.root / "source" / "1").read_bytes()
+    source = {"folder": "pacs"}
+    with _share(steps.root / "pacs"):
+        (steps.root / "pacs" / "1").write_bytes(content)
+        steps.plan(ROWS, run_id="n1", incremental=True, source=source)
+        steps.edit()
+        steps.verify()
+        (steps.root / "pacs" / "1").unlink()
+        steps.plan(ROWS, run_id="n2", incremental=True, source=source)
+    with pytest.raises(InvalidInput, match=r"source\.folder: must be mounted"):
+        steps.plan(ROWS, run_id="n3", incremental=True, source=source)
+    (steps.root / "pacs" / "1").write_bytes(content)  # moved to this disk
+    steps.plan(ROWS, run_id="n3", incremental=True, source=source)
