@@ -31,6 +31,7 @@ from deidflow.tasks.orthanc.connection.errors import (
 )
 from deidflow.tasks.orthanc.replaced import Replaced
 from deidflow.tasks.orthanc.resources.archives import Archive, WantedFile, read_archive
+from deidflow.tasks.orthanc.resources.resources import still_there
 from deidflow.tasks.orthanc.resources.server import read_server
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _CONVERTED: Final = (
     "the Orthanc converts what it stores (IngestTranscoding), and the result would not be what was written; switch it "
     "off there"
 )
+_NOT_THERE: Final = "the Orthanc does not hold the instance"
 _NOTHING: Final = Archive()
 _ORIGIN: Final = {Operation.ANONYMIZE: "AnonymizedFrom", Operation.MODIFY: "ModifiedFrom"}
 
@@ -93,10 +95,12 @@ class OrthancServer:
         try:
             self.client().download(orthanc_id, content)
         except NotFound:
-            raise InstanceFailed(ReasonCode.RESULT_MISSING, "the Orthanc does not hold the instance") from None
+            raise InstanceFailed(ReasonCode.RESULT_MISSING, _NOT_THERE) from None
         except ServerError as error:
             if error.orthanc_status not in CANNOT_READ_FILE:
                 raise
+            if not still_there(self.client(), [orthanc_id]):  # it left between the look for it and the read of its file
+                raise InstanceFailed(ReasonCode.RESULT_MISSING, _NOT_THERE) from None
             text = f"the Orthanc cannot read the instance's file ({error.reason})"
             raise InstanceFailed(unreadable, text) from None
         return content.getvalue()

@@ -17,7 +17,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.connection.client import OrthancClient
 from deidflow.tasks.orthanc.connection.errors import CANCELLED, BadRequest, DeadlineExceeded, NotFound
 from deidflow.tasks.orthanc.jobs import jobs as jobs_module
-from deidflow.tasks.orthanc.jobs.failure_probe import probe
+from deidflow.tasks.orthanc.jobs.failure_probe import probe, probe_storing
 from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, read_job, submit, wait
 from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs
 from deidflow.tasks.orthanc.resources.changes import Changes
@@ -26,6 +26,7 @@ from deidflow.tasks.orthanc.resources.resources import resolve, still_there
 from deidflow.tasks.orthanc.resources.results import delete_instances, map_outputs
 from tests.orthanc.outputs import outputs_since
 from tests.orthanc.shelf import UNKNOWN, ids_of, lose_file, store
+from tests.orthanc_proxy import Answer, OrthancProxy
 
 if TYPE_CHECKING:
     from deidflow.tasks.orthanc.connection.client import Access
@@ -107,6 +108,23 @@ def test_one_bad_instance_of_four(orthanc: OrthancServer, client: OrthancClient)
     assert None is probe(client, ids[0], Operation.ANONYMIZE, ANONYMIZE)
     text = "the Orthanc cannot read the instance's file (Orthanc: 2006, not a regular file)"
     assert (ReasonCode.SOURCE_UNREADABLE, text) == probe(client, ids[2], Operation.ANONYMIZE, ANONYMIZE)
+
+
+def test_a_result_that_leaves_while_its_job_reads_it(
+    orthanc: OrthancServer, client: OrthancClient, access: Access
+) -> None:
+    """1.13.0 says of the result, too, that its file is not there: nothing is wrong with the original."""
+    (original,) = ids_of(store(client))
+    lost = b'{"HttpStatus": 500, "OrthancStatus": 2006, "Message": "It does not point to a regular file"}'
+    with OrthancProxy(orthanc.url) as proxy, OrthancClient(proxy.url, access) as harmed:
+        proxy.add(Answer(500, {}, lost), lambda request, _: request.path.startswith("/tools/bulk-a"), times=2)
+        stored = probe_storing(harmed, original, Operation.ANONYMIZE, ANONYMIZE, None)
+        client.delete(f"instances/{original}")
+        gone = probe_storing(harmed, original, Operation.ANONYMIZE, ANONYMIZE, None)
+
+    assert (None, ()) == stored
+    assert gone.reason is not None
+    assert ReasonCode.SOURCE_UNREADABLE is gone.reason[0]
 
 
 def test_reason_does_not_repeat_the_value(client: OrthancClient) -> None:

@@ -17,8 +17,8 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.orthanc.replaced import FOLDER, Replaced
 from deidflow.tasks.orthanc.store import OrthancServer, OrthancSource, OrthancStore
-from tests.orthanc.shelf import UNKNOWN, make
-from tests.orthanc_proxy import Answer, OrthancProxy, Reset
+from tests.orthanc.shelf import UNKNOWN, lose_file, make
+from tests.orthanc_proxy import Answer, OrthancProxy, Reset, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,6 +151,23 @@ def test_a_server_that_does_not_take_it(
     assert [code, code] == [problem and problem.code for problem in problems]
     assert "is back" in str(problems[1])
     assert old == _there(proxy.url, old)
+
+
+def test_what_leaves_while_it_is_read(
+    orthanc: orthanc_server.OrthancServer, client: OrthancClient, proxy: OrthancProxy
+) -> None:
+    """A file that the server cannot read is its fault; where the instance has left by then, it is not there."""
+    data = make()
+    name = client.upload(data).orthanc_ids[3]
+    lose_file(orthanc, client, name)
+    found = []
+    for _ in range(2):
+        with pytest.raises(InstanceFailed) as caught:
+            _there(proxy.url, data)
+        found.append(caught.value.code)
+        proxy.add(Run(lambda: client.delete(f"instances/{name}")), lambda _, answer: answer is not None)
+
+    assert [ReasonCode.RESULT_DIFFERS, ReasonCode.RESULT_MISSING] == found
 
 
 def test_an_answer_that_says_something_else(client: OrthancClient, proxy: OrthancProxy) -> None:

@@ -99,12 +99,17 @@ def probe_storing(
 ) -> Stored:
     """Edit one instance by a job of its own that is not permissive, to learn why its result was not stored.
 
+    Only after ``probe`` has found that it can be edited.
+
     Args:
         client: The server.
         instance_id: Of the original.
         operation: Which route.
         body: Of the call's request, with its mark.
         user_data: Of the call's request.
+
+    Returns:
+        No reason, and nothing made, where the result was made and has left the server since.
 
     Raises:
         TransientError: The server cannot be asked now, and may have stored the result.
@@ -118,13 +123,15 @@ def probe_storing(
     try:
         answer = mapping(client.post(f"tools/bulk-{operation}", single), _WHAT)
     except NotFound:
-        # From 1.11.3 on the job reads its result again at its end, and says the same when that has left meanwhile.
-        if still_there(client, [instance_id]):
-            return Stored(None)
-        return Stored((ReasonCode.NOT_FOUND, "the Orthanc does not hold the instance any more"))
+        reason = (ReasonCode.NOT_FOUND, "the Orthanc does not hold the instance any more")
     except (BadRequest, ServerError) as error:
         if error.orthanc_status is None:
             raise
-        return Stored((_REASONS.get(error.orthanc_status, ReasonCode.SERVER_ERROR), _REFUSED.format(error.reason)))
-    made = [item for item in objects(answer.get("Resources", []), _WHAT) if item.get("Type") == "Instance"]
-    return Stored(None, tuple(resource_id(item, "ID", _WHAT) for item in made))
+        reason = (_REASONS.get(error.orthanc_status, ReasonCode.SERVER_ERROR), _REFUSED.format(error.reason))
+    else:
+        made = [item for item in objects(answer.get("Resources", []), _WHAT) if item.get("Type") == "Instance"]
+        return Stored(None, tuple(resource_id(item, "ID", _WHAT) for item in made))
+    # From 1.11.3 on the job reads its result again at its end, and says this where that has left before, or meanwhile:
+    # the original can be read, as ``probe`` has just seen.
+    has_left = reason[0] in (ReasonCode.NOT_FOUND, ReasonCode.SOURCE_UNREADABLE) and still_there(client, [instance_id])
+    return Stored(None if has_left else reason)

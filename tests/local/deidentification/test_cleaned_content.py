@@ -248,19 +248,6 @@ def test_what_the_standard_itself_calls_a_code_stays() -> None:
     assert (first[6].CodeValue, first[6].CodingSchemeDesignator) == ("5.10.2.1-3", "SCPECG")
 
 
-def test_what_is_tracked_has_one_uid_in_report_and_segmentation() -> None:
-    """With Retain UIDs both keep it, without both have the same new one; so with irradiation events and others."""
-    item = content("UIDREF", ("112040", "Tracking Unique Identifier"), UID="1.2.777.7")
-    segment = Element(0x00620002, "SQ", (Item(tuple(elements({"TrackingUID": "1.2.777.7"}))),))
-    segmentation = instance(segment, SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
-    for options in ((), (UIDS,)):
-        (tracked,) = report(*options, data=instance(Element(0x0040A730, "SQ", (item,)), **REPORT))
-        choice = ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT, *options}))
-        uid = read(deidentify(choice)(segmentation)).SegmentSequence[0].TrackingUID
-
-        assert (uid, bool(options)) == (tracked.UID, uid == "1.2.777.7")
-
-
 @pytest.mark.parametrize("options", [(), OPTIONS, (UIDS,)])
 def test_a_run_verifies_cleaned_content(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Results are found right, codes of the options are claimed, and drawn lines are to be looked at."""
