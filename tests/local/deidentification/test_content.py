@@ -322,7 +322,7 @@ MODIFIED: Final = frozenset({Option.RETAIN_MODIFIED_DATES})
         ("TIME", "1", MODIFIED, "", ContentRule(Action.CLEAN, Cleaning.CHECK_TM)),
         ("DATE", "1", frozenset({Option.RETAIN_FULL_DATES}), "", ContentRule(Action.KEEP)),
         ("UIDREF", "121012", NONE, "", ContentRule(Action.REPLACE_UID, None, "device")),
-        ("UIDREF", "1", frozenset({Option.RETAIN_UIDS}), "", ContentRule(Action.KEEP)),
+        ("UIDREF", "1", frozenset({Option.RETAIN_UIDS}), "", ContentRule(Action.REPLACE_UID)),
         ("CODE", "121071", NONE, "SCT", ContentRule(Action.KEEP)),
         ("CODE", "121071", NONE, "99ACME", ContentRule(Action.CLEAN, Cleaning.TEXT)),
         ("CODE", "121071", NONE, "", ContentRule(Action.CLEAN, Cleaning.TEXT)),

@@ -76,8 +76,8 @@ def content_rule(
     """
     kind = _kinds().get(concept[0].strip(" "), "") if concept[1].strip(" ") == "DCM" else ""
     if value_type == "UIDREF":
-        # Names what attributes with K name, too: tracking and specimen UIDs, irradiation events, frames of reference.
-        return ContentRule(Action.KEEP if Option.RETAIN_UIDS in options else Action.REPLACE_UID, None, kind)
+        # Retain UIDs has no K for it in Table E.1-1 (0040,A124).
+        return ContentRule(Action.REPLACE_UID, None, kind)
     if value_type == "PNAME":
         return ContentRule(Action.DUMMY, None, kind)
     if kind and value_type not in _NO_VALUE - {"NUM"}:
