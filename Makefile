@@ -30,7 +30,7 @@ SUITES ?= trixie sid
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install --no-input --no-deps
 
-.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect pictures test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-pixels test-parity lint format lock bench bench-pipeline bench-peers clean
+.PHONY: help demo test branches orthanc dcmtk dicom3tools compiler site test-orthanc-versions test-prefect pictures test-faults test-stops test-kills test-nights test-fuzz test-readers test-corpus test-validity test-pixels test-parity test-lowest lint format lock bench bench-pipeline bench-peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 24
@@ -118,6 +118,16 @@ test-pixels: $(STAMP) dcmtk dicom3tools  ## text painted over in every form of p
 test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes docs/parity.md (17 minutes on two free cores)
 	$(ROOTS) $(BIN)/python -m tests.contract.parity
 
+# What pip may choose, and the lock does not: the oldest release of each library that pyproject.toml allows.
+test-lowest: $(STAMP) orthanc dcmtk compiler  ## the tests with the oldest libraries that pyproject.toml allows (10 minutes)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --only-binary :all: \
+		--extra age --extra codecs --extra dask --extra parquet --output-file .venv-lowest/lowest.txt pyproject.toml >/dev/null
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --requirements .venv-lowest/lowest.txt
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --constraints .venv-lowest/lowest.txt --group dev
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --no-deps --no-build-isolation --editable .
+	.venv-lowest/bin/python -m pytest $(PYTEST_ARGS)
+
 lint: $(STAMP)  ## style, format and types; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -150,7 +160,7 @@ bench-peers: $(STAMP)  ## the engine against other de-identifiers (15 minutes)
 	.venv-bench/bin/python -m benchmarks.peers --count 10000 --size 64K $(BENCH_ARGS)
 
 clean:  ## remove what the other targets leave behind, except .venv
-	rm -rf .coverage .venv-bench demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .coverage .venv-bench .venv-lowest demo-output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks flows tasks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Exactly the lock, every file checked by its hash; the project itself is linked, so an edit needs no new install.
