@@ -11,10 +11,11 @@ import platform
 import pwd
 import socket
 import threading
+import zlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.config.config import Config
@@ -46,6 +47,8 @@ CONFIG_FILE: Final = "config.yaml"
 MANIFEST_FILE: Final = "manifest.csv"
 """Config and manifest as they were given; what counts is in the ledger."""
 _LIBRARIES: Final = ("prefect", "pydicom", "httpx", "pandas", "numpy")
+_CODECS: Final = ("imagecodecs", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
+"""Of the extra ``codecs``, where it is installed."""
 
 
 @dataclass(slots=True)
@@ -181,8 +184,15 @@ def _profile_sha256(config: Config) -> str | None:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that results or reports depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+    """Return the versions of Python and of the libraries that results or reports depend on.
+
+    What is compressed differs between releases of zlib and of the codecs.
+    """
+    found = {"python": platform.python_version(), "zlib": zlib.ZLIB_RUNTIME_VERSION}
+    for name in (*_LIBRARIES, *_CODECS):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def open_run(folder: Path, overrides: Iterable[str] = ()) -> Run:
