@@ -167,8 +167,15 @@ def _vr(keyword: str) -> str:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    signs = {"*": ".*", "?": "."}
-    return re.compile("".join(signs.get(sign) or re.escape(sign) for sign in text), re.IGNORECASE | re.DOTALL)
+    """Return a pattern that takes no longer than its text and a value's multiplied, however many stars there are."""
+    first, *others = ("".join("." if sign == "?" else re.escape(sign) for sign in part) for part in text.split("*"))
+    # What stands between two stars need be found only where it comes first: to look farther on (in a group that is not
+    # atomic) finds nothing more, and takes years.
+    between, last = (
+        "".join(f"(?>.*?{part})" for part in others[:-1] if part),
+        "".join(f".*{part}" for part in others[-1:]),
+    )
+    return re.compile(first + between + last, re.IGNORECASE | re.DOTALL)
 
 
 def _is_whole(text: str) -> bool:
