@@ -266,11 +266,15 @@ def test_archives_are_for_their_recipients_alone(finished: Steps) -> None:
     assert archives == {row["archive"] for row in index}
     with pytest.raises(pyrage.DecryptError):
         pyrage.decrypt(files["index.csv.age"], [stranger])
+    crosswalk = finished.run.folder / "crosswalk.csv"
+    plain = crosswalk.read_bytes()
+    crosswalk.write_bytes(plain.replace(b"S1", b"S2"))  # it is the run that says who is who, not what stands there now
     export_crosswalk(finished.run, finished.root / "keys", ExportChoice(recipients=recipients))
     packed = files_of(finished.root / "keys")
     assert {"crosswalk.csv.age", "SHA256SUMS"} == packed.keys()
-    plain = (finished.run.folder / "crosswalk.csv").read_bytes()
+    assert b"S1" in plain
     assert plain == pyrage.decrypt(packed["crosswalk.csv.age"], [key])
+    assert [] == list(finished.run.folder.glob("scratch-*"))
 
 
 @pytest.mark.parametrize(
