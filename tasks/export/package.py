@@ -11,7 +11,7 @@ import shutil
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem, Unusable
 from deidflow.tasks.core.files.csv_tables import write_table
 from deidflow.tasks.core.files.locks import lock_beside
 from deidflow.tasks.core.files.private_files import sync_file_system, sync_folder
@@ -104,9 +104,19 @@ class Package:
             shutil.rmtree(self._part, ignore_errors=True)  # of an export that was killed
             held.callback(shutil.rmtree, self._part, ignore_errors=True)  # once it has its name nothing is there
             with translated(self._folder):
-                (self._part / _WAITING).mkdir(parents=True)
+                self._make_part()
             self._held = held.pop_all()
         return self
+
+    def _make_part(self) -> None:
+        # In a folder where others may write, what stands there under this name can be theirs: a link to a place of
+        # their own, which would get the results and then the name of the export.
+        try:
+            self._part.mkdir()
+        except FileExistsError:
+            message = f"the export {self._folder} cannot be made: something is in its way; remove {self._part}"
+            raise Unusable(f"{message}, or name another folder") from None
+        (self._part / _WAITING).mkdir()
 
     def __exit__(self, kind: object, *_: object) -> None:
         """Give it its name, or leave nothing."""

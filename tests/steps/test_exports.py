@@ -189,6 +189,19 @@ def test_a_command_that_is_stopped_leaves_no_export(finished: Steps, number: int
     assert [] == list((job.root / "tmp").iterdir())
 
 
+def test_an_export_is_not_made_behind_a_link(finished: Steps) -> None:
+    """Whoever may write to the folder beside could have put one there, and would get everything."""
+    (finished.root / "theirs").mkdir()
+    link = finished.root / ".out.deidflow-part"
+    link.symlink_to(finished.root / "theirs")
+
+    with pytest.raises(Unusable, match=f"something is in its way; remove {link}"):
+        export(finished, "out")
+
+    assert ([], True) == (list((finished.root / "theirs").iterdir()), link.is_symlink())
+    assert not (finished.root / "out").exists()
+
+
 def test_two_runs_are_not_packed_into_one_folder(finished: Steps) -> None:
     """Under one name at a time: each would pack what the other has read."""
     choice = ExportChoice()
