@@ -376,7 +376,9 @@ def test_the_last_step_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert () == steps.report().other_exports
         steps.run.close()
         assert 0 == withdraw_run(steps.run.folder, (3,))  # other results than before, as when `resume` has mended some
-        assert "exports:   r may hold" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "exports:   r may hold" in said
+        assert "take the rows out of the manifest, too" in said
         steps.run = open_run(steps.run.folder)
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None
