@@ -13,6 +13,7 @@ Public names: ``Condition``, ``Find``, ``parse_condition``, ``finds_of``, ``lowe
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -167,15 +168,8 @@ def _vr(keyword: str) -> str:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Return a pattern that takes no longer than its text and a value's multiplied, however many stars there are."""
-    first, *others = ("".join("." if sign == "?" else re.escape(sign) for sign in part) for part in text.split("*"))
-    # What stands between two stars need be found only where it comes first: to look farther on (in a group that is not
-    # atomic) finds nothing more, and takes years.
-    between, last = (
-        "".join(f"(?>.*?{part})" for part in others[:-1] if part),
-        "".join(f".*{part}" for part in others[-1:]),
-    )
-    return re.compile(first + between + last, re.IGNORECASE | re.DOTALL)
+    # fnmatch looks for what stands between two stars only where it comes first; ``.*`` for each star would take years.
+    return re.compile(fnmatch.translate(text.replace("[", "[[]")), re.IGNORECASE)
 
 
 def _is_whole(text: str) -> bool:
