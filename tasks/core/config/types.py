@@ -18,7 +18,6 @@ from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from deidflow.tasks.core.errors import BadText
-from deidflow.tasks.core.pseudonyms.pseudonyms import is_key_itself
 
 _MAX_NAME_CHARACTERS: Final = 42
 """A run ID has at most 64 characters, and ``-20240131T020000Z-1a2b`` follows the name."""
@@ -59,7 +58,7 @@ def _check_scope(text: str) -> str:
 
 
 def _check_variable(text: str) -> str:
-    if not _VARIABLE.fullmatch(text) or is_key_itself(text):
+    if not _VARIABLE.fullmatch(text):
         raise BadText(
             "must be the name of an environment variable, as in DEIDFLOW_KEY (the secret itself never stands here)"
         )
