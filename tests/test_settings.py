@@ -616,6 +616,15 @@ def test_the_key_from_a_file(tmp_path: Path) -> None:
     assert key.fingerprint == Key(SECRET).fingerprint
 
 
+@pytest.mark.parametrize("name", ["key_env", "key_file"])
+def test_a_key_in_the_place_of_its_name_is_not_repeated(tmp_path: Path, name: str) -> None:
+    """In hex, which may look like a variable, and in base64, which may look like a path with folders."""
+    for text in ("ab" * 32, *(base64.b64encode(three * 12).decode() for three in (b"\xff\x0f\0", b"\x03\xff\0"))):
+        with pytest.raises(InvalidInput, match="the secret itself never stands here") as caught:
+            load_key(load(tmp_path, pseudonyms={name: text}))
+        assert text[-20:] not in str(caught.value)
+
+
 def test_no_key(tmp_path: Path) -> None:
     """Without one, the run makes its own; the other keys of the group do not ask for one."""
     assert load_key(load(tmp_path)) is None

@@ -51,6 +51,8 @@ class WithdrawAnswer(Answer):
         yield f"withdrawn: {counted(self.withdrawn, 'result')}"
         if self.left:
             yield f"left:      {self.left}, since something else stands there, or they could not be removed"
+        if self.withdrawn:
+            yield "next:      take the rows out of the manifest, too; a new run with them would make the results again"
         if self.elsewhere:
             lines = ", ".join(map(str, self.elsewhere[:20])) + (", ..." if self.elsewhere[20:] else "")
             remedy = "withdraw them there (deidflow crosswalk names the runs)"

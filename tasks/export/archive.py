@@ -3,7 +3,8 @@
 ZIP files are stored without compression (what a compressor makes depends on its version, and much DICOM is compressed
 already), with the time 1980-01-01 00:00 and mode 0644 for every file, in the order of identifiers.
 
-Public names: ``Archive``, ``encrypt_file``, ``sealed_path``, ``check_recipients``, ``sha256_of``, ``checksum_lines``.
+Public names: ``Archive``, ``encrypt_file``, ``seal_file``, ``sealed_path``, ``check_recipients``, ``sha256_of``,
+``checksum_lines``.
 """
 
 from __future__ import annotations
@@ -90,13 +91,18 @@ def encrypt_file(path: Path, recipients: Sequence[str]) -> Path:
 
     Each time the bytes are others, as they must be.
     """
-    import pyrage  # noqa: PLC0415 (an extra)
-
     target = sealed_path(path)
-    with path.open("rb") as plain, target.open("xb") as encrypted:
-        pyrage.encrypt_io(plain, encrypted, _keys(recipients))
+    seal_file(path, target, recipients)
     path.unlink()
     return target
+
+
+def seal_file(path: Path, target: Path, recipients: Sequence[str]) -> None:
+    """Encrypt a file for some recipients into one that is not there yet."""
+    import pyrage  # noqa: PLC0415 (an extra)
+
+    with path.open("rb") as plain, target.open("xb") as encrypted:
+        pyrage.encrypt_io(plain, encrypted, _keys(recipients))
 
 
 def sha256_of(file: BinaryIO) -> str:

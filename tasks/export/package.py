@@ -11,11 +11,18 @@ import shutil
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem, Unusable
 from deidflow.tasks.core.files.csv_tables import write_table
 from deidflow.tasks.core.files.locks import lock_beside
 from deidflow.tasks.core.files.private_files import sync_file_system, sync_folder
-from deidflow.tasks.export.archive import check_recipients, checksum_lines, encrypt_file, sha256_of
+from deidflow.tasks.export.archive import (
+    check_recipients,
+    checksum_lines,
+    encrypt_file,
+    seal_file,
+    sealed_path,
+    sha256_of,
+)
 from deidflow.tasks.export.index import INDEX_COLUMNS, INDEX_NUMBERS
 from deidflow.tasks.export.layout import Layout, Paths, safe_name
 from deidflow.tasks.export.packing import ArchiveWork, PackingPlace, ReadWork, ToRead, translated
@@ -97,9 +104,19 @@ class Package:
             shutil.rmtree(self._part, ignore_errors=True)  # of an export that was killed
             held.callback(shutil.rmtree, self._part, ignore_errors=True)  # once it has its name nothing is there
             with translated(self._folder):
-                (self._part / _WAITING).mkdir(parents=True)
+                self._make_part()
             self._held = held.pop_all()
         return self
+
+    def _make_part(self) -> None:
+        # In a folder where others may write, what stands there under this name can be theirs: a link to a place of
+        # their own, which would get the results and then the name of the export.
+        try:
+            self._part.mkdir()
+        except FileExistsError:
+            message = f"the export {self._folder} cannot be made: something is in its way; remove {self._part}"
+            raise Unusable(f"{message}, or name another folder") from None
+        (self._part / _WAITING).mkdir()
 
     def __exit__(self, kind: object, *_: object) -> None:
         """Give it its name, or leave nothing."""
@@ -178,17 +195,20 @@ class Package:
         assert name is not None  # noqa: S101 (results come in the order of their identifiers)
         return ArchiveWork(place, name, [], self._choice.recipients)
 
-    def add_file(self, name: str, source: Path) -> None:
-        """Add a file as it is, encrypted where there are recipients."""
+    def add_sealed(self, source: Path) -> None:
+        """Add a file encrypted for the recipients: nothing of it is ever here in any other form."""
         with translated(self._folder):
-            target = self._part / name
-            shutil.copyfile(source, target)
-            self._seal(target)
+            target = sealed_path(self._part / source.name)
+            seal_file(source, target, self._choice.recipients)
+            self._note(target)
 
     def _seal(self, path: Path) -> None:
         """Encrypt a file where there are recipients, and note its sum."""
         if self._choice.recipients:
             path = encrypt_file(path, self._choice.recipients)
+        self._note(path)
+
+    def _note(self, path: Path) -> None:
         with path.open("rb") as file:
             self._sums[path.relative_to(self._part).as_posix()] = sha256_of(file)
 

@@ -7,28 +7,30 @@ Public names: ``Exported``, ``require_finished``, ``export_results``, ``export_w
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.core.config.checks import cross_check
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Problem
+from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Problem, Unusable, os_error_text
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.ledger.state.exports import count_to_export, fingerprint_of_results, pages_to_export
 from deidflow.tasks.core.processes.in_order import done_in_order
 from deidflow.tasks.core.processes.workers import HereWorkers
-from deidflow.tasks.core.report.files import CROSSWALK
+from deidflow.tasks.core.report.files import write_crosswalk
 from deidflow.tasks.core.report.totals import LastStep
 from deidflow.tasks.export.package import Package
 from deidflow.tasks.export.packing import packing_role, read_results, write_archive
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.access.workers import opened_workers
 from deidflow.tasks.steps.publish import note_seconds
+from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.processes.workers import Workers
@@ -177,8 +179,17 @@ def export_crosswalk(run: Run, folder: Path, choice: ExportChoice) -> None:
     if not choice.recipients:
         raise InvalidInput([Problem("must be given with --crosswalk, which re-identifies people", "--recipient")])
     _require_apart(run, folder)
-    with Package(folder, replace(choice, archive="zip")) as package:
-        package.add_file(CROSSWALK, run.folder / CROSSWALK)
+    # From the ledger: who can write to the run folder's own file could have changed it since. It is written there, and
+    # not beside the export, which may be where others read.
+    try:
+        with (
+            Package(folder, replace(choice, archive="zip")) as package,
+            tempfile.TemporaryDirectory(dir=run.folder, prefix=SCRATCH_PREFIX) as scratch,
+        ):
+            package.add_sealed(write_crosswalk(run.ledger, Path(scratch)))
+    except OSError as error:
+        message = f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then export again"
+        raise Unusable(message, error) from None
 
 
 def choice_of(config: Config) -> ExportChoice:

@@ -47,6 +47,10 @@ RECORD = InventoryRecord(
         ("StudyDescription~chest", False),
         ("StudyDescription~*contrast", True),
         ("StudyDescription~C?est*", True),
+        ("StudyDescription~*t*t*t", True),
+        ("StudyDescription~*st*wi?h**contrast", True),
+        ("StudyDescription~*contrast*st", False),
+        ("StudyDescription~chest*t with contrast", False),
         ("PatientID=P*1", True),
         ("PatientID~p*1", True),
         ("StudyInstanceUID=1.2.3", True),
@@ -55,6 +59,14 @@ RECORD = InventoryRecord(
 def test_relations(text: str, *, is_met: bool) -> None:
     """Texts are equal as they are written, patterns pass over case, dates and numbers are ordered by what they mean."""
     assert is_met == parse_condition(text).is_met_by(RECORD)
+
+
+def test_a_pattern_of_many_stars_takes_a_moment() -> None:
+    """Where each star was tried in each place, the time grew with a power as high as there were stars."""
+    record = InventoryRecord(RECORD.identifiers, {"StudyDescription": "a" * 10_000})
+
+    assert not parse_condition(f"StudyDescription~{'*a' * 30}*b").is_met_by(record)
+    assert parse_condition(f"StudyDescription~{'*a' * 30}*").is_met_by(record)
 
 
 @pytest.mark.parametrize(

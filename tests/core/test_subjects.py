@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,39 @@ def test_merged_cells_give_no_row_an_empty_value(tmp_path: Path) -> None:
     assert "cells are merged (B2:B3); unmerge them and write the value into each" in found.problems[0].text
     with pytest.raises(InvalidInput, match=r"line 1: .* merged \(A1:B1\)"):
         read_table(workbook(tmp_path / "head.xlsx", table, merged=("A1:B1",)), "PatientID")
+
+
+_END = b"</sheetData>"
+
+
+@pytest.mark.parametrize(
+    ("instead", "says"),
+    [
+        (b'<row r="99999999999999"/>' + _END, "save the sheet as CSV"),
+        (bytes(1 << 27) + _END, "save the sheet as CSV"),
+        (
+            b'<row r="30000"><c r="A30000"><v>1</v></c></row></sheetData><mergeCells>'
+            + b'<mergeCell ref="A2:XFD30000"/>' * 20_000
+            + b"</mergeCells>",
+            "line 2: must have a cell of its own",
+        ),
+    ],
+    ids=["a row far away", "a lot of nothing", "ranges of merged cells"],
+)
+def test_a_small_workbook_of_a_size_beyond_measure(tmp_path: Path, instead: bytes, says: str) -> None:
+    """It is refused in a moment, where it took all memory or had no end."""
+    small, path = workbook(tmp_path / "small.xlsx", [("PatientID",), ("P1",)]), tmp_path / "list.xlsx"
+    with zipfile.ZipFile(small) as parts, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
+        for name in parts.namelist():
+            made.writestr(name, parts.read(name).replace(_END, instead))
+
+    found: list[str] = []
+    try:
+        found = [f"line {row.line}: {row.fault}" for row in read_table(path, "PatientID").rows]
+    except InvalidInput as error:
+        found = [str(error)]
+
+    assert any(says in text for text in found), found
 
 
 def test_cells_of_a_workbook_are_what_a_person_sees(tmp_path: Path) -> None:

@@ -190,6 +190,19 @@ def test_a_command_that_is_stopped_leaves_no_export(finished: Steps, number: int
     assert [] == list((job.root / "tmp").iterdir())
 
 
+def test_an_export_is_not_made_behind_a_link(finished: Steps) -> None:
+    """Whoever may write to the folder beside could have put one there, and would get everything."""
+    (finished.root / "theirs").mkdir()
+    link = finished.root / ".out.deidflow-part"
+    link.symlink_to(finished.root / "theirs")
+
+    with pytest.raises(Unusable, match=f"something is in its way; remove {link}"):
+        export(finished, "out")
+
+    assert ([], True) == (list((finished.root / "theirs").iterdir()), link.is_symlink())
+    assert not (finished.root / "out").exists()
+
+
 def test_two_runs_are_not_packed_into_one_folder(finished: Steps) -> None:
     """Under one name at a time: each would pack what the other has read."""
     choice = ExportChoice()
@@ -267,11 +280,15 @@ def test_archives_are_for_their_recipients_alone(finished: Steps) -> None:
     assert archives == {row["archive"] for row in index}
     with pytest.raises(pyrage.DecryptError):
         pyrage.decrypt(files["index.csv.age"], [stranger])
+    crosswalk = finished.run.folder / "crosswalk.csv"
+    plain = crosswalk.read_bytes()
+    crosswalk.write_bytes(plain.replace(b"S1", b"S2"))  # it is the run that says who is who, not what stands there now
     export_crosswalk(finished.run, finished.root / "keys", ExportChoice(recipients=recipients))
     packed = files_of(finished.root / "keys")
     assert {"crosswalk.csv.age", "SHA256SUMS"} == packed.keys()
-    plain = (finished.run.folder / "crosswalk.csv").read_bytes()
+    assert b"S1" in plain
     assert plain == pyrage.decrypt(packed["crosswalk.csv.age"], [key])
+    assert [] == list(finished.run.folder.glob("scratch-*"))
 
 
 @pytest.mark.parametrize(
@@ -379,7 +396,9 @@ def test_the_last_step_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert () == steps.report().other_exports
         steps.run.close()
         assert 0 == withdraw_run(steps.run.folder, (3,))  # other results than before, as when `resume` has mended some
-        assert "exports:   r may hold" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "exports:   r may hold" in said
+        assert "take the rows out of the manifest, too" in said
         steps.run = open_run(steps.run.folder)
         assert export_as_configured(steps.run, progress) is not None
         assert export_as_configured(steps.run, progress) is None

@@ -345,6 +345,24 @@ def test_another_profile_or_key_is_an_error_of_the_config(nights: Nights) -> Non
     assert "pseudonyms (the key): must be as in the earlier run n1" in refused
 
 
+def test_another_key_never_stands_beside_the_first(nights: Nights) -> None:
+    """Without increments and in another config, too; modify, another scope and a folder without results are free."""
+    (nights.root / "other.key").touch(0o600)
+    (nights.root / "other.key").write_text("ab" * 32)
+    more, other = rows(("B", "2")), {"key_file": "other.key", "scope": "steps"}
+    nights.night(rows(("A", "1")), "n1")
+
+    for changes in ({}, {"name": "another"}):
+        refused = nights.refusal(more, incremental=False, pseudonyms=other, **changes)
+        assert "pseudonyms (the key): must be that of the earlier run n1" in refused
+    assert [(DONE, 1, 1)] == nights.night(
+        more, "m", incremental=False, pseudonyms=other, operation="modify", options={}
+    )
+    assert [(DONE, 1, 1)] == nights.night(more, "s", incremental=False, pseudonyms={**other, "scope": "t"})
+    shutil.rmtree(nights.root / "results")
+    assert [(DONE, 1, 1)] == nights.night(more, "n2", incremental=False, pseudonyms=other)
+
+
 @pytest.mark.parametrize("incremental", [True, False])
 def test_a_second_run_without_a_key_is_refused(nights: Nights, *, incremental: bool) -> None:
     """Every patient would be there twice; also when the first run's folder is elsewhere."""

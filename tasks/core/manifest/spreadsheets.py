@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import io
 import re
+from collections import deque
 from datetime import datetime, time
+from heapq import nlargest
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.etree.ElementTree import iterparse
 from zipfile import ZipFile
 
-from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.manifest.csv_text import ManifestText
 
@@ -31,6 +34,15 @@ _PARTS: Final = re.compile(r'0|[-/ ()]|"[^"]*"|\\.')
 """Of a number format (ECMA-376 Part 1, 18.8.31): a digit that is always shown, and texts."""
 _NAMED: Final = 5
 """Cells that a message names at most."""
+_MAX_UNPACKED_BYTES: Final = 1 << 27
+"""Of all parts of a workbook: 40,000 rows of 20 columns take a quarter. Packed, it may be a thousandth of that."""
+_MAX_ROWS: Final = 1_048_576
+"""Of a sheet (ECMA-376 Part 1, 18.3.1.73, and every program): the rows before one that has a number are all read."""
+_MAX_CELLS: Final = 1 << 24
+"""Of a sheet, with those that are left out before the last one of a row."""
+_TOO_LARGE: Final = (
+    "must be a workbook of less than 128 MiB when unpacked, and 16 million cells; save the sheet as CSV UTF-8"
+)
 
 
 class TableRow(NamedTuple):
@@ -152,12 +164,18 @@ def _workbook(content: bytes, name: str) -> tuple[int, frozenset[int], Iterator[
     from openpyxl import load_workbook  # noqa: PLC0415 (half a second, and few commands read workbooks)
 
     try:
+        with ZipFile(io.BytesIO(content)) as archive:
+            # No part gives more bytes than it says that it has: the reader of archives cuts it off.
+            if sum(part.file_size for part in archive.infolist()) > _MAX_UNPACKED_BYTES:
+                raise BadText(_TOO_LARGE)  # noqa: TRY301 (told apart from damage below)
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet: Any = next((one for one in book.worksheets if one.sheet_state == "visible"), book.worksheets[0])
         sheet.reset_dimensions()  # which other programs get wrong
         with ZipFile(io.BytesIO(content)) as archive, archive.open(sheet._worksheet_path) as stream:  # noqa: SLF001
             marks = _marks(stream)
         rows = list(_rows(sheet.iter_rows(), marks))
+    except BadText as error:
+        raise InvalidInput([Problem(str(error), name)]) from None
     except Exception:  # noqa: BLE001 (a damaged archive shows in many ways, with texts of its own)
         text = "must be an XLSX workbook, or a CSV file; open it in a spreadsheet and save it again"
         raise InvalidInput([Problem(text, name)]) from None
@@ -170,13 +188,14 @@ class _Marks(NamedTuple):
     Attributes:
         hidden: Numbers of hidden rows.
         without_value: Cells whose formula nobody has computed, by the number of their row.
-        merged: Ranges of merged cells, by the number of each row in which cells of theirs have no value of their own.
+        merged: Ranges of merged cells, with the first and the last row in which cells of theirs have no value of
+            their own; sorted by the first.
 
     """
 
     hidden: frozenset[int]
     without_value: dict[int, list[str]]
-    merged: dict[int, list[str]]
+    merged: list[tuple[int, int, str]]
 
 
 def _marks(sheet: IO[bytes]) -> _Marks:
@@ -189,6 +208,8 @@ def _marks(sheet: IO[bytes]) -> _Marks:
         name = element.tag.rpartition("}")[2]
         if name == "row" and event == "start":
             number = int(element.get("r") or number + 1)
+            if number > _MAX_ROWS:
+                raise BadText(_TOO_LARGE)
             if element.get("hidden") in ("1", "true"):
                 hidden.add(number)
         elif name == "c" and event == "end":
@@ -200,24 +221,41 @@ def _marks(sheet: IO[bytes]) -> _Marks:
             merged.append(element.get("ref") or "")
         elif name == "row":
             element.clear()
-    return _Marks(frozenset(hidden), without_value, _by_row(merged, number))
+    return _Marks(frozenset(hidden), without_value, sorted(_rows_of(cells) for cells in merged))
 
 
-def _by_row(merged: Iterable[str], last: int) -> dict[int, list[str]]:
-    """Return ranges of merged cells by row: the cell at the top left has the value of all, the others are empty."""
+def _rows_of(cells: str) -> tuple[int, int, str]:
+    """Return the rows in which merged cells lack values: the one at the top left has that of all, others are empty."""
     from openpyxl.worksheet.cell_range import CellRange  # noqa: PLC0415 (see above)
 
-    by_row: dict[int, list[str]] = {}
-    for cells in merged:
-        place = CellRange(cells)
-        first = place.min_row if place.max_col > place.min_col else place.min_row + 1
-        for number in range(first, min(place.max_row, last) + 1):
-            by_row.setdefault(number, []).append(cells)
-    return by_row
+    place = CellRange(cells)
+    return place.min_row if place.max_col > place.min_col else place.min_row + 1, place.max_row, cells
+
+
+class _Merged:
+    """Says of rows, one after the other, which merged cells lie in them; of many it keeps those that reach farthest."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int, str]]) -> None:
+        """Take ranges as in ``_Marks``."""
+        self._ahead = deque(ranges)
+        self._here: list[tuple[int, int, str]] = []
+
+    def of(self, number: int) -> list[str]:
+        """Return some of a row's, at most as many as a message names."""
+        while self._ahead and self._ahead[0][0] <= number:
+            self._here = nlargest(_NAMED, [*self._here, self._ahead.popleft()], key=itemgetter(1))
+        self._here = [one for one in self._here if one[1] >= number]
+        return [cells for _, _, cells in sorted(self._here)]
 
 
 def _rows(rows: Iterable[Sequence[Any]], marks: _Marks) -> Iterator[TableRow]:
+    merged = _Merged(marks.merged)
+    count = 0
     for number, row in enumerate(rows, 1):
+        count += len(row)
+        if count > _MAX_CELLS:
+            raise BadText(_TOO_LARGE)
+        merged_here = merged.of(number)
         if number in marks.without_value:
             where = ", ".join(marks.without_value[number][:_NAMED])
             text = f"must have its values, but a formula has none stored ({where}); open the workbook in a spreadsheet"
@@ -226,8 +264,8 @@ def _rows(rows: Iterable[Sequence[Any]], marks: _Marks) -> Iterator[TableRow]:
         cells = tuple(_text(cell.value, getattr(cell, "number_format", None) or "") for cell in row)
         if not any(cell.strip() for cell in cells):
             continue
-        if number in marks.merged:
-            where = ", ".join(marks.merged[number][:_NAMED])
+        if merged_here:
+            where = ", ".join(merged_here)
             text = f"must have a cell of its own in each column, but cells are merged ({where}); unmerge them and write"
             yield TableRow(number, (), f"{text} the value into each")
             continue

@@ -4,7 +4,7 @@ No table is kept, so chunks, workers, machines and resumed runs agree by themsel
 neither recompute nor reverse the mapping. The format is fixed for all releases of one major version (golden values in
 the tests).
 
-Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``new_key``.
+Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``new_key``, ``is_key_itself``.
 """
 
 from __future__ import annotations
@@ -97,6 +97,15 @@ class Key:
 def new_key() -> str:
     """Return 32 fresh random bytes in hex."""
     return secrets.token_hex(MIN_KEY_BYTES)
+
+
+def is_key_itself(text: str) -> bool:
+    """Whether a text is a key, never to be shown: people write it where the name of its variable or file belongs."""
+    try:
+        Key.parse(text)
+    except BadText:
+        return False
+    return True
 
 
 def _field(text: str) -> bytes:

@@ -1,6 +1,6 @@
 """The report files of a run folder, written from its ledger alone; writing them again gives the same CSV files.
 
-Public names: ``write_reports``, ``totals_of``.
+Public names: ``write_reports``, ``write_crosswalk``, ``totals_of``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.report.reconciliation import RowResult
 
-__all__ = ["totals_of", "write_reports"]
+__all__ = ["totals_of", "write_crosswalk", "write_reports"]
 
 RECONCILIATION: Final = "reconciliation.csv"
 CROSSWALK: Final = "crosswalk.csv"
@@ -86,6 +86,12 @@ def write_reports(ledger: Ledger, run_dir: Path) -> Totals:
     with replace_file(run_dir / PAGE) as stream:
         stream.write(render_page(ledger, result, figures))
     return result
+
+
+def write_crosswalk(ledger: Ledger, folder: Path) -> Path:
+    """Write the crosswalk alone; return its path, and raise as ``write_reports``."""
+    write_table(folder / CROSSWALK, COLUMNS, crosswalk(ledger))
+    return folder / CROSSWALK
 
 
 def _row_cells(result: RowResult) -> tuple[str, ...]:

@@ -255,8 +255,16 @@ def changed_basis(config: Config, before: Before | None, *, has_key: bool) -> li
             f"another destination and a new key; {HOW_TO_MAKE_A_KEY}"
         )
         return [Problem(text, key="pseudonyms")]
-    if before is None or not config.incremental:
+    if before is None:
         return []
+    problems = _other_basis(before) if config.incremental else []
+    if makes_pseudonyms and all(problem.key != _KEY for problem in problems):
+        problems += _other_key(config, before)
+    return problems
+
+
+def _other_basis(before: Before) -> list[Problem]:
+    """Return in what an incremental config differs from the last of its runs."""
     with State(before.state) as state:
         runs = [
             run for run in state.runs().values() if run.where[:2] == before.where[:2] and run.run_id != before.exclude
@@ -271,3 +279,25 @@ def changed_basis(config: Config, before: Before | None, *, has_key: bool) -> li
     )
     again = ", or do all rows again with --redo and destination.overwrite: true"
     return [Problem(text + ("" if key == _KEY else again), key=key) for key in keys]
+
+
+def _other_key(config: Config, before: Before) -> list[Problem]:
+    """Return that the key is not that of earlier results beside which the run would put its own, under one scope."""
+    key = json.loads(before.where.basis).get(_KEY)
+    with State(before.state) as state:
+        others = [
+            run.run_id
+            for run in state.runs().values()
+            if run.where.place == before.where.place and run.run_id != before.exclude and state.has_anonymized(run)
+            if json.loads(run.where.basis).get(_KEY) != key
+        ]
+    # A folder that was emptied since holds nothing that a new start would be mixed with; a server does not tell.
+    is_folder = config.destination is not None and config.destination.folder is not None
+    if not others or (is_folder and not store_of(config).holds_results()):
+        return []
+    text = (
+        f"must be that of the earlier run {others[-1]}, whose results stand in the destination under the same scope: "
+        "with another key every patient would be there twice; put that key back (without `pseudonyms` it was "
+        "pseudonym.key in the run's folder), or name another destination"
+    )
+    return [Problem(text, key=_KEY)]

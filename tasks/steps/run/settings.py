@@ -29,7 +29,7 @@ from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
 from deidflow.tasks.core.files.standard_streams import given_input
-from deidflow.tasks.core.pseudonyms.pseudonyms import WHAT_TO_DO_WITHOUT_A_KEY, Key
+from deidflow.tasks.core.pseudonyms.pseudonyms import WHAT_TO_DO_WITHOUT_A_KEY, Key, is_key_itself
 from deidflow.tasks.steps.run.site_rules import read_site_rules
 from deidflow.tasks.steps.run.site_words import read_site_words
 
@@ -60,6 +60,7 @@ _PATH_KEYS: Final = (
     ("text", "keep"),
     ("pixels", "rules"),
 )
+_NOT_HERE: Final = "(the secret itself never stands here)"
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
 
@@ -313,6 +314,8 @@ def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | 
         key, text = "pseudonyms.key_env", (os.environ if environ is None else environ).get(name, "")
         if not text.strip():
             text = f"the environment variable {name} must be set; {WHAT_TO_DO_WITHOUT_A_KEY}"
+            if is_key_itself(name):  # in hex it may look like the name of one
+                text = f"must be the name of an environment variable, as in DEIDFLOW_KEY {_NOT_HERE}"
             raise InvalidInput([Problem(text, key=key)])
     try:
         return Key.parse(text)
@@ -325,6 +328,11 @@ def _read_key_file(path: Path) -> str:
     try:
         data, mode = read_plain_file(path, _MAX_KEY_FILE_BYTES)
     except OSError as error:
+        # The path is absolute, and what was written its end; base64 has slashes, too.
+        ends = [str(path), *("/".join(path.parts[start:]) for start in range(1, len(path.parts)))]
+        if any(map(is_key_itself, ends)):
+            text = f"must be the path of a file that is there and holds the key {_NOT_HERE}"
+            raise InvalidInput([Problem(text, key=key)]) from None
         raise InvalidInput([Problem(f"{trouble_with(path, error)}; {WHAT_TO_DO_WITHOUT_A_KEY}", key=key)]) from None
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidInput([Problem("must be readable by its owner only; give it mode 0600 (chmod 600)", key=key)])

@@ -15,6 +15,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -220,6 +221,11 @@ class State:
             run_id: KnownRun(number, run_id, stamp, RunPlace(name, place, basis), bool(loaded), bool(unsettled))
             for number, run_id, stamp, name, place, basis, loaded, unsettled in rows
         }
+
+    def has_anonymized(self, run: KnownRun) -> bool:
+        """Whether a run has delivered results of an anonymization, which it has not taken back."""
+        query = "SELECT EXISTS (SELECT 1 FROM pair WHERE run = ? AND operation = ?)"
+        return bool(self._connection.execute(query, (run.number, Operation.ANONYMIZE)).fetchone()[0])
 
     def stamp(self, number: int, stamp: str) -> None:
         """Note how a run's ledger is known again."""
