@@ -89,6 +89,7 @@ def rows(*studies: tuple[str, str], **subjects: str) -> list[dict[str, str]]:
     return [{"orthanc_id": study(*one), **({"subject": subjects[one[0]]} if subjects else {})} for one in studies]
 
 
+YEAR_2400_NS = 13_569_465_600 * 10**9
 DONE = Outcome.DONE
 
 
@@ -138,10 +139,15 @@ def test_a_row_whose_source_is_gone_was_done(nights: Nights) -> None:
 
 
 def test_a_source_that_has_changed_since_is_told(nights: Nights) -> None:
-    """It fails each night until the result is replaced; one that was only copied anew, or moved, is done."""
+    """It fails each night until the result is replaced; one that was only copied anew, or moved, is done.
+
+    Whatever year a share gives a file: nanoseconds of a ledger end in 2262.
+    """
     both = rows(("A", "1"), ("B", "2"))
+    source = nights.root / "source"
+    os.utime(source / "B-2-1.dcm", ns=(0, YEAR_2400_NS))
     nights.night(both, "n1")
-    source, before = nights.root / "source", files_of(nights.root / "results")
+    before = files_of(nights.root / "results")
     nights.put("A", "1", 1, Modality="MR")
     os.utime(source / "A-1-2.dcm", ns=(5, 5))
     (source / "B-2-1.dcm").rename(source / "moved")
