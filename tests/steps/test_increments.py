@@ -267,6 +267,13 @@ def test_a_damaged_ledger_is_told_as_such(nights: Nights) -> None:
     ledger = nights.root / "runs" / "steps-1" / "ledger.db"
     ledger.write_bytes(ledger.read_bytes()[:5000])
     assert "ledger.db is damaged or cannot be read; restore it" in nights.refusal(rows(("A", "1")))
+    shutil.rmtree(ledger.parent)
+    ledger.parent.mkdir()
+    ledger.symlink_to(ledger.name)  # as that of another user is, also for root
+    assert "steps-1/ledger.db cannot be read: " in nights.refusal(rows(("A", "1")))
+    config = load_config(nights.root / "job.yaml", ("incremental=false",))
+    with pytest.raises(InvalidInput), synced_state(config, where_of(config, ""), strict=True):
+        pass  # the crosswalk of all runs would lack one
     for run_id in ("steps-1", "steps-2"):
         shutil.rmtree(nights.root / "runs" / run_id)
     nights.plan(rows(("A", "1")), run_id="n3", incremental=True)
