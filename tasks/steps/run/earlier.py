@@ -26,6 +26,7 @@ from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.run.identity import run_identity
+from deidflow.tasks.steps.run.other_addresses import find_under_other_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,7 +85,7 @@ def earlier_runs(
 
     Raises:
         InvalidInput: A run folder was written by another version of deidflow, and is not known yet.
-        Unusable: An earlier run is under way, or the state cannot be read or written.
+        Unusable: An earlier run is under way, or the state cannot be read or written, or the server cannot be asked.
 
     """
     where = where_of(config, fingerprint)
@@ -92,6 +93,7 @@ def earlier_runs(
         if state is None:
             yield None
             return
+        find_under_other_addresses(state, config, where)
         at_place = [run for run in state.runs().values() if run.where.place == where.place and run.run_id != exclude]
         path = state.path
         unsettled = [run.run_id for run in at_place if run.is_unsettled and run.is_loaded]

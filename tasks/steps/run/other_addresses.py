@@ -1,0 +1,65 @@
+"""Earlier runs that wrote to a server under another address: ``localhost``, its name, or before it was given TLS.
+
+An Orthanc that edits draws new identifiers for each result, so a server that holds results of a run is the one that made
+them. What addresses lead to proves nothing: one address may serve several servers, by their names.
+
+Public names: ``find_under_other_addresses``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.orthanc.resources.bulk_content import read_content
+from deidflow.tasks.steps.access.servers import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deidflow.tasks.core.config.config import Config
+    from deidflow.tasks.core.ledger.state.state import RunPlace, State
+
+_SAMPLES: Final = 100
+"""Results of each run that are looked for, the smallest identifiers: some may have been deleted since."""
+
+
+def find_under_other_addresses(state: State, config: Config, where: RunPlace) -> None:
+    """Have runs of a config count as runs at its server where that holds what they made, under whatever address.
+
+    Args:
+        state: Up to date; what is found is kept in it.
+        config: Of the run that is planned.
+        where: Of that run.
+
+    Raises:
+        DeidflowError: The server cannot be asked, see ``deidflow.tasks.orthanc.connection.errors``.
+
+    """
+    if config.engine != "orthanc" or config.source.orthanc is None:
+        return
+    elsewhere = [run.number for run in state.runs().values() if run.is_loaded and _may_be_here(run.where, where)]
+    if not elsewhere:
+        return
+    with connect(config.source.orthanc, config.orthanc, warn=False) as client, state.transaction():
+        for number in elsewhere:
+            made = list(_made_by(state, number))
+            if any(True for _ in read_content(client, made)):
+                state.execute("UPDATE run SET place = ? WHERE number = ?", (where.place, number))
+
+
+def _may_be_here(its: RunPlace, where: RunPlace) -> bool:
+    """Whether two places differ in nothing but the server's address, and the configs are one."""
+    if its.name != where.name or its.place == where.place:
+        return False
+    one, other = json.loads(its.place), json.loads(where.place)
+    return all(one.get(key) == other.get(key) for key in ("engine", "scope"))
+
+
+def _made_by(state: State, number: int) -> Iterator[str]:
+    for (name,) in state.stream(
+        "SELECT d.new_orthanc_id FROM delivered d JOIN pair p ON p.id = d.pair WHERE p.run = ?"
+        " ORDER BY d.new_orthanc_id LIMIT ?",
+        (number, _SAMPLES),
+    ):
+        yield str(name)
