@@ -247,6 +247,18 @@ def test_what_a_spreadsheet_did_is_an_error_of_the_row(cell: str) -> None:
         assert [("orthanc_id", True)] == [(one.column, "spreadsheet" in one.text) for one in row.problems]
 
 
+def test_a_subject_is_what_it_looks_like() -> None:
+    """What a page or a mail brings along is an error where somebody is known by it; blanks of the keyboard are not."""
+    given = defaults(Replace={"PatientID": "{subject}"}, Force=True)
+    unseen = ("S-1\u00a0", "\u00a0S-1 ", "S-1\u3000", "S\u200b-1", "\ufeffS-1", "\u200b", "\u200fS-1")
+    for cell in (*unseen, "S-1 ", "M\u00fcller A", "\u0645\u06cc\u200c\u0646"):
+        (row,) = rows(f"orthanc_id,subject,Replace.StudyDescription\r\n{some_id(1)},{cell},{cell}\r\n", given)
+        found = [(one.column, "cannot be seen" in one.text) for one in row.problems]
+        assert ([("subject", True)] if cell in unseen else []) == found, ascii(cell)
+    (row,) = rows(f"orthanc_id,Replace.PatientName\r\n{some_id(1)},S-1\u00a0\r\n", defaults(Force=True))
+    assert ["Replace.PatientName"] == [one.column for one in row.problems]
+
+
 @pytest.mark.parametrize("cell", ["1E5", "E+11", "#1", "# N/A", "007", "A1E+11", "#N/A 1", "Error: 502"])
 def test_what_somebody_typed_is_none(cell: str) -> None:
     """Spreadsheets write exponents with a sign and two digits, and errors by themselves."""
