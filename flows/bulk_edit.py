@@ -104,8 +104,8 @@ def _with_types(function: _Function) -> _Function:
     return function
 
 
-# Prefect's settings may say otherwise for all flows and tasks of a site (PREFECT_FLOWS_DEFAULT_RETRIES): a second flow run
-# would be another run of deidflow, over the same sources.
+# Prefect's settings may say otherwise for all flows and tasks of a site (PREFECT_FLOWS_DEFAULT_RETRIES): a second flow
+# run would be another run of deidflow, over the same sources.
 @flow(name="bulk-edit", persist_result=False, retries=0, task_runner=_THREADS)  # type: ignore[arg-type]
 @_with_types
 def bulk_edit(

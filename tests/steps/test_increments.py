@@ -287,6 +287,8 @@ def test_another_patient_under_an_old_number_is_an_error_of_its_row(nights: Nigh
     for incremental in (True, False):
         taken = nights.refusal(rows(("B", "2"), B="S1"), options=SUBJECTS, incremental=incremental)
         assert "line 2, column PatientID: the run n1 gave the same PatientID to another patient" in taken
+    (nights.root / "alias").symlink_to("results")
+    assert taken == nights.refusal(rows(("B", "2"), B="S1"), options=SUBJECTS, destination={"folder": "alias"})
     nights.put("A", "3", 1)
     renamed = nights.refusal(rows(("A", "3"), A="S9"), options=SUBJECTS)
     assert "gave the patient another PatientID" in renamed

@@ -34,7 +34,7 @@ _CLEAR: Final = "yes"
 _NUMBER_VRS: Final = frozenset({"DS", "FD", "FL", "OD", "OF"})
 """Whose values may be written with an exponent."""
 _NAMES: Final = frozenset({0x00080050, PATIENT_NAME, PATIENT_ID, 0x00120040, 0x00120042, 0x00200010})
-"""AccessionNumber, name and ID of the patient, IDs of a trial's subject and reading, StudyID: what tables are joined by."""
+"""AccessionNumber, name and ID of the patient, a trial's IDs of subject and reading, StudyID: keys of tables."""
 
 
 @dataclass(frozen=True, slots=True)

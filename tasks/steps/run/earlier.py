@@ -26,7 +26,7 @@ from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.run.identity import run_identity
-from deidflow.tasks.steps.run.other_addresses import find_under_other_addresses
+from deidflow.tasks.steps.run.other_addresses import find_under_other_addresses, in_one_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -179,6 +179,9 @@ class _Sync:
 
     def all(self, folders: list[Path]) -> None:
         """Read the ledgers that have changed."""
+        for one in self._state.runs().values():
+            if in_one_folder(one.where, self._where):
+                self._state.execute("UPDATE run SET place = ? WHERE number = ?", (self._where.place, one.number))
         known = self._state.runs()
         for gone in known.keys() - {folder.name for folder in folders} - {self._exclude}:
             if not known[gone].is_loaded:  # what it delivered is true without its folder, too
@@ -207,6 +210,8 @@ class _Sync:
                 raise Unusable(f"{original}: another deidflow is working on this run; wait until it has ended")
             return  # somebody else's, and under way
         where = _where(facts)
+        if in_one_folder(where, self._where):
+            where = where._replace(place=self._where.place)
         if self._wants(where):
             try:
                 self._load(folder, facts, where)

@@ -1,14 +1,15 @@
-"""Earlier runs that wrote to a server under another address: ``localhost``, its name, or before it was given TLS.
+"""Earlier runs whose destination had another name: a folder behind a link, a server before it was given TLS.
 
-An Orthanc that edits draws new identifiers for each result, so a server that holds results of a run is the one that made
-them. What addresses lead to proves nothing: one address may serve several servers, by their names.
+An Orthanc that edits draws new identifiers for each result, so a server that holds results of a run is the one that
+made them. What addresses lead to proves nothing: one address may serve several servers, by their names.
 
-Public names: ``find_under_other_addresses``.
+Public names: ``find_under_other_addresses``, ``in_one_folder``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.orthanc.resources.bulk_content import read_content
@@ -46,6 +47,20 @@ def find_under_other_addresses(state: State, config: Config, where: RunPlace) ->
             made = list(_made_by(state, number))
             if any(True for _ in read_content(client, made)):
                 state.execute("UPDATE run SET place = ? WHERE number = ?", (where.place, number))
+
+
+def in_one_folder(its: RunPlace, where: RunPlace) -> bool:
+    """Whether two places differ in nothing but the path of one folder of results."""
+    if its.place == where.place:
+        return False
+    one, other = json.loads(its.place), json.loads(where.place)
+    here, there = ((place.pop("destination") or {}).get("folder") for place in (one, other))
+    if one != other or not here or not there:
+        return False
+    try:
+        return os.path.samefile(here, there)  # noqa: PTH121 (texts)
+    except OSError:
+        return False
 
 
 def _may_be_here(its: RunPlace, where: RunPlace) -> bool:
