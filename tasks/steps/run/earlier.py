@@ -25,8 +25,8 @@ from deidflow.tasks.core.ledger.state.state import RunPlace, State
 from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import store_of
+from deidflow.tasks.steps.access.other_addresses import find_under_other_addresses, in_one_folder
 from deidflow.tasks.steps.run.identity import run_identity
-from deidflow.tasks.steps.run.other_addresses import find_under_other_addresses, in_one_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -181,7 +181,7 @@ class _Sync:
         """Read the ledgers that have changed."""
         for one in self._state.runs().values():
             if in_one_folder(one.where, self._where):
-                self._state.execute("UPDATE run SET place = ? WHERE number = ?", (self._where.place, one.number))
+                self._state.move(one.number, self._where.place)
         known = self._state.runs()
         for gone in known.keys() - {folder.name for folder in folders} - {self._exclude}:
             if not known[gone].is_loaded:  # what it delivered is true without its folder, too

@@ -16,8 +16,6 @@ from deidflow.tasks.orthanc.resources.bulk_content import read_content
 from deidflow.tasks.steps.access.servers import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.ledger.state.state import RunPlace, State
 
@@ -37,16 +35,16 @@ def find_under_other_addresses(state: State, config: Config, where: RunPlace) ->
         DeidflowError: The server cannot be asked, see ``deidflow.tasks.orthanc.connection.errors``.
 
     """
-    if config.engine != "orthanc" or config.source.orthanc is None:
+    if config.engine != "orthanc":
         return
     elsewhere = [run.number for run in state.runs().values() if run.is_loaded and _may_be_here(run.where, where)]
     if not elsewhere:
         return
-    with connect(config.source.orthanc, config.orthanc, warn=False) as client, state.transaction():
+    url = json.loads(where.place)["destination"]["orthanc"]
+    with connect(url, config.orthanc, warn=False) as client, state.transaction():
         for number in elsewhere:
-            made = list(_made_by(state, number))
-            if any(True for _ in read_content(client, made)):
-                state.execute("UPDATE run SET place = ? WHERE number = ?", (where.place, number))
+            if any(True for _ in read_content(client, state.results_of(number, _SAMPLES))):
+                state.move(number, where.place)
 
 
 def in_one_folder(its: RunPlace, where: RunPlace) -> bool:
@@ -69,12 +67,3 @@ def _may_be_here(its: RunPlace, where: RunPlace) -> bool:
         return False
     one, other = json.loads(its.place), json.loads(where.place)
     return all(one.get(key) == other.get(key) for key in ("engine", "scope"))
-
-
-def _made_by(state: State, number: int) -> Iterator[str]:
-    for (name,) in state.stream(
-        "SELECT d.new_orthanc_id FROM delivered d JOIN pair p ON p.id = d.pair WHERE p.run = ?"
-        " ORDER BY d.new_orthanc_id LIMIT ?",
-        (number, _SAMPLES),
-    ):
-        yield str(name)
