@@ -104,7 +104,9 @@ def _with_types(function: _Function) -> _Function:
     return function
 
 
-@flow(name="bulk-edit", persist_result=False, task_runner=_THREADS)  # type: ignore[arg-type]
+# Prefect's settings may say otherwise for all flows and tasks of a site (PREFECT_FLOWS_DEFAULT_RETRIES): a second flow
+# run would be another run of deidflow, over the same sources.
+@flow(name="bulk-edit", persist_result=False, retries=0, task_runner=_THREADS)  # type: ignore[arg-type]
 @_with_types
 def bulk_edit(
     config: str = "", manifest: str = "", overrides: Overrides = NO_OVERRIDES, skip_invalid: bool = False

@@ -45,7 +45,13 @@ _VARIABLES: Final = (
     "VIRTUAL_ENV",
 )
 """Beginnings of the names that the server gets; keys and passwords have names of the user's choice."""
-_OF_ITS_OWN: Final = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+_OF_ITS_OWN: Final = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_API_BASE_PATH": "/api",
+}
+"""What holds for it whatever the environment says of a server of the site."""
 _PORTS: Final = range(8000, 9000)
 _PORT_TRIALS: Final = 10
 _STARTS: Final = 3
@@ -152,7 +158,7 @@ def _launch(port: int, settings: dict[str, str], said: IO[bytes]) -> subprocess.
         return subprocess.Popen(  # noqa: S603 (this Python, and no word of a user)
             # -P: nothing is imported from the folder where the command was started
             [sys.executable, "-P", "-m", "deidflow.flows.bound", "uvicorn", *arguments, "--log-level", "error"],
-            env={**inherited, **_OF_ITS_OWN, **settings},
+            env={**inherited, **settings, **_OF_ITS_OWN},
             stdin=theirs,
             stdout=said,
             stderr=said,
@@ -204,6 +210,8 @@ def use_own_server() -> Iterator[str]:
         return
     url = _server.take(current.to_environment_variables(exclude_unset=True))
     os.environ["PREFECT_API_URL"] = url
+    if login := current.server.api.auth_string:  # what a server of the site asks for: this one asks for it, too
+        os.environ["PREFECT_API_AUTH_STRING"] = login.get_secret_value()
     importlib.import_module("prefect.context").refresh_global_settings_context()
     with settings.temporary_settings({settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url

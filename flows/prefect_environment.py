@@ -40,6 +40,9 @@ _ATTENDED: Final = {"PREFECT_CLIENT_MAX_RETRIES": "4", "PREFECT_LOGGING_HANDLERS
 A service keeps those: a server that is started again is back within a minute, and nobody is there to resume a run. The
 command shows its progress itself, and only Prefect's server gets the lines of its log.
 """
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_NO_PROXY: Final = ("no_proxy", "NO_PROXY")
+"""The first that is set counts, as for curl and for Python."""
 
 
 def prepare_prefect(runs_dir: Path | None = None, *, attended: bool = False) -> None:
@@ -72,11 +75,21 @@ def prepare_prefect(runs_dir: Path | None = None, *, attended: bool = False) -> 
         os.environ["HOME"] = home
     for name, value in (_DEFAULTS | (_ATTENDED if attended else {})).items():
         os.environ.setdefault(name, value)
+    _keep_from_proxies()
     # Nobody reads the log of a server that ends with the command.
     seen = not attended or "PREFECT_API_URL" in os.environ
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if seen else "WARNING")
     if attended:
         logging.raiseExceptions = False  # what cannot be logged is told on the console anyway
+
+
+def _keep_from_proxies() -> None:
+    """Have Prefect's client go to servers of this machine itself, and not by a proxy that is for the internet."""
+    said = next((os.environ[name] for name in _NO_PROXY if os.environ.get(name)), "")
+    names = [name.strip() for name in said.split(",") if name.strip()]
+    text = ",".join([*names, *(name for name in _LOOPBACK if name not in names)])
+    if "*" not in names:  # it means all, and for some only where nothing stands beside it
+        os.environ.update(dict.fromkeys(_NO_PROXY, text))
 
 
 def prepare_temporary(folder: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
 
 
-@task(name="load", persist_result=False)
+@task(name="load", persist_result=False, retries=0)
 def load(config: str, settings: tuple[str, ...] = (), manifest: str = "", *, is_beside: bool = False) -> Config:
     """Read and check a config file.
 

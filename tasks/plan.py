@@ -34,7 +34,7 @@ _SERVED_WAIT_S: Final = 3600
 """Nobody sits beside a scheduled run: two of one hour that deliver into one folder are both to be done."""
 
 
-@task(name="plan", persist_result=False)
+@task(name="plan", persist_result=False, retries=0)
 def plan(config: Config, *, skip_invalid: bool = False) -> str:
     """Check manifest and source and freeze the plan; return what the new run is found by, see ``take_open``.
 

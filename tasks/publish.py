@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 
-@task(name="publish", persist_result=False)
+@task(name="publish", persist_result=False, retries=0)
 def publish(run_dir: str) -> State[Any] | None:
     """Write all files of the run folder; when the work came to its end, delete the sources that are to go, and export.
 

@@ -59,7 +59,7 @@ def write_crosswalk(config_file: Path, overrides: tuple[str, ...], output: Path)
     config = load_config(config_file, overrides)
     require_private_place(config, output, "-o")
     where = where_of(config, "")
-    with synced_state(config, where) as state:
+    with synced_state(config, where, strict=True) as state:
         if state is None:
             raise InvalidInput(f"{config_file}: no run of this config is in {config.report.runs_dir}")
         try:

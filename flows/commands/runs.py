@@ -6,13 +6,14 @@ Public names: ``list_runs``.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.flows.answers.answer import Answer, give
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.plain_files import trouble_with
-from deidflow.tasks.core.ledger.ledger import FILE_NAME
+from deidflow.tasks.core.ledger.ledger import may_have_ledger
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.steps.run.settings import read_config
 
@@ -67,7 +68,7 @@ def list_runs(place: Path) -> None:
     """
     folder = place if place.is_dir() else _runs_dir_of(place)
     try:
-        folders = [path for path in folder.iterdir() if (path / FILE_NAME).exists()] if folder.is_dir() else []
+        folders = [path for path in folder.iterdir() if may_have_ledger(path)] if folder.is_dir() else []
     except OSError as error:
         raise InvalidInput(trouble_with(place, error)) from None
     runs = sorted(map(_described, folders), key=lambda run: (run["started"] or "~", run["run_id"]))
@@ -84,10 +85,13 @@ def _runs_dir_of(config_file: Path) -> Path:
 
 def _described(folder: Path) -> dict[str, Any]:
     """Return what is known of a run: from its summary, since the ledger may be at work."""
+    found: dict[str, Any] = {}
     try:
         found = json.loads((folder / _SUMMARY).read_text("utf-8"))
-    except (OSError, ValueError):
-        found = {}
+    except (FileNotFoundError, ValueError):
+        pass
+    except OSError:
+        found = {"verdict": "cannot be read"}
     report = folder / _REPORT
     return {
         "run_id": folder.name,
@@ -97,7 +101,7 @@ def _described(folder: Path) -> dict[str, Any]:
         "exit_code": found.get("exit_code"),
         "rows": found.get("rows", {}),
         "instances": found.get("instances", {}),
-        "report": str(report) if report.exists() else None,
+        "report": str(report) if os.access(report, os.F_OK) else None,
     }
 
 

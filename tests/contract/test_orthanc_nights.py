@@ -42,7 +42,10 @@ def _night(job: Job, server: Server, run_id: str) -> tuple[int, list[tuple[str, 
 
 
 def test_a_second_night_makes_no_second_copy(job: Job, server: Server) -> None:
-    """Without incremental it is refused, and says why; with it new patients are done, and a known one fails."""
+    """Without incremental it is refused, and says why; with it new patients are done, and a known one fails.
+
+    Under whatever address the server is named.
+    """
     _put(job, server, "A", "1", 1, 2)
     write(job, server)
     assert (0, [("done", "")]) == _night(job, server, "n1")
@@ -52,7 +55,10 @@ def test_a_second_night_makes_no_second_copy(job: Job, server: Server) -> None:
     assert (2, held) == (refused.code, len(server.get("instances")))
     assert "the run n1 has done it" in refused.err
     assert "incremental: true" in refused.err
-    write(job, server, incremental=True)
+    by_name = {"orthanc": server.url.replace("127.0.0.1", "localhost")}
+    write(job, server, source=by_name)
+    assert "the run n1 has done it" in job("plan", "job.yaml").err
+    write(job, server, source=by_name, incremental=True)
     assert (0, [("done", "")]) == _night(job, server, "n3")
     assert held == len(server.get("instances"))
     _put(job, server, "A", "3", 1)  # another study of a known patient

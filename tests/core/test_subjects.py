@@ -300,13 +300,16 @@ def test_what_a_spreadsheet_did_is_an_error_of_the_row(cell: str) -> None:
         assert [("orthanc_id", True)] == [(one.column, "spreadsheet" in one.text) for one in row.problems]
 
 
-def test_what_nobody_sees_is_no_part_of_a_subject_number() -> None:
-    """As copied text brings it along; it would be delivered, and nobody would find the patient."""
+def test_a_subject_is_what_it_looks_like() -> None:
+    """What a page or a mail brings along is an error where somebody is known by it; blanks of the keyboard are not."""
     given = defaults(Replace={"PatientID": "{subject}"}, Force=True)
-    for cell in ("\xa0s1", "s1\u202f ", "s\u200b1"):
-        for row in rows(f"orthanc_id,subject,Replace.StudyID,note\r\n{some_id(1)}\xa0,{cell},{cell},{cell}\r\n", given):
-            found = [(one.column, "nobody sees" in one.text) for one in row.problems]
-            assert [("subject", True), ("Replace.StudyID", True)] == sorted(found, reverse=True)
+    unseen = ("S-1\u00a0", "\u00a0S-1 ", "S-1\u3000", "S\u200b-1", "\ufeffS-1", "\u200b", "\u200fS-1")
+    for cell in (*unseen, "S-1 ", "M\u00fcller A", "\u0645\u06cc\u200c\u0646"):
+        (row,) = rows(f"orthanc_id,subject,Replace.StudyDescription\r\n{some_id(1)},{cell},{cell}\r\n", given)
+        found = [(one.column, "cannot be seen" in one.text) for one in row.problems]
+        assert ([("subject", True)] if cell in unseen else []) == found, ascii(cell)
+    (row,) = rows(f"orthanc_id,Replace.PatientName\r\n{some_id(1)},S-1\u00a0\r\n", defaults(Force=True))
+    assert ["Replace.PatientName"] == [one.column for one in row.problems]
 
 
 @pytest.mark.parametrize("cell", ["1E5", "E+11", "#1", "# N/A", "007", "s\xa01", "A1E+11", "#N/A 1", "Error: 502"])

@@ -21,14 +21,19 @@ def test_runs_of_a_config_and_of_a_folder(demo_job: Job) -> None:
     killed = job.root / "runs" / "killed"
     killed.mkdir()
     (killed / "ledger.db").touch()
+    unreadable = job.root / "runs" / "unreadable"  # as that of another user is, also for root
+    unreadable.mkdir()
+    for name in ("ledger.db", "summary.json"):
+        (unreadable / name).symlink_to(name)
 
-    header, partly, other = job("runs", "job.yaml").out.splitlines()
+    header, partly, other, loop = job("runs", "job.yaml").out.splitlines()
     assert header.startswith("begun (UTC)")
     assert " some rows are not done  2 done, 1 not_found " in partly
     assert partly.endswith("runs/partly")
     assert " not finished " in other
+    assert " cannot be read " in loop
     listed = {run["run_id"]: run for run in json.loads(job("runs", "runs", "--json").out)}
-    assert {"partly", "killed"} == listed.keys()
+    assert {"partly", "killed", "unreadable"} == listed.keys()
     assert (1, 2, None) == (listed["partly"]["exit_code"], listed["partly"]["rows"]["done"], listed["killed"]["report"])
     (job.root / "wrong.yaml").write_text("- a list")
     wrong = job("runs", "wrong.yaml")

@@ -27,12 +27,22 @@ if TYPE_CHECKING:
 
 PASSWORD = "ZQXPASSWORD"
 GONE_S = 40.0
+NOBODY = "http://127.0.0.1:9"
+SITE: Final = {
+    "http_proxy": NOBODY,
+    "ALL_PROXY": NOBODY,
+    "no_proxy": "intranet.example",
+    "PREFECT_SERVER_API_AUTH_STRING": "admin:of-the-site",
+    "PREFECT_SERVER_API_BASE_PATH": "/prefect/api",
+}
+"""What the environment of a hospital says of its proxy, and of its own Prefect server: nothing of it is in the way."""
 
 
 def _alone(job: Job, run_id: str) -> Running:
     """Start a run that has no Prefect server but its own, as the leader of a process group."""
     job.environment = {"PREFECT_HOME": str(job.root / "home"), "PREFECT_API_URL": ""}
-    return job.start("run", "job.yaml", "--run-id", run_id, variables={"ORTHANC_PASSWORD": PASSWORD}, alone=True)
+    variables = {"ORTHANC_PASSWORD": PASSWORD, **SITE}
+    return job.start("run", "job.yaml", "--run-id", run_id, variables=variables, alone=True)
 
 
 def _servers_of(job: Job) -> set[Path]:
@@ -189,6 +199,15 @@ def test_a_server_of_its_own_gets_no_heartbeats(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", _ASK], env=variables, capture_output=True, text=True, check=False)
 
     assert ["30 None True", "30"] == done.stdout.splitlines(), done.stderr
+
+
+def test_nothing_is_tried_again_by_a_setting_of_the_site() -> None:
+    """What is tried again the config says; another flow run would be another run over the same sources."""
+    ask = "from deidflow.flows import bulk_edit as b; print([b.bulk_edit.retries, b.load.retries, b.publish.retries])"
+    variables = {**os.environ, "PREFECT_FLOWS_DEFAULT_RETRIES": "2", "PREFECT_TASKS_DEFAULT_RETRIES": "3"}
+    done = subprocess.run([sys.executable, "-c", ask], env=variables, capture_output=True, text=True, check=False)
+
+    assert done.stdout.split() == ["[0,", "0,", "0]"], done.stderr
 
 
 def test_ctrl_c_in_a_terminal(job: Job) -> None:

@@ -90,6 +90,7 @@ def rows(*studies: tuple[str, str], **subjects: str) -> list[dict[str, str]]:
     return [{"orthanc_id": study(*one), **({"subject": subjects[one[0]]} if subjects else {})} for one in studies]
 
 
+YEAR_2400_NS = 13_569_465_600 * 10**9
 DONE = Outcome.DONE
 
 
@@ -139,10 +140,15 @@ def test_a_row_whose_source_is_gone_was_done(nights: Nights) -> None:
 
 
 def test_a_source_that_has_changed_since_is_told(nights: Nights) -> None:
-    """It fails each night until the result is replaced; one that was only copied anew, or moved, is done."""
+    """It fails each night until the result is replaced; one that was only copied anew, or moved, is done.
+
+    Whatever year a share gives a file: nanoseconds of a ledger end in 2262.
+    """
     both = rows(("A", "1"), ("B", "2"))
+    source = nights.root / "source"
+    os.utime(source / "B-2-1.dcm", ns=(0, YEAR_2400_NS))
     nights.night(both, "n1")
-    source, before = nights.root / "source", files_of(nights.root / "results")
+    before = files_of(nights.root / "results")
     nights.put("A", "1", 1, Modality="MR")
     os.utime(source / "A-1-2.dcm", ns=(5, 5))
     (source / "B-2-1.dcm").rename(source / "moved")
@@ -262,6 +268,13 @@ def test_a_damaged_ledger_is_told_as_such(nights: Nights) -> None:
     ledger = nights.root / "runs" / "steps-1" / "ledger.db"
     ledger.write_bytes(ledger.read_bytes()[:5000])
     assert "ledger.db is damaged or cannot be read; restore it" in nights.refusal(rows(("A", "1")))
+    shutil.rmtree(ledger.parent)
+    ledger.parent.mkdir()
+    ledger.symlink_to(ledger.name)  # as that of another user is, also for root
+    assert "steps-1/ledger.db cannot be read: " in nights.refusal(rows(("A", "1")))
+    config = load_config(nights.root / "job.yaml", ("incremental=false",))
+    with pytest.raises(InvalidInput), synced_state(config, where_of(config, ""), strict=True):
+        pass  # the crosswalk of all runs would lack one
     for run_id in ("steps-1", "steps-2"):
         shutil.rmtree(nights.root / "runs" / run_id)
     nights.plan(rows(("A", "1")), run_id="n3", incremental=True)
@@ -275,6 +288,8 @@ def test_another_patient_under_an_old_number_is_an_error_of_its_row(nights: Nigh
     for incremental in (True, False):
         taken = nights.refusal(rows(("B", "2"), B="S1"), options=SUBJECTS, incremental=incremental)
         assert "line 2, column PatientID: the run n1 gave the same PatientID to another patient" in taken
+    (nights.root / "alias").symlink_to("results")
+    assert taken == nights.refusal(rows(("B", "2"), B="S1"), options=SUBJECTS, destination={"folder": "alias"})
     nights.put("A", "3", 1)
     renamed = nights.refusal(rows(("A", "3"), A="S9"), options=SUBJECTS)
     assert "gave the patient another PatientID" in renamed

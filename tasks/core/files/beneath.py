@@ -14,7 +14,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, Self
 
-from deidflow.tasks.core.files.opened import OpenedFile
+from deidflow.tasks.core.files.opened import OpenedFile, changed_ns
 from deidflow.tasks.core.files.plain_files import NotPlainError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def open_plain_file(folder: int, name: bytes) -> OpenedFile:
         raise _plain_error(error) from None
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
-        return OpenedFile(descriptor, status.st_size, status.st_mtime_ns)
+        return OpenedFile(descriptor, status.st_size, changed_ns(status))
     os.close(descriptor)
     if stat.S_ISDIR(status.st_mode):
         raise FileNotFoundError(errno.ENOENT, "a folder, no file")
@@ -137,7 +137,7 @@ def open_followed(path: bytes) -> OpenedFile:
     descriptor = os.open(path, _READ & ~os.O_NOFOLLOW)
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
-        return OpenedFile(descriptor, status.st_size, status.st_mtime_ns)
+        return OpenedFile(descriptor, status.st_size, changed_ns(status))
     os.close(descriptor)
     raise NotPlainError
 

@@ -9,7 +9,7 @@ what is found (docs/decisions/0042-ledger-interface.md).
 It is prepared in a private temporary database (``Ledger.prepare``) so that nothing is created anywhere before the
 plan is accepted, and then stored in the run folder in one step.
 
-Public names: ``Ledger``, ``FILE_NAME``.
+Public names: ``Ledger``, ``FILE_NAME``, ``may_have_ledger``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME: Final = "ledger.db"
+
+
+def may_have_ledger(folder: Path) -> bool:
+    """Whether a folder is that of a run, as far as this user may see: one that cannot be looked into may well be."""
+    try:
+        (folder / FILE_NAME).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 class Ledger:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.private_tags import split_outside_quotes
-from deidflow.tasks.core.dicom.tags import Path, TagSyntaxError, describe_tag, dictionary_vr
+from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, Path, TagSyntaxError, describe_tag, dictionary_vr
 from deidflow.tasks.core.errors import BadText, Problem
 from deidflow.tasks.core.manifest.columns import KEEP, OPERATION, REMOVE, Columns, EditColumn
 from deidflow.tasks.core.manifest.spreadsheet_marks import damage
@@ -33,6 +33,8 @@ _PATTERNS: Final = 4096
 _CLEAR: Final = "yes"
 _NUMBER_VRS: Final = frozenset({"DS", "FD", "FL", "OD", "OF"})
 """Whose values may be written with an exponent."""
+_NAMES: Final = frozenset({0x00080050, PATIENT_NAME, PATIENT_ID, 0x00120040, 0x00120042, 0x00200010})
+"""AccessionNumber, name and ID of the patient, a trial's IDs of subject and reading, StudyID: keys of tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,7 @@ def _read_cell(column: EditColumn, cell: str, problems: list[Problem]) -> Value:
     """Return the value of a ``Replace.`` cell that is not empty."""
     tag = column.path.tag
     value: Value = cell
-    if text := damage(cell, is_number=dictionary_vr(tag) in _NUMBER_VRS):
+    if text := damage(cell, is_number=dictionary_vr(tag) in _NUMBER_VRS, is_name=tag in _NAMES):
         problems.append(Problem(text, column=column.header))
         return ""
     if dictionary_vr(tag) == "SQ":
@@ -300,7 +302,9 @@ def _parse_json(cell: str) -> object:
 
 def _fill(path: Path, template: Template, free: dict[str, str], problems: list[Problem]) -> Value:
     is_number = dictionary_vr(path.tag) in _NUMBER_VRS
-    damaged = [(column, damage(free.get(column, ""), is_number=is_number)) for column in template.columns]
+    is_name = path.tag in _NAMES
+    cells = [(column, free.get(column, "")) for column in template.columns]
+    damaged = [(column, damage(cell, is_number=is_number, is_name=is_name)) for column, cell in cells]
     if any(text for _, text in damaged):
         problems += [Problem(text, column=column) for column, text in damaged if text]
         return ""

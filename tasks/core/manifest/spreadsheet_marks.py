@@ -2,8 +2,7 @@
 
 Microsoft Excel and LibreOffice Calc write the error of a formula into the CSV file as its text, in the language of the
 program, and a long number that stands in a column without the format "text" as ``1,23E+11``: its last digits are gone.
-What is copied into a sheet from a page or a document brings characters along that nobody sees, and that nobody
-will type who looks for the value.
+What is copied from a page or a mail brings characters along that nobody sees, and that no list of subjects has.
 
 Public names: ``damage``.
 """
@@ -11,6 +10,7 @@ Public names: ``damage``.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 _ERROR: Final = re.compile(r"\s*(?:#(?:N/A|NV|[\w/]{2,12}[!?])|#{3,}|Err:\d{3})\s*")
@@ -18,25 +18,23 @@ _ERROR: Final = re.compile(r"\s*(?:#(?:N/A|NV|[\w/]{2,12}[!?])|#{3,}|Err:\d{3})\
 _SCIENTIFIC: Final = re.compile(r"\s*[+-]?\d(?:[.,]\d+)?E[+-]\d{2,3}\s*", re.IGNORECASE)
 """Spreadsheets always write the sign and two digits: ``1E5`` was typed by somebody."""
 
-_UNSEEN: Final = re.compile("\\A *[\xa0\u202f]|[\xa0\u202f] *\\Z|[\u200b\u2060\ufeff]")
-"""A no-break space at an end, a zero-width space or a byte order mark anywhere."""
+
+_SEEN_BY_VALUE_CHECKS: Final = " \t\r\n"
+_WITHOUT_WIDTH: Final = frozenset("\u00ad\u200b\u2060\ufeff")
+"""Soft hyphen, zero width space, word joiner, byte order mark: no script needs one inside what somebody is called."""
 
 
-def damage(cell: str, *, is_number: bool = False) -> str:
+def damage(cell: str, *, is_number: bool = False, is_name: bool = False) -> str:
     """Say what a spreadsheet did to a cell, and what to do about it; "" for nothing.
 
     Args:
         cell: Its text, which is not repeated.
         is_number: Whether a number such as ``1.5E+03`` may stand there.
+        is_name: Whether somebody is known by it, so that two that look alike must be one.
 
     >>> damage("007"), damage("1E5")
     ('', '')
     """
-    if not cell.isascii() and _UNSEEN.search(cell):
-        return (
-            "must not hold what nobody sees (a no-break space at its beginning or end, a zero-width space), as it "
-            "comes with what is copied from a web page or a document; type the value again"
-        )
     if "#" in cell[:2] or "Err:" in cell:
         if _ERROR.fullmatch(cell):
             return (
@@ -48,4 +46,18 @@ def damage(cell: str, *, is_number: bool = False) -> str:
             "must be written out, but a spreadsheet has rounded a long number and written it with an exponent; give "
             "the column the format 'text', enter the values again, and save the file"
         )
+    if is_name and not cell.isascii() and (_ends_unseen(cell) or not _WITHOUT_WIDTH.isdisjoint(cell)):
+        return (
+            "must be what it looks like, but it holds a character that cannot be seen, such as a no-break space copied "
+            "from a page or a mail; type the value anew, and save the file again"
+        )
     return ""
+
+
+def _ends_unseen(cell: str) -> bool:
+    ends = cell.strip(" ")
+    return any(
+        one not in _SEEN_BY_VALUE_CHECKS and (one.isspace() or unicodedata.category(one) == "Cf")
+        for one in (ends[:1], ends[-1:])
+        if one
+    )

@@ -164,7 +164,7 @@ def _trouble(row: TableRow, places: Sequence[tuple[str, int]]) -> SubjectProblem
     for column, place in places:
         if not row.cells[place].strip():
             return SubjectProblem(row.line, column, Trouble.EMPTY, "must not be empty")
-        if text := damage(row.cells[place].strip()):
+        if text := damage(row.cells[place].strip(), is_name=True):
             return SubjectProblem(row.line, column, Trouble.SPREADSHEET, text)
     return None
 

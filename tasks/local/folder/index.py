@@ -32,6 +32,7 @@ from deidflow.tasks.core.dicom.tags import (
 from deidflow.tasks.core.engine.review import ReviewCode, may_show_text
 from deidflow.tasks.core.engine.sources import ProblemCode, SourceInstance, SourceProblem
 from deidflow.tasks.core.errors import InstanceFailed
+from deidflow.tasks.core.files.opened import changed_ns
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.local.dicom_file.character_sets import character_set
@@ -239,7 +240,7 @@ def _instance(
 ) -> SourceInstance:
     identifiers, frame_of_reference, person, sop_class_uid, review, modality = found
     is_result = _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID
-    size, mtime_ns = status.st_size, status.st_mtime_ns
+    size, mtime_ns = status.st_size, changed_ns(status)
     if not review and _says_burned_in(source):
         review = ReviewCode.BURNED_IN_TEXT
     return SourceInstance(

@@ -16,6 +16,7 @@ from deidflow.tasks.core.engine.sources import OpenOriginal
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.files.beneath import KeptFolder, open_folder, open_followed, open_plain_file
 from deidflow.tasks.core.files.excerpts import excerpt
+from deidflow.tasks.core.files.opened import changed_ns
 from deidflow.tasks.core.outcomes import ReasonCode
 
 if TYPE_CHECKING:
@@ -100,5 +101,5 @@ class FolderSource:
 
 def _check(descriptor: int, instance: PlannedInstance) -> None:
     status = os.fstat(descriptor)
-    if status.st_size != instance.size or status.st_mtime_ns != instance.mtime_ns:
+    if status.st_size != instance.size or changed_ns(status) != instance.mtime_ns:
         raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file changed after the plan was frozen")

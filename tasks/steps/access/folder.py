@@ -21,6 +21,7 @@ from deidflow.tasks.core.engine.sources import SourceInstance
 from deidflow.tasks.core.errors import Problem, Unusable, os_error_text, remedy_of
 from deidflow.tasks.core.files.beneath import delete_plain_file, open_folder, open_plain_file
 from deidflow.tasks.core.files.locks import lock_folder
+from deidflow.tasks.core.files.opened import changed_ns
 from deidflow.tasks.core.files.plain_files import NotPlainError, trouble_with
 from deidflow.tasks.core.ledger.results import duplicates_of, results_there, sources_of_row
 from deidflow.tasks.core.ledger.run_facts import read_facts
@@ -99,7 +100,7 @@ class FolderOfOriginals:
             now = os.stat(os.path.join(root, original.path), follow_symlinks=self._follow_links)  # noqa: PTH116, PTH118 (bytes)
         except OSError:
             return None
-        if (now.st_size, now.st_mtime_ns) == (original.size, original.mtime_ns):
+        if (now.st_size, changed_ns(now)) == (original.size, original.mtime_ns):
             return None
         (entry,) = read_index_entries(root, [original.path], follow_links=self._follow_links)
         is_planned = isinstance(entry, SourceInstance) and entry.identifiers == original.original

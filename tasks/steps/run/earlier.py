@@ -16,15 +16,16 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Problem, Unusable
+from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Problem, Unusable, os_error_text
 from deidflow.tasks.core.files.locks import lock_beside, patience
-from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger, may_have_ledger
 from deidflow.tasks.core.ledger.state.before import Before
 from deidflow.tasks.core.ledger.state.loading import load_run, note_run, peek
 from deidflow.tasks.core.ledger.state.state import RunPlace, State
 from deidflow.tasks.core.pseudonyms.pseudonyms import HOW_TO_MAKE_A_KEY
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import store_of
+from deidflow.tasks.steps.access.other_addresses import find_under_other_addresses, in_one_folder
 from deidflow.tasks.steps.run.identity import run_identity
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def earlier_runs(
 
     Raises:
         InvalidInput: A run folder was written by another version of deidflow, and is not known yet.
-        Unusable: An earlier run is under way, or the state cannot be read or written.
+        Unusable: An earlier run is under way, or the state cannot be read or written, or the server cannot be asked.
 
     """
     where = where_of(config, fingerprint)
@@ -92,6 +93,7 @@ def earlier_runs(
         if state is None:
             yield None
             return
+        find_under_other_addresses(state, config, where)
         at_place = [run for run in state.runs().values() if run.where.place == where.place and run.run_id != exclude]
         path = state.path
         unsettled = [run.run_id for run in at_place if run.is_unsettled and run.is_loaded]
@@ -103,7 +105,9 @@ def earlier_runs(
 
 
 @contextlib.contextmanager
-def synced_state(config: Config, where: RunPlace, *, exclude: str = "", keeps: bool = True) -> Iterator[State | None]:
+def synced_state(
+    config: Config, where: RunPlace, *, exclude: str = "", keeps: bool = True, strict: bool = False
+) -> Iterator[State | None]:
     """Give the state of a config's runs, brought up to date; None when there never were any runs.
 
     Args:
@@ -111,9 +115,11 @@ def synced_state(config: Config, where: RunPlace, *, exclude: str = "", keeps: b
         where: They put their results.
         exclude: ID of a run that this process works on.
         keeps: Whether the state file may be written; otherwise a private copy is, and thrown away.
+        strict: Whether a run of the config that cannot be read is an error, as it is for an incremental config.
 
     Raises:
-        InvalidInput: A run folder was written by another version of deidflow, and is not known yet, or is damaged.
+        InvalidInput: A run folder was written by another version of deidflow, and is not known yet, is damaged, or may
+            not be read.
         Unusable: An earlier run is under way, or the state cannot be read or written.
 
     """
@@ -131,7 +137,7 @@ def synced_state(config: Config, where: RunPlace, *, exclude: str = "", keeps: b
             path = scratch / path.name
         state = held.enter_context(State(path))
         with state.transaction():
-            _Sync(state, where, exclude, scratch, strict=config.incremental).all(folders)
+            _Sync(state, where, exclude, scratch, strict=strict or config.incremental).all(folders)
         yield state
 
 
@@ -146,10 +152,19 @@ def _copied(folder: Path, scratch: Path) -> Path:
 
 
 def _run_folders(runs_dir: Path) -> list[Path]:
+    """Return the folders that have a ledger, or may have one: not every user may look into those of others.
+
+    Raises:
+        Unusable: The folder of the runs cannot be read.
+
+    """
     try:
-        return sorted(folder.parent for folder in runs_dir.glob(f"*/{FILE_NAME}"))
-    except OSError:
+        return sorted(folder for folder in runs_dir.iterdir() if folder.is_dir() and may_have_ledger(folder))
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        text = f"{runs_dir} cannot be read: {os_error_text(error)}"
+        raise Unusable(f"{text}; give this user the right to read it, or name another report.runs_dir") from None
 
 
 class _Sync:
@@ -164,6 +179,9 @@ class _Sync:
 
     def all(self, folders: list[Path]) -> None:
         """Read the ledgers that have changed."""
+        for one in self._state.runs().values():
+            if in_one_folder(one.where, self._where):
+                self._state.move(one.number, self._where.place)
         known = self._state.runs()
         for gone in known.keys() - {folder.name for folder in folders} - {self._exclude}:
             if not known[gone].is_loaded:  # what it delivered is true without its folder, too
@@ -178,9 +196,10 @@ class _Sync:
         return its.name == self._where.name or its.place == self._where.place
 
     def _read(self, original: Path) -> None:
-        folder = original if self._scratch is None else _copied(original, self._scratch)
-        may_be_own = self._strict and folder.name.startswith(f"{self._where.name}-")
+        may_be_own = self._strict and original.name.startswith(f"{self._where.name}-")
         try:
+            _require_readable(original / FILE_NAME)
+            folder = original if self._scratch is None else _copied(original, self._scratch)
             facts = peek(folder / FILE_NAME)
         except InvalidInput:
             if may_be_own:
@@ -191,6 +210,8 @@ class _Sync:
                 raise Unusable(f"{original}: another deidflow is working on this run; wait until it has ended")
             return  # somebody else's, and under way
         where = _where(facts)
+        if in_one_folder(where, self._where):
+            where = where._replace(place=self._where.place)
         if self._wants(where):
             try:
                 self._load(folder, facts, where)
@@ -207,6 +228,21 @@ class _Sync:
             load_run(self._state, ledger, number, where, str(facts.config.get("verify", "full")))
         # Opening a ledger changes its time.
         self._state.stamp(number, _stamp(folder))
+
+
+def _require_readable(ledger: Path) -> None:
+    """Find out whether this user may read a ledger: SQLite does not say why it cannot.
+
+    Raises:
+        InvalidInput: It cannot be read.
+
+    """
+    try:
+        ledger.open("rb").close()
+    except OSError as error:
+        text = f"{ledger} cannot be read: {os_error_text(error)}; what this run has done is not known"
+        what = "work as the user who ran it, give its folder to this user, or move it elsewhere"
+        raise InvalidInput(f"{text}: {what}") from None
 
 
 def _stamp(folder: Path) -> str:

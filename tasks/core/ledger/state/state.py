@@ -231,6 +231,19 @@ class State:
         """Note how a run's ledger is known again."""
         self.execute("UPDATE run SET stamp = ? WHERE number = ?", (stamp, number))
 
+    def move(self, number: int, place: str) -> None:
+        """Note that a run's place is another one, which was found to be the same under another name."""
+        self.execute("UPDATE run SET place = ? WHERE number = ?", (place, number))
+
+    def results_of(self, number: int, most: int) -> list[str]:
+        """Return Orthanc's identifiers of instances that a run delivered, the first ``most`` in their order."""
+        rows = self.stream(
+            "SELECT d.new_orthanc_id FROM delivered d JOIN pair p ON p.id = d.pair WHERE p.run = ?"
+            " ORDER BY d.new_orthanc_id LIMIT ?",
+            (number, most),
+        )
+        return [str(name) for (name,) in rows]
+
     def forget(self, run_id: str) -> None:
         """Forget a run, and what it delivered."""
         of_run = "SELECT number FROM run WHERE run_id = ?"
