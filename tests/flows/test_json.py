@@ -197,7 +197,7 @@ STREAMS: Final = {
     "run --help >/dev/full": (3, _FULL),
     "runs job.yaml >&-": (0, ""),
     "runs job.yaml --json >&-": (3, "standard output must be open; redirect it to a file"),
-    "plan --colour --json >&-": (2, "No such option '--colour'"),
+    "plan --colour --json >&-": (2, "--colour"),
     "plan - <&-": (2, "standard input must be open, where a file is given as -"),
 }
 

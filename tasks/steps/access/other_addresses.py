@@ -12,9 +12,6 @@ import json
 import os
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.orthanc.resources.bulk_content import read_content
-from deidflow.tasks.steps.access.servers import connect
-
 if TYPE_CHECKING:
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.ledger.state.state import RunPlace, State
@@ -40,6 +37,9 @@ def find_under_other_addresses(state: State, config: Config, where: RunPlace) ->
     elsewhere = [run.number for run in state.runs().values() if run.is_loaded and _may_be_here(run.where, where)]
     if not elsewhere:
         return
+    from deidflow.tasks.orthanc.resources.bulk_content import read_content  # noqa: PLC0415 (not for folders: httpx)
+    from deidflow.tasks.steps.access.servers import connect  # noqa: PLC0415 (likewise)
+
     url = json.loads(where.place)["destination"]["orthanc"]
     with connect(url, config.orthanc, warn=False) as client, state.transaction():
         for number in elsewhere:
