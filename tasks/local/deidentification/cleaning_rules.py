@@ -69,6 +69,8 @@ class CleaningRules:
             return None
         if cleaning is Cleaning.TEXT:
             return self.text(origin, needs_value=needs_value)
+        if cleaning is Cleaning.LABEL:
+            return self.text_but_own(origin)
         check = _CHECKS.get(cleaning) or (_check_of_number(tag, vr) if cleaning is Cleaning.KEEP else None)
         if check is not None:
             return Rule(Action.CLEAN, origin, _checks(check))

@@ -25,7 +25,7 @@ def test_every_row_that_is_cleaned() -> None:
     assert {"shift_da": 50, "shift_dt": 56, "check_tm": 52, "dummy_date": 8, "keep": 1, "remove": 2} == {
         **kinds[Option.RETAIN_MODIFIED_DATES]
     }
-    assert {"text": 130, "items": 9, "remove": 2} == {**kinds[Option.CLEAN_DESCRIPTORS]}
+    assert {"text": 129, "label": 1, "items": 9, "remove": 2} == {**kinds[Option.CLEAN_DESCRIPTORS]}
     assert {"text": 11} == {**kinds[Option.RETAIN_DEVICE_IDENTITY]}
     assert {"text": 5} == {**kinds[Option.RETAIN_PATIENT_CHARACTERISTICS]}
     assert {"items": 4} == {**kinds[Option.CLEAN_STRUCTURED_CONTENT]}

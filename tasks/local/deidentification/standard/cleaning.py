@@ -29,6 +29,8 @@ class Cleaning(StrEnum):
     """The VR or the attribute can hold nothing but numbers or terms."""
     TEXT = "text"
     """``text.cleaner``."""
+    LABEL = "label"
+    """Likewise, but only where the instance names somebody or some place by a part of it: a term, or a short name."""
     MAP_UID = "map_uid"
     """Each UID that is not of the standard is replaced by the keyed one."""
     ITEMS = "items"
@@ -66,5 +68,5 @@ def cleaning_of(tag: int, vr: str, option: Option) -> Cleaning:
     if tag == _TIMEZONE_OFFSET or vr in _NUMBERS:
         return Cleaning.KEEP
     if vr in _TEXT:
-        return Cleaning.TEXT
+        return Cleaning.LABEL if vr == "CS" and option is Option.CLEAN_DESCRIPTORS else Cleaning.TEXT
     return Cleaning.KEEP if vr in _OCTETS and option is Option.RETAIN_SAFE_PRIVATE else Cleaning.REMOVE
