@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 import stat
 import struct
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -272,13 +274,30 @@ def test_a_damaged_ledger_is_told_as_such(nights: Nights) -> None:
     ledger.parent.mkdir()
     ledger.symlink_to(ledger.name)  # as that of another user is, also for root
     assert "steps-1/ledger.db cannot be read: " in nights.refusal(rows(("A", "1")))
+    others = "steps-chest-20260131T000000Z-9c22"  # of a config of that name
+    ledger.parent.rename(nights.root / "runs" / others)
+    nights.plan(rows(("A", "1")), run_id="n2", incremental=True)
+    nights.run.close()
+    (nights.root / "runs" / others).rename(ledger.parent)
     config = load_config(nights.root / "job.yaml", ("incremental=false",))
     with pytest.raises(InvalidInput), synced_state(config, where_of(config, ""), strict=True):
         pass  # the crosswalk of all runs would lack one
-    for run_id in ("steps-1", "steps-2"):
+    for run_id in ("steps-1", "steps-2", "n2"):
         shutil.rmtree(nights.root / "runs" / run_id)
     nights.plan(rows(("A", "1")), run_id="n3", incremental=True)
     assert DoneBefore(1, 2) == count_done_before(nights.run.ledger)
+
+
+def test_a_look_at_a_run_of_this_process_does_not_let_others_in(nights: Nights) -> None:
+    """As in a pipeline that works on two runs in two threads: to close a file drops the process's locks on it."""
+    nights.plan(rows(("A", "1")), run_id="n1")
+    held = nights.run
+    nights.plan(rows(("B", "2")), run_id="n2")
+    nights.run.close()
+    look = f"import sqlite3; sqlite3.connect({str(held.ledger.path)!r}, timeout=0).execute('SELECT * FROM meta')"
+    other = subprocess.run([sys.executable, "-c", look], check=False, capture_output=True, text=True)
+    held.close()
+    assert "database is locked" in other.stderr
 
 
 def test_another_patient_under_an_old_number_is_an_error_of_its_row(nights: Nights) -> None:

@@ -9,7 +9,9 @@ Public names: ``earlier_runs``, ``synced_state``, ``state_path``, ``hold_config`
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -27,6 +29,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.access.other_addresses import find_under_other_addresses, in_one_folder
 from deidflow.tasks.steps.run.identity import run_identity
+from deidflow.tasks.steps.run.run_folder import may_be_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -196,7 +199,7 @@ class _Sync:
         return its.name == self._where.name or its.place == self._where.place
 
     def _read(self, original: Path) -> None:
-        may_be_own = self._strict and original.name.startswith(f"{self._where.name}-")
+        may_be_own = self._strict and may_be_of(self._where.name, original.name)
         try:
             _require_readable(original / FILE_NAME)
             folder = original if self._scratch is None else _copied(original, self._scratch)
@@ -233,12 +236,17 @@ class _Sync:
 def _require_readable(ledger: Path) -> None:
     """Find out whether this user may read a ledger: SQLite does not say why it cannot.
 
+    It is not opened for that: to close it would drop the locks that this process may hold on it, for a run in another
+    thread, and let other processes in.
+
     Raises:
         InvalidInput: It cannot be read.
 
     """
     try:
-        ledger.open("rb").close()
+        ledger.stat()
+        if not os.access(ledger, os.R_OK):
+            raise PermissionError(errno.EACCES, "")  # noqa: TRY301 (as the system says it)
     except OSError as error:
         text = f"{ledger} cannot be read: {os_error_text(error)}; what this run has done is not known"
         what = "work as the user who ran it, give its folder to this user, or move it elsewhere"
