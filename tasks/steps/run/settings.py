@@ -60,10 +60,7 @@ _PATH_KEYS: Final = (
     ("text", "keep"),
     ("pixels", "rules"),
 )
-_NOT_FILLED: Final = (
-    "must be a path as it is: no environment variables are filled in (~ is the home folder); a folder that is really "
-    "called so must be there"
-)
+_NOT_FILLED: Final = "must be a path as it is: no variables are filled in (~ is the home folder); make a folder called so"
 _NOT_HERE: Final = "(the secret itself never stands here)"
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
@@ -339,9 +336,11 @@ def _read_key_file(path: Path) -> str:
     try:
         data, mode = read_plain_file(path, _MAX_KEY_FILE_BYTES)
     except OSError as error:
-        # The path is absolute, and what was written its end; base64 has slashes, too.
-        ends = [str(path), *("/".join(path.parts[start:]) for start in range(1, len(path.parts)))]
-        if any(map(is_key_itself, ends)):
+        # The path is absolute, what was written its end, and of a secret nothing is there; base64 has slashes, too.
+        ways = (path.parts[:count] for count in range(2, len(path.parts) + 1))
+        missing = next((len(way) - 1 for way in ways if not os.path.lexists(Path(*way))), len(path.parts))
+        ends = ["/".join(path.parts[start:]) for start in range(missing, len(path.parts))]
+        if any(is_key_itself(text) for end in ends for text in (end, f"/{end}")):
             text = f"must be the path of a file that is there and holds the key {_NOT_HERE}"
             raise InvalidInput([Problem(text, key=key)]) from None
         raise InvalidInput([Problem(f"{trouble_with(path, error)}; {WHAT_TO_DO_WITHOUT_A_KEY}", key=key)]) from None
