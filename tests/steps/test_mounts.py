@@ -59,6 +59,11 @@ def test_a_destination_that_is_not_mounted_any_more(steps: Steps) -> None:
     with _share(share):  # empty, since everything was handed on: as it should be
         steps.edit()
         assert 1 == len(files_of(share / "out"))
+    with pytest.raises(Unusable, match=r"moved to this disk for good, put any file into it\); mount it"):
+        steps.plan(ROWS, run_id="n3", destination=destination)
+    (share / "out").mkdir()
+    (share / "out" / "moved").touch()
+    steps.plan(ROWS, run_id="n3", destination=destination)
 
 
 def test_a_destination_that_is_read_only(steps: Steps) -> None:
