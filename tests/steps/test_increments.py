@@ -389,6 +389,7 @@ def test_another_key_never_stands_beside_the_first(nights: Nights) -> None:
     for changes in ({}, {"name": "another"}):
         refused = nights.refusal(more, incremental=False, pseudonyms=other, **changes)
         assert "pseudonyms (the key): must be that of the earlier run n1" in refused
+        assert "another pseudonyms.scope" in refused
     assert [(DONE, 1, 1)] == nights.night(
         more, "m", incremental=False, pseudonyms=other, operation="modify", options={}
     )

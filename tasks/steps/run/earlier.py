@@ -342,6 +342,7 @@ def _other_key(config: Config, before: Before) -> list[Problem]:
     text = (
         f"must be that of the earlier run {others[-1]}, whose results stand in the destination under the same scope: "
         "with another key every patient would be there twice; put that key back (without `pseudonyms` it was "
-        "pseudonym.key in the run's folder), or name another destination"
+        "pseudonym.key in the run's folder), name another destination, or, to begin anew on purpose, another "
+        "pseudonyms.scope"
     )
     return [Problem(text, key=_KEY)]
