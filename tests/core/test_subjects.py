@@ -174,8 +174,9 @@ _END = b"</sheetData>"
             + b"</mergeCells>",
             "line 2: must have a cell of its own",
         ),
+        (_END, "line 2: "),
     ],
-    ids=["a row far away", "a lot of nothing", "ranges of merged cells"],
+    ids=["a row far away", "a lot of nothing", "ranges of merged cells", "other sheets and pictures"],
 )
 def test_a_small_workbook_of_a_size_beyond_measure(tmp_path: Path, instead: bytes, says: str) -> None:
     """It is refused in a moment, where it took all memory or had no end."""
@@ -183,6 +184,8 @@ def test_a_small_workbook_of_a_size_beyond_measure(tmp_path: Path, instead: byte
     with zipfile.ZipFile(small) as parts, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
         for name in parts.namelist():
             made.writestr(name, parts.read(name).replace(_END, instead))
+        for number in range(3 if instead == _END else 0):
+            made.writestr(f"xl/media/{number}.bmp", bytes(50 << 20))
 
     found: list[str] = []
     try:
