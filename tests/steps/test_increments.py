@@ -294,8 +294,9 @@ def test_a_look_at_a_run_of_this_process_does_not_let_others_in(nights: Nights) 
     held = nights.run
     nights.plan(rows(("B", "2")), run_id="n2")
     nights.run.close()
-    look = f"import sqlite3; sqlite3.connect({str(held.ledger.path)!r}, timeout=0).execute('SELECT * FROM meta')"
-    other = subprocess.run([sys.executable, "-c", look], check=False, capture_output=True, text=True)
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT * FROM meta')"
+    command = [sys.executable, "-c", look, str(held.ledger.path)]
+    other = subprocess.run(command, check=False, capture_output=True, text=True)
     held.close()
     assert "database is locked" in other.stderr
 

@@ -122,7 +122,7 @@ def _check_path(path: Path) -> Path:
 def has_variable(path: str) -> bool:
     """Whether a path holds what looks like an environment variable, and nothing that is there is called so.
 
-    A check of what people write, and no part of ``FilePath``: what a run was made with stays sound when a share is away.
+    A check of what people write, and no part of ``FilePath``: a run's config stays sound when a share is away.
     """
     parts = Path(path).parts
     names = next((parts[:number] for number, name in enumerate(parts, 1) if _UNFILLED.match(name)), ())

@@ -29,8 +29,8 @@ _OF_A_SCRIPT: Final = re.compile(
     "|[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2]"
 )
 """What Unicode calls a format character as well, and scripts need in what somebody is called: the zero width space
-between words of Thai, Lao, Myanmar and Khmer, which have no blanks; the joiner that gives a letter of Arabic or of India
-another shape (Malayalam's last consonants, Bengali's khanda ta); and number signs, which are seen."""
+between words of Thai, Lao, Myanmar and Khmer, which have no blanks; the joiner that gives letters of Arabic and India
+another shape (Malayalam's last consonants, Bengali's khanda ta); number signs, which are seen."""
 
 
 def damage(cell: str, *, is_number: bool = False, is_name: bool = False) -> str:

@@ -35,7 +35,7 @@ _PARTS: Final = re.compile(r'0|[-/ ()]|"[^"]*"|\\.')
 _NAMED: Final = 5
 """Cells that a message names at most."""
 _MAX_UNPACKED_BYTES: Final = 1 << 27
-"""Of a part, which is mostly a sheet: 40,000 rows of 20 columns take a quarter. Packed, it may be a thousandth of that."""
+"""Of a part, as a sheet is: 40,000 rows of 20 columns take a quarter. Packed, it may be a thousandth of that."""
 _MAX_PARTS_BYTES: Final = 1 << 30
 """Of all parts, most of which are not read: a workbook may have a sheet for each year, and pictures."""
 _MAX_ROWS: Final = 1_048_576
@@ -43,8 +43,8 @@ _MAX_ROWS: Final = 1_048_576
 _MAX_CELLS: Final = 1 << 24
 """Of a sheet, with those that are left out before the last one of a row."""
 _TOO_LARGE: Final = (
-    "must be a workbook of which no sheet has more than 128 MiB when unpacked (all parts 1 GiB), or more than 16 million "
-    "cells; save the sheet as CSV UTF-8"
+    "must be a workbook of which no sheet has more than 128 MiB when unpacked (all parts 1 GiB), or more than 16 "
+    "million cells; save the sheet as CSV UTF-8"
 )
 
 

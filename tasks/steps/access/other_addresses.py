@@ -1,7 +1,7 @@
 """Earlier runs whose destination had another name: a folder behind a link, a server before it was given TLS.
 
-An Orthanc that edits draws new identifiers for each result, and notes what it was made from, so a server that holds such
-results of a run is the one that made them. Some of them may have been sent to another server, where nothing is noted.
+An Orthanc that edits draws new identifiers for each result, and notes what it was made from, so a server that holds
+such results of a run is the one that made them. To another one some may have been sent, but there nothing is noted.
 What addresses lead to proves nothing: one address may serve several servers, by their names.
 
 Public names: ``find_under_other_addresses``, ``in_one_folder``.

@@ -246,7 +246,7 @@ def _require_readable(ledger: Path) -> None:
     try:
         ledger.stat()
         if not os.access(ledger, os.R_OK):
-            raise PermissionError(errno.EACCES, "")  # noqa: TRY301 (as the system says it)
+            raise PermissionError(errno.EACCES, "")
     except OSError as error:
         text = f"{ledger} cannot be read: {os_error_text(error)}; what this run has done is not known"
         what = "work as the user who ran it, give its folder to this user, or move it elsewhere"

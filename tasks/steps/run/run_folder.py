@@ -39,7 +39,7 @@ def is_run_id(text: str) -> bool:
 
 
 def may_be_of(name: str, run_id: str) -> bool:
-    """Whether a run that cannot be read is one of a config, as far as its ID tells: ``ct-chest-...`` is none of ``ct``."""
+    """Whether a run that cannot be read may be one of a config, by its ID: ``ct-chest-...`` is none of ``ct``."""
     if made := _MADE.fullmatch(run_id):
         return made[1] == name[:_LONGEST_NAME]
     return run_id.startswith(f"{name}-")

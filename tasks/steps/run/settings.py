@@ -60,7 +60,7 @@ _PATH_KEYS: Final = (
     ("text", "keep"),
     ("pixels", "rules"),
 )
-_NOT_FILLED: Final = "must be a path as it is: no variables are filled in (~ is the home folder); make a folder called so"
+_NOT_FILLED: Final = "must be a path as it is: no variables are filled in (only ~); or make a folder called so"
 _NOT_HERE: Final = "(the secret itself never stands here)"
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
@@ -214,7 +214,7 @@ def _decoded(content: bytes, path: Path) -> str:
 
 
 def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> list[str]:
-    """Make paths absolute; return the keys of those with a variable: of what people write, and not of a run's config."""
+    """Make paths absolute; return the keys of those that hold a variable, which nothing fills in."""
     unfilled = []
 
     def absolute(text: object, key: str) -> object:
