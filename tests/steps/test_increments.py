@@ -395,6 +395,10 @@ def test_another_key_never_stands_beside_the_first(nights: Nights) -> None:
         more, "m", incremental=False, pseudonyms=other, operation="modify", options={}
     )
     assert [(DONE, 1, 1)] == nights.night(more, "s", incremental=False, pseudonyms={**other, "scope": "t"})
+    by_row = [{**one, "operation": "anonymize"} for one in more]  # in a config that modifies
+    modifies: dict[str, Any] = {"operation": "modify", "options": {"DicomVersion": "2023b"}, "incremental": False}
+    for keys, said in ((other, "must be that of the earlier run n1"), (None, "must name a key")):
+        assert said in nights.refusal(by_row, pseudonyms=keys, **modifies)
     shutil.rmtree(nights.root / "results")
     assert [(DONE, 1, 1)] == nights.night(more, "n2", incremental=False, pseudonyms=other)
 

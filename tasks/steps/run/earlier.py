@@ -282,16 +282,17 @@ def _place(name: str, engine: str, identity: Mapping[str, Any], scope: str, conf
     return RunPlace(name, *(json.dumps(data, sort_keys=True) for data in (place, basis)))
 
 
-def changed_basis(config: Config, before: Before | None, *, has_key: bool) -> list[Problem]:
+def changed_basis(config: Config, before: Before | None, *, has_key: bool, anonymizes: bool) -> list[Problem]:
     """Return what is wrong with a config only because of what earlier runs have put into its destination.
 
     Args:
         config: Of the run that is planned.
         before: The earlier runs.
         has_key: Whether the config names a key.
+        anonymizes: Whether a row does, whatever the config's own operation.
 
     """
-    makes_pseudonyms = config.engine == "local" and config.operation is Operation.ANONYMIZE
+    makes_pseudonyms = config.engine == "local" and (anonymizes or config.operation is Operation.ANONYMIZE)
     if makes_pseudonyms and not has_key and (before is not None or store_of(config).holds_results()):
         text = (
             "must name a key: the destination holds results of an earlier run, and with another key every patient "
