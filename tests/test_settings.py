@@ -409,11 +409,13 @@ def test_private_attributes_of_the_site(tmp_path: Path) -> None:
 def test_no_variable_is_a_folder_of_its_name(tmp_path: Path) -> None:
     """A destination `$HOME` would be made beside the config; one that is there, and is called so, is meant."""
     for path in ("$HOME/out", "x/${DATA}", "%USERPROFILE%/out"):
-        with pytest.raises(InvalidInput, match=r"destination\.folder: must be a path as it is: no env"):
+        with pytest.raises(InvalidInput, match=r"destination\.folder: must be a path as it is: no var"):
             load(tmp_path, destination={"folder": path})
     (tmp_path / "jobs" / "$HOME").mkdir()
-    for path in ("$HOME/out", "share$/x"):
-        load(tmp_path, destination={"folder": path})
+    load(tmp_path, destination={"folder": "share$/x"})
+    config = load(tmp_path, destination={"folder": "$HOME/out"})
+    (tmp_path / "jobs" / "$HOME").rmdir()  # a share that is away: report, runs and verify of its runs go on
+    assert config.to_json() == Config.from_json(config.to_json()).to_json()
 
 
 def test_profile_on_an_orthanc_says_what_to_write_instead(tmp_path: Path) -> None:
@@ -623,6 +625,10 @@ def test_a_key_in_the_place_of_its_name_is_not_repeated(tmp_path: Path, name: st
         with pytest.raises(InvalidInput, match="the secret itself never stands here") as caught:
             load_key(load(tmp_path, pseudonyms={name: text}))
         assert text[-20:] not in str(caught.value)
+    for folder in ("keys/of/our/hospital/research/department/are/here/" + "k" * count for count in range(1, 9)):
+        (tmp_path / "jobs" / folder).mkdir(parents=True)  # of which two are base64
+        with pytest.raises(InvalidInput, match=f"must be a plain file, not a folder, .*/{folder}"):
+            load_key(load(tmp_path, pseudonyms={"key_file": folder}))
 
 
 def test_no_key(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.plain_files import trouble_with
 from deidflow.tasks.core.ledger.ledger import may_have_ledger
 from deidflow.tasks.core.outcomes import Outcome
+from deidflow.tasks.steps.run.run_folder import is_run_id
 from deidflow.tasks.steps.run.settings import read_config
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def list_runs(place: Path) -> None:
     """
     folder = place if place.is_dir() else _runs_dir_of(place)
     try:
-        folders = [path for path in folder.iterdir() if may_have_ledger(path)] if folder.is_dir() else []
+        inside = [path for path in folder.iterdir() if is_run_id(path.name)] if folder.is_dir() else []
+        folders = [path for path in inside if may_have_ledger(path)]
     except OSError as error:
         raise InvalidInput(trouble_with(place, error)) from None
     runs = sorted(map(_described, folders), key=lambda run: (run["started"] or "~", run["run_id"]))

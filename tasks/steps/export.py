@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.core.config.checks import cross_check
-from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Problem, Unusable, os_error_text
+from deidflow.tasks.core.errors import (
+    DeidflowError,
+    Interrupted,
+    InvalidInput,
+    Problem,
+    Unusable,
+    os_error_text,
+    remedy_of,
+)
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.ledger.state.exports import count_to_export, fingerprint_of_results, pages_to_export
 from deidflow.tasks.core.processes.in_order import done_in_order
@@ -188,7 +196,8 @@ def export_crosswalk(run: Run, folder: Path, choice: ExportChoice) -> None:
         ):
             package.add_sealed(write_crosswalk(run.ledger, Path(scratch)))
     except OSError as error:
-        message = f"the run folder {run.folder} cannot be written: {os_error_text(error)}; make room, then export again"
+        remedy = f"{remedy_of(error, 'make room')}, then export again"
+        message = f"the run folder {run.folder} cannot be written: {os_error_text(error)}; {remedy}"
         raise Unusable(message, error) from None
 
 

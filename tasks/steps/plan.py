@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import read_plain_file, trouble_with
 from deidflow.tasks.core.ledger.ledger import Ledger
-from deidflow.tasks.core.ledger.manifest_rows import forget_counts, planned_lines, rows_by_operation
+from deidflow.tasks.core.ledger.manifest_rows import count_rows, forget_counts, planned_lines, rows_by_operation
 from deidflow.tasks.core.ledger.plan_changes import lacks_something
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_manifest, store_manifest
 from deidflow.tasks.core.manifest.manifest import Manifest
@@ -23,6 +23,7 @@ from deidflow.tasks.core.plan.replan import adopt
 from deidflow.tasks.core.plan.server_abilities import deletion_notes, server_notes
 from deidflow.tasks.core.plan.server_checks import check_destination_settings, check_settings_on_server
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, new_key
+from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.emptied_content import mark_emptied_content
 from deidflow.tasks.steps.load import check_before_planning
@@ -30,7 +31,7 @@ from deidflow.tasks.steps.run.earlier import changed_basis, earlier_runs
 from deidflow.tasks.steps.run.run import now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.ledger.state.before import Before
@@ -92,9 +93,8 @@ def prepare(
         key = Key.parse(new_key_text)
     moment, started = now(), time.monotonic()
     with earlier_runs(config, key.fingerprint, redo=redo, keeps=not previews) as before:
-        of_config = changed_basis(config, before, has_key=new_key_text is None)
         content = _manifest_bytes(config)
-        how = _How(skip_invalid=skip_invalid, before=before, of_config=of_config)
+        how = _How(skip_invalid=skip_invalid, before=before, has_key=new_key_text is None)
         ledger, set_aside = _plan(config, content, key, progress, how)
     seconds = time.monotonic() - started
     change_facts(ledger, lambda facts: replace(facts, started=moment, attempts=1).with_seconds("plan", seconds))
@@ -145,7 +145,7 @@ class _How:
     Attributes:
         skip_invalid: Whether rows with problems are set aside.
         before: Earlier runs, None when there are none.
-        of_config: Problems of the config that only earlier runs show.
+        has_key: Whether the config names a key; None for a run that was held to its earlier runs when it was made.
         planned: The run that the plan is to be compared with: its rows were held to their number of instances before,
             and may have got one that could not be counted then.
 
@@ -153,7 +153,7 @@ class _How:
 
     skip_invalid: bool
     before: Before | None
-    of_config: Sequence[Problem] = ()
+    has_key: bool | None = None
     planned: Ledger | None = None
 
 
@@ -165,6 +165,10 @@ def _plan(config: Config, content: bytes, key: Key, progress: Progress, how: _Ho
         manifest = Manifest(content, config.defaults, str(config.manifest))
         store_manifest(ledger, content, config.manifest.name, manifest.sha256)
         row_problems = add_rows(ledger, manifest)
+        of_config: list[Problem] = []
+        if how.has_key is not None:
+            anonymizes = count_rows(ledger, Operation.ANONYMIZE) > 0
+            of_config += changed_basis(config, how.before, has_key=how.has_key, anonymizes=anonymizes)
         if how.planned is not None:
             forget_counts(ledger, planned_lines(how.planned))
         source, store = source_of(config), store_of(config)
@@ -186,7 +190,7 @@ def _plan(config: Config, content: bytes, key: Key, progress: Progress, how: _Ho
             writes_to_source=store.is_in(source),
             before=how.before,
         )
-        of_config = [*how.of_config, *_server_problems(config, ledger, target)]
+        of_config += _server_problems(config, ledger, target)
         set_aside = _checked_plan(ledger, row_problems, options, of_config)
         mark_emptied_content(ledger, config.profile_choice)
         progress.finish()

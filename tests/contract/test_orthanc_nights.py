@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from tests.contract.server import Server, write
 from tests.dicom_files import instance
 from tests.jobs import read_csv
+from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.jobs import Job
 
 GIVEN = {
@@ -20,7 +24,7 @@ GIVEN = {
 }
 
 
-def _put(job: Job, server: Server, patient: str, study: str, *numbers: int) -> None:
+def _put(job: Job, server: Server, patient: str, study: str, *numbers: int) -> Path:
     folder = job.root / f"{patient}-{study}-{len(numbers)}-{max(numbers)}"
     folder.mkdir()
     for number in numbers:
@@ -29,13 +33,18 @@ def _put(job: Job, server: Server, patient: str, study: str, *numbers: int) -> N
         content = instance(PatientID=patient, SOPInstanceUID=f"{uid}.1.{number}", **names)
         (folder / str(number)).write_bytes(content)
     server.upload(folder)
+    return folder
+
+
+def _listed(job: Job, server: Server) -> list[dict[str, str]]:
+    assert 0 == job("inventory", server.url, "-o", "all.csv", "--overwrite").code
+    listed = read_csv(job.root / "all.csv")
+    return [{"orthanc_id": row["orthanc_id"], "subject": f"S{row['PatientID']}"} for row in listed]
 
 
 def _night(job: Job, server: Server, run_id: str) -> tuple[int, list[tuple[str, str]]]:
     """List the server's originals and run; return the exit code, outcome and reason's code of each row, by patient."""
-    assert 0 == job("inventory", server.url, "-o", "all.csv", "--overwrite").code
-    listed = read_csv(job.root / "all.csv")
-    job.write_manifest([{"orthanc_id": row["orthanc_id"], "subject": f"S{row['PatientID']}"} for row in listed])
+    job.write_manifest(_listed(job, server))
     code = job("run", "job.yaml", "--run-id", run_id).code
     rows = read_csv(job.root / "runs" / run_id / "reconciliation.csv") if (job.root / "runs" / run_id).exists() else []
     return code, [(row["outcome"], row["reason"].partition(":")[0]) for row in rows]
@@ -67,6 +76,24 @@ def test_a_second_night_makes_no_second_copy(job: Job, server: Server) -> None:
     assert held + 3 == len(server.get("instances"))
     withdrawn = job("withdraw", "runs/n1", "--row", "2")
     assert (0, held + 1) == (withdrawn.code, len(server.get("instances")))
+
+
+def test_a_server_that_was_sent_a_result_has_not_made_the_others(job: Job, server: Server) -> None:
+    """A config that goes on with another server does there what was done on the first."""
+    write(job, server, incremental=True)
+    folders = [_put(job, server, "A", "1", 1), _put(job, server, "B", "2", 1)]
+    assert (0, [("done", "")] * 2) == _night(job, server, "n1")
+    (sent, *_), *_ = server.originals().values()
+    with OrthancServer() as running, contextlib.closing(Server(running)) as other:
+        for folder in folders:
+            other.upload(folder)
+        write(job, other, incremental=True)
+        listed = _listed(job, other)
+        server.dataset(sent).save_as(folders[0] / "sent")
+        other.upload(folders[0])
+        job.write_manifest(listed)
+        assert 0 == job("run", "job.yaml", "--run-id", "n2").code
+        assert 2 == len(other.originals())
 
 
 @pytest.mark.parametrize("engine", ["orthanc", "local"])

@@ -174,8 +174,9 @@ _END = b"</sheetData>"
             + b"</mergeCells>",
             "line 2: must have a cell of its own",
         ),
+        (_END, "line 2: "),
     ],
-    ids=["a row far away", "a lot of nothing", "ranges of merged cells"],
+    ids=["a row far away", "a lot of nothing", "ranges of merged cells", "other sheets and pictures"],
 )
 def test_a_small_workbook_of_a_size_beyond_measure(tmp_path: Path, instead: bytes, says: str) -> None:
     """It is refused in a moment, where it took all memory or had no end."""
@@ -183,6 +184,8 @@ def test_a_small_workbook_of_a_size_beyond_measure(tmp_path: Path, instead: byte
     with zipfile.ZipFile(small) as parts, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
         for name in parts.namelist():
             made.writestr(name, parts.read(name).replace(_END, instead))
+        for number in range(3 if instead == _END else 0):
+            made.writestr(f"xl/media/{number}.bmp", bytes(50 << 20))
 
     found: list[str] = []
     try:
@@ -303,8 +306,16 @@ def test_what_a_spreadsheet_did_is_an_error_of_the_row(cell: str) -> None:
 def test_a_subject_is_what_it_looks_like() -> None:
     """What a page or a mail brings along is an error where somebody is known by it; blanks of the keyboard are not."""
     given = defaults(Replace={"PatientID": "{subject}"}, Force=True)
-    unseen = ("S-1\u00a0", "\u00a0S-1 ", "S-1\u3000", "S\u200b-1", "\ufeffS-1", "\u200b", "\u200fS-1")
-    for cell in (*unseen, "S-1 ", "M\u00fcller A", "\u0645\u06cc\u200c\u0646"):
+    unseen = ("S-1\u00a0", "\u00a0S-1 ", "S-1\u3000", "S\u200b-1", "\ufeffS-1", "\u200b", "\u200fS-1", "S-1\u200d")
+    # Malayalam and Bengali end names with a joiner; Khmer and Thai have no other space between two words.
+    scripts = (
+        "\u0d1c\u0d28\u0d4d\u200d",
+        "\u09b8\u09a4\u09cd\u200d",
+        "\u1794\u200b\u179f",
+        "\u0e01\u200b\u0e02",
+        "\u0600\u0661",
+    )
+    for cell in (*unseen, *scripts, "S-1 ", "M\u00fcller A", "\u0645\u06cc\u200c\u0646"):
         (row,) = rows(f"orthanc_id,subject,Replace.StudyDescription\r\n{some_id(1)},{cell},{cell}\r\n", given)
         found = [(one.column, "cannot be seen" in one.text) for one in row.problems]
         assert ([("subject", True)] if cell in unseen else []) == found, ascii(cell)

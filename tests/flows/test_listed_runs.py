@@ -21,10 +21,11 @@ def test_runs_of_a_config_and_of_a_folder(demo_job: Job) -> None:
     killed = job.root / "runs" / "killed"
     killed.mkdir()
     (killed / "ledger.db").touch()
-    unreadable = job.root / "runs" / "unreadable"  # as that of another user is, also for root
-    unreadable.mkdir()
-    for name in ("ledger.db", "summary.json"):
-        (unreadable / name).symlink_to(name)
+    for folder in ("unreadable", "lost+found"):  # as that of another user is, also for root
+        unreadable = job.root / "runs" / folder
+        unreadable.mkdir()
+        for name in ("ledger.db", "summary.json"):
+            (unreadable / name).symlink_to(name)
 
     header, partly, other, loop = job("runs", "job.yaml").out.splitlines()
     assert header.startswith("begun (UTC)")

@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 import stat
 import struct
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -272,13 +274,31 @@ def test_a_damaged_ledger_is_told_as_such(nights: Nights) -> None:
     ledger.parent.mkdir()
     ledger.symlink_to(ledger.name)  # as that of another user is, also for root
     assert "steps-1/ledger.db cannot be read: " in nights.refusal(rows(("A", "1")))
+    others = "steps-chest-20260131T000000Z-9c22"  # of a config of that name
+    ledger.parent.rename(nights.root / "runs" / others)
+    nights.plan(rows(("A", "1")), run_id="n2", incremental=True)
+    nights.run.close()
+    (nights.root / "runs" / others).rename(ledger.parent)
     config = load_config(nights.root / "job.yaml", ("incremental=false",))
     with pytest.raises(InvalidInput), synced_state(config, where_of(config, ""), strict=True):
         pass  # the crosswalk of all runs would lack one
-    for run_id in ("steps-1", "steps-2"):
+    for run_id in ("steps-1", "steps-2", "n2"):
         shutil.rmtree(nights.root / "runs" / run_id)
     nights.plan(rows(("A", "1")), run_id="n3", incremental=True)
     assert DoneBefore(1, 2) == count_done_before(nights.run.ledger)
+
+
+def test_a_look_at_a_run_of_this_process_does_not_let_others_in(nights: Nights) -> None:
+    """As in a pipeline that works on two runs in two threads: to close a file drops the process's locks on it."""
+    nights.plan(rows(("A", "1")), run_id="n1")
+    held = nights.run
+    nights.plan(rows(("B", "2")), run_id="n2")
+    nights.run.close()
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT * FROM meta')"
+    command = [sys.executable, "-c", look, str(held.ledger.path)]
+    other = subprocess.run(command, check=False, capture_output=True, text=True)
+    held.close()
+    assert "database is locked" in other.stderr
 
 
 def test_another_patient_under_an_old_number_is_an_error_of_its_row(nights: Nights) -> None:
@@ -370,10 +390,15 @@ def test_another_key_never_stands_beside_the_first(nights: Nights) -> None:
     for changes in ({}, {"name": "another"}):
         refused = nights.refusal(more, incremental=False, pseudonyms=other, **changes)
         assert "pseudonyms (the key): must be that of the earlier run n1" in refused
+        assert "another pseudonyms.scope" in refused
     assert [(DONE, 1, 1)] == nights.night(
         more, "m", incremental=False, pseudonyms=other, operation="modify", options={}
     )
     assert [(DONE, 1, 1)] == nights.night(more, "s", incremental=False, pseudonyms={**other, "scope": "t"})
+    by_row = [{**one, "operation": "anonymize"} for one in more]  # in a config that modifies
+    modifies: dict[str, Any] = {"operation": "modify", "options": {"DicomVersion": "2023b"}, "incremental": False}
+    for keys, said in ((other, "must be that of the earlier run n1"), (None, "must name a key")):
+        assert said in nights.refusal(by_row, pseudonyms=keys, **modifies)
     shutil.rmtree(nights.root / "results")
     assert [(DONE, 1, 1)] == nights.night(more, "n2", incremental=False, pseudonyms=other)
 

@@ -10,6 +10,9 @@ import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
+from deidflow.tasks.core.ledger.state.state import State
+from deidflow.tasks.steps.run.earlier import hold_config, state_path
+from deidflow.tasks.steps.run.settings import load_config
 from tests.dicom_files import instance
 from tests.jobs import files_of
 from tests.steps.steps import Steps
@@ -59,6 +62,11 @@ def test_a_destination_that_is_not_mounted_any_more(steps: Steps) -> None:
     with _share(share):  # empty, since everything was handed on: as it should be
         steps.edit()
         assert 1 == len(files_of(share / "out"))
+    with pytest.raises(Unusable, match=r"moved to this disk for good, put any file into it\); mount it"):
+        steps.plan(ROWS, run_id="n3", destination=destination)
+    (share / "out").mkdir()
+    (share / "out" / "moved").touch()
+    steps.plan(ROWS, run_id="n3", destination=destination)
 
 
 def test_a_destination_that_is_read_only(steps: Steps) -> None:
@@ -77,6 +85,11 @@ def test_a_destination_that_is_read_only(steps: Steps) -> None:
         subprocess.run(["/bin/mount", "-o", "remount,ro", str(steps.root / "runs")], check=True)
         with pytest.raises(Unusable, match=rf"the run folder .*{remedy}.*, or choose --runs-dir"):
             steps.plan(ROWS, run_id="n3")
+        config = load_config(steps.root / "job.yaml", ["incremental=true"])
+        with pytest.raises(Unusable, match=rf"the config steps cannot be locked: {remedy}"), hold_config(config):
+            pass
+        with pytest.raises(Unusable, match=rf"state\.db cannot be read or written \({remedy.replace(';', '.;')}"):
+            State(state_path(config))
 
 
 def test_a_source_that_is_not_mounted_any_more(steps: Steps) -> None:

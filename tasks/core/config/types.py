@@ -1,7 +1,7 @@
 """Kinds of values in the config; each says what a good one looks like and never repeats a bad one.
 
 Public names: ``Name``, ``Scope``, ``OrthancUrl``, ``VariableName``, ``CronText``, ``TimeZoneName``, ``FilePath``,
-``Mode``, ``check_name``, ``check_url``, ``is_address``.
+``Mode``, ``check_name``, ``check_url``, ``is_address``, ``has_variable``.
 """
 
 from __future__ import annotations
@@ -111,15 +111,22 @@ def _check_named(path: object) -> object:
 def _check_path(path: Path) -> Path:
     if _PATH_OF_ADDRESS.match(str(path)):
         raise BadText("must be a path; the address of an Orthanc stands in source.orthanc or destination.orthanc")
-    unfilled = next((number for number, name in enumerate(path.parts, 1) if _UNFILLED.match(name)), 0)
-    if unfilled and not os.path.lexists(Path(*path.parts[:unfilled])):
-        raise BadText("must be a path as it is: no environment variables are filled in (~ is the home folder)")
     names = [len(os.fsencode(name)) for name in path.parts]
     if max(names, default=0) > _MAX_FILE_NAME_BYTES or sum(names) + len(names) > _MAX_PATH_BYTES:
         raise BadText(
             "must be a path that the system can open: each name in it at most 255 bytes, all of it at most 4095"
         )
     return path
+
+
+def has_variable(path: str) -> bool:
+    """Whether a path holds what looks like an environment variable, and nothing that is there is called so.
+
+    A check of what people write, and no part of ``FilePath``: a run's config stays sound when a share is away.
+    """
+    parts = Path(path).parts
+    names = next((parts[:number] for number, name in enumerate(parts, 1) if _UNFILLED.match(name)), ())
+    return bool(names) and not os.path.lexists(Path(*names))
 
 
 def _check_timezone(text: str) -> str:

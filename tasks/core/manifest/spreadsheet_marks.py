@@ -21,7 +21,16 @@ _SCIENTIFIC: Final = re.compile(r"\s*[+-]?\d(?:[.,]\d+)?E[+-]\d{2,3}\s*", re.IGN
 
 _SEEN_BY_VALUE_CHECKS: Final = " \t\r\n"
 _WITHOUT_WIDTH: Final = frozenset("\u00ad\u200b\u2060\ufeff")
-"""Soft hyphen, zero width space, word joiner, byte order mark: no script needs one inside what somebody is called."""
+"""Soft hyphen, zero width space, word joiner, byte order mark."""
+_NO_BLANKS: Final = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
+_OF_A_SCRIPT: Final = re.compile(
+    f"(?<={_NO_BLANKS})\u200b(?={_NO_BLANKS})"
+    "|(?<=[\u0620-\u06d3\u0900-\u0dff])\u200d"
+    "|[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2]"
+)
+"""What Unicode calls a format character as well, and scripts need in what somebody is called: the zero width space
+between words of Thai, Lao, Myanmar and Khmer, which have no blanks; the joiner that gives letters of Arabic and India
+another shape (Malayalam's last consonants, Bengali's khanda ta); number signs, which are seen."""
 
 
 def damage(cell: str, *, is_number: bool = False, is_name: bool = False) -> str:
@@ -46,7 +55,7 @@ def damage(cell: str, *, is_number: bool = False, is_name: bool = False) -> str:
             "must be written out, but a spreadsheet has rounded a long number and written it with an exponent; give "
             "the column the format 'text', enter the values again, and save the file"
         )
-    if is_name and not cell.isascii() and (_ends_unseen(cell) or not _WITHOUT_WIDTH.isdisjoint(cell)):
+    if is_name and not cell.isascii() and _holds_unseen(_OF_A_SCRIPT.sub("", cell)):
         return (
             "must be what it looks like, but it holds a character that cannot be seen, such as a no-break space copied "
             "from a page or a mail; type the value anew, and save the file again"
@@ -54,9 +63,9 @@ def damage(cell: str, *, is_number: bool = False, is_name: bool = False) -> str:
     return ""
 
 
-def _ends_unseen(cell: str) -> bool:
+def _holds_unseen(cell: str) -> bool:
     ends = cell.strip(" ")
-    return any(
+    return not _WITHOUT_WIDTH.isdisjoint(cell) or any(
         one not in _SEEN_BY_VALUE_CHECKS and (one.isspace() or unicodedata.category(one) == "Cf")
         for one in (ends[:1], ends[-1:])
         if one

@@ -35,13 +35,16 @@ _PARTS: Final = re.compile(r'0|[-/ ()]|"[^"]*"|\\.')
 _NAMED: Final = 5
 """Cells that a message names at most."""
 _MAX_UNPACKED_BYTES: Final = 1 << 27
-"""Of all parts of a workbook: 40,000 rows of 20 columns take a quarter. Packed, it may be a thousandth of that."""
+"""Of a part, as a sheet is: 40,000 rows of 20 columns take a quarter. Packed, it may be a thousandth of that."""
+_MAX_PARTS_BYTES: Final = 1 << 30
+"""Of all parts, most of which are not read: a workbook may have a sheet for each year, and pictures."""
 _MAX_ROWS: Final = 1_048_576
 """Of a sheet (ECMA-376 Part 1, 18.3.1.73, and every program): the rows before one that has a number are all read."""
 _MAX_CELLS: Final = 1 << 24
 """Of a sheet, with those that are left out before the last one of a row."""
 _TOO_LARGE: Final = (
-    "must be a workbook of less than 128 MiB when unpacked, and 16 million cells; save the sheet as CSV UTF-8"
+    "must be a workbook of which no sheet has more than 128 MiB when unpacked (all parts 1 GiB), or more than 16 "
+    "million cells; save the sheet as CSV UTF-8"
 )
 
 
@@ -166,7 +169,8 @@ def _workbook(content: bytes, name: str) -> tuple[int, frozenset[int], Iterator[
     try:
         with ZipFile(io.BytesIO(content)) as archive:
             # No part gives more bytes than it says that it has: the reader of archives cuts it off.
-            if sum(part.file_size for part in archive.infolist()) > _MAX_UNPACKED_BYTES:
+            sizes = [part.file_size for part in archive.infolist()]
+            if max(sizes, default=0) > _MAX_UNPACKED_BYTES or sum(sizes) > _MAX_PARTS_BYTES:
                 raise BadText(_TOO_LARGE)  # noqa: TRY301 (told apart from damage below)
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet: Any = next((one for one in book.worksheets if one.sheet_state == "visible"), book.worksheets[0])

@@ -40,7 +40,7 @@ def lost_mount(folder: Path, mounts: Mapping[str, str]) -> str:
     if was is None or not is_empty(folder) or os.path.ismount(was):
         return ""
     text = f"must be mounted: {folder} holds nothing, and nothing is mounted at {was} any more"
-    return f"{text}, where an earlier run used it"
+    return f"{text}, where an earlier run used it (if it has moved to this disk for good, put any file into it)"
 
 
 def lost_mounts(config: Config) -> dict[str, str]:

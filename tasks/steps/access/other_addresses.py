@@ -1,7 +1,8 @@
 """Earlier runs whose destination had another name: a folder behind a link, a server before it was given TLS.
 
-An Orthanc that edits draws new identifiers for each result, so a server that holds results of a run is the one that
-made them. What addresses lead to proves nothing: one address may serve several servers, by their names.
+An Orthanc that edits draws new identifiers for each result, and notes what it was made from, so a server that holds
+such results of a run is the one that made them. To another one some may have been sent, but there nothing is noted.
+What addresses lead to proves nothing: one address may serve several servers, by their names.
 
 Public names: ``find_under_other_addresses``, ``in_one_folder``.
 """
@@ -43,7 +44,7 @@ def find_under_other_addresses(state: State, config: Config, where: RunPlace) ->
     url = json.loads(where.place)["destination"]["orthanc"]
     with connect(url, config.orthanc, warn=False) as client, state.transaction():
         for number in elsewhere:
-            if any(True for _ in read_content(client, state.results_of(number, _SAMPLES))):
+            if any(result.origins for result in read_content(client, state.results_of(number, _SAMPLES))):
                 state.move(number, where.place)
 
 

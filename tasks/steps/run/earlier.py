@@ -9,7 +9,9 @@ Public names: ``earlier_runs``, ``synced_state``, ``state_path``, ``hold_config`
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -27,6 +29,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.access.other_addresses import find_under_other_addresses, in_one_folder
 from deidflow.tasks.steps.run.identity import run_identity
+from deidflow.tasks.steps.run.run_folder import may_be_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -196,7 +199,7 @@ class _Sync:
         return its.name == self._where.name or its.place == self._where.place
 
     def _read(self, original: Path) -> None:
-        may_be_own = self._strict and original.name.startswith(f"{self._where.name}-")
+        may_be_own = self._strict and may_be_of(self._where.name, original.name)
         try:
             _require_readable(original / FILE_NAME)
             folder = original if self._scratch is None else _copied(original, self._scratch)
@@ -233,12 +236,17 @@ class _Sync:
 def _require_readable(ledger: Path) -> None:
     """Find out whether this user may read a ledger: SQLite does not say why it cannot.
 
+    It is not opened for that: to close it would drop the locks that this process may hold on it, for a run in another
+    thread, and let other processes in.
+
     Raises:
         InvalidInput: It cannot be read.
 
     """
     try:
-        ledger.open("rb").close()
+        ledger.stat()
+        if not os.access(ledger, os.R_OK):
+            raise PermissionError(errno.EACCES, "")
     except OSError as error:
         text = f"{ledger} cannot be read: {os_error_text(error)}; what this run has done is not known"
         what = "work as the user who ran it, give its folder to this user, or move it elsewhere"
@@ -274,16 +282,17 @@ def _place(name: str, engine: str, identity: Mapping[str, Any], scope: str, conf
     return RunPlace(name, *(json.dumps(data, sort_keys=True) for data in (place, basis)))
 
 
-def changed_basis(config: Config, before: Before | None, *, has_key: bool) -> list[Problem]:
+def changed_basis(config: Config, before: Before | None, *, has_key: bool, anonymizes: bool) -> list[Problem]:
     """Return what is wrong with a config only because of what earlier runs have put into its destination.
 
     Args:
         config: Of the run that is planned.
         before: The earlier runs.
         has_key: Whether the config names a key.
+        anonymizes: Whether a row does, whatever the config's own operation.
 
     """
-    makes_pseudonyms = config.engine == "local" and config.operation is Operation.ANONYMIZE
+    makes_pseudonyms = config.engine == "local" and (anonymizes or config.operation is Operation.ANONYMIZE)
     if makes_pseudonyms and not has_key and (before is not None or store_of(config).holds_results()):
         text = (
             "must name a key: the destination holds results of an earlier run, and with another key every patient "
@@ -334,6 +343,7 @@ def _other_key(config: Config, before: Before) -> list[Problem]:
     text = (
         f"must be that of the earlier run {others[-1]}, whose results stand in the destination under the same scope: "
         "with another key every patient would be there twice; put that key back (without `pseudonyms` it was "
-        "pseudonym.key in the run's folder), or name another destination"
+        "pseudonym.key in the run's folder), name another destination, or, to begin anew on purpose, another "
+        "pseudonyms.scope"
     )
     return [Problem(text, key=_KEY)]

@@ -1,7 +1,7 @@
 """The folder of a run on the disk: its name, and how it is made, checked and cleared.
 
-Public names: ``new_run_id``, ``check_run_id``, ``make_folder``, ``require_own_folder``, ``no_run_folder``,
-``unwritable``, ``clear_leftovers``.
+Public names: ``new_run_id``, ``check_run_id``, ``is_run_id``, ``may_be_of``, ``make_folder``, ``require_own_folder``,
+``no_run_folder``, ``unwritable``, ``clear_leftovers``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,27 @@ if TYPE_CHECKING:
 
 SCRATCH_PREFIX: Final = "scratch-"
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MADE: Final = re.compile(r"(.+)-\d{8}T\d{6}Z-[0-9a-f]{4}")
+_LONGEST_NAME: Final = 42
+"""Of a config, as far as it stands in a run ID that is made of it."""
 
 
 def new_run_id(name: str) -> str:
     """Return ``<name>-<UTC yyyymmddThhmmssZ>-<4 hex>``, at most 64 characters."""
     suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ") + "-" + secrets.token_hex(2)
-    return f"{name[: 63 - len(suffix)]}-{suffix}"
+    return f"{name[:_LONGEST_NAME]}-{suffix}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a folder of this name may be that of a run."""
+    return bool(_RUN_ID.fullmatch(text))
+
+
+def may_be_of(name: str, run_id: str) -> bool:
+    """Whether a run that cannot be read may be one of a config, by its ID: ``ct-chest-...`` is none of ``ct``."""
+    if made := _MADE.fullmatch(run_id):
+        return made[1] == name[:_LONGEST_NAME]
+    return run_id.startswith(f"{name}-")
 
 
 def check_run_id(run_id: str) -> None:
@@ -37,7 +52,7 @@ def check_run_id(run_id: str) -> None:
         InvalidInput: It has other characters than letters, digits, ``-`` and ``_``, or more than 64.
 
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise InvalidInput([Problem("a run ID must be 1 to 64 letters, digits, - and _", "--run-id")])
 
 

@@ -24,7 +24,7 @@ from deidflow.tasks.core.config.options import read_options
 from deidflow.tasks.core.config.overrides import apply_override
 from deidflow.tasks.core.config.pixel_rules.sources import BUILTIN
 from deidflow.tasks.core.config.private_keep import read_private_keep
-from deidflow.tasks.core.config.types import is_address
+from deidflow.tasks.core.config.types import has_variable, is_address
 from deidflow.tasks.core.config.yaml import YamlDocument, read_yaml
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
 from deidflow.tasks.core.files.plain_files import NotPlainError, read_plain_file, trouble_with
@@ -60,6 +60,7 @@ _PATH_KEYS: Final = (
     ("text", "keep"),
     ("pixels", "rules"),
 )
+_NOT_FILLED: Final = "must be a path as it is: no variables are filled in (only ~); or make a folder called so"
 _NOT_HERE: Final = "(the secret itself never stands here)"
 _MAX_KEY_FILE_BYTES: Final = 1 << 16
 _GROUPS_WITH_DEFAULTS: Final = ("options", "execution", "report", "orthanc")
@@ -146,9 +147,10 @@ def read_config(
     if runs_dir is not None:
         flags["report.runs_dir"] = "--runs-dir"
     origin = _Origin(str(path), document, flags)
-    _resolve_paths(data, path, origin)
+    unfilled = [Problem(_NOT_FILLED, key=key) for key in _resolve_paths(data, path, origin)]
     give_default_profile(data)
     config, found = _check(data)
+    found += unfilled
     if config is not None and config.text is not None:
         found += read_site_words(config)
     if config is not None:
@@ -211,7 +213,10 @@ def _decoded(content: bytes, path: Path) -> str:
         raise InvalidInput([Problem("must be UTF-8; save it as UTF-8", str(path), line)]) from None
 
 
-def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
+def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> list[str]:
+    """Make paths absolute; return the keys of those that hold a variable, which nothing fills in."""
+    unfilled = []
+
     def absolute(text: object, key: str) -> object:
         if not isinstance(text, str) or not text or (key == "pixels.rules" and text == BUILTIN):
             return text
@@ -231,6 +236,9 @@ def _resolve_paths(data: dict[str, Any], config: Path, origin: _Origin) -> None:
         if value:
             listed = [absolute(text, name) for text in value] if isinstance(value, list) else None
             group[key] = absolute(value, name) if listed is None else listed
+            if any(isinstance(path, str) and has_variable(path) for path in listed or [group[key]]):
+                unfilled.append(name)
+    return unfilled
 
 
 def _read_site_attributes(config: Config) -> list[Problem]:
@@ -328,9 +336,11 @@ def _read_key_file(path: Path) -> str:
     try:
         data, mode = read_plain_file(path, _MAX_KEY_FILE_BYTES)
     except OSError as error:
-        # The path is absolute, and what was written its end; base64 has slashes, too.
-        ends = [str(path), *("/".join(path.parts[start:]) for start in range(1, len(path.parts)))]
-        if any(map(is_key_itself, ends)):
+        # The path is absolute, what was written its end, and of a secret nothing is there; base64 has slashes, too.
+        ways = (path.parts[:count] for count in range(2, len(path.parts) + 1))
+        missing = next((len(way) - 1 for way in ways if not os.path.lexists(Path(*way))), len(path.parts))
+        ends = ["/".join(path.parts[start:]) for start in range(missing, len(path.parts))]
+        if any(is_key_itself(text) for end in ends for text in (end, f"/{end}")):
             text = f"must be the path of a file that is there and holds the key {_NOT_HERE}"
             raise InvalidInput([Problem(text, key=key)]) from None
         raise InvalidInput([Problem(f"{trouble_with(path, error)}; {WHAT_TO_DO_WITHOUT_A_KEY}", key=key)]) from None

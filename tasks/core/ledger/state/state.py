@@ -14,7 +14,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.core.errors import Unusable, os_error_text, remedy_of
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -254,5 +254,10 @@ class State:
 
 
 def _unusable(path: Path, error: Exception) -> Unusable:
-    what = getattr(error, "sqlite_errorname", type(error).__name__)
-    return Unusable(f"{path} cannot be read or written ({what}); make room, or give the right to write there")
+    what, remedy = (
+        getattr(error, "sqlite_errorname", type(error).__name__),
+        "make room, or give the right to write there",
+    )
+    if isinstance(error, OSError):
+        what, remedy = os_error_text(error), remedy_of(error, remedy)
+    return Unusable(f"{path} cannot be read or written ({what}); {remedy}")
