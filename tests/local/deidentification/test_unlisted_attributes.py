@@ -51,16 +51,6 @@ def test_who_issued_an_identifier_goes_with_it(choice: ProfileChoice) -> None:
 
 
 @pytest.mark.parametrize("choice", [ProfileChoice(), RETAINING])
-def test_who_answers_for_an_animal_goes_with_his_role(choice: ProfileChoice) -> None:
-    """The role is type 1C of a person with a name (Patient Module, C.7.1.1), whom Table E.1-1 removes."""
-    values: dict[str, Any] = {"ResponsiblePerson": "Doe^Paul", "ResponsiblePersonRole": "OWNER"}
-    after = read(deidentify(choice)(instance(PatientSpeciesDescription="Canine", **values)))
-
-    assert not [keyword for keyword in values if keyword in after]
-    assert "Canine" == after.PatientSpeciesDescription
-
-
-@pytest.mark.parametrize("choice", [ProfileChoice(), RETAINING])
 def test_dates_of_other_calendars_go(choice: ProfileChoice) -> None:
     """Birth and death as Japan, Thailand or Israel write them."""
     values: dict[str, Any] = {
