@@ -40,7 +40,8 @@ Control flow, which never leaves the room it is raised in: ``HeadTooShortError``
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
 
 Public names: ``DeidflowError``, ``InvalidInput``, ``BadText``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
-``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``about``, ``printable``, ``remedy_of``, ``os_error_text``.
+``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``about``, ``printable``, ``remedy_of``, ``os_error_text``,
+``os_error_and_remedy``.
 """
 
 from __future__ import annotations
@@ -304,3 +305,8 @@ def os_error_text(error: OSError) -> str:
     if error.errno is None:
         return type(error).__name__
     return f"{os.strerror(error.errno)} ({errno.errorcode.get(error.errno, error.errno)})"
+
+
+def os_error_and_remedy(error: OSError, otherwise: str = "") -> str:
+    """Return the texts of ``os_error_text`` and ``remedy_of``, the second only where there is one."""
+    return "; ".join(filter(None, (os_error_text(error), remedy_of(error, otherwise))))

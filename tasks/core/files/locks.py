@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from deidflow.tasks.core.errors import Interrupted, Unusable, os_error_text, remedy_of
+from deidflow.tasks.core.errors import Interrupted, Unusable, os_error_and_remedy, os_error_text
 
 if TYPE_CHECKING:
     import threading
@@ -229,7 +229,7 @@ def _opened(path: Path, what: str, way_out: str) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        message = f"{what} cannot be locked: {os_error_text(error)}; {remedy_of(error, way_out)}"
+        message = f"{what} cannot be locked: {os_error_and_remedy(error, way_out)}"
         raise Unusable(message, error) from None
 
 

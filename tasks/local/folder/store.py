@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.engine.result_paths import open_result, relative_path
 from deidflow.tasks.core.engine.stores import Staged
-from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_text, remedy_of
+from deidflow.tasks.core.errors import InstanceFailed, Unusable, os_error_and_remedy
 from deidflow.tasks.core.files.beneath import KeptFolder, open_plain_file
 from deidflow.tasks.core.files.plain_files import NotPlainError
 from deidflow.tasks.core.files.private_files import sync_file_system
@@ -209,8 +209,7 @@ def folder_mode(mode: int | None) -> int | None:
 
 
 def _unwritable(error: OSError) -> Unusable:
-    text = "; ".join(filter(None, (os_error_text(error), remedy_of(error))))
-    return Unusable(f"the destination cannot be written: {text}", error)
+    return Unusable(f"the destination cannot be written: {os_error_and_remedy(error)}", error)
 
 
 def _is_there(folder: int, name: str) -> bool:

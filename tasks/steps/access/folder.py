@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from deidflow.tasks.core.engine.result_paths import relative_path
 from deidflow.tasks.core.engine.sources import SourceInstance
-from deidflow.tasks.core.errors import Problem, Unusable, os_error_text, remedy_of
+from deidflow.tasks.core.errors import Problem, Unusable, os_error_and_remedy
 from deidflow.tasks.core.files.beneath import delete_plain_file, open_folder, open_plain_file
 from deidflow.tasks.core.files.locks import lock_folder
 from deidflow.tasks.core.files.opened import changed_ns
@@ -267,8 +267,7 @@ class FolderOfResults:
             raise self._unusable("written", error) from None
 
     def _unusable(self, how: str, error: OSError) -> Unusable:
-        text = "; ".join(filter(None, (os_error_text(error), remedy_of(error))))
-        return Unusable(f"the destination {self._folder} cannot be {how}: {text}", error)
+        return Unusable(f"the destination {self._folder} cannot be {how}: {os_error_and_remedy(error)}", error)
 
     def require(self, ledger: Ledger) -> None:
         """Look for one of the results."""
@@ -304,8 +303,8 @@ def _unwritable(folder: Path, place: Path) -> str:
     if not os.access(place, os.W_OK | os.X_OK):
         is_read_only = os.statvfs(place).f_flag & os.ST_RDONLY
         error = OSError(errno.EROFS if is_read_only else errno.EACCES, "")
-        text = f"cannot be written: {folder if place == folder else f'{folder} (in {place})'}: {os_error_text(error)}"
-        return f"{text}; {remedy_of(error, 'give the user of deidflow the right to write there')}"
+        text = f"cannot be written: {folder if place == folder else f'{folder} (in {place})'}"
+        return f"{text}: {os_error_and_remedy(error, 'give the user of deidflow the right to write there')}"
     return ""
 
 
