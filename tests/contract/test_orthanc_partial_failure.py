@@ -183,6 +183,7 @@ def test_a_server_that_describes_no_errors(job: Job, server: Server, tmp_path: P
     assert ("failed", True) == (lines[names[1]]["outcome"], "HttpDescribeErrors" in lines[names[1]]["reason"])
 
 
+@pytest.mark.versions
 def test_a_file_that_the_server_has_lost_costs_engine_local_only_itself(job: Job, server: Server) -> None:
     """As source, one instance of three fails; as destination, one result whose place has such an object."""
     job.source.mkdir()

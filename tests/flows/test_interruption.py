@@ -82,7 +82,13 @@ def test_kill_and_resume_equals_an_undisturbed_run(large_job: Job) -> None:
     assert 2 == summary["attempts"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=["closed-terminal", "sigterm"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGHUP, id="closed-terminal"),
+        pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_stops_cleanly_and_says_how_to_go_on(large_job: Job, number: int) -> None:
     """Exit code 130 within seconds, a report of all rows, nothing in TMPDIR, the command that finishes it; it does.
 

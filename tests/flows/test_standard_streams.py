@@ -170,7 +170,12 @@ def test_a_thousand_problems_are_read_in_a_minute(demo_job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["2>/dev/full", pytest.param("2> >(exec sleep 0)", marks=pytest.mark.long), ">&- 2>&- <&-"]
+    "where",
+    [
+        pytest.param("2>/dev/full", marks=pytest.mark.long),
+        pytest.param("2> >(exec sleep 0)", marks=pytest.mark.long),
+        ">&- 2>&- <&-",
+    ],
 )
 def test_a_night_whose_words_nobody_takes_is_done(demo_job: Job, where: str) -> None:
     """A log on a full disk, a pipe whose reader has gone, streams that are closed: the work is the same."""
