@@ -119,7 +119,7 @@ test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes
 	$(ROOTS) $(BIN)/python -m tests.contract.parity
 
 # What pip may choose, and the lock does not: the oldest release of each library that pyproject.toml allows.
-test-lowest: $(STAMP) orthanc dcmtk compiler  ## the tests with the oldest libraries that pyproject.toml allows (10 minutes)
+test-lowest: $(STAMP) orthanc dcmtk compiler  ## the tests with the oldest libraries that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --only-binary :all: \
 		--extra age --extra codecs --extra dask --extra parquet --output-file .venv-lowest/lowest.txt pyproject.toml >/dev/null

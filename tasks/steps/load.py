@@ -84,7 +84,8 @@ def check_before_planning(config: Config, *, skip_invalid: bool) -> Key | None:
     """
     problems, key = _problems(config)
     lost = lost_mounts(config)
-    problems += [Problem(lost[name], key=name) for name in ("source.folder",) if name in lost]
+    if "source.folder" in lost:
+        problems.append(Problem(lost["source.folder"], key="source.folder"))
     store = store_of(config)
     trouble = store.trouble() or (Unusable(lost[store.key]) if store.key in lost else None)
     if not problems and trouble is None:

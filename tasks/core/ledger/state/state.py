@@ -254,10 +254,8 @@ class State:
 
 
 def _unusable(path: Path, error: Exception) -> Unusable:
-    what, remedy = (
-        getattr(error, "sqlite_errorname", type(error).__name__),
-        "make room, or give the right to write there",
-    )
+    remedy = "make room, or give the right to write there"
     if isinstance(error, OSError):
-        what, remedy = os_error_text(error), remedy_of(error, remedy)
+        return Unusable(f"{path} cannot be read or written ({os_error_text(error)}); {remedy_of(error, remedy)}")
+    what = getattr(error, "sqlite_errorname", type(error).__name__)
     return Unusable(f"{path} cannot be read or written ({what}); {remedy}")
