@@ -94,6 +94,7 @@ def test_conversion_without_loss(job: Job, serve: Any, operation: str, target: s
             assert target == server.get(f"instances/{name}/metadata?expand")["TransferSyntax"]
 
 
+@pytest.mark.versions
 def test_a_flow_killed_while_results_have_no_link(job: Job, serve: Any) -> None:
     """What an earlier attempt left is known by its mark, also where it tells nothing of its original."""
     with serve(JPEG_LOSSLESS) as (server, _), OrthancProxy(server.url) as proxy:

@@ -26,7 +26,9 @@ def _nested(levels: int, patient: dict[str, Any]) -> Element:
     return Element(WAVEFORM_SEQUENCE, "SQ", (Item(inner),))
 
 
-@pytest.mark.parametrize("verify", ["identifiers", "full", "none"])
+@pytest.mark.parametrize(
+    "verify", [*(pytest.param(one, marks=pytest.mark.versions) for one in ("identifiers", "none")), "full"]
+)
 def test_a_name_deeper_than_hardening(job: Job, server: Server, verify: str) -> None:
     """At the first level it is removed; below, the instance fails and its result is gone; another's name may stay."""
     job.source.mkdir(exist_ok=True)

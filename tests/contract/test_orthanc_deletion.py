@@ -107,11 +107,12 @@ def test_only_what_is_done_in_full_goes(job: Job, server: Server, tmp_path: Path
         assert summary["reconciled"] is True
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize(
     ("fault", "reached"),
     [
         pytest.param(Hang(), False, id="before-the-deletion"),
-        pytest.param(Hold(), True, id="after-the-deletion", marks=pytest.mark.versions),
+        pytest.param(Hold(), True, id="after-the-deletion"),
     ],
 )
 def test_killed_between_report_and_deletion(

@@ -141,6 +141,7 @@ def test_results_that_the_server_refuses(job: Job, crowded: Crowded) -> None:
     _assert_done_once(crowded)
 
 
+@pytest.mark.versions
 def test_killed_while_asking_for_the_reason(job: Job, crowded: Crowded) -> None:
     """Room is made in the very moment, so that asking makes a result, which nobody hears of: resume takes it out."""
 

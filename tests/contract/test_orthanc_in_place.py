@@ -81,7 +81,7 @@ def test_in_the_place_of_an_original(job: Job, server: Server, engine: str, case
 
 
 @ENGINES
-@pytest.mark.parametrize("keyword", ["PatientID", *UIDS])
+@pytest.mark.parametrize("keyword", ["PatientID", *(pytest.param(one, marks=pytest.mark.versions) for one in UIDS)])
 def test_other_identifiers_go_on(job: Job, server: Server, engine: str, keyword: str) -> None:
     """One identifier that differs makes another object."""
     first, second = _hold(job, server)

@@ -187,8 +187,9 @@ def test_a_killed_flow_whose_call_had_shrunk(
     assert calm == report_of(job, "shrunk")
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("save", NOT_SAVED_AND_SAVED)
-@pytest.mark.parametrize("down_s", [2.0, pytest.param(10.0, marks=pytest.mark.versions)])
+@pytest.mark.parametrize("down_s", [2.0, 10.0])
 def test_a_killed_server(
     job: Job,
     served: Callable[[bool], contextlib.AbstractContextManager[Server]],
@@ -286,9 +287,11 @@ class _KilledBehindItsJob:
         return False
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize(
     "resumed",
-    [pytest.param(False, id="in-one-go"), pytest.param(True, id="resumed", marks=pytest.mark.versions)],
+    [False, True],
+    ids=["in-one-go", "resumed"],
 )
 def test_a_job_that_runs_again_behind_its_results(
     job: Job,

@@ -97,7 +97,7 @@ def test_a_server_that_was_sent_a_result_has_not_made_the_others(job: Job, serve
 
 
 @pytest.mark.parametrize("engine", ["orthanc", "local"])
-@pytest.mark.parametrize("keep_source", [True, False])
+@pytest.mark.parametrize("keep_source", [True, pytest.param(False, marks=pytest.mark.versions)])
 def test_results_beside_their_originals_are_no_sources(
     job: Job, server: Server, engine: str, keep_source: bool
 ) -> None:

@@ -136,7 +136,8 @@ def test_a_colleague_beside_an_ordinary_run(
         assert not (job.root / "runs" / "beside" / "leftovers.json").exists()
 
 
-@pytest.mark.parametrize("concurrent", [pytest.param(2, marks=pytest.mark.versions), 1], ids=["beside", "ahead"])
+@pytest.mark.versions
+@pytest.mark.parametrize("concurrent", [2, 1], ids=["beside", "ahead"])
 def test_a_colleague_and_ctrl_c(
     job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]], concurrent: int
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_colleague_and_ctrl_c(
         _assert_done_once(server)
 
 
+@pytest.mark.versions
 def test_another_run_between_kill_and_resume(
     job: Job, serve: Callable[..., contextlib.AbstractContextManager[Server]]
 ) -> None:

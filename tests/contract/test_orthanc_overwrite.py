@@ -87,7 +87,8 @@ def test_a_refused_result_leaves_the_old_one(job: Job, destination: Server) -> N
     assert not (job.root / "runs" / "new" / "replaced").exists()
 
 
-@pytest.mark.parametrize("ends", ["resumed", pytest.param("refused", marks=pytest.mark.versions)])
+@pytest.mark.versions
+@pytest.mark.parametrize("ends", ["resumed", "refused"])
 def test_killed_between_the_two(job: Job, destination: Server, ends: str) -> None:
     """Kill -9 while the place is empty: resume puts the result there, or the old object when the server refuses."""
     with OrthancProxy(destination.url) as proxy:

@@ -94,6 +94,7 @@ def test_one_bad_instance_costs_only_itself(
         assert COUNT - 1 == len(kept)
 
 
+@pytest.mark.versions
 def test_a_mended_patient_costs_no_other(job: Job, server: Server, tmp_path: Path) -> None:
     """Three patients in one call, one instance of one fails: when it is mended the other two keep their results."""
     generate(tmp_path / "made", 30, 8 << 10, shape=Shape(patients=3, series_per_study=1))
@@ -118,6 +119,7 @@ def test_a_mended_patient_costs_no_other(job: Job, server: Server, tmp_path: Pat
     assert {1} == {len(made) for made in server.originals().values()}
 
 
+@pytest.mark.versions
 def test_results_whose_originals_are_gone_are_never_given_up(job: Job, server: Server, tmp_path: Path) -> None:
     """Somebody deletes originals after the run, and another result: resume keeps what could not be made again."""
     generate(tmp_path / "made", 10, 8 << 10, shape=Shape(patients=1, series_per_study=1))

@@ -33,7 +33,7 @@ def _fill(job: Job, server: Server) -> list[str]:
     return server.upload(job.source)
 
 
-@pytest.mark.parametrize("most", [PATIENTS, PATIENTS + 2])
+@pytest.mark.parametrize("most", [PATIENTS, pytest.param(PATIENTS + 2, marks=pytest.mark.versions)])
 def test_patients_are_recycled_during_a_run(job: Job, most: int) -> None:
     """Originals go in favour of results, and results of other results: each row and instance has an outcome that holds.
 

@@ -180,7 +180,10 @@ def test_a_server_that_goes_while_results_are_read_back_says_nothing_about_them(
     assert made == server.originals()
 
 
-@pytest.mark.parametrize(("engine", "code"), [("orthanc", "server-error"), ("local", "destination-unusable")])
+@pytest.mark.parametrize(
+    ("engine", "code"),
+    [("orthanc", "server-error"), pytest.param("local", "destination-unusable", marks=pytest.mark.versions)],
+)
 def test_a_proxy_that_takes_no_large_request(job: Job, server: Server, engine: str, code: str) -> None:
     """413, as nginx answers to more than 1 MB by default: no fault of values and files; raised, resume is done."""
     job.source.mkdir()
@@ -202,7 +205,7 @@ def test_a_proxy_that_takes_no_large_request(job: Job, server: Server, engine: s
     assert "raise its limit (nginx: client_max_body_size)" in row["reason"]
 
 
-@pytest.mark.parametrize("moment", ["plan", "work"])
+@pytest.mark.parametrize("moment", [pytest.param("plan", marks=pytest.mark.versions), "work"])
 def test_a_server_that_hangs_does_not_hang_the_run(job: Job, server: Server, moment: str) -> None:
     """No answer any more: the run ends by itself and says so; resumed when the server is well, all is done once."""
     server.upload(DEMO_DATA / "CT")

@@ -15,16 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Of each way to end or to fail one: each costs a run and its resumption, and ``make test-faults`` draws from all.
+# Each costs a run and its resumption; ``make test-faults`` draws from all.
 INJURIES = (
     "kill -9 flow",
-    "kill -9 flow, ledger or report",
-    "SIGTERM",
     "ENOSPC once",
     "EIO on link or rename",
     "cancelled in Prefect",
 )
-PARTS = 3
+PARTS = 2
 MOST_DRAWS = 5
 
 

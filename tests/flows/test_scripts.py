@@ -23,7 +23,7 @@ print(state.name)
 """
 
 
-@pytest.mark.parametrize("way", ["file", "standard input"])
+@pytest.mark.parametrize("way", ["file", pytest.param("standard input", marks=pytest.mark.long)])
 def test_without_a_main_guard(demo_job: Job, way: str) -> None:
     """Worker processes do not run it again."""
     demo_job.write_manifest(demo_job.inventory()[:3])
