@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from prefect.client.orchestration import get_client
@@ -63,7 +64,8 @@ def serve_configs(paths: tuple[Path, ...]) -> None:
         raise InvalidInput(problems)
     serve_only(paths)
     start_tracker()
-    with lock_service(url or "", (config.name for config in configs)), contextlib.suppress(KeyboardInterrupt):
+    stopped = contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError)
+    with lock_service(url or "", (config.name for config in configs)), stopped:
         while _serve(configs):
             pass
 
@@ -73,7 +75,8 @@ def _serve(configs: list[Config]) -> bool:
 
     Raises:
         Unusable: The server refuses the login, or Prefect ended the service.
-        KeyboardInterrupt: It was stopped.
+        KeyboardInterrupt: It was stopped by Ctrl-C.
+        asyncio.CancelledError: It was stopped by another signal.
 
     """
     _wait_for_server()
@@ -101,15 +104,21 @@ class _Runner(Runner):
 
     async def start(self, *arguments: Any, **options: Any) -> None:
         """See ``Runner.start``."""
+        loop, service = asyncio.get_running_loop(), asyncio.current_task()
+        assert service is not None  # noqa: S101 (for the type checker)
+        self._stop = partial(loop.call_soon_threadsafe, service.cancel)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it is to outlive its terminal (nohup)
             signal.signal(signal.SIGHUP, self.handle_sigterm)
         await super().start(*arguments, **options)
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
-        """Do what Ctrl-C does, once: a terminal that is closed may tell so twice."""
+        """Do what Ctrl-C does, once: a terminal that is closed may tell so twice.
+
+        Not by that signal, which a shell has programs ignore that a script starts in the background.
+        """
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        signal.raise_signal(signal.SIGINT)
+        self._stop()
 
     async def __aexit__(self, *error: object) -> None:
         """Stop the runs at work when this is stopped, and let them report; when the server has gone they go on."""

@@ -295,15 +295,23 @@ def test_what_a_form_may_ask_for(scheduled: Job) -> None:
     assert {"deidflow", scheduled.config["name"], "local", "anonymize"} == set(tags)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["sigterm", "closed-terminal"])
-def test_a_service_that_is_stopped_stops_its_run(scheduled: Job, number: int) -> None:
+IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+"""What a shell does with ``command &`` in a script, and so the start script of many a container."""
+
+
+@pytest.mark.parametrize(
+    ("number", "through"),
+    [(signal.SIGTERM, ()), (signal.SIGTERM, IN_THE_BACKGROUND), (signal.SIGHUP, ())],
+    ids=["sigterm", "in-the-background", "closed-terminal"],
+)
+def test_a_service_that_is_stopped_stops_its_run(scheduled: Job, number: int, through: tuple[str, ...]) -> None:
     """Its run is cancelled within seconds and can be resumed, the deployment is paused, and no word of Python is said.
 
     Meanwhile a second service of the config is refused: the first of the two to end would pause it for both.
     """
     scheduled.destination.mkdir()
     with lock_folder(scheduled.destination, "the destination"):  # the run waits for it
-        process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
+        process = _start(scheduled, *through, *scheduled.command("serve", "job.yaml"))
         try:
             with contextlib.closing(Api(scheduled.environment["PREFECT_API_URL"])) as api:
                 deployment = api.deployment(scheduled.config["name"])
