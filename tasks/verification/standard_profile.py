@@ -129,13 +129,13 @@ def standard_profile(options: frozenset[str]) -> StandardProfile:
             fates[tag] = _fate(row, tag, options)
     fates.update(dict.fromkeys(_GONE, Fate.REMOVED))
     fates[_FREE[0]] = Fate.FREE
+    if not options.isdisjoint(_CLEAN_ANNOTATIONS):
+        fates[_UNFORMATTED_TEXT] = Fate.CLEANED
     top = {**fates, **dict.fromkeys(_FREE, Fate.FREE), **dict.fromkeys(_EXTENDED, Fate.EXTENDED)}
     new = (int(row["tag"].replace(",", ""), 16) for row in _rows(_NEW_ATTRIBUTES))
     known = {tag for tag, (*_, keyword) in DicomDictionary.items() if keyword and tag >> 16 >= _FIRST_GROUP}
     texts = {tag: Fate.CLEANED for tag, (vr, *_, keyword) in DicomDictionary.items() if vr in _TEXTS and keyword}
     cleaned = {**texts, **dict.fromkeys(_CODES, Fate.CLEANED_CODE), **fates, **_OF_CONTENT_ITEMS}
-    if not options.isdisjoint(_CLEAN_ANNOTATIONS):
-        cleaned[_UNFORMATTED_TEXT] = Fate.CLEANED
     return StandardProfile(top, fates, cleaned, frozenset({*known, *new, *fates}))
 
 

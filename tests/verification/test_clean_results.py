@@ -92,6 +92,41 @@ def test_results_as_sources(tmp_path: Path, config: str) -> None:
     assert (6, []) == failed(tmp_path / "twice", tmp_path / "once" / "results", **CONFIGS[config])
 
 
+_IMAGES: Final = [{"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": "1.2.9"}]
+_MARKS: Final[dict[str, Any]] = {
+    "GraphicAnnotationSequence": [
+        {
+            "ReferencedImageSequence": _IMAGES,
+            "GraphicLayer": "LAYER1",
+            "TextObjectSequence": [{"UnformattedTextValue": "Node 5 mm"}],
+            "GraphicObjectSequence": [{"TrackingID": "Node 5 mm", "GraphicType": "POINT"}],
+        }
+    ]
+}
+_REMARKS: Final[dict[str, Any]] = {"WaveformAnnotationSequence": [{"UnformattedTextValue": "PR interval 160 ms"}]}
+_FINDINGS: Final[dict[str, Any]] = {
+    "ContentSequence": [{"ObservationDateTime": "20240301", "ValueType": "TEXT", "TextValue": "Node 5 mm"}]
+}
+
+
+@pytest.mark.parametrize("options", [(), ("graphics", "structured-content"), ("graphics", "descriptors")])
+def test_what_people_note_beside_images(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """One note that becomes a dummy lacks what the note had; a note that is cleaned may stay as it is."""
+    (tmp_path / "in").mkdir()
+    for number, (kind, values) in enumerate((("11.1", _MARKS), ("9.1.1", _REMARKS), ("88.33", _FINDINGS))):
+        uids = {"SOPInstanceUID": f"1.2.3.{number}", "SOPClassUID": f"1.2.840.10008.5.1.4.1.1.{kind}"}
+        (tmp_path / "in" / str(number)).write_bytes(instance(**{**uids, **values}))
+
+    chosen = [f"clean-{option}" for option in options]
+    assert (3, []) == failed(tmp_path, tmp_path / "in", **_STANDARD, profile_options=chosen)
+    results = [dcmread(path) for path in (tmp_path / "results").rglob("*.dcm")]
+    (marks,) = (result.GraphicAnnotationSequence[0] for result in results if "GraphicAnnotationSequence" in result)
+    assert ("TextObjectSequence" in marks) is bool(options)
+    if options:
+        assert "Node 5 mm" == marks.TextObjectSequence[0].UnformattedTextValue
+        assert 1 == len(marks.ReferencedImageSequence)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")

@@ -21,6 +21,7 @@ from pydicom.datadict import tag_for_keyword
 from deidflow.tasks.core.dicom.tags import SOP_CLASS_UID, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.verification.standard.dummy_items import are_dummies
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
@@ -88,7 +89,7 @@ def check_required(request: Request, source: Read, result: Read) -> None:
 
     """
     named = frozenset(path.tag for path in (*request.edits.remove, *request.edits.replace))
-    _check(_asked(source), source.elements, result.elements, named)
+    _check(_asked(source), source.elements, result.elements, named, result)
 
 
 def has_required_values(source: Read) -> bool:
@@ -111,7 +112,7 @@ def _has_values(asked: _Asked, elements: Item) -> bool:
     )
 
 
-def _check(asked: _Asked, before: Item, after: Item, named: frozenset[int]) -> None:
+def _check(asked: _Asked, before: Item, after: Item, named: frozenset[int], result: Read) -> None:
     there = {element[0]: element for element in after}
     for element in before:
         tag = element[0]
@@ -124,9 +125,10 @@ def _check(asked: _Asked, before: Item, after: Item, named: frozenset[int]) -> N
         if below is None or other is None:
             continue
         items, others = element[4] or (), other[4] or ()
-        if len(items) == len(others):  # others are items of the editor's own
-            for one, two in zip(items, others, strict=True):
-                _check(below, one, two, named)
+        if len(items) != len(others) or (any(others) and are_dummies(result, others)):
+            continue  # they are items of the editor's own
+        for one, two in zip(items, others, strict=True):
+            _check(below, one, two, named, result)
 
 
 def _check_one(element: Element, other: Element | None, *, needs_value: bool) -> None:

@@ -36,7 +36,6 @@ _OF_OPTIONS: Final = {
 
 _PURPOSE_OF_REFERENCE: Final = 0x0040A170
 _MANUFACTURER: Final = 0x00080070
-_MODEL: Final = 0x00081090
 _DEIDENTIFYING_EQUIPMENT: Final = CodeItem("109104", "De-identifying Equipment")
 
 
@@ -103,10 +102,9 @@ def deidentifying_equipment() -> NewItem:
     """Return the item that Contributing Equipment Sequence (0018,A001) gets: who de-identified, by no clock or version.
 
     Purpose of Reference is of CID 7005 (PS3.16); Manufacturer is the one attribute besides that PS3.3 section C.12.1
-    asks for.
+    asks for. Nothing else is there, since some programs take a model in an item for the scanner's.
     """
     return (
         NewElement(_MANUFACTURER, "LO", "deidflow"),
-        NewElement(_MODEL, "LO", "deidflow"),
         NewElement(_PURPOSE_OF_REFERENCE, "SQ", (_DEIDENTIFYING_EQUIPMENT.as_item(),)),
     )
