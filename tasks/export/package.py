@@ -215,7 +215,7 @@ class Package:
     def _end(self) -> None:
         shutil.rmtree(self._part / _WAITING)
         self._files = len(self._sums)
-        if self._rows:
+        if self._rows or not self._sums:  # a crosswalk has none
             for path in self._indexes(sorted(self._rows)):
                 self._seal(path)
         (self._part / SUMS).write_text("".join(checksum_lines(self._sums)), "utf-8")

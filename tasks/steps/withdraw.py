@@ -47,8 +47,8 @@ def withdraw_results(run: Run, lines: Collection[int], progress: Progress) -> Wi
 
     Raises:
         TransientError: The destination cannot be reached now; some may be gone.
-        Unusable: It cannot be used, or is a folder that holds nothing of the run: one that is not mounted would make
-            results count as taken back that are not.
+        Unusable: It cannot be used, or may be another folder, which holds nothing of the run: one that is not mounted
+            would make results count as taken back that are not.
 
     """
     store = store_of(run.config)

@@ -28,6 +28,7 @@ from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, 
 from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import open_run
+from deidflow.tasks.steps.withdraw import withdraw_results
 from tests.dicom_files import instance
 from tests.faults.injector import Action, Area, Call, Harm, Injector, why_not
 from tests.jobs import Job, files_of, read_csv
@@ -241,6 +242,17 @@ def test_the_index_for_pandas_says_the_same(finished: Steps) -> None:
         without = export(finished, "without")
     assert with_it.keys() - without.keys() == {"index.parquet"}
     assert with_it["index.csv"] == without["index.csv"]
+
+
+def test_an_export_of_nothing_has_an_index(finished: Steps) -> None:
+    """As of a night in which nothing was done: what reads the index finds its columns, and no line."""
+    with make_progress(quiet=True) as progress:
+        withdraw_results(finished.run, (), progress)
+    files = export(finished, "out")
+
+    assert {"index.csv", "index.parquet", "SHA256SUMS"} == files.keys()
+    assert ["file", "archive"] == list(pd.read_csv(finished.root / "out" / "index.csv").columns)[:2]
+    assert pd.read_parquet(finished.root / "out" / "index.parquet").empty
 
 
 def test_what_a_person_should_look_at_is_left_out(finished: Steps) -> None:

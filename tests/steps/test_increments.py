@@ -141,6 +141,25 @@ def test_a_row_whose_source_is_gone_was_done(nights: Nights) -> None:
     assert [(DONE, 2, 2)] == nights.night([patient], "n3")
 
 
+def test_all_results_of_a_night_were_deleted(nights: Nights) -> None:
+    """Verifying its run says so, since the folder holds those of other nights, and the next night makes them again."""
+    results = nights.root / "results"
+    nights.night(rows(("A", "1")), "n1")
+    first = {path.name for path in results.iterdir()}
+    nights.night(rows(("A", "1"), ("B", "2")), "n2")
+    before = files_of(results)
+    for path in results.iterdir():
+        if path.name not in first:
+            shutil.rmtree(path)
+    nights.run = open_run(nights.root / "runs" / "n2")
+    try:
+        assert 1 == nights.verify(again=True)
+    finally:
+        nights.run.close()
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(rows(("A", "1"), ("B", "2")), "n3")
+    assert before == files_of(results)
+
+
 def test_a_source_that_has_changed_since_is_told(nights: Nights) -> None:
     """It fails each night until the result is replaced; one that was only copied anew, or moved, is done.
 

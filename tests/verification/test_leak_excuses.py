@@ -150,6 +150,24 @@ def test_private_dates_and_uids(syntax: Syntax, vr: str, value: str, text: str, 
         assert expected == said(text, values, {"KeepPrivateTags": True}, "2023b", private=private, syntax=syntax)
 
 
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+@pytest.mark.parametrize(
+    ("vr", "value", "told", "expected"),
+    [
+        ("DA", SCAN, SCAN, ""),
+        ("DA", DATE, DATE, "PatientBirthDate of the source is left in 0099,1001"),
+        ("LO", "70004913", "70004913", "SeriesDescription of the source is left in 0099,1001"),
+    ],
+)
+def test_private_dates_that_texts_tell(syntax: Syntax, vr: str, value: str, told: str, expected: str) -> None:
+    """A date that may stay in a private element is no leak because a text tells it, too; the birth date still is."""
+    values = {"PatientBirthDate": DATE, "StudyDate": "20110910", "SeriesDescription": f"Thorax of {told}"}
+    private = Element(0x00991001, vr, value.encode() + b" " * (len(value) % 2))
+
+    assert expected == said("nothing", values, None, SITE, private=private, syntax=syntax)
+    assert expected == said("nothing", values, {"KeepPrivateTags": True}, "2023b", private=private, syntax=syntax)
+
+
 @pytest.mark.parametrize(("vr", "value"), [("DA", DATE), ("LO", "born 3.3.1961")])
 def test_private_dates_of_the_newborn(vr: str, value: str) -> None:
     """Who is examined on the day of birth has a birth date that is a study's date, too: it is looked for as that."""

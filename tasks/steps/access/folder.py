@@ -33,7 +33,7 @@ from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore, clear_partial_results, folder_mode
 from deidflow.tasks.local.presence import PresenceSettings, presence_in_worker, start_presence
 from deidflow.tasks.steps.access.folder_contents import index_role, mark_ambiguous, read_source
-from deidflow.tasks.steps.access.mounts import lost_mount
+from deidflow.tasks.steps.access.mounts import is_as_mounted, lost_mount
 from deidflow.tasks.steps.access.seams import BatchSize, Presence
 from deidflow.tasks.steps.access.workers import opened_workers
 from deidflow.tasks.verification.structure import content_hash
@@ -270,8 +270,9 @@ class FolderOfResults:
         return Unusable(f"the destination {self._folder} cannot be {how}: {os_error_and_remedy(error)}", error)
 
     def require(self, ledger: Ledger) -> None:
-        """Look for one of the results."""
-        self._seen = _require_folder("destination", self._folder, _names(ledger), self._seen)
+        """Look for one of the results, unless the folder is known: a run's only results may have been taken out."""
+        names = () if is_as_mounted(self._path, read_facts(ledger).mounts) else _names(ledger)
+        self._seen = _require_folder("destination", self._folder, names, self._seen)
 
     def remove(self, run: Run, wrong: Sequence[tuple[Expected, InstanceResult]]) -> list[int]:
         """Remove files."""

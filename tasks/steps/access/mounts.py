@@ -3,7 +3,7 @@
 Emptiness alone says nothing: a site may take both sources and results away every night. So does another place alone: a
 project may have moved to another disk, with all it holds.
 
-Public names: ``mounts_of``, ``lost_mount``, ``lost_mounts``, ``empty_source``.
+Public names: ``mounts_of``, ``lost_mount``, ``is_as_mounted``, ``lost_mounts``, ``empty_source``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,18 @@ def lost_mount(folder: Path, mounts: Mapping[str, str]) -> str:
         return ""
     text = f"must be mounted: {folder} holds nothing, and nothing is mounted at {was} any more"
     return f"{text}, where an earlier run used it (if it has moved to this disk for good, put any file into it)"
+
+
+def is_as_mounted(folder: Path, mounts: Mapping[str, str]) -> bool:
+    """Whether a folder holds anything, and is mounted where a run found it.
+
+    Args:
+        folder: Of a config.
+        mounts: What ``mounts_of`` returned for the run.
+
+    """
+    was = mounts.get(str(folder))
+    return was is not None and os.path.ismount(was) and not is_empty(folder)
 
 
 def lost_mounts(config: Config) -> dict[str, str]:

@@ -214,7 +214,7 @@ class RunStore(Protocol):
         """Make sure that it is there at all.
 
         Raises:
-            Unusable: It is not, or holds none of the run's results.
+            Unusable: It is not, or may be another one, which holds none of the run's results.
 
         """
 

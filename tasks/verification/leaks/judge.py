@@ -55,6 +55,8 @@ _PADDING: Final = b" \0"
 _ANY_TEXT: Final = Leaf(0, 0, (0x00104000,), b"LT")
 _OF_EVERY_OBJECT: Final = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.UID, Kind.AGE})
 """What is not looked for in private elements: who keeps them as a whole has asked for their dates and UIDs."""
+_OF_TEXTS: Final = frozenset({Kind.TEXT, Kind.DESCRIPTOR})
+_DATE_ALONE: Final = re.compile(rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])")
 _OF_THE_PERSON: Final = frozenset({0x00100030, 0x00100032, 0x00100033, 0x001021D0})
 """Dates that are looked for there, too: PatientBirthDate, ...Time, ...InAlternativeCalendar, LastMenstrualDate."""
 
@@ -257,7 +259,7 @@ class Judge:
             if region.base < 0 and self._is_of_kept_id(atom):
                 continue
             for tag, kind in self._attributes(atom):
-                if self._passes_private(leaf, tag, kind):
+                if tag not in _OF_THE_PERSON and _passes_private(leaf, kind, value):
                     continue
                 if is_left(atom, hit, fate, value):
                     yield f"{describe_tag(tag)} of the source is left in {_place(region, leaf)}"
@@ -279,11 +281,6 @@ class Judge:
         is_decoded = region.leaf is not None
         return raw.translate(FOLDED) in self._scope.given_forms or not (is_decoded or raw.isascii())
 
-    @staticmethod
-    def _passes_private(leaf: Leaf | None, tag: int, kind: Kind) -> bool:
-        is_its_word = kind in _OF_EVERY_OBJECT and tag not in _OF_THE_PERSON
-        return leaf is not None and is_its_word and any(above & 0x10000 for above in leaf.path)
-
     def attributes_left(self, *, is_converted: bool) -> Iterator[str]:
         """Yield the attributes that the profile removes or empties, and that are there with a value.
 
@@ -304,6 +301,14 @@ class Judge:
                 continue
             if value:
                 yield f"{describe_tag(leaf.path[-1])} of the source is left in {_path(leaf.path)}"
+
+
+def _passes_private(leaf: Leaf | None, kind: Kind, value: bytes) -> bool:
+    """Whether a private element may hold a part: an object's date, also where one of its texts tells the same date."""
+    if leaf is None or not any(above & 0x10000 for above in leaf.path):
+        return False
+    is_date = kind in _OF_TEXTS and _DATE_ALONE.fullmatch(value.strip(_PADDING)) is not None
+    return kind in _OF_EVERY_OBJECT or is_date
 
 
 def _begins(path: tuple[int, ...], named: frozenset[tuple[int, ...]]) -> bool:
