@@ -33,6 +33,7 @@ class WithdrawAnswer(Answer):
 
     Attributes:
         withdrawn: How many results are gone.
+        missing: How many of these were gone before, and may be wherever somebody has moved them to.
         left: How many stay, since something else stands there, or they could not be removed.
         elsewhere: Lines of the manifest that other runs have done, too.
         exports: Names of exports that were packed of the run, and that may hold other results than are done now.
@@ -41,6 +42,7 @@ class WithdrawAnswer(Answer):
     """
 
     withdrawn: int
+    missing: int
     left: int
     elsewhere: tuple[int, ...]
     exports: tuple[str, ...]
@@ -49,6 +51,8 @@ class WithdrawAnswer(Answer):
     def lines(self) -> Iterator[str]:
         """Yield what people read."""
         yield f"withdrawn: {counted(self.withdrawn, 'result')}"
+        if self.missing:
+            yield f"missing:   {self.missing} of these had gone before; where somebody has moved them they are still"
         if self.left:
             yield f"left:      {self.left}, since something else stands there, or they could not be removed"
         if self.withdrawn:
@@ -86,7 +90,8 @@ def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...]
         before = rows_done_elsewhere(run.ledger, rows)
         same = _lines_of_same_results(run, rows)
         counts_as_done = bool(before or (same and run.config.incremental))
-    give(WithdrawAnswer(found.gone, found.stay, tuple(sorted(same.union(before))), exports, run.folder / "report.html"))
+    elsewhere = tuple(sorted(same.union(before)))
+    give(WithdrawAnswer(found.gone, found.missing, found.stay, elsewhere, exports, run.folder / "report.html"))
     return 1 if found.stay or counts_as_done else 0
 
 

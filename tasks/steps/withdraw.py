@@ -29,10 +29,11 @@ WITHDRAWING: Final = "withdrawing"
 
 
 class Withdrawn(NamedTuple):
-    """How many results are gone, and how many stay, since something else stands there or it could not be removed."""
+    """How many results are gone, stay (something else stands there, or could not be removed), and were gone before."""
 
     gone: int
     stay: int
+    missing: int = 0
 
 
 def withdraw_results(run: Run, lines: Collection[int], progress: Progress) -> Withdrawn:
@@ -54,7 +55,7 @@ def withdraw_results(run: Run, lines: Collection[int], progress: Progress) -> Wi
     store = store_of(run.config)
     store.require(run.ledger)
     results = store.results(run)
-    gone = stay = 0
+    gone = stay = missing = 0
     progress.start(WITHDRAWING)
     for entries in pages_there(run.ledger, lines, _PAGE):
         page = [entry.expected for entry in entries]
@@ -68,9 +69,10 @@ def withdraw_results(run: Run, lines: Collection[int], progress: Progress) -> Wi
             note_withdrawn(run.ledger, [*removed, *absent])
         gone += len(removed) + len(absent)
         stay += len(page) - len(removed) - len(absent)
+        missing += len(absent)
         progress.advance(len(page))
     progress.finish()
-    return Withdrawn(gone, stay)
+    return Withdrawn(gone, stay, missing)
 
 
 def _own(results: ResultStore, one: Expected) -> bool | None:

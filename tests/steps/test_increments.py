@@ -579,7 +579,7 @@ def test_nothing_counts_as_taken_back_that_cannot_be_seen(nights: Nights) -> Non
     away.rename(results)
     one, _ = sorted(results.rglob("*.dcm"))
     one.unlink()
-    assert Withdrawn(2, 0) == withdrawn(nights, "n1")
+    assert Withdrawn(2, 0, missing=1) == withdrawn(nights, "n1")
     assert Withdrawn(0, 0) == withdrawn(nights, "n1")
     assert not files_of(results)
 
