@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
 from deidflow.tasks.core.ledger.journal import add_leftovers
 from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.report.summary import provenance
+from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete, note_seconds, publish_reports
 from deidflow.tasks.steps.run.disk_space import missing_space
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE, write_leftovers
@@ -244,14 +247,21 @@ def test_how_much_room_is_missing(steps: Steps, monkeypatch: pytest.MonkeyPatch)
     run.close()
 
 
-def test_the_end_of_a_run_and_another_attempt(steps: Steps) -> None:
-    """A run is complete when its last step says so, and not after it has begun again; times add up."""
+def test_the_end_of_a_run_and_another_attempt(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is complete when its last step says so, not after it has begun again, maybe by others; times add up."""
     run = open_run(steps.run.folder)
     assert not is_complete(run)
     note_complete(run)
     assert is_complete(run)
-    begin_again(run)
+    with monkeypatch.context() as other:
+        other.setattr("deidflow.tasks.steps.run.run.deidflow_version", lambda: "0.2.0")
+        other.setattr("platform.python_version", lambda: "3.99.0")
+        begin_again(run)
+        begin_again(run)
     assert not is_complete(run)
+    made = provenance(run.ledger)
+    assert (f"{deidflow_version()}, 0.2.0", platform.node()) == (made["deidflow_version"], made["host"])
+    assert f"{platform.python_version()}, 3.99.0" == made["versions"]["python"]
     note_seconds(run, "edit", 1.5)
     note_seconds(run, "edit", 1.5)
 
