@@ -201,12 +201,19 @@ def test_a_folder_that_cannot_be_looked_into(tmp_path: Path, monkeypatch: pytest
         require_own_folder(tmp_path)
 
 
-def test_what_a_killed_process_left(tmp_path: Path) -> None:
-    """Half-written files and scratch folders go; all else stays."""
+def test_what_a_killed_process_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-written files and scratch folders go; all else stays. A disk that has become read-only is named."""
     for name in (".report.html.part", "a.tmp", "scratch-1/x", "ledger.db"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
 
+    def refuse(*_: object, **__: object) -> Any:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as other:
+        other.setattr(os, "unlink", refuse)
+        with pytest.raises(Unusable, match=r"cannot be written: Read-only file system \(EROFS\); have it mounted"):
+            clear_leftovers(tmp_path)
     clear_leftovers(tmp_path)
 
     assert ["ledger.db"] == [path.name for path in tmp_path.iterdir()]
