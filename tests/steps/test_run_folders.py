@@ -17,6 +17,7 @@ from deidflow.tasks.core.report.summary import provenance
 from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete, note_seconds, publish_reports
 from deidflow.tasks.steps.run.disk_space import missing_space
+from deidflow.tasks.steps.run.identity import run_identity
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE, write_leftovers
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import KEY_FILE, create_run, open_run, take_config
@@ -217,6 +218,24 @@ def test_what_a_killed_process_left(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     clear_leftovers(tmp_path)
 
     assert ["ledger.db"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_what_makes_two_runs_the_same_has_the_keys_of_earlier_releases(tmp_path: Path) -> None:
+    """One more would make every earlier night another one's: it may only be there where it is not at its default."""
+    text = "name: n\nmanifest: m.csv\noperation: anonymize\nsource: {folder: in}\ndestination: {folder: out}\n"
+    groups = "profile_options: [clean-pixel-data, retain-longitudinal-modified-dates]\npixels: {}\ntext: {}\n"
+    (tmp_path / "job.yaml").write_text(f"{text}engine: local\n{groups}private: {{}}\ndates: {{shift_days: [1, 9]}}\n")
+    identity = run_identity(load_config(tmp_path / "job.yaml"), "", "")
+
+    assert {
+        "source": ["folder", "follow_links", "orthanc"],
+        "destination": ["folder", "orthanc"],
+        "options": [],
+        "dates": ["column", "shift_days", "whole_weeks"],
+        "text": ["unknown", "words"],
+        "private": ["attributes"],
+        "pixels": ["detect", "lossy", "rules", "unmatched"],
+    } == {name: sorted(group) for name, group in identity.items() if isinstance(group, dict)}
 
 
 def test_results_that_may_be_somebody_else_s(steps: Steps) -> None:
