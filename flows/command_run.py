@@ -32,7 +32,7 @@ from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.plan import find_again, manifest_sha256, prepare
 from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete, publish_reports
 from deidflow.tasks.steps.run.earlier import hold_config
-from deidflow.tasks.steps.run.identity import differences, run_identity
+from deidflow.tasks.steps.run.identity import differences, other_identifiers, run_identity
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import KEY_FILE, Run, create_run, open_run, take_config
 from deidflow.tasks.steps.run.run_folder import (
@@ -178,6 +178,8 @@ def _resume(run: Run) -> int:
         if reported and not deletion_is_due(run):
             give(run_answer(totals_of(run.ledger), run.folder))
             return 0
+        if problems := other_identifiers(read_facts(run.ledger).identity):
+            raise InvalidInput(problems)
         # What is left of an increment may be nothing, too.
         with contextlib.nullcontext() if run.config.incremental else own_server_ahead(run.folder.parent):
             _require_free(run.config)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SUMMARY: Final = "summary.json"
 _REPORT: Final = "report.html"
+_WITHOUT_VERDICT: Final = {None: "not finished", True: "reconciled", False: "not reconciled"}
+"""Summaries of deidflow 0.1.0 say in no words how a run ended."""
 _HEADER: Final = ("begun (UTC)", "verdict", "rows", "instances", "run folder")
 
 
@@ -99,7 +101,7 @@ def _described(folder: Path) -> dict[str, Any]:
         "run_id": folder.name,
         "run_dir": str(folder),
         "started": found.get("started"),
-        "verdict": found.get("verdict", "not finished"),
+        "verdict": found.get("verdict") or _WITHOUT_VERDICT[found.get("reconciled")],
         "exit_code": found.get("exit_code"),
         "rows": found.get("rows", {}),
         "instances": found.get("instances", {}),

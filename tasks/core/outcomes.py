@@ -106,10 +106,10 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "run failures.csv with it.",
     ReasonCode.IDENTIFIER_COLLISION: "Several instances would get the same identifiers; give each its own, and run "
     "failures.csv with them.",
-    ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs, as an earlier run's does where "
-    "the source has changed since; remove it, then `deidflow resume`; or, with engine local, replace it with `deidflow "
-    "resume RUN_DIR --set destination.overwrite=true`. If it is other studies of the patient that say otherwise who it "
-    "is (the crosswalk says so), edit the patient as a whole in a new run.",
+    ReasonCode.DESTINATION_CONFLICT: "Another object stands where the result belongs, as one does that was made "
+    "before the source changed or deidflow was upgraded; remove it, then `deidflow resume`; or, with engine local, "
+    "replace it with `deidflow resume RUN_DIR --set destination.overwrite=true`. If it is other studies of the patient "
+    "that say otherwise who it is (the crosswalk says so), edit the patient as a whole in a new run.",
     ReasonCode.TRANSCODING_FAILED: "No codec could convert the pixel data. Install the extra `codecs` (engine local) "
     "or the plugin GDCM (Orthanc), then `deidflow resume`; or run failures.csv with another options.Transcode. Where "
     "the Orthanc converts what it stores (IngestTranscoding), switch that off and resume.",

@@ -13,7 +13,7 @@ from deidflow.tasks.core.errors import Unusable, os_error_text, remedy_of
 from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from deidflow.tasks.core.report.files import write_reports
 from deidflow.tasks.steps.run.leftovers import write_leftovers
-from deidflow.tasks.steps.run.run import now
+from deidflow.tasks.steps.run.run import now, with_maker
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.report.totals import Totals
@@ -66,7 +66,7 @@ def begin_again(run: Run) -> None:
     change_facts(
         run.ledger,
         lambda facts: replace(
-            facts,
+            with_maker(facts),
             attempts=facts.attempts + 1,
             ended=None,
             unusable=None,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.jobs import Finished, Job
 
+_MAJOR = '$."deidflow\'s major version"'
+
 
 @pytest.fixture
 def run_dir(demo_job: Job) -> Path:
@@ -58,7 +60,7 @@ def test_a_locked_ledger(demo_job: Job, run_dir: Path) -> None:
 
 
 def test_the_ledger_of_another_manifest(demo_job: Job, run_dir: Path) -> None:
-    """`run` with the same run ID names the manifest, exit code 2; nothing is touched."""
+    """`run` with the same run ID names the manifest, exit code 2; nothing is touched. So with another major version."""
     demo_job.write_manifest(demo_job.inventory()[:3])
     assert 0 == demo_job("run", "job.yaml", "--run-id", "other").code
     shutil.copy(run_dir / "ledger.db", demo_job.root / "runs" / "other" / "ledger.db")
@@ -67,6 +69,16 @@ def test_the_ledger_of_another_manifest(demo_job: Job, run_dir: Path) -> None:
     done = demo_job("run", "job.yaml", "--run-id", "other")
 
     assert (2, True) == (done.code, "manifest" in done.err), done.err
+    assert before == _but_counters(files_of(demo_job.root))
+
+    with contextlib.closing(sqlite3.connect(run_dir / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE meta SET value = json_set(value, ?, '9') WHERE key = 'identity'", (_MAJOR,))
+        connection.execute("UPDATE meta SET value = 'false' WHERE key = 'complete'")
+    before = _but_counters(files_of(demo_job.root))
+
+    done = demo_job("resume", run_dir)  # half of it would have other identifiers
+
+    assert (2, True) == (done.code, "deidflow's major version: must be 9, as when the run began" in done.err), done.err
     assert before == _but_counters(files_of(demo_job.root))
 
 

@@ -36,6 +36,10 @@ def test_runs_of_a_config_and_of_a_folder(demo_job: Job) -> None:
     listed = {run["run_id"]: run for run in json.loads(job("runs", "runs", "--json").out)}
     assert {"partly", "killed", "unreadable"} == listed.keys()
     assert (1, 2, None) == (listed["partly"]["exit_code"], listed["partly"]["rows"]["done"], listed["killed"]["report"])
+    summary = job.root / "runs" / "partly" / "summary.json"
+    before_verdicts = {name: value for name, value in json.loads(summary.read_text()).items() if name != "verdict"}
+    summary.write_text(json.dumps(before_verdicts))  # as deidflow 0.1.0 wrote it
+    assert "not reconciled" in {run["verdict"] for run in json.loads(job("runs", "runs", "--json").out)}
     (job.root / "wrong.yaml").write_text("- a list")
     wrong = job("runs", "wrong.yaml")
     assert (2, True) == (wrong.code, "must be a group of keys" in wrong.err)

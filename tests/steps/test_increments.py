@@ -266,8 +266,34 @@ def test_a_state_of_before_sources_were_noted_is_taken_over(nights: Nights) -> N
     assert DoneBefore(1, 2) == count_done_before(nights.run.ledger)
 
 
+def test_what_another_version_wrote_is_named_and_stays(nights: Nights) -> None:
+    """A ledger by its own name, also where `plan` looks at a copy; the remedy works. A later state is not made anew."""
+    nights.night(rows(("A", "1")), "n1")
+    nights.night(rows(("A", "1"), ("B", "2")), "n2")
+    runs = nights.root / "runs"
+    state = runs / "steps.state.db"
+    with contextlib.closing(sqlite3.connect(state)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before = state.read_bytes()
+    assert "steps.state.db beside the run folders was written by a later version" in nights.refusal(rows(("A", "1")))
+    assert before == state.read_bytes()
+    state.unlink()
+    with contextlib.closing(sqlite3.connect(runs / "n1" / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    config = load_config(nights.root / "job.yaml", ())
+    where = where_of(config, "")
+    for keeps in (True, False):
+        with pytest.raises(InvalidInput) as caught, synced_state(config, where, keeps=keeps, strict=True):
+            pass
+        assert str(caught.value).startswith(f"{runs / 'n1' / 'ledger.db'} was written by another build of deidflow")
+        assert "move its folder out of report.runs_dir" in str(caught.value)
+    (runs / "n1").rename(nights.root / "earlier")
+
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(rows(("A", "1"), ("B", "2")), "n3")
+
+
 def test_the_state_is_made_again_from_the_run_folders(nights: Nights) -> None:
-    """Lost, damaged or of another version: nothing depends on it, and only its owner can read it."""
+    """Lost or damaged: nothing depends on it, and only its owner can read it."""
     both = rows(("A", "1"), ("B", "2"))
     nights.night(both[:1], "n1")
     nights.night(both, "n2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
 from deidflow.tasks.core.ledger.journal import add_leftovers
 from deidflow.tasks.core.ledger.run_facts import read_facts
+from deidflow.tasks.core.report.summary import provenance
+from deidflow.tasks.core.version import deidflow_version
 from deidflow.tasks.steps.publish import begin_again, is_complete, note_complete, note_seconds, publish_reports
 from deidflow.tasks.steps.run.disk_space import missing_space
+from deidflow.tasks.steps.run.identity import run_identity
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE, write_leftovers
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import KEY_FILE, create_run, open_run, take_config
@@ -198,15 +202,40 @@ def test_a_folder_that_cannot_be_looked_into(tmp_path: Path, monkeypatch: pytest
         require_own_folder(tmp_path)
 
 
-def test_what_a_killed_process_left(tmp_path: Path) -> None:
-    """Half-written files and scratch folders go; all else stays."""
+def test_what_a_killed_process_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-written files and scratch folders go; all else stays. A disk that has become read-only is named."""
     for name in (".report.html.part", "a.tmp", "scratch-1/x", "ledger.db"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
 
+    def refuse(*_: object, **__: object) -> Any:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as other:
+        other.setattr(os, "unlink", refuse)
+        with pytest.raises(Unusable, match=r"cannot be written: Read-only file system \(EROFS\); have it mounted"):
+            clear_leftovers(tmp_path)
     clear_leftovers(tmp_path)
 
     assert ["ledger.db"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_what_makes_two_runs_the_same_has_the_keys_of_earlier_releases(tmp_path: Path) -> None:
+    """One more would make every earlier night another one's: it may only be there where it is not at its default."""
+    text = "name: n\nmanifest: m.csv\noperation: anonymize\nsource: {folder: in}\ndestination: {folder: out}\n"
+    groups = "profile_options: [clean-pixel-data, retain-longitudinal-modified-dates]\npixels: {}\ntext: {}\n"
+    (tmp_path / "job.yaml").write_text(f"{text}engine: local\n{groups}private: {{}}\ndates: {{shift_days: [1, 9]}}\n")
+    identity = run_identity(load_config(tmp_path / "job.yaml"), "", "")
+
+    assert {
+        "source": ["folder", "follow_links", "orthanc"],
+        "destination": ["folder", "orthanc"],
+        "options": [],
+        "dates": ["column", "shift_days", "whole_weeks"],
+        "text": ["unknown", "words"],
+        "private": ["attributes"],
+        "pixels": ["detect", "lossy", "rules", "unmatched"],
+    } == {name: sorted(group) for name, group in identity.items() if isinstance(group, dict)}
 
 
 def test_results_that_may_be_somebody_else_s(steps: Steps) -> None:
@@ -244,14 +273,21 @@ def test_how_much_room_is_missing(steps: Steps, monkeypatch: pytest.MonkeyPatch)
     run.close()
 
 
-def test_the_end_of_a_run_and_another_attempt(steps: Steps) -> None:
-    """A run is complete when its last step says so, and not after it has begun again; times add up."""
+def test_the_end_of_a_run_and_another_attempt(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is complete when its last step says so, not after it has begun again, maybe by others; times add up."""
     run = open_run(steps.run.folder)
     assert not is_complete(run)
     note_complete(run)
     assert is_complete(run)
-    begin_again(run)
+    with monkeypatch.context() as other:
+        other.setattr("deidflow.tasks.steps.run.run.deidflow_version", lambda: "0.2.0")
+        other.setattr("platform.python_version", lambda: "3.99.0")
+        begin_again(run)
+        begin_again(run)
     assert not is_complete(run)
+    made = provenance(run.ledger)
+    assert (f"{deidflow_version()}, 0.2.0", platform.node()) == (made["deidflow_version"], made["host"])
+    assert f"{platform.python_version()}, 3.99.0" == made["versions"]["python"]
     note_seconds(run, "edit", 1.5)
     note_seconds(run, "edit", 1.5)
 

@@ -75,19 +75,24 @@ class Ledger:
         return cls(connection, None)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, called: Path | None = None) -> Self:
         """Open the ledger of a run.
+
+        Args:
+            path: Of the file.
+            called: What messages call it where it is a copy.
 
         Raises:
             InvalidInput: There is none, it is damaged, or another version of deidflow wrote it.
             Unusable: Another process uses it.
 
         """
+        name = called or path
         if not path.is_file():
-            message = f"{path.parent} must be a run folder; name the one that `deidflow run` printed"
+            message = f"{name.parent} must be a run folder; name the one that `deidflow run` printed"
             raise InvalidInput(message)
         if path.stat().st_size == 0:  # for SQLite an empty database, which it would begin to fill
-            raise InvalidInput(_damaged(path))
+            raise InvalidInput(_damaged(name))
         connection: sqlite3.Connection | None = None
         try:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
@@ -99,14 +104,14 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             if connection is not None:
                 connection.close()
-            raise _unopened(error, path) from None
+            raise _unopened(error, name) from None
         except BaseException:  # Ctrl-C: or this process could not open it again
             if connection is not None:
                 connection.close()
             raise
         if found.get("schema") != json.dumps(SCHEMA_VERSION):
             ledger.close()
-            raise InvalidInput(_of_another_version(path, found.get("deidflow_version")))
+            raise InvalidInput(_of_another_version(name, found.get("deidflow_version")))
         return ledger
 
     def _protect(self) -> None:
@@ -291,7 +296,7 @@ def _damaged(path: Path) -> str:
 
 def _of_another_version(path: Path, version: str | None) -> str:
     """Say which version wrote a ledger; the number in it is shown only where it is one."""
-    found = re.fullmatch(r'"([0-9][0-9A-Za-z.+-]{0,40})"', version or "")
+    found = re.fullmatch(r'"(?:.*, )?([0-9][0-9A-Za-z.+-]{0,40})"', version or "")
     name = f"deidflow {found[1]}" if found else "another version of deidflow"
     if found and found[1] == deidflow_version():  # between two releases the tables may change, too
         name = f"another build of deidflow {found[1]}"

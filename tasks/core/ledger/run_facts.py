@@ -50,10 +50,10 @@ class RunFacts:
         notes: What the server's version does differently, for people.
         changed_before: How many instances were planned although earlier runs have done them, since their sources
             have changed since then.
-        deidflow_version: That made the run.
+        deidflow_version: That made the run; this and the next three name what each attempt had, where they differ.
         versions: Of Python and the libraries that results or reports depend on, by name.
-        host: That made the run.
-        user: Of the system, who made the run; "" for a number without a name.
+        host: That worked on it.
+        user: Of the system, who did; "" for a number without a name.
         created: When the plan was frozen.
         started: When the command that made the run began.
         attempts: How often the run was worked on: once, and once more for each ``resume`` that found work.

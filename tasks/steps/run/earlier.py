@@ -44,6 +44,10 @@ _NOT_BASIS: Final = frozenset(
 """Keys of a run's identity that stand elsewhere: in its place, or in the options of its rows."""
 _KEY: Final = "pseudonyms (the key)"
 _STATE_SUFFIX: Final = ".state.db"
+_AS_IF_NEVER: Final = (
+    ". To go on as if that run had never been, move its folder out of report.runs_dir; its results stay where they "
+    "are, and are made again"
+)
 
 
 def state_path(config: Config) -> Path:
@@ -203,7 +207,7 @@ class _Sync:
         try:
             _require_readable(original / FILE_NAME)
             folder = original if self._scratch is None else _copied(original, self._scratch)
-            facts = peek(folder / FILE_NAME)
+            facts = peek(folder / FILE_NAME, original / FILE_NAME)
         except InvalidInput:
             if may_be_own:
                 raise
@@ -217,7 +221,10 @@ class _Sync:
             where = where._replace(place=self._where.place)
         if self._wants(where):
             try:
-                self._load(folder, facts, where)
+                self._load(folder, original, facts, where)
+            except InvalidInput as error:
+                if self._strict:
+                    raise InvalidInput(f"{error}{_AS_IF_NEVER}") from None
             except DeidflowError:
                 if self._strict:
                     raise
@@ -225,8 +232,8 @@ class _Sync:
                 return
         note_run(self._state, folder.name, _stamp(folder), where, facts.created)
 
-    def _load(self, folder: Path, facts: LedgerFacts, where: RunPlace) -> None:
-        with Ledger.open(folder / FILE_NAME) as ledger:
+    def _load(self, folder: Path, original: Path, facts: LedgerFacts, where: RunPlace) -> None:
+        with Ledger.open(folder / FILE_NAME, original / FILE_NAME) as ledger:
             number = note_run(self._state, folder.name, "", where, facts.created)
             load_run(self._state, ledger, number, where, str(facts.config.get("verify", "full")))
         # Opening a ledger changes its time.

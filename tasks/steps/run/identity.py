@@ -1,6 +1,6 @@
 """What makes two runs the same one.
 
-Public names: ``run_identity``, ``differences``.
+Public names: ``run_identity``, ``other_identifiers``, ``differences``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.config.config import Config
 
+_MAJOR: Final = "deidflow's major version"
 _IDENTIFYING_KEYS: Final = (
     *("operation", "engine", "source", "destination", "options", "profile", "profile_options", "dates", "text"),
     *("private", "pixels", "hardening"),
@@ -33,8 +34,19 @@ def run_identity(config: Config, manifest_sha256: str, key_fingerprint: str) -> 
     identity["manifest"] = manifest_sha256
     identity["pseudonyms.scope"] = config.scope
     identity["pseudonyms (the key)"] = key_fingerprint
-    identity["deidflow's major version"] = deidflow_version().split(".")[0]
+    identity[_MAJOR] = _major_version()
     return identity
+
+
+def _major_version() -> str:
+    return deidflow_version().split(".")[0]
+
+
+def other_identifiers(stored: Mapping[str, Any]) -> list[Problem]:
+    """Return that this version gives other identifiers than the one that began a run."""
+    was = str(stored.get(_MAJOR))
+    text = f"must be {was}, as when the run began: another one gives other identifiers; finish the run with that one"
+    return [Problem(text, key=_MAJOR)] if was != _major_version() else []
 
 
 def differences(stored: Mapping[str, Any], current: dict[str, Any]) -> list[Problem]:

@@ -1,6 +1,7 @@
 """A run: made from an accepted plan, opened by its folder, gone on with by another config.
 
-Public names: ``Run``, ``create_run``, ``open_run``, ``take_config``, ``go_on_with``, ``run_key``, ``now``.
+Public names: ``Run``, ``create_run``, ``open_run``, ``take_config``, ``go_on_with``, ``with_maker``, ``run_key``,
+``now``.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
     change_facts(
         prepared,
         lambda facts: replace(
-            facts,
+            with_maker(facts),
             run_id=folder.name,
             name=config.name,
             engine=config.engine,
@@ -131,10 +132,6 @@ def create_run(prepared: Ledger, config: Config, key: Key, folder: Path, new_key
             scope=config.scope,
             key_fingerprint=key.fingerprint,
             created=now(),
-            versions=library_versions(),
-            deidflow_version=deidflow_version(),
-            host=socket.gethostname(),
-            user=_user(),
             profile_sha256=_profile_sha256(config),
         ),
     )
@@ -167,6 +164,23 @@ def _copies(folder: Path, contents: Mapping[str, bytes]) -> Iterator[None]:
             for name in contents:
                 (folder / name).unlink(missing_ok=True)
         raise
+
+
+def with_maker(facts: RunFacts) -> RunFacts:
+    """Return facts with what works on the run now behind what has so far: programs, machine and user may change."""
+    before, current = facts.versions, library_versions()
+    return replace(
+        facts,
+        deidflow_version=_followed_by(facts.deidflow_version, deidflow_version()),
+        versions={name: _followed_by(before.get(name, ""), current.get(name, "")) for name in {**before, **current}},
+        host=_followed_by(facts.host, socket.gethostname()),
+        user=_followed_by(facts.user, _user()),
+    )
+
+
+def _followed_by(before: str, now: str) -> str:
+    names = before.split(", ") if before else []
+    return before if not now or now in names else ", ".join((*names, now))
 
 
 def _user() -> str:

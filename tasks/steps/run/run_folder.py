@@ -122,10 +122,18 @@ def _make_runs_dir(folder: Path) -> None:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what a killed process left half-written in a run folder; only the holder of its lock calls this."""
-    for pattern in (".*.part", "*.tmp", f"{SCRATCH_PREFIX}*"):
-        for path in folder.glob(pattern):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    """Remove what a killed process left half-written in a run folder; only the holder of its lock calls this.
+
+    Raises:
+        Unusable: The folder cannot be written.
+
+    """
+    try:
+        for pattern in (".*.part", "*.tmp", f"{SCRATCH_PREFIX}*"):
+            for path in folder.glob(pattern):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Unusable(unwritable(folder, error), error) from None

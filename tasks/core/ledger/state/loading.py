@@ -45,10 +45,14 @@ class LedgerFacts(NamedTuple):
     created: str = ""
 
 
-def peek(path: Path) -> LedgerFacts | None:
+def peek(path: Path, called: Path) -> LedgerFacts | None:
     """Read whose run a ledger is of; None while somebody else has it.
 
     Neither its version nor its tables need be those of this one.
+
+    Args:
+        path: Of the ledger.
+        called: What messages call it, since it may be a copy.
 
     Raises:
         InvalidInput: It cannot be read, now or later.
@@ -62,9 +66,9 @@ def peek(path: Path) -> LedgerFacts | None:
     except sqlite3.Error as error:
         if (getattr(error, "sqlite_errorcode", 0) & _PRIMARY) in _HELD:
             return None
-        raise _unreadable(path) from None
+        raise _unreadable(called) from None
     except (ValueError, TypeError):
-        raise _unreadable(path) from None
+        raise _unreadable(called) from None
 
 
 def _unreadable(path: Path) -> InvalidInput:

@@ -1,7 +1,7 @@
 """What the runs of a folder have delivered: one SQLite file beside their run folders, made from their ledgers.
 
 It holds nothing that is not in a ledger, but for runs whose folders were deleted: whoever deletes it loses nothing
-else, and one that is damaged, or of a version that is not known here, is made anew. Each run has a stamp of its
+else, and one that is damaged is made anew. Each run has a stamp of its
 ledger; what has changed since is read again.
 
 Public names: ``State``, ``KnownRun``, ``RunPlace``.
@@ -14,8 +14,9 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from deidflow.tasks.core.errors import Unusable, os_error_text, remedy_of
+from deidflow.tasks.core.errors import InvalidInput, Unusable, os_error_text, remedy_of
 from deidflow.tasks.core.request.request import Operation
+from deidflow.tasks.core.version import deidflow_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,9 +130,10 @@ class State:
     """An open state file."""
 
     def __init__(self, path: Path) -> None:
-        """Open it; one that is not there, damaged or of another version is made anew, readable for its owner only.
+        """Open it; one that is not there or damaged is made anew, readable for its owner only.
 
         Raises:
+            InvalidInput: A later version of deidflow wrote it.
             Unusable: It cannot be read or written.
 
         """
@@ -152,6 +154,9 @@ class State:
                 if version == 1:
                     connection.executescript(f"BEGIN; {_FROM_VERSION_1} COMMIT;")
                     version = _VERSION
+                if version > _VERSION:
+                    connection.close()
+                    raise InvalidInput(_of_later_version(self.path))
                 if version == _VERSION:
                     connection.execute("SELECT count(*) FROM run").fetchone()
                     return connection
@@ -251,6 +256,14 @@ class State:
         self.execute(f"DELETE FROM delivered WHERE pair IN ({pairs})", (run_id,))  # noqa: S608
         self.execute(f"DELETE FROM pair WHERE run IN ({of_run})", (run_id,))  # noqa: S608
         self.execute("DELETE FROM run WHERE run_id = ?", (run_id,))
+
+
+def _of_later_version(path: Path) -> str:
+    return (
+        f"{path.name} beside the run folders was written by a later version of deidflow than this one "
+        f"({deidflow_version()}); use that one, or move the file elsewhere: what runs have done whose folders are gone "
+        "is then not known"
+    )
 
 
 def _unusable(path: Path, error: Exception) -> Unusable:
