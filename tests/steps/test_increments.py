@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.tasks.core.config.pixel_rules.sources import builtin_text, risks_text
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
 from deidflow.tasks.core.ledger.run_facts import read_facts
@@ -93,6 +94,9 @@ def rows(*studies: tuple[str, str], **subjects: str) -> list[dict[str, str]]:
 
 
 YEAR_2400_NS = 13_569_465_600 * 10**9
+SITE_RULE = (
+    "rules: [{name: none, when: {Modality: US, Rows: 1, Columns: 1}, regions: [{x: 0, y: 0, width: 1, height: 1}]}]\n"
+)
 DONE = Outcome.DONE
 
 
@@ -390,6 +394,26 @@ def test_with_skip_invalid_everything_else_is_done(nights: Nights) -> None:
         prepared = prepare(config, progress)
     prepared.ledger.close()
     assert [2, 3] == sorted({line for problem in prepared.set_aside for line in problem.lines})
+
+
+def test_rules_of_another_release_make_nothing_anew(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of rules about pixels only the site's own count: with those of deidflow a release would end every night."""
+    (nights.root / "site.yaml").write_text(SITE_RULE)
+    config: dict[str, Any] = {
+        "profile": "ps3.15-2026d",
+        "options": {},
+        "profile_options": ["clean-pixel-data"],
+        "pixels": {"rules": ["builtin", "site.yaml"]},
+    }
+    assert [(DONE, 2, 2)] == nights.night(rows(("A", "1")), "n1", **config)
+    for name, text in (("builtin_text", builtin_text()), ("risks_text", risks_text())):
+        other = text._replace(text=f"{text.text}\n# another release\n")
+        monkeypatch.setattr(f"deidflow.tasks.steps.run.site_rules.{name}", lambda other=other: other)
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(rows(("A", "1"), ("B", "2")), "n2", **config)
+    assert 3 == len(files_of(nights.root / "results"))
+
+    (nights.root / "site.yaml").write_text(f"{SITE_RULE}# of the site\n")
+    assert "pixels: must be as in the earlier run n2" in nights.refusal(rows(("A", "1")), **config)
 
 
 def test_changed_options_are_an_error_that_shows_the_way_out(nights: Nights) -> None:

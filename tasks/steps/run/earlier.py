@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from deidflow.tasks.core.config.pixel_rules.sources import of_the_site
 from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Problem, Unusable, os_error_text
 from deidflow.tasks.core.files.locks import lock_beside, patience
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger, may_have_ledger
@@ -284,6 +285,8 @@ def _place(name: str, engine: str, identity: Mapping[str, Any], scope: str, conf
     server = {"orthanc": (config.get("source") or {}).get("orthanc")}
     place = {"engine": engine, "destination": destination or server, "scope": scope}
     basis = {key: value for key, value in identity.items() if key not in _NOT_BASIS}
+    if pixels := basis.get("pixels"):
+        basis["pixels"] = pixels | {"rules": of_the_site(pixels["rules"])}
     if engine == "orthanc":  # which makes its own identifiers
         basis.pop(_KEY, None)
     return RunPlace(name, *(json.dumps(data, sort_keys=True) for data in (place, basis)))

@@ -1,6 +1,6 @@
 """The rules that a config names, as texts that a run keeps, and as rules.
 
-Public names: ``RuleText``, ``BUILTIN``, ``builtin_text``, ``risks_text``, ``read_rules``.
+Public names: ``RuleText``, ``BUILTIN``, ``builtin_text``, ``risks_text``, ``of_the_site``, ``read_rules``.
 """
 
 from __future__ import annotations
@@ -45,6 +45,16 @@ def builtin_text() -> RuleText:
 def risks_text() -> RuleText:
     """Return the list of kinds at risk."""
     return RuleText(_RISKS, files(_FOLDER).joinpath("at_risk.yaml").read_text(encoding="utf-8"))
+
+
+def of_the_site(texts: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return rule texts without what comes with deidflow, of which the names stay: a release may bring other rules.
+
+    Args:
+        texts: As of ``read_rules``, or as JSON has them.
+
+    """
+    return [[name, "" if name == BUILTIN else text] for name, text in texts[:-1]]
 
 
 def read_rules(texts: Sequence[RuleText]) -> PixelRules:
