@@ -606,7 +606,9 @@ def test_the_key_from_a_file(tmp_path: Path) -> None:
     """Relative to the config, and only for its owner's eyes."""
     config = load(tmp_path, pseudonyms={"key_file": "trial.key"})
     path = tmp_path / "jobs/trial.key"
-    with pytest.raises(InvalidInput, match=f"not found: {path}; put back the key of earlier runs"):
+    with pytest.raises(
+        InvalidInput, match=r"must be the path of a file that is there .*; put back the key of earlier runs"
+    ):
         load_key(config)
     path.write_text(f"{SECRET.hex()}\n")
     path.chmod(0o640)
@@ -625,10 +627,9 @@ def test_a_key_in_the_place_of_its_name_is_not_repeated(tmp_path: Path, name: st
         with pytest.raises(InvalidInput, match="the secret itself never stands here") as caught:
             load_key(load(tmp_path, pseudonyms={name: text}))
         assert text[-20:] not in str(caught.value)
-    for folder in ("keys/of/our/hospital/research/department/are/here/" + "k" * count for count in range(1, 9)):
-        (tmp_path / "jobs" / folder).mkdir(parents=True)  # of which two are base64
-        with pytest.raises(InvalidInput, match=f"must be a plain file, not a folder, .*/{folder}"):
-            load_key(load(tmp_path, pseudonyms={"key_file": folder}))
+    (tmp_path / "jobs/keys").mkdir()
+    with pytest.raises(InvalidInput, match=r"must be a plain file, not a folder, .*/keys"):
+        load_key(load(tmp_path, pseudonyms={"key_file": "keys"}))
 
 
 def test_no_key(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, counted, export_line, give
-from deidflow.flows.commands.opened import opened
+from deidflow.flows.opened_run import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.ledger.manifest_rows import all_lines
 from deidflow.tasks.core.ledger.state.withdrawals import rows_done_elsewhere, withdrawn_results

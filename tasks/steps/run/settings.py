@@ -336,14 +336,11 @@ def _read_key_file(path: Path) -> str:
     try:
         data, mode = read_plain_file(path, _MAX_KEY_FILE_BYTES)
     except OSError as error:
-        # The path is absolute, what was written its end, and of a secret nothing is there; base64 has slashes, too.
-        ways = (path.parts[:count] for count in range(2, len(path.parts) + 1))
-        missing = next((len(way) - 1 for way in ways if not os.path.lexists(Path(*way))), len(path.parts))
-        ends = ["/".join(path.parts[start:]) for start in range(missing, len(path.parts))]
-        if any(is_key_itself(text) for end in ends for text in (end, f"/{end}")):
-            text = f"must be the path of a file that is there and holds the key {_NOT_HERE}"
-            raise InvalidInput([Problem(text, key=key)]) from None
-        raise InvalidInput([Problem(f"{trouble_with(path, error)}; {WHAT_TO_DO_WITHOUT_A_KEY}", key=key)]) from None
+        # What leads nowhere may be the key itself, and is not repeated.
+        text = f"must be the path of a file that is there and holds the key {_NOT_HERE}"
+        if os.path.lexists(path):
+            text = trouble_with(path, error)
+        raise InvalidInput([Problem(f"{text}; {WHAT_TO_DO_WITHOUT_A_KEY}", key=key)]) from None
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidInput([Problem("must be readable by its owner only; give it mode 0600 (chmod 600)", key=key)])
     return data.decode("ascii", "replace")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deidflow.flows.answers.answer import give, most_shown, say, warn
 from deidflow.flows.answers.run import run_answer
-from deidflow.flows.commands.opened import existing
+from deidflow.flows.opened_run import existing
 from deidflow.flows.own_server import own_server_ahead, use_own_server, what_to_look_at
 from deidflow.flows.prefect_environment import prepare_prefect, prepare_temporary, refusal, say_lost_server_once
 from deidflow.flows.signals import was_pressed
