@@ -16,7 +16,6 @@ fault                     the server acts        the client sees
 ``Hold()``                yes                    the answer, once released
 ``Hold(before=True)``     once released          the answer
 ``Hang()``                no                     nothing, until released: then a broken connection
-``Delay(seconds)``        yes                    the answer, late
 ``Answer(503, ...)``      no                     that answer, such as 429 with ``Retry-After``
 ``Reset()``               yes                    a connection reset instead of an answer
 ``Reset(before=True)``    no                     the same
@@ -39,7 +38,6 @@ import socket
 import struct
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
@@ -137,19 +135,6 @@ class Hang:
         hit.rule.wait()
         hit.wire.reset()
         return False
-
-
-@dataclass(frozen=True)
-class Delay:
-    """Give the answer late."""
-
-    seconds: float
-    before: bool = False
-
-    def strike(self, hit: Hit) -> bool:  # noqa: ARG002 (of the protocol)
-        """Wait."""
-        time.sleep(self.seconds)
-        return True
 
 
 @dataclass(frozen=True)

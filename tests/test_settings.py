@@ -24,6 +24,7 @@ from deidflow.tasks.steps.run.settings import (
     load_config,
     load_credentials,
     load_key,
+    read_config,
 )
 
 SECRET = bytes(range(32))
@@ -162,13 +163,15 @@ def test_commented_out_groups(tmp_path: Path) -> None:
 def test_command_line_before_config(tmp_path: Path) -> None:
     """Paths of the command line are relative to the current folder."""
     path = write(tmp_path, changed({"execution.workers": 3, "report.runs_dir": "a"}))
-    config = load_config(
+    config, problems = read_config(
         path,
         ["execution.workers=4", "destination.folder=results", "schedule.interval=60"],
         manifest=Path("../other.csv"),
         runs_dir=Path("runs"),
     )
 
+    assert not problems
+    assert config is not None
     assert config.execution.workers == 4
     assert config.schedule is not None
     assert config.schedule.interval == 60
@@ -580,26 +583,28 @@ def test_files_that_a_run_needs(tmp_path: Path) -> None:
     assert check_files(config) == []
 
 
-def test_the_key_from_a_variable(tmp_path: Path) -> None:
+def test_the_key_from_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hex or base64."""
     config = load(tmp_path, pseudonyms={"key_env": "TRIAL_KEY", "scope": "s"})
 
     for text in (SECRET.hex(), base64.b64encode(SECRET).decode()):
-        key = load_key(config, {"TRIAL_KEY": text})
+        monkeypatch.setenv("TRIAL_KEY", text)
+        key = load_key(config)
         assert key is not None
         assert key.fingerprint == Key(SECRET).fingerprint
     assert (config.scope, config.has_key) == ("s", True)
 
 
-@pytest.mark.parametrize("environ", [{}, {"TRIAL_KEY": " "}, {"TRIAL_KEY": "secret"}, {"TRIAL_KEY": "ab" * 31}])
-def test_bad_keys_in_a_variable(tmp_path: Path, environ: dict[str, str]) -> None:
+@pytest.mark.parametrize("text", ["", " ", "secret", "ab" * 31])
+def test_bad_keys_in_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """The message says how to make one; a missing variable is named."""
     config = load(tmp_path, pseudonyms={"key_env": "TRIAL_KEY"})
+    if text:
+        monkeypatch.setenv("TRIAL_KEY", text)
     with pytest.raises(InvalidInput, match="openssl rand -hex 32") as caught:
-        load_key(config, environ)
+        load_key(config)
     assert "secret" not in str(caught.value)
-    is_set = bool(environ.get("TRIAL_KEY", "").strip())
-    assert is_set or "TRIAL_KEY must be set; put back the key of earlier runs" in str(caught.value)
+    assert text.strip() or "TRIAL_KEY must be set; put back the key of earlier runs" in str(caught.value)
 
 
 def test_the_key_from_a_file(tmp_path: Path) -> None:
@@ -638,16 +643,24 @@ def test_no_key(tmp_path: Path) -> None:
     assert load_key(load(tmp_path, pseudonyms={"allow_merge": True})) is None
 
 
-def test_credentials(tmp_path: Path) -> None:
+def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both or neither; those that the config names itself must be there."""
     access = load(tmp_path).orthanc
     named = load(tmp_path, **{"orthanc.password_env": "SECRET"}).orthanc
 
-    assert load_credentials(access, {}) is None
-    assert load_credentials(access, {"ORTHANC_USERNAME": "u", "ORTHANC_PASSWORD": "p"}) == ("u", "p")
-    for group, environ in ((access, {"ORTHANC_USERNAME": "u"}), (access, {"ORTHANC_PASSWORD": "p"}), (named, {})):
-        with pytest.raises(InvalidInput, match="must be set"):
-            load_credentials(group, environ)
+    for name in ("ORTHANC_USERNAME", "ORTHANC_PASSWORD", "SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    assert load_credentials(access) is None
+    with pytest.raises(InvalidInput, match="must be set"):
+        load_credentials(named)
+    monkeypatch.setenv("ORTHANC_USERNAME", "u")
+    with pytest.raises(InvalidInput, match="ORTHANC_PASSWORD must be set"):
+        load_credentials(access)
+    monkeypatch.setenv("ORTHANC_PASSWORD", "p")
+    assert load_credentials(access) == ("u", "p")
+    monkeypatch.delenv("ORTHANC_USERNAME")
+    with pytest.raises(InvalidInput, match="ORTHANC_USERNAME must be set"):
+        load_credentials(access)
 
 
 @pytest.mark.parametrize(
