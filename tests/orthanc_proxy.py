@@ -26,8 +26,8 @@ fault                     the server acts        the client sees
 
 ``proxy.down()`` is a ``with`` block in which nobody listens: connections are refused.
 
-Public names: ``OrthancProxy``, ``Rule``, ``Request``, ``Response``, ``Hit``, ``Wire``, ``Fault``, and the faults of the
-table.
+Public names: ``OrthancProxy``, ``Rule``, ``Request``, ``Response``, ``Hit``, ``Wire``, ``Fault``, the faults of the
+table, and the conditions ``is_bulk_call``, ``is_sent``, ``is_poll``.
 """
 
 from __future__ import annotations
@@ -408,3 +408,18 @@ def _reset(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RD)
         connection.close()
+
+
+def is_bulk_call(request: Request, _: Response | None) -> bool:
+    """Whether it is an anonymization, on its way to the server."""
+    return request.path.startswith("/tools/bulk-anonymize")
+
+
+def is_sent(request: Request, answer: Response | None) -> bool:
+    """Whether it is an anonymization that the server has accepted."""
+    return is_bulk_call(request, answer) and answer is not None and answer.status == http.HTTPStatus.OK
+
+
+def is_poll(request: Request, _: Response | None) -> bool:
+    """Whether it asks how far a job is."""
+    return request.method == "GET" and request.path.startswith("/jobs/")

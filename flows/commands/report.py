@@ -12,6 +12,7 @@ from deidflow.flows.answers.answer import Answer, give
 from deidflow.flows.opened_run import opened
 from deidflow.flows.private_outputs import require_private_place
 from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.tasks.core.report.files import PAGE
 from deidflow.tasks.core.report.mappings import write_mappings
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
@@ -67,7 +68,7 @@ def report_run(folder: Path, mappings: Path | None = None) -> int:
         with make_progress() as progress:
             result = publish_reports(run, progress, ends=False)
         pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
-    give(ReportAnswer(run.folder, run.folder / "report.html", result.verdict, mappings, pairs))
+    give(ReportAnswer(run.folder, run.folder / PAGE, result.verdict, mappings, pairs))
     return result.exit_code
 
 

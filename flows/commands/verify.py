@@ -16,7 +16,15 @@ from deidflow.flows.opened_run import opened
 from deidflow.tasks.core.ledger.report_queries import count_not_compared
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.core.report.files import SUMMARY, write_reports
+from deidflow.tasks.core.report.files import (
+    CROSSWALK,
+    DELIVERED,
+    FAILURES,
+    RECONCILIATION,
+    SOURCE_PROBLEMS,
+    SUMMARY,
+    write_reports,
+)
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.outcomes import ReasonCode
     from deidflow.tasks.steps.run.run import Run
 
-_COMPARED = ("reconciliation.csv", "crosswalk.csv", "delivered.csv", "failures.csv", "source_problems.csv")
+_COMPARED: Final = (RECONCILIATION, CROSSWALK, DELIVERED, FAILURES, SOURCE_PROBLEMS)
 
 _HOW_TO_MEND: Final = (
     "put back what is gone; in a destination folder deidflow resume makes anew what came from a file that has changed"

@@ -22,7 +22,7 @@ from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import Run, create_run
 from deidflow.tasks.steps.run.settings import load_config
 from deidflow.tasks.steps.verify import verify_results
-from tests.jobs import KEY
+from tests.jobs import KEY, read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,3 +113,7 @@ class Steps:
     def report(self) -> Totals:
         """Write the report."""
         return write_reports(self.run.ledger, self.run.folder)
+
+    def crosswalk(self) -> list[dict[str, str]]:
+        """Return the instances' lines of the crosswalk."""
+        return [line for line in read_csv(self.run.folder / "crosswalk.csv") if line["level"] == "instance"]
