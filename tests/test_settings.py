@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
-from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES, SAFE_PRIVATE, UIDS
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.steps.run.settings import (
     Config,
@@ -228,7 +227,7 @@ def test_bad_overrides(tmp_path: Path, override: str, place: str, key: str) -> N
 
 
 PROFILE: dict[str, Any] = {"options.DicomVersion": ..., "profile": "ps3.15-2026d"}
-MODIFIED = PROFILE | {"profile_options": [MODIFIED_DATES]}
+MODIFIED = PROFILE | {"profile_options": ["retain-longitudinal-modified-dates"]}
 PROFILE_ON_ORTHANC = ["source.folder", "destination", "profile"]
 CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"engine": "orthanc", "source": {"orthanc": "http://a"}}, ["destination"]),
@@ -247,11 +246,17 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (PROFILE | {"profile_options": [["retain-uids"]]}, ["profile_options.0"]),
     (PROFILE | {"profile_options": [{"retain-uids": True}, None]}, ["profile_options.0", "profile_options.1"]),
-    (PROFILE | {"profile_options": [UIDS], "options.KeepSource": False}, ["options.KeepSource"]),
-    (PROFILE | {"profile_options": [SAFE_PRIVATE], "options.KeepPrivateTags": True}, ["options.KeepPrivateTags"]),
+    (PROFILE | {"profile_options": ["retain-uids"], "options.KeepSource": False}, ["options.KeepSource"]),
+    (
+        PROFILE | {"profile_options": ["retain-safe-private"], "options.KeepPrivateTags": True},
+        ["options.KeepPrivateTags"],
+    ),
     (MODIFIED | {"dates": {"column": "offset", "shift_days": [1, 10]}}, ["dates"]),
     (PROFILE | {"dates": {"column": "offset"}}, ["dates"]),
-    (PROFILE | {"profile_options": [FULL_DATES, MODIFIED_DATES]}, ["profile_options"]),
+    (
+        PROFILE | {"profile_options": ["retain-longitudinal-full-dates", "retain-longitudinal-modified-dates"]},
+        ["profile_options"],
+    ),
     (PROFILE | {"dates": {"shift_days": [1, 10]}}, ["dates"]),
     (MODIFIED | {"dates": {"shift_days": [10, 1]}}, ["dates.shift_days"]),
     (MODIFIED | {"dates": {"shift_days": [1, 6], "whole_weeks": True}}, ["dates.shift_days"]),
@@ -382,7 +387,7 @@ def test_private_attributes_of_the_site(tmp_path: Path) -> None:
     (tmp_path / "jobs" / "site.csv").write_text(
         "group;element;private_creator;vr;action\n0029;xx10;MY LAB;LO;\n0x0019;0c;SIEMENS MR HEADER;;x\n"
     )
-    options = PROFILE | {"profile_options": [SAFE_PRIVATE]}
+    options = PROFILE | {"profile_options": ["retain-safe-private"]}
     config = load(tmp_path, **options, private={"keep": ["site.csv"]})
     found = [
         SiteAttribute(0x29, 0x10, "MY LAB", "LO", SiteAction.CLEAN),
