@@ -32,7 +32,7 @@ from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request.profile_choice import CLEAN_DESCRIPTORS, ProfileChoice
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner
 from deidflow.tasks.local.deidentification.text.words import fold, words_of
@@ -90,7 +90,7 @@ def by_cleaner() -> Clean:
 
 def by_engine() -> Clean:
     """Clean whole instances, whose StudyComments has the text, with the profile and clean-descriptors."""
-    key, choice = Key(bytes(range(32))), ProfileChoice(frozenset({CLEAN_DESCRIPTORS}))
+    key, choice = Key(bytes(range(32))), ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS}))
     compiler = Compiler(key, "benchmark", GivenIdentifiers(), OriginalUids(), hardening=True, profile=choice)
     request = parse_request(Operation.ANONYMIZE, {"Force": True})
     pseudonyms = Pseudonyms(key, "benchmark", None)

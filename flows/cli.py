@@ -105,7 +105,7 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
 
     Results go to the config's destination, the report to <runs-dir>/<run-id>/.
     """
-    from deidflow.flows.command_run import run_config  # noqa: PLC0415 (imports Prefect)
+    from deidflow.flows.commands.run import run_config  # noqa: PLC0415 (imports Prefect)
 
     code = run_config(config, overrides, manifest=manifest, **options)
     ending(code)
@@ -123,9 +123,9 @@ def run(config: Path, manifest: Path | None, overrides: tuple[str, ...], **optio
 @click.option("--show-values", is_flag=True, help="With --diff: also show values (patient data on your screen).")
 def plan(config: Path, manifest: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
     """Check config, manifest and source, and show what run would do. Changes nothing anywhere."""
-    from deidflow.flows import command_plan  # noqa: PLC0415 (what one command needs)
+    from deidflow.flows.commands.plan import show_plan  # noqa: PLC0415 (what one command needs)
 
-    command_plan.show_plan(config, overrides, manifest=manifest, **options)
+    show_plan(config, overrides, manifest=manifest, **options)
 
 
 def _csv_output(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -192,7 +192,7 @@ def inventory(source: str, output: Path, level: str, where: tuple[str, ...], **o
 
     An existing manifest keeps its rows; what it does not have yet is added.
     """
-    from deidflow.flows.command_inventory import write_inventory_of  # noqa: PLC0415 (what one command needs)
+    from deidflow.flows.commands.inventory import write_inventory_of  # noqa: PLC0415 (what one command needs)
 
     write_inventory_of(source, output, Level(level), where, **options)
 
@@ -256,7 +256,7 @@ _run_override = click.option(
 @_run_override
 def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
     """Finish an interrupted or partly failed run; what is done is not repeated."""
-    from deidflow.flows.command_run import resume_run  # noqa: PLC0415 (imports Prefect)
+    from deidflow.flows.commands.run import resume_run  # noqa: PLC0415 (imports Prefect)
 
     code = resume_run(run_dir, overrides)
     ending(code)
@@ -271,7 +271,7 @@ def resume(run_dir: Path, overrides: tuple[str, ...]) -> None:
 )
 def verify(run_dir: Path, overrides: tuple[str, ...], *, deep: bool) -> None:
     """Read the results of a run back and check them against the sources and the report."""
-    from deidflow.flows.command_verify_report import verify_run  # noqa: PLC0415 (what one command needs)
+    from deidflow.flows.commands.verify import verify_run  # noqa: PLC0415 (what one command needs)
 
     sys.exit(verify_run(run_dir, overrides, deep=deep))
 
@@ -286,7 +286,7 @@ def verify(run_dir: Path, overrides: tuple[str, ...], *, deep: bool) -> None:
 )
 def report(run_dir: Path, mappings: Path | None) -> None:
     """Write the report files of a run again, from its ledger."""
-    from deidflow.flows.command_verify_report import report_run  # noqa: PLC0415 (what one command needs)
+    from deidflow.flows.commands.report import report_run  # noqa: PLC0415 (what one command needs)
 
     sys.exit(report_run(run_dir, mappings))
 

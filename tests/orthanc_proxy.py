@@ -16,7 +16,6 @@ fault                     the server acts        the client sees
 ``Hold()``                yes                    the answer, once released
 ``Hold(before=True)``     once released          the answer
 ``Hang()``                no                     nothing, until released: then a broken connection
-``Delay(seconds)``        yes                    the answer, late
 ``Answer(503, ...)``      no                     that answer, such as 429 with ``Retry-After``
 ``Reset()``               yes                    a connection reset instead of an answer
 ``Reset(before=True)``    no                     the same
@@ -27,8 +26,8 @@ fault                     the server acts        the client sees
 
 ``proxy.down()`` is a ``with`` block in which nobody listens: connections are refused.
 
-Public names: ``OrthancProxy``, ``Rule``, ``Request``, ``Response``, ``Hit``, ``Wire``, ``Fault``, and the faults of the
-table.
+Public names: ``OrthancProxy``, ``Rule``, ``Request``, ``Response``, ``Hit``, ``Wire``, ``Fault``, the faults of the
+table, and the conditions ``is_bulk_call``, ``is_sent``, ``is_poll``.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ import socket
 import struct
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
@@ -137,19 +135,6 @@ class Hang:
         hit.rule.wait()
         hit.wire.reset()
         return False
-
-
-@dataclass(frozen=True)
-class Delay:
-    """Give the answer late."""
-
-    seconds: float
-    before: bool = False
-
-    def strike(self, hit: Hit) -> bool:  # noqa: ARG002 (of the protocol)
-        """Wait."""
-        time.sleep(self.seconds)
-        return True
 
 
 @dataclass(frozen=True)
@@ -423,3 +408,18 @@ def _reset(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RD)
         connection.close()
+
+
+def is_bulk_call(request: Request, _: Response | None) -> bool:
+    """Whether it is an anonymization, on its way to the server."""
+    return request.path.startswith("/tools/bulk-anonymize")
+
+
+def is_sent(request: Request, answer: Response | None) -> bool:
+    """Whether it is an anonymization that the server has accepted."""
+    return is_bulk_call(request, answer) and answer is not None and answer.status == http.HTTPStatus.OK
+
+
+def is_poll(request: Request, _: Response | None) -> bool:
+    """Whether it asks how far a job is."""
+    return request.method == "GET" and request.path.startswith("/jobs/")

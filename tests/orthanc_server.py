@@ -42,7 +42,8 @@ def extra_roots() -> list[Path]:
     return [root for root in named if (root / BINARY.relative_to("/")).exists()]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -75,7 +76,7 @@ class OrthancServer:
         parent = self.root / "tmp" if self.root else IN_MEMORY
         self._folder = Path(tempfile.mkdtemp(prefix="orthanc-", dir=parent))
         inside = Path("/") / self._folder.relative_to(self.root) if self.root else self._folder
-        port = _free_port()
+        port = free_port()
         config = {
             "Name": "deidflow tests",
             "StorageDirectory": str(inside / "storage"),

@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
-from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES, SAFE_PRIVATE, UIDS
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.steps.run.settings import (
     Config,
@@ -24,6 +23,7 @@ from deidflow.tasks.steps.run.settings import (
     load_config,
     load_credentials,
     load_key,
+    read_config,
 )
 
 SECRET = bytes(range(32))
@@ -162,13 +162,15 @@ def test_commented_out_groups(tmp_path: Path) -> None:
 def test_command_line_before_config(tmp_path: Path) -> None:
     """Paths of the command line are relative to the current folder."""
     path = write(tmp_path, changed({"execution.workers": 3, "report.runs_dir": "a"}))
-    config = load_config(
+    config, problems = read_config(
         path,
         ["execution.workers=4", "destination.folder=results", "schedule.interval=60"],
         manifest=Path("../other.csv"),
         runs_dir=Path("runs"),
     )
 
+    assert not problems
+    assert config is not None
     assert config.execution.workers == 4
     assert config.schedule is not None
     assert config.schedule.interval == 60
@@ -225,7 +227,7 @@ def test_bad_overrides(tmp_path: Path, override: str, place: str, key: str) -> N
 
 
 PROFILE: dict[str, Any] = {"options.DicomVersion": ..., "profile": "ps3.15-2026d"}
-MODIFIED = PROFILE | {"profile_options": [MODIFIED_DATES]}
+MODIFIED = PROFILE | {"profile_options": ["retain-longitudinal-modified-dates"]}
 PROFILE_ON_ORTHANC = ["source.folder", "destination", "profile"]
 CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"engine": "orthanc", "source": {"orthanc": "http://a"}}, ["destination"]),
@@ -244,11 +246,17 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (PROFILE | {"profile_options": [["retain-uids"]]}, ["profile_options.0"]),
     (PROFILE | {"profile_options": [{"retain-uids": True}, None]}, ["profile_options.0", "profile_options.1"]),
-    (PROFILE | {"profile_options": [UIDS], "options.KeepSource": False}, ["options.KeepSource"]),
-    (PROFILE | {"profile_options": [SAFE_PRIVATE], "options.KeepPrivateTags": True}, ["options.KeepPrivateTags"]),
+    (PROFILE | {"profile_options": ["retain-uids"], "options.KeepSource": False}, ["options.KeepSource"]),
+    (
+        PROFILE | {"profile_options": ["retain-safe-private"], "options.KeepPrivateTags": True},
+        ["options.KeepPrivateTags"],
+    ),
     (MODIFIED | {"dates": {"column": "offset", "shift_days": [1, 10]}}, ["dates"]),
     (PROFILE | {"dates": {"column": "offset"}}, ["dates"]),
-    (PROFILE | {"profile_options": [FULL_DATES, MODIFIED_DATES]}, ["profile_options"]),
+    (
+        PROFILE | {"profile_options": ["retain-longitudinal-full-dates", "retain-longitudinal-modified-dates"]},
+        ["profile_options"],
+    ),
     (PROFILE | {"dates": {"shift_days": [1, 10]}}, ["dates"]),
     (MODIFIED | {"dates": {"shift_days": [10, 1]}}, ["dates.shift_days"]),
     (MODIFIED | {"dates": {"shift_days": [1, 6], "whole_weeks": True}}, ["dates.shift_days"]),
@@ -379,7 +387,7 @@ def test_private_attributes_of_the_site(tmp_path: Path) -> None:
     (tmp_path / "jobs" / "site.csv").write_text(
         "group;element;private_creator;vr;action\n0029;xx10;MY LAB;LO;\n0x0019;0c;SIEMENS MR HEADER;;x\n"
     )
-    options = PROFILE | {"profile_options": [SAFE_PRIVATE]}
+    options = PROFILE | {"profile_options": ["retain-safe-private"]}
     config = load(tmp_path, **options, private={"keep": ["site.csv"]})
     found = [
         SiteAttribute(0x29, 0x10, "MY LAB", "LO", SiteAction.CLEAN),
@@ -580,33 +588,37 @@ def test_files_that_a_run_needs(tmp_path: Path) -> None:
     assert check_files(config) == []
 
 
-def test_the_key_from_a_variable(tmp_path: Path) -> None:
+def test_the_key_from_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hex or base64."""
     config = load(tmp_path, pseudonyms={"key_env": "TRIAL_KEY", "scope": "s"})
 
     for text in (SECRET.hex(), base64.b64encode(SECRET).decode()):
-        key = load_key(config, {"TRIAL_KEY": text})
+        monkeypatch.setenv("TRIAL_KEY", text)
+        key = load_key(config)
         assert key is not None
         assert key.fingerprint == Key(SECRET).fingerprint
     assert (config.scope, config.has_key) == ("s", True)
 
 
-@pytest.mark.parametrize("environ", [{}, {"TRIAL_KEY": " "}, {"TRIAL_KEY": "secret"}, {"TRIAL_KEY": "ab" * 31}])
-def test_bad_keys_in_a_variable(tmp_path: Path, environ: dict[str, str]) -> None:
+@pytest.mark.parametrize("text", ["", " ", "secret", "ab" * 31])
+def test_bad_keys_in_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """The message says how to make one; a missing variable is named."""
     config = load(tmp_path, pseudonyms={"key_env": "TRIAL_KEY"})
+    if text:
+        monkeypatch.setenv("TRIAL_KEY", text)
     with pytest.raises(InvalidInput, match="openssl rand -hex 32") as caught:
-        load_key(config, environ)
+        load_key(config)
     assert "secret" not in str(caught.value)
-    is_set = bool(environ.get("TRIAL_KEY", "").strip())
-    assert is_set or "TRIAL_KEY must be set; put back the key of earlier runs" in str(caught.value)
+    assert text.strip() or "TRIAL_KEY must be set; put back the key of earlier runs" in str(caught.value)
 
 
 def test_the_key_from_a_file(tmp_path: Path) -> None:
     """Relative to the config, and only for its owner's eyes."""
     config = load(tmp_path, pseudonyms={"key_file": "trial.key"})
     path = tmp_path / "jobs/trial.key"
-    with pytest.raises(InvalidInput, match=f"not found: {path}; put back the key of earlier runs"):
+    with pytest.raises(
+        InvalidInput, match=r"must be the path of a file that is there .*; put back the key of earlier runs"
+    ):
         load_key(config)
     path.write_text(f"{SECRET.hex()}\n")
     path.chmod(0o640)
@@ -625,10 +637,9 @@ def test_a_key_in_the_place_of_its_name_is_not_repeated(tmp_path: Path, name: st
         with pytest.raises(InvalidInput, match="the secret itself never stands here") as caught:
             load_key(load(tmp_path, pseudonyms={name: text}))
         assert text[-20:] not in str(caught.value)
-    for folder in ("keys/of/our/hospital/research/department/are/here/" + "k" * count for count in range(1, 9)):
-        (tmp_path / "jobs" / folder).mkdir(parents=True)  # of which two are base64
-        with pytest.raises(InvalidInput, match=f"must be a plain file, not a folder, .*/{folder}"):
-            load_key(load(tmp_path, pseudonyms={"key_file": folder}))
+    (tmp_path / "jobs/keys").mkdir()
+    with pytest.raises(InvalidInput, match=r"must be a plain file, not a folder, .*/keys"):
+        load_key(load(tmp_path, pseudonyms={"key_file": "keys"}))
 
 
 def test_no_key(tmp_path: Path) -> None:
@@ -637,16 +648,24 @@ def test_no_key(tmp_path: Path) -> None:
     assert load_key(load(tmp_path, pseudonyms={"allow_merge": True})) is None
 
 
-def test_credentials(tmp_path: Path) -> None:
+def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both or neither; those that the config names itself must be there."""
     access = load(tmp_path).orthanc
     named = load(tmp_path, **{"orthanc.password_env": "SECRET"}).orthanc
 
-    assert load_credentials(access, {}) is None
-    assert load_credentials(access, {"ORTHANC_USERNAME": "u", "ORTHANC_PASSWORD": "p"}) == ("u", "p")
-    for group, environ in ((access, {"ORTHANC_USERNAME": "u"}), (access, {"ORTHANC_PASSWORD": "p"}), (named, {})):
-        with pytest.raises(InvalidInput, match="must be set"):
-            load_credentials(group, environ)
+    for name in ("ORTHANC_USERNAME", "ORTHANC_PASSWORD", "SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    assert load_credentials(access) is None
+    with pytest.raises(InvalidInput, match="must be set"):
+        load_credentials(named)
+    monkeypatch.setenv("ORTHANC_USERNAME", "u")
+    with pytest.raises(InvalidInput, match="ORTHANC_PASSWORD must be set"):
+        load_credentials(access)
+    monkeypatch.setenv("ORTHANC_PASSWORD", "p")
+    assert load_credentials(access) == ("u", "p")
+    monkeypatch.delenv("ORTHANC_USERNAME")
+    with pytest.raises(InvalidInput, match="ORTHANC_USERNAME must be set"):
+        load_credentials(access)
 
 
 @pytest.mark.parametrize(

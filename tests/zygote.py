@@ -160,7 +160,7 @@ def _serve() -> None:
     from deidflow.flows.prefect_environment import prepare_prefect
 
     prepare_prefect(attended=True)
-    for name in ("bulk_edit", "cli", "command_plan", "command_run"):  # to be there when they are asked for
+    for name in ("bulk_edit", "cli", "commands.plan", "commands.run"):  # to be there when they are asked for
         importlib.import_module(f"deidflow.flows.{name}")
     import tests.calls  # noqa: F401 (likewise)
     from tests.fork_servers import Spare, freeze

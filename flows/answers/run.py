@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, counted
 from deidflow.tasks.core.outcomes import ANOTHER_RUN, REMEDIES, Outcome
+from deidflow.tasks.core.report.files import PAGE
 from deidflow.tasks.steps.run.leftovers import LEFTOVERS_FILE
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def run_answer(totals: Totals, folder: Path, *, nothing_to_do: bool = False) -> 
         not_done=tuple(NotDone(code, rows.get(code, 0), instances.get(code, 0), REMEDIES[code]) for code in codes),
         leftovers=leftovers if leftovers.exists() else None,
         next=f"deidflow resume {folder}" if goes_on else None,
-        report=folder / "report.html",
+        report=folder / PAGE,
     )
 
 

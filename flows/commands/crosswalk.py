@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, give
-from deidflow.flows.commands.manifest_files import name_of, require_csv_place, unwritable
-from deidflow.flows.commands.private_outputs import require_own_table, require_private_place
+from deidflow.flows.manifest_files import name_of, require_csv_place, unwritable
+from deidflow.flows.private_outputs import require_own_table, require_private_place
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.files.csv_tables import write_table
 from deidflow.tasks.core.ledger.state.pairs import PAIR_COLUMNS, pairs_of_runs

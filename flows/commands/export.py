@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.flows.answers.answer import Answer, counted, give
-from deidflow.flows.commands.opened import opened
+from deidflow.flows.opened_run import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_where_asked, require_finished
 from deidflow.tasks.steps.run.progress import make_progress

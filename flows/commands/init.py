@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deidflow.flows.answers.answer import Answer, give, warn_of_all
-from deidflow.flows.commands.manifest_files import beside, unwritable
+from deidflow.flows.manifest_files import beside, unwritable
 from deidflow.tasks.core.config.checks import holder_of
 from deidflow.tasks.core.config.types import check_name, is_address
 from deidflow.tasks.core.dicom.identifiers import Level

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, give
-from deidflow.flows.commands.private_outputs import require_private_place
+from deidflow.flows.private_outputs import require_private_place
 from deidflow.tasks.steps.load import load_checked
 from deidflow.tasks.steps.pixels.sheets import PAGE, write_pixel_sheets
 from deidflow.tasks.steps.plan import prepare

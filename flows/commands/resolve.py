@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from deidflow.flows.answers.answer import Answer, give, most_shown, plain, say, warn
-from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_place, require_outside, unwritable
+from deidflow.flows.manifest_files import Written, is_added_to, require_csv_place, require_outside, unwritable
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import BadText, InvalidInput, Problem, listed_problems
 from deidflow.tasks.core.files.csv_tables import write_table

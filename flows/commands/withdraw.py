@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deidflow.flows.answers.answer import Answer, counted, export_line, give
-from deidflow.flows.commands.opened import opened
+from deidflow.flows.opened_run import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.ledger.manifest_rows import all_lines
 from deidflow.tasks.core.ledger.state.withdrawals import rows_done_elsewhere, withdrawn_results
+from deidflow.tasks.core.report.files import PAGE
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.replaced_results import delivered_elsewhere
@@ -91,7 +92,7 @@ def withdraw_run(folder: Path, rows: tuple[int, ...], overrides: tuple[str, ...]
         same = _lines_of_same_results(run, rows)
         counts_as_done = bool(before or (same and run.config.incremental))
     elsewhere = tuple(sorted(same.union(before)))
-    give(WithdrawAnswer(found.gone, found.missing, found.stay, elsewhere, exports, run.folder / "report.html"))
+    give(WithdrawAnswer(found.gone, found.missing, found.stay, elsewhere, exports, run.folder / PAGE))
     return 1 if found.stay or counts_as_done else 0
 
 

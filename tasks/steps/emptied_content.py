@@ -15,7 +15,7 @@ from deidflow.tasks.core.ledger.planning import (
     kinds_of_objects,
     note_review,
 )
-from deidflow.tasks.core.request.profile_choice import CLEAN_GRAPHICS, CLEAN_STRUCTURED_CONTENT
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.local.deidentification.orthanc_profiles import load_profile
 from deidflow.tasks.local.editing.actions import Action
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
 
 
-_KEPT_BY: Final = {CLEAN_STRUCTURED_CONTENT: 0x0040A730, CLEAN_GRAPHICS: 0x00700001}
+_KEPT_BY: Final = {Option.CLEAN_STRUCTURED_CONTENT: 0x0040A730, Option.CLEAN_GRAPHICS: 0x00700001}
 """ContentSequence and GraphicAnnotationSequence, whose items these options clean."""
 
 
@@ -48,7 +48,7 @@ def mark_emptied_content(ledger: Ledger, profile: ProfileChoice | None) -> None:
         tag = content_of(sop_class_uid)
         if tag is None:
             continue
-        if profile is not None and tag == _KEPT_BY[CLEAN_GRAPHICS] and CLEAN_GRAPHICS in profile.options:
+        if profile is not None and tag == _KEPT_BY[Option.CLEAN_GRAPHICS] and Option.CLEAN_GRAPHICS in profile.options:
             note_review(ledger, ReviewCode.DRAWN_GRAPHICS, number, sop_class_uid)
         elif _is_emptied(tag, requests.get(number), profile):
             note_review(ledger, ReviewCode.CONTENT_EMPTIED, number, sop_class_uid)

@@ -46,7 +46,7 @@ def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | N
     """Read a config; one that is wrong is checked against files, key, manifest and destination all the same.
 
     Args:
-        path: As ``deidflow.tasks.steps.run.settings.load_config``, like the others.
+        path: As ``deidflow.tasks.steps.run.settings.read_config``, like the others.
         overrides: Of ``--set``.
         places: ``manifest`` and ``runs_dir``.
 

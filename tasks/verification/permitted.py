@@ -33,7 +33,7 @@ from deidflow.tasks.core.dicom.tags import (
     uid_tags,
 )
 from deidflow.tasks.core.request.data_uris import parse_embedded
-from deidflow.tasks.core.request.profile_choice import CLEAN_PIXEL_DATA, MODIFIED_DATES, SAFE_PRIVATE
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.private_elements import SafePrivate, safe_private
@@ -281,7 +281,7 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
         fates.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), Fate.REMOVED))
         fates[PATIENT_NAME] = fates[PATIENT_ID] = Fate.FREE
     top[PIXEL_DATA] = Fate.FRAMES
-    if CLEAN_PIXEL_DATA in profile.options:
+    if Option.CLEAN_PIXEL_DATA in profile.options:
         top[BURNED_IN_ANNOTATION] = Fate.FREE  # looked up with the pixels
     return Permitted(
         anonymizes=True,
@@ -295,9 +295,9 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
         drops_opaque=True,
         known=table.known,
         cleaned=cleaned,
-        cleans_texts=Fate.CLEANED in nested.values() or SAFE_PRIVATE in profile.options,
-        private=safe_private(profile) if SAFE_PRIVATE in profile.options else None,
-        moves_dates=MODIFIED_DATES in profile.options,
+        cleans_texts=Fate.CLEANED in nested.values() or Option.RETAIN_SAFE_PRIVATE in profile.options,
+        private=safe_private(profile) if Option.RETAIN_SAFE_PRIVATE in profile.options else None,
+        moves_dates=Option.RETAIN_MODIFIED_DATES in profile.options,
         keeps=frozenset(tag for tag, fate in nested.items() if fate is Fate.SAME),
         retained_kinds=frozenset(kind for kind, asked in _RETAINED_KINDS.items() if asked <= profile.options),
     )

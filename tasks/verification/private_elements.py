@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.request.private_attributes import SiteAction
-from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES, UIDS
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.verification.fates import Fate
 
 if TYPE_CHECKING:
@@ -149,11 +149,13 @@ class SafePrivate(NamedTuple):
             return Fate.EMPTIED if is_too_long or (end - start) % size else Fate.SAME
         options = self.choice.options
         if vr in _DATES:
-            if FULL_DATES in options:
+            if Option.RETAIN_FULL_DATES in options:
                 return Fate.SAME
-            return (Fate.FREE if vr == "TM" else Fate.CHANGED) if MODIFIED_DATES in options else Fate.REMOVED
+            return (
+                (Fate.FREE if vr == "TM" else Fate.CHANGED) if Option.RETAIN_MODIFIED_DATES in options else Fate.REMOVED
+            )
         if vr == "UI":
-            return Fate.SAME if UIDS in options else Fate.UID
+            return Fate.SAME if Option.RETAIN_UIDS in options else Fate.UID
         return _BY_VR.get(vr, Fate.SAME)
 
 

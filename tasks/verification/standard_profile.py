@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydicom._dicom_dict import DicomDictionary
 
 from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT
-from deidflow.tasks.core.request.profile_choice import CLEAN_GRAPHICS, CLEAN_STRUCTURED_CONTENT, MODIFIED_DATES
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.verification.fates import Fate
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _CLEANED: Final = {**dict.fromkeys({"AE", "CS", *_TEXTS}, Fate.CLEANED), "SQ": F
 _OF_CONTENT_ITEMS: Final = {0x0040A168: Fate.CLEANED_CODES, 0x0040A300: Fate.REFERENCE}
 """ConceptCodeSequence, and MeasuredValueSequence, which is emptied where its concept identifies."""
 _UNFORMATTED_TEXT: Final = 0x00700006
-_CLEAN_ANNOTATIONS: Final = frozenset({CLEAN_GRAPHICS, CLEAN_STRUCTURED_CONTENT})
+_CLEAN_ANNOTATIONS: Final = frozenset({Option.CLEAN_GRAPHICS, Option.CLEAN_STRUCTURED_CONTENT})
 _CODES: Final = (0x00080100, 0x00080102, 0x00080103, 0x00080119)
 """Value, scheme and version of a code."""
 _NUMBERS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
@@ -97,14 +97,14 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 def _fate(row: dict[str, str], tag: int, options: Iterable[str]) -> Fate:
     codes = [row[option] for option in options if row.get(option)]
     vr = row["vr"][:2]
-    if _CLEAN in codes and row.get(MODIFIED_DATES) == _CLEAN and MODIFIED_DATES in options:
+    if _CLEAN in codes and row.get(Option.RETAIN_MODIFIED_DATES) == _CLEAN and Option.RETAIN_MODIFIED_DATES in options:
         if tag == _TIMEZONE_OFFSET:
             return Fate.CLEANED
         if vr in _NUMBERS:
             return Fate.SAME
         return Fate.CHANGED if vr in _SHIFTED else _STAYS_CLEANED.get(vr, Fate.CHANGED)
     if _KEEP in codes and _CLEAN not in codes:
-        return Fate.FREE if tag == _PATIENT_AGE and MODIFIED_DATES in options else Fate.SAME
+        return Fate.FREE if tag == _PATIENT_AGE and Option.RETAIN_MODIFIED_DATES in options else Fate.SAME
     protected = Fate.CHANGED if vr in _UNIQUE or tag == ENCAPSULATED_DOCUMENT else Fate.DUMMY
     by_code = _BY_CODE.get(row["basic"], protected)
     return _CLEANED.get(vr, by_code) if _CLEAN in codes else by_code
@@ -147,13 +147,13 @@ def overruled(options: frozenset[str]) -> frozenset[int]:
         options: See ``standard_profile``.
 
     """
-    others = options - {MODIFIED_DATES}
+    others = options - {Option.RETAIN_MODIFIED_DATES}
     return frozenset(
         int(row["tag"].replace(",", ""), 16)
         for table in _TABLES
         for row in _rows(table)
-        if MODIFIED_DATES in options
-        and row.get(MODIFIED_DATES) == _CLEAN
+        if Option.RETAIN_MODIFIED_DATES in options
+        and row.get(Option.RETAIN_MODIFIED_DATES) == _CLEAN
         and any(row.get(option) == _KEEP for option in others)
     )
 

@@ -27,7 +27,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.comparison import Asked, compare_by_pydicom
 from deidflow.tasks.verification.by_pydicom.identifiers import IDENTIFIER_KEYWORDS, check_identifiers
 from deidflow.tasks.verification.comparison import compare
-from deidflow.tasks.verification.given import check_given
+from deidflow.tasks.verification.given_values import check_given
 from deidflow.tasks.verification.identifiers import has_identifiers
 from deidflow.tasks.verification.identity import check_identity, needs_decoding
 from deidflow.tasks.verification.leaks.search import LeakSearch
@@ -89,7 +89,7 @@ class VerifierSettings:
         results: Where the results are.
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
         profile: The PS3.15 profile of the run; None where requests name an Orthanc's.
-        given_values: Whether what Replace and Remove ask for is looked up, since a server wrote the results.
+        written_by_server: Whether an Orthanc wrote the results, so that what Replace and Remove ask for is looked up.
         uid_map: SQLite file of original and new UIDs of the run, or what it holds; None when nothing was anonymized.
         pydicom: Which instances pydicom reads, too.
     """
@@ -98,7 +98,7 @@ class VerifierSettings:
     results: ResultStore
     hardening: bool
     profile: ProfileChoice | None = None
-    given_values: bool = False
+    written_by_server: bool = False
     uid_map: str | bytes | None = None
     pydicom: ThirdJudge = ThirdJudge.SAMPLE
 
@@ -113,6 +113,7 @@ class Verifier:
     def __init__(self, settings: VerifierSettings) -> None:
         """Open what all instances share."""
         self._settings = settings
+        self._by_server = settings.written_by_server
         self._run_uids = UidMap(settings.uid_map) if settings.uid_map else None
         self._uids: Uids | None = self._run_uids
         self._source, self._results = settings.source, settings.results
@@ -122,7 +123,7 @@ class Verifier:
         self._uids_of_call: list[tuple[str, str, str]] = []
         self._permitted: dict[tuple[str, bool], Permitted] = {}
         self._series = SeriesMemory()
-        self._leaks = LeakSearch(settings.profile, written_by_server=settings.given_values, hardens=settings.hardening)
+        self._leaks = LeakSearch(settings.profile, written_by_server=self._by_server, hardens=settings.hardening)
         choice = settings.profile.pixels if settings.profile is not None else None
         self._pixels = PixelJudge(choice) if choice is not None else None
         self._found = ""
@@ -260,8 +261,7 @@ class Verifier:
             allowed = self._allowed(request, hides=False)
             uids, leaks = (self._uids, self._leaks) if allowed.anonymizes else (None, None)
             deciding = frozenset() if self._pixels is None or leaks is None else self._pixels.deciding
-            by_server = self._settings.given_values
-            self._judging = Judging(self._name, request, allowed, uids, leaks, by_server, self._call, deciding)
+            self._judging = Judging(self._name, request, allowed, uids, leaks, self._by_server, self._call, deciding)
         return self._judging
 
     def _compare(
@@ -283,9 +283,9 @@ class Verifier:
         if self._pixels is not None and anonymizes:
             painted = self._pixels.paints(request, source, result, (source_file, result_file))
         is_read = all(one.is_whole and not one.passed_over for one in (source, result))
-        by_bytes = is_read and not self._settings.given_values
+        by_bytes = is_read and not self._by_server
         needs_pydicom = not by_bytes or self._needs_pydicom(request, expected, source, result)
-        learns = not needs_pydicom or (self._settings.given_values and is_read)
+        learns = not needs_pydicom or (self._by_server and is_read)
         if needs_pydicom or self._is_sampled(expected):
             both = (source_file, result_file)
             hides = self._ask_pydicom(request, expected, both, painted=painted, needed=needs_pydicom)
@@ -319,7 +319,7 @@ class Verifier:
         settings = self._settings
         cleans = settings.profile is not None and request.operation is Operation.ANONYMIZE
         pixels: PixelFate = "painted" if painted else "cleaned" if cleans else "same"
-        asked = Asked(settings.hardening, settings.given_values, pixels, needed or settings.given_values)
+        asked = Asked(settings.hardening, self._by_server, pixels, needed or self._by_server)
         return bool(compare_by_pydicom(request, expected.instance, files, self._uids, asked))
 
     def _is_sampled(self, expected: Expected) -> bool:

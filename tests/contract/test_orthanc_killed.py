@@ -14,7 +14,7 @@ import pytest
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, report_of, write
 from tests.jobs import Job
-from tests.orthanc_proxy import Hit, Hold, OrthancProxy, Request, Response, Run
+from tests.orthanc_proxy import Hit, Hold, OrthancProxy, Request, Response, Run, is_poll, is_sent
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
@@ -85,16 +85,8 @@ def _prepare(job: Job, server: Server, url: str) -> None:
     write(job, server, source={"orthanc": url}, verify="identifiers", execution=None)
 
 
-def _is_bulk_call(request: Request, answer: Response | None) -> bool:
-    return answer is not None and answer.status == 200 and request.path.startswith("/tools/bulk-anonymize")
-
-
-def _is_poll(request: Request, _: Response | None) -> bool:
-    return request.method == "GET" and request.path.startswith("/jobs/")
-
-
 def _has_ended_well(request: Request, answer: Response | None) -> bool:
-    return _is_poll(request, answer) and answer is not None and json.loads(answer.body)["State"] == "Success"
+    return is_poll(request, answer) and answer is not None and json.loads(answer.body)["State"] == "Success"
 
 
 def _assert_done_once(server: Server) -> None:
@@ -109,10 +101,10 @@ def _assert_done_once(server: Server) -> None:
 @pytest.mark.parametrize(
     ("hold", "moment", "paused"),
     [
-        pytest.param(Hold(), _is_bulk_call, False, id="before-the-job-id", marks=pytest.mark.versions),
-        pytest.param(Hold(), _is_bulk_call, True, id="before-the-job-id-still-running", marks=pytest.mark.versions),
-        pytest.param(Hold(before=True), _is_poll, True, id="while-the-job-runs"),
-        pytest.param(Hold(before=True), _is_poll, False, id="while-the-job-runs-on", marks=pytest.mark.versions),
+        pytest.param(Hold(), is_sent, False, id="before-the-job-id", marks=pytest.mark.versions),
+        pytest.param(Hold(), is_sent, True, id="before-the-job-id-still-running", marks=pytest.mark.versions),
+        pytest.param(Hold(before=True), is_poll, True, id="while-the-job-runs"),
+        pytest.param(Hold(before=True), is_poll, False, id="while-the-job-runs-on", marks=pytest.mark.versions),
         pytest.param(Hold(), _has_ended_well, False, id="before-the-result-is-recorded", marks=pytest.mark.versions),
     ],
 )
@@ -134,13 +126,13 @@ def test_a_killed_flow(
             (own,) = server.modifications()
             server.pause(own)
 
-        if paused and moment is _is_poll:
+        if paused and moment is is_poll:
             # Before the flow knows the job: one that is over by then is never asked about again.
-            proxy.add(Run(pause), _is_bulk_call)
+            proxy.add(Run(pause), is_sent)
         held = proxy.add(hold, moment)
         process = job.start("run", "job.yaml", "--run-id", "killed")
         process.reach(held.reached)
-        if paused and moment is not _is_poll:
+        if paused and moment is not is_poll:
             pause()
         process.kill()
         held.release()
@@ -167,7 +159,7 @@ def test_a_killed_flow_whose_call_had_shrunk(
             httpx.delete(f"{server.url}/instances/{victim}").raise_for_status()
 
         proxy.add(Run(leave, before=True), lambda request, _: request.path == "/changes?last=")
-        held = proxy.add(Hold(), _is_bulk_call)
+        held = proxy.add(Hold(), is_sent)
         process = job.start("run", "job.yaml", "--run-id", "shrunk")
         process.reach(held.reached)
         server.wait_for(COUNT + 10)
@@ -222,7 +214,7 @@ def test_a_server_that_is_back_before_anybody_asks(
     """The server is killed and back between two polls: that it began its job anew is noticed all the same."""
     with served(save) as server, OrthancProxy(server.url) as proxy:
         _prepare(job, server, proxy.url)
-        held = proxy.add(Hold(before=True), _is_poll)
+        held = proxy.add(Hold(before=True), is_poll)
         process = job.start("run", "job.yaml", "--run-id", "blink")
         process.reach(held.reached)
         server.wait_for(COUNT + 20)
@@ -306,7 +298,7 @@ def test_a_job_that_runs_again_behind_its_results(
                 pytest.skip("it does not run jobs again")
             _prepare(job, server, proxy.url)
             killed = _KilledBehindItsJob(server)
-            proxy.add(killed, _is_poll)
+            proxy.add(killed, is_poll)
             held = proxy.add(Hold(before=True), lambda request, _: request.path == "/jobs?expand=")
             process = job.start("run", "job.yaml", "--run-id", f"again-{attempt}")
             process.reach(held.reached)

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.generate import Shape, generate
 from tests.contract.server import PATIENTLY_S, SETTINGS, Server, write
 from tests.jobs import read_csv
-from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response, Run
+from tests.orthanc_proxy import Hold, OrthancProxy, Run, is_bulk_call, is_poll, is_sent
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
@@ -44,18 +44,6 @@ def serve(orthanc_root: Path | None, job: Job) -> Callable[..., contextlib.Abstr
                 yield server
 
     return started
-
-
-def _is_bulk(request: Request, _: Response | None) -> bool:
-    return request.path.startswith("/tools/bulk-anonymize")
-
-
-def _is_sent(request: Request, answer: Response | None) -> bool:
-    return _is_bulk(request, answer) and answer is not None and answer.status == 200
-
-
-def _is_poll(request: Request, _: Response | None) -> bool:
-    return request.method == "GET" and request.path.startswith("/jobs/")
 
 
 class Colleague:
@@ -124,7 +112,7 @@ def test_a_colleague_beside_an_ordinary_run(
         if not is_whole:
             _lose_file(server, lost)
         colleague = Colleague(server)
-        proxy.add(Run(colleague.begin, before=True), _is_bulk)
+        proxy.add(Run(colleague.begin, before=True), is_bulk_call)
         write(job, server, source={"orthanc": proxy.url}, verify="identifiers", execution=None)
         done = job("run", "job.yaml", "--run-id", "beside")
 
@@ -151,9 +139,9 @@ def test_a_colleague_and_ctrl_c(
             own.extend(name for name in server.modifications() if name != colleague.job)
             server.pause(own[0])
 
-        proxy.add(Run(colleague.begin, before=True), _is_bulk)
-        proxy.add(Run(pause), _is_sent)
-        held = proxy.add(Hold(before=True), _is_poll)
+        proxy.add(Run(colleague.begin, before=True), is_bulk_call)
+        proxy.add(Run(pause), is_sent)
+        held = proxy.add(Hold(before=True), is_poll)
         write(job, server, source={"orthanc": proxy.url}, verify="identifiers", execution=None)
         process = job.start("run", "job.yaml", "--run-id", "stopped")
         process.reach(held.reached)
@@ -177,7 +165,7 @@ def test_another_run_between_kill_and_resume(
 ) -> None:
     """Run A is killed, run B does the same originals, A is resumed: B's results are untouched, A has each once."""
     with serve() as server, OrthancProxy(server.url) as proxy:
-        held = proxy.add(Hold(), _is_sent)
+        held = proxy.add(Hold(), is_sent)
         write(job, server, source={"orthanc": proxy.url}, verify="identifiers", execution=None)
         process = job.start("run", "job.yaml", "--run-id", "a")
         process.reach(held.reached)
@@ -204,7 +192,7 @@ def test_a_server_that_forgets(
 ) -> None:
     """No history of jobs, and the list of changes cleared while the flow is dead: everything is found by its mark."""
     with serve(JobsHistorySize=0) as server, OrthancProxy(server.url) as proxy:
-        held = proxy.add(Hold(), _is_sent)
+        held = proxy.add(Hold(), is_sent)
         write(job, server, source={"orthanc": proxy.url}, verify="identifiers", execution=None)
         process = job.start("run", "job.yaml", "--run-id", "gone")
         process.reach(held.reached)
@@ -248,7 +236,7 @@ def test_without_a_mark_nothing_unproven_is_deleted(
     """The request names all elements for it itself: what the lost call left stays, and a file names it for a person."""
     options = {"DicomVersion": "2021b", "Keep": list(MARKED)}
     with serve() as server, OrthancProxy(server.url) as proxy:
-        held = proxy.add(Hold(), _is_sent)
+        held = proxy.add(Hold(), is_sent)
         write(job, server, source={"orthanc": proxy.url}, verify="identifiers", execution=None, options=options)
         process = job.start("run", "job.yaml", "--run-id", "unmarked")
         process.reach(held.reached)

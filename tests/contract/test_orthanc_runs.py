@@ -11,14 +11,13 @@ from benchmarks.generate import Shape, generate
 from tests.contract.server import PATIENTLY_S, report_of, write
 from tests.dicom_files import Element, Item, elements, instance
 from tests.jobs import DEMO_DATA, Job, read_csv
-from tests.orthanc_proxy import Hold, OrthancProxy
+from tests.orthanc_proxy import Hold, OrthancProxy, is_bulk_call
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.contract.server import Server
-    from tests.orthanc_proxy import Request, Response
 
 AT_ONCE: Final = 5
 
@@ -127,11 +126,7 @@ def test_as_many_jobs_at_a_time_as_the_config_allows(job: Job, server: Server) -
     server.upload(job.source)
     assert 0 == job("inventory", server.url, "-o", "manifest.csv").code
     with OrthancProxy(server.url) as proxy:
-
-        def is_bulk(request: Request, _: Response | None) -> bool:
-            return request.path.startswith("/tools/bulk-anonymize")
-
-        held = proxy.add(Hold(before=True), is_bulk, times=None)
+        held = proxy.add(Hold(before=True), is_bulk_call, times=None)
         access = {"accept_unstable": True, "max_parallel_jobs": AT_ONCE}
         write(job, server, source={"orthanc": proxy.url}, execution={"chunk_size": 1}, orthanc=access)
         running = job.start("run", "job.yaml", "--run-id", "r")

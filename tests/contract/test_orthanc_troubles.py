@@ -11,13 +11,12 @@ import trustme
 from tests.contract.server import Server, reads_files, write
 from tests.dicom_files import instance
 from tests.jobs import DEMO_DATA, Job, read_csv
-from tests.orthanc_proxy import Answer, Hang, OrthancProxy, Run
+from tests.orthanc_proxy import Answer, Hang, OrthancProxy, Run, is_bulk_call
 from tests.orthanc_server import OrthancServer, extra_roots, installed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.orthanc_proxy import Request, Response
 
 NOBODY = "-".join(["12345678"] * 5)
 WRITES_NOTHING = (1, 12, 5)
@@ -92,17 +91,13 @@ def test_a_certificate_is_checked(job: Job, server: Server, tmp_path: Path) -> N
     assert "WARNING" not in trusted.err
 
 
-def _is_bulk(request: Request, _: Response | None) -> bool:
-    return request.path.startswith("/tools/bulk-anonymize")
-
-
 @pytest.mark.versions
 def test_a_server_that_is_busy_twice_is_asked_again(job: Job, server: Server) -> None:
     """503 twice to the bulk call, then it works: done once, with three attempts in the report."""
     originals = set(server.upload(DEMO_DATA / "CT"))
     job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
     with OrthancProxy(server.url) as proxy:
-        busy = proxy.add(Answer(503, {"Retry-After": "1"}), _is_bulk, times=2)
+        busy = proxy.add(Answer(503, {"Retry-After": "1"}), is_bulk_call, times=2)
         write(job, server, source={"orthanc": proxy.url})
         done = job("run", "job.yaml", "--run-id", "busy")
 
@@ -125,7 +120,7 @@ def test_an_instance_that_goes_while_the_call_is_sent(job: Job, server: Server) 
             server.delete(f"instances/{name}")
 
     with OrthancProxy(server.url) as proxy:
-        proxy.add(Run(delete, before=True), _is_bulk, times=1)
+        proxy.add(Run(delete, before=True), is_bulk_call, times=1)
         write(job, server, source={"orthanc": proxy.url}, verify="identifiers")
         done = job("run", "job.yaml", "--run-id", "gone")
 
@@ -192,7 +187,7 @@ def test_a_proxy_that_takes_no_large_request(job: Job, server: Server, engine: s
     job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
     with OrthancProxy(server.url) as proxy:
         too_large = Answer(413, body=b"<html>413 Request Entity Too Large</html>")
-        proxy.add(too_large, lambda request, _: _is_bulk(request, None) or request.path == "/instances", times=None)
+        proxy.add(too_large, lambda request, _: is_bulk_call(request, None) or request.path == "/instances", times=None)
         destination = {"orthanc": proxy.url} if engine == "local" else None
         write(job, server, engine=engine, source={"orthanc": proxy.url}, destination=destination)
         refused = job("run", "job.yaml", "--run-id", "large")
@@ -211,7 +206,7 @@ def test_a_server_that_hangs_does_not_hang_the_run(job: Job, server: Server, mom
     server.upload(DEMO_DATA / "CT")
     job.write_manifest([{"orthanc_id": server.get("studies")[0]}])
     with OrthancProxy(server.url) as proxy:
-        hanging = proxy.add(Hang(), lambda request, _: moment == "plan" or _is_bulk(request, None), times=None)
+        hanging = proxy.add(Hang(), lambda request, _: moment == "plan" or is_bulk_call(request, None), times=None)
         write(
             job,
             server,

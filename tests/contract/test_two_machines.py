@@ -10,7 +10,7 @@ import pytest
 from benchmarks.generate import Shape, generate
 from tests.contract.server import SETTINGS, Server, write
 from tests.jobs import Job, OtherMachine, read_csv
-from tests.orthanc_proxy import Hold, OrthancProxy, Request, Response, Run
+from tests.orthanc_proxy import Hold, OrthancProxy, Run, is_poll, is_sent
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
@@ -46,14 +46,6 @@ def held_server(orthanc_root: Path | None, machines: tuple[Job, Job]) -> Iterato
         yield server
 
 
-def _is_poll(request: Request, _: Response | None) -> bool:
-    return request.method == "GET" and request.path.startswith("/jobs/")
-
-
-def _is_sent(request: Request, answer: Response | None) -> bool:
-    return answer is not None and answer.status == 200 and request.path.startswith("/tools/bulk-anonymize")
-
-
 def _made_by(machine: Job) -> dict[str, str]:
     lines = read_csv(machine.root / "runs" / "run" / "crosswalk.csv")
     return {row["original_orthanc_id"]: row["new_orthanc_id"] for row in lines if row["level"] == "instance"}
@@ -79,8 +71,8 @@ def test_both_end_and_know_their_own(machines: tuple[Job, Job], held_server: Ser
         _write(here, held_server, proxy.url, options=options, execution=None)
         _write(there, held_server, held_server.url, options=options)
         # A job that is over before anybody asks for it is never asked for.
-        proxy.add(Run(lambda: held_server.pause(*held_server.modifications())), _is_sent)
-        held = proxy.add(Hold(before=True), _is_poll)
+        proxy.add(Run(lambda: held_server.pause(*held_server.modifications())), is_sent)
+        held = proxy.add(Hold(before=True), is_poll)
         process = here.start("run", "job.yaml", "--run-id", "run")
         process.reach(held.reached)
         held_server.go_on(*held_server.modifications())
@@ -106,7 +98,7 @@ def test_without_any_mark_the_second_stops(machines: tuple[Job, Job], held_serve
         _write(here, held_server, near.url, options=UNMARKED)
         _write(there, held_server, far.url, options=UNMARKED)
         ready = far.add(Hold(before=True), lambda request, _: request.path.startswith("/changes?last"))
-        sent = near.add(Hold(), _is_sent)
+        sent = near.add(Hold(), is_sent)
         second = there.start("run", "job.yaml", "--run-id", "run", alone=True)
         second.reach(ready.reached)
         first = here.start("run", "job.yaml", "--run-id", "run")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deidflow.flows.command_inventory import InventoryAnswer
-from deidflow.flows.commands.manifest_files import Written
+from deidflow.flows.commands.inventory import InventoryAnswer
+from deidflow.flows.manifest_files import Written
 from tests.dicom_files import instance
 
 if TYPE_CHECKING:

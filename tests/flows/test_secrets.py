@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deidflow.flows.cli import cli
-from deidflow.flows.commands.private_outputs import require_own_table
+from deidflow.flows.private_outputs import require_own_table
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.ledger.state.pairs import PAIR_COLUMNS
 from tests.jobs import DEMO_DATA, KEY, Job

@@ -91,7 +91,7 @@ def test_a_place_where_nothing_can_be_written_is_told_first(
     (tmp_path / "source/a").mkdir(parents=True)
     (tmp_path / "list.csv").write_text("PatientID\n1\n")
     (tmp_path / "loop").symlink_to("loop")
-    monkeypatch.setattr("deidflow.flows.command_inventory.inventory_of", None)
+    monkeypatch.setattr("deidflow.flows.commands.inventory.inventory_of", None)
     monkeypatch.setattr("deidflow.flows.commands.resolve.inventory_of", None)
     with pytest.raises(error, match=re.escape(says)):
         cli.main(shlex.split(line), standalone_mode=False)

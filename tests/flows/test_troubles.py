@@ -249,7 +249,7 @@ def test_config_key_manifest_and_destination_are_told_at_once(demo_job: Job) -> 
         for part in (
             "key execution.workers",
             "key colour",
-            f"not found: {demo_job.root / 'no.key'}",
+            "key pseudonyms.key_file: must be the path of a file that is there",
             "key options.DicomVersion",
             f"must be a folder: {demo_job.manifest}",
             f"must be a folder: {demo_job.destination}",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from deidflow.flows.command_verify_report import report_run, verify_run
+from deidflow.flows.commands.report import report_run
+from deidflow.flows.commands.verify import verify_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
 from deidflow.tasks.core.outcomes import Outcome

@@ -21,7 +21,7 @@ from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_identifiers
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request.profile_choice import KEPT_UIDS, UIDS
+from deidflow.tasks.core.request.profile_choice import KEPT_UIDS, Option
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
 from deidflow.tasks.local.deidentification.compile import compile_request
 from deidflow.tasks.local.deidentification.ps3_15 import Ps315
@@ -126,7 +126,7 @@ def anonymize(body: dict[str, Any], **keywords: Any) -> Edit:
 def deidentify(choice: ProfileChoice, body: dict[str, Any] | None = None, **keywords: Any) -> Edit:
     """Return the edit that the profile makes, with the lists of a body laid over it."""
     members = {"Force": True, **(body or {})}
-    if UIDS in choice.options:  # as Defaults.of does
+    if Option.RETAIN_UIDS in choice.options:  # as Defaults.of does
         members["Keep"] = [*members.get("Keep", ()), *map(str, KEPT_UIDS)]
     return Edit(parse_request(Operation.ANONYMIZE, members), profile=choice, **keywords)
 

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
 
 
-def write_instances(folder: Path, count: int, *, pixels: int = 200) -> None:
+def write_instances(folder: Path, count: int) -> None:
     """Write so many instances of one series."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        data = Element(0x7FE00010, "OW", number.to_bytes(2, "little") * (pixels // 2))
+        data = Element(0x7FE00010, "OW", number.to_bytes(2, "little") * 100)
         file = instance(data, SOPInstanceUID=f"1.2.3.1.1.{number}", InstanceNumber=str(number))
         (folder / f"{number:04}").write_bytes(file)
 

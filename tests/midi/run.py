@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import describe_tag
-from deidflow.tasks.core.request.profile_choice import CLEAN_PIXEL_DATA
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.steps.run.settings import load_config
 from tests.local.edits import deidentify
 from tests.midi.burned import pixel_choice
@@ -31,6 +31,6 @@ def scored(count: int) -> Scores:
     removed = [describe_tag(path.tag) for path in config.defaults.edits.remove]
     made = list(made_set(count))
     pixels = pixel_choice(one.data for one in made if one.region is not None)
-    choice = replace(choice, options=choice.options | {CLEAN_PIXEL_DATA}, pixels=pixels)
+    choice = replace(choice, options=choice.options | {Option.CLEAN_PIXEL_DATA}, pixels=pixels)
     edit = deidentify(choice, {"Remove": removed})
     return score(((one, edit(one.data)) for one in made), choice.options, removed)

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from ruamel.yaml import YAML
 
 from tests.containers import contained, why_not
 from tests.jobs import DEMO_DATA, Job
+from tests.orthanc_server import free_port
 from tests.postgresql import missing, postgresql
 from tests.prefect.groups import running
 
@@ -53,12 +53,6 @@ def _image() -> tuple[dict[str, str], list[str]]:
     return dict(pair.split("=", 1) for pair in line.split()), json.loads(entry)
 
 
-def _port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_night_at_a_site() -> None:
     """PostgreSQL, Prefect's server with its password, and the service: a scheduled run is done, with any user."""
     services = _services()
@@ -75,7 +69,7 @@ def test_a_night_at_a_site() -> None:
                 database["POSTGRES_DB"],
             )
         )
-        port = _port()
+        port = free_port()
         server = services["prefect"]
         environment = {"PATH": os.defpath, "HOME": str(root)} | server["environment"]
         environment["PREFECT_HOME"] = str(root / "prefect")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.server import SETTINGS, Server, require_orthanc
+from tests.orthanc_proxy import OrthancProxy
 from tests.orthanc_server import OrthancServer
 
 if TYPE_CHECKING:
@@ -29,3 +30,10 @@ def server(shared_orthanc: OrthancServer) -> Iterator[Server]:
         made.delete(f"patients/{patient}")
     yield made
     made.close()
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[OrthancProxy]:
+    """What stands between deidflow and the server, and knows what was sent."""
+    with OrthancProxy(server.url) as made:
+        yield made

@@ -6,10 +6,9 @@ Public names: ``Steps``.
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from ruamel.yaml import YAML
 
 from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.report.files import write_reports
@@ -22,7 +21,7 @@ from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import Run, create_run
 from deidflow.tasks.steps.run.settings import load_config
 from deidflow.tasks.steps.verify import verify_results
-from tests.jobs import KEY
+from tests.jobs import KEY, read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +67,7 @@ class Steps:
         }
         with (self.root / "job.yaml").open("w") as stream:
             given = {key: value for key, value in (config | changes).items() if value is not None}
-            YAML(typ="safe").dump(given, stream)
+            json.dump(given, stream)  # which is YAML, too
         cells = [{"orthanc_id": row} if isinstance(row, str) else row for row in rows]
         with (self.root / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in cells for name in row)), restval="")
@@ -113,3 +112,7 @@ class Steps:
     def report(self) -> Totals:
         """Write the report."""
         return write_reports(self.run.ledger, self.run.folder)
+
+    def crosswalk(self) -> list[dict[str, str]]:
+        """Return the instances' lines of the crosswalk."""
+        return [line for line in read_csv(self.run.folder / "crosswalk.csv") if line["level"] == "instance"]

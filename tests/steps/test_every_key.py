@@ -20,7 +20,7 @@ from deidflow.tasks.core.errors import InvalidInput, TransientError
 from deidflow.tasks.core.ledger.chunks import open_chunks
 from deidflow.tasks.core.processes.pool import make_pool
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, Pseudonyms
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local import engine as local_engine
 from deidflow.tasks.retries import retrying
 from tests.dicom_files import IMPLICIT, Element, instance, private_block
@@ -51,7 +51,7 @@ BASE: Final[dict[str, Any]] = {
 }
 MODIFY: Final = {"operation": "modify", "options": {"Replace": {"SeriesDescription": "x"}}}
 PROFILE: Final = {"options": {}, "profile": "ps3.15-2026d"}
-DATES: Final = PROFILE | {"profile_options": [MODIFIED_DATES]}
+DATES: Final = PROFILE | {"profile_options": [Option.RETAIN_MODIFIED_DATES]}
 TEXTS: Final = PROFILE | {"profile_options": ["clean-descriptors"]}
 NEW_ID: Final = {"options": {"DicomVersion": "2023b", "Replace": {"PatientID": "NEW"}}}
 

@@ -16,8 +16,8 @@ import pydicom
 import pyrage
 import pytest
 
-from deidflow.flows.command_verify_report import verify_run
 from deidflow.flows.commands.export import export_run
+from deidflow.flows.commands.verify import verify_run
 from deidflow.flows.commands.withdraw import withdraw_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable

@@ -94,9 +94,7 @@ def rows(*studies: tuple[str, str], **subjects: str) -> list[dict[str, str]]:
 
 
 YEAR_2400_NS = 13_569_465_600 * 10**9
-SITE_RULE = (
-    "rules: [{name: none, when: {Modality: US, Rows: 1, Columns: 1}, regions: [{x: 0, y: 0, width: 1, height: 1}]}]\n"
-)
+SITE_RULE = "rules: [{name: none, when: {Modality: US}, refuse: true}]\n"
 DONE = Outcome.DONE
 
 

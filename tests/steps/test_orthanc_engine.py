@@ -24,7 +24,6 @@ from tests.orthanc_server import OrthancServer
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.orthanc_proxy import Request, Response
@@ -58,13 +57,6 @@ def _plan(steps: Steps, url: str, *, rows: list[str] | None = None, **changes: A
         "execution": None,
     }
     steps.plan(rows or [STUDY], **(settings | changes))
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[OrthancProxy]:
-    """What stands between the engine and the server."""
-    with OrthancProxy(server.url) as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pydicom
-import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
@@ -14,7 +13,6 @@ from tests.orthanc_proxy import Answer, OrthancProxy, Request, Response
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.contract.server import Server
@@ -47,13 +45,6 @@ def _fill(folder: Path, server: Server) -> None:
         )
         (folder / f"{number:03}.dcm").write_bytes(file)
     server.upload(folder)
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[OrthancProxy]:
-    """What stands before the server."""
-    with OrthancProxy(server.url) as made:
-        yield made
 
 
 def _planned(root: Path, server: Server, url: str, *, together: bool = True, **changes: Any) -> Steps:

@@ -16,7 +16,6 @@ from tests.orthanc_proxy import Answer, OrthancProxy
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.contract.server import Server
@@ -25,13 +24,6 @@ if TYPE_CHECKING:
 COUNT: Final = 3
 STUDY: Final = DicomIdentifiers("P-1", "1.2.3.1", "", "").orthanc_id(Level.STUDY)
 WITHOUT_MARK: Final = {"InstanceCreatorUID": "1.2.3.4", "StorageMediaFileSetUID": "1.2.3.5"}
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[OrthancProxy]:
-    """What stands between the engine and the server, and knows what was sent."""
-    with OrthancProxy(server.url) as made:
-        yield made
 
 
 def _edited(folder: Path, server: Server, proxy: OrthancProxy, **replace: str) -> Steps:

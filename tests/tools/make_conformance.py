@@ -12,11 +12,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.request.profile_choice import NOT_BUILT, OPTIONS
+from deidflow.tasks.core.request.profile_choice import NOT_BUILT, PROFILE_EDITION, Option
 from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
 from deidflow.tasks.local.deidentification.profile_rules import Policy, dummy
-from deidflow.tasks.local.deidentification.standard.codes import AttributeType, Option, action_for
-from deidflow.tasks.local.deidentification.standard.profile import EDITION, PRIVATE, load_profile
+from deidflow.tasks.local.deidentification.standard.codes import AttributeType, action_for
+from deidflow.tasks.local.deidentification.standard.profile import PRIVATE, load_profile
 from deidflow.tasks.local.deidentification.standard.safe_private import standard_attributes
 from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner
 from deidflow.tasks.local.editing.actions import Action
@@ -44,7 +44,7 @@ _STATEMENT: Final = Path(__file__).with_name("conformance_statement.md")
 
 def conformance() -> str:
     """Return the document."""
-    words = {"edition": EDITION, "options": ", ".join(OPTIONS), "not_built": ", ".join(NOT_BUILT)}
+    words = {"edition": PROFILE_EDITION, "options": ", ".join(Option), "not_built": ", ".join(NOT_BUILT)}
     statement = _STATEMENT.read_text("utf-8").format_map(words)
     return "\n".join((statement, *_attributes(), "", *_private(), ""))
 
@@ -59,9 +59,9 @@ def _attributes() -> Iterator[str]:
     yield "| tag | attribute | basic profile | options |"
     yield "| --- | --- | --- | --- |"
     texts = TextCleaner()
-    policies = {name: _policy(frozenset({Option(name)}), texts) for name in OPTIONS}
+    policies = {name: _policy(frozenset({Option(name)}), texts) for name in Option}
     for row in load_profile():
-        options = [f"{name}: {_word(policies[name].rule(row, None), name)}" for name in OPTIONS if _concerns(row, name)]
+        options = [f"{name}: {_word(policies[name].rule(row, None), name)}" for name in Option if _concerns(row, name)]
         name = row.keyword or ("all private attributes" if row.tag == PRIVATE else "overlays and curves")
         reason = f" ({row.reason})" if row.reason else ""
         yield f"| {row.tag} | {name}{reason} | {_basic(row)} | {'; '.join(options)} |"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import random
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +39,7 @@ def edited(root: Path, count: int, draw: random.Random, **changes: Any) -> tuple
     steps.edit()
     steps.report()
     paths = {path.stem: path for path in (root / "results").rglob("*.dcm")}
-    return steps, {line["original_dicom_id"]: paths[line["new_dicom_id"]] for line in lines(steps)}
+    return steps, {line["original_dicom_id"]: paths[line["new_dicom_id"]] for line in steps.crosswalk()}
 
 
 def outcomes(root: Path, kinds: list[str], draw: random.Random, **changes: Any) -> dict[str, list[str]]:
@@ -51,14 +50,8 @@ def outcomes(root: Path, kinds: list[str], draw: random.Random, **changes: Any) 
         first.write_bytes(changed(kind, first.read_bytes(), second.read_bytes(), draw))
     steps.verify()
     steps.report()
-    said = {line["original_dicom_id"]: line["reason"] for line in lines(steps)}
+    said = {line["original_dicom_id"]: line["reason"] for line in steps.crosswalk()}
     return {f"{number} {kind}": [said[one[3]] for one in uids_of(number)] for number, kind in enumerate(kinds)}
-
-
-def lines(steps: Steps) -> list[dict[str, str]]:
-    """Return the instances' lines of the crosswalk."""
-    with (steps.run.folder / "crosswalk.csv").open(encoding="utf-8-sig", newline="") as stream:
-        return [line for line in csv.DictReader(stream) if line["level"] == "instance"]
 
 
 @pytest.mark.parametrize("config", list(CONFIGS))
@@ -88,4 +81,4 @@ def test_results_under_names_of_others(tmp_path: Path, config: str, full: bool) 
     steps.verify(full=full)
     steps.report()
 
-    assert set(wrong) == {line["original_dicom_id"] for line in lines(steps) if line["outcome"] != "done"}
+    assert set(wrong) == {line["original_dicom_id"] for line in steps.crosswalk() if line["outcome"] != "done"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -51,8 +50,7 @@ def failed(root: Path, folder: Path, **changes: Any) -> tuple[int, list[str]]:
     done = len(list((root / "results").rglob("*.dcm")))
     wrong = steps.verify()
     steps.report()
-    with (steps.run.folder / "crosswalk.csv").open(encoding="utf-8-sig", newline="") as stream:
-        reasons = [line["reason"] for line in csv.DictReader(stream) if line["level"] == "instance" and line["reason"]]
+    reasons = [line["reason"] for line in steps.crosswalk() if line["reason"]]
     return done, [reason for reason in reasons if reason.startswith(("identifier-left", "result-", "pixel-data"))][
         :wrong
     ]

@@ -15,7 +15,6 @@ from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from tests.dicom_files import BIG, EXPLICIT, IMPLICIT, Element, Syntax, encode
 from tests.steps.steps import Steps
 from tests.verification.leaks import KINDS, Leak, Patient, source_of
-from tests.verification.test_planted_leaks import lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +137,7 @@ def test_each_error_is_found(tmp_path: Path, count: int) -> None:
     steps.edit()
     steps.report()
     paths = {path.stem: path for path in (tmp_path / "results").rglob("*.dcm")}
-    results = {syntaxes[line["original_dicom_id"]]: paths[line["new_dicom_id"]] for line in lines(steps)}
+    results = {syntaxes[line["original_dicom_id"]]: paths[line["new_dicom_id"]] for line in steps.crosswalk()}
     sound = {number: path.read_bytes() for number, path in results.items()}
     for number, path in results.items():
         syntax, other = SYNTAXES[number % len(SYNTAXES)], sound[(number + len(SYNTAXES)) % count]
@@ -148,7 +147,7 @@ def test_each_error_is_found(tmp_path: Path, count: int) -> None:
     steps.report()
     missed = [
         CHANGES[number % len(CHANGES)].__name__
-        for line in lines(steps)
+        for line in steps.crosswalk()
         for number in [syntaxes[line["original_dicom_id"]]]
         if line["outcome"] != "failed"
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ from pydicom.encaps import encapsulate
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, Element, Item, instance
+from tests.jobs import read_csv
 from tests.local.editing.painting import test_compressed as coded
 from tests.local.editing.painting.images import Image
 from tests.local.editing.painting.test_jpeg import file as jpeg_file
@@ -137,8 +137,7 @@ def crosswalk(steps: Steps, files: Mapping[str, bytes]) -> dict[str, dict[str, s
     """Report, and return the line of each file."""
     steps.report()
     names = {str(dcmread(io.BytesIO(data)).SOPInstanceUID): name for name, data in files.items()}
-    rows = csv.DictReader((steps.run.folder / "crosswalk.csv").read_text("utf-8-sig").splitlines())
-    return {names[row["original_dicom_id"]]: row for row in rows if row["level"] == "instance"}
+    return {names[row["original_dicom_id"]]: row for row in steps.crosswalk()}
 
 
 def test_every_result_says_what_was_done(tmp_path: Path) -> None:
@@ -157,7 +156,7 @@ def test_every_result_says_what_was_done(tmp_path: Path) -> None:
             dataset = dcmread(results[row["new_dicom_id"]])
             codes = {item.CodeValue for item in dataset.DeidentificationMethodCodeSequence}
             said[name] = (dataset.get("BurnedInAnnotation"), "113101" in codes)
-    review = list(csv.DictReader((steps.run.folder / "review.csv").read_text("utf-8-sig").splitlines()))
+    review = read_csv(steps.run.folder / "review.csv")
     reasons = [row["reason"] for row in review]
 
     assert ["refused"] == list(wrong), wrong

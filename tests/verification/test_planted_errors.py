@@ -5,7 +5,6 @@ The first verification of a run has nothing but sources, request and results to 
 
 from __future__ import annotations
 
-import csv
 import io
 import struct
 import warnings
@@ -297,9 +296,7 @@ def write(folder: Path, kinds: Mapping[str, tuple[Sequence[Element], Change, str
 def crosswalk(steps: Steps, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Report; return the line of each instance by what is done to its result."""
     steps.report()
-    with (steps.run.folder / "crosswalk.csv").open(encoding="utf-8-sig", newline="") as stream:
-        lines = [line for line in csv.DictReader(stream) if line["level"] == "instance"]
-    return {names[int(line["original_dicom_id"].split(".")[3])]: line for line in lines}
+    return {names[int(line["original_dicom_id"].split(".")[3])]: line for line in steps.crosswalk()}
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ Public names: ``found``.
 
 from __future__ import annotations
 
-import csv
 import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from tests.jobs import read_csv
 from tests.steps.steps import Steps
 from tests.verification.leaks import KINDS, Leak, draw_leaks, planted, source_of
 
@@ -39,7 +39,7 @@ def found(root: Path, leaks: list[Leak], **changes: Any) -> dict[str, dict[str, 
     results = {path.stem: path for path in (root / "results").rglob("*.dcm")}
     names = {f"1.2.826.0.1.3680043.99.{leak.patient.number}.3": leak for leak in leaks}
     steps.report()
-    for line in lines(steps):
+    for line in steps.crosswalk():
         leak = names[line["original_dicom_id"]]
         path = results[line["new_dicom_id"]]
         path.write_bytes(planted(leak, path.read_bytes()))
@@ -47,16 +47,9 @@ def found(root: Path, leaks: list[Leak], **changes: Any) -> dict[str, dict[str, 
     steps.report()
     assert [] == list((root / "results").rglob("*.dcm"))
     for name in ("failures.csv", "review.csv"):
-        with (steps.run.folder / name).open(encoding="utf-8-sig", newline="") as stream:
-            assert len(leaks) == len(list(csv.DictReader(stream))), name
+        assert len(leaks) == len(read_csv(steps.run.folder / name)), name
     assert "identifier-left" in (steps.run.folder / "report.html").read_text("utf-8")
-    return {str(names[line["original_dicom_id"]].patient.number): line for line in lines(steps)}
-
-
-def lines(steps: Steps) -> list[dict[str, str]]:
-    """Return the instances' lines of the crosswalk."""
-    with (steps.run.folder / "crosswalk.csv").open(encoding="utf-8-sig", newline="") as stream:
-        return [line for line in csv.DictReader(stream) if line["level"] == "instance"]
+    return {str(names[line["original_dicom_id"]].patient.number): line for line in steps.crosswalk()}
 
 
 @pytest.mark.parametrize("changes", PROFILES, ids=["2023b", "ps3.15-2026d"])

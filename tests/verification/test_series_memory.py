@@ -158,7 +158,6 @@ def series_of(
     folder: Path,
     files: list[bytes],
     mode: str,
-    judge: ThirdJudge = ThirdJudge.NEEDED,
     options: frozenset[str] = frozenset(),
 ) -> Series:
     """Edit files and prepare their verification."""
@@ -199,8 +198,8 @@ def series_of(
             results=FolderStore(str(folder / "results")),
             hardening=True,
             profile=profile,
-            given_values=mode == "server",
-            pydicom=judge,
+            written_by_server=mode == "server",
+            pydicom=ThirdJudge.NEEDED,
             uid_map=str(folder / "uids") if operation is Operation.ANONYMIZE else None,
         ),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from deidflow.tasks.core.engine.protocol import VerifyWork
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.request.profile_choice import SAFE_PRIVATE
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.worker import Worker
 from deidflow.tasks.verification.verifier import Verifier
@@ -99,7 +99,7 @@ def numbers(number: int, value: bytes | None = None, vr: str = "FD") -> list[Ele
 def test_a_private_number_of_another_size(tmp_path: Path, vr: str, value: bytes) -> None:
     """What is no number has to be emptied: that is told by its length."""
     files = [made(number, *numbers(number, vr=vr)) for number in range(1, COUNT + 1)]
-    series = series_of(tmp_path, files, STANDARD, options=frozenset({SAFE_PRIVATE}))
+    series = series_of(tmp_path, files, STANDARD, options=frozenset({Option.RETAIN_SAFE_PRIVATE}))
     assert {} == codes(series)
 
     changed(series, encode(numbers(WRONG, vr=vr), EXPLICIT), encode(numbers(WRONG, value, vr), EXPLICIT))
@@ -110,7 +110,7 @@ def test_a_private_number_that_is_lost(tmp_path: Path) -> None:
     """Amid instances whose values are no numbers, and so emptied, one is and has to stay."""
     odd = [struct.pack("<2d", number, 2) + b"\0\0" for number in range(COUNT + 1)]
     files = [made(number, *numbers(number, odd[number])) for number in range(1, COUNT + 1)]
-    series = series_of(tmp_path, files, STANDARD, options=frozenset({SAFE_PRIVATE}))
+    series = series_of(tmp_path, files, STANDARD, options=frozenset({Option.RETAIN_SAFE_PRIVATE}))
     assert {} == codes(series)
 
     before, after = encode(numbers(WRONG, odd[WRONG]), EXPLICIT), encode(numbers(WRONG), EXPLICIT)

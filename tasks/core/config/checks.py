@@ -14,16 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.config.types import check_url
 from deidflow.tasks.core.errors import Problem
-from deidflow.tasks.core.request.profile_choice import (
-    CLEAN_PIXEL_DATA,
-    CLEANS_TEXTS,
-    MODIFIED_DATES,
-    PROFILE_NAME,
-    SAFE_PRIVATE,
-    UIDS,
-    option_faults,
-    shift_fault,
-)
+from deidflow.tasks.core.request.profile_choice import CLEANS_TEXTS, PROFILE_NAME, Option, option_faults, shift_fault
 from deidflow.tasks.core.request.request import DICOM_VERSIONS
 
 if TYPE_CHECKING:
@@ -177,8 +168,8 @@ def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     names = options if isinstance(options, list) else []
     if text and not any(option in names for option in CLEANS_TEXTS):
         yield "text", f"must be left out unless profile_options has one of {', '.join(CLEANS_TEXTS)}"
-    if raw.get("pixels") and raw.get("profile") is not None and CLEAN_PIXEL_DATA not in names:
-        yield "pixels", f"must be left out without {CLEAN_PIXEL_DATA} among profile_options"
+    if raw.get("pixels") and raw.get("profile") is not None and Option.CLEAN_PIXEL_DATA not in names:
+        yield "pixels", f"must be left out without {Option.CLEAN_PIXEL_DATA} among profile_options"
     for text in option_faults(names):
         yield "profile_options", text
     yield from _check_kept(raw, names)
@@ -186,8 +177,8 @@ def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         return
     if dates.get("column") is not None and _given(dates, "shift_days", "whole_weeks"):
         yield "dates", "give one of column and shift_days (with whole_weeks), not both"
-    if MODIFIED_DATES not in names:
-        yield "dates", f"must be left out without {MODIFIED_DATES} among profile_options"
+    if Option.RETAIN_MODIFIED_DATES not in names:
+        yield "dates", f"must be left out without {Option.RETAIN_MODIFIED_DATES} among profile_options"
     days = dates.get("shift_days", [1, 3650])
     if not (isinstance(days, list) and len(days) == 2 and all(type(day) is int for day in days)):  # noqa: PLR2004
         yield "dates.shift_days", "must be two whole numbers, as in [1, 3650]"
@@ -198,12 +189,15 @@ def _check_profile_options(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _check_kept(raw: Mapping[str, Any], names: Collection[object]) -> Iterator[tuple[str, str]]:
     """What goes with options that keep UIDs and private elements."""
     settings = _group(raw, "options")
-    if UIDS in names and settings.get("KeepSource") is False:
-        yield "options.KeepSource", f"must be true with {UIDS}, since a result could be its own source"
-    if SAFE_PRIVATE in names and settings.get("KeepPrivateTags") is True:
-        yield "options.KeepPrivateTags", f"must be left out with {SAFE_PRIVATE}, which keeps what is known to be safe"
-    if raw.get("private") and raw.get("profile") is not None and SAFE_PRIVATE not in names:
-        yield "private", f"must be left out without {SAFE_PRIVATE} among profile_options"
+    if Option.RETAIN_UIDS in names and settings.get("KeepSource") is False:
+        yield "options.KeepSource", f"must be true with {Option.RETAIN_UIDS}, since a result could be its own source"
+    if Option.RETAIN_SAFE_PRIVATE in names and settings.get("KeepPrivateTags") is True:
+        yield (
+            "options.KeepPrivateTags",
+            f"must be left out with {Option.RETAIN_SAFE_PRIVATE}, which keeps what is known to be safe",
+        )
+    if raw.get("private") and raw.get("profile") is not None and Option.RETAIN_SAFE_PRIVATE not in names:
+        yield "private", f"must be left out without {Option.RETAIN_SAFE_PRIVATE} among profile_options"
 
 
 def _check_deletion(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

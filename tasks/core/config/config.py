@@ -30,7 +30,7 @@ from deidflow.tasks.core.pixels.choice import Lossy, PixelChoice
 from deidflow.tasks.core.pixels.decision import Unmatched  # noqa: TC001 (pydantic reads it at run time)
 from deidflow.tasks.core.request.export_choice import DEFAULT_LAYOUT, ExportChoice
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
-from deidflow.tasks.core.request.profile_choice import CLEAN_PIXEL_DATA, KEPT_UIDS, UIDS, ProfileChoice, TextChoice
+from deidflow.tasks.core.request.profile_choice import KEPT_UIDS, Option, ProfileChoice, TextChoice
 from deidflow.tasks.core.request.request import Operation  # noqa: TC001 (pydantic reads it at run time)
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ class Config(_Group):
     @property
     def cleans_pixels(self) -> bool:
         """Whether the profile cleans pixels, so that rules are needed."""
-        return self.profile is not None and CLEAN_PIXEL_DATA in self.profile_options
+        return self.profile is not None and Option.CLEAN_PIXEL_DATA in self.profile_options
 
     @property
     def option_problems(self) -> tuple[Problem, ...]:
@@ -328,7 +328,7 @@ class Config(_Group):
         return Defaults(
             *(self.operation, options.edits, options.settings),
             has_profile=self.profile is not None,
-            keeps=KEPT_UIDS if UIDS in self.profile_options else (),
+            keeps=KEPT_UIDS if Option.RETAIN_UIDS in self.profile_options else (),
             shift_column=(self.dates and self.dates.column) or "",
         )
 

@@ -3,14 +3,15 @@
 Whoever wants to change something gives the record as it is to be (``dataclasses.replace``); no key is a free string,
 and a field that nothing writes or nothing reads is one too many.
 
-Public names: ``RunFacts``, ``read_facts``, ``glance_at_mounts``, ``change_facts``, ``store_manifest``,
-``read_manifest``.
+Public names: ``RunFacts``, ``read_facts``, ``glance_at_mounts``, ``change_facts``, ``run_nonce``,
+``store_manifest``, ``read_manifest``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import sqlite3
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -118,6 +119,7 @@ class RunFacts:
 
 _NAMES: Final = tuple(one.name for one in fields(RunFacts))
 _LISTS: Final = frozenset({"free_columns", "notes"})
+_NONCE_BYTES: Final = 16
 
 
 def read_facts(ledger: Ledger) -> RunFacts:
@@ -169,6 +171,14 @@ def change_facts(ledger: Ledger, change: Callable[[RunFacts], RunFacts]) -> RunF
             ],
         )
     return after
+
+
+def run_nonce(ledger: Ledger) -> str:
+    """Return what the marks of a run's results on an Orthanc are made from: 128 random bits in hex, drawn once."""
+    changed = change_facts(
+        ledger, lambda facts: replace(facts, mark_nonce=facts.mark_nonce or secrets.token_hex(_NONCE_BYTES))
+    )
+    return changed.mark_nonce or ""
 
 
 def store_manifest(ledger: Ledger, content: bytes, name: str, sha256: str) -> None:

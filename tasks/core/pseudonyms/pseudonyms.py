@@ -4,7 +4,7 @@ No table is kept, so chunks, workers, machines and resumed runs agree by themsel
 neither recompute nor reverse the mapping. The format is fixed for all releases of one major version (golden values in
 the tests).
 
-Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``new_key``, ``is_key_itself``.
+Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``new_key``, ``is_key_itself``, ``length_prefixed``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from uuid import UUID
 
 from deidflow.tasks.core.errors import BadText
 
-_FORMAT: Final = "deidflow/1"
+FORMAT: Final = "deidflow/1"
 MIN_KEY_BYTES: Final = 32
 _FIELD_LENGTH_BYTES: Final = 8
 
@@ -108,15 +108,16 @@ def is_key_itself(text: str) -> bool:
     return True
 
 
-def _field(text: str) -> bytes:
-    data = text.encode("utf-8", "surrogateescape")
-    return len(data).to_bytes(_FIELD_LENGTH_BYTES, "big") + data
+def length_prefixed(*texts: str) -> bytes:
+    """Return fields of a message to be keyed: of each its length in bytes (8 bytes, big endian), and it in UTF-8."""
+    fields = (text.encode("utf-8", "surrogateescape") for text in texts)
+    return b"".join(len(field).to_bytes(_FIELD_LENGTH_BYTES, "big") + field for field in fields)
 
 
 class Pseudonyms:
     """Generator of new identifiers for one key, scope and, for modify, set of options.
 
-    Every field is preceded by its length in bytes (8 bytes, big endian), so that no two field lists give one message.
+    Every field is preceded by its length, so that no two field lists give one message.
     """
 
     def __init__(self, key: Key, scope: str, options: str | None = None) -> None:
@@ -129,14 +130,14 @@ class Pseudonyms:
                 anonymize.
 
         """
-        self._tail = b"" if options is None else _field(options)
-        self._prefix = {kind: key.hmac(_field(_FORMAT) + _field(scope) + _field(kind)) for kind in Kind}
+        self._tail = b"" if options is None else length_prefixed(options)
+        self._prefix = {kind: key.hmac(length_prefixed(FORMAT, scope, kind)) for kind in Kind}
         self.uid = lru_cache(maxsize=65536)(self._uid)
         self.patient_id = lru_cache(maxsize=4096)(self._patient_id)
 
     def _number(self, kind: Kind, original: str) -> int:
         mac = self._prefix[kind].copy()
-        mac.update(_field(original) + self._tail)
+        mac.update(length_prefixed(original) + self._tail)
         number = int.from_bytes(mac.digest()[:16], "big")
         # RFC 9562 section 5.8: version 8, variant 0b10.
         number = number & ~(0xF << 76) | 0x8 << 76

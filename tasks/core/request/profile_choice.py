@@ -1,15 +1,14 @@
 """A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
 
-Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``OPTIONS``, ``FULL_DATES``,
-``MODIFIED_DATES``, ``SAFE_PRIVATE``, ``UIDS``, ``KEPT_UIDS``, ``CLEAN_DESCRIPTORS``, ``CLEAN_STRUCTURED_CONTENT``,
-``CLEAN_GRAPHICS``, ``CLEAN_PIXEL_DATA``, ``CLEANS_TEXTS``, ``TextChoice``, ``NOT_BUILT``, ``option_faults``,
-``shift_fault``, ``parse_offset``.
+Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``Option``, ``KEPT_UIDS``, ``CLEANS_TEXTS``,
+``TextChoice``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``, ``parse_offset``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import (
@@ -29,28 +28,24 @@ if TYPE_CHECKING:
 
 PROFILE_EDITION: Final = "2026d"
 PROFILE_NAME: Final = "ps3.15-2026d"
-FULL_DATES: Final = "retain-longitudinal-full-dates"
-CLEAN_DESCRIPTORS: Final = "clean-descriptors"
-CLEAN_STRUCTURED_CONTENT: Final = "clean-structured-content"
-CLEAN_GRAPHICS: Final = "clean-graphics"
-CLEAN_PIXEL_DATA: Final = "clean-pixel-data"
-MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
-SAFE_PRIVATE: Final = "retain-safe-private"
-UIDS: Final = "retain-uids"
-OPTIONS: Final = (
-    SAFE_PRIVATE,
-    UIDS,
-    "retain-device-identity",
-    "retain-institution-identity",
-    "retain-patient-characteristics",
-    FULL_DATES,
-    MODIFIED_DATES,
-    CLEAN_DESCRIPTORS,
-    CLEAN_STRUCTURED_CONTENT,
-    CLEAN_GRAPHICS,
-    CLEAN_PIXEL_DATA,
-)
-"""Options of PS3.15 section E.3 (edition 2026d) that the local engine carries out."""
+
+
+class Option(StrEnum):
+    """The options of PS3.15 section E.3 (edition 2026d) that are carried out, in the order of Table E.1-1's columns."""
+
+    RETAIN_SAFE_PRIVATE = "retain-safe-private"
+    RETAIN_UIDS = "retain-uids"
+    RETAIN_DEVICE_IDENTITY = "retain-device-identity"
+    RETAIN_INSTITUTION_IDENTITY = "retain-institution-identity"
+    RETAIN_PATIENT_CHARACTERISTICS = "retain-patient-characteristics"
+    RETAIN_FULL_DATES = "retain-longitudinal-full-dates"
+    RETAIN_MODIFIED_DATES = "retain-longitudinal-modified-dates"
+    CLEAN_DESCRIPTORS = "clean-descriptors"
+    CLEAN_STRUCTURED_CONTENT = "clean-structured-content"
+    CLEAN_GRAPHICS = "clean-graphics"
+    CLEAN_PIXEL_DATA = "clean-pixel-data"
+    """Has no column: it is about pixels (E.3.1)."""
+
 
 NOT_BUILT: Final = {
     "clean-recognizable-visual-features": "nothing here finds or distorts faces",
@@ -67,8 +62,8 @@ _OFFSET: Final = re.compile(r"[+-]?[0-9]{1,5}")
 
 
 CLEANS_TEXTS: Final = (
-    *("retain-device-identity", "retain-patient-characteristics", SAFE_PRIVATE, CLEAN_DESCRIPTORS),
-    *(CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS),
+    *(Option.RETAIN_DEVICE_IDENTITY, Option.RETAIN_PATIENT_CHARACTERISTICS, Option.RETAIN_SAFE_PRIVATE),
+    *(Option.CLEAN_DESCRIPTORS, Option.CLEAN_STRUCTURED_CONTENT, Option.CLEAN_GRAPHICS),
 )
 """Options with texts among what they clean."""
 
@@ -92,7 +87,7 @@ class ProfileChoice:
     """What is done to each instance that is anonymized.
 
     Attributes:
-        options: Of ``OPTIONS``.
+        options: Values of ``Option``.
         shift_days: Modified dates: fewest and most days into the past, 1 to 36525.
         whole_weeks: Modified dates: whether only multiples of seven days are taken.
         texts: Which words cleaned texts keep.
@@ -110,7 +105,7 @@ class ProfileChoice:
 
     def describe(self) -> str:
         """Return profile and options by name, for plan and report."""
-        return ", ".join((PROFILE_NAME, *(option for option in OPTIONS if option in self.options)))
+        return ", ".join((PROFILE_NAME, *(option for option in Option if option in self.options)))
 
 
 def option_faults(names: Collection[object]) -> Iterator[str]:
@@ -119,10 +114,10 @@ def option_faults(names: Collection[object]) -> Iterator[str]:
         if name in names:
             yield f"{name} is not built yet: {instead}; leave it out"
     # What is no text is told by its own key.
-    if any(isinstance(name, str) and name not in OPTIONS and name not in NOT_BUILT for name in names):
-        yield f"must be among {', '.join(OPTIONS)}"
-    if FULL_DATES in names and MODIFIED_DATES in names:
-        yield f"{FULL_DATES} and {MODIFIED_DATES} exclude each other; name one of them"
+    if any(isinstance(name, str) and name not in set(Option) and name not in NOT_BUILT for name in names):
+        yield f"must be among {', '.join(Option)}"
+    if Option.RETAIN_FULL_DATES in names and Option.RETAIN_MODIFIED_DATES in names:
+        yield f"{Option.RETAIN_FULL_DATES} and {Option.RETAIN_MODIFIED_DATES} exclude each other; name one of them"
 
 
 def shift_fault(first: int, last: int, *, whole_weeks: bool) -> str:

@@ -275,9 +275,9 @@ def _check_setting(name: str, value: object) -> str:
     return "" if isinstance(value, bool) else "must be true or false"
 
 
-def check_request(request: Request, prefix: str = "") -> list[Problem]:
+def check_request(request: Request) -> list[Problem]:
     """Find what is refused before any work, each under its member's name (``Replace.PatientID``, ``KeepSource``)."""
-    return [Problem(fault.text, column=f"{prefix}{fault.where}") for fault in request_faults(request)]
+    return [Problem(fault.text, column=fault.where) for fault in request_faults(request)]
 
 
 def request_faults(request: Request) -> list[RequestFault]:

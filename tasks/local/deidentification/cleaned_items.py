@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom._dicom_dict import DicomDictionary
 
+from deidflow.tasks.core.request.profile_choice import PROFILE_NAME, Option
 from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme, is_standard_term
 from deidflow.tasks.local.deidentification.content.structured_content import content_rule
 from deidflow.tasks.local.deidentification.standard import codes
-from deidflow.tasks.local.deidentification.standard.codes import Option
-from deidflow.tasks.local.deidentification.standard.profile import EDITION
 from deidflow.tasks.local.editing.actions import Action, Rule
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ _UNFORMATTED_TEXT: Final = 0x00700006
 _SUBJECT_AGE: Final = "121033"
 _OLDEST_AGE: Final = 89
 _NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?")
-_ORIGIN: Final = f"ps3.15-{EDITION}: C, text in a sequence that is cleaned"
-_TERM: Final = f"ps3.15-{EDITION}: C, the standard's own meaning of a code"
+_ORIGIN: Final = f"{PROFILE_NAME}: C, text in a sequence that is cleaned"
+_TERM: Final = f"{PROFILE_NAME}: C, the standard's own meaning of a code"
 
 
 def text_rules(cleaning: CleaningRules, options: frozenset[Option]) -> dict[int, Rule]:
@@ -80,10 +79,10 @@ class ItemRules:
             cleaning: Makes those that clean, and knows the values that tell nothing.
 
         """
-        keep = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, a code of the standard's schemes")
-        retained = f"ps3.15-{EDITION}: K, by the name of its concept"
-        dummy = Rule(Action.DUMMY, f"ps3.15-{EDITION}: D, by the name of its concept", cleaning.dummy)
-        empty = Rule(Action.EMPTY, f"ps3.15-{EDITION}: Z, by the name of its concept")
+        keep = Rule(Action.KEEP, f"{PROFILE_NAME}: K, a code of the standard's schemes")
+        retained = f"{PROFILE_NAME}: K, by the name of its concept"
+        dummy = Rule(Action.DUMMY, f"{PROFILE_NAME}: D, by the name of its concept", cleaning.dummy)
+        empty = Rule(Action.EMPTY, f"{PROFILE_NAME}: Z, by the name of its concept")
         self._options: Final = options
         self._of_standard: Final = dict.fromkeys((_CODE_VALUE, _DESIGNATOR, _VERSION, _LONG_CODE_VALUE), keep)
         self._of_term: Final = {**self._of_standard, _MEANING: cleaning.text_but_own(_TERM)}

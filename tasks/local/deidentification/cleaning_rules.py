@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deidflow.tasks.core.request.edits import Value
-    from deidflow.tasks.local.deidentification.standard.codes import Option
+    from deidflow.tasks.core.request.profile_choice import Option
     from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner
     from deidflow.tasks.local.editing.actions import NewValue, Original
     from deidflow.tasks.local.editing.references import InstanceIdentifiers

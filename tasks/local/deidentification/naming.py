@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import keyword_for_tag
 
-from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local.deidentification.standard.profile import load_profile
 from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.editing.actions import Action

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.core.request.private_attributes import SiteAction
+from deidflow.tasks.core.request.profile_choice import PROFILE_NAME, Option
 from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning, cleaning_of
-from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.known_attributes import alike
-from deidflow.tasks.local.deidentification.standard.profile import EDITION
 from deidflow.tasks.local.deidentification.standard.safe_private import standard_attributes
 from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.words import words_of
@@ -48,7 +47,7 @@ _NUMBER_BYTES: Final = {
 _TERM: Final = re.compile(r"(?!.*\d{5})[A-Z0-9 _]{0,16}")
 """Five digits in a row are a date or somebody's number."""
 _STATED: Final = {"D": Action.DUMMY, "Z": Action.EMPTY, "X": Action.REMOVE, "U": Action.REPLACE_UID}
-_CREATOR: Final = Rule(Action.KEEP, f"ps3.15-{EDITION}: K, {_OPTION}: creator of a safe block")
+_CREATOR: Final = Rule(Action.KEEP, f"{PROFILE_NAME}: K, {_OPTION}: creator of a safe block")
 _STATED_SAFE: Final = "(0008,0300) of the object"
 
 
@@ -166,7 +165,7 @@ def _numbers_or_nothing(size: int, most: int, raw: bytes) -> bytes:
 
 
 def _origin(code: str, source: str) -> str:
-    return f"ps3.15-{EDITION}: {code}, {_OPTION}: {source}"
+    return f"{PROFILE_NAME}: {code}, {_OPTION}: {source}"
 
 
 def _mapped_uids(original: Original, identifiers: InstanceIdentifiers) -> Value | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, DEIDENTIFICATION_METHOD, PATIENT_IDENTITY_REMOVED
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local.deidentification.profile_rules import values_of
-from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.method_codes import (
     Applied,
     applied_codes,

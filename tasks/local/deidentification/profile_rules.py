@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request.profile_choice import PROFILE_NAME, Option
 from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError, blanked
 from deidflow.tasks.local.deidentification.standard import codes
-from deidflow.tasks.local.deidentification.standard.codes import AttributeType, Code, Option, action_for
+from deidflow.tasks.local.deidentification.standard.codes import AttributeType, Code, action_for
 from deidflow.tasks.local.deidentification.standard.date_values import capped_as
 from deidflow.tasks.local.deidentification.standard.dictionary import vr_of
 from deidflow.tasks.local.deidentification.standard.dummies import dummy_items, dummy_value
-from deidflow.tasks.local.deidentification.standard.profile import EDITION, Row
 from deidflow.tasks.local.editing.actions import Action, NewValue, Rule
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.edits import Item, Value
     from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
     from deidflow.tasks.local.deidentification.standard.new_items import NewElement, NewItem
+    from deidflow.tasks.local.deidentification.standard.profile import Row
     from deidflow.tasks.local.editing.actions import Original
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
@@ -95,7 +96,7 @@ _ACTIONS: Final = {
 
 
 def _origin(row: Row, code: Code) -> str:
-    return f"ps3.15-{EDITION}: {code}" if not row.reason else f"ps3.15-{EDITION} and beyond ({row.reason}): {code}"
+    return f"{PROFILE_NAME}: {code}" if not row.reason else f"{PROFILE_NAME} and beyond ({row.reason}): {code}"
 
 
 def _capped(original: Original, _: InstanceIdentifiers) -> Value | None:

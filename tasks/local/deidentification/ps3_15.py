@@ -25,6 +25,7 @@ from deidflow.tasks.core.dicom.tags import (
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request.profile_choice import PROFILE_NAME, Option
 from deidflow.tasks.local.deidentification.cleaned_items import ItemRules, text_rules
 from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
 from deidflow.tasks.local.deidentification.content.documents_of_classes import document_rules
@@ -35,10 +36,9 @@ from deidflow.tasks.local.deidentification.naming import naming_of
 from deidflow.tasks.local.deidentification.private_rules import SafePrivateRules
 from deidflow.tasks.local.deidentification.profile_rules import Policy, clean_icc_profile, dummy
 from deidflow.tasks.local.deidentification.standard.attribute_types import type_of, typed_paths
-from deidflow.tasks.local.deidentification.standard.codes import Option
 from deidflow.tasks.local.deidentification.standard.date_shift import DateShift, ShiftRange
 from deidflow.tasks.local.deidentification.standard.known_attributes import known_vrs
-from deidflow.tasks.local.deidentification.standard.profile import EDITION, load_profile
+from deidflow.tasks.local.deidentification.standard.profile import load_profile
 from deidflow.tasks.local.deidentification.text.cleaner import TextCleaner, Unknown
 from deidflow.tasks.local.deidentification.text.vocabulary import load_vocabulary
 from deidflow.tasks.local.editing.actions import Action, Rule
@@ -68,14 +68,14 @@ _ANY_GROUP: Final = 0xFF000000
 _FIRST_CURVE: Final = 0x50000000
 _FIRST_OVERLAY: Final = 0x60000000
 
-_MAPPED: Final = Rule(Action.REPLACE, f"ps3.15-{EDITION}: mapped", new_patient_id)
-_PRIVATE: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, private")
-_OVERLAY: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, curves and overlays")
-_SIGNATURE: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, signatures and padding")
-_MISFIT: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, not in the edition's dictionary, or of another VR")
-_ADDRESS: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, an address")
-_DOCUMENT: Final = Rule(Action.REMOVE, f"ps3.15-{EDITION}: X, a document in an item, where no IOD has one")
-_ICC: Final = Rule(Action.CLEAN, f"ps3.15-{EDITION}: C, text in an ICC profile", new_bytes=clean_icc_profile)
+_MAPPED: Final = Rule(Action.REPLACE, f"{PROFILE_NAME}: mapped", new_patient_id)
+_PRIVATE: Final = Rule(Action.REMOVE, f"{PROFILE_NAME}: X, private")
+_OVERLAY: Final = Rule(Action.REMOVE, f"{PROFILE_NAME}: X, curves and overlays")
+_SIGNATURE: Final = Rule(Action.REMOVE, f"{PROFILE_NAME}: X, signatures and padding")
+_MISFIT: Final = Rule(Action.REMOVE, f"{PROFILE_NAME}: X, not in the edition's dictionary, or of another VR")
+_ADDRESS: Final = Rule(Action.REMOVE, f"{PROFILE_NAME}: X, an address")
+_DOCUMENT: Final = Rule(Action.REMOVE, f"{PROFILE_NAME}: X, a document in an item, where no IOD has one")
+_ICC: Final = Rule(Action.CLEAN, f"{PROFILE_NAME}: C, text in an ICC profile", new_bytes=clean_icc_profile)
 _KNOWN_UIDS: Final = Rule(Action.REPLACE_UID, "UIDs of the run's own objects", of_the_run=True)
 _CLEANING: Final = frozenset(
     {

@@ -26,22 +26,23 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.character_sets import CharacterSet
     from deidflow.tasks.local.dicom_file.elements import Element, Read
     from deidflow.tasks.local.dicom_file.encoding import Encoding
+    from deidflow.tasks.local.dicom_file.source_file import SourceFile
 
 _NUMBERS: Final = {"US": "u2", "SS": "i2", "UL": "u4", "SL": "i4", "UV": "u8", "SV": "i8", "FL": "f4", "FD": "f8"}
 _MAX_BYTES: Final = 1 << 14
 """What is longer is no attribute that a rule asks for."""
 
 
-def pixel_facts(elements: Collection[Element], read: Read, encoding: Encoding, tags: Collection[int]) -> PixelFacts:
+def pixel_facts(elements: Collection[Element], source: SourceFile, tags: Collection[int]) -> PixelFacts:
     """Read what rules ask of an instance.
 
     Args:
         elements: Of the top level; of several with one tag the first counts.
-        read: Reads bytes of their file.
-        encoding: Of the dataset.
+        source: Their file, open.
         tags: Of the elements that are asked for.
 
     """
+    read = source.read
     charset = next(
         (character_set(read(value, end)) for tag, _, _, value, end, _ in elements if tag == SPECIFIC_CHARACTER_SET),
         DEFAULT,
@@ -55,7 +56,7 @@ def pixel_facts(elements: Collection[Element], read: Read, encoding: Encoding, t
             if tag == ULTRASOUND_REGIONS and not regions:
                 regions = tuple(_region(item[4], read, sequence[0]) for item in sequence[1])
         elif tag in tags and tag not in texts and end - value <= _MAX_BYTES:
-            texts[tag] = _text(tag, vr, read(value, end), charset, encoding)
+            texts[tag] = _text(tag, vr, read(value, end), charset, source.layout.encoding)
     return PixelFacts(texts, regions, has_pixels)
 
 

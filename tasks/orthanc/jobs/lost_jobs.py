@@ -2,7 +2,8 @@
 
 Source: ``/jobs?expand``; ``ParentResources`` since 1.11.3, ``UserData`` since 1.12.9.
 
-Public names: ``find_jobs``, ``wait_for_possible_jobs``, ``wait_for_single_jobs``, ``others_at_work``.
+Public names: ``find_jobs``, ``wait_for_possible_jobs``, ``wait_for_single_jobs``, ``others_at_work``,
+``all_jobs``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 _LOOKED_AT: Final = 10
 """Outputs of a job that are looked at: they all have the mark, or none."""
+_STILL_RUNS: Final = "a job on the Orthanc may be the one whose answer was lost, and still runs; try again later"
+
+
+def all_jobs(client: OrthancClient) -> list[Job]:
+    """Return the jobs that the server knows."""
+    return [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]
 
 
 def find_jobs(
@@ -86,8 +93,7 @@ def wait_for_possible_jobs(
             continue
         while not watched.state.is_final:
             if time.monotonic() >= end:
-                message = "a job on the Orthanc may be the one whose answer was lost, and still runs; try again later"
-                raise DeadlineExceeded(message)
+                raise DeadlineExceeded(_STILL_RUNS)
             time.sleep(MIN_POLL_S)
             try:
                 watched = read_job(client, watched.id)
@@ -95,7 +101,7 @@ def wait_for_possible_jobs(
                 break
 
 
-def wait_for_single_jobs(client: OrthancClient, operation: Operation, *, deadline_s: float = 60.0) -> None:
+def wait_for_single_jobs(client: OrthancClient, operation: Operation, *, deadline_s: float) -> None:
     """Wait until no job of a single instance is at work: it may be one that asks why there is no result.
 
     Raises:
@@ -105,12 +111,10 @@ def wait_for_single_jobs(client: OrthancClient, operation: Operation, *, deadlin
     """
     end = time.monotonic() + deadline_s
     while True:
-        jobs = [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]
-        if not any(_is_possible(job, operation, 1) and not job.state.is_final for job in jobs):
+        if not any(_is_possible(job, operation, 1) and not job.state.is_final for job in all_jobs(client)):
             return
         if time.monotonic() >= end:
-            message = "a job on the Orthanc may be the one whose answer was lost, and still runs; try again later"
-            raise DeadlineExceeded(message)
+            raise DeadlineExceeded(_STILL_RUNS)
         time.sleep(MIN_POLL_S)
 
 
@@ -127,13 +131,12 @@ def others_at_work(client: OrthancClient, instance_ids: Collection[str], own: Co
 
     """
     wanted = frozenset(instance_ids)
-    jobs = [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]
     return any(
         job.type == MODIFICATION
         and not job.state.is_final
         and job.id not in own
         and (job.given is None or not wanted.isdisjoint(job.given))
-        for job in jobs
+        for job in all_jobs(client)
     )
 
 
@@ -145,7 +148,7 @@ def _is_possible(job: Job, operation: Operation, instances: int) -> bool:
 
 def _possible_jobs(client: OrthancClient, operation: Operation, wanted: frozenset[str]) -> Iterator[Job]:
     """Yield the jobs of the right kind that were given what a request named, or as many where the server is silent."""
-    for job in [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]:
+    for job in all_jobs(client):
         if _is_possible(job, operation, len(wanted)) and (job.given is None or job.given == wanted):
             yield job
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import Level
-from deidflow.tasks.orthanc.connection.answers import objects
-from deidflow.tasks.orthanc.jobs.jobs import MODIFICATION, cancel, parse_job
+from deidflow.tasks.orthanc.jobs.jobs import MODIFICATION, cancel
+from deidflow.tasks.orthanc.jobs.lost_jobs import all_jobs
 from deidflow.tasks.orthanc.jobs.settlement import CANCEL_S
 from deidflow.tasks.orthanc.resources.bulk_content import batched, read_content
 from deidflow.tasks.orthanc.resources.changes import Changes
@@ -74,7 +74,7 @@ def _stop_jobs(client: OrthancClient, journal: Journal, settlement: Settlement) 
     """Cancel what is at work again; return what the jobs of the run's calls list, as far as the server knows them."""
     known = journal.ended_jobs()
     listed: set[str] = set()
-    for job in [parse_job(item) for item in objects(client.get("jobs", expand=""), "jobs")]:
+    for job in all_jobs(client):
         is_known, is_at_work = job.id in known, job.type == MODIFICATION and not job.state.is_final
         ended = None
         if is_at_work and (is_known or _is_own(client, journal, settlement, job)):

@@ -9,13 +9,12 @@ itself, Storage Media File-set UID (0088,0140) takes its place (docs/decisions/0
 The UID is ``2.25.`` and the first 16 bytes of SHA-256 of the run's nonce and the call's number, so that it tells
 nobody anything but that two results are of one call. A request that names both elements itself has no mark.
 
-Public names: ``new_nonce``, ``mark_of``, ``Mark``, ``uid_of``, ``added_names``, ``marked_body``,
+Public names: ``mark_of``, ``Mark``, ``uid_of``, ``added_names``, ``marked_body``,
 ``find_marked``, ``Marked``.
 """
 
 from __future__ import annotations
 
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -38,7 +37,6 @@ _DEIDENTIFICATION_METHOD: Final = Path((), 0x00120063)
 _WITHOUT_BASIC_PROFILE: Final = "2008"
 """What Orthanc says of its profiles names the Basic Profile for all but this one (1.10.1 to 1.13.0)."""
 
-_NONCE_BYTES: Final = 16
 _MARK_BYTES: Final = 16
 _AT_A_TIME: Final = MAX_CONNECTIONS // 2
 _INTERNAL_ERROR: Final = 500
@@ -68,11 +66,6 @@ class Marked(NamedTuple):
 
     own: frozenset[str]
     unknown: frozenset[str]
-
-
-def new_nonce() -> str:
-    """Return what the marks of one run are made from: 128 random bits in hex."""
-    return secrets.token_hex(_NONCE_BYTES)
 
 
 def mark_of(nonce: str, call: int, request: Request) -> Mark | None:

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from deidflow.tasks.core.plan.server_abilities import shown
 from deidflow.tasks.orthanc.connection.errors import BadRequest, NotFound, ServerError, WrongAddress
 
 if TYPE_CHECKING:
@@ -95,12 +96,12 @@ def read_server(client: OrthancClient) -> Server:
     numbers = re.match(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", answer["Version"])
     version = (int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else _NEWEST
     if version < MINIMUM:
-        message = f"the Orthanc is too old ({_shown(version)}); bulk editing needs {_shown(MINIMUM)} or later"
+        message = f"the Orthanc is too old ({shown(version)}); bulk editing needs {shown(MINIMUM)} or later"
         raise WrongAddress(message)
     identity = answer.get("DatabaseServerIdentifier")
     return Server(
         version,
-        _shown(version) if numbers else "mainline",
+        shown(version) if numbers else "mainline",
         answer.get("ReadOnly") is True,
         _overwrites(answer),
         _makes_room(answer),
@@ -123,7 +124,3 @@ def _makes_room(answer: dict[str, Any]) -> bool | None:
     if not limits:
         return None
     return any(limits) and answer.get("MaximumStorageMode", "Recycle") != "Reject"
-
-
-def _shown(version: Version) -> str:
-    return ".".join(map(str, version))

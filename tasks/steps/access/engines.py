@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.ledger.journal import LedgerJournal
 from deidflow.tasks.core.ledger.manifest_rows import count_rows
+from deidflow.tasks.core.ledger.run_facts import run_nonce
 from deidflow.tasks.core.plan.planner import given_identifiers, original_uids
 from deidflow.tasks.core.processes.workers import HereWorkers, Role
 from deidflow.tasks.core.request.request import Operation
@@ -17,7 +18,6 @@ from deidflow.tasks.local.engine import LocalEngine
 from deidflow.tasks.local.worker import WorkerSettings, start_worker
 from deidflow.tasks.orthanc.engine import OrthancEngine, OrthancEngineSettings
 from deidflow.tasks.steps.access.choice import source_of, store_of
-from deidflow.tasks.steps.access.journal import run_nonce
 from deidflow.tasks.steps.access.servers import connect, source_server
 from deidflow.tasks.steps.access.workers import opened_workers
 from deidflow.tasks.steps.run.uid_map import MAP_FILE, uid_map_bytes
@@ -99,7 +99,7 @@ def _verifying_roles(run: Run, verify: str) -> tuple[Role, ...]:
         results=store.results(run),
         hardening=run.config.hardens,
         profile=run.config.profile_choice,
-        given_values=run.config.engine == "orthanc",
+        written_by_server=run.config.engine == "orthanc",
         # Other machines do not see the run folder; for those of this one the file is written when it is needed.
         uid_map=(uid_map_bytes(run) if is_far else str(run.folder / MAP_FILE)) if anonymizes else None,
         pydicom=ThirdJudge.ALL if verify == "deep" else ThirdJudge.SAMPLE,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.ledger.chunks import call_and_request
+from deidflow.tasks.core.ledger.run_facts import run_nonce
 from deidflow.tasks.orthanc.resources.marks import added_names, find_marked, mark_of
-from deidflow.tasks.steps.access.journal import run_nonce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

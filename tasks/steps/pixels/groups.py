@@ -107,7 +107,7 @@ def _decide(source: InstanceSource, instance: PlannedInstance, choice: PixelChoi
     """Return what is decided, with the rule or the kind at risk; None for what has no pixels or cannot be read."""
     try:
         with SourceFile.of_original(source.open(instance)) as original:
-            facts = pixel_facts(*(original.scan(), original.read, original.layout.encoding, choice.rules.tags()))
+            facts = pixel_facts(original.scan(), original, choice.rules.tags())
     except (InstanceFailed, OSError):
         return None
     if not facts.has_pixels:

@@ -105,7 +105,7 @@ def _sheets(
         line = lines.get(instance.id, 0)
         try:
             with SourceFile.of_original(source.open(instance)) as original:
-                facts = pixel_facts(*(original.scan(), original.read, original.layout.encoding, choice.rules.tags()))
+                facts = pixel_facts(original.scan(), original, choice.rules.tags())
                 data, size, frame = _picture(original, choice.decide(facts).regions)
             _write(folder / name, data)
             yield Sheet(name, line, size, frame)

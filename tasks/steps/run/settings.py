@@ -90,22 +90,14 @@ class _Origin:
         return Problem(problem.text, self.file, self.document.line(problem.key), key=problem.key)
 
 
-def load_config(
-    path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
-) -> Config:
-    """Read and check a config; nothing is changed, and of the files that it names only the site's lists are opened.
-
-    Args:
-        path: The YAML file; relative paths in it start at its folder.
-        overrides: ``KEY=VALUE`` of each ``--set``; relative paths start at the current folder, as in what follows.
-        manifest: Of ``--manifest``, takes the place of the config's.
-        runs_dir: Of ``--runs-dir``, takes the place of the config's.
+def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read and check a config, see ``read_config``.
 
     Raises:
         InvalidInput: With every problem, each with file, line and key.
 
     """
-    config, problems = read_config(path, overrides, manifest=manifest, runs_dir=runs_dir)
+    config, problems = read_config(path, overrides)
     if problems or config is None:
         raise InvalidInput(problems)
     return config
@@ -114,7 +106,13 @@ def load_config(
 def read_config(
     path: Path, overrides: Iterable[str] = (), *, manifest: Path | None = None, runs_dir: Path | None = None
 ) -> tuple[Config | None, list[Problem]]:
-    """Read a config, see ``load_config``.
+    """Read a config; nothing is changed, and of the files that it names only the site's lists are opened.
+
+    Args:
+        path: The YAML file; relative paths in it start at its folder.
+        overrides: ``KEY=VALUE`` of each ``--set``; relative paths start at the current folder, as in what follows.
+        manifest: Of ``--manifest``, takes the place of the config's.
+        runs_dir: Of ``--runs-dir``, takes the place of the config's.
 
     Returns:
         The config and no problems; or else what is left of it without the keys that are wrong (None when that is too
@@ -301,12 +299,8 @@ def _missing(path: Path, *, is_folder: bool) -> str:
     return "" if stat.S_ISREG(mode) else trouble_with(path, NotPlainError())
 
 
-def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | None:
+def load_key(config: Config) -> Key | None:
     """Return the configured key, None when none is configured.
-
-    Args:
-        config: A checked config.
-        environ: Environment variables; the process's own when left out.
 
     Raises:
         InvalidInput: The variable is not set, the file cannot be read or others can read it, or it holds no good key.
@@ -319,7 +313,7 @@ def load_key(config: Config, environ: Mapping[str, str] | None = None) -> Key | 
         key, text = "pseudonyms.key_file", _read_key_file(group.key_file)
     else:
         name = group.key_env or ""
-        key, text = "pseudonyms.key_env", (os.environ if environ is None else environ).get(name, "")
+        key, text = "pseudonyms.key_env", os.environ.get(name, "")
         if not text.strip():
             text = f"the environment variable {name} must be set; {WHAT_TO_DO_WITHOUT_A_KEY}"
             if is_key_itself(name):  # in hex it may look like the name of one
@@ -336,30 +330,26 @@ def _read_key_file(path: Path) -> str:
     try:
         data, mode = read_plain_file(path, _MAX_KEY_FILE_BYTES)
     except OSError as error:
-        # The path is absolute, what was written its end, and of a secret nothing is there; base64 has slashes, too.
-        ways = (path.parts[:count] for count in range(2, len(path.parts) + 1))
-        missing = next((len(way) - 1 for way in ways if not os.path.lexists(Path(*way))), len(path.parts))
-        ends = ["/".join(path.parts[start:]) for start in range(missing, len(path.parts))]
-        if any(is_key_itself(text) for end in ends for text in (end, f"/{end}")):
-            text = f"must be the path of a file that is there and holds the key {_NOT_HERE}"
-            raise InvalidInput([Problem(text, key=key)]) from None
-        raise InvalidInput([Problem(f"{trouble_with(path, error)}; {WHAT_TO_DO_WITHOUT_A_KEY}", key=key)]) from None
+        # What leads nowhere may be the key itself, and is not repeated.
+        text = f"must be the path of a file that is there and holds the key {_NOT_HERE}"
+        if os.path.lexists(path):
+            text = trouble_with(path, error)
+        raise InvalidInput([Problem(f"{text}; {WHAT_TO_DO_WITHOUT_A_KEY}", key=key)]) from None
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidInput([Problem("must be readable by its owner only; give it mode 0600 (chmod 600)", key=key)])
     return data.decode("ascii", "replace")
 
 
-def load_credentials(access: OrthancAccess, environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+def load_credentials(access: OrthancAccess) -> tuple[str, str] | None:
     """Return user name and password for Orthanc, None when neither variable is set.
 
     Raises:
         InvalidInput: One of the two is not set, or one that the config names itself.
 
     """
-    variables = os.environ if environ is None else environ
     keys = ("username_env", "password_env")
     names = [getattr(access, key) for key in keys]
-    values = [variables.get(name, "") for name in names]
+    values = [os.environ.get(name, "") for name in names]
     if all(values):
         return values[0], values[1]
     problems = [

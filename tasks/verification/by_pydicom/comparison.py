@@ -15,8 +15,8 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_interpretation
 from deidflow.tasks.verification.by_pydicom.given_values import check_given_values
 from deidflow.tasks.verification.by_pydicom.identifiers import check_identifiers, same_bytes
+from deidflow.tasks.verification.by_pydicom.identity import check_nothing_left
 from deidflow.tasks.verification.by_pydicom.inflation import inflatable
-from deidflow.tasks.verification.by_pydicom.leftovers import check_nothing_left
 from deidflow.tasks.verification.by_pydicom.pixels import check_pixels, check_recoded, hidden_bits
 from deidflow.tasks.verification.by_pydicom.references import check_references, walk_identity
 
@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 
     Attributes:
         hardening: Whether anonymize was to leave no name, no ID, no overlay.
-        given_values: Whether what Replace and Remove ask for is looked up.
+        written_by_server: Whether an Orthanc wrote the result, so that what Replace and Remove ask for is looked up.
         pixels: Whether pixel data is the same, or texts in compressed frames are gone (``cleaned``), or it was painted
             over, so that others compare it.
         is_needed: Whether there is no other judge.
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     """
 
     hardening: bool
-    given_values: bool
+    written_by_server: bool
     pixels: PixelFate = "same"
     is_needed: bool = True
 
@@ -95,14 +95,14 @@ def _can_read(file: BinaryIO) -> bool:
 def _compare(
     request: Request, instance: PlannedInstance, files: tuple[BinaryIO, BinaryIO], uids: Uids | None, asked: Asked
 ) -> int:
-    hardening, given_values, pixels, _ = asked
+    hardening, written_by_server, pixels, _ = asked
     for file in files:
         file.seek(0)
     source_file, result_file = map(inflatable, files)
     source = dcmread(source_file, force=True, stop_before_pixels=True)
     result = dcmread(result_file, force=True, stop_before_pixels=True)
     check_identifiers(result, instance, same_bytes(source, result, instance))
-    if given_values:
+    if written_by_server:
         check_given_values(request, result)
     anonymized = request.operation is Operation.ANONYMIZE
     identity = list(walk_identity(result)) if anonymized else []

@@ -71,7 +71,7 @@ class Judging:
         permitted: What it permits.
         uids: Of the run; None where none are mapped.
         search: For leaks; None where none are looked for.
-        by_server: Whether a server wrote the results, so that no bytes are compared.
+        written_by_server: Whether a server wrote the results, so that no bytes are compared.
         call: Another number for other UIDs.
         deciding: Elements, and sequences with all that is in them, by which it is decided on pixels.
 
@@ -82,7 +82,7 @@ class Judging:
     permitted: Permitted
     uids: Uids | None
     search: LeakSearch | None
-    by_server: bool = False
+    written_by_server: bool = False
     call: int = 0
     deciding: frozenset[int] = frozenset()
 
@@ -310,7 +310,7 @@ def _make_template(
         for side, paths in zip(leaves, differing, strict=True)
     )
     pairs: list[Judged] | None
-    if judging.by_server:
+    if judging.written_by_server:
         pairs = [] if pair_references(request, before, after) else None
     else:
         pairs = pairs_of(judgements, reads[1], before, after)
@@ -340,7 +340,7 @@ def _make_template(
             return None
     slots: SlotJudge | ReferenceJudge | None = (
         make_reference_judge(source, result, judging.uids)
-        if judging.by_server
+        if judging.written_by_server
         else SlotJudge(pairs, judgements, source, result, permitted, judging.uids)
     )
     if slots is None:

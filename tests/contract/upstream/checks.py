@@ -1,7 +1,6 @@
 """Assertions on the results of a case, small enough to be put together.
 
-Public names: ``all_of``, ``became``, ``empty``, ``gone``, ``kept``, ``renewed``, ``joined``, ``follows``, ``left``,
-``only_for``.
+Public names: ``all_of``, ``became``, ``empty``, ``gone``, ``kept``, ``renewed``, ``joined``, ``follows``, ``left``.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.contract.upstream.case import value_at
 
 if TYPE_CHECKING:
-    from tests.contract.upstream.case import Check, Results, Side
+    from tests.contract.upstream.case import Check, Results
 
 
 def all_of(*checks: Check) -> Check:
@@ -109,13 +108,3 @@ def left(count: int) -> Check:
         assert count == results.left
 
     return check
-
-
-def only_for(*sides: Side, check: Check) -> Check:
-    """Hold it on these sides alone; what others have instead is another check."""
-
-    def checked(results: Results) -> None:
-        if results.side in sides:
-            check(results)
-
-    return checked

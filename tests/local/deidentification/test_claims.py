@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deidflow.tasks.core.errors import InstanceFailed
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, ProfileChoice
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.worker import edit_source
 from deidflow.tasks.verification.leaks.search import LeakSearch
@@ -19,7 +19,7 @@ from deidflow.tasks.verification.standard.method_codes import check_codes
 from tests.dicom_files import Element, Item, instance
 from tests.local.edits import deidentify, read
 
-CHOICE: Final = ProfileChoice(frozenset({MODIFIED_DATES, "retain-device-identity", "clean-descriptors"}))
+CHOICE: Final = ProfileChoice(frozenset({Option.RETAIN_MODIFIED_DATES, "retain-device-identity", "clean-descriptors"}))
 ALL: Final = ["113100", "113105", "113107", "113109"]
 """Basic profile, descriptors, modified dates, device identity."""
 OVERRULED: Final = ["113105", "113107"]

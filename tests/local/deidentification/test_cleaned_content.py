@@ -8,14 +8,7 @@ import pytest
 from pydicom import dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
-from deidflow.tasks.core.request.profile_choice import (
-    CLEAN_DESCRIPTORS,
-    CLEAN_GRAPHICS,
-    CLEAN_STRUCTURED_CONTENT,
-    MODIFIED_DATES,
-    UIDS,
-    ProfileChoice,
-)
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from tests.dicom_files import Element, Item, elements, instance
 from tests.local.edits import deidentify, read
 from tests.steps.steps import Steps
@@ -79,7 +72,7 @@ DATA: Final = instance(Element(0x0040A730, "SQ", ITEMS), **REPORT)
 
 def report(*options: str, data: bytes = DATA) -> list[Dataset]:
     """Return the content items of the cleaned report."""
-    after = read(deidentify(ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT, *options})))(data))
+    after = read(deidentify(ProfileChoice(frozenset({Option.CLEAN_STRUCTURED_CONTENT, *options})))(data))
     return list(after.ContentSequence)
 
 
@@ -105,7 +98,7 @@ def test_a_report_is_cleaned_by_value_type_and_concept() -> None:
 
 def test_options_keep_what_their_concepts_say() -> None:
     """Devices, organizations, characteristics; ages over 89 all the same go, and dates move with the others."""
-    items = report(*OPTIONS, MODIFIED_DATES)
+    items = report(*OPTIONS, Option.RETAIN_MODIFIED_DATES)
     old = instance(
         Element(0x0040A730, "SQ", (content("NUM", ("121033", "Subject Age"), number("93")),)), **REPORT
     )  # fmt: skip
@@ -124,7 +117,7 @@ def test_context_and_annotations_are_cleaned_likewise(tag: int) -> None:
     item = Item((Element(0x0040A040, "CS", b"TEXT"), Element(0x0040A160, "UT", b"head of Smith ")))
     note = Item((Element(0x00700006, "ST", b"head of Smith "), Element(0x0040A0B0, "US", b"\1\0\0\0")))
     data = instance(Element(tag, "SQ", (item if tag == 0x00400555 else note,)), PatientName="Doe")
-    after = read(deidentify(ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT})))(data))[tag][0]
+    after = read(deidentify(ProfileChoice(frozenset({Option.CLEAN_STRUCTURED_CONTENT})))(data))[tag][0]
 
     assert "head of" == (after.get("TextValue") or after.UnformattedTextValue)
 
@@ -138,7 +131,7 @@ def test_content_items_are_cleaned_wherever_they_stand(tag: int) -> None:
         content("TEXT", ("X7", "ours", "99X"), TextValue="liver"),
     )
     data = instance(Element(tag, "SQ", items), PatientName="Doe")
-    after = read(deidentify(ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT})))(data))[tag].value
+    after = read(deidentify(ProfileChoice(frozenset({Option.CLEAN_STRUCTURED_CONTENT})))(data))[tag].value
 
     assert ["head of", "REMOVED", "liver"] == [item.TextValue for item in after]
 
@@ -176,7 +169,7 @@ SHOWN: Final = instance(
 
 def test_texts_of_a_presentation_are_cleaned() -> None:
     """Graphics stay; overlays and curves go, since nobody can look into them; without the option all is a dummy."""
-    with_option = deidentify(ProfileChoice(frozenset({CLEAN_GRAPHICS})))(SHOWN)
+    with_option = deidentify(ProfileChoice(frozenset({Option.CLEAN_GRAPHICS})))(SHOWN)
     without = read(deidentify(ProfileChoice())(SHOWN)).GraphicAnnotationSequence[0]
     after = read(with_option).GraphicAnnotationSequence[0]
 
@@ -189,7 +182,7 @@ def test_texts_of_a_presentation_are_cleaned() -> None:
 def test_graphics_lie_in_layers_that_there_are() -> None:
     """A dummy, too; names in what layers and contents are called go with the texts of their kind."""
     found = []
-    for options in ((), (CLEAN_GRAPHICS, CLEAN_DESCRIPTORS)):
+    for options in ((), (Option.CLEAN_GRAPHICS, Option.CLEAN_DESCRIPTORS)):
         after = read(deidentify(ProfileChoice(frozenset(options)))(SHOWN))
         layers = [
             [item.GraphicLayer for item in one] for one in (after.GraphicLayerSequence, after.GraphicAnnotationSequence)
@@ -209,7 +202,7 @@ def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: 
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "1").write_bytes(data)
     for asked, left in ((1, "scanner 3 of"), (2, "scanner 3 of Pfefferberg")):
-        steps, options = Steps(tmp_path), [CLEAN_STRUCTURED_CONTENT, *OPTIONS[:asked]]
+        steps, options = Steps(tmp_path), [Option.CLEAN_STRUCTURED_CONTENT, *OPTIONS[:asked]]
         changes: dict[str, Any] = {
             "profile_options": options,
             "destination": {"folder": f"results{asked}"},
@@ -248,7 +241,7 @@ def test_what_the_standard_itself_calls_a_code_stays() -> None:
     assert (first[6].CodeValue, first[6].CodingSchemeDesignator) == ("5.10.2.1-3", "SCPECG")
 
 
-@pytest.mark.parametrize("options", [(), OPTIONS, (UIDS,)])
+@pytest.mark.parametrize("options", [(), OPTIONS, (Option.RETAIN_UIDS,)])
 def test_a_run_verifies_cleaned_content(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Results are found right, codes of the options are claimed, and drawn lines are to be looked at."""
     (tmp_path / "source").mkdir()
@@ -256,7 +249,7 @@ def test_a_run_verifies_cleaned_content(tmp_path: Path, options: tuple[str, ...]
     (tmp_path / "source" / "2").write_bytes(SHOWN)
     rows = [DicomIdentifiers(name, "", "", "").orthanc_id(Level.PATIENT) for name in ("P-471", "P-472")]
     steps = Steps(tmp_path)
-    chosen = [CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS, CLEAN_DESCRIPTORS, *options]
+    chosen = [Option.CLEAN_STRUCTURED_CONTENT, Option.CLEAN_GRAPHICS, Option.CLEAN_DESCRIPTORS, *options]
     steps.plan(rows, options=None, profile="ps3.15-2026d", profile_options=chosen)
     steps.edit()
     wrong, totals = steps.verify(), steps.report()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.request.profile_choice import CLEAN_DESCRIPTORS, MODIFIED_DATES, ProfileChoice
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.worker import edit_source
 from deidflow.tasks.verification.cleaned.texts import OwnWords, own_words
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 CODED: Final = Item((Element(0x00080104, "LO", b"Dr Thyroid"),))
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 RT_PLAN: Final = "1.2.840.10008.5.1.4.1.1.481.5"
-CLEAN: Final = ProfileChoice(frozenset({CLEAN_DESCRIPTORS}))
-MOVED: Final = ProfileChoice(frozenset({CLEAN_DESCRIPTORS, MODIFIED_DATES}))
+CLEAN: Final = ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS}))
+MOVED: Final = ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS, Option.RETAIN_MODIFIED_DATES}))
 OWN: Final[dict[str, Any]] = {"PatientName": "Head^Jane", "InstitutionName": "University Hospital", "SOPClassUID": CT}
 
 
@@ -133,7 +133,7 @@ def test_nobodys_name_takes_no_word_along(nobody: str) -> None:
 
 def test_own_values_of_a_kept_device_stay() -> None:
     """What an option keeps may stand in a text, too; AE titles are cleaned."""
-    choice = ProfileChoice(frozenset({CLEAN_DESCRIPTORS, "retain-device-identity"}))
+    choice = ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS, "retain-device-identity"}))
     values: dict[str, Any] = {"StationName": "BRAIN", "SeriesDescription": "brain scan", "RetrieveAETitle": "SMITH"}
     kept, gone = cleaned(choice=choice, **values), cleaned(**values)
 

@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning, cleaning_of
-from deidflow.tasks.local.deidentification.standard.codes import Code, Option
+from deidflow.tasks.local.deidentification.standard.codes import Code
 from deidflow.tasks.local.deidentification.standard.profile import load_profile
 
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.sr._concepts_dict import concepts
 
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local.deidentification.content.documents import treat_document
 from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.jpeg import jpeg_ranges
@@ -23,7 +24,7 @@ from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentEr
 from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme
 from deidflow.tasks.local.deidentification.content.structured_content import ContentRule, content_rule
 from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning
-from deidflow.tasks.local.deidentification.standard.codes import Action, Option
+from deidflow.tasks.local.deidentification.standard.codes import Action
 from tests.local.strategies import PROPERTY
 
 SECRET: Final = b"Smith^John 1960-04-12"

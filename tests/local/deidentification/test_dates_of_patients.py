@@ -13,7 +13,7 @@ from pydicom import dcmread
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
-from deidflow.tasks.core.request.profile_choice import MODIFIED_DATES, SAFE_PRIVATE, ProfileChoice
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from tests.dicom_files import Element, Item, instance
 from tests.local.edits import deidentify, read
 from tests.local.strategies import PROPERTY
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SITE: Final = (SiteAttribute(0x0029, 1, "MY LAB", "DT", SiteAction.CLEAN),)
-CHOICE: Final = ProfileChoice(frozenset({MODIFIED_DATES, SAFE_PRIVATE}), private=SITE)
+CHOICE: Final = ProfileChoice(frozenset({Option.RETAIN_MODIFIED_DATES, Option.RETAIN_SAFE_PRIVATE}), private=SITE)
 FIRST: Final = datetime(1899, 7, 4, tzinfo=UTC)
 EPOCHS: Final = {"18991230", "18991231", "19000101", "19040101", "19700101", "19800101", "19800106", "20000101"}
 MOMENTS: Final = st.integers(0, 150 * 365 * 86400).map(lambda seconds: FIRST + timedelta(seconds=seconds))
@@ -108,7 +108,7 @@ def test_dummies_of_an_earlier_step_are_no_leak(tmp_path: Path, date: str) -> No
     }
     (tmp_path / "source" / "1").write_bytes(instance(PatientID="P", **values))
     steps = Steps(tmp_path)
-    options = [MODIFIED_DATES, "clean-descriptors"]
+    options = [Option.RETAIN_MODIFIED_DATES, "clean-descriptors"]
     steps.plan(
         [DicomIdentifiers("P", "", "", "").orthanc_id(Level.PATIENT)],
         options=None,

@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 from pydicom.datadict import DicomDictionary  # type: ignore[attr-defined]  # it imports it without saying so
 
-from deidflow.tasks.core.request.profile_choice import CLEAN_DESCRIPTORS, CLEAN_STRUCTURED_CONTENT, ProfileChoice
-from deidflow.tasks.local.deidentification.standard.codes import Code, Option
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
+from deidflow.tasks.local.deidentification.standard.codes import Code
 from deidflow.tasks.local.deidentification.standard.profile import Row, load_profile
 from tests.dicom_files import Element, Item, instance
 from tests.local.edits import deidentify, read
@@ -49,7 +49,7 @@ NO_TEXT: Final = frozenset(
 """What software calls its own tables, and numbers that point to labels."""
 
 FREE: Final = [row for row in load_profile() if row.reason == "free text for people"]
-CLEANED: Final = ProfileChoice(frozenset({CLEAN_DESCRIPTORS}))
+CLEANED: Final = ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS}))
 
 
 def test_every_free_text_has_a_row() -> None:
@@ -87,7 +87,7 @@ def test_the_basic_profile_leaves_what_the_standard_does_not_list() -> None:
     label = Element(0x00700081, "LO", b"liver of Kowalski ")
     data = instance(label, Element(0x0040A730, "SQ", (Item((label,)),)))
     basic = read(deidentify(ProfileChoice())(data))
-    content = read(deidentify(ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT})))(data))
+    content = read(deidentify(ProfileChoice(frozenset({Option.CLEAN_STRUCTURED_CONTENT})))(data))
 
     assert "liver of Kowalski" == basic.ContentDescription == content.ContentDescription
     assert "liver of" == content.ContentSequence[0].ContentDescription

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydicom.sr._concepts_dict import concepts
 
 from deidflow.tasks.core.dicom.value_representations import VALUE_FORMATS
-from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local.deidentification.standard.method_codes import (
     Applied,
     applied_codes,

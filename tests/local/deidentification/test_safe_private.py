@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
-from deidflow.tasks.core.request.profile_choice import FULL_DATES, MODIFIED_DATES, SAFE_PRIVATE, UIDS, ProfileChoice
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from deidflow.tasks.local.deidentification.standard.safe_private import standard_attributes
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.worker import edit_source
@@ -27,7 +27,7 @@ from tests.local.strategies import PROPERTY
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-SAFE: Final = ProfileChoice(frozenset({SAFE_PRIVATE}))
+SAFE: Final = ProfileChoice(frozenset({Option.RETAIN_SAFE_PRIVATE}))
 OWN: Final[dict[str, Any]] = {"PatientName": "QQ^Jane", "PatientID": "P", "StudyDate": "20240301"}
 SIEMENS: Final = Element(0x00190010, "LO", b"SIEMENS MR HEADER ")
 HOLOGIC: Final = Element(0x7E010010, "LO", b"HOLOGIC, Inc. ")
@@ -119,7 +119,7 @@ def test_values_are_cleaned() -> None:
     assert after[0x00991001].value == "1.2.840.10008.1.2"
     assert all(uid.startswith("2.25.") for uid in after[0x00991002].value)
     assert after[0x00991005].value == "liver of"
-    assert "1.2.99" in str(treated(creator, Element(0x00991002, "UI", b"1.2.99"), choice=_with(UIDS)))
+    assert "1.2.99" in str(treated(creator, Element(0x00991002, "UI", b"1.2.99"), choice=_with(Option.RETAIN_UIDS)))
 
 
 @pytest.mark.parametrize(
@@ -179,15 +179,15 @@ def test_numbers_of_the_site_are_of_their_size() -> None:
 
 
 def _with(*options: str, private: tuple[SiteAttribute, ...] = ()) -> ProfileChoice:
-    return ProfileChoice(frozenset({SAFE_PRIVATE, *options}), (3, 3), private=private)
+    return ProfileChoice(frozenset({Option.RETAIN_SAFE_PRIVATE, *options}), (3, 3), private=private)
 
 
 @pytest.mark.parametrize(
     ("options", "date", "moment", "time"),
     [
         ((), None, None, None),
-        ((FULL_DATES,), "20190301", "20190301101112+0100", "101112"),
-        ((MODIFIED_DATES,), "20190226", "20190226101112+0100", "101112"),
+        ((Option.RETAIN_FULL_DATES,), "20190301", "20190301101112+0100", "101112"),
+        ((Option.RETAIN_MODIFIED_DATES,), "20190226", "20190226101112+0100", "101112"),
     ],
 )
 def test_dates_follow_the_options(options: tuple[str, ...], date: str, moment: str, time: str) -> None:

@@ -22,16 +22,8 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.request.profile_choice import (
-    CLEAN_DESCRIPTORS,
-    CLEAN_GRAPHICS,
-    CLEAN_STRUCTURED_CONTENT,
-    FULL_DATES,
-    MODIFIED_DATES,
-    OPTIONS,
-    ProfileChoice,
-)
-from deidflow.tasks.local.deidentification.standard.codes import Code, Option
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
+from deidflow.tasks.local.deidentification.standard.codes import Code
 from deidflow.tasks.local.deidentification.standard.profile import Row, load_profile
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import differences
@@ -47,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BASIC = ProfileChoice()
-CLEANING = ProfileChoice(frozenset({CLEAN_DESCRIPTORS, CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS}))
+CLEANING = ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS, Option.CLEAN_STRUCTURED_CONTENT, Option.CLEAN_GRAPHICS}))
 FILES = (
     *("CT_small.dcm", "MR_small.dcm", "MR_small_bigendian.dcm", "rtplan.dcm", "rtdose.dcm", "rtstruct.dcm"),
     *("examples_ybr_color.dcm", "JPEG2000.dcm", "test-SR.dcm", "waveform_ecg.dcm", "image_dfl.dcm", "liver_1frame.dcm"),
@@ -266,7 +258,7 @@ def test_the_record_says_what_was_done_and_no_more() -> None:
     dataset.DeidentificationMethod = "an earlier step"
     target = io.BytesIO()
     dataset.save_as(target)
-    choice = ProfileChoice(frozenset({FULL_DATES, "retain-device-identity"}))
+    choice = ProfileChoice(frozenset({Option.RETAIN_FULL_DATES, "retain-device-identity"}))
     once = read(deidentify(choice)(target.getvalue()))
     again = io.BytesIO()
     once.save_as(again)
@@ -303,7 +295,7 @@ def options_of(option: str) -> list[Row]:
     return [row for row in load_profile() if row.options.get(Option(option)) is Code.K and row.number is not None]
 
 
-@pytest.mark.parametrize("option", [option for option in OPTIONS if options_of(option)])
+@pytest.mark.parametrize("option", [option for option in Option if options_of(option)])
 def test_an_option_keeps_its_own_and_the_rest_is_cleaned(option: str) -> None:
     """K at top level and below; every other marker goes."""
     data = with_markers(files()["CT_small.dcm"])
@@ -323,7 +315,9 @@ def test_an_option_keeps_its_own_and_the_rest_is_cleaned(option: str) -> None:
         assert tag in keeps or ("QQ" not in str(value) and "1.2.777." not in str(value)) or tag == 0x00080100, hex(tag)
 
 
-_COMBINATIONS = st.sets(st.sampled_from(OPTIONS)).filter(lambda chosen: not {FULL_DATES, MODIFIED_DATES} <= chosen)
+_COMBINATIONS = st.sets(st.sampled_from(Option)).filter(
+    lambda chosen: not {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES} <= chosen
+)
 _MARKED_BY_VR = {**_DATES, "IS": "77077", "DS": "77077", "US": "777", "UI": "1.2.777."}
 
 
@@ -370,7 +364,7 @@ def test_dates_move_by_the_same_days_everywhere() -> None:
         StudyTime="101112",
         PatientBirthDate="18990704",
     )
-    choice = ProfileChoice(frozenset({MODIFIED_DATES}), (10, 400), whole_weeks=True)
+    choice = ProfileChoice(frozenset({Option.RETAIN_MODIFIED_DATES}), (10, 400), whole_weeks=True)
     after = read(deidentify(choice)(data))
 
     def days(one: str, two: str) -> int:
@@ -454,7 +448,7 @@ def test_profile_is_told_by_plan_in_the_words_of_the_table() -> None:
     assert rows[0x00200010] == "ps3.15-2026d: Z"
 
 
-@pytest.mark.parametrize("options", [(), tuple(option for option in OPTIONS if option != FULL_DATES)])
+@pytest.mark.parametrize("options", [(), tuple(option for option in Option if option != Option.RETAIN_FULL_DATES)])
 def test_same_bytes_in_any_order(options: tuple[str, ...]) -> None:
     """What a worker remembers of a series changes no byte: all instances one after the other, and each by itself."""
     names = ("17106", "17136", "17166", "17196", "4558", "4588")
@@ -472,7 +466,7 @@ def test_same_bytes_in_any_order(options: tuple[str, ...]) -> None:
 
 def test_options_that_overrule_one_another_are_not_claimed() -> None:
     """Dates of calibration are kept by one option and moved by the other: neither code of the profile would be true."""
-    choice = ProfileChoice(frozenset({MODIFIED_DATES, "retain-device-identity"}))
+    choice = ProfileChoice(frozenset({Option.RETAIN_MODIFIED_DATES, "retain-device-identity"}))
     after = read(deidentify(choice)(instance(DateOfLastCalibration="20240229", DeviceSerialNumber="77")))
 
     assert [item.CodeValue for item in after.DeidentificationMethodCodeSequence] == ["113107"]

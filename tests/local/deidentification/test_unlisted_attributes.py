@@ -9,7 +9,7 @@ import pytest
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.core.request.profile_choice import CLEAN_DESCRIPTORS, OPTIONS, ProfileChoice
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from tests.dicom_files import Element, Item, elements, instance
 from tests.local.edits import deidentify, read
 from tests.steps.steps import Steps
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 RETAINING: Final = ProfileChoice(
-    frozenset(one for one in OPTIONS if one.startswith("retain-") and "modified" not in one)
+    frozenset(one for one in Option if one.startswith("retain-") and "modified" not in one)
 )
 VOICE: Final = "1.2.840.10008.5.1.4.1.1.9.4.1"
 SOUND: Final = "1.2.840.10008.5.1.4.1.1.9.4.2"
@@ -82,7 +82,7 @@ def test_codes_do_not_say_whose_they_are() -> None:
     data = instance(sequence(0x00080110, **values), service)
     basic = deidentify(ProfileChoice())(data)
     kept = read(deidentify(RETAINING)(data)).CodingSchemeIdentificationSequence[0]
-    cleaned = read(deidentify(ProfileChoice(frozenset({CLEAN_DESCRIPTORS})))(data))
+    cleaned = read(deidentify(ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS})))(data))
 
     assert b"Westkapelle" not in basic
     assert b"1.2.7.9" not in basic
@@ -99,7 +99,7 @@ def test_a_run_verifies_what_is_left(tmp_path: Path) -> None:
     (tmp_path / "source" / "1").write_bytes(instance(scheme, procedure, facility, PatientID="P-471"))
     steps = Steps(tmp_path)
     row = DicomIdentifiers("P-471", "", "", "").orthanc_id(Level.PATIENT)
-    steps.plan([row], options=None, profile="ps3.15-2026d", profile_options=[CLEAN_DESCRIPTORS])
+    steps.plan([row], options=None, profile="ps3.15-2026d", profile_options=[Option.CLEAN_DESCRIPTORS])
     steps.edit()
 
     assert 0 == steps.verify()
@@ -113,7 +113,7 @@ def test_texts_of_hanging_protocols_whatever_their_vr() -> None:
     )
     data = instance(selector, PatientName="Kowalski^Jan")
     basic = read(deidentify(ProfileChoice())(data)).ImageSetSelectorSequence[0]
-    cleaned = read(deidentify(ProfileChoice(frozenset({CLEAN_DESCRIPTORS})))(data)).ImageSetSelectorSequence[0]
+    cleaned = read(deidentify(ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS})))(data)).ImageSetSelectorSequence[0]
 
     assert "REMOVED" == basic.SelectorUCValue == basic.SelectorUTValue
     assert "liver" == cleaned.SelectorUCValue == cleaned.SelectorUTValue

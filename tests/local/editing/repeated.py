@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hypothesis import strategies as st
 
-from deidflow.tasks.core.request.profile_choice import (
-    CLEAN_DESCRIPTORS,
-    CLEAN_GRAPHICS,
-    CLEAN_STRUCTURED_CONTENT,
-    FULL_DATES,
-    MODIFIED_DATES,
-    SAFE_PRIVATE,
-    UIDS,
-    ProfileChoice,
-)
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, Element, Item, Syntax, elements, file_bytes
 from tests.local.edits import anonymize, deidentify, modify
 
@@ -56,15 +47,25 @@ EDITS: Final[dict[str, Edit]] = {
     "ps3.15": deidentify(ProfileChoice()),
     "ps3.15, cleaned": deidentify(
         ProfileChoice(
-            frozenset({CLEAN_DESCRIPTORS, CLEAN_STRUCTURED_CONTENT, CLEAN_GRAPHICS, SAFE_PRIVATE, MODIFIED_DATES})
+            frozenset(
+                {
+                    Option.CLEAN_DESCRIPTORS,
+                    Option.CLEAN_STRUCTURED_CONTENT,
+                    Option.CLEAN_GRAPHICS,
+                    Option.RETAIN_SAFE_PRIVATE,
+                    Option.RETAIN_MODIFIED_DATES,
+                }
+            )
         ),
         {"Keep": ["(5200,9230)[*].(0020,9111)[1].(0020,4000)"]},
     ),
     "ps3.15, character set": deidentify(
-        ProfileChoice(frozenset({CLEAN_DESCRIPTORS, CLEAN_STRUCTURED_CONTENT})),
+        ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS, Option.CLEAN_STRUCTURED_CONTENT})),
         {"Replace": {"SpecificCharacterSet": "ISO_IR 192"}},
     ),
-    "ps3.15, kept": deidentify(ProfileChoice(frozenset({CLEAN_STRUCTURED_CONTENT, UIDS, FULL_DATES}))),
+    "ps3.15, kept": deidentify(
+        ProfileChoice(frozenset({Option.CLEAN_STRUCTURED_CONTENT, Option.RETAIN_UIDS, Option.RETAIN_FULL_DATES}))
+    ),
 }
 
 _UIDS: Final = ("1.2.3.1", "1.2.3.1.1.1", "1.2.840.10008.5.1.4.1.1.2", "2.999.7", "2.999.12345", "")

@@ -21,9 +21,9 @@ def steps(dataset: Dataset, keyword: str = "ScheduledProcedureStepID") -> list[s
     return [item.get(keyword) for item in dataset.RequestAttributesSequence]
 
 
-def with_requests(count: int = 3, **keywords: Any) -> bytes:
-    """Return a file with so many request attributes."""
-    items = [{"ScheduledProcedureStepID": f"STEP{number}"} for number in range(count)]
+def with_requests(**keywords: Any) -> bytes:
+    """Return a file with three request attributes."""
+    items = [{"ScheduledProcedureStepID": f"STEP{number}"} for number in range(3)]
     return instance(RequestAttributesSequence=items, **keywords)
 
 

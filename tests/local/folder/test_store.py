@@ -26,6 +26,7 @@ from deidflow.tasks.local.folder.store import (
     FolderWriter,
     clear_partial_results,
 )
+from tests.local.folders import contents
 from tests.local.strategies import PROPERTY
 
 if TYPE_CHECKING:
@@ -65,15 +66,6 @@ class Written:
         raise NotImplementedError
 
 
-def visible(folder: Path) -> dict[str, bytes]:
-    """Return every file of the destination but the partial ones, by name."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and PARTIAL_FOLDER not in path.parts
-    }
-
-
 def partial(folder: Path) -> list[Path]:
     """Return what lies in the partial folder."""
     return [path for path in (folder / PARTIAL_FOLDER).rglob("*") if path.is_file()]
@@ -83,10 +75,10 @@ def test_nothing_is_visible_before_it_is_published(folder: Path) -> None:
     """A staged result is not there; a published one is, whole, and nothing else is left."""
     store = FolderWriter(str(folder), overwrite=False)
     staged = [put(store, b"one"), put(store, b"two", NEW._replace(sop_instance_uid="1.2.3.1.1.2"))]
-    assert {} == visible(folder)
+    assert {} == contents(folder)
 
     assert [None, None] == store.publish(staged)
-    assert {NAME: b"one", "P-1/1.2.3.1/1.2.3.1.1/1.2.3.1.1.2.dcm": b"two"} == visible(folder)
+    assert {NAME: b"one", "P-1/1.2.3.1/1.2.3.1.1/1.2.3.1.1.2.dcm": b"two"} == contents(folder)
     assert [] == partial(folder)
 
 
@@ -106,7 +98,7 @@ def test_failed_write_leaves_nothing(folder: Path) -> None:
     with pytest.raises(EOFError):
         store.stage(Written(fail), planned(), Operation.MODIFY)
     assert [] == partial(folder)
-    assert {} == visible(folder)
+    assert {} == contents(folder)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -116,7 +108,7 @@ def test_same_bytes_again(folder: Path, overwrite: bool) -> None:
         store = FolderWriter(str(folder), overwrite=overwrite)
         assert [None] == store.publish([put(store, b"same")])
 
-    assert {NAME: b"same"} == visible(folder)
+    assert {NAME: b"same"} == contents(folder)
     assert [] == partial(folder)
 
 
@@ -131,7 +123,7 @@ def test_other_bytes_are_never_overwritten(folder: Path) -> None:
     assert isinstance(problem, InstanceFailed)
     assert ReasonCode.DESTINATION_CONFLICT is problem.code
     assert done is None
-    assert [b"neighbour", b"old"] == sorted(visible(folder).values())
+    assert [b"neighbour", b"old"] == sorted(contents(folder).values())
     assert [] == partial(folder)
 
 
@@ -152,7 +144,7 @@ def test_overwrite(folder: Path) -> None:
     store.publish([put(store, b"old")])
 
     assert [None] == store.publish([put(store, b"new")])
-    assert {NAME: b"new"} == visible(folder)
+    assert {NAME: b"new"} == contents(folder)
     assert [] == partial(folder)
 
 
@@ -184,7 +176,7 @@ def test_without_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert [None] == store.publish([put(store, b"old")])
     assert [None] == store.publish([put(store, b"old")])
     assert isinstance(store.publish([put(store, b"new")])[0], InstanceFailed)
-    assert {NAME: b"old"} == visible(folder)
+    assert {NAME: b"old"} == contents(folder)
     assert [] == partial(folder)
 
 
@@ -233,7 +225,7 @@ def test_series_folder_that_vanishes(folder: Path) -> None:
     subprocess.run(["/bin/rm", "-r", str(folder / "P-1")], check=True)
 
     assert [None] == store.publish([put(store, b"one")])
-    assert {NAME: b"one"} == visible(folder)
+    assert {NAME: b"one"} == contents(folder)
 
 
 def test_staged_result_that_vanishes(folder: Path) -> None:
@@ -254,7 +246,7 @@ def test_leftovers_of_a_killed_run_are_cleared(folder: Path) -> None:
         clear_partial_results(str(folder))
         assert not (folder / PARTIAL_FOLDER).exists()
 
-    assert {NAME: b"one"} == visible(folder)
+    assert {NAME: b"one"} == contents(folder)
     assert [None] == store.publish([put(store, b"one")])
 
 
@@ -264,7 +256,7 @@ def test_leftovers_of_a_process_with_the_same_number(folder: Path) -> None:
     store = FolderWriter(str(folder), overwrite=False)
 
     assert [None] == store.publish([put(store, b"whole")])
-    assert {NAME: b"whole"} == visible(folder)
+    assert {NAME: b"whole"} == contents(folder)
 
 
 def test_partial_folder_is_private(folder: Path) -> None:
@@ -292,7 +284,7 @@ def test_full_destination(tmp_path: Path) -> None:
         assert [None] == store.publish([put(store, b"small")])
         with pytest.raises(Unusable, match="ENOSPC"):
             store.stage(Written(fill), planned(), Operation.MODIFY)
-        assert {NAME: b"small"} == visible(mount)
+        assert {NAME: b"small"} == contents(mount)
         assert [] == partial(mount)
     finally:
         subprocess.run(["/bin/umount", str(mount)], check=True)
@@ -335,7 +327,7 @@ def test_hostile_identifiers_stay_inside(folder: Path, text: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_.\-^ %~/]+", name)
     store = FolderWriter(str(folder), overwrite=False)
     assert [None] == store.publish([put(store, b"x", new)])
-    assert {name: b"x"} == visible(folder)
+    assert {name: b"x"} == contents(folder)
     assert folder / PurePosixPath(name) in folder.resolve().rglob("*")
 
 

@@ -5,7 +5,6 @@ Public names: ``Tally``, ``tried``, ``RUNS``, ``leaks_of``, ``alarmed``, ``PROFI
 
 from __future__ import annotations
 
-import csv
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -103,7 +102,7 @@ def tried(root: Path, leaks: list[draw.Leak], run: int, **changes: Any) -> list[
     steps.report()
     results = {path.stem: path for path in (root / "results").rglob("*.dcm")}
     brought = {}
-    for line in _lines(steps):
+    for line in steps.crosswalk():
         if line["outcome"] != "done":
             continue
         leak, path = of_uid[line["original_dicom_id"]], results[line["new_dicom_id"]]
@@ -120,7 +119,7 @@ def tried(root: Path, leaks: list[draw.Leak], run: int, **changes: Any) -> list[
             line["reason"],
             brought.get(of_uid[line["original_dicom_id"]].number, False),
         )
-        for line in _lines(steps)
+        for line in steps.crosswalk()
     ]
 
 
@@ -138,12 +137,7 @@ def alarmed(root: Path, count: int, seed: int, **changes: Any) -> tuple[int, lis
     steps.verify()
     steps.report()
     lines = [
-        line for line in _lines(steps) if line["outcome"] == "done" or line["reason"].startswith("identifier-left")
+        line for line in steps.crosswalk() if line["outcome"] == "done" or line["reason"].startswith("identifier-left")
     ]
     failed = [(files[line["original_dicom_id"]], line["reason"]) for line in lines if line["outcome"] != "done"]
     return len(lines), failed
-
-
-def _lines(steps: Steps) -> list[dict[str, str]]:
-    with (steps.run.folder / "crosswalk.csv").open(encoding="utf-8-sig", newline="") as stream:
-        return [line for line in csv.DictReader(stream) if line["level"] == "instance"]

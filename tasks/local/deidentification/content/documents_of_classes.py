@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.request.profile_choice import PROFILE_NAME
 from deidflow.tasks.local.deidentification.content.documents import treat_document
-from deidflow.tasks.local.deidentification.standard.profile import EDITION
 from deidflow.tasks.local.editing.actions import Action, Rule
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _MIME_TYPES: Final = {
 
 def document_rules(sop_class: str) -> Mapping[int, Rule]:
     """Return the rules for EncapsulatedDocument and its length; objects of other classes that have one are refused."""
-    origin = f"ps3.15-{EDITION}: D, a document without content"
+    origin = f"{PROFILE_NAME}: D, a document without content"
     mime_type = _MIME_TYPES.get(sop_class)
     if mime_type is None:
         return {ENCAPSULATED_DOCUMENT: Rule(Action.DUMMY, origin, _refuse)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.local.deidentification.standard.profile import EDITION
+from deidflow.tasks.core.request.profile_choice import PROFILE_NAME
 from deidflow.tasks.local.editing.actions import Action, Rule
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def recording_rules(sop_class: str) -> Mapping[int, Mapping[int, Rule]]:
     """Return the rules inside items of a class, by sequence and attribute; none for classes without sound."""
     if sop_class not in _RECORDINGS:
         return {}
-    rule = Rule(Action.DUMMY, f"ps3.15-{EDITION} and beyond (a recording of voices): D", _refuse)
+    rule = Rule(Action.DUMMY, f"{PROFILE_NAME} and beyond (a recording of voices): D", _refuse)
     return {_WAVEFORM_SEQUENCE: {_WAVEFORM_DATA: rule}}
 
 

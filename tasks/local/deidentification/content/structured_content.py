@@ -14,9 +14,10 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme
 from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning
-from deidflow.tasks.local.deidentification.standard.codes import Action, Option
+from deidflow.tasks.local.deidentification.standard.codes import Action
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local.deidentification.standard.date_values import is_shared_constant
 
 

@@ -1,29 +1,12 @@
-"""The words of PS3.15 Annex E (edition 2026d): options, codes of Table E.1-1, and what a code makes of an attribute.
+"""The words of PS3.15 Annex E (edition 2026d): codes of Table E.1-1, and what a code makes of an attribute.
 
-Public names: ``Option``, ``Code``, ``Action``, ``AttributeType``, ``action_for``.
+Public names: ``Code``, ``Action``, ``AttributeType``, ``action_for``.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
-
-
-class Option(StrEnum):
-    """The options of Annex E.3, by their names in a config, in the order of the columns of Table E.1-1."""
-
-    RETAIN_SAFE_PRIVATE = "retain-safe-private"
-    RETAIN_UIDS = "retain-uids"
-    RETAIN_DEVICE_IDENTITY = "retain-device-identity"
-    RETAIN_INSTITUTION_IDENTITY = "retain-institution-identity"
-    RETAIN_PATIENT_CHARACTERISTICS = "retain-patient-characteristics"
-    RETAIN_FULL_DATES = "retain-longitudinal-full-dates"
-    RETAIN_MODIFIED_DATES = "retain-longitudinal-modified-dates"
-    CLEAN_DESCRIPTORS = "clean-descriptors"
-    CLEAN_STRUCTURED_CONTENT = "clean-structured-content"
-    CLEAN_GRAPHICS = "clean-graphics"
-    CLEAN_PIXEL_DATA = "clean-pixel-data"
-    """Has no column: it is about pixels (E.3.1)."""
 
 
 class Code(StrEnum):

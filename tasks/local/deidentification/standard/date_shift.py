@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.pseudonyms.pseudonyms import FORMAT, length_prefixed
+
 if TYPE_CHECKING:
     from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 
-_FORMAT: Final = "deidflow/1"
 _KIND: Final = "date-shift"
-_FIELD_LENGTH_BYTES: Final = 8
 _DIGEST_BYTES: Final = 16
 _DAYS_OF_A_WEEK: Final = 7
 _MAX_DAYS: Final = 36525
@@ -65,11 +65,6 @@ class ShiftRange:
         return range(-(-self.first // _DAYS_OF_A_WEEK) * _DAYS_OF_A_WEEK, self.last + 1, _DAYS_OF_A_WEEK)
 
 
-def _field(text: str) -> bytes:
-    data = text.encode("utf-8", "surrogateescape")
-    return len(data).to_bytes(_FIELD_LENGTH_BYTES, "big") + data
-
-
 class DateShift:
     """The shifts of all patients under one key, scope and range."""
 
@@ -82,7 +77,7 @@ class DateShift:
             allowed: How far.
 
         """
-        self._prefix = key.hmac(_field(_FORMAT) + _field(scope) + _field(_KIND))
+        self._prefix = key.hmac(length_prefixed(FORMAT, scope, _KIND))
         self._choices = allowed.choices
         self.days = lru_cache(maxsize=4096)(self._days)
 
@@ -95,6 +90,6 @@ class DateShift:
 
         """
         mac = self._prefix.copy()
-        mac.update(_field(patient))
+        mac.update(length_prefixed(patient))
         number = int.from_bytes(mac.digest()[:_DIGEST_BYTES], "big")
         return -self._choices[number % len(self._choices)]

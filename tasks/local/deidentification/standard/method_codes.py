@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.standard.codes import Option
+from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION, Option
 from deidflow.tasks.local.deidentification.standard.new_items import CodeItem, NewElement, NewItem
-from deidflow.tasks.local.deidentification.standard.profile import EDITION, load_profile
+from deidflow.tasks.local.deidentification.standard.profile import load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -86,7 +86,7 @@ def method_text(applied: Applied) -> str:
     """Return the value of De-identification Method (0012,0063): values of at most 64 characters (LO)."""
     codes = applied_codes(applied)
     profile = "Basic Profile" if _BASIC_PROFILE in codes else "adapted"
-    values = [f"deidflow - PS 3.15-{EDITION} Table E.1-1 {profile}"]
+    values = [f"deidflow - PS 3.15-{PROFILE_EDITION} Table E.1-1 {profile}"]
     values += [code.meaning for code in codes if code != _BASIC_PROFILE]
     return "\\".join(values)
 

@@ -4,7 +4,7 @@ The rows are the standard's (``tables/profile.csv``) and a few more for attribut
 hold what E.1.1 asks to be protected all the same: references to instances, addresses, names of persons and dates
 (``tables/additional.csv``, each with its reason).
 
-Public names: ``Row``, ``Rule``, ``Profile``, ``load_profile``, ``EDITION``, ``PRIVATE``.
+Public names: ``Row``, ``Rule``, ``Profile``, ``load_profile``, ``PRIVATE``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.standard.codes import Code, Option
+from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION, Option
+from deidflow.tasks.local.deidentification.standard.codes import Code
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-EDITION: Final = "2026d"
 PRIVATE: Final = "private"
 """The tag of the one row for all private attributes."""
 
@@ -98,7 +98,11 @@ class Rule:
 
     def __str__(self) -> str:
         """Name table, row, code and option: what ``plan --diff`` prints as the reason of an edit."""
-        source = f"PS3.15 {EDITION} Table E.1-1" if not self.row.reason else f"beyond Table E.1-1 ({self.row.reason})"
+        source = (
+            f"PS3.15 {PROFILE_EDITION} Table E.1-1"
+            if not self.row.reason
+            else f"beyond Table E.1-1 ({self.row.reason})"
+        )
         tag = self.row.tag if self.row.tag == PRIVATE else f"({self.row.tag})"
         return f"{source} {tag} {self.code}, {self.option or 'basic profile'}"
 

@@ -16,7 +16,8 @@ from typing import Final
 
 from pydicom.datadict import dictionary_VR, repeater_has_tag
 
-from deidflow.tasks.local.deidentification.standard.codes import Code, Option
+from deidflow.tasks.core.request.profile_choice import Option
+from deidflow.tasks.local.deidentification.standard.codes import Code
 
 _COLUMNS: Final = {
     "retain_safe_private": Option.RETAIN_SAFE_PRIVATE,

@@ -82,7 +82,7 @@ def pixel_work(table: Table, source: SourceFile, elements: Sequence[Element]) ->
     rule = table.top.by_tag.get(PIXEL_DATA)
     if policy is None or (rule is not None and rule.action in (Action.REPLACE, Action.REMOVE)):
         return table, None  # the user's own pixels, or none
-    facts = pixel_facts(elements, source.read, source.layout.encoding, policy.tags)
+    facts = pixel_facts(elements, source, policy.tags)
     decision = policy.decide(facts)
     if decision.action == "refuse":
         raise InstanceFailed(ReasonCode.BURNED_IN_TEXT, _BY_RULE if decision.rule else _NO_RULE)

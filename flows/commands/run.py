@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deidflow.flows.answers.answer import give, most_shown, say, warn
 from deidflow.flows.answers.run import run_answer
-from deidflow.flows.commands.opened import existing
+from deidflow.flows.opened_run import existing
 from deidflow.flows.own_server import own_server_ahead, use_own_server, what_to_look_at
 from deidflow.flows.prefect_environment import prepare_prefect, prepare_temporary, refusal, say_lost_server_once
 from deidflow.flows.signals import was_pressed
@@ -21,6 +21,7 @@ from deidflow.tasks.core.ledger.chunks import count_planned
 from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.processes.collector import relax_collector
+from deidflow.tasks.core.report.files import SUMMARY
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.live import handing_over
 from deidflow.tasks.steps.access.choice import store_of
@@ -174,7 +175,7 @@ def _run_again(config: Config, folder: Path) -> int:
 def _resume(run: Run) -> int:
     """Finish an open run, and close it."""
     try:
-        reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / "summary.json").exists()
+        reported = totals_of(run.ledger).reconciled and is_complete(run) and (run.folder / SUMMARY).exists()
         if reported and not deletion_is_due(run):
             give(run_answer(totals_of(run.ledger), run.folder))
             return 0

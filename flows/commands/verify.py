@@ -1,6 +1,6 @@
-"""``verify`` and ``report``: look at a run that has ended.
+"""``verify``: read the results of a run back.
 
-Public names: ``verify_run``, ``report_run``.
+Public names: ``verify_run``.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deidflow.flows.answers.answer import Answer, export_line, give
-from deidflow.flows.commands.opened import opened
-from deidflow.flows.commands.private_outputs import require_private_place
-from deidflow.tasks.core.errors import Unusable, os_error_text
+from deidflow.flows.opened_run import opened
 from deidflow.tasks.core.ledger.report_queries import count_not_compared
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import Outcome
-from deidflow.tasks.core.report.files import SUMMARY, write_reports
-from deidflow.tasks.core.report.mappings import write_mappings
+from deidflow.tasks.core.report.files import (
+    CROSSWALK,
+    DELIVERED,
+    FAILURES,
+    RECONCILIATION,
+    SOURCE_PROBLEMS,
+    SUMMARY,
+    write_reports,
+)
 from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.publish import publish_reports
 from deidflow.tasks.steps.run.progress import make_progress
@@ -32,37 +37,11 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.outcomes import ReasonCode
     from deidflow.tasks.steps.run.run import Run
 
-_COMPARED = ("reconciliation.csv", "crosswalk.csv", "delivered.csv", "failures.csv", "source_problems.csv")
+_COMPARED: Final = (RECONCILIATION, CROSSWALK, DELIVERED, FAILURES, SOURCE_PROBLEMS)
 
 _HOW_TO_MEND: Final = (
     "put back what is gone; in a destination folder deidflow resume makes anew what came from a file that has changed"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReportAnswer(Answer):
-    """What was written.
-
-    Attributes:
-        run_dir: Of the run.
-        report: The page.
-        verdict: ``reconciled``, or what keeps the run from it.
-        mappings: The folder with pairs of identifiers, null when none was asked for.
-        pairs: How many pairs it holds.
-
-    """
-
-    run_dir: Path
-    report: Path
-    verdict: str
-    mappings: Path | None
-    pairs: int
-
-    def lines(self) -> Iterator[str]:
-        """Yield what people read."""
-        if self.mappings is not None:
-            yield f"mappings: {self.pairs} pairs in {self.mappings}; they re-identify people"
-        yield f"report: {self.report}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,37 +91,6 @@ class VerifyAnswer(Answer):
             yield export_line(self.exports)
         if self.next:
             yield f"mend it:  {self.next}"
-
-
-def report_run(folder: Path, mappings: Path | None = None) -> int:
-    """Write the report files of a run again; return the exit code of its totals.
-
-    Args:
-        folder: Of the run.
-        mappings: A folder to make, for the pairs of identifiers that other programs read; None for none.
-
-    Raises:
-        InvalidInput: The folder for the pairs is one that is given away, or the source.
-        Unusable: They cannot be written.
-
-    """
-    with opened(folder) as run:
-        if mappings is not None:
-            require_private_place(run.config, mappings, "--mappings")
-        with make_progress() as progress:
-            result = publish_reports(run, progress, ends=False)
-        pairs = _write_mappings(run.ledger, mappings) if mappings is not None else 0
-    give(ReportAnswer(run.folder, run.folder / "report.html", result.verdict, mappings, pairs))
-    return result.exit_code
-
-
-def _write_mappings(ledger: Ledger, folder: Path) -> int:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return write_mappings(ledger, folder)
-    except OSError as error:
-        message = f"the folder {folder} cannot be written: {os_error_text(error)}; make room or name another"
-        raise Unusable(message, error) from None
 
 
 def verify_run(folder: Path, overrides: tuple[str, ...] = (), *, deep: bool = False) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from deidflow.flows.answers.answer import Answer, counted, give, warn_of_all
-from deidflow.flows.commands.manifest_files import Written, is_added_to, require_csv_place, require_outside, unwritable
+from deidflow.flows.manifest_files import Written, is_added_to, require_csv_place, require_outside, unwritable
 from deidflow.tasks.core.engine.sources import SourceProblem
 from deidflow.tasks.core.errors import BadText, InvalidInput
 from deidflow.tasks.core.manifest.conditions import finds_of, lowest_level, parse_condition
