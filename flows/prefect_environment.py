@@ -86,10 +86,23 @@ def prepare_prefect(runs_dir: Path | None = None, *, attended: bool = False) -> 
 def _keep_from_proxies() -> None:
     """Have Prefect's client go to servers of this machine itself, and not by a proxy that is for the internet."""
     said = next((os.environ[name] for name in _NO_PROXY if os.environ.get(name)), "")
-    names = [name.strip() for name in said.split(",") if name.strip()]
+    names = ["*"] if _no_client_can_be_made() else [name.strip() for name in said.split(",") if name.strip()]
     text = ",".join([*names, *(name for name in _LOOPBACK if name not in names)])
-    if "*" not in names:  # it means all, and for some only where nothing stands beside it
-        os.environ.update(dict.fromkeys(_NO_PROXY, text))
+    # A star means all, and for some programs only where nothing stands beside it.
+    os.environ.update(dict.fromkeys(_NO_PROXY, "*" if "*" in names else text))
+
+
+def _no_client_can_be_made() -> bool:
+    """Whether one of the proxies is none that httpx can use, as with SOCKS without its package: then it uses none."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return False
+    import httpx  # noqa: PLC0415 (few commands need it)
+
+    try:
+        httpx.Client().close()
+    except (ImportError, ValueError, httpx.InvalidURL):
+        return True
+    return False
 
 
 def prepare_temporary(folder: Path) -> None:

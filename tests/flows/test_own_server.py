@@ -210,6 +210,28 @@ def test_nothing_is_tried_again_by_a_setting_of_the_site() -> None:
     assert done.stdout.split() == ["[0,", "0,", "0]"], done.stderr
 
 
+_PROXIES: Final = """
+import os, sys
+from deidflow.flows.prefect_environment import prepare_prefect
+for proxy in sys.argv[1:]:
+    os.environ.update(ALL_PROXY=proxy, no_proxy="", NO_PROXY="intranet.example")
+    prepare_prefect()
+    import httpx
+    httpx.Client().close()
+    print(os.environ["NO_PROXY"])
+"""
+
+
+def test_a_proxy_that_no_client_can_use_is_passed_over(tmp_path: Path) -> None:
+    """One for the internet is in nobody's way to a server of this machine: not SOCKS, not one without an address."""
+    variables = {**os.environ, "PREFECT_HOME": str(tmp_path)}
+    proxies = ["socks5h://127.0.0.1:1080", "ftp://proxy.example:21", "http://proxy.example:port", NOBODY]
+    command = [sys.executable, "-c", _PROXIES, *proxies]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+    assert [*["*"] * 3, "intranet.example,127.0.0.1,localhost,::1"] == done.stdout.splitlines(), done.stderr
+
+
 @pytest.mark.long
 def test_ctrl_c_in_a_terminal(job: Job) -> None:
     """A terminal sends it to every process of the command: exit code 130 within seconds, a report, no traceback."""
