@@ -2,12 +2,13 @@
 
 A user's own settings win.
 
-Public names: ``prepare_prefect``, ``prepare_temporary``, ``no_other_server``, ``say_lost_server_once``,
-``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
+Public names: ``prepare_prefect``, ``importing_prefect``, ``prepare_temporary``, ``no_other_server``,
+``say_lost_server_once``, ``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SERVED: Final = "DEIDFLOW_CONFIGS"
 """Environment variable with the paths of the configs that deployments may run: files, and folders of ``*.yaml``."""
@@ -103,6 +104,21 @@ def _no_client_can_be_made() -> bool:
     except (ImportError, ValueError, httpx.InvalidURL):
         return True
     return False
+
+
+@contextlib.contextmanager
+def importing_prefect() -> Iterator[None]:
+    """Say what to look at where Prefect, which reads its settings when it is imported, refuses them; it says why.
+
+    Raises:
+        Unusable: It does.
+
+    """
+    try:
+        yield
+    except ValueError as error:  # pydantic's, and that of files in TOML; their texts may hold a login
+        text = "Prefect refuses its settings; mend the variables PREFECT_*, or prefect.toml, .env or profiles.toml"
+        raise Unusable(text) from error
 
 
 def prepare_temporary(folder: Path) -> None:

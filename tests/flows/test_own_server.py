@@ -210,6 +210,18 @@ def test_nothing_is_tried_again_by_a_setting_of_the_site() -> None:
     assert done.stdout.split() == ["[0,", "0,", "0]"], done.stderr
 
 
+def test_settings_that_prefect_refuses_are_no_bug(job: Job) -> None:
+    """It says itself which one, and why; we say where to look."""
+    job.write_config()
+    process = job.start("serve", "job.yaml", variables={"PREFECT_API_REQUEST_TIMEOUT": "soon"}, alone=True)
+    done = process.end()
+
+    assert 3 == done.code, done.err
+    assert "request_timeout" in done.err
+    assert "mend the variables PREFECT_*" in done.err
+    assert "bug" not in done.err
+
+
 _PROXIES: Final = """
 import os, sys
 from deidflow.flows.prefect_environment import prepare_prefect
