@@ -2,8 +2,9 @@
 
 A user's own settings win.
 
-Public names: ``prepare_prefect``, ``importing_prefect``, ``prepare_temporary``, ``no_other_server``,
-``say_lost_server_once``, ``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
+Public names: ``prepare_prefect``, ``go_by_no_proxy``, ``importing_prefect``, ``prepare_temporary``,
+``no_other_server``, ``say_lost_server_once``, ``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``,
+``SERVED``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 
@@ -86,24 +88,22 @@ def prepare_prefect(runs_dir: Path | None = None, *, attended: bool = False) -> 
 
 def _keep_from_proxies() -> None:
     """Have Prefect's client go to servers of this machine itself, and not by a proxy that is for the internet."""
+    with contextlib.suppress(ValueError):  # no address, which Prefect says itself
+        if urlsplit(os.environ.get("PREFECT_API_URL", "")).hostname in _LOOPBACK:
+            go_by_no_proxy()
     said = next((os.environ[name] for name in _NO_PROXY if os.environ.get(name)), "")
-    names = ["*"] if _no_client_can_be_made() else [name.strip() for name in said.split(",") if name.strip()]
+    names = [name.strip() for name in said.split(",") if name.strip()]
     text = ",".join([*names, *(name for name in _LOOPBACK if name not in names)])
-    # A star means all, and for some programs only where nothing stands beside it.
-    os.environ.update(dict.fromkeys(_NO_PROXY, "*" if "*" in names else text))
+    if "*" not in names:  # it means all, and for some only where nothing stands beside it
+        os.environ.update(dict.fromkeys(_NO_PROXY, text))
 
 
-def _no_client_can_be_made() -> bool:
-    """Whether one of the proxies is none that httpx can use, as with SOCKS without its package: then it uses none."""
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
-        return False
-    import httpx  # noqa: PLC0415 (few commands need it)
+def go_by_no_proxy() -> None:
+    """Have Prefect's client go to all servers itself: it cannot begin where it has no use for one of the proxies.
 
-    try:
-        httpx.Client().close()
-    except (ImportError, ValueError, httpx.InvalidURL):
-        return True
-    return False
+    SOCKS needs a package that is not ours, and the address of another may be none, whatever it is to be used for.
+    """
+    os.environ.update(dict.fromkeys(_NO_PROXY, "*"))
 
 
 @contextlib.contextmanager
