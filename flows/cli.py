@@ -16,7 +16,7 @@ import click
 from deidflow.flows.answers.ending import run_to_its_end
 from deidflow.flows.answers.options import Commands, FilePath, FolderPath, input_file, output_file, place
 from deidflow.flows.exit_codes import EXIT_INTERRUPTED
-from deidflow.flows.prefect_environment import prepare_prefect
+from deidflow.flows.prefect_environment import importing_prefect, prepare_prefect
 from deidflow.flows.signals import ending, leave
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.steps.run.settings import runs_dir_of
@@ -366,7 +366,8 @@ def runs(place: Path) -> None:
 def serve(configs: tuple[Path, ...]) -> None:
     """Run each config on its own schedule, on a Prefect server, until stopped."""
     prepare_prefect(runs_dir_of(configs[0]))
-    from deidflow.flows.serve import serve_configs  # noqa: PLC0415 (imports Prefect)
+    with importing_prefect():
+        from deidflow.flows.serve import serve_configs  # noqa: PLC0415 (imports Prefect)
 
     serve_configs(configs)
 

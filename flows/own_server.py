@@ -23,7 +23,7 @@ import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from deidflow.flows.prefect_environment import no_other_server, prepare_prefect
+from deidflow.flows.prefect_environment import go_by_no_proxy, no_other_server, prepare_prefect
 from deidflow.tasks.core.errors import Unusable
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def use_own_server() -> Iterator[str]:
         return
     url = _server.take(current.to_environment_variables(exclude_unset=True))
     os.environ["PREFECT_API_URL"] = url
+    go_by_no_proxy()
     if login := current.server.api.auth_string:  # what a server of the site asks for: this one asks for it, too
         os.environ["PREFECT_API_AUTH_STRING"] = login.get_secret_value()
     importlib.import_module("prefect.context").refresh_global_settings_context()

@@ -2,12 +2,14 @@
 
 A user's own settings win.
 
-Public names: ``prepare_prefect``, ``prepare_temporary``, ``no_other_server``, ``say_lost_server_once``,
-``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``, ``SERVED``.
+Public names: ``prepare_prefect``, ``go_by_no_proxy``, ``importing_prefect``, ``prepare_temporary``,
+``no_other_server``, ``say_lost_server_once``, ``leave_threads``, ``refusal``, ``served_configs``, ``serve_only``,
+``SERVED``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -15,11 +17,12 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SERVED: Final = "DEIDFLOW_CONFIGS"
 """Environment variable with the paths of the configs that deployments may run: files, and folders of ``*.yaml``."""
@@ -85,11 +88,37 @@ def prepare_prefect(runs_dir: Path | None = None, *, attended: bool = False) -> 
 
 def _keep_from_proxies() -> None:
     """Have Prefect's client go to servers of this machine itself, and not by a proxy that is for the internet."""
+    with contextlib.suppress(ValueError):  # no address, which Prefect says itself
+        if urlsplit(os.environ.get("PREFECT_API_URL", "")).hostname in _LOOPBACK:
+            go_by_no_proxy()
     said = next((os.environ[name] for name in _NO_PROXY if os.environ.get(name)), "")
     names = [name.strip() for name in said.split(",") if name.strip()]
     text = ",".join([*names, *(name for name in _LOOPBACK if name not in names)])
     if "*" not in names:  # it means all, and for some only where nothing stands beside it
         os.environ.update(dict.fromkeys(_NO_PROXY, text))
+
+
+def go_by_no_proxy() -> None:
+    """Have Prefect's client go to all servers itself: it cannot begin where it has no use for one of the proxies.
+
+    SOCKS needs a package that is not ours, and the address of another may be none, whatever it is to be used for.
+    """
+    os.environ.update(dict.fromkeys(_NO_PROXY, "*"))
+
+
+@contextlib.contextmanager
+def importing_prefect() -> Iterator[None]:
+    """Say what to look at where Prefect, which reads its settings when it is imported, refuses them; it says why.
+
+    Raises:
+        Unusable: It does.
+
+    """
+    try:
+        yield
+    except ValueError as error:  # pydantic's, and that of files in TOML; their texts may hold a login
+        text = "Prefect refuses its settings; mend the variables PREFECT_*, or prefect.toml, .env or profiles.toml"
+        raise Unusable(text) from error
 
 
 def prepare_temporary(folder: Path) -> None:

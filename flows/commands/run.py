@@ -12,7 +12,13 @@ from deidflow.flows.answers.answer import give, most_shown, say, warn
 from deidflow.flows.answers.run import run_answer
 from deidflow.flows.opened_run import existing
 from deidflow.flows.own_server import own_server_ahead, use_own_server, what_to_look_at
-from deidflow.flows.prefect_environment import prepare_prefect, prepare_temporary, refusal, say_lost_server_once
+from deidflow.flows.prefect_environment import (
+    importing_prefect,
+    prepare_prefect,
+    prepare_temporary,
+    refusal,
+    say_lost_server_once,
+)
 from deidflow.flows.signals import was_pressed
 from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput, Unusable, listed_problems
 from deidflow.tasks.core.files.locks import lock_folder
@@ -202,8 +208,9 @@ def _work(run: Run) -> int:
             return _nothing_to_do(run)
         prepare_prefect(run.folder.parent, attended=True)
         # A second, and must find the environment prepared.
-        from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415
-        from deidflow.tasks.shown import leave_unseen  # noqa: PLC0415
+        with importing_prefect():
+            from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415
+            from deidflow.tasks.shown import leave_unseen  # noqa: PLC0415
 
         say_lost_server_once()
         state: Any = None

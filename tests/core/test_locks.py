@@ -14,7 +14,7 @@ import pytest
 
 from deidflow.tasks.core.errors import Interrupted, Unusable
 from deidflow.tasks.core.files import locks
-from deidflow.tasks.core.files.locks import LOCK_FILE, lock_folder, lock_server, lock_service, patience
+from deidflow.tasks.core.files.locks import LOCK_FILE, lock_beside, lock_folder, lock_server, lock_service, patience
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,17 @@ def test_an_error_gives_the_folder_back(tmp_path: Path) -> None:
         pass
 
     assert not (tmp_path / LOCK_FILE).exists()
+
+
+def test_a_lock_file_that_cannot_be_removed(tmp_path: Path) -> None:
+    """On shares of Windows what is open may not be removed, by a virus scanner either: it stays, and locks nobody."""
+    path = tmp_path / "held" / "lock"
+    path.parent.mkdir()
+    for _ in range(2):
+        with lock_beside(path, "the export"):
+            path.unlink()
+            path.mkdir()
+        path.rmdir()
 
 
 def test_who_waits_and_is_stopped_is_interrupted(tmp_path: Path) -> None:

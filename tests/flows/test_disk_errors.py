@@ -11,7 +11,9 @@ import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.steps.run.run_folder import clear_leftovers
 from deidflow.tasks.steps.run.safe_errors import safely
+from deidflow.tasks.steps.run.uid_map import MAP_FILE, uid_map_file
 from tests.dicom_files import instance
 from tests.steps.steps import Steps
 
@@ -53,6 +55,25 @@ def test_the_verifiers_map_cannot_be_written(tmp_path: Path) -> None:
     assert (1, 1) == (first.unverified, first.exit_code)
     assert 0 == steps.verify()
     assert steps.report().reconciled
+
+
+def test_the_verifiers_map_cannot_be_removed(tmp_path: Path) -> None:
+    """As on shares where a process still has it open: nothing fails, and whoever opens the run next removes it."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_bytes(
+        instance(PatientID="P", StudyInstanceUID=STUDY, SeriesInstanceUID="1.2.3.1.1", SOPInstanceUID="1.2.3.1.1.1")
+    )
+    steps = Steps(tmp_path)
+    steps.plan([DicomIdentifiers("P", STUDY, "", "").orthanc_id(Level.STUDY)])
+    steps.edit()
+    path = steps.run.folder / MAP_FILE
+    with uid_map_file(steps.run):
+        path.unlink()
+        path.mkdir()  # no file that could be removed
+    clear_leftovers(steps.run.folder)
+
+    assert not path.exists()
+    assert 0 == steps.verify()
 
 
 def test_an_error_that_is_kept_holds_nothing_back(tmp_path: Path) -> None:

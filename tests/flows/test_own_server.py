@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 PASSWORD = "ZQXPASSWORD"
 GONE_S = 40.0
 NOBODY = "http://127.0.0.1:9"
+SOCKS = "socks5h://127.0.0.1:9"
 SITE: Final = {
     "http_proxy": NOBODY,
-    "ALL_PROXY": NOBODY,
+    "ALL_PROXY": SOCKS,
     "no_proxy": "intranet.example",
     "PREFECT_SERVER_API_AUTH_STRING": "admin:of-the-site",
     "PREFECT_SERVER_API_BASE_PATH": "/prefect/api",
@@ -208,6 +210,41 @@ def test_nothing_is_tried_again_by_a_setting_of_the_site() -> None:
     done = subprocess.run([sys.executable, "-c", ask], env=variables, capture_output=True, text=True, check=False)
 
     assert done.stdout.split() == ["[0,", "0,", "0]"], done.stderr
+
+
+def test_settings_that_prefect_refuses_are_no_bug(job: Job) -> None:
+    """It says itself which one, and why; we say where to look."""
+    job.write_config()
+    process = job.start("serve", "job.yaml", variables={"PREFECT_API_REQUEST_TIMEOUT": "soon"}, alone=True)
+    done = process.end()
+
+    assert 3 == done.code, done.err
+    assert "request_timeout" in done.err
+    assert "mend the variables PREFECT_*" in done.err
+    assert "bug" not in done.err
+
+
+_PROXIES: Final = """
+import os, sys
+from deidflow.flows.prefect_environment import prepare_prefect
+for url, proxy in zip(sys.argv[1::2], sys.argv[2::2]):
+    os.environ.update(PREFECT_API_URL=url, ALL_PROXY=proxy, no_proxy="", NO_PROXY="intranet.example")
+    prepare_prefect()
+    import httpx
+    httpx.Client().close()
+    print(os.environ["NO_PROXY"])
+"""
+
+
+def test_a_proxy_that_no_client_can_use_is_passed_over(tmp_path: Path) -> None:
+    """One for the internet is in nobody's way to a server of this machine: not SOCKS, nor one without an address."""
+    variables = {**os.environ, "PREFECT_HOME": str(tmp_path)}
+    of_here = [("http://localhost:4200/api", SOCKS), ("http://127.0.0.1:4200/api", "http://proxy.example:port")]
+    pairs = [*of_here, ("https://prefect.example/api", NOBODY)]
+    command = [sys.executable, "-c", _PROXIES, *itertools.chain.from_iterable(pairs)]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+    assert ["*", "*", "intranet.example,127.0.0.1,localhost,::1"] == done.stdout.splitlines(), done.stderr
 
 
 @pytest.mark.long

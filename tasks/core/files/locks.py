@@ -248,7 +248,8 @@ def _lock_file(path: Path, what: str, waits: Waits | None) -> Iterator[None]:
                 try:
                     yield
                 finally:
-                    path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # where what is open cannot be removed: it locks nobody
+                        path.unlink()
                 return
         finally:
             os.close(descriptor)

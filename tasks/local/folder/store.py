@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Operation
 
 PARTIAL_FOLDER: Final = ".deidflow-partial"
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
+"""EXDEV: AFS has none from one folder to another, and there every result goes from one to another."""
 _COMPARED_BYTES: Final = 1 << 20
 
 

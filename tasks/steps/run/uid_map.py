@@ -48,7 +48,8 @@ def uid_map_file(run: Run) -> Iterator[None]:
         write_uid_map(path, _uids(run))
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where what is open cannot be removed, the next start of the run does it
+            path.unlink()
 
 
 def uid_map_bytes(run: Run) -> bytes:

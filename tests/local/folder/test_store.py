@@ -165,11 +165,12 @@ def test_something_else_under_the_name(folder: Path) -> None:
     assert b"mine" == elsewhere.read_bytes()
 
 
-def test_without_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a file system without hard links results are renamed into place, with the same promises."""
+@pytest.mark.parametrize("said", [errno.EPERM, errno.EXDEV])
+def test_without_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch, said: int) -> None:
+    """On a file system without hard links (AFS: between folders) results are renamed, with the same promises."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.EPERM, "no links here")
+        raise OSError(said, "no links here")
 
     monkeypatch.setattr(os, "link", refuse)
     store = FolderWriter(str(folder), overwrite=False)
