@@ -207,15 +207,15 @@ def _work(run: Run) -> int:
         if run.config.incremental and not count_planned(run.ledger):
             return _nothing_to_do(run)
         prepare_prefect(run.folder.parent, attended=True)
-        # A second, and must find the environment prepared.
-        with importing_prefect():
-            from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415
-            from deidflow.tasks.shown import leave_unseen  # noqa: PLC0415
-
-        say_lost_server_once()
         state: Any = None
         error: BaseException | None = None
         try:
+            # A second, and must find the environment prepared.
+            with importing_prefect():
+                from deidflow.flows.bulk_edit import bulk_edit  # noqa: PLC0415
+                from deidflow.tasks.shown import leave_unseen  # noqa: PLC0415
+
+            say_lost_server_once()
             with handing_over(run), use_own_server() as url:
                 leave_unseen(url)
                 state = bulk_edit(return_state=True)
