@@ -61,7 +61,7 @@ def test_types_decide(name: str) -> None:
 
 
 def test_items_are_asked_for_what_stands_in_them() -> None:
-    """A nested attribute of type 1 must keep a value, beside dummies, too; items that are others altogether are not compared."""
+    """A nested attribute of type 1 keeps a value, beside dummies, too; items that are others are not compared."""
     udi = Element(0x00181009, "UT", b"UDI ")
 
     def equipment(*inside: Element, items: int = 1) -> Read:

@@ -117,7 +117,9 @@ def _has_values(asked: _Asked, elements: Item) -> bool:
     )
 
 
-def _check(asked: _Asked, before: Item, after: Item, named: frozenset[int], result: Read, *, dummy: bool = False) -> None:
+def _check(
+    asked: _Asked, before: Item, after: Item, named: frozenset[int], result: Read, *, dummy: bool = False
+) -> None:
     there = {element[0]: element for element in after}
     must_be_there = asked.always if dummy else asked.there
     for element in before:
