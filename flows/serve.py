@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from prefect.client.orchestration import get_client
@@ -30,6 +29,7 @@ from deidflow.tasks.shown import tags_of
 from deidflow.tasks.steps.run.settings import load_config, load_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from prefect.schedules import Schedule
@@ -64,10 +64,14 @@ def serve_configs(paths: tuple[Path, ...]) -> None:
         raise InvalidInput(problems)
     serve_only(paths)
     start_tracker()
+    _answer_with(signal.default_int_handler)  # the first process of a container would ignore SIGTERM
     stopped = contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError)
-    with lock_service(url or "", (config.name for config in configs)), stopped:
-        while _serve(configs):
-            pass
+    with lock_service(url or "", (config.name for config in configs)):
+        with stopped:
+            while _serve(configs):
+                pass
+        for process in multiprocessing.active_children():  # which went on without their server
+            process.terminate()
 
 
 def _serve(configs: list[Config]) -> bool:
@@ -75,7 +79,7 @@ def _serve(configs: list[Config]) -> bool:
 
     Raises:
         Unusable: The server refuses the login, or Prefect ended the service.
-        KeyboardInterrupt: It was stopped by Ctrl-C.
+        KeyboardInterrupt: It was stopped by Ctrl-C, or while it waited for the server.
         asyncio.CancelledError: It was stopped by another signal.
 
     """
@@ -102,13 +106,12 @@ class _Runner(Runner):
     leaves the runs at work to themselves, and waits for their end: hours, after which a supervisor kills all of it.
     """
 
+    _service: asyncio.Task[Any] | None = None
+
     async def start(self, *arguments: Any, **options: Any) -> None:
         """See ``Runner.start``."""
-        loop, service = asyncio.get_running_loop(), asyncio.current_task()
-        assert service is not None  # noqa: S101 (for the type checker)
-        self._stop = partial(loop.call_soon_threadsafe, service.cancel)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it is to outlive its terminal (nohup)
-            signal.signal(signal.SIGHUP, self.handle_sigterm)
+        self._service = asyncio.current_task()
+        _answer_with(self.handle_sigterm)
         await super().start(*arguments, **options)
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
@@ -116,9 +119,10 @@ class _Runner(Runner):
 
         Not by that signal, which a shell has programs ignore that a script starts in the background.
         """
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        self._stop()
+        _answer_with(signal.SIG_IGN)
+        if self._service is None or self._service.done():  # the server has gone, and is waited for
+            raise KeyboardInterrupt
+        self._service.get_loop().call_soon_threadsafe(self._service.cancel)
 
     async def __aexit__(self, *error: object) -> None:
         """Stop the runs at work when this is stopped, and let them report; when the server has gone they go on."""
@@ -129,8 +133,18 @@ class _Runner(Runner):
         try:
             # Told of no error, it waits for the runs and tells the server how each ended.
             await super().__aexit__(None, None, None)
+        except Exception as lost:  # noqa: BLE001 (of any library below; this is the end all the same)
+            said = f"stopped, but Prefect ended with {type(lost).__name__}: schedules may not be paused"
+            print(said, file=sys.stderr)  # noqa: T201
         finally:
             stopping.cancel()
+
+
+def _answer_with(handler: Callable[..., Any] | signal.Handlers) -> None:
+    """Have SIGTERM answered, and the end of the terminal; what is ignored stays so (nohup: that is to be outlived)."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 async def _stop_runs() -> None:

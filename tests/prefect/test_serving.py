@@ -337,26 +337,42 @@ def test_a_service_that_is_stopped_stops_its_run(scheduled: Job, number: int, th
 
 
 def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """With the server down it says so and waits; when the server is there it serves."""
+    """With the server down it says so and waits; when the server is there it serves. SIGTERM stops what waits, too."""
     home = tmp_path_factory.mktemp("late") / "home"
     home.mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     scheduled.environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    waiting = f"127.0.0.1:{port}/api does not answer; waiting for it"
+    notices_soon = {"PREFECT_CLIENT_MAX_RETRIES": "0", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     process = _start(scheduled, *scheduled.command("serve", "job.yaml"))
     server = 0
     try:
-        _wait_for_words(scheduled, f"127.0.0.1:{port}/api does not answer; waiting for it")
+        _wait_for_words(scheduled, waiting)
+        process.terminate()
+        assert 0 == process.wait(PATIENCE_S)
+        process = _start(scheduled, *scheduled.command("serve", "job.yaml"), **notices_soon)
+        _wait_for_words(scheduled, waiting)
         server = int(start_prefect_server(home, port).split()[0])
         _wait_for_words(scheduled, f"serving {scheduled.config['name']}")
         assert _wait_for_runs(scheduled, 1)
+        log = scheduled.root / "log.txt"
+        said = log.read_text()
+        os.kill(server, signal.SIGKILL)
+        server = 0
+        deadline = time.monotonic() + PATIENCE_S
+        while log.read_text().count(waiting) == said.count(waiting) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        process.terminate()
+        assert 0 == process.wait(PATIENCE_S), log.read_text()
     finally:
         stop(process)
         if server:
             os.kill(server, signal.SIGTERM)
 
-    assert "Traceback" not in (scheduled.root / "log.txt").read_text()
+    assert "Traceback" not in said
+    assert "error: " not in log.read_text().rpartition(waiting)[2]
 
 
 @pytest.mark.parametrize("command", ["run", "serve"])

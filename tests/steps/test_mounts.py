@@ -69,6 +69,18 @@ def test_a_destination_that_is_not_mounted_any_more(steps: Steps) -> None:
     steps.plan(ROWS, run_id="n3", destination=destination)
 
 
+def test_a_share_is_mounted_over_the_results(steps: Steps) -> None:
+    """Of a run that wrote below it, before it was mounted: what others have there says nothing about its results."""
+    steps.plan(ROWS, destination={"folder": "nas/out"})
+    steps.edit()
+    with _share(steps.root / "nas"):
+        (steps.root / "nas" / "out").mkdir()
+        (steps.root / "nas" / "out" / "of-others").touch()
+        with pytest.raises(Unusable, match=r"destination folder .*holds none of the run's results"):
+            steps.verify(again=True)
+    assert 0 == steps.verify(again=True)
+
+
 def test_a_destination_that_is_read_only(steps: Steps) -> None:
     """As a disk becomes that fails while a run works: neither room nor a right of the user's would mend that."""
     share = steps.root / "nas"

@@ -155,6 +155,8 @@ def test_private_dates_and_uids(syntax: Syntax, vr: str, value: str, text: str, 
     ("vr", "value", "told", "expected"),
     [
         ("DA", SCAN, SCAN, ""),
+        ("DA", f"{SCAN}\\20110912", SCAN, ""),
+        ("LO", f"{SCAN}12", f"{SCAN}12", "SeriesDescription of the source is left in 0099,1001"),
         ("DA", DATE, DATE, "PatientBirthDate of the source is left in 0099,1001"),
         ("LO", "70004913", "70004913", "SeriesDescription of the source is left in 0099,1001"),
     ],

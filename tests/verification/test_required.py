@@ -61,7 +61,7 @@ def test_types_decide(name: str) -> None:
 
 
 def test_items_are_asked_for_what_stands_in_them() -> None:
-    """A nested attribute of type 1 must keep a value; items that are others altogether are not compared."""
+    """A nested attribute of type 1 keeps a value, beside dummies, too; items that are others are not compared."""
     udi = Element(0x00181009, "UT", b"UDI ")
 
     def equipment(*inside: Element, items: int = 1) -> Read:
@@ -70,8 +70,9 @@ def test_items_are_asked_for_what_stands_in_them() -> None:
 
     check_required(REQUEST, equipment(udi), equipment(udi))
     check_required(REQUEST, equipment(udi), equipment(items=2))
-    with pytest.raises(InstanceFailed, match="UniqueDeviceIdentifier"):
-        check_required(REQUEST, equipment(udi), equipment())
+    for lost in (equipment(), equipment(udi._replace(value=b"")), equipment(Element(0x00181020, "LO", b"REMOVED "))):
+        with pytest.raises(InstanceFailed, match="UniqueDeviceIdentifier"):
+            check_required(REQUEST, equipment(udi), lost)
 
 
 def test_what_is_empty_in_one_instance_may_have_a_value_in_others() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from deidflow.tasks.core.files.locks import LOCK_FILE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -21,10 +23,10 @@ def mount_of(folder: Path) -> str:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether nothing is in a folder, or it is not there; False where nobody can tell."""
+    """Whether nothing but a lock is in a folder, or it is not there; False where nobody can tell."""
     try:
         with os.scandir(folder) as entries:
-            return next(entries, None) is None
+            return all(entry.name == LOCK_FILE for entry in entries)
     except FileNotFoundError:
         return True
     except OSError:

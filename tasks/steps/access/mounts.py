@@ -51,8 +51,7 @@ def is_as_mounted(folder: Path, mounts: Mapping[str, str]) -> bool:
         mounts: What ``mounts_of`` returned for the run.
 
     """
-    was = mounts.get(str(folder))
-    return was is not None and os.path.ismount(was) and not is_empty(folder)
+    return mounts.get(str(folder)) == mount_of(folder) and not is_empty(folder)
 
 
 def lost_mounts(config: Config) -> dict[str, str]:

@@ -304,11 +304,12 @@ class Judge:
 
 
 def _passes_private(leaf: Leaf | None, kind: Kind, value: bytes) -> bool:
-    """Whether a private element may hold a part: an object's date, also where one of its texts tells the same date."""
+    """Whether a private element may hold a part: an object's date, also where one of its texts tells the same."""
     if leaf is None or not any(above & 0x10000 for above in leaf.path):
         return False
-    is_date = kind in _OF_TEXTS and _DATE_ALONE.fullmatch(value.strip(_PADDING)) is not None
-    return kind in _OF_EVERY_OBJECT or is_date
+    if kind in _OF_TEXTS:
+        return all(_DATE_ALONE.fullmatch(one.strip(_PADDING)) for one in value.split(b"\\"))
+    return kind in _OF_EVERY_OBJECT
 
 
 def _begins(path: tuple[int, ...], named: frozenset[tuple[int, ...]]) -> bool:

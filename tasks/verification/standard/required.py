@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.reader import Element, Item, Read
 
-_MUST_HAVE_VALUES: Final = ("1", "1C")
+_ALWAYS: Final = "1"
+_MUST_HAVE_VALUES: Final = (_ALWAYS, "1C")
 _MUST_BE_THERE: Final = (*_MUST_HAVE_VALUES, "2", "2C")
 
 
@@ -38,12 +39,14 @@ class _Asked:
     Attributes:
         values: Attributes that must have a value.
         there: Attributes that must be there.
+        always: Those of type 1, which no condition takes away: an item that became a dummy has them, too.
         items: What is asked for in the items of sequences.
 
     """
 
     values: set[int] = field(default_factory=set)
     there: set[int] = field(default_factory=set)
+    always: set[int] = field(default_factory=set)
     items: dict[int, _Asked] = field(default_factory=dict)
 
 
@@ -72,6 +75,8 @@ def _asked_of(sop_class: str) -> _Asked:
         node.there.add(tag)
         if kind in _MUST_HAVE_VALUES:
             node.values.add(tag)
+        if kind == _ALWAYS:
+            node.always.add(tag)
     return asked
 
 
@@ -112,23 +117,26 @@ def _has_values(asked: _Asked, elements: Item) -> bool:
     )
 
 
-def _check(asked: _Asked, before: Item, after: Item, named: frozenset[int], result: Read) -> None:
+def _check(
+    asked: _Asked, before: Item, after: Item, named: frozenset[int], result: Read, *, dummy: bool = False
+) -> None:
     there = {element[0]: element for element in after}
+    must_be_there = asked.always if dummy else asked.there
     for element in before:
         tag = element[0]
         if tag in named:
             continue
         other = there.get(tag)
-        if tag in asked.there:
+        if tag in must_be_there:
             _check_one(element, other, needs_value=tag in asked.values)
         below = asked.items.get(tag)
         if below is None or other is None:
             continue
         items, others = element[4] or (), other[4] or ()
-        if len(items) != len(others) or (any(others) and are_dummies(result, others)):
-            continue  # they are items of the editor's own
-        for one, two in zip(items, others, strict=True):
-            _check(below, one, two, named, result)
+        if len(items) == len(others):  # others are items of the editor's own
+            is_dummy = dummy or (any(others) and are_dummies(result, others))
+            for one, two in zip(items, others, strict=True):
+                _check(below, one, two, named, result, dummy=is_dummy)
 
 
 def _check_one(element: Element, other: Element | None, *, needs_value: bool) -> None:
