@@ -50,6 +50,7 @@ OWN: Final = OwnValues.of(
             "Feline",
         ),
         *("TC de tórax con contraste", "頭部単純CT", "", "  leading blanks stay  ", "A\\B", "3D TOF 0.5"),
+        *("L5S1 T2w B50f", "3x3x3mm x2 kV120"),
     ],
 )
 def test_what_is_harmless_stays_byte_for_byte(text: str) -> None:
@@ -192,7 +193,7 @@ def test_names_of_strangers_go(text: str, expected: str) -> None:
             "Calle de Alcántara 5",
             "69120 Heidelberg",
         ),
-        *("東京都千代田区丸の内1-2-1", "P.O. Box 12", "〒100-0005"),
+        *("東京都千代田区丸の内1-2-1", "P.O. Box 12", "〒100-0005", "X4T9P2"),
     ],
 )
 def test_forms_that_identify_go(planted: str) -> None:

@@ -60,6 +60,8 @@ _MARKED_PARAMETER: Final = re.compile(r"[a-z][A-Z]\d")
 _MOST_DIGITS: Final = 4
 """Numbers with five digits or more are somebody's."""
 _MOST_DIGITS_IN_CODE: Final = 3
+_MOST_NUMBERS_BESIDE_LETTERS: Final = 2
+"""Where no word of a code is known, just single letters: L5S1 is a place, X4T9P2 somebody's."""
 _MOST_CHARACTERS: Final = 10240
 """An LT has no more (PS3.5 table 6.2-1). Longer texts are cleaned line by line, since the time that a text takes grows
 faster than its length."""
@@ -189,12 +191,16 @@ class TextCleaner:
         digits = [len(run) for run in runs if run.isdigit()]
         context = load_context()
         is_parameter = len(letters) == len(digits) == 1 and runs[0] in context.before_numbers
-        if context.units.issuperset(letters) or is_parameter:
+        is_measured = runs[0].isdigit() and context.units.issuperset(letters)
+        if is_measured or is_parameter:
             return max(digits, default=0) <= _MOST_DIGITS
         if sum(digits) > _MOST_DIGITS_IN_CODE:
             return False
         written = [run for run in _RUNS.findall(word.text) if not run.isdigit()]
-        return all(len(run) == 1 or self._vocabulary.standing(run) is Standing.KNOWN for run in written)
+        words = [run for run in written if len(run) > 1]
+        if not words and len(digits) > _MOST_NUMBERS_BESIDE_LETTERS:
+            return False
+        return all(self._vocabulary.standing(run) is Standing.KNOWN for run in words)
 
     def _cut(self, word: Word, own: OwnValues) -> Iterator[Edit]:
         """Take a word out; of a run of Japanese or Chinese characters only the own names, if the rest is known."""
