@@ -23,7 +23,8 @@ def _reasons(job: Job) -> list[str]:
     return sorted(row["reason"].partition(":")[0] for row in lines if row["level"] == "instance")
 
 
-@pytest.mark.parametrize("advice", ["later", pytest.param("accept", marks=pytest.mark.versions)])
+@pytest.mark.versions
+@pytest.mark.parametrize("advice", ["later", "accept"])
 def test_a_server_in_trouble_and_a_study_that_arrives(job: Job, advice: str) -> None:
     """One study fails since the server answers with errors, one since it is arriving; one `resume` does both."""
     require_orthanc()

@@ -132,6 +132,7 @@ def test_an_invalid_manifest_leaves_no_server(demo_job: Job) -> None:
     assert not (demo_job.root / "runs" / "invalid").exists()
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_start(demo_job: Job) -> None:
     """What is wrong with it is told in a sentence, and `resume` finishes the run when that is mended."""
     demo_job.write_manifest(demo_job.inventory()[:2])
