@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+# As report.files has them, which takes half a second to load.
 _SUMMARY: Final = "summary.json"
 _REPORT: Final = "report.html"
 _WITHOUT_VERDICT: Final = {None: "not finished", True: "reconciled", False: "not reconciled"}

@@ -33,7 +33,7 @@ class Withdrawn(NamedTuple):
 
     gone: int
     stay: int
-    missing: int = 0
+    missing: int
 
 
 def withdraw_results(run: Run, lines: Collection[int], progress: Progress) -> Withdrawn:

@@ -151,9 +151,8 @@ class SafePrivate(NamedTuple):
         if vr in _DATES:
             if Option.RETAIN_FULL_DATES in options:
                 return Fate.SAME
-            return (
-                (Fate.FREE if vr == "TM" else Fate.CHANGED) if Option.RETAIN_MODIFIED_DATES in options else Fate.REMOVED
-            )
+            moved = Fate.FREE if vr == "TM" else Fate.CHANGED
+            return moved if Option.RETAIN_MODIFIED_DATES in options else Fate.REMOVED
         if vr == "UI":
             return Fate.SAME if Option.RETAIN_UIDS in options else Fate.UID
         return _BY_VR.get(vr, Fate.SAME)

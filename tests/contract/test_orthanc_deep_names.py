@@ -27,7 +27,8 @@ def _nested(levels: int, patient: dict[str, Any]) -> Element:
 
 
 @pytest.mark.parametrize(
-    "verify", [*(pytest.param(one, marks=pytest.mark.versions) for one in ("identifiers", "none")), "full"]
+    "verify",
+    [pytest.param("identifiers", marks=pytest.mark.versions), "full", pytest.param("none", marks=pytest.mark.versions)],
 )
 def test_a_name_deeper_than_hardening(job: Job, server: Server, verify: str) -> None:
     """At the first level it is removed; below, the instance fails and its result is gone; another's name may stay."""

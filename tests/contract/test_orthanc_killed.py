@@ -280,11 +280,7 @@ class _KilledBehindItsJob:
 
 
 @pytest.mark.versions
-@pytest.mark.parametrize(
-    "resumed",
-    [False, True],
-    ids=["in-one-go", "resumed"],
-)
+@pytest.mark.parametrize("resumed", [False, True], ids=["in-one-go", "resumed"])
 def test_a_job_that_runs_again_behind_its_results(
     job: Job,
     served: Callable[[bool], contextlib.AbstractContextManager[Server]],

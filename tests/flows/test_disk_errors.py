@@ -35,15 +35,21 @@ def _nothing_can_be_written() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_the_verifiers_map_cannot_be_written(tmp_path: Path) -> None:
-    """The run folder is named as what cannot be used; what was done stays done, and is verified later."""
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "1").write_bytes(
+def _edited(root: Path) -> Steps:
+    """Return a run over one instance whose edits are done."""
+    (root / "source").mkdir()
+    (root / "source" / "1").write_bytes(
         instance(PatientID="P", StudyInstanceUID=STUDY, SeriesInstanceUID="1.2.3.1.1", SOPInstanceUID="1.2.3.1.1.1")
     )
-    steps = Steps(tmp_path)
+    steps = Steps(root)
     steps.plan([DicomIdentifiers("P", STUDY, "", "").orthanc_id(Level.STUDY)])
     steps.edit()
+    return steps
+
+
+def test_the_verifiers_map_cannot_be_written(tmp_path: Path) -> None:
+    """The run folder is named as what cannot be used; what was done stays done, and is verified later."""
+    steps = _edited(tmp_path)
     before = sorted(path.name for path in steps.run.folder.iterdir())
     with _nothing_can_be_written(), pytest.raises(Unusable, match="run folder") as caught:
         steps.verify()
@@ -59,13 +65,7 @@ def test_the_verifiers_map_cannot_be_written(tmp_path: Path) -> None:
 
 def test_the_verifiers_map_cannot_be_removed(tmp_path: Path) -> None:
     """As on shares where a process still has it open: nothing fails, and whoever opens the run next removes it."""
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "1").write_bytes(
-        instance(PatientID="P", StudyInstanceUID=STUDY, SeriesInstanceUID="1.2.3.1.1", SOPInstanceUID="1.2.3.1.1.1")
-    )
-    steps = Steps(tmp_path)
-    steps.plan([DicomIdentifiers("P", STUDY, "", "").orthanc_id(Level.STUDY)])
-    steps.edit()
+    steps = _edited(tmp_path)
     path = steps.run.folder / MAP_FILE
     with uid_map_file(steps.run):
         path.unlink()

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from deidflow.tasks.core.files.locks import lock_folder
 from tests.conftest import start_prefect_server
 from tests.containers import contained, why_not
 from tests.jobs import DEMO_DATA, Job, files_of, read_csv
+from tests.orthanc_server import free_port
 from tests.prefect.groups import start, stop
 from tests.prefect_api import Api
 
@@ -340,9 +340,7 @@ def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.Tem
     """With the server down it says so and waits; when the server is there it serves. SIGTERM stops what waits, too."""
     home = tmp_path_factory.mktemp("late") / "home"
     home.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     scheduled.environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     waiting = f"127.0.0.1:{port}/api does not answer; waiting for it"
     notices_soon = {"PREFECT_CLIENT_MAX_RETRIES": "0", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}

@@ -542,8 +542,8 @@ def test_what_was_taken_back_is_not_there_and_not_done(nights: Nights) -> None:
     both = rows(("A", "1"), ("B", "2"), A="S1", B="S2")
     nights.night(both, "n1", options=SUBJECTS)
     before = files_of(nights.root / "results")
-    assert Withdrawn(2, 0) == withdrawn(nights, "n1", 2)
-    assert Withdrawn(0, 0) == withdrawn(nights, "n1", 2)
+    assert Withdrawn(2, 0, 0) == withdrawn(nights, "n1", 2)
+    assert Withdrawn(0, 0, 0) == withdrawn(nights, "n1", 2)
     left = files_of(nights.root / "results")
 
     assert 1 == len(left)
@@ -559,7 +559,7 @@ def test_what_was_taken_back_is_not_there_and_not_done(nights: Nights) -> None:
     corrected = rows(("A", "1"), ("B", "2"), A="S9", B="S2")
     assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(corrected, "n2", options=SUBJECTS)
     assert 3 == len(files_of(nights.root / "results"))
-    assert Withdrawn(1, 0) == withdrawn(nights, "n1")
+    assert Withdrawn(1, 0, 0) == withdrawn(nights, "n1")
 
 
 def test_what_another_run_delivered_too_is_named(nights: Nights) -> None:
@@ -600,7 +600,7 @@ def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
     (path, other) = sorted((nights.root / "results").rglob("*.dcm"))
     path.write_bytes(other.read_bytes())
 
-    assert Withdrawn(1, 1) == withdrawn(nights, "n1")
+    assert Withdrawn(1, 1, 0) == withdrawn(nights, "n1")
     assert path.exists()
 
 
@@ -610,7 +610,7 @@ def test_results_that_nobody_looked_at_are_taken_back(nights: Nights) -> None:
     nights.edit()
     nights.run.close()
 
-    assert Withdrawn(2, 0) == withdrawn(nights, "n1")
+    assert Withdrawn(2, 0, 0) == withdrawn(nights, "n1")
     assert {} == files_of(nights.root / "results")
 
 
@@ -629,8 +629,8 @@ def test_nothing_counts_as_taken_back_that_cannot_be_seen(nights: Nights) -> Non
     away.rename(results)
     one, _ = sorted(results.rglob("*.dcm"))
     one.unlink()
-    assert Withdrawn(2, 0, missing=1) == withdrawn(nights, "n1")
-    assert Withdrawn(0, 0) == withdrawn(nights, "n1")
+    assert Withdrawn(2, 0, 1) == withdrawn(nights, "n1")
+    assert Withdrawn(0, 0, 0) == withdrawn(nights, "n1")
     assert not files_of(results)
 
 

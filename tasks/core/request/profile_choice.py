@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.request.private_attributes import SiteAttribute
 
 PROFILE_EDITION: Final = "2026d"
-PROFILE_NAME: Final = "ps3.15-2026d"
+PROFILE_NAME: Final = f"ps3.15-{PROFILE_EDITION}"
 
 
 class Option(StrEnum):

@@ -45,9 +45,9 @@ _NOT_BASIS: Final = frozenset(
 """Keys of a run's identity that stand elsewhere: in its place, or in the options of its rows."""
 _KEY: Final = "pseudonyms (the key)"
 _STATE_SUFFIX: Final = ".state.db"
-_AS_IF_NEVER: Final = (
-    ". To go on as if that run had never been, move its folder out of report.runs_dir; its results stay where they "
-    "are, and are made again"
+_WITHOUT_IT: Final = (
+    ". To go on without that run, move its folder out of report.runs_dir; its results stay where they are, and those "
+    "of which nothing else is known are made again"
 )
 
 
@@ -225,7 +225,7 @@ class _Sync:
                 self._load(folder, original, facts, where)
             except InvalidInput as error:
                 if self._strict:
-                    raise InvalidInput(f"{error}{_AS_IF_NEVER}") from None
+                    raise InvalidInput(f"{error}{_WITHOUT_IT}") from None
             except DeidflowError:
                 if self._strict:
                     raise
