@@ -193,7 +193,7 @@ def test_names_of_strangers_go(text: str, expected: str) -> None:
             "Calle de Alcántara 5",
             "69120 Heidelberg",
         ),
-        *("東京都千代田区丸の内1-2-1", "P.O. Box 12", "〒100-0005", "X4T9P2"),
+        *("東京都千代田区丸の内1-2-1", "P.O. Box 12", "〒100-0005", "X4T9P2", "P739", "20A417"),
     ],
 )
 def test_forms_that_identify_go(planted: str) -> None:

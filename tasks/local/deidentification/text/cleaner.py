@@ -61,7 +61,8 @@ _MOST_DIGITS: Final = 4
 """Numbers with five digits or more are somebody's."""
 _MOST_DIGITS_IN_CODE: Final = 3
 _MOST_NUMBERS_BESIDE_LETTERS: Final = 2
-"""Where no word of a code is known, just single letters: L5S1 is a place, X4T9P2 somebody's."""
+_MOST_DIGITS_BESIDE_LETTERS: Final = 2
+"""Where no word of a code is known, just single letters: L5S1 and T12L1 are places, P739 and X4T9P2 are somebody's."""
 _MOST_CHARACTERS: Final = 10240
 """An LT has no more (PS3.5 table 6.2-1). Longer texts are cleaned line by line, since the time that a text takes grows
 faster than its length."""
@@ -198,8 +199,8 @@ class TextCleaner:
             return False
         written = [run for run in _RUNS.findall(word.text) if not run.isdigit()]
         words = [run for run in written if len(run) > 1]
-        if not words and len(digits) > _MOST_NUMBERS_BESIDE_LETTERS:
-            return False
+        if not words:
+            return len(digits) <= _MOST_NUMBERS_BESIDE_LETTERS and max(digits, default=0) <= _MOST_DIGITS_BESIDE_LETTERS
         return all(self._vocabulary.standing(run) is Standing.KNOWN for run in words)
 
     def _cut(self, word: Word, own: OwnValues) -> Iterator[Edit]:
