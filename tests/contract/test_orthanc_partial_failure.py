@@ -161,9 +161,11 @@ def test_a_server_whose_script_deletes_results(job: Job, server: Server, tmp_pat
     ran = job("run", "job.yaml", "--run-id", "routed")
     lines = _instances(job, "routed")
 
-    assert (1, Counter({"missing": 2})) == (ran.code, _outcomes(lines)), ran.err
-    # Whether they are missed by the call or by who verifies depends on when the script has its turn.
-    assert {"result-missing"} == {line["reason"].partition(":")[0] for line in lines.values()}
+    # Whether they are missed by the call or by who verifies depends on when the script has its turn; where that is
+    # amid the storing, 1.13.0 now and then says that it did not store the result.
+    said = {(line["outcome"], line["reason"].partition(":")[0]) for line in lines.values()}
+    assert (1, 2) == (ran.code, len(lines)), ran.err
+    assert said <= {("missing", "result-missing"), ("failed", "server-error")}
     assert set(names) == set(server.get("instances"))
 
 
