@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from deidflow.flows.answers.standard_error import make_unfailing, shout
 from deidflow.flows.answers.utf8 import use_utf8
 from deidflow.tasks.core.processes.collector import relax_collector
+from deidflow.tasks.core.processes.libraries import quiet_libraries
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -21,6 +22,7 @@ if multiprocessing.current_process().name != "MainProcess":  # parent_process() 
     # Ctrl-C reaches the run of a service, too, and would be told with a traceback while it is being loaded; the service
     # stops it with SIGTERM. From the moment on that it works it answers both, see flows/signals.py.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    quiet_libraries()
 
 
 def main() -> None:

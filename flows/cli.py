@@ -19,6 +19,7 @@ from deidflow.flows.exit_codes import EXIT_INTERRUPTED
 from deidflow.flows.prefect_environment import importing_prefect, prepare_prefect
 from deidflow.flows.signals import ending, leave
 from deidflow.tasks.core.dicom.identifiers import Level
+from deidflow.tasks.core.processes.libraries import quiet_libraries
 from deidflow.tasks.steps.run.settings import runs_dir_of
 
 if TYPE_CHECKING:
@@ -374,6 +375,7 @@ def serve(configs: tuple[Path, ...]) -> None:
 
 def main() -> None:
     """Run the command; errors go to standard error in plain words, and the exit code says of which kind they are."""
+    quiet_libraries()
     debug = "--debug" in sys.argv[1:]
     if debug:  # accepted anywhere on the line
         sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != "--debug")]

@@ -5,6 +5,10 @@ passwords; leaves it in the session of the command, so that Ctrl-C in a terminal
 it; imports the server into the command as well, a second of a processor; and begins only when the flow does. So it is
 started here, and Prefect is told its address.
 
+Others on this machine reach that address, too, and see it in the list of processes. The port is held before the server
+is started, or one of them could take it first and be told what is the server's; and the server has a password that is
+drawn for it.
+
 Public names: ``own_server_ahead``, ``use_own_server``, ``what_to_look_at``, ``stop_own_server``.
 """
 
@@ -14,8 +18,8 @@ import contextlib
 import http.client
 import importlib
 import os
-import random
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -24,7 +28,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from deidflow.flows.prefect_environment import go_by_no_proxy, no_other_server, prepare_prefect
-from deidflow.tasks.core.errors import Unusable
+from deidflow.tasks.core.errors import Unusable, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +56,6 @@ _OF_ITS_OWN: Final = {
     "PREFECT_SERVER_API_BASE_PATH": "/api",
 }
 """What holds for it whatever the environment says of a server of the site."""
-_PORTS: Final = range(8000, 9000)
-_PORT_TRIALS: Final = 10
-_STARTS: Final = 3
-"""How often it is started on another port: between looking and listening, somebody else may take one."""
-_PORT_TAKEN: Final = "address already in use"
 _ERROR: Final = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): .*$", re.MULTILINE)
 _START_S: Final = 300.0
 """It takes two seconds of a processor, and six more where it makes its database: minutes on a machine full of work."""
@@ -69,11 +68,13 @@ class _OwnServer:
 
     Attributes:
         is_used: Whether Prefect has been told its address; its threads speak to it until this process ends.
+        login: User and password that it asks for.
 
     """
 
     def __init__(self) -> None:
         self.is_used = False
+        self.login = ""
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None
@@ -82,9 +83,12 @@ class _OwnServer:
         """Start it, unless it runs; ``settings`` are Prefect's, beside those in the environment."""
         if self._process is not None and self._process.poll() is None:
             return
-        self._port = _free_port()
+        self.login = f"deidflow:{secrets.token_urlsafe()}"
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it is the server's, and goes with it)
-        self._process = _launch(self._port, settings, self._said)
+        with _listener() as listener:
+            self._port = listener.getsockname()[1]
+            own = {"PREFECT_SERVER_API_AUTH_STRING": self.login, **_OF_ITS_OWN}
+            self._process = _launch(listener, settings | own, self._said)
 
     def take(self, settings: dict[str, str]) -> str:
         """Wait until it answers; return the URL of its API, to be used from now on.
@@ -94,15 +98,12 @@ class _OwnServer:
 
         """
         end = time.monotonic() + _START_S
-        for _ in range(_STARTS):
-            self.start(settings)
-            while self._process is not None and self._process.poll() is None and time.monotonic() < end:
-                if _is_healthy(self._port):
-                    self.is_used = True
-                    return f"http://127.0.0.1:{self._port}/api"
-                time.sleep(_POLL_S)
-            if _PORT_TAKEN not in self._text():
-                break
+        self.start(settings)
+        while self._process is not None and self._process.poll() is None and time.monotonic() < end:
+            if _is_healthy(self._port):
+                self.is_used = True
+                return f"http://127.0.0.1:{self._port}/api"
+            time.sleep(_POLL_S)
         errors = _ERROR.findall(self._text())
         why = f": {errors[-1]}" if errors else f" within {_START_S:.0f} s, or ended before"
         raise Unusable(
@@ -128,13 +129,15 @@ class _OwnServer:
 _server: Final = _OwnServer()
 
 
-def _free_port() -> int:
-    """Return a port from the range that Prefect takes for such servers."""
-    for port in random.sample(_PORTS, _PORT_TRIALS):
-        with socket.socket() as trial, contextlib.suppress(OSError):
-            trial.bind(("127.0.0.1", port))
-            return port
-    raise Unusable(f"no free port for Prefect's temporary server between {_PORTS.start} and {_PORTS.stop - 1}")
+def _listener() -> socket.socket:
+    """Return a socket on a free port of this machine, which nobody else can take as long as the server has it."""
+    try:
+        listener = socket.create_server(("127.0.0.1", 0))
+    except OSError as error:
+        raise Unusable(f"Prefect's temporary server gets no port: {os_error_text(error)}") from None
+    # uvicorn takes what is handed over for a Unix socket, and asyncio does this for others only.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _is_healthy(port: int) -> bool:
@@ -149,16 +152,17 @@ def _is_healthy(port: int) -> bool:
         connection.close()
 
 
-def _launch(port: int, settings: dict[str, str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _launch(listener: socket.socket, settings: dict[str, str], said: IO[bytes]) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
-    arguments = ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
+    arguments = ["--factory", "prefect.server.api.server:create_app", "--fd", str(listener.fileno())]
     # Our end of the pipe is never written to; the system closes it when this process ends.
     theirs, _ = os.pipe()
     try:
         return subprocess.Popen(  # noqa: S603 (this Python, and no word of a user)
             # -P: nothing is imported from the folder where the command was started
             [sys.executable, "-P", "-m", "deidflow.flows.bound", "uvicorn", *arguments, "--log-level", "error"],
-            env={**inherited, **settings, **_OF_ITS_OWN},
+            env=inherited | settings,
+            pass_fds=[listener.fileno()],
             stdin=theirs,
             stdout=said,
             stderr=said,
@@ -211,8 +215,7 @@ def use_own_server() -> Iterator[str]:
     url = _server.take(current.to_environment_variables(exclude_unset=True))
     os.environ["PREFECT_API_URL"] = url
     go_by_no_proxy()
-    if login := current.server.api.auth_string:  # what a server of the site asks for: this one asks for it, too
-        os.environ["PREFECT_API_AUTH_STRING"] = login.get_secret_value()
+    os.environ["PREFECT_API_AUTH_STRING"] = _server.login
     importlib.import_module("prefect.context").refresh_global_settings_context()
     with settings.temporary_settings({settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url

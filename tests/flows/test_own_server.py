@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PASSWORD = "ZQXPASSWORD"
 GONE_S = 40.0
+_LISTENING: Final = "0A"
+"""In /proc/net/tcp."""
 NOBODY = "http://127.0.0.1:9"
 SOCKS = "socks5h://127.0.0.1:9"
 SITE: Final = {
@@ -90,15 +92,24 @@ def _goes(process: Path) -> bool:
     return not _runs(process)
 
 
+def _listens_at_once(server: Path) -> bool:
+    """Whether a server that has just been started has its port already, which its command line tells everybody."""
+    sockets = {str(one.readlink()).removeprefix("socket:").strip("[]") for one in (server / "fd").iterdir()}
+    lines = map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(line[9] in sockets for line in lines if line[3] == _LISTENING)
+
+
 def test_kill_9_leaves_no_server_behind(demo_job: Job) -> None:
-    """Its environment holds neither key nor password, and soon after the command is killed it is gone."""
+    """Its environment holds neither key nor password, its port is its own, and when the command is killed it goes."""
     demo_job.write_manifest(demo_job.inventory()[:2])
     process = _alone(demo_job, "killed")
     server = _server_of(demo_job)
+    listens = _listens_at_once(server)
     environment = (server / "environ").read_bytes()
     process.kill()
 
     assert _goes(server)
+    assert listens
     assert b"PREFECT_HOME=" in environment
     assert KEY.encode() not in environment
     assert PASSWORD.encode() not in environment
@@ -183,6 +194,7 @@ def test_one_server_is_enough(demo_job: Job) -> None:
 
 
 _ASK: Final = """
+import os, httpx
 from deidflow.flows.own_server import use_own_server
 def heartbeat():
     from prefect.settings import get_current_settings
@@ -190,18 +202,22 @@ def heartbeat():
 before = heartbeat()
 with use_own_server() as url:
     print(before, heartbeat(), bool(url))
+    login = tuple(os.environ["PREFECT_API_AUTH_STRING"].split(":"))
+    logins = None, ("admin", "of-the-site"), login
+    print([httpx.post(f"{url}/flow_runs/count", auth=auth).status_code for auth in logins])
 print(heartbeat())
 """
 
 
 @pytest.mark.long
-def test_a_server_of_its_own_gets_no_heartbeats(tmp_path: Path) -> None:
-    """Nobody would read them, and Prefect waits for the next one when a flow ends; elsewhere they stay as they are."""
+def test_a_server_of_its_own_gets_no_heartbeats_and_answers_nobody_else(tmp_path: Path) -> None:
+    """Prefect waits for the next heartbeat when a flow ends; other users of the machine reach the server, too."""
     variables = {**os.environ, "PREFECT_HOME": str(tmp_path), "PREFECT_API_URL": ""}
     variables["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = "30"
+    variables |= {f"PREFECT_{whose}API_AUTH_STRING": "admin:of-the-site" for whose in ("", "SERVER_")}
     done = subprocess.run([sys.executable, "-c", _ASK], env=variables, capture_output=True, text=True, check=False)
 
-    assert ["30 None True", "30"] == done.stdout.splitlines(), done.stderr
+    assert ["30 None True", "[401, 401, 200]", "30"] == done.stdout.splitlines(), done.stderr
 
 
 def test_nothing_is_tried_again_by_a_setting_of_the_site() -> None:

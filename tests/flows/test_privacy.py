@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from tests.dicom_files import instance
 from tests.jobs import COMMAND_S, KEY, Finished, Job, read_csv
 
 if TYPE_CHECKING:
@@ -114,3 +115,18 @@ def test_markers_stay_private(job: Job, prefect_home: Path) -> None:
     secrets = [*markers.all, KEY, unknown, *(row["orthanc_id"] for row in rows)]
     everything = b"\n".join(searched)
     assert [] == [secret for secret in secrets if secret.encode() in everything]
+
+
+def test_libraries_say_nothing_of_a_file(job: Job) -> None:
+    """Of pydicom's warnings and of its log, which repeat values, nothing is shown: by the flow's process, too."""
+    job.source.mkdir()
+    (job.source / "a.dcm").write_bytes(instance(SpecificCharacterSet="ZQXMARKER"))
+    export = {"folder": "packed"}
+    job.write_config(operation="modify", options={"Replace": {"InstitutionName": "x"}}, export=export)
+    job.write_manifest(job.inventory())
+
+    done = job("run", "job.yaml", "--run-id", "one")
+
+    assert 0 == done.code, done.err
+    assert (job.root / "packed" / "one" / "index.csv").exists()
+    assert "ZQXMARKER" not in done.out + done.err

@@ -85,7 +85,7 @@ def test_the_key_is_in_no_file_and_no_command_line(job: Job) -> None:
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_permissions_under_any_umask(job: Job, umask: int) -> None:
-    """The run folder is 0700 and all of its files 0600, the key that the run made among them and nowhere else."""
+    """The run folder is 0700, as is runs_dir, and all of its files 0600, the key that the run made among them."""
     _small(job)
     job.write_config(pseudonyms=None)
 
@@ -94,7 +94,7 @@ def test_permissions_under_any_umask(job: Job, umask: int) -> None:
 
     run_dir = job.root / "runs" / "own"
     assert 0 == done.code, done.out + done.err
-    assert 0o700 == stat.S_IMODE(run_dir.stat().st_mode)
+    assert {0o700} == {stat.S_IMODE(folder.stat().st_mode) for folder in (run_dir, run_dir.parent)}
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in run_dir.iterdir()}
     key = (run_dir / "pseudonym.key").read_text().strip()
     assert ["pseudonym.key"] == _where(run_dir, (key.encode(), bytes.fromhex(key)))

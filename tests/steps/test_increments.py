@@ -295,6 +295,20 @@ def test_what_another_version_wrote_is_named_and_stays(nights: Nights) -> None:
     assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(rows(("A", "1"), ("B", "2")), "n3")
 
 
+def test_a_link_in_the_place_of_the_state_is_refused(nights: Nights) -> None:
+    """What it leads to keeps its content and its permissions."""
+    nights.night(rows(("A", "1")), "n1")
+    nights.night(rows(("A", "1")), "n2")
+    state, other = nights.root / "runs" / "steps.state.db", nights.root / "program"
+    other.write_text("somebody's")
+    other.chmod(0o755)
+    state.unlink()
+    state.symlink_to(other)
+
+    assert "must be a file of its own, not a link" in nights.refusal(rows(("A", "1")))
+    assert ("somebody's", 0o755) == (other.read_text(), other.stat().st_mode & 0o777)
+
+
 def test_the_state_is_made_again_from_the_run_folders(nights: Nights) -> None:
     """Lost or damaged: nothing depends on it, and only its owner can read it."""
     both = rows(("A", "1"), ("B", "2"))

@@ -172,7 +172,7 @@ def test_a_plan_that_is_stored_and_cannot_be_opened(steps: Steps) -> None:
 
 
 def test_folders_that_are_none_of_a_run(tmp_path: Path) -> None:
-    """A link, a file, or a folder with links in it is refused; what is not there is made."""
+    """A link, a file, or a folder with links in it is refused; others are made, and not where a link leads."""
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
@@ -184,8 +184,11 @@ def test_folders_that_are_none_of_a_run(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="must be a folder"):
         make_folder(tmp_path / "file" / "runs" / "r")
     require_own_folder(tmp_path / "none")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / ".gitignore").symlink_to(tmp_path / "elsewhere")
     make_folder(tmp_path / "runs" / "r")
 
+    assert not (tmp_path / "elsewhere").exists()
     assert 0o700 == (tmp_path / "runs" / "r").stat().st_mode & 0o777
     assert "must be a run folder" in no_run_folder(tmp_path / "folder")
     assert "not found" in no_run_folder(tmp_path / "none")

@@ -7,7 +7,6 @@ Public names: ``prepare_process``, ``make_pool``, ``start_tracker``, ``remove_te
 from __future__ import annotations
 
 import contextlib
-import logging
 import multiprocessing
 import os
 import shutil
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deidflow.tasks.core.errors import Unusable, os_error_text
 from deidflow.tasks.core.processes.collector import relax_collector
+from deidflow.tasks.core.processes.libraries import quiet_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,8 +48,7 @@ def prepare_process() -> None:
         signal.signal(number, signal.SIG_IGN)
     # Copied from the parent, where it may be a descriptor's name, which means nothing here.
     multiprocessing.current_process()._config.pop("tempdir", None)  # type: ignore[attr-defined]  # noqa: SLF001
-    # pydicom logs each text that does not fit its character set; what matters of that becomes an outcome.
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    quiet_libraries()
     relax_collector()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -234,5 +234,9 @@ def _same_content(partial: str, there: OpenedFile) -> bool:
 
 def clear_partial_results(folder: str) -> None:
     """Remove what an interrupted run left half-written; only the holder of the destination's lock calls this."""
+    partial = f"{folder}/{PARTIAL_FOLDER}"
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(f"{folder}/{PARTIAL_FOLDER}")
+        if os.path.islink(partial):  # noqa: PTH114 (as the other calls)
+            os.unlink(partial)  # noqa: PTH108 (somebody's: what is behind it is not the run's)
+        else:
+            shutil.rmtree(partial)

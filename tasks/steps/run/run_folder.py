@@ -114,9 +114,9 @@ def unwritable(folder: Path, error: OSError) -> str:
 
 
 def _make_runs_dir(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
-    if not ignore.exists():
+    if not os.path.lexists(ignore):  # a link would have the file made where somebody else wants it
         with replace_file(ignore) as stream:
             stream.write("# Run folders re-identify people: they stay out of repositories.\n*\n")
 

@@ -251,6 +251,20 @@ def test_leftovers_of_a_killed_run_are_cleared(folder: Path) -> None:
     assert [None] == store.publish([put(store, b"one")])
 
 
+def test_a_link_in_the_place_of_half_written_results_goes(folder: Path, tmp_path: Path) -> None:
+    """What it leads to stays, and gets no result; it was told as "OSError"."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_bytes(b"somebody's")
+    (folder / PARTIAL_FOLDER).symlink_to(other)
+    clear_partial_results(str(folder))
+    store = FolderWriter(str(folder), overwrite=False)
+
+    assert [None] == store.publish([put(store, b"one")])
+    assert {NAME: b"one"} == contents(folder)
+    assert ["file"] == [path.name for path in other.iterdir()]
+
+
 def test_leftovers_of_a_process_with_the_same_number(folder: Path) -> None:
     """Half-written results of an earlier attempt, or of a killed process with the same number, are in nobody's way."""
     put(FolderWriter(str(folder), overwrite=False), b"half")

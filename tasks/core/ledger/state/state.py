@@ -133,10 +133,12 @@ class State:
         """Open it; one that is not there or damaged is made anew, readable for its owner only.
 
         Raises:
-            InvalidInput: A later version of deidflow wrote it.
+            InvalidInput: A later version of deidflow wrote it, or it is a link: what that leads to is somebody else's.
             Unusable: It cannot be read or written.
 
         """
+        if path.is_symlink():
+            raise InvalidInput(f"must be a file of its own, not a link: {path}")
         self.path = path
         try:
             self._connection = self._opened()

@@ -9,6 +9,7 @@ Public names: ``TextCleaner``, ``Cleaned``, ``Unknown``.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
@@ -151,10 +152,13 @@ class TextCleaner:
     def _alone(self, words: list[Word], own: OwnValues, edits: list[Edit], mine: set[int]) -> Iterator[Verdict]:
         """Judge each word by itself; those at the places ``mine`` are own values."""
         before = ""
+        covered = bytearray(edits[-1].end if edits else 0)
+        for edit in edits:
+            covered[edit.start : edit.end] = b"\1" * (edit.end - edit.start)
         for place, word in enumerate(words):
             if place in mine or own.stretches(word.text) or self._carries_own(word, own):
                 yield Verdict.GONE
-            elif any(edit.start < word.end and word.start < edit.end for edit in edits):
+            elif any(covered[word.start : word.end]):
                 yield Verdict.COVERED
             elif word.folded.isalpha():
                 is_letter = len(word.folded) == 1 and word.folded.isascii()
@@ -219,7 +223,7 @@ def _pieces(text: str, edits: list[Edit]) -> Iterator[Word]:
     """Yield the words of a text, cut where an edit begins or ends: of Smith20240301 the date is no word of a name."""
     cuts = sorted({place for edit in edits for place in (edit.start, edit.end)})
     for word in words_of(text):
-        inside = [place for place in cuts if word.start < place < word.end]
+        inside = cuts[bisect_right(cuts, word.start) : bisect_left(cuts, word.end)]
         if not inside:
             yield word
             continue

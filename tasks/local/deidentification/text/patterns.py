@@ -124,10 +124,13 @@ def _form(pattern: str, digits: int, *needles: str) -> _Form:
     return _Form(_compiled(pattern), digits, needles)
 
 
+# A text of somebody else's must not keep a pattern busy: one that begins with a run of characters begins only where the
+# run does (the look behind it), or the time would grow with the square of its length.
+
 # Before the dates, since these may be parts of them.
 _ADDRESSES: Final = (
-    _form(r"[^\s@<>\[\](),;:]+@[^\s@<>\[\](),;:]+", 0, "@"),
-    _form(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"]+", 0, "://"),
+    _form(r"(?<![^\s@<>\[\](),;:])[^\s@<>\[\](),;:]+@[^\s@<>\[\](),;:]+", 0, "@"),
+    _form(r"(?<![a-z0-9+.-])[a-z0-9+.-]+://[^\s<>\"]+", 0, "://"),
     _form(r"\bwww\.[^\s<>\"]+", 0, "www."),
     _form(
         rf"{_BEFORE}(?:[a-z0-9-]{{1,63}}\.){{1,9}}"
@@ -196,7 +199,7 @@ _OTHERS: Final = (
     # Postal addresses.
     _form(rf"(?<!\w)(?<!\d\.)\d{{1,5}}[a-z]?,?\s+(?:{_NAME_WORD}\s+){{1,3}}{_STREET}{_BEHIND}\.?", 1, *_STREETS),
     _form(
-        r"[^\W\d_]*(?:straße|strasse|str\.|gasse|allee|[^\W\d_]{2}weg|[^\W\d_]{3}(?:platz|damm|ufer))"
+        r"(?<![^\W\d_])[^\W\d_]*(?:straße|strasse|str\.|gasse|allee|[^\W\d_]{2}weg|[^\W\d_]{3}(?:platz|damm|ufer))"
         rf"\s*\d{{1,4}}\s?[a-z]?{_BEHIND}",
         1,
         *("str", "gasse", "allee", "weg", "platz", "damm", "ufer"),
@@ -214,7 +217,7 @@ _OTHERS: Final = (
         *("calle", "avenida", "avda", "plaza", "paseo", "carrer", "c/"),
     ),
     _form(rf"{_BEFORE}(?:p\.?\s?o\.?\s?box|postfach)\s*\d+", 1, "box", "postfach"),
-    _form(r"[^\s\d]{1,6}[都道府県市区町村]\S*?\d+(?:-\d+)+|\d+丁目\S*", 1, *"都道府県市区町村丁"),
+    _form(r"[^\s\d]{1,6}[都道府県市区町村]\S{0,60}?\d{1,9}(?:-\d+)+|\d+丁目\S*", 1, *"都道府県市区町村丁"),
     _form(rf"{_BEFORE}[a-z]{{1,2}}-\d{{4,5}}(?!\d)", 4, "-"),
 )
 
