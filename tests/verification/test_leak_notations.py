@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,9 +174,7 @@ def test_cores_before_parts_are_made(kind: Kind, raw: bytes, size: int) -> None:
         assert {cores} >= {cores_of(atom) for atom in atoms_of(kind, text_of(value))}
 
 
+@pytest.mark.timeout(20)
 def test_no_value_takes_long() -> None:
     """A run of letters that might become an address is read once, not once for each of them."""
-    began = time.process_time()
-    atoms_of(Kind.DESCRIPTOR, "a" * 20_000)
-
-    assert time.process_time() - began < 0.5
+    assert not any("@" in atom.text for atom in atoms_of(Kind.DESCRIPTOR, "a" * 200_000))

