@@ -157,6 +157,6 @@ def clean_icc_profile(data: bytes) -> bytes:
 
     """
     try:
-        return blanked(data, icc_ranges(data, lambda _: False)) if data else data
+        return blanked(data, icc_ranges(data)) if data else data
     except UnsafeContentError:
         raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "the ICC profile cannot be read to its end") from None
