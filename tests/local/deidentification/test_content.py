@@ -22,9 +22,7 @@ from deidflow.tasks.local.deidentification.content.jpeg import jpeg_ranges
 from deidflow.tasks.local.deidentification.content.jpeg2000 import jpeg2000_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError, blanked
 from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme
-from deidflow.tasks.local.deidentification.content.structured_content import ContentRule, content_rule
-from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning
-from deidflow.tasks.local.deidentification.standard.codes import Action
+from deidflow.tasks.local.deidentification.content.structured_content import stays_by_concept
 from tests.local.strategies import PROPERTY
 
 SECRET: Final = b"Smith^John 1960-04-12"
@@ -251,56 +249,39 @@ def test_empty_documents_are_some() -> None:
 
 
 NONE: Final[frozenset[Option]] = frozenset()
-MODIFIED: Final = frozenset({Option.RETAIN_MODIFIED_DATES})
+DEVICE: Final = frozenset({Option.RETAIN_DEVICE_IDENTITY})
+CHARACTERISTICS: Final = frozenset({Option.RETAIN_PATIENT_CHARACTERISTICS})
 
 
 @pytest.mark.parametrize(
-    ("value_type", "code", "options", "scheme", "expected"),
+    ("value_type", "code", "options", "expected"),
     [
-        ("PNAME", "121008", NONE, "", ContentRule(Action.DUMMY, None, "person")),
-        ("PNAME", "1", frozenset(Option), "", ContentRule(Action.DUMMY)),
-        ("TEXT", "121106", NONE, "", ContentRule(Action.CLEAN, Cleaning.TEXT)),
-        ("TEXT", "121022", NONE, "", ContentRule(Action.DUMMY, None, "identifier")),
-        ("TEXT", "121016", NONE, "", ContentRule(Action.DUMMY, None, "device")),
-        ("TEXT", "121016", frozenset({Option.RETAIN_DEVICE_IDENTITY}), "", ContentRule(Action.KEEP, None, "device")),
-        (
-            "TEXT",
-            "121009",
-            frozenset({Option.RETAIN_DEVICE_IDENTITY}),
-            "",
-            ContentRule(Action.DUMMY, None, "organization"),
-        ),
-        ("NUM", "121033", NONE, "", ContentRule(Action.REMOVE, None, "characteristic")),
-        (
-            "NUM",
-            "121033",
-            frozenset({Option.RETAIN_PATIENT_CHARACTERISTICS}),
-            "",
-            ContentRule(Action.KEEP, None, "characteristic"),
-        ),
-        ("NUM", "113830", NONE, "", ContentRule(Action.KEEP)),
-        ("DATETIME", "113809", NONE, "", ContentRule(Action.DUMMY)),
-        ("DATETIME", "113809", MODIFIED, "", ContentRule(Action.CLEAN, Cleaning.SHIFT_DT)),
-        ("DATE", "121031", MODIFIED, "", ContentRule(Action.DUMMY, None, "birth")),
-        ("TIME", "1", MODIFIED, "", ContentRule(Action.CLEAN, Cleaning.CHECK_TM)),
-        ("DATE", "1", frozenset({Option.RETAIN_FULL_DATES}), "", ContentRule(Action.KEEP)),
-        ("UIDREF", "121012", NONE, "", ContentRule(Action.REPLACE_UID, None, "device")),
-        ("UIDREF", "1", frozenset({Option.RETAIN_UIDS}), "", ContentRule(Action.REPLACE_UID)),
-        ("CODE", "121071", NONE, "SCT", ContentRule(Action.KEEP)),
-        ("CODE", "121071", NONE, "99ACME", ContentRule(Action.CLEAN, Cleaning.TEXT)),
-        ("CODE", "121071", NONE, "", ContentRule(Action.CLEAN, Cleaning.TEXT)),
-        ("CONTAINER", "126000", NONE, "", ContentRule(Action.KEEP)),
-        ("IMAGE", "121022", NONE, "", ContentRule(Action.KEEP)),
-        ("GOSSIP", "1", NONE, "", ContentRule(Action.REMOVE)),
+        ("PNAME", "121008", NONE, None),
+        ("TEXT", "121106", NONE, None),
+        ("TEXT", "121022", NONE, False),
+        ("TEXT", "121022", frozenset(Option), False),
+        ("TEXT", "121016", NONE, False),
+        ("TEXT", "121016", DEVICE, True),
+        ("TEXT", "121009", DEVICE, False),
+        ("TEXT", "121017", NONE, False),
+        ("TEXT", "121017", DEVICE, None),
+        ("TEXT", "121017", DEVICE | {Option.RETAIN_INSTITUTION_IDENTITY}, True),
+        ("NUM", "121033", NONE, False),
+        ("NUM", "121033", CHARACTERISTICS, True),
+        ("NUM", "113830", NONE, None),
+        ("DATE", "121031", frozenset({Option.RETAIN_MODIFIED_DATES}), False),
+        ("DATETIME", "121016", DEVICE, None),
+        ("UIDREF", "121012", DEVICE, None),
+        ("CONTAINER", "121022", NONE, None),
+        ("IMAGE", "121022", NONE, None),
+        ("GOSSIP", "121022", NONE, False),
+        ("GOSSIP", "1", NONE, None),
     ],
 )
-def test_content_items(
-    value_type: str, code: str, options: frozenset[Option], scheme: str, expected: ContentRule
-) -> None:
-    """By value type and by whose concept it is; the concept counts in its own scheme only."""
-    assert expected == content_rule(value_type, (code, "DCM"), options, code_scheme=scheme)
-    if expected.kind and value_type == "TEXT":
-        assert ContentRule(Action.CLEAN, Cleaning.TEXT) == content_rule(value_type, (code, "99ACME"), options)
+def test_content_items(value_type: str, code: str, options: frozenset[Option], expected: bool | None) -> None:
+    """By whose concept it is, which counts in its own scheme only."""
+    assert expected is stays_by_concept(value_type, (code, "DCM"), options)
+    assert stays_by_concept(value_type, (code, "99ACME"), options) is None
 
 
 def test_concepts_are_those_of_the_standard() -> None:
