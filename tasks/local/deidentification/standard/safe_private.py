@@ -27,7 +27,6 @@ class SafePrivate:
         creator: The private creator, as it stands in the element that reserves the block.
         vr: Two characters, or ``OW/OB``; empty where the table has none.
         vm: As in PS3.6: ``1``, ``2-n``.
-        meaning: What it is, empty where the table has nothing.
 
     """
 
@@ -36,7 +35,6 @@ class SafePrivate:
     creator: str
     vr: str
     vm: str
-    meaning: str
 
 
 class SafeAttributes:
@@ -79,7 +77,6 @@ def standard_attributes() -> SafeAttributes:
             creator=row["private_creator"],
             vr=row["vr"],
             vm=row["vm"],
-            meaning=row["meaning"],
         )
         for row in csv.DictReader(text.splitlines(), strict=True)
     )
