@@ -92,7 +92,7 @@ def _basic(row: Row) -> str:
 
 
 def _private() -> Iterator[str]:
-    creators = Counter(one.creator for one in standard_attributes())
+    creators = Counter(creator for _, creator, _ in standard_attributes())
     yield "## Safe private attributes"
     yield ""
     count = len(standard_attributes())
