@@ -1,7 +1,4 @@
-"""Many problems in few lines: the first ones as they are, the others counted by kind.
-
-Public names: ``listed``, ``SHOWN``.
-"""
+"""Many problems in few lines: the first ones as they are, the others counted by kind."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Which deidflow this is.
-
-Public names: ``deidflow_version``.
-"""
+"""Which deidflow this is."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The local engine: Orthanc's bulk routes on a folder of DICOM files, in worker processes, without any server.
-
-Public names: ``LocalEngine``.
-"""
+"""The local engine: Orthanc's bulk routes on a folder of DICOM files, in worker processes, without any server."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``.
-
-Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Private``,
-``Text``, ``Pixels``, ``Execution``, ``Schedule``, ``Report``, ``Export``, ``OrthancAccess``.
-"""
+"""The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``."""
 
 from __future__ import annotations
 

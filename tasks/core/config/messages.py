@@ -1,7 +1,4 @@
-"""What pydantic finds wrong with a config, in plain words.
-
-Public names: ``describe``.
-"""
+"""What pydantic finds wrong with a config, in plain words."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The config's ``options``: the bulk routes' arguments, with templates in ``Replace``.
-
-Public names: ``ReadOptions``, ``read_options``, ``OPTION_KEYS``.
-"""
+"""The config's ``options``: the bulk routes' arguments, with templates in ``Replace``."""
 
 from __future__ import annotations
 

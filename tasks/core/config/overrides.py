@@ -1,7 +1,4 @@
-"""``--set KEY=VALUE``: one key of the config by its dotted path.
-
-Public names: ``apply_override``.
-"""
+"""``--set KEY=VALUE``: one key of the config by its dotted path."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The site's own list of private attributes that are known to be safe: the files of ``private.keep``.
-
-Public names: ``read_private_keep``, ``KEEP_COLUMNS``.
-"""
+"""The site's own list of private attributes that are known to be safe: the files of ``private.keep``."""
 
 from __future__ import annotations
 

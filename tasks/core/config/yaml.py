@@ -1,7 +1,4 @@
-"""YAML 1.2 as plain data, with the line of every key for messages.
-
-Public names: ``YamlDocument``, ``read_yaml``, ``read_yaml_value``.
-"""
+"""YAML 1.2 as plain data, with the line of every key for messages."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The one seam between the two engines: what goes in per chunk, and what comes out per instance.
-
-Public names: ``PlannedInstance``, ``InstanceResult``, ``Expected``, ``VerifyWork``, ``Call``, ``Chunk``, ``Engine``,
-``Journal``, ``CallState``, ``CallMemory``.
-"""
+"""The one seam between the two engines: what goes in per chunk, and what comes out per instance."""
 
 from __future__ import annotations
 

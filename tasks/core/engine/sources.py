@@ -1,7 +1,4 @@
-"""Where originals come from, and what is there: instances with their identifiers, and files that cannot be used.
-
-Public names: ``InstanceSource``, ``OpenOriginal``, ``SourceInstance``, ``SourceProblem``, ``ProblemCode``.
-"""
+"""Where originals come from, and what is there: instances with their identifiers, and files that cannot be used."""
 
 from __future__ import annotations
 

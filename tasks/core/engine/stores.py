@@ -1,7 +1,4 @@
-"""Where results go.
-
-Public names: ``ResultStore``, ``ResultWriter``, ``ResultContent``, ``Staged``, ``BytesInMemory``.
-"""
+"""Where results go."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Where a folder is mounted: a share that is not leaves an empty folder on another disk, or none.
-
-Public names: ``mount_of``, ``is_empty``.
-"""
+"""Where a folder is mounted: a share that is not leaves an empty folder on another disk, or none."""
 
 from __future__ import annotations
 

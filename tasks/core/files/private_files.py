@@ -1,7 +1,4 @@
-"""Files that only their owner can read, complete or not there at all.
-
-Public names: ``replace_file``, ``sync_folder``, ``sync_file_system``.
-"""
+"""Files that only their owner can read, complete or not there at all."""
 
 from __future__ import annotations
 

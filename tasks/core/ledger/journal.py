@@ -1,7 +1,4 @@
-"""The memory of calls to an Orthanc: what was meant, what was sent, what the server answered, what may be left of it.
-
-Public names: ``LedgerJournal``, ``add_leftovers``, ``leftovers``, ``count_leftovers``.
-"""
+"""The memory of calls to an Orthanc: what was meant, sent and answered, and what may be left of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The tables of a ledger.
-
-Public names: ``SCHEMA_VERSION``, ``SCHEMA``, ``INDEXES``, ``SOURCE_INDEXES``, ``ROW_INDEXES``, ``PLAN_INDEXES``.
-"""
+"""The tables of a ledger."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Rows that are added to a manifest which somebody may have filled in: what stands there stays as it is, byte for byte.
-
-Public names: ``Added``, ``add_rows``.
-"""
+"""Rows added to a manifest that somebody may have filled in: what stands there stays as it is, byte for byte."""
 
 from __future__ import annotations
 

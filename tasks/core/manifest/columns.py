@@ -1,7 +1,4 @@
-"""The header of a manifest: which column means what.
-
-Public names: ``Columns``, ``EditColumn``, ``parse_header``, ``ORTHANC_ID``, ``MANIFEST_COLUMNS``, ``REPORT_COLUMNS``.
-"""
+"""The header of a manifest: which column means what."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The text of a manifest: encoding, separator, records and the lines they begin in.
-
-Public names: ``ManifestText``, ``Record``, ``SEPARATORS``.
-"""
+"""The text of a manifest: encoding, separator, records and the lines they begin in."""
 
 from __future__ import annotations
 

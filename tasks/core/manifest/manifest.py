@@ -1,7 +1,4 @@
-"""The manifest: a CSV file of Orthanc identifiers and edits, read row by row.
-
-Public names: ``Manifest``, ``ManifestRow``, ``Defaults``.
-"""
+"""The manifest: a CSV file of Orthanc identifiers and edits, read row by row."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a config asks of pixels: the rules, and what becomes of instances that none is for.
-
-Public names: ``PixelChoice``, ``Lossy``.
-"""
+"""What a config asks of pixels: the rules, and what becomes of instances that none is for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Conditions on the attributes of an instance, as rules about pixels state them.
-
-Public names: ``Condition``, ``Test``, ``All``, ``AnyOf``, ``Not``.
-"""
+"""Conditions on the attributes of an instance, as rules about pixels state them."""
 
 from __future__ import annotations
 

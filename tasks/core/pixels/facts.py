@@ -1,8 +1,4 @@
-"""What rules about pixels may ask of an instance: some of its attributes, read by whoever has the instance.
-
-Public names: ``PixelFacts``, ``KeptRegion``, ``FACT_TAGS``, ``ULTRASOUND_REGIONS``, ``REGION_LOCATION``,
-``REGION_SPATIAL_FORMAT``.
-"""
+"""What rules about pixels may ask of an instance: some of its attributes, read by whoever has the instance."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Rectangles of a frame, in pixels.
-
-Public names: ``Region``, ``outside``.
-"""
+"""Rectangles of a frame, in pixels."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Results that would stand in the place of an original: on one server the same four identifiers are one object.
-
-Public names: ``check_in_place``.
-"""
+"""Results that would stand in the place of an original: on one server the same four identifiers are one object."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Bring the manifest's rows and the source's instances into the ledger.
-
-Public names: ``add_rows``, ``add_instances``.
-"""
+"""Bring the manifest's rows and the source's instances into the ledger."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Python's garbage collector, told what a run is like.
-
-Public names: ``relax_collector``, ``collect_aside``.
-"""
+"""Python's garbage collector, told what a run is like."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Have many pieces of work done, so many at a time that no worker waits, and take them in order as they are done.
-
-Public names: ``done_in_order``.
-"""
+"""Have many pieces of work done, so many at a time that no worker waits, and take them in order as they are done."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""How a worker process lives and dies.
-
-Public names: ``prepare_process``, ``make_pool``, ``start_tracker``, ``remove_temporary``,
-``stop_pool``, ``worker_died``.
-"""
+"""How a worker process lives and dies."""
 
 from __future__ import annotations
 

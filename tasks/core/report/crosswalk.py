@@ -1,7 +1,4 @@
-"""From original to new identifiers: every patient, study, series and instance that the run planned.
-
-Public names: ``CrosswalkLine``, ``crosswalk``, ``has_files``, ``COLUMNS``.
-"""
+"""From original to new identifiers: every patient, study, series and instance that the run planned."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a run delivered, for whoever hands it over: nothing of it tells of an original.
-
-Public names: ``delivered_lines``, ``DELIVERED_COLUMNS``.
-"""
+"""What a run delivered, for whoever hands it over: nothing of it tells of an original."""
 
 from __future__ import annotations
 

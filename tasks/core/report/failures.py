@@ -1,7 +1,4 @@
-"""What is not done, as the records of a manifest that can be run as it is.
-
-Public names: ``failure_records``.
-"""
+"""What is not done, as the records of a manifest that can be run as it is."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The report files of a run folder, written from its ledger alone; writing them again gives the same CSV files.
-
-Public names: ``write_reports``, ``write_crosswalk``, ``totals_of``.
-"""
+"""The report files of a run folder, written from its ledger alone; writing them again gives the same CSV files."""
 
 from __future__ import annotations
 

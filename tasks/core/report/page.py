@@ -1,7 +1,4 @@
-"""``report.html``: one self-contained page for people, without identifiers, file names or values.
-
-Public names: ``render_page``, ``SOURCE_PROBLEM_TEXTS``.
-"""
+"""``report.html``: one self-contained page for people, without identifiers, file names or values."""
 
 from __future__ import annotations
 

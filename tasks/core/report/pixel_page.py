@@ -1,7 +1,4 @@
-"""The page of ``deidflow pixels``: what each rule paints, and what no rule is for, with pictures to look at.
-
-Public names: ``render_pixel_page``, ``PixelGroup``, ``Sheet``.
-"""
+"""The page of ``deidflow pixels``: what each rule paints, and what no rule is for, with pictures to look at."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What became of rows and instances, by outcome and by the code of the reason.
-
-Public names: ``counted_by_outcome``.
-"""
+"""What became of rows and instances, by outcome and by the code of the reason."""
 
 from __future__ import annotations
 

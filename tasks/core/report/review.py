@@ -1,7 +1,4 @@
-"""``review.csv``: what a person should look at before the results are given away.
-
-Public names: ``review_lines``, ``REVIEW_COLUMNS``.
-"""
+"""``review.csv``: what a person should look at before the results are given away."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The figures of a run and where it came from, as JSON data without identifiers and file names.
-
-Public names: ``summary``, ``provenance``.
-"""
+"""The figures of a run and where it came from, as JSON data without identifiers and file names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How the pages of this room are made from their templates.
-
-Public names: ``page_templates``.
-"""
+"""How the pages of this room are made from their templates."""
 
 from __future__ import annotations
 

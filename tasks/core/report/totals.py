@@ -1,7 +1,4 @@
-"""The totals of a run: how many rows and instances have which outcome, and why.
-
-Public names: ``Totals``, ``DeletedSources``, ``LastStep``, ``TotalsCounter``, ``totals_of``.
-"""
+"""The totals of a run: how many rows and instances have which outcome, and why."""
 
 from __future__ import annotations
 

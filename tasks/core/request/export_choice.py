@@ -1,7 +1,4 @@
-"""How results are packed for a recipient: the group ``export`` of a config, and the flags of ``deidflow export``.
-
-Public names: ``ExportChoice``, ``DEFAULT_LAYOUT``.
-"""
+"""How results are packed for a recipient: the group ``export`` of a config, and the flags of ``deidflow export``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Private attributes that a site knows to be safe: what ``private.keep`` says of each.
-
-Public names: ``SiteAttribute``, ``SiteAction``.
-"""
+"""Private attributes that a site knows to be safe: what ``private.keep`` says of each."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
-
-Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``Option``, ``KEPT_UIDS``, ``CLEANS_TEXTS``,
-``TextChoice``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``, ``parse_offset``.
-"""
+"""A PS3.15 profile as a config asks for it: which edition, which options, how dates move."""
 
 from __future__ import annotations
 

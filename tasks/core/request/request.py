@@ -1,8 +1,4 @@
-"""The arguments of one bulk call, as Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` read them.
-
-Public names: ``Operation``, ``Settings``, ``Request``, ``parse_settings``, ``parse_edits``, ``parse_request``,
-``check_request``, ``request_faults``, ``RequestFault``.
-"""
+"""The arguments of one bulk call, as Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` read them."""
 
 from __future__ import annotations
 

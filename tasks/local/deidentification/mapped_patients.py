@@ -1,7 +1,4 @@
-"""What becomes of a patient's ID and name inside items: they follow the new identifiers.
-
-Public names: ``new_patient_id``, ``new_patient_name``.
-"""
+"""What becomes of a patient's ID and name inside items: they follow the new identifiers."""
 
 from __future__ import annotations
 

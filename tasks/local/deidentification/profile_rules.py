@@ -1,7 +1,4 @@
-"""Rows of Table E.1-1 as rules that editing can carry out.
-
-Public names: ``Policy``, ``dummy``, ``clean_icc_profile``.
-"""
+"""Rows of Table E.1-1 as rules that editing can carry out."""
 
 from __future__ import annotations
 

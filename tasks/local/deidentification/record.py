@@ -1,7 +1,4 @@
-"""What a result says of its own de-identification: whether it still names the patient, and which steps there were.
-
-Public names: ``IdentityRecord``, ``deidentification_method``, ``with_earlier_methods``, ``with_earlier_texts``.
-"""
+"""What a result says of its own de-identification: whether it still names the patient, and which steps there were."""
 
 from __future__ import annotations
 

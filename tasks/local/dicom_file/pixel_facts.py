@@ -1,7 +1,4 @@
-"""The attributes of an open file that rules about its pixels ask for.
-
-Public names: ``pixel_facts``.
-"""
+"""The attributes of an open file that rules about its pixels ask for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What holds for all elements of an object while it is edited.
-
-Public names: ``Context``.
-"""
+"""What holds for all elements of an object while it is edited."""
 
 from __future__ import annotations
 

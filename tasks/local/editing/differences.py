@@ -1,7 +1,4 @@
-"""What an edit does to each element of one file, and by which rule; for people who decide whether it is right.
-
-Public names: ``Difference``, ``differences``.
-"""
+"""What an edit does to each element of one file, and by which rule; for people who decide whether it is right."""
 
 from __future__ import annotations
 

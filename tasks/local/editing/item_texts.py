@@ -1,7 +1,4 @@
-"""Texts of a dataset's elements: those by which items are told apart, and those that identify.
-
-Public names: ``text_at``, ``late_text``, ``named_values``, ``declared_charset``.
-"""
+"""Texts of a dataset's elements: those by which items are told apart, and those that identify."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The instance being edited: its identifiers before and after, and how the values that refer to others are mapped.
-
-Public names: ``References``, ``InstanceIdentifiers``, ``CleaningNotes``, ``padded_uid``.
-"""
+"""The instance being edited: its identifiers before and after, and how the values that refer to others are mapped."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""An edited dataset as spans of its source and new bytes.
-
-Public names: ``Span``, ``MaskedSpan``, ``PaintedSpan``, ``SpooledSpan``, ``with_replaced``, ``Output``,
-``is_no_group_length``, ``spans_size``.
-"""
+"""An edited dataset as spans of its source and new bytes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Whether several files hold the same dataset, byte for byte.
-
-Public names: ``are_equal``.
-"""
+"""Whether several files hold the same dataset, byte for byte."""
 
 from __future__ import annotations
 

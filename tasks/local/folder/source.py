@@ -1,7 +1,4 @@
-"""A folder of DICOM files as a source.
-
-Public names: ``FolderSource``.
-"""
+"""A folder of DICOM files as a source."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Some frames of an open file, decoded by pydicom's codecs one at a time, for looking at them.
-
-Public names: ``PixelFrames``, ``Frame``.
-"""
+"""Some frames of an open file, decoded by pydicom's codecs one at a time, for looking at them."""
 
 from __future__ import annotations
 

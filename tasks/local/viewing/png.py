@@ -1,7 +1,4 @@
-"""Pictures as PNG (ISO/IEC 15948), with rectangles drawn on them.
-
-Public names: ``to_png``, ``with_rectangles``, ``reduced``.
-"""
+"""Pictures as PNG (ISO/IEC 15948), with rectangles drawn on them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Which attributes rules about pixels may ask for, and how a condition on one is written.
-
-Public names: ``read_condition``, ``ASKED``, ``Complaint``.
-"""
+"""Which attributes rules about pixels may ask for, and how a condition on one is written."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Rule files about pixels in our own form, YAML, see configs/README.md.
-
-Public names: ``read_rule_file``, ``read_risks``.
-"""
+"""Rule files about pixels in our own form, YAML, see configs/README.md."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The rules that a config names, as texts that a run keeps, and as rules.
-
-Public names: ``RuleText``, ``BUILTIN``, ``builtin_text``, ``risks_text``, ``of_the_site``, ``read_rules``.
-"""
+"""The rules that a config names, as texts that a run keeps, and as rules."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Which runs have delivered a result, and with what evidence.
-
-Public names: ``runs_that_delivered``, ``delivered_evidence``.
-"""
+"""Which runs have delivered a result, and with what evidence."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What of a run is given away: results that are done and verified, without what a person should look at first.
-
-Public names: ``ExportedResult``, ``ExportCounts``, ``pages_to_export``, ``count_to_export``,
-``fingerprint_of_results``, ``other_exports``.
-"""
+"""What of a run is given away: results that are done and verified, without what a person should look at first."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""From the ledger of a run into the state: what it delivered, and under which requests.
-
-Public names: ``ENOUGH``, ``LedgerFacts``, ``peek``, ``note_run``, ``version_of_source``, ``request_hash``,
-``load_run``.
-"""
+"""From the ledger of a run into the state: what it delivered, and under which requests."""
 
 from __future__ import annotations
 

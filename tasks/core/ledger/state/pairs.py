@@ -1,7 +1,4 @@
-"""The pairs of all runs of a config: original and new identifiers, at every level.
-
-Public names: ``PAIR_COLUMNS``, ``pairs_of_runs``.
-"""
+"""The pairs of all runs of a config: original and new identifiers, at every level."""
 
 from __future__ import annotations
 

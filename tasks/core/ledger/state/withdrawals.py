@@ -1,7 +1,4 @@
-"""Results that are taken back: which there are, and that they were.
-
-Public names: ``pages_there``, ``note_withdrawn``, ``withdrawn_results``, ``rows_done_elsewhere``.
-"""
+"""Results that are taken back: which there are, and that they were."""
 
 from __future__ import annotations
 

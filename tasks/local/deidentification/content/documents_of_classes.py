@@ -1,7 +1,4 @@
-"""What stands in the place of an encapsulated document, by the SOP class of the object that holds it.
-
-Public names: ``document_rules``.
-"""
+"""What stands in the place of an encapsulated document, by the SOP class of the object that holds it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Compressed frames that hold more than an image: comments, application segments, boxes, what is behind, video.
-
-Public names: ``frame_blanks``.
-"""
+"""Compressed frames that hold more than an image: comments, application segments, boxes, what is behind, video."""
 
 from __future__ import annotations
 

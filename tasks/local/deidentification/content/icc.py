@@ -1,7 +1,4 @@
-"""Text in ICC profiles (ICC.1:2022, also v2): descriptions, copyrights, makers, dates, private tags.
-
-Public names: ``icc_ranges``.
-"""
+"""Text in ICC profiles (ICC.1:2022, also v2): descriptions, copyrights, makers, dates, private tags."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The codes of PS3.16 with the standard's own meanings: such a meaning is nobody's words.
-
-Public names: ``is_standard_scheme``, ``is_standard_term``.
-"""
+"""The codes of PS3.16 with the standard's own meanings: such a meaning is nobody's words."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How the IOD of an instance asks for an attribute: what decides the combined codes of Table E.1-1.
-
-Public names: ``type_of``, ``typed_paths``.
-"""
+"""How the IOD of an instance asks for an attribute: what decides the combined codes of Table E.1-1."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What C, clean, means for an element: Table E.1-1a asks for a value of similar meaning, and that depends on the VR.
-
-Public names: ``Cleaning``, ``cleaning_of``.
-"""
+"""What C, clean, means for an element: Table E.1-1a asks for a value of similar meaning, and that depends on the VR."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Codes that the profile writes by itself.
-
-Public names: ``CodeItem``.
-"""
+"""Codes that the profile writes by itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The words of PS3.15 Annex E (edition 2026d): codes of Table E.1-1, and what a code makes of an attribute.
-
-Public names: ``Code``, ``AttributeType``, ``action_for``.
-"""
+"""The words of PS3.15 Annex E (edition 2026d): codes of Table E.1-1, and what a code makes of an attribute."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Dummy values: valid for their VR, the same for everybody, and without a trace of the original (Table E.1-1a, D).
-
-Public names: ``DUMMY_DATE``, ``DUMMY_TIME``, ``DUMMY_TEXT``, ``dummy_value``, ``dummy_items``.
-"""
+"""Dummy values: valid for their VR, the same for everybody, and without a trace of the original (Table E.1-1a, D)."""
 
 from __future__ import annotations
 

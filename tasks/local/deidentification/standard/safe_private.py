@@ -1,7 +1,4 @@
-"""Private attributes that are known to be safe: Table E.3.10-1 of PS3.15, edition 2026d.
-
-Public names: ``SafePrivate``, ``standard_attributes``.
-"""
+"""Private attributes that are known to be safe: Table E.3.10-1 of PS3.15, edition 2026d."""
 
 from __future__ import annotations
 

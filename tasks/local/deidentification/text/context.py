@@ -1,7 +1,4 @@
-"""Words that say something of the words beside them: titles, particles of names, units (``context_words.txt``).
-
-Public names: ``Context``, ``load_context``.
-"""
+"""Words that say something of the words beside them: titles, particles of names, units (``context_words.txt``)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the identifying attributes of an instance and of its series say: the first thing to look for in its texts.
-
-Public names: ``OwnValues``.
-"""
+"""What the identifying attributes of an instance and of its series say: the first thing to look for in its texts."""
 
 from __future__ import annotations
 

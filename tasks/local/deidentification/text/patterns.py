@@ -1,7 +1,4 @@
-"""What identifies by its form: dates in many notations, times, telephone numbers, addresses, URLs, labelled numbers.
-
-Public names: ``Edit``, ``pattern_edits``.
-"""
+"""What identifies by its form: dates in many notations, times, telephone numbers, addresses, URLs, labelled numbers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What makes a word the name of somebody: what stands beside it.
-
-Public names: ``Verdict``, ``Reading``, ``judge_beside``.
-"""
+"""What makes a word the name of somebody: what stands beside it."""
 
 from __future__ import annotations
 

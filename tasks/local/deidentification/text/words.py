@@ -1,7 +1,4 @@
-"""How texts are cut into words, and how two spellings of one word are found equal.
-
-Public names: ``Word``, ``words_of``, ``fold``, ``spellings``.
-"""
+"""How texts are cut into words, and how two spellings of one word are found equal."""
 
 from __future__ import annotations
 

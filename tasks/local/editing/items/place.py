@@ -1,7 +1,4 @@
-"""Where in a file a dataset stands that is edited.
-
-Public names: ``Place``.
-"""
+"""Where in a file a dataset stands that is edited."""
 
 from __future__ import annotations
 

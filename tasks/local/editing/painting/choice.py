@@ -1,7 +1,4 @@
-"""What becomes of the pixels of one instance, before anything of it is edited.
-
-Public names: ``PixelWork``, ``pixel_work``, ``with_painted_pixels``.
-"""
+"""What becomes of the pixels of one instance, before anything of it is edited."""
 
 from __future__ import annotations
 

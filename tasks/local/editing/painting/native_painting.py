@@ -1,7 +1,4 @@
-"""Painting pixels that stand uncompressed: stretches of bytes are overwritten where they stand, frame by frame.
-
-Public names: ``Stripe``, ``NativePainting``, ``native_painting``.
-"""
+"""Painting pixels that stand uncompressed: stretches of bytes are overwritten where they stand, frame by frame."""
 
 from __future__ import annotations
 

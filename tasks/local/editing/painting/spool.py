@@ -1,7 +1,4 @@
-"""New frames, kept until it is known how long all of them are: in memory while they are few, then in a file.
-
-Public names: ``FrameSpool``.
-"""
+"""New frames, kept until it is known how long all of them are: in memory while they are few, then in a file."""
 
 from __future__ import annotations
 
