@@ -38,6 +38,10 @@ Control flow, which never leaves the room it is raised in: ``HeadTooShortError``
 ``NoRecipeError``, ``_FaultError``, ``ShiftError``, ``UnsafeContentError``, ``NotPaintableJpegError``.
 
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
+
+Public names: ``DeidflowError``, ``InvalidInput``, ``BadText``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
+``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``about``, ``printable``, ``remedy_of``, ``os_error_text``,
+``os_error_and_remedy``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """What became of a row or an instance: a closed set of outcomes and a closed list of reasons.
 
 A reason is a code and a text, two fields from the raise to the report; nothing takes a text apart to learn its code.
+
+Public names: ``Outcome``, ``ReasonCode``, ``Reason``, ``worst``, ``reason_text``, ``REMEDIES``, ``FOUND_BY_VERIFYING``,
+``ANOTHER_RUN``.
 """
 
 from __future__ import annotations

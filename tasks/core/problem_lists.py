@@ -1,4 +1,7 @@
-"""Many problems in few lines: the first ones as they are, the others counted by kind."""
+"""Many problems in few lines: the first ones as they are, the others counted by kind.
+
+Public names: ``listed``, ``SHOWN``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Python asks each named tuple by itself what it is made from. A list of them is taken apart into one tuple for each of
 their fields instead, and so are the records in these, without a call of Python for each record.
+
+Public names: ``Records``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Which deidflow this is."""
+"""Which deidflow this is.
+
+Public names: ``deidflow_version``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The local engine: Orthanc's bulk routes on a folder of DICOM files, in worker processes, without any server."""
+"""The local engine: Orthanc's bulk routes on a folder of DICOM files, in worker processes, without any server.
+
+Public names: ``LocalEngine``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Whether results are in a destination folder under their identifiers; read by the index, which is quick.
 
 It is no verification: the index is the code that planned them.
+
+Public names: ``find_results``, ``PresenceSettings``, ``start_presence``, ``presence_in_worker``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 For programs that have no manifest: the routes' own request goes in, with ``Resources``, and an answer of the routes'
 own shape comes out. Source: docs/orthanc.md, Options, Answers and jobs (Orthanc 1.10.1).
+
+Public names: ``BulkRoutes``, ``UnknownResource``.
 """
 
 from __future__ import annotations

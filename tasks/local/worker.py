@@ -1,6 +1,9 @@
 """The work on instances, as it runs inside a worker process: read, scan, edit, write, publish.
 
 Nothing here raises for one instance: what happened comes back as a result, whose text holds no patient data.
+
+Public names: ``WorkerSettings``, ``Worker``, ``Compiler``, ``Compiled``, ``edit_source``, ``start_worker``,
+``edit_in_worker``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """What keys of the config say together: everything that the groups cannot check alone.
 
 The checks read the config before it is known to be sound, so that all problems are reported at once.
+
+Public names: ``cross_check``, ``give_default_profile``, ``holder_of``.
 """
 
 from __future__ import annotations

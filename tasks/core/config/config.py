@@ -1,4 +1,8 @@
-"""The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``."""
+"""The config of a job as checked, frozen data; how it is read from a file is the business of ``settings``.
+
+Public names: ``Config`` and its groups ``Source``, ``Destination``, ``Pseudonymization``, ``Dates``, ``Private``,
+``Text``, ``Pixels``, ``Execution``, ``Schedule``, ``Report``, ``Export``, ``OrthancAccess``.
+"""
 
 from __future__ import annotations
 

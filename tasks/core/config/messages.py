@@ -1,4 +1,7 @@
-"""What pydantic finds wrong with a config, in plain words."""
+"""What pydantic finds wrong with a config, in plain words.
+
+Public names: ``describe``.
+"""
 
 from __future__ import annotations
 

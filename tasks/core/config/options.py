@@ -1,4 +1,7 @@
-"""The config's ``options``: the bulk routes' arguments, with templates in ``Replace``."""
+"""The config's ``options``: the bulk routes' arguments, with templates in ``Replace``.
+
+Public names: ``ReadOptions``, ``read_options``, ``OPTION_KEYS``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``--set KEY=VALUE``: one key of the config by its dotted path."""
+"""``--set KEY=VALUE``: one key of the config by its dotted path.
+
+Public names: ``apply_override``.
+"""
 
 from __future__ import annotations
 

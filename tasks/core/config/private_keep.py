@@ -1,4 +1,7 @@
-"""The site's own list of private attributes that are known to be safe: the files of ``private.keep``."""
+"""The site's own list of private attributes that are known to be safe: the files of ``private.keep``.
+
+Public names: ``read_private_keep``, ``KEEP_COLUMNS``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Kinds of values in the config; each says what a good one looks like and never repeats a bad one."""
+"""Kinds of values in the config; each says what a good one looks like and never repeats a bad one.
+
+Public names: ``Name``, ``Scope``, ``OrthancUrl``, ``VariableName``, ``CronText``, ``TimeZoneName``, ``FilePath``,
+``Mode``, ``check_name``, ``check_url``, ``is_address``, ``has_variable``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""YAML 1.2 as plain data, with the line of every key for messages."""
+"""YAML 1.2 as plain data, with the line of every key for messages.
+
+Public names: ``YamlDocument``, ``read_yaml``, ``read_yaml_value``.
+"""
 
 from __future__ import annotations
 

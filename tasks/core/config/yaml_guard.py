@@ -2,6 +2,8 @@
 
 The depth is counted while it is read, all else on the graph of nodes, in which an alias is another arrow to the same
 node.
+
+Public names: ``check_yaml``, ``MAX_DEPTH``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Orthanc's identifier is the SHA-1 of the DICOM identifiers down to its level, joined by ``|`` (Orthanc Book, "Orthanc
 identifiers"; the same on 1.10.1, 1.12.7 and 1.13.0).
+
+Public names: ``Level``, ``DicomIdentifiers``, ``orthanc_id``, ``is_orthanc_id``, ``dropped_byte``.
 """
 
 from __future__ import annotations

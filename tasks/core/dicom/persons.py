@@ -2,6 +2,8 @@
 
 Two hospitals number their patients independently, and numbers are mistyped: what then shares a PatientID is merged by
 everything that goes by it. Names are compared forgivingly, since one person's are written in many ways.
+
+Public names: ``Person``, ``differing``, ``is_same_name``, ``is_same_number``.
 """
 
 from __future__ import annotations

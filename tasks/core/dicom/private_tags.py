@@ -6,6 +6,9 @@ name the same thing in all of them.
 
 Such a name travels as a number, like any tag: the group and the element in block 10, and above these 32 bits the
 creator's characters. So it is equal to no element's tag, and equal to every other spelling of the same name.
+
+Public names: ``creator_of``, ``private_tag``, ``in_block``, ``creator_element``, ``is_creator``,
+``is_private_number``, ``parse_private``, ``format_private``, ``split_outside_quotes``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Orthanc (1.9.4 on, ``DicomPath::Parse``) takes a keyword in its exact case, ``gggg,eeee``, ``gggg-eeee`` or
 ``ggggeeee``, the last three also in parentheses, and steps into sequences with ``Sequence[0].Tag`` and
 ``Sequence[*].Tag``. The local engine also takes private elements by their creator, see ``private_tags``.
+
+Public names: ``Path``, ``parse_tag``, ``parse_path``, ``format_tag``, ``describe_tag``, ``dictionary_vr``,
+``uid_tags``, ``is_private``, ``is_computed``, ``TagSyntaxError``, and the tags of the identifiers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What one value of each value representation looks like: PS3.5 section 6.2, table 6.2-1, edition 2026c."""
+"""What one value of each value representation looks like: PS3.5 section 6.2, table 6.2-1, edition 2026c.
+
+Public names: ``VALUE_FORMATS``, ``Format``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The one seam between the two engines: what goes in per chunk, and what comes out per instance."""
+"""The one seam between the two engines: what goes in per chunk, and what comes out per instance.
+
+Public names: ``PlannedInstance``, ``InstanceResult``, ``Expected``, ``VerifyWork``, ``Call``, ``Chunk``, ``Engine``,
+``Journal``, ``CallState``, ``CallMemory``.
+"""
 
 from __future__ import annotations
 

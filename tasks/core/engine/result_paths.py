@@ -2,6 +2,8 @@
 
 ``PatientID/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm``, each part written so that it is safe on any file
 system.
+
+Public names: ``relative_path``, ``open_result``.
 """
 
 from __future__ import annotations

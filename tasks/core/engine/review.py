@@ -1,6 +1,8 @@
 """Instances that a person should look at before the results are given away, and why.
 
 What is known when the plan is made stands in the ledger then; the engine adds what only reading a whole file shows.
+
+Public names: ``ReviewCode``, ``REVIEW_TEXTS``, ``may_show_text``, ``content_of``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Where originals come from, and what is there: instances with their identifiers, and files that cannot be used."""
+"""Where originals come from, and what is there: instances with their identifiers, and files that cannot be used.
+
+Public names: ``InstanceSource``, ``OpenOriginal``, ``SourceInstance``, ``SourceProblem``, ``ProblemCode``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where results go."""
+"""Where results go.
+
+Public names: ``ResultStore``, ``ResultWriter``, ``ResultContent``, ``Staged``, ``BytesInMemory``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 The folder itself may be named by a link; below it every step is taken from the folder that was opened before, and a
 link on the way, or in the place of the file, is refused (POSIX openat with O_NOFOLLOW).
+
+Public names: ``open_folder``, ``KeptFolder``, ``open_followed``, ``open_plain_file``, ``delete_plain_file``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A cell that begins with ``=`` ``+`` ``-`` ``@`` tab or CR is written with a leading ``'``, and the manifest reader takes
 exactly this off again. So that reading gives back what was written, whatever it was, a cell that already looks guarded
 (``'=1``) gets one more.
+
+Public names: ``guard_cell``, ``guard_cells``, ``unguard_cell``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """The CSV files that deidflow writes: separator ``,``, UTF-8 with byte order mark, CRLF, guarded cells.
 
 Spreadsheets open them as they are, and ``pandas.read_csv(dtype=str, keep_default_na=False)`` reads them back.
+
+Public names: ``write_table``, ``write_records``.
 """
 
 from __future__ import annotations

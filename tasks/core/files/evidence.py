@@ -5,6 +5,8 @@ authentication tag, which takes a twentieth: AES-GMAC (NIST SP 800-38D, 2007) un
 result and stands beside it, ``gmac KEY TAG`` in hex. Who does not know the key cannot make other bytes that have the
 tag; who can read it, in the ledger, could as well write another one there. What has a SHA-256 keeps it: a result that
 its writer held in memory (an Orthanc's), and those of earlier releases.
+
+Public names: ``evidence_of``, ``is_evidence_of``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ A lock is held by the process and ends with it, however that dies. That of a fol
 no file behind; where a file system locks only what is open for writing (NFS), it is on a file in it that goes with the
 lock. That of an Orthanc is a small file in a folder of this user: a run on another machine, or of another user, does
 not see it. Then both work, and neither touches what the other made.
+
+Public names: ``Waits``, ``patience``, ``lock_folder``, ``lock_beside``, ``lock_server``, ``lock_service``,
+``server_names``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Where a folder is mounted: a share that is not leaves an empty folder on another disk, or none."""
+"""Where a folder is mounted: a share that is not leaves an empty folder on another disk, or none.
+
+Public names: ``mount_of``, ``is_empty``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """A file that is open for reading: taken at once where it is small, else read as a stream.
 
 Nearly all instances are read whole, and for these Python's file objects would take longer than the bytes do.
+
+Public names: ``OpenedFile``, ``changed_ns``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Reading files that are to be plain ones: a pipe would be waited for, a device never ends.
 
 Those that the user names by their path, links followed; files of a source or destination are opened in ``beneath``.
+
+Public names: ``read_plain_file``, ``NotPlainError``, ``trouble_with``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Files that only their owner can read, complete or not there at all."""
+"""Files that only their owner can read, complete or not there at all.
+
+Public names: ``replace_file``, ``sync_folder``, ``sync_file_system``.
+"""
 
 from __future__ import annotations
 

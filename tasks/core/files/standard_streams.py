@@ -1,6 +1,9 @@
 """``-`` on the command line: standard input and standard output in the place of files.
 
 It means them only in a process whose user has typed it: elsewhere, in a service for example, a file may be called so.
+
+Public names: ``STANDARD``, ``give_input``, ``given_input``, ``give_output``, ``given_output``,
+``drop``.
 """
 
 from __future__ import annotations

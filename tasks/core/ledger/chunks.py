@@ -1,4 +1,10 @@
-"""The work on a run, chunk by chunk: what is to be done, and what became of it."""
+"""The work on a run, chunk by chunk: what is to be done, and what became of it.
+
+Public names: ``ChunkRow``, ``IdentifierChange``, ``INSTANCE_COLUMNS``, ``planned_instances``, ``parents_of``,
+``open_chunks``, ``count_planned``, ``instances_to_do``, ``bytes_to_do``, ``instances_without_outcome``, ``chunk_key``,
+``chunk_rows``, ``begin_attempt``, ``record_results``, ``fail_rest``, ``reopen``, ``torn_calls``, ``redo_call``,
+``reopen_patients``, ``identifier_changes``, ``original_uids``, ``names_of_patients``, ``call_and_request``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The memory of calls to an Orthanc: what was meant, sent and answered, and what may be left of it."""
+"""The memory of calls to an Orthanc: what was meant, what was sent, what the server answered, what may be left of it.
+
+Public names: ``LedgerJournal``, ``add_leftovers``, ``leftovers``, ``count_leftovers``.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ what is found (docs/decisions/0042-ledger-interface.md).
 
 It is prepared in a private temporary database (``Ledger.prepare``) so that nothing is created anywhere before the
 plan is accepted, and then stored in the run folder in one step.
+
+Public names: ``Ledger``, ``FILE_NAME``, ``may_have_ledger``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""The manifest's rows and their effective requests, each made once in a process."""
+"""The manifest's rows and their effective requests, each made once in a process.
+
+Public names: ``RequestCache``, ``RowRecord``, ``RequestUse``, ``add_rows``, ``forget_counts``, ``request_numbers``,
+``request_uses``, ``rows_by_request``, ``planned_lines``, ``all_lines``, ``identifiers_to_find``, ``count_rows``,
+``rows_by_operation``, ``rows_by_outcome``.
+"""
 
 from __future__ import annotations
 

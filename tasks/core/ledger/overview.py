@@ -1,4 +1,8 @@
-"""What a plan comes to, for people: counts, chunks, and instances to show as samples."""
+"""What a plan comes to, for people: counts, chunks, and instances to show as samples.
+
+Public names: ``PlanTotals``, ``ChunkOverview``, ``SampledInstance``, ``plan_totals``, ``planned_failures``,
+``chunk_overviews``, ``spread_over_the_plan``, ``line_of_instances``.
+"""
 
 from __future__ import annotations
 

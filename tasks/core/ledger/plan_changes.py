@@ -1,4 +1,8 @@
-"""What a frozen plan takes over from a fresh one of the same manifest."""
+"""What a frozen plan takes over from a fresh one of the same manifest.
+
+Public names: ``lacks_something``, ``lines_not_found``, ``found_level``, ``adopt_row``, ``instances_of_row``,
+``copy_instance``, ``files_mended``, ``forget_problem``, ``mendable_instances``, ``adopt_file``.
+"""
 
 from __future__ import annotations
 

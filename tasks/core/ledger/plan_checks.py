@@ -2,6 +2,11 @@
 
 Those up to ``patients_of_several_requests`` read what rows claim (``deidflow.tasks.core.ledger.planning``); the others
 need the targets of all instances.
+
+Public names: ``LineLevels``, ``LineCounts``, ``PatientRow``, ``SharedPatient``, ``RowRequest``, ``RowPerson``,
+``wrong_levels``, ``wrong_counts``, ``overlapping_rows``, ``rows_of_patients``, ``patient_ids_of_several_persons``,
+``persons_under``, ``patients_of_several_requests``, ``rows_with_persons``, ``patient_ids_that_join``,
+``rows_becoming``, ``rows_taking_another_patient_id``, ``rows_in_their_own_place``, ``rows_in_the_place_of_others``.
 """
 
 from __future__ import annotations

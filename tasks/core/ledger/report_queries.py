@@ -3,6 +3,12 @@
 Reports see the planned instances through the view ``planned``: each has an outcome, by its place in ``SEVERITY`` (its
 rank; an outcome that nobody knows counts as the worst), and a reason unless it is done. It is made in the connection
 only; the file is not changed.
+
+Public names: ``DONE_RANK``, ``RowEntry``, ``OutcomeCount``, ``GroupEntry``, ``InstanceEntry``, ``ReviewEntry``,
+``row_entries``, ``outcome_counts``, ``chunk_keys``, ``new_identifiers``, ``group_entries``, ``instance_entries``,
+``DeliveredEntry``, ``delivered_entries``,
+``instances_not_done``, ``InstanceCount``, ``instance_counts``, ``count_not_compared``, ``count_chunks``,
+``review_counts``, ``review_entries``, ``count_removed``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,11 @@
-"""Results in the destination: which are to be verified, what that found, and which sources may go after it."""
+"""Results in the destination: which are to be verified, what that found, and which sources may go after it.
+
+Public names: ``ToVerify``, ``ExpectedResult``, ``UidPairs``, ``count_to_verify``, ``chunks_to_verify``,
+``pages_to_verify``, ``expected_results``, ``uid_pairs``, ``call_uid_pairs``, ``planned_uids``, ``merged_results``,
+``repeated_results``, ``frames_of_reference``, ``note_right``, ``note_wrong``, ``note_gone``, ``withdraw``,
+``results_there``, ``result_names``, ``rows_done_in_full``, ``shares_a_torn_patient``, ``SourceContent``,
+``sources_of_row``, ``duplicates_of``.
+"""
 
 from __future__ import annotations
 

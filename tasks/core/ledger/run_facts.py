@@ -2,6 +2,9 @@
 
 Whoever wants to change something gives the record as it is to be (``dataclasses.replace``); no key is a free string,
 and a field that nothing writes or nothing reads is one too many.
+
+Public names: ``RunFacts``, ``read_facts``, ``glance_at_mounts``, ``change_facts``, ``run_nonce``,
+``store_manifest``, ``read_manifest``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The tables of a ledger."""
+"""The tables of a ledger.
+
+Public names: ``SCHEMA_VERSION``, ``SCHEMA``, ``INDEXES``, ``SOURCE_INDEXES``, ``ROW_INDEXES``, ``PLAN_INDEXES``.
+"""
 
 from __future__ import annotations
 

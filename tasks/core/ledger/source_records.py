@@ -1,4 +1,10 @@
-"""What the source holds, as it stands in the ledger before and after the plan is frozen."""
+"""What the source holds, as it stands in the ledger before and after the plan is frozen.
+
+Public names: ``SeriesRecord``, ``SourceRecord``, ``SizedFile``, ``FailedSource``, ``add_sources``,
+``add_origins``, ``sources_are_complete``, ``repeated_instances``,
+``paths_of``, ``fail_source``, ``source_problems``, ``count_source_problems``, ``source_files``, ``sources_to_verify``,
+``failed_sources``, ``take_as_it_is``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Original and new UIDs of a run, in a file of its own that the verifying processes read.
 
 The ledger belongs to one process; what others need of it travels in this file.
+
+Public names: ``Uids``, ``UidMap``, ``CallUids``, ``UidKind``, ``write_uid_map``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Rows added to a manifest that somebody may have filled in: what stands there stays as it is, byte for byte."""
+"""Rows that are added to a manifest which somebody may have filled in: what stands there stays as it is, byte for byte.
+
+Public names: ``Added``, ``add_rows``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The header of a manifest: which column means what."""
+"""The header of a manifest: which column means what.
+
+Public names: ``Columns``, ``EditColumn``, ``parse_header``, ``ORTHANC_ID``, ``MANIFEST_COLUMNS``, ``REPORT_COLUMNS``.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ empty, and fulfils none of the four relations of order.
 
 What an Orthanc can be asked itself is said as ``Find``: never less than what the conditions let pass, so that every
 answer is looked at again.
+
+Public names: ``Condition``, ``Find``, ``parse_condition``, ``finds_of``, ``lowest_level``, ``KEYWORDS``.
 """
 
 from __future__ import annotations

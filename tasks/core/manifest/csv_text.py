@@ -1,4 +1,7 @@
-"""The text of a manifest: encoding, separator, records and the lines they begin in."""
+"""The text of a manifest: encoding, separator, records and the lines they begin in.
+
+Public names: ``ManifestText``, ``Record``, ``SEPARATORS``.
+"""
 
 from __future__ import annotations
 

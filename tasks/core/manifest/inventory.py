@@ -1,6 +1,9 @@
 """What a source holds, as a manifest to fill in: one row per patient, study, series or instance.
 
 The columns by which people recognise a row are named by DICOM keywords; to the manifest reader they are free columns.
+
+Public names: ``InventoryRecord``, ``write_inventory``, ``add_inventory``, ``inventory_columns``, ``value_of``,
+``ATTRIBUTES``.
 """
 
 from __future__ import annotations

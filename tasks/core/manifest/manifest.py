@@ -1,4 +1,7 @@
-"""The manifest: a CSV file of Orthanc identifiers and edits, read row by row."""
+"""The manifest: a CSV file of Orthanc identifiers and edits, read row by row.
+
+Public names: ``Manifest``, ``ManifestRow``, ``Defaults``.
+"""
 
 from __future__ import annotations
 

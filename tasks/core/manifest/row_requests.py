@@ -2,6 +2,8 @@
 
 Most rows of a manifest fill the same cells. What follows from that alone (merging, order, lists, checks of the whole)
 is worked out once per pattern of filled cells; per row only values are read, filled in and checked.
+
+Public names: ``Defaults``, ``RequestBuilder``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Microsoft Excel and LibreOffice Calc write the error of a formula into the CSV file as its text, in the language of the
 program, and a long number that stands in a column without the format "text" as ``1,23E+11``: its last digits are gone.
 What is copied from a page or a mail brings characters along that nobody sees, and that no list of subjects has.
+
+Public names: ``damage``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Tables that people keep, as CSV or as an XLSX workbook: columns, and rows of text with the lines they stand in.
 
 openpyxl reads workbooks (docs/decisions/0074-subject-lists.md).
+
+Public names: ``Table``, ``TableRow``, ``read_table``, ``of_sheet``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """From a list of subjects to a manifest: which patient or study of a source each row of a person's table means.
 
 A row that means none, or more than one, is named by its line and never by what stands in it.
+
+Public names: ``Key``, ``Subjects``, ``Trouble``, ``SubjectProblem``, ``Resolved``, ``KEYWORDS``, ``parse_keys``,
+``read_subjects``, ``resolve_subjects``, ``finds_of_subjects``, ``PROBLEM_COLUMNS``.
 """
 
 from __future__ import annotations

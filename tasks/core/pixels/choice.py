@@ -1,4 +1,7 @@
-"""What a config asks of pixels: the rules, and what becomes of instances that none is for."""
+"""What a config asks of pixels: the rules, and what becomes of instances that none is for.
+
+Public names: ``PixelChoice``, ``Lossy``.
+"""
 
 from __future__ import annotations
 

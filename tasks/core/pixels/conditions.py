@@ -1,4 +1,7 @@
-"""Conditions on the attributes of an instance, as rules about pixels state them."""
+"""Conditions on the attributes of an instance, as rules about pixels state them.
+
+Public names: ``Condition``, ``Test``, ``All``, ``AnyOf``, ``Not``.
+"""
 
 from __future__ import annotations
 

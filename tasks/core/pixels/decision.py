@@ -1,4 +1,8 @@
-"""What happens to the pixels of an instance under ``clean-pixel-data``: the decision, from its attributes alone."""
+"""What happens to the pixels of an instance under ``clean-pixel-data``: the decision, from its attributes alone.
+
+Public names: ``PixelDecision``, ``PixelAction``, ``PixelRule``, ``PixelRules``, ``Risk``, ``Unmatched``, ``decide``,
+``BURNED_IN_TEXT``, ``PAINTED_PIXELS``, ``KNOWN_CLEAN``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What rules about pixels may ask of an instance: some of its attributes, read by whoever has the instance."""
+"""What rules about pixels may ask of an instance: some of its attributes, read by whoever has the instance.
+
+Public names: ``PixelFacts``, ``KeptRegion``, ``FACT_TAGS``, ``ULTRASOUND_REGIONS``, ``REGION_LOCATION``,
+``REGION_SPATIAL_FORMAT``.
+"""
 
 from __future__ import annotations
 

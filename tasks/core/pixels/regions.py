@@ -1,4 +1,7 @@
-"""Rectangles of a frame, in pixels."""
+"""Rectangles of a frame, in pixels.
+
+Public names: ``Region``, ``outside``.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Orthanc keeps its maps of identifiers inside one call only: a patient is never split over two calls of one request, and
 patients who would get one PatientID never share a call, since they would merge: those to whom a request gives one, and
 those whose PatientIDs differ in blanks at the beginning only, which the map drops (docs/orthanc.md, Several calls).
+
+Public names: ``cut_calls``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """What only the source and all rows together show: overlaps, counts, levels, patients that would split or merge.
 
 Each check yields problems of one row or of several; no cell and no identifier is named.
+
+Public names: ``check_rows_against_source``, ``check_patients``, ``check_persons``, ``check_merges``,
+``check_identity_given_back``, ``PATIENT_MODULE``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Results that would stand in the place of an original: on one server the same four identifiers are one object."""
+"""Results that would stand in the place of an original: on one server the same four identifiers are one object.
+
+Public names: ``check_in_place``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """What stands between a plan and the runs before it: patients known under other numbers, rows that have changed.
 
 Each check yields problems of rows; no cell and no identifier is named, runs are named by their IDs.
+
+Public names: ``check_against_earlier_runs``, ``take_over``, ``fail_what_does_not_fit``.
 """
 
 from __future__ import annotations

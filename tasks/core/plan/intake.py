@@ -1,4 +1,7 @@
-"""Bring the manifest's rows and the source's instances into the ledger."""
+"""Bring the manifest's rows and the source's instances into the ledger.
+
+Public names: ``add_rows``, ``add_instances``.
+"""
 
 from __future__ import annotations
 

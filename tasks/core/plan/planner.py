@@ -1,4 +1,7 @@
-"""The plan: which instance belongs to which row, what it becomes, in which chunk it is done; frozen in the ledger."""
+"""The plan: which instance belongs to which row, what it becomes, and in which chunk it is done; frozen in the ledger.
+
+Public names: ``PlanOptions``, ``make_plan``, ``chunk_of``, ``given_identifiers``, ``original_uids``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Take into a frozen plan what could not be planned before: rows ``not_found``, and ambiguous or unstable instances.
 
 Rows that were found are never planned again: what arrived under them since is no source of this run.
+
+Public names: ``adopt``.
 """
 
 from __future__ import annotations

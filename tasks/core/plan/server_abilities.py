@@ -2,6 +2,8 @@
 
 Source: ``GET /system`` (``IngestTranscoding`` since 1.11.0; ``MaximumStorageMode``, ``MaximumStorageSize`` and
 ``MaximumPatientCount`` on 1.12.7 and 1.13.0, not on 1.10.1) and ``GET /plugins`` (all versions).
+
+Public names: ``ServerAbilities``, ``server_notes``, ``deletion_notes``, ``shown``, ``Version``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """What an Orthanc of a given version cannot do, found before anything is sent.
 
 Source: docs/orthanc.md, Options, Which identifiers change, Versions (measured on 1.10.1, 1.12.7 and 1.13.0).
+
+Public names: ``check_settings_on_server``, ``check_destination_settings``, ``check_request_on_server``,
+``check_patients_on_server``.
 """
 
 from __future__ import annotations

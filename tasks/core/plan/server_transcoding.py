@@ -2,6 +2,8 @@
 
 Source: 1.10.1, 1.12.7 and 1.13.0 alike (measured by jobs with each target, without plugins): others are ignored without
 a word, and the result keeps its source's transfer syntax. The plugin GDCM adds JPEG 2000.
+
+Public names: ``check_transcoding``, ``LOSSY``.
 """
 
 from __future__ import annotations

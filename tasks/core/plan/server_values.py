@@ -2,6 +2,8 @@
 
 Source: ``Replace`` on 1.10.1, 1.12.7 and 1.13.0 (measured, each VR; ``tests/contract/test_values.py``); several numbers
 since 1.12.5 (release notes).
+
+Public names: ``check_values``.
 """
 
 from __future__ import annotations

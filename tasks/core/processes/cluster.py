@@ -3,6 +3,8 @@
 The flow stays where it is, with the ledger and all of Prefect; only batches of instances travel, and their outcomes
 come back as from a process of this machine. A worker that dies costs nothing: Dask gives its batches to another one,
 and doing a batch twice is the same as doing it once. Checked with distributed 2026.8.0.
+
+Public names: ``ClusterWorkers``, ``do_on_cluster``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Python's garbage collector, told what a run is like."""
+"""Python's garbage collector, told what a run is like.
+
+Public names: ``relax_collector``, ``collect_aside``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Have many pieces of work done, so many at a time that no worker waits, and take them in order as they are done."""
+"""Have many pieces of work done, so many at a time that no worker waits, and take them in order as they are done.
+
+Public names: ``done_in_order``.
+"""
 
 from __future__ import annotations
 

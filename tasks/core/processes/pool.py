@@ -1,4 +1,8 @@
-"""How a worker process lives and dies."""
+"""How a worker process lives and dies.
+
+Public names: ``prepare_process``, ``make_pool``, ``start_tracker``, ``remove_temporary``,
+``stop_pool``, ``worker_died``.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Editing and verifying share them, so that the cores are never divided between two pools, and a chunk can be verified
 while others are edited. What they are to do travels as a function of a module and one argument; what is the same for
 the whole run was given to each of them before, by a ``Role``.
+
+Public names: ``Role``, ``RoleSettings``, ``Workers``, ``Pending``, ``LocalWorkers``, ``HereWorkers``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Generated identifiers need no table: they follow from the key. Kept and replaced ones are known only where they are
 named.
+
+Public names: ``GivenIdentifiers``.
 """
 
 from __future__ import annotations

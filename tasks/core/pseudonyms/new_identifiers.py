@@ -1,6 +1,9 @@
 """Which identifiers the result of an instance has: a pure function of the original ones, the request and the key.
 
 Knowing them before anything is written lets the planner find collisions, and lets chunks be cut anywhere.
+
+Public names: ``new_identifiers``, ``fixed_identifiers``, ``new_parents``, ``sop_instance_uids``, ``new_patient_name``,
+``as_stored_text``, ``as_stored_uid``.
 """
 
 from __future__ import annotations

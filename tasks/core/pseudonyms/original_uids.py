@@ -2,6 +2,8 @@
 
 Whatever element names one of them refers to an object of the run. A million UIDs are a set of 8 MB, small enough to
 travel to every worker, also on a cluster.
+
+Public names: ``OriginalUids``, ``WELL_KNOWN``.
 """
 
 from __future__ import annotations

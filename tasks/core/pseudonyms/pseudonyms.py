@@ -3,6 +3,8 @@
 No table is kept, so chunks, workers, machines and resumed runs agree by themselves, and whoever lacks the key can
 neither recompute nor reverse the mapping. The format is fixed for all releases of one major version (golden values in
 the tests).
+
+Public names: ``Key``, ``Kind``, ``Pseudonyms``, ``new_key``, ``is_key_itself``, ``length_prefixed``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """The charts of ``report.html``: where their bars lie; ``charts.html.j2`` draws them as SVG inside the page.
 
 The tables beside them have the same figures, so a screen reader gets a chart as one sentence.
+
+Public names: ``Bar``, ``Chart``, ``WIDTH``, ``outcome_bar``, ``time_bars``.
 """
 
 from __future__ import annotations

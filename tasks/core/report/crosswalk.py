@@ -1,4 +1,7 @@
-"""From original to new identifiers: every patient, study, series and instance that the run planned."""
+"""From original to new identifiers: every patient, study, series and instance that the run planned.
+
+Public names: ``CrosswalkLine``, ``crosswalk``, ``has_files``, ``COLUMNS``.
+"""
 
 from __future__ import annotations
 

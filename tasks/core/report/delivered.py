@@ -1,4 +1,7 @@
-"""What a run delivered, for whoever hands it over: nothing of it tells of an original."""
+"""What a run delivered, for whoever hands it over: nothing of it tells of an original.
+
+Public names: ``delivered_lines``, ``DELIVERED_COLUMNS``.
+"""
 
 from __future__ import annotations
 

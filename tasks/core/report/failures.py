@@ -1,4 +1,7 @@
-"""What is not done, as the records of a manifest that can be run as it is."""
+"""What is not done, as the records of a manifest that can be run as it is.
+
+Public names: ``failure_records``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The report files of a run folder, written from its ledger alone; writing them again gives the same CSV files."""
+"""The report files of a run folder, written from its ledger alone; writing them again gives the same CSV files.
+
+Public names: ``write_reports``, ``write_crosswalk``, ``totals_of``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Plain CSV as such programs read it, also the validation script of the MIDI-B benchmark: without byte order mark, and
 every identifier as it is in the files.
+
+Public names: ``write_mappings``, ``UID_MAPPING``, ``PATIENT_MAPPING``.
 """
 
 from __future__ import annotations

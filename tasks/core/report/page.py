@@ -1,4 +1,7 @@
-"""``report.html``: one self-contained page for people, without identifiers, file names or values."""
+"""``report.html``: one self-contained page for people, without identifiers, file names or values.
+
+Public names: ``render_page``, ``SOURCE_PROBLEM_TEXTS``.
+"""
 
 from __future__ import annotations
 

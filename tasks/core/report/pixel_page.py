@@ -1,4 +1,7 @@
-"""The page of ``deidflow pixels``: what each rule paints, and what no rule is for, with pictures to look at."""
+"""The page of ``deidflow pixels``: what each rule paints, and what no rule is for, with pictures to look at.
+
+Public names: ``render_pixel_page``, ``PixelGroup``, ``Sheet``.
+"""
 
 from __future__ import annotations
 

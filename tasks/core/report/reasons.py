@@ -1,4 +1,7 @@
-"""What became of rows and instances, by outcome and by the code of the reason."""
+"""What became of rows and instances, by outcome and by the code of the reason.
+
+Public names: ``counted_by_outcome``.
+"""
 
 from __future__ import annotations
 

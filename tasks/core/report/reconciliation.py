@@ -1,6 +1,8 @@
 """What became of each manifest row, told by the ledger alone.
 
 Rows are streamed in manifest order with one query per kind of detail; no more than one row's details are in memory.
+
+Public names: ``RowResult``, ``row_results``, ``most_frequent_first``.
 """
 
 from __future__ import annotations

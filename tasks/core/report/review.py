@@ -1,4 +1,7 @@
-"""``review.csv``: what a person should look at before the results are given away."""
+"""``review.csv``: what a person should look at before the results are given away.
+
+Public names: ``review_lines``, ``REVIEW_COLUMNS``.
+"""
 
 from __future__ import annotations
 

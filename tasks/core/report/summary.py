@@ -1,4 +1,7 @@
-"""The figures of a run and where it came from, as JSON data without identifiers and file names."""
+"""The figures of a run and where it came from, as JSON data without identifiers and file names.
+
+Public names: ``summary``, ``provenance``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How the pages of this room are made from their templates."""
+"""How the pages of this room are made from their templates.
+
+Public names: ``page_templates``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The totals of a run: how many rows and instances have which outcome, and why."""
+"""The totals of a run: how many rows and instances have which outcome, and why.
+
+Public names: ``Totals``, ``DeletedSources``, ``LastStep``, ``TotalsCounter``, ``totals_of``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Source: the bulk routes of Orthanc (1.10.1, 1.12.7 and 1.13.0, measured). ``application/octet-stream`` stands for the
 bytes of any element; other types are text, but for PixelData and EncapsulatedDocument at the top level.
+
+Public names: ``EmbeddedContent``, ``parse_embedded``, ``pdf_of``, ``PDF``, ``OCTETS``, ``IMAGES``.
 """
 
 from __future__ import annotations

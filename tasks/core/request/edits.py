@@ -1,4 +1,8 @@
-"""What is to be done to the elements of a dataset: the Replace, Remove and Keep lists of Orthanc's bulk routes."""
+"""What is to be done to the elements of a dataset: the Replace, Remove and Keep lists of Orthanc's bulk routes.
+
+Public names: ``Value``, ``Item``, ``Edits``, ``MAX_DEPTH``, ``parse_value``, ``parse_path_list``, ``merge``,
+``value_to_json``, ``decode_data_uri``.
+"""
 
 from __future__ import annotations
 

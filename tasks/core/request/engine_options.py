@@ -1,4 +1,7 @@
-"""Options that an engine does not read: refused, so that nobody takes them for done."""
+"""Options that an engine does not read: refused, so that nobody takes them for done.
+
+Public names: ``options_without_effect``, ``check_request_on_local_engine``, ``names_by_creator``.
+"""
 
 from __future__ import annotations
 

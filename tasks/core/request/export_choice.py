@@ -1,4 +1,7 @@
-"""How results are packed for a recipient: the group ``export`` of a config, and the flags of ``deidflow export``."""
+"""How results are packed for a recipient: the group ``export`` of a config, and the flags of ``deidflow export``.
+
+Public names: ``ExportChoice``, ``DEFAULT_LAYOUT``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Private attributes that a site knows to be safe: what ``private.keep`` says of each."""
+"""Private attributes that a site knows to be safe: what ``private.keep`` says of each.
+
+Public names: ``SiteAttribute``, ``SiteAction``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A PS3.15 profile as a config asks for it: which edition, which options, how dates move."""
+"""A PS3.15 profile as a config asks for it: which edition, which options, how dates move.
+
+Public names: ``ProfileChoice``, ``PROFILE_NAME``, ``PROFILE_EDITION``, ``Option``, ``KEPT_UIDS``, ``CLEANS_TEXTS``,
+``TextChoice``, ``NOT_BUILT``, ``option_faults``, ``shift_fault``, ``parse_offset``.
+"""
 
 from __future__ import annotations
 

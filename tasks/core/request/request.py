@@ -1,4 +1,8 @@
-"""The arguments of one bulk call, as Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` read them."""
+"""The arguments of one bulk call, as Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` read them.
+
+Public names: ``Operation``, ``Settings``, ``Request``, ``parse_settings``, ``parse_edits``, ``parse_request``,
+``check_request``, ``request_faults``, ``RequestFault``.
+"""
 
 from __future__ import annotations
 

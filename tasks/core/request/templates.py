@@ -1,6 +1,8 @@
 """``{column}`` in the strings of the config's ``Replace``: filled per row from the manifest's free columns.
 
 ``{{`` and ``}}`` are braces. There is nothing else: no formats, conversions or attributes as in Python's own templates.
+
+Public names: ``Template``, ``parse_template``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 These checks are the manifest's and the config's. The engines accept what Orthanc accepts, which checks nothing
 (docs/orthanc.md, Values).
+
+Public names: ``check_value``, ``check_path``.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ schemes that a site keeps, too. The values of the standard's own schemes stay, a
 standard's own for its code, unless the instance itself names somebody by it. Of content items the concept's name says
 whose value theirs is: names of observers, numbers of specimens and the like give way, also where the vocabulary knows
 their words (PS3.15 section E.3.4).
+
+Public names: ``text_rules``, ``ItemRules``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """C, clean, as rules that editing can carry out: one for each way in which a value is cleaned.
 
 Source: PS3.15 Table E.1-1a and sections E.3.5 to E.3.10 (edition 2026d).
+
+Public names: ``CleaningRules``, ``dummy_text``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 What Orthanc does is in docs/orthanc.md; where deidflow decides otherwise (PatientName and PatientID, hardening,
 references to kept and replaced UIDs) see docs/parity.md. A profile gives the rules to begin with; the request's lists
 are laid over them, Remove first, Keep last, as Orthanc 1.10.1 applies them.
+
+Public names: ``compile_request``.
 """
 
 from __future__ import annotations

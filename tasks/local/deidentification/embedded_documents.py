@@ -3,6 +3,8 @@
 Source: Orthanc 1.10.1 (``ParsedDicomFile::EmbedContent``, measured), which writes SOPClassUID always, and the other two
 where the object has none; from 1.12.7 on it leaves SOPClassUID. Here the request's own word on one of them wins.
 Attributes: DICOM PS3.3 section A.45.1 and C.24.2, edition 2026c.
+
+Public names: ``with_document``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What becomes of a patient's ID and name inside items: they follow the new identifiers."""
+"""What becomes of a patient's ID and name inside items: they follow the new identifiers.
+
+Public names: ``new_patient_id``, ``new_patient_name``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 They are those that the profile removes or replaces, as far as they name persons, places, devices or numbers; not
 descriptions, which are cleaned themselves, nor categories such as an ethnic group, whose words say who nobody is.
+
+Public names: ``naming_of``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Orthanc's anonymization profiles, as measured on real servers (package data, see ``profiles/README.md``)."""
+"""Orthanc's anonymization profiles, as measured on real servers (package data, see ``profiles/README.md``).
+
+Public names: ``Profile``, ``load_profile``, ``orthanc_table``, ``profile_sha256``, ``REFERENCED_UIDS``.
+"""
 
 from __future__ import annotations
 

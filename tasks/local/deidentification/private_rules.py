@@ -5,6 +5,8 @@ is cleaned by its VR all the same (C, Table E.3.10-1): UIDs are mapped, dates an
 is no value of the VR that the list gives goes: of numbers, which a file may send as UN, another length than theirs.
 
 Source: PS3.15 section E.3.10 and PS3.3 section C.12.1.1.7 (edition 2026d).
+
+Public names: ``SafePrivateRules``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """What a result of the PS3.15 profile says of its own de-identification.
 
 Source: PS3.15 sections E.1.1, E.2 and E.3.6, PS3.3 sections C.7.1.1 and C.12.1 (edition 2026d).
+
+Public names: ``profile_record``, ``record_where_overruled``, ``APPENDED``.
 """
 
 from __future__ import annotations

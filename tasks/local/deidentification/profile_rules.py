@@ -1,4 +1,7 @@
-"""Rows of Table E.1-1 as rules that editing can carry out."""
+"""Rows of Table E.1-1 as rules that editing can carry out.
+
+Public names: ``Policy``, ``dummy``, ``clean_icc_profile``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Of an attribute whose code leaves a choice its type in the instance's IOD decides, at the place where it stands; so the
 items of some sequences have rules of their own. Sequences that stay are looked into like any other.
+
+Public names: ``Ps315``, ``profile_sha256``.
 """
 
 from __future__ import annotations

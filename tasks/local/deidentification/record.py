@@ -1,4 +1,7 @@
-"""What a result says of its own de-identification: whether it still names the patient, and which steps there were."""
+"""What a result says of its own de-identification: whether it still names the patient, and which steps there were.
+
+Public names: ``IdentityRecord``, ``deidentification_method``, ``with_earlier_methods``, ``with_earlier_texts``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Orthanc (1.10.1 to 1.13.0) drops characters that the set lacks; here they are an error of the instance.
 Source: DICOM PS3.3 C.12.1.1.2 (defined terms), PS3.5 section 6.1 (edition 2026c); codecs by pydicom.
+
+Public names: ``CharacterSet``, ``character_set``, ``given_character_set``, ``DEFAULT``.
 """
 
 from __future__ import annotations

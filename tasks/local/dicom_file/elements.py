@@ -1,4 +1,8 @@
-"""The elements of a dataset as a scan finds them: where they stand, not what they hold."""
+"""The elements of a dataset as a scan finds them: where they stand, not what they hold.
+
+Public names: ``Element``, ``Item``, ``Sequence``, ``Read``, ``MAX_DEPTH``, ``ScanError``, ``OutOfWindow``,
+``TooManyElementsError``, ``changed_tags``, ``headers_at``, ``end_of_fragments``, ``is_padding``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,10 @@
 """How data elements stand in a byte stream: byte order, explicit or implicit VR, and the lengths of their headers.
 
 Source: DICOM PS3.5 sections 7.1 (element structure), 7.5 (sequences) and annex A (transfer syntaxes), edition 2026c.
+
+Public names: ``Encoding``, ``IMPLICIT_LITTLE``, ``EXPLICIT_LITTLE``, ``EXPLICIT_BIG``, ``encoding_of``,
+``is_deflated``, ``is_uncompressed``, ``stores_fragments``, ``element_header``, ``item_header``, ``SHORT_VRS``,
+``LONG_VRS``, ``UNDEFINED``, item tags, and transfer syntaxes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""What a scan notes about a dataset that is not written as the standard has it, or that can be read in another way."""
+"""What a scan notes about a dataset that is not written as the standard has it, or that can be read in another way.
+
+Public names: ``Findings``, ``Irregularity``, ``Reading``, ``Doubt``, ``MAX_ELEMENTS``,
+``MAX_IN_ONE_DATASET``, ``element_limit``, ``spells_vr``.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ first one's set, each piece by itself.
 Bytes that the set lacks are dropped, so that different PatientIDs can get one Orthanc ID. Here each such byte stands as
 two characters that no text has (Unicode 15, 23.7: noncharacters), which ``core.identifiers`` passes over: the Orthanc
 IDs are the server's, and the patients stay two. Source: seen on a real server, see docs/decisions/0011.
+
+Public names: ``patient_id_text``.
 """
 
 from __future__ import annotations

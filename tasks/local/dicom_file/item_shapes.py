@@ -5,6 +5,9 @@ headers alone, as long as nothing in it is irregular and no value could be a seq
 item of a shape is scanned, and what has the same headers at the same places is told by comparing these.
 
 Nothing is guessed: an item of no known shape is scanned (tests/local/editing/test_repeated_items.py).
+
+Public names: ``ItemShapes``, ``Shape``, ``RepeatedElements``, ``ITEM_STARTS``, ``may_be_items``,
+``shifted``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """The parts of a DICOM file: preamble, file meta information, and how the dataset behind them is written.
 
 Source: DICOM PS3.10 section 7.1 (file meta information), edition 2026c.
+
+Public names: ``Layout``, ``find_layout``, ``NotDicomError``, ``HeadTooShortError``.
 """
 
 from __future__ import annotations

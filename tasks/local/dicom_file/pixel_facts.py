@@ -1,4 +1,7 @@
-"""The attributes of an open file that rules about its pixels ask for."""
+"""The attributes of an open file that rules about its pixels ask for.
+
+Public names: ``pixel_facts``.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ SQ; needless delimiters and elements of groups 0000 and 0002 go. All else stays 
 enclose a change. Edits then work on the regular dataset as on any other.
 
 Source: DICOM PS3.5 sections 6.2.2 (UN), 7.1.2 and 7.5 (edition 2026c); docs/decisions/0010.
+
+Public names: ``regular_dataset``.
 """
 
 from __future__ import annotations

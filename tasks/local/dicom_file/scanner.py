@@ -6,6 +6,8 @@ elements is the engine's hottest code, hence plain tuples and few calls.
 
 Source: DICOM PS3.5 section 7 (edition 2026c): 7.1.2 and 7.1.3 element structures, 7.5 sequences, A.4 encapsulation,
 6.2.2 note 2 (sequences sent as UN are implicit VR little endian).
+
+Public names: ``Scanner``.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ sequences and items, until it meets what cannot be an element. The reading count
 behind the first one, which both readings share; pixels and other numbers that are walked through by chance do not.
 
 Source: pydicom 3.0.1 (``filereader``), DCMTK 3.6.7 (``dcvr``), seen by what they print of such files.
+
+Public names: ``find_second_reading``.
 """
 
 from __future__ import annotations

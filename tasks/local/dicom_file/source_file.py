@@ -5,6 +5,8 @@ writer copies it from file to file. Small ones are read whole, and so are those 
 stand at the beginning.
 
 Source: DICOM PS3.10 section 7.1 (file meta information), edition 2026c; PS3.5 A.5 (deflated).
+
+Public names: ``SourceFile``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Source: DICOM PS3.5 section 6.2 (VRs, padding), 7.5 (sequences), edition 2026c; what Orthanc accepts: docs/orthanc.md,
 Values.
+
+Public names: ``encode_element``, ``encode_items``, ``encode_value``, ``choose_vr``, ``NUMBER_VRS``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 The codes are those of PS3.15 Table E.1-1a (edition 2026d); ``REPLACE`` and ``SHIFT`` are for what the table leaves to
 the request and to its options. Policy decides which element gets which rule (``deidentification``), editing carries
 rules out.
+
+Public names: ``Action``, ``Rule``, ``Original``, ``NewValue``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What holds for all elements of an object while it is edited."""
+"""What holds for all elements of an object while it is edited.
+
+Public names: ``Context``.
+"""
 
 from __future__ import annotations
 

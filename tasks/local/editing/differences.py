@@ -1,4 +1,7 @@
-"""What an edit does to each element of one file, and by which rule; for people who decide whether it is right."""
+"""What an edit does to each element of one file, and by which rule; for people who decide whether it is right.
+
+Public names: ``Difference``, ``differences``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Orthanc replaces first and then looks into all items, those it has just written among them (docs/orthanc.md, Order,
 steps 6 to 10; 1.10.1, 1.12.7).
+
+Public names: ``treated_items``, ``values_of_paths``, ``missing_items``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Nothing that was not asked to change is touched: its header, length, padding and order stay, byte for byte. Lengths of
 items, sequences and groups that enclose a change are mended.
+
+Public names: ``Editor``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Texts of a dataset's elements: those by which items are told apart, and those that identify."""
+"""Texts of a dataset's elements: those by which items are told apart, and those that identify.
+
+Public names: ``text_at``, ``late_text``, ``named_values``, ``declared_charset``.
+"""
 
 from __future__ import annotations
 

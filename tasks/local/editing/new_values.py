@@ -2,6 +2,8 @@
 
 The functions that rules carry see and give text, or items; reading and writing it in the VR and the character set of
 the dataset is done here.
+
+Public names: ``CharacterSets``, ``changed_element``, ``check_kept_text``, ``finished``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The elements that are named by a path or by a private creator, as a tree of the sequences that lead to them."""
+"""The elements that are named by a path or by a private creator, as a tree of the sequences that lead to them.
+
+Public names: ``PathNode``, ``step_into``, ``rule_of_paths``.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Each dataset, every item among them, hands out its own blocks (PS3.5 section 7.8.1, edition 2026c), so the request's
 names are turned into plain tags dataset by dataset. Where no block belongs to the creator nothing is named, and where
 a plain number surely means another creator's element it is not kept.
+
+Public names: ``private_blocks``, ``with_plain_tags``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Each dataset hands out its own blocks (PS3.5 section 7.8.1), so a table cannot have rules for their numbers. The Private
 Data Element Characteristics Sequence (0008,0300) at the top level speaks of all blocks of an object, at any depth
 (PS3.3 section C.12.1.1.7). All of edition 2026d.
+
+Public names: ``PrivateElement``, ``PrivateRules``, ``PrivateBlocks``, ``Statement``, ``CHARACTERISTICS``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The instance being edited: its identifiers before and after, and how the values that refer to others are mapped."""
+"""The instance being edited: its identifiers before and after, and how the values that refer to others are mapped.
+
+Public names: ``References``, ``InstanceIdentifiers``, ``CleaningNotes``, ``padded_uid``.
+"""
 
 from __future__ import annotations
 

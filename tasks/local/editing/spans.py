@@ -1,4 +1,8 @@
-"""An edited dataset as spans of its source and new bytes."""
+"""An edited dataset as spans of its source and new bytes.
+
+Public names: ``Span``, ``MaskedSpan``, ``PaintedSpan``, ``SpooledSpan``, ``with_replaced``, ``Output``,
+``is_no_group_length``, ``spans_size``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 """Put an edited file together: preamble, file meta information, dataset; as spans of the source and new bytes.
 
 Source: DICOM PS3.10 section 7.1 (edition 2026c).
+
+Public names: ``Assembly``, ``assemble``, ``sop_class_of``, ``says_burned_in``, ``required_meta``, ``meta_with``,
+``deflate``, ``IMPLEMENTATION_CLASS_UID``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Who makes it (``deidentification``) knows profiles and requests; here are the types alone. Of the rules for one element
 the most special wins: one named by path or private creator (``PathNode``), by tag, by repeating group or being private,
 by VR.
+
+Public names: ``Scope``, ``Table``, ``Tables``, ``Naming``, ``NamedValue``, ``RepeatingGroup``, ``WherePresent``,
+``FIRST_REPEATING_GROUP``, ``PixelPolicy``, ``TextOf``, ``TextAt``, ``LateValues``, ``LATE_TAGS``, ``Join``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Whether several files hold the same dataset, byte for byte."""
+"""Whether several files hold the same dataset, byte for byte.
+
+Public names: ``are_equal``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """What a folder holds: every DICOM instance with its identifiers, and every file that cannot be used, with a reason.
 
 Only the first elements of each file are read. Nothing is changed, and nothing that is not a regular file is opened.
+
+Public names: ``find_files``, ``read_index_entries``, ``read_identifiers``, ``identify``.
 """
 
 from __future__ import annotations

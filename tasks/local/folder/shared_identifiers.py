@@ -2,6 +2,8 @@
 
 Like ``shared_header``, for reading instead of editing: the first elements of the files of a series are the same in long
 runs. Where these are the same bytes again, so are the identifiers in them; only what lies between the runs is read.
+
+Public names: ``SharedIdentifiers``, ``NEEDED``, ``OPTIONAL``, ``PERSONAL``, ``KIND``.
 """
 
 from __future__ import annotations

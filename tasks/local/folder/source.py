@@ -1,4 +1,7 @@
-"""A folder of DICOM files as a source."""
+"""A folder of DICOM files as a source.
+
+Public names: ``FolderSource``.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 A result's name follows from its identifiers alone, see ``core.engine.result_paths``. A batch is written to a partial
 folder, made durable, and then linked to its final names. Links in the destination are not followed: a patient's folder
 that is one takes no result.
+
+Public names: ``FolderStore``, ``FolderWriter``, ``clear_partial_results``, ``folder_mode``.
 """
 
 from __future__ import annotations

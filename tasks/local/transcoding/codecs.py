@@ -2,6 +2,8 @@
 
 Source: DICOM PS3.5 sections 8.2.1 and A.4.1 (edition 2026c): one frame is one JPEG stream with the first-order
 predictor, which both lossless syntaxes allow.
+
+Public names: ``can_write``, ``why_not``, ``compress``, ``NATIVE``, ``NOT_TAKEN``.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ interpretation. YBR_FULL_422 becomes YBR_FULL, in which the two pixels that shar
 can be told from the other form again; no transfer syntax but JPEG with loss has halved colours in its frames.
 
 Source: DICOM PS3.3 section C.7.6.3.1.2, PS3.5 sections 8.1.1, 8.2 and D (edition 2026d).
+
+Public names: ``decode``, ``expand``, ``LOSSY_JPEG``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Element by element and byte by byte: text, padding, and lengths that are undefin
 the headers, the byte order of numbers, and the lengths of what holds them. Nothing is decoded.
 
 Source: DICOM PS3.5 sections 6.2.2 (UN), 7.1 to 7.5, 8.1 and A.1 to A.4 (edition 2026c).
+
+Public names: ``Recoder``, ``swapped``.
 """
 
 from __future__ import annotations

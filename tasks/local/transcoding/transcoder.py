@@ -2,6 +2,8 @@
 
 Elements are written anew byte by byte (``recode``). pydicom and its codecs see the pixels alone, since they would
 normalise everything else: escape sequences in text, padding, unknown VRs.
+
+Public names: ``transcode``.
 """
 
 from __future__ import annotations

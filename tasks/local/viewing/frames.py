@@ -1,4 +1,7 @@
-"""Some frames of an open file, decoded by pydicom's codecs one at a time, for looking at them."""
+"""Some frames of an open file, decoded by pydicom's codecs one at a time, for looking at them.
+
+Public names: ``PixelFrames``, ``Frame``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Uncompressed frames that pydicom 3.0 does not read one by one: pixels of one bit, and pairs that share a colour.
 
 Source: DICOM PS3.3 section C.7.6.3.1.2, PS3.5 sections 7.3, 8.1.1 and D (edition 2026d).
+
+Public names: ``are_native``, ``native_frames``, ``in_red_green_blue``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Pictures as PNG (ISO/IEC 15948), with rectangles drawn on them."""
+"""Pictures as PNG (ISO/IEC 15948), with rectangles drawn on them.
+
+Public names: ``to_png``, ``with_rectangles``, ``reduced``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 What was read is never given out. Both networks are PP-OCRv4 in the package rapidocr-onnxruntime, which asks no server.
 One thread works, so that the sums, and so the answers, do not depend on how many cores there are.
+
+Public names: ``TextDetector``, ``can_detect``, ``HOW_TO_INSTALL``.
 """
 
 from __future__ import annotations

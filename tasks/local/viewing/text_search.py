@@ -2,6 +2,8 @@
 
 An instance is judged by its own frames alone, so that the answer does not depend on what else a worker has seen: by the
 first, the middle and the last, and by every other that is not like one of those which were looked at.
+
+Public names: ``TextSearch``, ``shows_text``.
 """
 
 from __future__ import annotations

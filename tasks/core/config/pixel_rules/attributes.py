@@ -1,4 +1,7 @@
-"""Which attributes rules about pixels may ask for, and how a condition on one is written."""
+"""Which attributes rules about pixels may ask for, and how a condition on one is written.
+
+Public names: ``read_condition``, ``ASKED``, ``Complaint``.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ signature is made of terms such as ``Modality.equals("US")`` or ``[0028,0010].is
 ``*`` (and, binds closer) and ``!`` (not); a region is ``(left,top,width,height)``. An attribute that is absent counts
 as empty text, several values as one text with backslashes; the first signature that holds decides (CTP's manual, pages
 "The CTP DICOM Pixel Anonymizer" and "The CTP DICOM Filter", 2021).
+
+Public names: ``read_ctp_script``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Rule files about pixels in our own form, YAML, see configs/README.md."""
+"""Rule files about pixels in our own form, YAML, see configs/README.md.
+
+Public names: ``read_rule_file``, ``read_risks``.
+"""
 
 from __future__ import annotations
 

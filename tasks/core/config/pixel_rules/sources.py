@@ -1,4 +1,7 @@
-"""The rules that a config names, as texts that a run keeps, and as rules."""
+"""The rules that a config names, as texts that a run keeps, and as rules.
+
+Public names: ``RuleText``, ``BUILTIN``, ``builtin_text``, ``risks_text``, ``of_the_site``, ``read_rules``.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,11 @@
 While the plan is made the state is attached to its ledger, and the tables ``earlier`` (runs with the same destination
 and scope, ``own`` those of the same config), ``asked`` (the requests) and ``latest`` (for each claimed instance the
 last run of the same config that delivered it, and whether its source has changed since) hold what the checks ask for.
+
+Public names: ``Before``, ``looking_back``, ``leave_results``, ``find_latest``, ``ChangedRow``, ``changed_rows``,
+``repeated_rows``, ``GivenBefore``, ``taken_patient_ids``, ``renamed_patients``, ``count_changed``,
+``leave_done_before``, ``SplitStudy``, ``split_studies``, ``fail_study``, ``fail_known_patients``, ``DoneBefore``,
+``count_done_before``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Which runs have delivered a result, and with what evidence."""
+"""Which runs have delivered a result, and with what evidence.
+
+Public names: ``runs_that_delivered``, ``delivered_evidence``.
+"""
 
 from __future__ import annotations
 

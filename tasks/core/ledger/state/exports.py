@@ -1,4 +1,8 @@
-"""What of a run is given away: results that are done and verified, without what a person should look at first."""
+"""What of a run is given away: results that are done and verified, without what a person should look at first.
+
+Public names: ``ExportedResult``, ``ExportCounts``, ``pages_to_export``, ``count_to_export``,
+``fingerprint_of_results``, ``other_exports``.
+"""
 
 from __future__ import annotations
 

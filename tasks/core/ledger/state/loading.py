@@ -1,4 +1,8 @@
-"""From the ledger of a run into the state: what it delivered, and under which requests."""
+"""From the ledger of a run into the state: what it delivered, and under which requests.
+
+Public names: ``ENOUGH``, ``LedgerFacts``, ``peek``, ``note_run``, ``version_of_source``, ``request_hash``,
+``load_run``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The pairs of all runs of a config: original and new identifiers, at every level."""
+"""The pairs of all runs of a config: original and new identifiers, at every level.
+
+Public names: ``PAIR_COLUMNS``, ``pairs_of_runs``.
+"""
 
 from __future__ import annotations
 

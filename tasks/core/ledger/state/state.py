@@ -3,6 +3,8 @@
 It holds nothing that is not in a ledger, but for runs whose folders were deleted: whoever deletes it loses nothing
 else, and one that is damaged is made anew. Each run has a stamp of its
 ledger; what has changed since is read again.
+
+Public names: ``State``, ``KnownRun``, ``RunPlace``.
 """
 
 from __future__ import annotations

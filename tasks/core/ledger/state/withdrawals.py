@@ -1,4 +1,7 @@
-"""Results that are taken back: which there are, and that they were."""
+"""Results that are taken back: which there are, and that they were.
+
+Public names: ``pages_there``, ``note_withdrawn``, ``withdrawn_results``, ``rows_done_elsewhere``.
+"""
 
 from __future__ import annotations
 

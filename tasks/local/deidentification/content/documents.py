@@ -1,4 +1,7 @@
-"""Encapsulated documents (0042,0011) without content, which stand in the place of others (D in Table E.1-1)."""
+"""Encapsulated documents (0042,0011) without content, which stand in the place of others (D in Table E.1-1).
+
+Public names: ``empty_pdf``, ``EMPTY_CDA``.
+"""
 
 from __future__ import annotations
 

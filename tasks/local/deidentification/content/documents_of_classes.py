@@ -1,4 +1,7 @@
-"""What stands in the place of an encapsulated document, by the SOP class of the object that holds it."""
+"""What stands in the place of an encapsulated document, by the SOP class of the object that holds it.
+
+Public names: ``document_rules``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Compressed frames that hold more than an image: comments, application segments, boxes, what is behind, video."""
+"""Compressed frames that hold more than an image: comments, application segments, boxes, what is behind, video.
+
+Public names: ``frame_blanks``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Text in ICC profiles (ICC.1:2022, also v2): descriptions, copyrights, makers, dates, private tags."""
+"""Text in ICC profiles (ICC.1:2022, also v2): descriptions, copyrights, makers, dates, private tags.
+
+Public names: ``icc_ranges``.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 What a decoder needs stays: the headers of JFIF and SPIFF, Adobe's colour transform (APP14), and HP's for JPEG-LS
 (APP8). Everything else in APPn and COM, thumbnails, and whatever stands behind the end of the image is blanked; notes
 that an encoder writes into all of its files stay.
+
+Public names: ``jpeg_ranges``.
 """
 
 from __future__ import annotations

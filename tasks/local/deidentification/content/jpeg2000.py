@@ -2,6 +2,8 @@
 
 DICOM wants the code stream alone (PS3.5 section 8.2.4); a JP2 file around it is met all the same, and its boxes can
 hold anything: XML, UUID boxes with Exif or XMP, URLs.
+
+Public names: ``jpeg2000_ranges``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Blanking leaves every length as it is, so that fragments, frames and offset tables need no mending and nothing but the
 blanked octets changes.
+
+Public names: ``Range``, ``UnsafeContentError``, ``blanked``, ``is_encoder_note``,
+``is_padding``.
 """
 
 from __future__ import annotations

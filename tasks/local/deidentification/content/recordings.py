@@ -2,6 +2,8 @@
 
 Table E.1-1 of PS3.15 (edition 2026d) does not speak of waveforms. A dictation names its patient all the same, and a
 voice is its speaker's own, so that objects of these classes are refused unless the request decides on the sound.
+
+Public names: ``recording_rules``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Source: DICOM PS3.5 annex G (edition 2026d): a header of sixteen numbers, then up to fifteen segments of byte runs, each
 of which decodes to one byte of each pixel.
+
+Public names: ``rle_ranges``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The codes of PS3.16 with the standard's own meanings: such a meaning is nobody's words."""
+"""The codes of PS3.16 with the standard's own meanings: such a meaning is nobody's words.
+
+Public names: ``is_standard_scheme``, ``is_standard_term``.
+"""
 
 from __future__ import annotations
 

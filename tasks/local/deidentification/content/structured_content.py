@@ -2,6 +2,8 @@
 
 Observers, devices and subjects have concepts of their own (PS3.16 TID 1002 to 1010; ``content_concepts.csv``). The same
 holds for acquisition context and specimen preparation.
+
+Public names: ``stays_by_concept``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How the IOD of an instance asks for an attribute: what decides the combined codes of Table E.1-1."""
+"""How the IOD of an instance asks for an attribute: what decides the combined codes of Table E.1-1.
+
+Public names: ``type_of``, ``typed_paths``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What C, clean, means for an element: Table E.1-1a asks for a value of similar meaning, and that depends on the VR."""
+"""What C, clean, means for an element: Table E.1-1a asks for a value of similar meaning, and that depends on the VR.
+
+Public names: ``Cleaning``, ``cleaning_of``.
+"""
 
 from __future__ import annotations
 

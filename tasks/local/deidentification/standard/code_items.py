@@ -1,4 +1,7 @@
-"""Codes that the profile writes by itself."""
+"""Codes that the profile writes by itself.
+
+Public names: ``CodeItem``.
+"""
 
 from __future__ import annotations
 

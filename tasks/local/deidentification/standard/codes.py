@@ -1,4 +1,7 @@
-"""The words of PS3.15 Annex E (edition 2026d): codes of Table E.1-1, and what a code makes of an attribute."""
+"""The words of PS3.15 Annex E (edition 2026d): codes of Table E.1-1, and what a code makes of an attribute.
+
+Public names: ``Code``, ``AttributeType``, ``action_for``.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ The formula is that of the generated identifiers (``deidflow.tasks.core.pseudony
 ``deidflow/1``, scope, ``date-shift``, original PatientID, each preceded by its length), of which the first 16 bytes
 choose among the allowed numbers of days. It is fixed for all releases of one major version (golden values in the
 tests).
+
+Public names: ``ShiftRange``, ``DateShift``, ``ShiftError``.
 """
 
 from __future__ import annotations

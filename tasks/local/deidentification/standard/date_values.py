@@ -2,6 +2,8 @@
 
 A value is the text of an element, several values joined by backslashes, as PS3.5 section 6.2 (edition 2026d) has it.
 What is no complete, possible date is emptied: nobody can say what it means, so nobody can move it.
+
+Public names: ``shift_da``, ``shift_dt``, ``checked_tm``, ``capped_as``, ``is_shared_constant``.
 """
 
 from __future__ import annotations

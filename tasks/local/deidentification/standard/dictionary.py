@@ -2,6 +2,8 @@
 
 Attributes outside it are unknown: nothing tells what their values are, so nobody can say that they are harmless
 (PS3.15 section E.1.1, edition 2026d: what is not of the standard is the application's duty).
+
+Public names: ``vr_of``, ``is_known``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Dummy values: valid for their VR, the same for everybody, and without a trace of the original (Table E.1-1a, D)."""
+"""Dummy values: valid for their VR, the same for everybody, and without a trace of the original (Table E.1-1a, D).
+
+Public names: ``DUMMY_DATE``, ``DUMMY_TIME``, ``DUMMY_TEXT``, ``dummy_value``, ``dummy_items``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 What is not known, or says something else than its attribute can say, is nobody's to vouch for: the profile removes it
 (PS3.15 section E.1.1, edition 2026d).
+
+Public names: ``known_vrs``, ``alike``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 A code is claimed only where what it stands for was done in full (PS3.15 section E.1.1 and E.3, edition 2026d; the codes
 are those of PS3.16 CID 7050).
+
+Public names: ``Applied``, ``applied_codes``, ``method_text``, ``longitudinal_information``,
+``deidentifying_equipment``.
 """
 
 from __future__ import annotations

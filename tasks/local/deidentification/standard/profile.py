@@ -3,6 +3,8 @@
 The rows are the standard's (``tables/profile.csv``) and a few more for attributes that the table does not list and that
 hold what E.1.1 asks to be protected all the same: references to instances, addresses, names of persons and dates
 (``tables/additional.csv``, each with its reason).
+
+Public names: ``Row``, ``Rule``, ``Profile``, ``load_profile``, ``PRIVATE``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Private attributes that are known to be safe: Table E.3.10-1 of PS3.15, edition 2026d."""
+"""Private attributes that are known to be safe: Table E.3.10-1 of PS3.15, edition 2026d.
+
+Public names: ``SafePrivate``, ``standard_attributes``.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Of 122,948 names of persons and places (Faker 40.63.0, all its countries; SCOWL's proper names of all sizes) four of two
 to four letters have none and are no abbreviations themselves: Ng and Wm, which ``context_words.txt`` lists, Vlk and
 Plch, whose l is the syllable.
+
+Public names: ``is_abbreviation``, ``abbreviations_of``.
 """
 
 from __future__ import annotations

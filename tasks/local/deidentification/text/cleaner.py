@@ -2,6 +2,8 @@
 
 Nothing here guesses what is a name. Whatever is not known to be harmless goes; what that costs is measured in
 ``docs/text-cleaning.md``.
+
+Public names: ``TextCleaner``, ``Cleaned``, ``Unknown``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Words that say something of the words beside them: titles, particles of names, units (``context_words.txt``)."""
+"""Words that say something of the words beside them: titles, particles of names, units (``context_words.txt``).
+
+Public names: ``Context``, ``load_context``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the identifying attributes of an instance and of its series say: the first thing to look for in its texts."""
+"""What the identifying attributes of an instance and of its series say: the first thing to look for in its texts.
+
+Public names: ``OwnValues``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What identifies by its form: dates in many notations, times, telephone numbers, addresses, URLs, labelled numbers."""
+"""What identifies by its form: dates in many notations, times, telephone numbers, addresses, URLs, labelled numbers.
+
+Public names: ``Edit``, ``pattern_edits``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What makes a word the name of somebody: what stands beside it."""
+"""What makes a word the name of somebody: what stands beside it.
+
+Public names: ``Verdict``, ``Reading``, ``judge_beside``.
+"""
 
 from __future__ import annotations
 

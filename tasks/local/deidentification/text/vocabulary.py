@@ -1,6 +1,8 @@
 """The words that cleaning keeps: the standard's own, common ones, those of radiology, and a site's.
 
 What stands in the file and where it comes from is in ``README.md`` beside it.
+
+Public names: ``Vocabulary``, ``Standing``, ``load_vocabulary``, ``without_mark``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How texts are cut into words, and how two spellings of one word are found equal."""
+"""How texts are cut into words, and how two spellings of one word are found equal.
+
+Public names: ``Word``, ``words_of``, ``fold``, ``spellings``.
+"""
 
 from __future__ import annotations
 

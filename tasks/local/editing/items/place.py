@@ -1,4 +1,7 @@
-"""Where in a file a dataset stands that is edited."""
+"""Where in a file a dataset stands that is edited.
+
+Public names: ``Place``.
+"""
 
 from __future__ import annotations
 

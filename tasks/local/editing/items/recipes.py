@@ -2,6 +2,8 @@
 
 An item is edited once as ever, but for the values that rules make new ones of: these leave a slot. What was read on the
 way decided on what is done, so the recipe holds for items in which the same stands there, and for no others.
+
+Public names: ``Recipe``, ``Recorder``, ``Slot``, ``Enclosing``, ``NoRecipeError``.
 """
 
 from __future__ import annotations

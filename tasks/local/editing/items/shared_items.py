@@ -1,6 +1,8 @@
 """What a worker remembers of items: their shapes, and what becomes of each where it stands.
 
 Nothing is guessed: a result is the same as without this module (tests/local/editing/test_repeated_items.py).
+
+Public names: ``SharedItems``, ``Recipes``, ``Repeater``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 The darkest value that a sample can have, so that it is black under every window and look-up table that does not turn
 grey values round; no rescaling is applied. Source: DICOM PS3.3 section C.7.6.3.1.2 (edition 2026d).
+
+Public names: ``black_samples``, ``stored_word``.
 """
 
 from __future__ import annotations

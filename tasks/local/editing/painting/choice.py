@@ -1,4 +1,7 @@
-"""What becomes of the pixels of one instance, before anything of it is edited."""
+"""What becomes of the pixels of one instance, before anything of it is edited.
+
+Public names: ``PixelWork``, ``pixel_work``, ``with_painted_pixels``.
+"""
 
 from __future__ import annotations
 

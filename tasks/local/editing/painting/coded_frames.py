@@ -5,6 +5,8 @@ loss is written without, which its transfer syntax allows; so nothing is lost tw
 transform are those of the source's own code stream.
 
 Source: DICOM PS3.5 sections 8.2.1 to 8.2.4 and A.4 (edition 2026d).
+
+Public names: ``painted_by_codec``, ``lossless_jpeg``, ``LOSSY``, ``CODED``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """The smallest and largest values that an image says it has, made true again where something was painted.
 
 Source: DICOM PS3.3 section C.7.6.3 (edition 2026d).
+
+Public names: ``Extremes``, ``EXTREME_TAGS``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Frames of encapsulated pixel data: which fragments are whose, and the offset tables of new ones.
 
 Source: DICOM PS3.5 section A.4 and PS3.3 section C.7.6.3.1.8 (edition 2026d).
+
+Public names: ``Fragment``, ``frames_of``, ``BEGINNINGS``, ``OFFSET_TABLE_TAGS``, ``basic_table``, ``extended_tables``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """What a dataset says of the form of its pixels, checked: nothing is painted where that leaves a doubt.
 
 Source: DICOM PS3.3 section C.7.6.3 and C.7.6.24, PS3.5 section 8.1 and 8.2 (edition 2026d).
+
+Public names: ``ImageLayout``, ``image_layout``, ``LAYOUT_TAGS``, ``PIXEL_TAGS``, ``unpaintable``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Blocks in the regions get a black DC coefficient and no other; the bits of all other blocks stay, but for the DC
 difference of a block behind a painted one. So there is no second loss, and no codec is needed. Regions are widened to
 whole MCUs. Source: ISO/IEC 10918-1 annexes A, C and F.
+
+Public names: ``painted_jpeg``.
 """
 
 from __future__ import annotations

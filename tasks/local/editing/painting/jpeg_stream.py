@@ -1,6 +1,9 @@
 """The parts of a sequential Huffman-coded JPEG stream: frame header, tables, scans.
 
 Source: ISO/IEC 10918-1 annex B.
+
+Public names: ``JpegStream``, ``JpegComponent``, ``JpegScan``, ``Segment``, ``HuffmanTable``, ``read_jpeg``,
+``NotPaintableJpegError``.
 """
 
 from __future__ import annotations

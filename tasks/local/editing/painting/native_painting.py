@@ -1,4 +1,7 @@
-"""Painting pixels that stand uncompressed: stretches of bytes are overwritten where they stand, frame by frame."""
+"""Painting pixels that stand uncompressed: stretches of bytes are overwritten where they stand, frame by frame.
+
+Public names: ``Stripe``, ``NativePainting``, ``native_painting``.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 What is painted, and why, is decided elsewhere. Uncompressed pixels are overwritten where they stand while the result is
 written; frames of RLE and sequential JPEG are changed in their coded form; others are decoded and encoded without loss,
 one at a time.
+
+Public names: ``Painting``, ``prepare``, ``painted``, ``PAINTING_TAGS``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """The darkest entry of a palette.
 
 Source: DICOM PS3.3 sections C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2 (edition 2026d).
+
+Public names: ``darkest_index``, ``PALETTE_TAGS``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Painting frames of RLE: rows outside stay as they are encoded, rows with something to paint are encoded anew.
 
 Source: DICOM PS3.5 annex G (edition 2026d).
+
+Public names: ``painted_rle``.
 """
 
 from __future__ import annotations

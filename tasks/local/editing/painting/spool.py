@@ -1,4 +1,7 @@
-"""New frames, kept until it is known how long all of them are: in memory while they are few, then in a file."""
+"""New frames, kept until it is known how long all of them are: in memory while they are few, then in a file.
+
+Public names: ``FrameSpool``.
+"""
 
 from __future__ import annotations
 

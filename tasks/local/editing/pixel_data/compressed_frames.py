@@ -3,6 +3,8 @@
 Octets become blank where they stand: no length changes, so that fragments and offset tables stay true.
 
 Source: DICOM PS3.5 annex A.4 (edition 2026c).
+
+Public names: ``without_texts_in_frames``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Older objects keep an overlay plane beside the image: OverlayBitPosition names a
 not use, and OverlayData is absent (PS3.3 section C.9.2, retired since edition 2004). Who removes the overlay's elements
 alone leaves the plane to be read. Where it cannot be told which bit that is, or the image uses it, too, nothing can be
 cleared. Bits in files without such overlays are not looked at.
+
+Public names: ``without_overlay_bits``.
 """
 
 from __future__ import annotations

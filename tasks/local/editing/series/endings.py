@@ -2,6 +2,8 @@
 
 Where these are the same elements in all instances, and each stays or goes whatever it holds, an instance needs no scan
 there: the element headers are compared, and the last element has to end where the dataset does.
+
+Public names: ``Ending``, ``make_ending``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A header that the instances of a series have in common, with what becomes of each part: made once, then compared."""
+"""A header that the instances of a series have in common, with what becomes of each part: made once, then compared.
+
+Public names: ``Template``, ``Shared``, ``Differs``, ``make_template``, ``apply_template``.
+"""
 
 from __future__ import annotations
 

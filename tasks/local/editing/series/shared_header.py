@@ -9,6 +9,8 @@ scanned and edited in full, and what differed is no longer taken for common. The
 the same ones in the next series with such a list of elements, nearly always, so that one instance of it is enough.
 
 Nothing is guessed: a result is the same as without this module (tests/local/editing/test_shared_header.py).
+
+Public names: ``SharedHeaders``.
 """
 
 from __future__ import annotations
