@@ -3,7 +3,7 @@
 Nothing here raises for one instance: what happened comes back as a result, whose text holds no patient data.
 
 Public names: ``WorkerSettings``, ``Worker``, ``Compiler``, ``Compiled``, ``edit_source``, ``start_worker``,
-``edit_in_worker``, ``edit_safely``.
+``edit_in_worker``.
 """
 
 from __future__ import annotations
@@ -337,14 +337,11 @@ def start_worker(settings: WorkerSettings) -> None:
 
 
 def edit_in_worker(work: Sequence[tuple[Request, Sequence[PlannedInstance]]]) -> list[InstanceResult] | DeidflowError:
-    """Run ``Worker.edit`` in a thread that was prepared; see ``edit_safely``."""
-    return edit_safely(_of_this_thread.worker, work)
+    """Run ``Worker.edit`` in a thread that was prepared.
 
-
-def edit_safely(
-    worker: Worker, work: Sequence[tuple[Request, Sequence[PlannedInstance]]]
-) -> list[InstanceResult] | DeidflowError:
-    """Run ``Worker.edit``; errors are returned, since a raised one would carry its own traceback to the parent."""
+    Errors are returned: a raised one would carry its own traceback to the parent.
+    """
+    worker: Worker = _of_this_thread.worker
     try:
         return Records(worker.edit(work))
     except (TransientError, Unusable) as error:

@@ -391,7 +391,7 @@ def start_verifier(settings: VerifierSettings) -> None:
 
 
 def verify_in_worker(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:
-    """Run ``Verifier.verify`` in a thread that was prepared; errors are returned, as by ``worker.edit_safely``."""
+    """Run ``Verifier.verify`` in a thread that was prepared; errors are returned, as by ``worker.edit_in_worker``."""
     try:
         if _of_this_thread.verifier is None:
             _of_this_thread.verifier = Verifier(_of_this_thread.settings)

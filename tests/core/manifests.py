@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from deidflow.tasks.core.config.options import read_options
 from deidflow.tasks.core.files.csv_cells import guard_cell
-from deidflow.tasks.core.manifest.manifest import Defaults, Manifest, ManifestRow
+from deidflow.tasks.core.manifest.manifest import Manifest, ManifestRow
+from deidflow.tasks.core.manifest.row_requests import Defaults
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from deidflow.tasks.core.errors import InvalidInput
 from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
-from deidflow.tasks.core.manifest.manifest import Defaults, Manifest
+from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.request.request import Operation
 from tests.core.manifests import defaults, manifest, rows, some_id
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from deidflow.tasks.core.manifest.row_requests import Defaults
 
 ID, OTHER = some_id(1), some_id(2)
 

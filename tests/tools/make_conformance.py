@@ -36,7 +36,6 @@ _WORDS: Final = {
     Action.KEEP: "kept",
     Action.SHIFT: "moved",
 }
-_OF_CODE: Final = {"remove": "removed", "empty": "emptied", "dummy": "dummy", "replace_uid": "new UID", "keep": "kept"}
 _GROUP_RULES: Final = "removed, with every attribute of its group"
 
 _STATEMENT: Final = Path(__file__).with_name("conformance_statement.md")
@@ -86,14 +85,14 @@ def _basic(row: Row) -> str:
     if row.number is None:
         return "X: removed, but for what retain-safe-private keeps" if row.tag == PRIVATE else f"X: {_GROUP_RULES}"
     types = (None, AttributeType.MAY_BE_EMPTY, AttributeType.REQUIRED)
-    actions = [_OF_CODE[action_for(row.basic, needed)] for needed in types]
+    actions = [_WORDS[action_for(row.basic, needed)] for needed in types]
     text = f"{row.basic}: {actions[0]}"
     text += f"; type 2 {actions[1]}" if actions[1] != actions[0] else ""
     return text + (f"; type 1 {actions[2]}" if actions[2] not in (actions[0], actions[1]) else "")
 
 
 def _private() -> Iterator[str]:
-    creators = Counter(one.creator for one in standard_attributes())
+    creators = Counter(creator for _, creator, _ in standard_attributes())
     yield "## Safe private attributes"
     yield ""
     count = len(standard_attributes())

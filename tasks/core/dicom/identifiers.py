@@ -66,9 +66,7 @@ def _hash(joined: str) -> str:
     return f"{digest[:8]}-{digest[8:16]}-{digest[16:24]}-{digest[24:32]}-{digest[32:]}"
 
 
-@lru_cache(maxsize=4096)
-def _parent_hash(joined: str) -> str:
-    return _hash(joined)
+_parent_hash: Final = lru_cache(maxsize=4096)(_hash)
 
 
 @lru_cache(maxsize=4096)

@@ -7,8 +7,8 @@ name the same thing in all of them.
 Such a name travels as a number, like any tag: the group and the element in block 10, and above these 32 bits the
 creator's characters. So it is equal to no element's tag, and equal to every other spelling of the same name.
 
-Public names: ``creator_of``, ``private_tag``, ``in_block``, ``creator_element``, ``is_private_number``,
-``parse_private``, ``format_private``, ``split_outside_quotes``.
+Public names: ``creator_of``, ``private_tag``, ``in_block``, ``creator_element``, ``is_creator``,
+``is_private_number``, ``parse_private``, ``format_private``, ``split_outside_quotes``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from deidflow.tasks.core.errors import BadText
 _TAG_BITS: Final = 32
 _TAG_MASK: Final = (1 << _TAG_BITS) - 1
 _FIRST_BLOCK: Final = 0x10
+_LAST_BLOCK: Final = 0xFF
 _FIRST_PRIVATE_GROUP: Final = 0x0009
 _LAST_PRIVATE_GROUP: Final = 0xFFFD
 _MAX_CREATOR_CHARACTERS: Final = 64
@@ -53,6 +54,11 @@ def creator_element(tag: int) -> int:
     '00290011'
     """
     return tag & 0xFFFF0000 | tag >> 8 & 0xFF
+
+
+def is_creator(tag: int) -> bool:
+    """Whether a plain tag is that of an element that reserves a private block."""
+    return bool(tag & 0x10000) and _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK
 
 
 def is_private_number(tag: int) -> bool:

@@ -90,7 +90,7 @@ def lock_folder(folder: Path, what: str, waits: Waits | None = None) -> Iterator
             return
     finally:
         os.close(descriptor)
-    with _lock_file(folder / LOCK_FILE, name, waits):
+    with lock_beside(folder / LOCK_FILE, name, waits):
         yield
 
 
@@ -107,8 +107,23 @@ def lock_beside(path: Path, what: str, waits: Waits | None = None) -> Iterator[N
         Unusable: Another process holds it, or it cannot be made.
 
     """
-    with _lock_file(path, what, waits):
-        yield
+    while True:
+        descriptor = _opened(path, what, "make room, give the right to write there, or name another folder")
+        try:
+            if not _lock(descriptor, what, waits):
+                message = (
+                    f"{what} cannot be locked: its file system does not support locks; choose a folder on another one"
+                )
+                raise Unusable(message)
+            if _is(path, descriptor):  # else its holder removed it between our two steps
+                try:
+                    yield
+                finally:
+                    with contextlib.suppress(OSError):  # where what is open cannot be removed: it locks nobody
+                        path.unlink()
+                return
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -231,28 +246,6 @@ def _opened(path: Path, what: str, way_out: str) -> int:
     except OSError as error:
         message = f"{what} cannot be locked: {os_error_and_remedy(error, way_out)}"
         raise Unusable(message, error) from None
-
-
-@contextlib.contextmanager
-def _lock_file(path: Path, what: str, waits: Waits | None) -> Iterator[None]:
-    """Hold a file that is made for it and removed in the end."""
-    while True:
-        descriptor = _opened(path, what, "make room, give the right to write there, or name another folder")
-        try:
-            if not _lock(descriptor, what, waits):
-                message = (
-                    f"{what} cannot be locked: its file system does not support locks; choose a folder on another one"
-                )
-                raise Unusable(message)
-            if _is(path, descriptor):  # else its holder removed it between our two steps
-                try:
-                    yield
-                finally:
-                    with contextlib.suppress(OSError):  # where what is open cannot be removed: it locks nobody
-                        path.unlink()
-                return
-        finally:
-            os.close(descriptor)
 
 
 def _is(path: Path, descriptor: int) -> bool:

@@ -168,9 +168,9 @@ def _sorted(
 
 
 def _warn(warn: Callable[[str], None] | None, resources: Mapping[int, _Resource]) -> None:
-    for text in _shared_patient_ids(resources) if warn is not None else ():
-        assert warn is not None  # noqa: S101 (for the type checker)
-        warn(text)
+    if warn is not None:
+        for text in _shared_patient_ids(resources):
+            warn(text)
 
 
 def _shared_patient_ids(resources: Mapping[int, _Resource]) -> Iterator[str]:

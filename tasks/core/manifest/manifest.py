@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path as FilePath
 
-__all__ = ["Defaults", "Manifest", "ManifestRow"]
-
 _LEVELS: Final = {str(level): level for level in Level}
 _OPERATIONS: Final = {str(operation): operation for operation in Operation}
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")

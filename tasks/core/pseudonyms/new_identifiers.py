@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 PATIENT_NAME_PREFIX: Final = "Anonymized^"
 _NAME_CHARACTERS: Final = 8
-_UPPERMOST_FIRST: Final = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
 _PATHS: Final = {tag: Path((), tag) for tag in IDENTIFIERS}
 
 
@@ -76,10 +75,7 @@ def fixed_identifiers(original: DicomIdentifiers, request: Request) -> DicomIden
         request: The effective options of the row.
 
     """
-    levels = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
-    found = [
-        _given(tag, level, value, request) for tag, level, value in zip(_UPPERMOST_FIRST, levels, original, strict=True)
-    ]
+    found = [_given(tag, level, value, request) for tag, level, value in zip(IDENTIFIERS, Level, original, strict=True)]
     if found[0] is None and request.operation is Operation.MODIFY:
         found[0] = original.patient_id
     fixed = [value for value in found if value is not None]

@@ -49,7 +49,7 @@ class OriginalUids:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel as the bare numbers."""
-        return _restored, (type(self), self._digests.tobytes())
+        return type(self).of_digests, (self._digests.tobytes(),)
 
     @classmethod
     def of_digests(cls, digests: bytes) -> Self:
@@ -57,10 +57,6 @@ class OriginalUids:
         made = cls()
         made._digests = array("Q", digests)
         return made
-
-
-def _restored(kind: type[OriginalUids], digests: bytes) -> OriginalUids:
-    return kind.of_digests(digests)
 
 
 def _digest(uid: str) -> int:

@@ -23,7 +23,7 @@ from deidflow.tasks.core.report.page import render_page
 from deidflow.tasks.core.report.reconciliation import row_results
 from deidflow.tasks.core.report.review import REVIEW_COLUMNS, review_lines
 from deidflow.tasks.core.report.summary import provenance, summary
-from deidflow.tasks.core.report.totals import Totals, TotalsCounter, totals_of
+from deidflow.tasks.core.report.totals import Totals, TotalsCounter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.ledger.ledger import Ledger
     from deidflow.tasks.core.report.reconciliation import RowResult
-
-__all__ = ["totals_of", "write_crosswalk", "write_reports"]
 
 RECONCILIATION: Final = "reconciliation.csv"
 CROSSWALK: Final = "crosswalk.csv"

@@ -18,8 +18,7 @@ from pydicom._dicom_dict import DicomDictionary
 
 from deidflow.tasks.core.request.profile_choice import PROFILE_NAME, Option
 from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme, is_standard_term
-from deidflow.tasks.local.deidentification.content.structured_content import content_rule
-from deidflow.tasks.local.deidentification.standard import codes
+from deidflow.tasks.local.deidentification.content.structured_content import stays_by_concept
 from deidflow.tasks.local.editing.actions import Action, Rule
 
 if TYPE_CHECKING:
@@ -103,14 +102,11 @@ class ItemRules:
         if not value_type:
             return self._of_code(text_at)
         concept = text_at(_CONCEPT_NAME, _CODE_VALUE), text_at(_CONCEPT_NAME, _DESIGNATOR)
-        scheme = text_at(_CONCEPT_CODE, _DESIGNATOR)
-        rule = content_rule(value_type, concept, self._options, code_scheme=scheme)
-        if not rule.kind or value_type in ("PNAME", "UIDREF"):
+        stays = stays_by_concept(value_type, concept, self._options)
+        if stays is None:
             return self._plain
-        if rule.action is not codes.Action.KEEP:
-            return self._identifying
         is_old = concept[0] == _SUBJECT_AGE and _is_over_89(text_at(_MEASURED_VALUES, _NUMERIC_VALUE))
-        return self._identifying if is_old else self._retained
+        return self._retained if stays and not is_old else self._identifying
 
     def _of_code(self, text_at: TextAt) -> Mapping[int, Rule]:
         """Return the rules for an item that is no content item: mostly a code."""

@@ -70,7 +70,7 @@ class SafePrivateRules:
         self._cleaning: Final = cleaning
         self._dummy: Final = dummy
         self._site: Final = {(one.group, one.creator, one.element): one for one in site}
-        self._creators: Final = {(one.group, one.creator) for one in standard_attributes()} | {
+        self._creators: Final = {(group, creator) for group, creator, _ in standard_attributes()} | {
             (one.group, one.creator) for one in self._site.values() if one.action is not SiteAction.REMOVE
         }
         self.rule_of = lru_cache(maxsize=4096)(self._rule_of)
@@ -87,7 +87,7 @@ class SafePrivateRules:
         of_site = self._site.get((group, creator, number))
         if of_site is not None:
             return self._of_site(of_site, vr)
-        listed = standard_attributes().find(group << 16 | number, creator)
+        listed = standard_attributes().get((group, creator, number))
         if listed is not None:
             return self._cleaned(vr, listed.vr, "Table E.3.10-1", trusts_octets=True, vm=listed.vm)
         if said:

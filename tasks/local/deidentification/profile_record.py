@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, DEIDENTIFICATION_METHOD, PATIENT_IDENTITY_REMOVED
 from deidflow.tasks.core.request.profile_choice import Option
-from deidflow.tasks.local.deidentification.profile_rules import values_of
 from deidflow.tasks.local.deidentification.standard.method_codes import (
     Applied,
     applied_codes,
@@ -79,10 +78,10 @@ def _record(
         PATIENT_IDENTITY_REMOVED: "YES",
         DEIDENTIFICATION_METHOD: method_text(applied),
         _LONGITUDINAL: longitudinal_information(options),
-        _CONTRIBUTING_EQUIPMENT: values_of((deidentifying_equipment(),)),
+        _CONTRIBUTING_EQUIPMENT: (deidentifying_equipment(),),
     }
     if applied.claims(Option.CLEAN_PIXEL_DATA):
         record[BURNED_IN_ANNOTATION] = "NO"
     if codes:
-        record[_METHOD_CODES] = values_of(tuple(code.as_item() for code in codes))
+        record[_METHOD_CODES] = tuple(code.as_item() for code in codes)
     return record

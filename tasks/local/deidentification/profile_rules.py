@@ -1,6 +1,6 @@
 """Rows of Table E.1-1 as rules that editing can carry out.
 
-Public names: ``Policy``, ``dummy``, ``data_uri``, ``values_of``, ``clean_icc_profile``.
+Public names: ``Policy``, ``dummy``, ``clean_icc_profile``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.profile_choice import PROFILE_NAME, Option
 from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError, blanked
-from deidflow.tasks.local.deidentification.standard import codes
 from deidflow.tasks.local.deidentification.standard.codes import AttributeType, Code, action_for
 from deidflow.tasks.local.deidentification.standard.date_values import capped_as
 from deidflow.tasks.local.deidentification.standard.dictionary import vr_of
@@ -22,9 +21,8 @@ from deidflow.tasks.local.deidentification.standard.dummies import dummy_items, 
 from deidflow.tasks.local.editing.actions import Action, NewValue, Rule
 
 if TYPE_CHECKING:
-    from deidflow.tasks.core.request.edits import Item, Value
+    from deidflow.tasks.core.request.edits import Value
     from deidflow.tasks.local.deidentification.cleaning_rules import CleaningRules
-    from deidflow.tasks.local.deidentification.standard.new_items import NewElement, NewItem
     from deidflow.tasks.local.deidentification.standard.profile import Row
     from deidflow.tasks.local.editing.actions import Original
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
@@ -70,7 +68,7 @@ class Policy:
         return self._of_code(row, found.code, needed, option)
 
     def _of_code(self, row: Row, code: Code, needed: AttributeType | None, reason: str) -> Rule:
-        action = _ACTIONS[action_for(code, needed)]
+        action = action_for(code, needed)
         why = f" (type {needed})" if needed is not None and len(code) > 1 else ""
         arrow = f" -> {action.value}" if action.value != code else ""
         origin = f"{_origin(row, code)}{arrow}{why}{reason}"
@@ -84,15 +82,6 @@ class Policy:
         needs_value = needed in _NEEDS_VALUE or (needed is None and ("D" in row.basic or row.basic is Code.K))
         origin = f"{_origin(row, Code.C)}, {option}"
         return self.cleaning.rule(row.number, row.vr[:2], option, origin, needs_value=needs_value)
-
-
-_ACTIONS: Final = {
-    codes.Action.REMOVE: Action.REMOVE,
-    codes.Action.EMPTY: Action.EMPTY,
-    codes.Action.DUMMY: Action.DUMMY,
-    codes.Action.REPLACE_UID: Action.REPLACE_UID,
-    codes.Action.KEEP: Action.KEEP,
-}
 
 
 def _origin(row: Row, code: Code) -> str:
@@ -114,7 +103,7 @@ def dummy(original: Original, identifiers: InstanceIdentifiers) -> Value | None:
     if vr == "UN":
         vr = (vr_of(tag) or vr)[:2]
     if vr == "SQ":
-        return tuple(map(_item, dummy_items(tag)))
+        return dummy_items(tag)
     if vr in _NUMBERS:
         return "0"
     value = dummy_value(tag, vr)
@@ -125,28 +114,8 @@ def dummy(original: Original, identifiers: InstanceIdentifiers) -> Value | None:
             .strip("\0")
         )
     if isinstance(value, bytes):
-        return data_uri(value)
+        return "data:application/octet-stream;base64," + base64.b64encode(value).decode("ascii")
     return value + " " * (len(value) % 2) if original.vr == "UN" else value
-
-
-def data_uri(data: bytes) -> str:
-    """Return octets as the text by which new values give them."""
-    return "data:application/octet-stream;base64," + base64.b64encode(data).decode("ascii")
-
-
-def _item(item: NewItem) -> Item:
-    return tuple((element.tag, _value(element)) for element in item)
-
-
-def _value(element: NewElement) -> Value:
-    if isinstance(element.value, tuple):
-        return tuple(map(_item, element.value))
-    return data_uri(element.value) if isinstance(element.value, bytes) else element.value
-
-
-def values_of(items: tuple[NewItem, ...]) -> Value:
-    """Return items in the form in which new values are given."""
-    return tuple(map(_item, items))
 
 
 def clean_icc_profile(data: bytes) -> bytes:
@@ -157,6 +126,6 @@ def clean_icc_profile(data: bytes) -> bytes:
 
     """
     try:
-        return blanked(data, icc_ranges(data, lambda _: False)) if data else data
+        return blanked(data, icc_ranges(data)) if data else data
     except UnsafeContentError:
         raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "the ICC profile cannot be read to its end") from None

@@ -3,8 +3,8 @@
 Source: DICOM PS3.5 sections 7.1 (element structure), 7.5 (sequences) and annex A (transfer syntaxes), edition 2026c.
 
 Public names: ``Encoding``, ``IMPLICIT_LITTLE``, ``EXPLICIT_LITTLE``, ``EXPLICIT_BIG``, ``encoding_of``,
-``is_deflated``, ``is_uncompressed``, ``stores_fragments``, ``element_header``, ``SHORT_VRS``, ``LONG_VRS``,
-``UNDEFINED``, item tags, and transfer syntaxes.
+``is_deflated``, ``is_uncompressed``, ``stores_fragments``, ``element_header``, ``item_header``, ``SHORT_VRS``,
+``LONG_VRS``, ``UNDEFINED``, item tags, and transfer syntaxes.
 """
 
 from __future__ import annotations
@@ -141,3 +141,8 @@ def element_header(tag: int, vr: str, length: int, encoding: Encoding) -> bytes:
             raise OverflowError(message)
         return encoding.tag_vr_length.pack(group, element, raw_vr, length)
     return encoding.tag_vr_length.pack(group, element, raw_vr, 0) + encoding.long_length.pack(length)
+
+
+def item_header(tag: int, length: int, encoding: Encoding) -> bytes:
+    """Write the header of an item, or a delimiter, whose length is 0; it is the same in explicit and implicit VR."""
+    return encoding.tag_length.pack(tag >> 16, tag & 0xFFFF, length)

@@ -22,6 +22,7 @@ from deidflow.tasks.local.dicom_file.encoding import (
     UNDEFINED,
     Encoding,
     element_header,
+    item_header,
 )
 from deidflow.tasks.local.dicom_file.findings import Irregularity
 
@@ -104,8 +105,7 @@ class _Writer:
         if found is Irregularity.EXPLICIT_ITEMS:
             vr = "SQ"
         if self._read(value - 4, value) == _UNDEFINED_BYTES:
-            delimiter = inner.tag_length.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
-            return [element_header(tag, vr, UNDEFINED, encoding), *content, delimiter]
+            return [element_header(tag, vr, UNDEFINED, encoding), *content, item_header(SEQUENCE_DELIMITER, 0, inner)]
         return [element_header(tag, vr, sum(map(len, content)), encoding), *content]
 
     def _item(self, item: Item, encoding: Encoding) -> list[bytes]:
@@ -113,8 +113,6 @@ class _Writer:
         if not self._holds_any(start, end):
             return [self._read(start, end)]
         inside = self.dataset(elements, encoding)
-        pack = encoding.tag_length.pack
         if self._read(content - 4, content) == _UNDEFINED_BYTES:
-            delimiter = pack(ITEM_DELIMITER >> 16, ITEM_DELIMITER & 0xFFFF, 0)
-            return [pack(ITEM >> 16, ITEM & 0xFFFF, UNDEFINED), *inside, delimiter]
-        return [pack(ITEM >> 16, ITEM & 0xFFFF, sum(map(len, inside))), *inside]
+            return [item_header(ITEM, UNDEFINED, encoding), *inside, item_header(ITEM_DELIMITER, 0, encoding)]
+        return [item_header(ITEM, sum(map(len, inside)), encoding), *inside]

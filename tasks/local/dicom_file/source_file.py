@@ -343,6 +343,13 @@ class SourceFile:
         """Offset of the dataset in the body."""
         return 0 if self.layout.deflated or self.is_rewritten else self.layout.dataset_start
 
+    def meta_value(self, wanted: int) -> bytes:
+        """Return a value of the file meta information as it stands in the file; empty where it is not there."""
+        for tag, _, _, value, end, _ in self.layout.meta:
+            if tag == wanted:
+                return self.head[value:end]
+        return b""
+
     def compressed_dataset(self) -> bytes:
         """Return the deflated dataset as it stands in the file."""
         start = self.layout.dataset_start

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.dicom.private_tags import creator_element, creator_of, is_private_number, private_tag
-from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, Path, describe_tag, format_tag
+from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, Path, describe_tag, format_tag, is_private
 from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, character_set
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.actions import Action
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _SHOWN_BYTES = 40
 _KEPT = "kept"
-_PRIVATE = 0x10000
 _GIVEN = "Replace"
 
 
@@ -178,7 +177,7 @@ def _decision(
         scope, values = table.shielded if is_kept else scope.items.get(tag) or scope.others or table.nested, ()
     if _has_value((path.tag, spelled.tag), nodes):
         return _GIVEN
-    if private is not None and old is not None and path.tag & _PRIVATE:
+    if private is not None and old is not None and is_private(path.tag):
         own = {creator_element(path.tag): creator_of(spelled.tag), path.tag: _shown(old)}
         by_creator = private._replace(creators=own).rule_of(path.tag, old[0])
         scope = scope if by_creator is None else replace(scope, by_tag={path.tag: by_creator})

@@ -57,10 +57,7 @@ def late_text(elements: list[Element], read: Read, charset: CharacterSet, wanted
     if wanted not in LATE_TAGS:
         message = f"{describe_tag(wanted)} may differ within a series, so no late value can depend on it"
         raise ValueError(message)
-    for tag, vr, _, value, end, sequence in elements:
-        if tag == wanted and sequence is None:
-            return charset.decode(read(value, end), is_person_name="PN" in (vr, dictionary_vr(tag)))
-    return ""
+    return text_at(elements, read, charset, wanted)
 
 
 def named_values(elements: list[Element], read: Read, charset: CharacterSet, naming: Naming) -> frozenset[NamedValue]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import private_dictionary_VR
 
-from deidflow.tasks.core.dicom.private_tags import creator_element, creator_of, in_block, is_private_number
+from deidflow.tasks.core.dicom.private_tags import creator_element, creator_of, in_block, is_creator, is_private_number
 from deidflow.tasks.local.editing.actions import Action, Rule
 from deidflow.tasks.local.editing.path_nodes import PathNode
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     Blocks = Mapping[tuple[int, str], list[int]]
 
-_FIRST_BLOCK: Final = 0x10
-_LAST_BLOCK: Final = 0xFF
 _MAX_CREATOR_BYTES: Final = 1 << 10
 """64 characters in any character set, with its escape sequences."""
 
@@ -47,13 +45,12 @@ def private_blocks(elements: Iterable[Element], read: Read, charset: CharacterSe
     blocks: dict[tuple[int, str], list[int]] = {}
     met: set[int] = set()
     for tag, _, _, value, end, sequence in elements:
-        block = tag & 0xFFFF
-        if not tag & 0x10000 or not _FIRST_BLOCK <= block <= _LAST_BLOCK or tag in met:
+        if not is_creator(tag) or tag in met:
             continue
         met.add(tag)
         if sequence is None and end - value <= _MAX_CREATOR_BYTES:
             creator = charset.decode(read(value, end)).strip(" \0")
-            blocks.setdefault((tag >> 16, creator), []).append(block)
+            blocks.setdefault((tag >> 16, creator), []).append(tag & 0xFFFF)
     return blocks
 
 

@@ -4,8 +4,7 @@ Each dataset hands out its own blocks (PS3.5 section 7.8.1), so a table cannot h
 Data Element Characteristics Sequence (0008,0300) at the top level speaks of all blocks of an object, at any depth
 (PS3.3 section C.12.1.1.7). All of edition 2026d.
 
-Public names: ``PrivateElement``, ``PrivateRules``, ``PrivateBlocks``, ``Statement``, ``is_creator``,
-``CHARACTERISTICS``.
+Public names: ``PrivateElement``, ``PrivateRules``, ``PrivateBlocks``, ``Statement``, ``CHARACTERISTICS``.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import struct
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from deidflow.tasks.core.dicom.private_tags import is_creator
 from deidflow.tasks.local.editing.private_blocks import private_blocks
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ _IDENTIFYING: Final = 0x00080306
 _ACTION: Final = 0x00080307
 _SAFE: Final = "SAFE"
 _KNOWN_ACTIONS: Final = frozenset("DZXU")
-
-_FIRST_BLOCK: Final = 0x10
-_LAST_BLOCK: Final = 0xFF
-_PRIVATE: Final = 0x10000
 
 
 class Statement(NamedTuple):
@@ -91,11 +87,6 @@ class PrivateRules(Protocol):
             is_stated: Whether the object says of a block of that creator that something in it may stay.
 
         """
-
-
-def is_creator(tag: int) -> bool:
-    """Whether a plain tag is that of an element that reserves a private block."""
-    return bool(tag & _PRIVATE) and _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK
 
 
 class PrivateBlocks(NamedTuple):
@@ -156,7 +147,7 @@ class PrivateBlocks(NamedTuple):
 
 def _creators(elements: Iterable[Element], read: Read, charset: CharacterSet) -> dict[int, str]:
     """Return the creators of one dataset; a block that two elements reserve is nobody's."""
-    private = [element for element in elements if element[0] & _PRIVATE]
+    private = [element for element in elements if element[0] & 0x10000]
     if not private:
         return {}
     times = Counter(element[0] for element in private if is_creator(element[0]))

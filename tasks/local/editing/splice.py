@@ -24,7 +24,6 @@ from deidflow.tasks.local.dicom_file.encoding import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    Encoding,
     element_header,
     encoding_of,
     is_uncompressed,
@@ -225,13 +224,6 @@ def deflate(data: bytes) -> bytes:
     return compressed + b"\0" if len(compressed) % 2 else compressed
 
 
-def _meta_value(source: SourceFile, wanted: int) -> bytes:
-    for tag, _, _, value, end, _ in source.layout.meta:
-        if tag == wanted:
-            return source.head[value:end]
-    return b""
-
-
 def says_burned_in(source: SourceFile, elements: Sequence[Element]) -> bool:
     """Whether BurnedInAnnotation is YES in a dataset (PS3.3 section C.7.6.1.1.5)."""
     return any(
@@ -251,16 +243,11 @@ def sop_class_of(source: SourceFile, elements: list[Element]) -> bytes | None:
 
 def _sop_class(source: SourceFile, own: bytes | None, table: Table) -> bytes:
     replaced = table.values.get(SOP_CLASS_UID)
-    if isinstance(replaced, str):
-        return _new_uid(replaced)
+    if isinstance(replaced, str):  # as the dataset gets it, written as text or as a data URI
+        return encode_value(SOP_CLASS_UID, "UI", replaced, DEFAULT, EXPLICIT_LITTLE)
     if own is not None:
         return padded_uid(own.decode("latin-1").strip(" \0"))
-    return _meta_value(source, _MEDIA_STORAGE_SOP_CLASS_UID)
-
-
-def _new_uid(text: str) -> bytes:
-    """Return a value of Replace as the dataset gets it, written as text or as a data URI."""
-    return encode_value(SOP_CLASS_UID, "UI", text, DEFAULT, EXPLICIT_LITTLE)
+    return source.meta_value(_MEDIA_STORAGE_SOP_CLASS_UID)
 
 
 def _new_meta(source: SourceFile, own_class: bytes | None, table: Table, identifiers: InstanceIdentifiers) -> bytes:
@@ -274,10 +261,12 @@ def _new_meta(source: SourceFile, own_class: bytes | None, table: Table, identif
 
 def _syntax(source: SourceFile) -> str:
     """Return the transfer syntax that the dataset really has, whatever the meta information says."""
-    syntax = source.layout.transfer_syntax
-    if not syntax or (is_uncompressed(syntax) and encoding_of(syntax) is not source.layout.encoding):
-        return _syntax_of(source.layout.encoding)
-    return syntax
+    syntax, encoding = source.layout.transfer_syntax, source.layout.encoding
+    if syntax and not (is_uncompressed(syntax) and encoding_of(syntax) is not encoding):
+        return syntax
+    if encoding is EXPLICIT_BIG:
+        return EXPLICIT_VR_BIG_ENDIAN
+    return EXPLICIT_VR_LITTLE_ENDIAN if encoding.explicit else IMPLICIT_VR_LITTLE_ENDIAN
 
 
 def required_meta(sop_class: bytes, sop_instance: bytes, syntax: str) -> bytes:
@@ -298,12 +287,6 @@ def _meta_around(sop_class: bytes, sop_instance_bytes: int, syntax: str) -> tupl
     size = len(before) + sop_instance_bytes + len(after)
     length = element_header(_GROUP_LENGTH, "UL", 4, EXPLICIT_LITTLE) + size.to_bytes(4, "little")
     return _PREAMBLE + length + before, after
-
-
-def _syntax_of(encoding: Encoding) -> str:
-    if encoding is EXPLICIT_BIG:
-        return EXPLICIT_VR_BIG_ENDIAN
-    return EXPLICIT_VR_LITTLE_ENDIAN if encoding.explicit else IMPLICIT_VR_LITTLE_ENDIAN
 
 
 def _uid_element(tag: int, value: bytes) -> bytes:

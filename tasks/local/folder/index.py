@@ -16,12 +16,8 @@ from deidflow.tasks.core.dicom.persons import Person
 from deidflow.tasks.core.dicom.tags import (
     FRAME_OF_REFERENCE_UID,
     IMAGE_TYPE,
-    ISSUER_OF_PATIENT_ID,
     MODALITY,
-    PATIENT_BIRTH_DATE,
     PATIENT_ID,
-    PATIENT_NAME,
-    PATIENT_SEX,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
@@ -39,7 +35,7 @@ from deidflow.tasks.local.dicom_file.character_sets import character_set
 from deidflow.tasks.local.dicom_file.layout import NotDicomError
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.splice import IMPLEMENTATION_CLASS_UID
-from deidflow.tasks.local.folder.shared_identifiers import SharedIdentifiers
+from deidflow.tasks.local.folder.shared_identifiers import KIND, NEEDED, OPTIONAL, PERSONAL, SharedIdentifiers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -50,7 +46,8 @@ if TYPE_CHECKING:
 HEADER_BYTES: Final = 8192
 """First read of each file; the identifiers of real objects lie within, others cost a second read."""
 
-MEDIA_STORAGE_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+MEDIA_STORAGE_DIRECTORY: Final = b"1.2.840.10008.1.3.10"
+_OWN_IMPLEMENTATION: Final = IMPLEMENTATION_CLASS_UID.encode()
 
 INVENTORY_TAGS: Final = (
     0x00080016, 0x00080020, 0x00080030, 0x00080050, 0x00080060, 0x00081030, 0x0008103E, 0x00100010, 0x00100030,
@@ -60,8 +57,7 @@ INVENTORY_TAGS: Final = (
 
 _MAX_TEXT_BYTES: Final = 1024
 
-_PERSONAL: Final = (PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID)
-"""In the order of ``Person``."""
+_READ: Final = NEEDED | OPTIONAL
 
 MAX_IDENTIFIER_BYTES: Final = 0xFFFE
 """What the length field of their VRs holds; only in implicit VR, or as UN, an identifier can claim more."""
@@ -160,7 +156,7 @@ def _read_entry(
             status = os.fstat(source.descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return SourceProblem(path, ProblemCode.NOT_A_REGULAR_FILE)
-            if _meta_text(source, 0x00020002) == MEDIA_STORAGE_DIRECTORY:
+            if source.meta_value(0x00020002).strip(b" \0") == MEDIA_STORAGE_DIRECTORY:
                 return SourceProblem(path, ProblemCode.DICOMDIR)
             return _entry(path, source, status, shared, with_attributes=with_attributes)
     except NotDicomError:
@@ -197,7 +193,7 @@ def read_identifiers(descriptor: int, shared: SharedIdentifiers) -> DicomIdentif
     """
     try:
         with SourceFile.of_descriptor(descriptor, HEADER_BYTES) as source:
-            if _meta_text(source, 0x00020002) == MEDIA_STORAGE_DIRECTORY:
+            if source.meta_value(0x00020002).strip(b" \0") == MEDIA_STORAGE_DIRECTORY:
                 return None
             found = shared.recall(source) or _scanned(source, shared)[0]
     except (NotDicomError, InstanceFailed, OSError):
@@ -239,7 +235,7 @@ def _instance(
     attributes: dict[str, str] | None = None,
 ) -> SourceInstance:
     identifiers, frame_of_reference, person, sop_class_uid, review, modality = found
-    is_result = _meta_text(source, 0x00020012) == IMPLEMENTATION_CLASS_UID
+    is_result = source.meta_value(0x00020012).strip(b" \0") == _OWN_IMPLEMENTATION
     size, mtime_ns = status.st_size, changed_ns(status)
     if not review and _says_burned_in(source):
         review = ReviewCode.BURNED_IN_TEXT
@@ -260,7 +256,7 @@ def _instance(
 
 def _kind(source: SourceFile, elements: list[Element]) -> tuple[str, str, str]:
     """Return SOPClassUID, the code of review that goes with an object of this kind, and Modality."""
-    found = _texts(source, elements, (SOP_CLASS_UID, IMAGE_TYPE, MODALITY))
+    found = _texts(source, elements, KIND)
     sop_class_uid = found.get(SOP_CLASS_UID, "")
     risk = may_show_text(sop_class_uid, found.get(IMAGE_TYPE, ""))
     return sop_class_uid, ReviewCode.BURNED_IN_TEXT if risk else "", found.get(MODALITY, "")
@@ -296,7 +292,7 @@ def _find(elements: list[Element]) -> dict[int, Element]:
 
 def _is_complete(source: SourceFile, found: dict[int, Element]) -> bool:
     """Whether nothing that stands further behind can change the identifiers."""
-    if not found.keys() >= _NEEDED:
+    if not found.keys() >= NEEDED:
         return False
     if SPECIFIC_CHARACTER_SET in found:
         return True
@@ -313,15 +309,12 @@ def identify(source: SourceFile, elements: list[Element]) -> tuple[DicomIdentifi
         InstanceFailed: One of them is too long to be an identifier.
 
     """
-    return _decode(source, _find(elements))
-
-
-def _decode(source: SourceFile, found: dict[int, Element]) -> tuple[DicomIdentifiers, str]:
+    found = _find(elements)
     values: dict[int, bytes] = {}
     for tag, (_, _, _, value, end, _) in found.items():
         if end - value <= MAX_IDENTIFIER_BYTES:
             values[tag] = source.read(value, end)
-        elif tag not in _OPTIONAL:  # on which nothing depends
+        elif tag not in OPTIONAL:  # on which nothing depends
             message = f"{describe_tag(tag)} is longer than {MAX_IDENTIFIER_BYTES} bytes"
             raise InstanceFailed(ReasonCode.DAMAGED, message)
     # Bytes of no known meaning have no padding, neither for DCMTK.
@@ -334,19 +327,14 @@ def _decode(source: SourceFile, found: dict[int, Element]) -> tuple[DicomIdentif
     return identifiers, _uid(values.get(FRAME_OF_REFERENCE_UID, b""))
 
 
-_NEEDED: Final = frozenset({PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
-_OPTIONAL: Final = frozenset({SPECIFIC_CHARACTER_SET, FRAME_OF_REFERENCE_UID})
-_READ: Final = _NEEDED | _OPTIONAL
-
-
 def _uid(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("latin-1").replace(" ", "")
 
 
 def _person(source: SourceFile, elements: list[Element]) -> str:
     """Return whose it says it is, see ``deidflow.tasks.core.dicom.persons``."""
-    found = _texts(source, elements, _PERSONAL)
-    return Person(*(found.get(tag, "") for tag in _PERSONAL)).to_text()
+    found = _texts(source, elements, PERSONAL)
+    return Person(*(found.get(tag, "") for tag in PERSONAL)).to_text()
 
 
 def _attributes(source: SourceFile, elements: list[Element]) -> dict[str, str]:
@@ -363,10 +351,3 @@ def _texts(source: SourceFile, elements: list[Element], wanted: Collection[int])
     _, terms = found.pop(SPECIFIC_CHARACTER_SET, ("", b""))
     charset = character_set(terms)
     return {tag: charset.decode(raw, is_person_name=vr == "PN").strip(" \0") for tag, (vr, raw) in found.items()}
-
-
-def _meta_text(source: SourceFile, wanted: int) -> str:
-    for tag, _, _, value, end, _ in source.layout.meta:
-        if tag == wanted:
-            return source.head[value:end].decode("ascii", "replace").strip(" \0")
-    return ""

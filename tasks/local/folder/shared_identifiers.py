@@ -3,7 +3,7 @@
 Like ``shared_header``, for reading instead of editing: the first elements of the files of a series are the same in long
 runs. Where these are the same bytes again, so are the identifiers in them; only what lies between the runs is read.
 
-Public names: ``SharedIdentifiers``.
+Public names: ``SharedIdentifiers``, ``NEEDED``, ``OPTIONAL``, ``PERSONAL``, ``KIND``.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     Found = tuple[DicomIdentifiers, str, str, str, str, str]
     """Identifiers, FrameOfReferenceUID, whose it says it is, SOPClassUID, why a person should look at it, Modality."""
 
-_IN_A_RUN: Final = frozenset(
-    {
-        *(SPECIFIC_CHARACTER_SET, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, FRAME_OF_REFERENCE_UID),
-        *(PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID, SOP_CLASS_UID, IMAGE_TYPE),
-        MODALITY,
-    }
-)
+NEEDED: Final = frozenset({PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
+OPTIONAL: Final = frozenset({SPECIFIC_CHARACTER_SET, FRAME_OF_REFERENCE_UID})
+PERSONAL: Final = (PATIENT_NAME, PATIENT_BIRTH_DATE, PATIENT_SEX, ISSUER_OF_PATIENT_ID)
+"""In the order of ``Person``."""
+KIND: Final = (SOP_CLASS_UID, IMAGE_TYPE, MODALITY)
+
+_IN_A_RUN: Final = (NEEDED | OPTIONAL | {*PERSONAL, *KIND}) - {SOP_INSTANCE_UID}
 _TAG_AND_VR_BYTES: Final = 6
 _HEADER_BYTES: Final = 8
 

@@ -53,12 +53,13 @@ class FolderSource:
         path = os.path.join(self.folder, instance.path)  # noqa: PTH118 (bytes)
         no_links = 0 if self.follow_links else os.O_NOFOLLOW
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | no_links)
+        original = OpenOriginal(descriptor, instance.size)
         try:
-            _check(descriptor, instance)
+            self.check(original, instance)
         except BaseException:
             os.close(descriptor)
             raise
-        return OpenOriginal(descriptor, instance.size)
+        return original
 
     def reopen(self, instance: PlannedInstance) -> OpenedFile:
         """Open the file that stands there now."""
@@ -72,7 +73,9 @@ class FolderSource:
 
     def check(self, original: OpenOriginal, instance: PlannedInstance) -> None:
         """Compare size and time of the last change with those of the plan."""
-        _check(original.descriptor, instance)
+        status = os.fstat(original.descriptor)
+        if status.st_size != instance.size or changed_ns(status) != instance.mtime_ns:
+            raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file changed after the plan was frozen")
 
     def content(self, original: OpenOriginal) -> str:
         """Hash the open file."""
@@ -97,9 +100,3 @@ class FolderSource:
         """Look for the folder."""
         is_there = os.path.isdir(self.folder)  # noqa: PTH112 (bytes)
         return "" if is_there else "does not see the source folder; mount the same storage there"
-
-
-def _check(descriptor: int, instance: PlannedInstance) -> None:
-    status = os.fstat(descriptor)
-    if status.st_size != instance.size or changed_ns(status) != instance.mtime_ns:
-        raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file changed after the plan was frozen")

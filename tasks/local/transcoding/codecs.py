@@ -33,7 +33,7 @@ from deidflow.tasks.local.dicom_file.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from deidflow.tasks.local.editing.painting.coded_frames import without_colour_names
+from deidflow.tasks.local.editing.painting.coded_frames import lossless_jpeg
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -45,9 +45,6 @@ _WITH_EXTRA: Final = frozenset({*_JPEG_LOSSLESS, str(JPEGLSLossless), str(JPEGLS
 _BY_WORDS: Final = frozenset({str(RLELossless), str(JPEGLSLossless), str(JPEGLSNearLossless)})
 _OF_BITS: Final = frozenset({str(RLELossless), str(JPEG2000Lossless)})
 """What takes pixels of one bit (PS3.5 sections 8.2.2 and 8.2.4)."""
-_COLOURED: Final = 4
-"""Dimensions of frames with several samples."""
-_FIRST_ORDER: Final = 1
 NOT_TAKEN: Final = (
     "pixels of this PhotometricInterpretation, BitsAllocated, BitsStored and PixelRepresentation, or so few Rows and "
     "Columns, cannot be written in the transfer syntax that options.Transcode asks for; ask for an uncompressed or "
@@ -119,10 +116,7 @@ def _compress(dataset: Dataset, transfer_syntax: str) -> None:
     frames = _frames(dataset)
     precision = _precision(dataset, frames)
     is_rgb = str(dataset.PhotometricInterpretation) == "RGB"
-    coded = (_jpeg(frame, precision) for frame in frames)
-    dataset.PixelData = encapsulate(
-        [one if is_rgb or frames.ndim < _COLOURED else without_colour_names(one) for one in coded]
-    )
+    dataset.PixelData = encapsulate([lossless_jpeg(frame, precision, is_rgb=is_rgb) for frame in frames])
 
 
 def _unpacked(dataset: Dataset) -> bytes:
@@ -163,19 +157,3 @@ def _precision(dataset: Dataset, frames: np.ndarray[Any, np.dtype[Any]]) -> int:
     in_use = int(dataset.PixelRepresentation) == 0 and not np.any(frames >> stored)
     is_fit = int(dataset.HighBit) == stored - 1 and stored > allocated - 8
     return stored if in_use and is_fit else allocated
-
-
-def _jpeg(frame: np.ndarray[Any, np.dtype[Any]], precision: int) -> bytes:
-    from imagecodecs import jpeg8_encode  # noqa: PLC0415 (of the extra `codecs`)
-
-    colour = "rgb" if frame.ndim == 3 else None  # noqa: PLR2004 (rows, columns, samples): as they are, no conversion
-    return bytes(
-        jpeg8_encode(
-            frame,
-            lossless=True,
-            predictor=_FIRST_ORDER,
-            bitspersample=precision,
-            colorspace=colour,
-            outcolorspace=colour,
-        )
-    )

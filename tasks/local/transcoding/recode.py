@@ -26,6 +26,7 @@ from deidflow.tasks.local.dicom_file.encoding import (
     UNDEFINED,
     Encoding,
     element_header,
+    item_header,
 )
 from deidflow.tasks.local.dicom_file.values import choose_vr
 
@@ -108,7 +109,7 @@ class Recoder:
         if sequence is not None and (vr == "SQ" or not encoding.explicit):
             content = self._items(sequence, is_signed=is_signed)
             if is_undefined:
-                content += self._delimiter(SEQUENCE_DELIMITER)
+                content += item_header(SEQUENCE_DELIMITER, 0, target)
             return element_header(tag, "SQ", UNDEFINED if is_undefined else len(content), target) + content
         if is_undefined and sequence is None:
             text = f"{describe_tag(tag)} holds compressed data that only its own transfer syntax can"
@@ -124,22 +125,14 @@ class Recoder:
 
     def _items(self, sequence: Sequence, *, is_signed: bool) -> bytes:
         encoding, items = sequence
-        pack = self._target.tag_length.pack
-        pieces = []
+        target, pieces = self._target, []
         for _, content, _, _, elements in items:
             data = self._dataset(elements, encoding, {}, is_signed=is_signed)
             if self._source.read(content - 4, content) == _UNDEFINED_BYTES:
-                pieces += [
-                    pack(ITEM >> 16, ITEM & 0xFFFF, UNDEFINED),
-                    data,
-                    self._delimiter(ITEM_DELIMITER),
-                ]
+                pieces += [item_header(ITEM, UNDEFINED, target), data, item_header(ITEM_DELIMITER, 0, target)]
             else:
-                pieces += [pack(ITEM >> 16, ITEM & 0xFFFF, len(data)), data]
+                pieces += [item_header(ITEM, len(data), target), data]
         return b"".join(pieces)
-
-    def _delimiter(self, tag: int) -> bytes:
-        return self._target.tag_length.pack(tag >> 16, tag & 0xFFFF, 0)
 
 
 def _resolved_vr(tag: int, vr: str, *, is_signed: bool) -> str:

@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from pydicom.sr._concepts_dict import concepts
 
 from deidflow.tasks.core.request.profile_choice import Option
-from deidflow.tasks.local.deidentification.content.documents import treat_document
+from deidflow.tasks.local.deidentification.content.documents import EMPTY_CDA, empty_pdf
 from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.jpeg import jpeg_ranges
 from deidflow.tasks.local.deidentification.content.jpeg2000 import jpeg2000_ranges
 from deidflow.tasks.local.deidentification.content.ranges import UnsafeContentError, blanked
 from deidflow.tasks.local.deidentification.content.standard_terms import is_standard_scheme
-from deidflow.tasks.local.deidentification.content.structured_content import ContentRule, content_rule
-from deidflow.tasks.local.deidentification.standard.cleaning import Cleaning
-from deidflow.tasks.local.deidentification.standard.codes import Action
+from deidflow.tasks.local.deidentification.content.structured_content import stays_by_concept
 from tests.local.strategies import PROPERTY
 
 SECRET: Final = b"Smith^John 1960-04-12"
@@ -213,7 +211,7 @@ def localized(text: str) -> bytes:
 )
 def test_texts_of_profiles_are_blanked(with_text: bytes) -> None:
     """Of every type and between the tags; the profile stays one, and its colours are the same."""
-    cleaned = blanked(with_text, icc_ranges(with_text, lambda _: False))
+    cleaned = blanked(with_text, icc_ranges(with_text))
 
     for form in (SECRET, SECRET.decode().encode("utf-16-be")):
         assert form not in cleaned
@@ -223,122 +221,67 @@ def test_texts_of_profiles_are_blanked(with_text: bytes) -> None:
     assert base[base.index(b"XYZ \0\0\0\0") :][:172] in cleaned
 
 
-def test_harmless_texts_of_profiles_stay() -> None:
-    """Those that the caller vouches for."""
+def test_a_profile_gets_a_date_that_is_one() -> None:
+    """And one without texts is left as it is."""
     base = bytes(imagecodecs.cms_profile("srgb"))
-    cleaned = blanked(base, icc_ranges(base, lambda text: "sRGB" in text or "copy" in text))
+    cleaned = blanked(base, icc_ranges(base))
 
-    assert "sRGB built-in".encode("utf-16-be") in cleaned
-    assert [] == icc_ranges(cleaned, lambda text: "sRGB" in text or "copy" in text)
     assert bytes((7, 208, 0, 1, 0, 1)) == cleaned[24:30]
+    assert [] == icc_ranges(cleaned)
 
 
 @pytest.mark.parametrize("size", [0, 100, 131, 200, 300])
 def test_profiles_that_cannot_be_followed_are_refused(size: int) -> None:
     """Cut off anywhere."""
     with pytest.raises(UnsafeContentError):
-        icc_ranges(bytes(imagecodecs.cms_profile("srgb"))[:size], lambda _: True)
+        icc_ranges(bytes(imagecodecs.cms_profile("srgb"))[:size])
 
 
-def test_documents_become_empty_ones() -> None:
+def test_empty_documents_are_some() -> None:
     """A PDF with a true cross-reference table, and a CDA that is well-formed."""
-    pdf = treat_document("application/pdf", b"%PDF " + SECRET)
-    cda = treat_document("text/XML ", b"<ClinicalDocument>" + SECRET)
-    offsets = [int(found) for found in re.findall(rb"^(\d{10}) 00000 n", pdf.content, re.MULTILINE)]
-    start = int(re.findall(rb"startxref\n(\d+)", pdf.content)[0])
+    pdf = empty_pdf()
+    offsets = [int(found) for found in re.findall(rb"^(\d{10}) 00000 n", pdf, re.MULTILINE)]
+    start = int(re.findall(rb"startxref\n(\d+)", pdf)[0])
 
-    assert [b"%d 0 obj" % (number + 1) for number in range(3)] == [pdf.content[at : at + 7] for at in offsets]
-    assert pdf.content[start:].startswith(b"xref")
-    assert "{urn:hl7-org:v3}ClinicalDocument" == ET.fromstring(cda.content).tag  # noqa: S314 our own text
-    assert pdf.is_dummy
-    assert cda.is_dummy
-
-
-def test_geometry_stays_in_stl() -> None:
-    """Names, headers and attributes go; ASCII and binary."""
-    facet = struct.pack("<12fH", *range(12), 0x534D)
-    binary = SECRET.ljust(80) + struct.pack("<I", 2) + facet * 2
-    text = b"facet normal 0 0 1\nouter loop\nvertex 0 0 1e-3\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet"
-    cleaned = treat_document("model/stl", binary)
-
-    assert bytes(80) + struct.pack("<I", 2) + (facet[:48] + b"\0\0") * 2 == cleaned.content
-    assert not cleaned.is_dummy
-    assert (
-        b"solid\n" + text + b"\nendsolid\n"
-        == treat_document("model/stl", b"solid " + SECRET + b"\n" + text + b"\nendsolid " + SECRET).content
-    )
-
-
-@pytest.mark.parametrize(
-    ("mime_type", "content"),
-    [
-        ("model/obj", b"# " + SECRET),
-        ("application/zip", b"PK"),
-        ("", b"%PDF"),
-        ("model/stl", b"solid x\n# " + SECRET + b"\nendsolid"),
-        ("model/stl", b"solid x\nfacet normal 0 0 1\n"),
-        ("model/stl", b"\0" * 83),
-    ],
-)
-def test_documents_that_nobody_can_clean_are_refused(mime_type: str, content: bytes) -> None:
-    """The message names no content."""
-    with pytest.raises(UnsafeContentError) as raised:
-        treat_document(mime_type, content)
-
-    assert SECRET.decode() not in str(raised.value)
+    assert [b"%d 0 obj" % (number + 1) for number in range(3)] == [pdf[at : at + 7] for at in offsets]
+    assert pdf[start:].startswith(b"xref")
+    assert "{urn:hl7-org:v3}ClinicalDocument" == ET.fromstring(EMPTY_CDA).tag  # noqa: S314 our own text
 
 
 NONE: Final[frozenset[Option]] = frozenset()
-MODIFIED: Final = frozenset({Option.RETAIN_MODIFIED_DATES})
+DEVICE: Final = frozenset({Option.RETAIN_DEVICE_IDENTITY})
+CHARACTERISTICS: Final = frozenset({Option.RETAIN_PATIENT_CHARACTERISTICS})
 
 
 @pytest.mark.parametrize(
-    ("value_type", "code", "options", "scheme", "expected"),
+    ("value_type", "code", "options", "expected"),
     [
-        ("PNAME", "121008", NONE, "", ContentRule(Action.DUMMY, None, "person")),
-        ("PNAME", "1", frozenset(Option), "", ContentRule(Action.DUMMY)),
-        ("TEXT", "121106", NONE, "", ContentRule(Action.CLEAN, Cleaning.TEXT)),
-        ("TEXT", "121022", NONE, "", ContentRule(Action.DUMMY, None, "identifier")),
-        ("TEXT", "121016", NONE, "", ContentRule(Action.DUMMY, None, "device")),
-        ("TEXT", "121016", frozenset({Option.RETAIN_DEVICE_IDENTITY}), "", ContentRule(Action.KEEP, None, "device")),
-        (
-            "TEXT",
-            "121009",
-            frozenset({Option.RETAIN_DEVICE_IDENTITY}),
-            "",
-            ContentRule(Action.DUMMY, None, "organization"),
-        ),
-        ("NUM", "121033", NONE, "", ContentRule(Action.REMOVE, None, "characteristic")),
-        (
-            "NUM",
-            "121033",
-            frozenset({Option.RETAIN_PATIENT_CHARACTERISTICS}),
-            "",
-            ContentRule(Action.KEEP, None, "characteristic"),
-        ),
-        ("NUM", "113830", NONE, "", ContentRule(Action.KEEP)),
-        ("DATETIME", "113809", NONE, "", ContentRule(Action.DUMMY)),
-        ("DATETIME", "113809", MODIFIED, "", ContentRule(Action.CLEAN, Cleaning.SHIFT_DT)),
-        ("DATE", "121031", MODIFIED, "", ContentRule(Action.DUMMY, None, "birth")),
-        ("TIME", "1", MODIFIED, "", ContentRule(Action.CLEAN, Cleaning.CHECK_TM)),
-        ("DATE", "1", frozenset({Option.RETAIN_FULL_DATES}), "", ContentRule(Action.KEEP)),
-        ("UIDREF", "121012", NONE, "", ContentRule(Action.REPLACE_UID, None, "device")),
-        ("UIDREF", "1", frozenset({Option.RETAIN_UIDS}), "", ContentRule(Action.REPLACE_UID)),
-        ("CODE", "121071", NONE, "SCT", ContentRule(Action.KEEP)),
-        ("CODE", "121071", NONE, "99ACME", ContentRule(Action.CLEAN, Cleaning.TEXT)),
-        ("CODE", "121071", NONE, "", ContentRule(Action.CLEAN, Cleaning.TEXT)),
-        ("CONTAINER", "126000", NONE, "", ContentRule(Action.KEEP)),
-        ("IMAGE", "121022", NONE, "", ContentRule(Action.KEEP)),
-        ("GOSSIP", "1", NONE, "", ContentRule(Action.REMOVE)),
+        ("PNAME", "121008", NONE, None),
+        ("TEXT", "121106", NONE, None),
+        ("TEXT", "121022", NONE, False),
+        ("TEXT", "121022", frozenset(Option), False),
+        ("TEXT", "121016", NONE, False),
+        ("TEXT", "121016", DEVICE, True),
+        ("TEXT", "121009", DEVICE, False),
+        ("TEXT", "121017", NONE, False),
+        ("TEXT", "121017", DEVICE, None),
+        ("TEXT", "121017", DEVICE | {Option.RETAIN_INSTITUTION_IDENTITY}, True),
+        ("NUM", "121033", NONE, False),
+        ("NUM", "121033", CHARACTERISTICS, True),
+        ("NUM", "113830", NONE, None),
+        ("DATE", "121031", frozenset({Option.RETAIN_MODIFIED_DATES}), False),
+        ("DATETIME", "121016", DEVICE, None),
+        ("UIDREF", "121012", DEVICE, None),
+        ("CONTAINER", "121022", NONE, None),
+        ("IMAGE", "121022", NONE, None),
+        ("GOSSIP", "121022", NONE, False),
+        ("GOSSIP", "1", NONE, None),
     ],
 )
-def test_content_items(
-    value_type: str, code: str, options: frozenset[Option], scheme: str, expected: ContentRule
-) -> None:
-    """By value type and by whose concept it is; the concept counts in its own scheme only."""
-    assert expected == content_rule(value_type, (code, "DCM"), options, code_scheme=scheme)
-    if expected.kind and value_type == "TEXT":
-        assert ContentRule(Action.CLEAN, Cleaning.TEXT) == content_rule(value_type, (code, "99ACME"), options)
+def test_content_items(value_type: str, code: str, options: frozenset[Option], expected: bool | None) -> None:
+    """By whose concept it is, which counts in its own scheme only."""
+    assert expected is stays_by_concept(value_type, (code, "DCM"), options)
+    assert stays_by_concept(value_type, (code, "99ACME"), options) is None
 
 
 def test_concepts_are_those_of_the_standard() -> None:

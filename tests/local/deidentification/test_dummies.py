@@ -13,7 +13,7 @@ from deidflow.tasks.local.deidentification.standard.dummies import dummy_items, 
 from deidflow.tasks.local.deidentification.standard.profile import load_profile
 
 if TYPE_CHECKING:
-    from deidflow.tasks.local.deidentification.standard.new_items import NewItem
+    from deidflow.tasks.core.request.edits import Item
 
 WITH_DUMMY: Final = [
     row
@@ -51,19 +51,20 @@ def test_every_attribute_that_may_need_a_dummy_has_a_valid_one(row: object) -> N
     [row.keyword for row in WITH_DUMMY if row.vr == "SQ" and row.basic in (Code.D, Code.X_D, Code.X_Z_D)],
 )
 def test_items_of_dummies_are_well_formed(keyword: str) -> None:
-    """Tags ascend, VRs are those of the dictionary, values fit them, down to the last level."""
+    """Tags ascend, values fit the VRs of the dictionary, down to the last level."""
 
-    def check(item: NewItem) -> None:
-        assert sorted({element.tag for element in item}) == [element.tag for element in item]
-        for element in item:
-            assert vr_of(element.tag) == element.vr
-            if element.vr == "SQ":
-                assert isinstance(element.value, tuple)
-                for nested in element.value:
+    def check(item: Item) -> None:
+        assert sorted({tag for tag, _ in item}) == [tag for tag, _ in item]
+        for tag, value in item:
+            vr = vr_of(tag)
+            assert vr is not None
+            if vr == "SQ":
+                assert isinstance(value, tuple)
+                for nested in value:
                     check(nested)
             else:
-                assert not isinstance(element.value, tuple)
-                assert fits(element.value, element.vr), element
+                assert not isinstance(value, tuple)
+                assert fits(value, vr), tag
 
     (row,) = [row for row in WITH_DUMMY if row.keyword == keyword]
     assert row.number is not None

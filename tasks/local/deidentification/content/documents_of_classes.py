@@ -11,7 +11,7 @@ from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.profile_choice import PROFILE_NAME
-from deidflow.tasks.local.deidentification.content.documents import treat_document
+from deidflow.tasks.local.deidentification.content.documents import EMPTY_CDA, empty_pdf
 from deidflow.tasks.local.editing.actions import Action, Rule
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.references import InstanceIdentifiers
 
 _LENGTH: Final = 0x00420015
-_MIME_TYPES: Final = {
-    "1.2.840.10008.5.1.4.1.1.104.1": "application/pdf",
-    "1.2.840.10008.5.1.4.1.1.104.2": "text/xml",
+_EMPTY: Final = {
+    "1.2.840.10008.5.1.4.1.1.104.1": empty_pdf(),
+    "1.2.840.10008.5.1.4.1.1.104.2": EMPTY_CDA,
 }
 """Classes whose documents are replaced as a whole (PS3.4 annex B.5)."""
 
@@ -32,10 +32,10 @@ _MIME_TYPES: Final = {
 def document_rules(sop_class: str) -> Mapping[int, Rule]:
     """Return the rules for EncapsulatedDocument and its length; objects of other classes that have one are refused."""
     origin = f"{PROFILE_NAME}: D, a document without content"
-    mime_type = _MIME_TYPES.get(sop_class)
-    if mime_type is None:
+    empty = _EMPTY.get(sop_class)
+    if empty is None:
         return {ENCAPSULATED_DOCUMENT: Rule(Action.DUMMY, origin, _refuse)}
-    content = treat_document(mime_type, b"").content.decode("ascii")
+    content = empty.decode("ascii")
 
     def document(original: Original, _: InstanceIdentifiers) -> Value | None:
         return None if original.is_given else content

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from deidflow.tasks.local.deidentification.content.ranges import Range, UnsafeContentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _HEADER: Final = 128
 _ENTRY: Final = 12
@@ -37,15 +37,14 @@ _NUMERIC: Final = frozenset(
 )
 
 
-def icc_ranges(data: bytes, is_harmless: Callable[[str], bool]) -> list[Range]:
+def icc_ranges(data: bytes) -> list[Range]:
     """Return what to blank in a profile.
 
-    Blanked are texts that are not harmless, every tag whose type is not known to hold numbers only, what no tag points
+    Blanked are texts, every tag whose type is not known to hold numbers only, what no tag points
     to, and the header's date, maker, model, creator and identifier (a profile without identifier is valid).
 
     Args:
         data: The value of ICC Profile (0028,2000), without its padding octet or with it.
-        is_harmless: Asked about each text, which keeps well-known names such as ``sRGB IEC61966-2.1``.
 
     Raises:
         UnsafeContentError: It is no profile whose tags all lie inside it.
@@ -65,7 +64,7 @@ def icc_ranges(data: bytes, is_harmless: Callable[[str], bool]) -> list[Range]:
         if start < table_end or start + size > len(data) or size < _TYPE_HEADER:
             raise UnsafeContentError("a tag of the ICC profile lies outside the profile")
         used.append((start, start + size))
-        ranges += _tag(data, start, start + size, is_harmless)
+        ranges += _tag(data, start, start + size)
     ranges += _gaps(used, len(data))
     return [one for one in ranges if any(octet != one.fill for octet in data[one.start : one.end])]
 
@@ -81,23 +80,22 @@ def _gaps(used: list[tuple[int, int]], end: int) -> Iterator[Range]:
         yield Range(at, end)
 
 
-def _tag(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]) -> list[Range]:
+def _tag(data: bytes, start: int, end: int) -> list[Range]:
     kind = data[start : start + 4]
     if kind in _NUMERIC:
         return [Range(start + 4, start + _TYPE_HEADER)]  # reserved, must be zero
     if kind == b"text":
         text = data[start + _TYPE_HEADER : end].rstrip(b"\0")
-        harmless = is_harmless(text.decode("latin-1"))
-        return [] if harmless else [Range(start + _TYPE_HEADER, start + _TYPE_HEADER + len(text), _BLANK)]
+        return [Range(start + _TYPE_HEADER, start + _TYPE_HEADER + len(text), _BLANK)]
     if kind == b"mluc":
-        return _localized(data, start, end, is_harmless)
+        return _localized(data, start, end)
     if kind == b"desc":
-        return _description(data, start, end, is_harmless)
+        return _description(data, start, end)
     # Of a type that nobody knows the contents are nobody's: as a text of blanks it stays readable.
     return [Range(start + _TYPE_HEADER, end)]
 
 
-def _localized(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]) -> list[Range]:
+def _localized(data: bytes, start: int, end: int) -> list[Range]:
     if start + 16 > end:
         raise UnsafeContentError("a text of the ICC profile lies outside its tag")
     count, size = struct.unpack_from(">II", data, start + 8)
@@ -111,13 +109,12 @@ def _localized(data: bytes, start: int, end: int, is_harmless: Callable[[str], b
         if first < texts[0][1] or last > end:
             raise UnsafeContentError("a text of the ICC profile lies outside its tag")
         texts.append((first, last))
-        if not is_harmless(data[first:last].decode("utf-16-be", "replace")):
-            ranges += [Range(place, place + 1, _BLANK * (place - first & 1)) for place in range(first, last)]
+        ranges += [Range(place, place + 1, _BLANK * (place - first & 1)) for place in range(first, last)]
     return ranges + [gap for gap in _gaps([(0, start + 16), *texts], end) if gap.start >= start]
 
 
-def _description(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]) -> list[Range]:
-    """Blank what is not ASCII in a description of version 2, and the ASCII part if it is not harmless."""
+def _description(data: bytes, start: int, end: int) -> list[Range]:
+    """Blank a description of version 2: blanks for its ASCII part, zeros for the rest."""
     if start + 12 > end:
         raise UnsafeContentError("a text of the ICC profile lies outside its tag")
     (length,) = struct.unpack_from(">I", data, start + 8)
@@ -125,5 +122,4 @@ def _description(data: bytes, start: int, end: int, is_harmless: Callable[[str],
     if last > end:
         raise UnsafeContentError("a text of the ICC profile lies outside its tag")
     text = data[first:last].rstrip(b"\0")
-    ranges = [] if is_harmless(text.decode("latin-1")) else [Range(first, first + len(text), _BLANK)]
-    return [*ranges, Range(last, end)]
+    return [Range(first, first + len(text), _BLANK), Range(last, end)]

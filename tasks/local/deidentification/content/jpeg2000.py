@@ -8,7 +8,7 @@ Public names: ``jpeg2000_ranges``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from deidflow.tasks.local.deidentification.content.icc import icc_ranges
 from deidflow.tasks.local.deidentification.content.ranges import (
@@ -17,9 +17,6 @@ from deidflow.tasks.local.deidentification.content.ranges import (
     is_encoder_note,
     is_padding,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _SOC: Final = b"\xff\x4f"
 _SOT: Final = 0xFF90
@@ -39,19 +36,18 @@ _COLR_ICC: Final = (2, 3)
 _COLR_HEADER: Final = 3
 
 
-def jpeg2000_ranges(data: bytes, is_harmless: Callable[[str], bool] = lambda _: False) -> list[Range]:
+def jpeg2000_ranges(data: bytes) -> list[Range]:
     """Return what to blank in one frame.
 
     Args:
         data: All fragments of the frame, joined.
-        is_harmless: Asked about each text of an ICC profile in the header of a JP2 file.
 
     Raises:
         UnsafeContentError: It is no JPEG 2000 that can be followed to its end.
 
     """
     if data.startswith(_JP2_SIGNATURE):
-        return _boxes(data, 0, len(data), is_harmless)
+        return _boxes(data, 0, len(data))
     return _code_stream(data, 0, len(data))
 
 
@@ -110,7 +106,7 @@ def _end_of_data(data: bytes, at: int, end: int) -> int:
     return found
 
 
-def _boxes(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]) -> list[Range]:
+def _boxes(data: bytes, start: int, end: int) -> list[Range]:
     ranges: list[Range] = []
     at = start
     while at < end:
@@ -125,7 +121,7 @@ def _boxes(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]
         if kind == b"jp2c":
             ranges += _code_stream(data, content, behind)
         elif kind == b"jp2h":
-            ranges += _header(data, content, behind, is_harmless)
+            ranges += _header(data, content, behind)
         elif kind not in _NEEDED_BOXES and any(data[content:behind]):
             ranges.append(Range(content, behind))
         at = behind
@@ -146,12 +142,12 @@ def _inner_boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, in
     return found
 
 
-def _header(data: bytes, start: int, end: int, is_harmless: Callable[[str], bool]) -> list[Range]:
+def _header(data: bytes, start: int, end: int) -> list[Range]:
     ranges: list[Range] = []
     for kind, content, behind in _inner_boxes(data, start, end):
         if kind == b"colr" and _number(data, content, 1, behind) in _COLR_ICC:
             profile = content + _COLR_HEADER
-            found = icc_ranges(data[profile:behind], is_harmless)
+            found = icc_ranges(data[profile:behind])
             ranges += [Range(profile + one.start, profile + one.end, one.fill) for one in found]
         elif kind not in _NEEDED_IN_HEADER and any(data[content:behind]):
             ranges.append(Range(content, behind))

@@ -1,12 +1,14 @@
 """The words of PS3.15 Annex E (edition 2026d): codes of Table E.1-1, and what a code makes of an attribute.
 
-Public names: ``Code``, ``Action``, ``AttributeType``, ``action_for``.
+Public names: ``Code``, ``AttributeType``, ``action_for``.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
+
+from deidflow.tasks.local.editing.actions import Action
 
 
 class Code(StrEnum):
@@ -23,23 +25,6 @@ class Code(StrEnum):
     X_D = "X/D"
     X_Z_D = "X/Z/D"
     X_Z_U = "X/Z/U*"
-
-
-class Action(StrEnum):
-    """What is done with one element."""
-
-    REMOVE = "remove"
-    """The element is not in the result; a sequence goes with all its items."""
-    EMPTY = "empty"
-    """The element is there with a value of zero length."""
-    DUMMY = "dummy"
-    """The value is replaced by a valid one that tells nothing of the original."""
-    REPLACE_UID = "replace_uid"
-    """The UID is replaced by the keyed one; in a sequence the items stay and the UIDs in them are replaced."""
-    CLEAN = "clean"
-    """What identifies is taken out of the value; in a sequence, out of every item."""
-    KEEP = "keep"
-    """The value stays; the items of a sequence are treated one by one all the same (Table E.1-1a, K)."""
 
 
 class AttributeType(StrEnum):

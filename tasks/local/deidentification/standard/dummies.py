@@ -5,9 +5,12 @@ Public names: ``DUMMY_DATE``, ``DUMMY_TIME``, ``DUMMY_TEXT``, ``dummy_value``, `
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.local.deidentification.standard.new_items import CodeItem, NewElement, NewItem
+from deidflow.tasks.local.deidentification.standard.code_items import CodeItem
+
+if TYPE_CHECKING:
+    from deidflow.tasks.core.request.edits import Item
 
 DUMMY_DATE: Final = "20000101"
 DUMMY_TIME: Final = "000000"
@@ -49,7 +52,7 @@ _REMOVED_CODE: Final = (CodeItem("REMOVED", "Removed", "99DEIDFLOW").as_item(),)
 _COMMENT: Final = (CodeItem("121106", "Comment").as_item(),)
 _NO_INSTANCE: Final = "2.25.0"
 
-_ITEMS: Final[dict[int, tuple[NewItem, ...]]] = {
+_ITEMS: Final[dict[int, tuple[Item, ...]]] = {
     # Code sequences: one code of our own scheme, which says that there was one.
     0x00080082: _REMOVED_CODE,  # InstitutionCodeSequence
     0x00401101: _REMOVED_CODE,  # PersonIdentificationCodeSequence
@@ -58,63 +61,62 @@ _ITEMS: Final[dict[int, tuple[NewItem, ...]]] = {
     # OperatorIdentificationSequence: Person Identification Macro (PS3.3 table 10-1)
     0x00081072: (
         (
-            NewElement(0x00080080, "LO", DUMMY_TEXT),
-            NewElement(0x00401101, "SQ", _REMOVED_CODE),
+            (0x00080080, DUMMY_TEXT),
+            (0x00401101, _REMOVED_CODE),
         ),
     ),
     # ReferencedPerformedProcedureStepSequence: SOP Instance Reference Macro (table 10-11)
     0x00081111: (
         (
-            NewElement(0x00081150, "UI", "1.2.840.10008.3.1.2.3.3"),
-            NewElement(0x00081155, "UI", _NO_INSTANCE),
+            (0x00081150, "1.2.840.10008.3.1.2.3.3"),
+            (0x00081155, _NO_INSTANCE),
         ),
     ),
     # VerifyingObserverSequence (PS3.3 section C.17.2)
     0x0040A073: (
         (
-            NewElement(0x0040A027, "LO", DUMMY_TEXT),
-            NewElement(0x0040A030, "DT", DUMMY_DATE + DUMMY_TIME),
-            NewElement(0x0040A075, "PN", "Removed^"),
-            NewElement(0x0040A088, "SQ", ()),
+            (0x0040A027, DUMMY_TEXT),
+            (0x0040A030, DUMMY_DATE + DUMMY_TIME),
+            (0x0040A075, "Removed^"),
+            (0x0040A088, ()),
         ),
     ),
     # ContentSequence: one comment (PS3.3 section C.17.3)
     0x0040A730: (
         (
-            NewElement(0x0040A010, "CS", "CONTAINS"),
-            NewElement(0x0040A040, "CS", "TEXT"),
-            NewElement(0x0040A043, "SQ", _COMMENT),
-            NewElement(0x0040A160, "UT", DUMMY_TEXT),
+            (0x0040A010, "CONTAINS"),
+            (0x0040A040, "TEXT"),
+            (0x0040A043, _COMMENT),
+            (0x0040A160, DUMMY_TEXT),
         ),
     ),
     # WaveformAnnotationSequence (PS3.3 section C.10.10); channel 0 of group 1 stands for the whole group
     0x0040B020: (
         (
-            NewElement(0x0040A0B0, "US", "1\\0"),
-            NewElement(0x00700006, "ST", DUMMY_TEXT),
+            (0x0040A0B0, "1\\0"),
+            (0x00700006, DUMMY_TEXT),
         ),
     ),
     # GraphicLayerSequence (PS3.3 section C.10.7): the one layer of the dummies of GraphicAnnotationSequence
     0x00700060: (
         (
-            NewElement(0x00700002, "CS", DUMMY_TEXT),
-            NewElement(0x00700062, "IS", "0"),
+            (0x00700002, DUMMY_TEXT),
+            (0x00700062, "0"),
         ),
     ),
     # GraphicAnnotationSequence (PS3.3 section C.10.5): one point
     0x00700001: (
         (
-            NewElement(0x00700002, "CS", DUMMY_TEXT),
-            NewElement(
+            (0x00700002, DUMMY_TEXT),
+            (
                 0x00700009,
-                "SQ",
                 (
                     (
-                        NewElement(0x00700005, "CS", "PIXEL"),
-                        NewElement(0x00700020, "US", "2"),
-                        NewElement(0x00700021, "US", "1"),
-                        NewElement(0x00700022, "FL", "1\\1"),
-                        NewElement(0x00700023, "CS", "POINT"),
+                        (0x00700005, "PIXEL"),
+                        (0x00700020, "2"),
+                        (0x00700021, "1"),
+                        (0x00700022, "1\\1"),
+                        (0x00700023, "POINT"),
                     ),
                 ),
             ),
@@ -142,7 +144,7 @@ def dummy_value(tag: int, vr: str) -> str | bytes | None:
     return _BY_VR.get(vr)
 
 
-def dummy_items(tag: int) -> tuple[NewItem, ...]:
+def dummy_items(tag: int) -> tuple[Item, ...]:
     """Return the items that stand for those of a sequence.
 
     Those of Table E.1-1 with D in their code have an item with all that its macro or module requires; for any other

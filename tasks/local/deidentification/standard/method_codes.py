@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION, Option
-from deidflow.tasks.local.deidentification.standard.new_items import CodeItem, NewElement, NewItem
+from deidflow.tasks.local.deidentification.standard.code_items import CodeItem
 from deidflow.tasks.local.deidentification.standard.profile import load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from deidflow.tasks.core.request.edits import Item
 
 _BASIC_PROFILE: Final = CodeItem("113100", "Basic Application Confidentiality Profile")
 _OF_OPTIONS: Final = {
@@ -47,7 +49,6 @@ class Applied:
         options: The options that were asked for.
         departs: Whether the request or the site kept something that the basic profile asks to be protected and no
             option of the standard lets stay.
-        not_met: Options that were asked for and could not be met in this instance.
         present: Tags, as in the rows of Table E.1-1, that the source has at any depth; None if nobody looked, which
             counts as if it had all of them.
         pixels_are_clean: Whether Clean Pixel Data was carried out, or shown to be needless.
@@ -56,13 +57,12 @@ class Applied:
 
     options: frozenset[Option]
     departs: bool = False
-    not_met: frozenset[Option] = frozenset()
     present: Collection[str] | None = None
     pixels_are_clean: bool = False
 
     def claims(self, option: Option) -> bool:
         """Whether the result may say that an option was applied."""
-        if option not in self.options or option in self.not_met:
+        if option not in self.options:
             return False
         if option is Option.CLEAN_PIXEL_DATA and not self.pixels_are_clean:
             return False
@@ -76,7 +76,7 @@ def applied_codes(applied: Applied) -> tuple[CodeItem, ...]:
     Basic Application Confidentiality Profile (113100) stands for the profile with whatever options are named beside it;
     it is left out when something departs from it that no named option covers.
     """
-    # An option that was overruled or not met protects more, not less: the basic profile holds all the same.
+    # An option that was overruled protects more, not less: the basic profile holds all the same.
     codes = [_BASIC_PROFILE] if not applied.departs else []
     codes += [code for option, code in _OF_OPTIONS.items() if applied.claims(option)]
     return tuple(sorted(codes, key=lambda code: code.value))
@@ -98,13 +98,13 @@ def longitudinal_information(options: Collection[Option]) -> str:
     return "MODIFIED" if Option.RETAIN_MODIFIED_DATES in options else "REMOVED"
 
 
-def deidentifying_equipment() -> NewItem:
+def deidentifying_equipment() -> Item:
     """Return the item that Contributing Equipment Sequence (0018,A001) gets: who de-identified, by no clock or version.
 
     Purpose of Reference is of CID 7005 (PS3.16); Manufacturer is the one attribute besides that PS3.3 section C.12.1
     asks for. Nothing else is there, since some programs take a model in an item for the scanner's.
     """
     return (
-        NewElement(_MANUFACTURER, "LO", "deidflow"),
-        NewElement(_PURPOSE_OF_REFERENCE, "SQ", (_DEIDENTIFYING_EQUIPMENT.as_item(),)),
+        (_MANUFACTURER, "deidflow"),
+        (_PURPOSE_OF_REFERENCE, (_DEIDENTIFYING_EQUIPMENT.as_item(),)),
     )

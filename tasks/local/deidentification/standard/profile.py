@@ -16,7 +16,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION, Option
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.local.deidentification.standard.codes import Code
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ class Row:
         tag: ``gggg,eeee`` in lower case, with ``x`` for any digit in repeating groups, or ``private``.
         keyword: As in PS3.6; empty for private attributes.
         vr: As in PS3.6, with alternatives such as ``OB or OW``; empty for curves and private attributes.
-        is_in_standard_iod: Whether the attribute is in a standard composite IOD.
         basic: The code of the basic profile.
         options: The codes of the options that have one.
         reason: Why the attribute is treated although the standard's table does not list it, empty for its own rows.
@@ -51,7 +50,6 @@ class Row:
     tag: str
     keyword: str
     vr: str
-    is_in_standard_iod: bool
     basic: Code
     options: Mapping[Option, Code]
     reason: str = ""
@@ -74,9 +72,9 @@ class Row:
         """
         chosen = [(option, self.options[option]) for option in Option if option in options and option in self.options]
         if not chosen:
-            return Rule(self, self.basic, None, ())
+            return Rule(self.basic, None, ())
         option, code = next((pair for pair in chosen if pair[1] is Code.C), chosen[0])
-        return Rule(self, code, option, tuple(other for other, its_code in chosen if its_code is not code))
+        return Rule(code, option, tuple(other for other, its_code in chosen if its_code is not code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +82,15 @@ class Rule:
     """The code that governs an attribute, and where it comes from.
 
     Attributes:
-        row: The attribute's row.
         code: A code of the table, combined ones as they stand; ``action_for`` decides on them.
         option: The option that gives it, None for the basic profile.
         overruled: Options that were asked for and have another code for this attribute, which is not followed.
 
     """
 
-    row: Row
     code: Code
     option: Option | None
     overruled: tuple[Option, ...]
-
-    def __str__(self) -> str:
-        """Name table, row, code and option: what ``plan --diff`` prints as the reason of an edit."""
-        source = (
-            f"PS3.15 {PROFILE_EDITION} Table E.1-1"
-            if not self.row.reason
-            else f"beyond Table E.1-1 ({self.row.reason})"
-        )
-        tag = self.row.tag if self.row.tag == PRIVATE else f"({self.row.tag})"
-        return f"{source} {tag} {self.code}, {self.option or 'basic profile'}"
 
 
 class Profile:
@@ -155,7 +141,6 @@ def _read(name: str) -> Iterator[Row]:
             tag=row["tag"],
             keyword=row["keyword"],
             vr=row["vr"],
-            is_in_standard_iod=row["standard_iod"] == "Y",
             basic=Code(row["basic"]),
             options=MappingProxyType({option: Code(row[option]) for option in Option if row.get(option)}),
             reason=row.get("reason", ""),

@@ -85,20 +85,17 @@ def _folded_words(text: str) -> tuple[str, ...]:
 class TextCleaner:
     """Cleans texts by one vocabulary; equal texts of one series are cleaned once."""
 
-    def __init__(
-        self, vocabulary: Vocabulary | None = None, *, unknown: Unknown = Unknown.REMOVE, cache: int = 16384
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary | None = None, *, unknown: Unknown = Unknown.REMOVE) -> None:
         """Choose the vocabulary.
 
         Args:
             vocabulary: What is kept; None for the built-in one.
             unknown: What happens to other words.
-            cache: How many texts are remembered.
 
         """
         self._vocabulary: Final = vocabulary or load_vocabulary()
         self._unknown: Final = unknown
-        self._remembered: Final = lru_cache(maxsize=cache)(self._clean)
+        self._remembered: Final = lru_cache(maxsize=16384)(self._clean)
 
     def clean(self, text: str, own: OwnValues | None = None, days: int | None = None) -> Cleaned:
         """Clean one text.

@@ -3,7 +3,7 @@
 The darkest value that a sample can have, so that it is black under every window and look-up table that does not turn
 grey values round; no rescaling is applied. Source: DICOM PS3.3 section C.7.6.3.1.2 (edition 2026d).
 
-Public names: ``black_samples``, ``stored_word``, ``PALETTE_TAGS``.
+Public names: ``black_samples``, ``stored_word``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.local.editing.painting.image_layout import unpaintable
-from deidflow.tasks.local.editing.painting.palette import PALETTE_TAGS, darkest_index
+from deidflow.tasks.local.editing.painting.palette import darkest_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
     from deidflow.tasks.local.editing.painting.image_layout import ImageLayout
-
-__all__ = ["PALETTE_TAGS", "black_samples", "stored_word"]
 
 _RGB: Final = frozenset({"RGB", "YBR_RCT", "YBR_ICT"})
 """Those of JPEG 2000 are RGB once a code stream is decoded (PS3.5 section 8.2.4)."""

@@ -14,8 +14,9 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pixels.facts import ULTRASOUND_REGIONS
 from deidflow.tasks.local.dicom_file.pixel_facts import pixel_facts
 from deidflow.tasks.local.editing.actions import Action
+from deidflow.tasks.local.editing.painting.coded_frames import LOSSY
 from deidflow.tasks.local.editing.painting.image_layout import unpaintable
-from deidflow.tasks.local.editing.painting.painting import LOSSY, PAINTING_TAGS, Painting, painted, prepare
+from deidflow.tasks.local.editing.painting.painting import PAINTING_TAGS, Painting, painted, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ transform are those of the source's own code stream.
 
 Source: DICOM PS3.5 sections 8.2.1 to 8.2.4 and A.4 (edition 2026d).
 
-Public names: ``painted_by_codec``, ``without_colour_names``, ``LOSSY``, ``CODED``.
+Public names: ``painted_by_codec``, ``lossless_jpeg``, ``LOSSY``, ``CODED``.
 """
 
 from __future__ import annotations
@@ -185,7 +185,32 @@ def _of_jpeg_2000(frame: bytes) -> _Coding:
         at += 2 + length
 
 
-def without_colour_names(data: bytes) -> bytes:
+def lossless_jpeg(pixels: Pixels, precision: int, *, is_rgb: bool) -> bytes:
+    """Encode a frame as lossless JPEG with the first-order predictor; no colours are converted.
+
+    Args:
+        pixels: Rows and columns, and samples where there are several.
+        precision: Bits of a sample.
+        is_rgb: Whether three samples are red, green and blue, so that the stream may say so.
+
+    """
+    from imagecodecs import jpeg8_encode  # noqa: PLC0415 (of the extra `codecs`)
+
+    colour = None if pixels.ndim == 2 else "rgb"  # noqa: PLR2004 (rows and columns)
+    data = bytes(
+        jpeg8_encode(
+            pixels,
+            lossless=True,
+            predictor=_FIRST_ORDER,
+            bitspersample=precision,
+            colorspace=colour,
+            outcolorspace=colour,
+        )
+    )
+    return data if colour is None or is_rgb else _without_colour_names(data)
+
+
+def _without_colour_names(data: bytes) -> bytes:
     """Return a JPEG stream of three components that does not say that these are red, green and blue.
 
     libjpeg-turbo 3.1 writes streams that others cannot read when it is told that lossless samples are YCbCr; and some
@@ -219,18 +244,7 @@ def _encoded(pixels: Pixels, syntax: str, coding: _Coding, *, is_rgb: bool) -> b
     import imagecodecs  # noqa: PLC0415 (likewise)
 
     if syntax in _JPEG_LOSSLESS:
-        colour = None if pixels.ndim == 2 else "rgb"  # noqa: PLR2004 (rows and columns)
-        data = bytes(
-            imagecodecs.jpeg8_encode(
-                pixels,
-                lossless=True,
-                predictor=_FIRST_ORDER,
-                bitspersample=coding.precision,
-                colorspace=colour,
-                outcolorspace=colour,
-            )
-        )
-        return data if colour is None or is_rgb else without_colour_names(data)
+        return lossless_jpeg(pixels, coding.precision, is_rgb=is_rgb)
     if syntax in _JPEG_LS:
         import jpeg_ls  # noqa: PLC0415 (likewise)
 

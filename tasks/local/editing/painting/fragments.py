@@ -2,19 +2,20 @@
 
 Source: DICOM PS3.5 section A.4 and PS3.3 section C.7.6.3.1.8 (edition 2026d).
 
-Public names: ``Fragment``, ``frames_of``, ``OFFSET_TABLE_TAGS``, ``basic_table``, ``extended_tables``, ``item_header``.
+Public names: ``Fragment``, ``frames_of``, ``BEGINNINGS``, ``OFFSET_TABLE_TAGS``, ``basic_table``, ``extended_tables``.
 """
 
 from __future__ import annotations
 
 import struct
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE, ITEM
+from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE, ITEM, item_header
 from deidflow.tasks.local.editing.painting.image_layout import unpaintable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from deidflow.tasks.local.dicom_file.elements import Element
     from deidflow.tasks.local.dicom_file.source_file import SourceFile
@@ -24,7 +25,7 @@ EXTENDED_LENGTHS: Final = 0x7FE00002
 OFFSET_TABLE_TAGS: Final = (EXTENDED_OFFSETS, EXTENDED_LENGTHS)
 ITEM_HEADER_BYTES: Final = 8
 
-_BEGINNINGS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
+BEGINNINGS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 """Of JPEG and JPEG-LS, of a JPEG 2000 code stream, of a JP2 file."""
 _LONGEST_BEGINNING: Final = 12
 _MAX_BASIC_OFFSET: Final = (1 << 32) - 1
@@ -68,7 +69,7 @@ def frames_of(
         return [[one] for one in fragments], False
     grouped: list[list[Fragment]] = []
     for one in fragments:
-        if source.read(one.start, min(one.end, one.start + _LONGEST_BEGINNING)).startswith(_BEGINNINGS):
+        if source.read(one.start, min(one.end, one.start + _LONGEST_BEGINNING)).startswith(BEGINNINGS):
             grouped.append([one])
         elif grouped:
             grouped[-1].append(one)
@@ -109,31 +110,25 @@ def _items(source: SourceFile, element: Element) -> tuple[bytes, list[Fragment]]
     return table or b"", fragments
 
 
-def basic_table(sizes: Iterable[int]) -> bytes:
+def basic_table(sizes: Sequence[int]) -> bytes:
     """Return the basic offset table of frames of one fragment each, with its item header; empty where it cannot hold.
 
     Args:
         sizes: Of the frames in bytes, padded.
 
     """
-    offsets, at = [], 0
-    for size in sizes:
-        offsets.append(at)
-        at += size + ITEM_HEADER_BYTES
+    offsets = _offsets(sizes)
     if offsets and offsets[-1] > _MAX_BASIC_OFFSET:
         offsets = []
-    return item_header(4 * len(offsets)) + struct.pack(f"<{len(offsets)}L", *offsets)
-
-
-def item_header(length: int) -> bytes:
-    """Return the header of an item."""
-    return EXPLICIT_LITTLE.tag_length.pack(ITEM >> 16, ITEM & 0xFFFF, length)
+    return item_header(ITEM, 4 * len(offsets), EXPLICIT_LITTLE) + struct.pack(f"<{len(offsets)}L", *offsets)
 
 
 def extended_tables(sizes: Sequence[int]) -> tuple[bytes, bytes]:
     """Return the values of the extended offset table and of its lengths, without padding counted."""
-    offsets, at = [], 0
-    for size in sizes:
-        offsets.append(at)
-        at += size + size % 2 + ITEM_HEADER_BYTES
+    offsets = _offsets([size + size % 2 for size in sizes])
     return struct.pack(f"<{len(sizes)}Q", *offsets), struct.pack(f"<{len(sizes)}Q", *sizes)
+
+
+def _offsets(sizes: Sequence[int]) -> list[int]:
+    """Return where items begin, from the first one on."""
+    return list(accumulate((size + ITEM_HEADER_BYTES for size in sizes), initial=0))[: len(sizes)]

@@ -4,7 +4,7 @@ What is painted, and why, is decided elsewhere. Uncompressed pixels are overwrit
 written; frames of RLE and sequential JPEG are changed in their coded form; others are decoded and encoded without loss,
 one at a time.
 
-Public names: ``Painting``, ``prepare``, ``painted``, ``PAINTING_TAGS``, ``LOSSY``.
+Public names: ``Painting``, ``prepare``, ``painted``, ``PAINTING_TAGS``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from deidflow.tasks.local.dicom_file.encoding import GE_BIG_ENDIAN_PIXELS, SEQUENCE_DELIMITER
-from deidflow.tasks.local.editing.painting.black import PALETTE_TAGS, black_samples, stored_word
-from deidflow.tasks.local.editing.painting.coded_frames import CODED, LOSSY, painted_by_codec
+from deidflow.tasks.local.dicom_file.encoding import GE_BIG_ENDIAN_PIXELS, ITEM, SEQUENCE_DELIMITER, item_header
+from deidflow.tasks.local.editing.painting.black import black_samples, stored_word
+from deidflow.tasks.local.editing.painting.coded_frames import CODED, painted_by_codec
 from deidflow.tasks.local.editing.painting.extremes import EXTREME_TAGS, Extremes
 from deidflow.tasks.local.editing.painting.fragments import (
     EXTENDED_LENGTHS,
@@ -25,11 +25,11 @@ from deidflow.tasks.local.editing.painting.fragments import (
     basic_table,
     extended_tables,
     frames_of,
-    item_header,
 )
 from deidflow.tasks.local.editing.painting.image_layout import LAYOUT_TAGS, PIXEL_TAGS, image_layout, unpaintable
 from deidflow.tasks.local.editing.painting.jpeg_frames import painted_jpeg
 from deidflow.tasks.local.editing.painting.native_painting import native_painting
+from deidflow.tasks.local.editing.painting.palette import PALETTE_TAGS
 from deidflow.tasks.local.editing.painting.rle_frames import painted_rle
 from deidflow.tasks.local.editing.painting.spool import FrameSpool
 from deidflow.tasks.local.editing.spans import MaskedSpan, PaintedSpan, spans_size, with_replaced
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
     Blanks = Callable[[str, bytes, int], Sequence[tuple[int, int, int]]]
     Pixels = np.ndarray[Any, np.dtype[Any]]
-
-__all__ = ["LOSSY", "PAINTING_TAGS", "Painting", "painted", "prepare"]
 
 PAINTING_TAGS: Final = LAYOUT_TAGS | PALETTE_TAGS | EXTREME_TAGS | frozenset(OFFSET_TABLE_TAGS)
 """Elements of the top level, beside the pixel data, that painting reads or changes."""
@@ -158,7 +156,10 @@ class _Work:
         if not plan.size <= end - value <= plan.size + plan.size % 2:
             raise unpaintable(_LENGTH)
         if not layout.is_float:
-            spans = self._with_extremes(spans, lambda found: self._add_native(found, plan, little=little))
+            found = self._extremes()
+            if found.asks:
+                self._add_native(found, plan, little=little)
+            spans = self._patched(spans, found)
         done = 0
 
         def cut(part: Span) -> list[Span]:
@@ -215,11 +216,11 @@ class _Work:
                 found.add(pixels.ravel())
             spool.add(new)
         spans = self._patched(spans, found)
-        table = basic_table(spool.sizes) if has_table and not extended else item_header(0)
-        delimiter = source.layout.encoding.tag_length.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
+        encoding = source.layout.encoding
+        table = basic_table(spool.sizes) if has_table and not extended else item_header(ITEM, 0, encoding)
         if extended:
             spans = self._with_extended(spans, spool.sizes)
-        items: list[Span] = [table, spool.span(), delimiter]
+        items: list[Span] = [table, spool.span(), item_header(SEQUENCE_DELIMITER, 0, encoding)]
         return self._with_length(_replaced(spans, value, end, items), spans_size(items) - (end - value))
 
     def _with_length(self, spans: list[Span], more: int) -> list[Span]:
@@ -265,12 +266,6 @@ class _Work:
 
     def _extremes(self) -> Extremes:
         return Extremes(self.source, self.elements, self.layout, self.painting.blacks[0])
-
-    def _with_extremes(self, spans: list[Span], add: Callable[[Extremes], None]) -> list[Span]:
-        found = self._extremes()
-        if found.asks:
-            add(found)
-        return self._patched(spans, found)
 
     def _patched(self, spans: list[Span], found: Extremes) -> list[Span]:
         for start, end, new in found.changes():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from typing import Final
 
-from deidflow.tasks.local.editing.painting.fragments import item_header
+from deidflow.tasks.local.dicom_file.encoding import EXPLICIT_LITTLE, ITEM, item_header
 from deidflow.tasks.local.editing.spans import SpooledSpan
 
 _IN_MEMORY_BYTES: Final = 1 << 25
@@ -25,7 +25,7 @@ class FrameSpool:
 
     def add(self, frame: bytes) -> None:
         """Take the next frame, of even length."""
-        self._file.write(item_header(len(frame)) + frame)
+        self._file.write(item_header(ITEM, len(frame), EXPLICIT_LITTLE) + frame)
         self._end += 8 + len(frame)
         self.sizes.append(len(frame))
 

@@ -16,6 +16,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.encoding import ITEM
 from deidflow.tasks.local.editing.actions import Action
+from deidflow.tasks.local.editing.painting.fragments import BEGINNINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.spans import Span
     from deidflow.tasks.local.editing.table import Table
 
-_BEGINNINGS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
-"""Of JPEG and JPEG-LS, of a JPEG 2000 code stream, of a JP2 file."""
 _RLE: Final = "1.2.840.10008.1.2.5"
 """Each frame is one fragment (PS3.5 annex A.4.2)."""
 _SIDES: Final = (0x00280010, 0x00280011)
@@ -122,7 +121,7 @@ def _frames(source: SourceFile, value: int, end: int) -> Iterator[list[_Fragment
     frame: list[_Fragment] = []
     is_rle = source.layout.transfer_syntax == _RLE
     for fragment in _fragments(source, value, end):
-        if frame and (is_rle or fragment.data.startswith(_BEGINNINGS)):
+        if frame and (is_rle or fragment.data.startswith(BEGINNINGS)):
             yield frame
             frame = []
         frame.append(fragment)

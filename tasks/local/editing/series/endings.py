@@ -29,20 +29,17 @@ _BYTES: Final = frozenset({"OB", "OW"})
 """VRs of what holds no elements and no text (PS3.5 section 6.2, edition 2026c)."""
 
 
-class _Step(NamedTuple):
-    """One element: tag, VR and what is reserved, as they stand in the file, and whether it stays."""
+class Ending(NamedTuple):
+    """The last elements of the instances of a series.
 
-    raw: bytes
-    stays: bool
+    Attributes:
+        steps: Of each, in the order of the file: tag, VR and what is reserved, as they stand there; whether it stays.
+        encoding: Of the dataset.
 
+    """
 
-class Ending:
-    """The last elements of the instances of a series."""
-
-    def __init__(self, steps: list[_Step], encoding: Encoding) -> None:
-        """Take them, in the order of the file."""
-        self._steps = [(step.raw, step.stays) for step in steps]
-        self._length_at = encoding.long_length.unpack_from
+    steps: list[tuple[bytes, bool]]
+    encoding: Encoding
 
     def spans(self, source: SourceFile, position: int) -> list[tuple[int, int]] | None:
         """Return what stays of the end of an instance; None where it has to be scanned.
@@ -55,14 +52,14 @@ class Ending:
             OSError: It cannot be read.
 
         """
-        body, end = source.body, source.body_size
+        body, end, length_at = source.body, source.body_size, self.encoding.long_length.unpack_from
         spans: list[tuple[int, int]] = []
-        for raw, stays in self._steps:
+        for raw, stays in self.steps:
             value = position + _HEADER_BYTES
             header = body[position:value] if value <= len(body) else source.read(position, value)
             if not header.startswith(raw) or len(header) < _HEADER_BYTES:
                 return None
-            (length,) = self._length_at(header, _HEADER_BYTES - _LENGTH_BYTES)
+            (length,) = length_at(header, _HEADER_BYTES - _LENGTH_BYTES)
             if length == UNDEFINED:
                 return None
             if stays:
@@ -95,7 +92,7 @@ def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context
         or (table.where_present is not None and not table.where_present.tags.isdisjoint(tags))
     ):
         return None
-    steps: list[_Step] = []
+    steps: list[tuple[bytes, bool]] = []
     for tag, vr, start, value, _, sequence in tail:
         rule = editor.top_rule(tag, vr, context)
         removes = rule is not None and rule.removes
@@ -110,5 +107,5 @@ def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context
             or not (removes or rule is None or rule.stays)
         ):
             return None
-        steps.append(_Step(source.read(start, value - _LENGTH_BYTES), not removes))
+        steps.append((source.read(start, value - _LENGTH_BYTES), not removes))
     return Ending(steps, encoding)

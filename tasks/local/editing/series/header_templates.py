@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from deidflow.tasks.core.dicom.private_tags import is_creator
 from deidflow.tasks.core.dicom.tags import (
     BURNED_IN_ANNOTATION,
     SOP_CLASS_UID,
@@ -20,7 +21,7 @@ from deidflow.tasks.local.dicom_file.values import encode_element
 from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.item_texts import named_values
 from deidflow.tasks.local.editing.painting.extremes import EXTREME_TAGS
-from deidflow.tasks.local.editing.private_elements import CHARACTERISTICS, is_creator
+from deidflow.tasks.local.editing.private_elements import CHARACTERISTICS
 from deidflow.tasks.local.editing.series.endings import Ending, make_ending
 from deidflow.tasks.local.editing.splice import says_burned_in
 from deidflow.tasks.local.editing.table import LATE_TAGS
