@@ -1,6 +1,6 @@
 """``crosswalk``: the pairs of all runs of a config.
 
-Public names: ``write_crosswalk``.
+Public names: ``write_crosswalk``, ``CrosswalkAnswer``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``export``: pack the results of a finished run.
 
-Public names: ``export_run``.
+Public names: ``export_run``, ``ExportAnswer``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``init``: a first config, with comments, and a first manifest.
 
-Public names: ``write_first_job``.
+Public names: ``write_first_job``, ``InitAnswer``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``inventory``: list a source as a manifest to fill in.
 
-Public names: ``write_inventory_of``.
+Public names: ``write_inventory_of``, ``InventoryAnswer``.
 """
 
 from __future__ import annotations

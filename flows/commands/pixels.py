@@ -1,6 +1,6 @@
 """``pixels``: pictures of what the rules about burnt-in text would paint, to approve them before a run.
 
-Public names: ``write_sheets_of``.
+Public names: ``write_sheets_of``, ``PixelRule``, ``PixelsAnswer``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``report``: write the report of a run again.
 
-Public names: ``report_run``.
+Public names: ``report_run``, ``ReportAnswer``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``resolve``: make a manifest from a person's list of subjects.
 
-Public names: ``resolve_spreadsheet``.
+Public names: ``resolve_spreadsheet``, ``ResolveAnswer``.
 """
 
 from __future__ import annotations

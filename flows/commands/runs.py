@@ -1,6 +1,6 @@
 """``runs``: what runs there are, and how each ended.
 
-Public names: ``list_runs``.
+Public names: ``list_runs``, ``RunsAnswer``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``verify``: read the results of a run back.
 
-Public names: ``verify_run``.
+Public names: ``verify_run``, ``VerifyAnswer``.
 """
 
 from __future__ import annotations

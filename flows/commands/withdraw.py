@@ -1,6 +1,6 @@
 """``withdraw``: take results of a run back.
 
-Public names: ``withdraw_run``.
+Public names: ``withdraw_run``, ``WithdrawAnswer``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Nothing here raises for one instance: what happened comes back as a result, whose text holds no patient data.
 
 Public names: ``WorkerSettings``, ``Worker``, ``Compiler``, ``Compiled``, ``edit_source``, ``start_worker``,
-``edit_in_worker``.
+``edit_in_worker``, ``identifiers_of``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The manifest: a CSV file of Orthanc identifiers and edits, read row by row.
 
-Public names: ``Manifest``, ``ManifestRow``, ``Defaults``.
+Public names: ``Manifest``, ``ManifestRow``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The report files of a run folder, written from its ledger alone; writing them again gives the same CSV files.
 
-Public names: ``write_reports``, ``write_crosswalk``, ``totals_of``.
+Public names: ``write_reports``, ``write_crosswalk``.
 """
 
 from __future__ import annotations

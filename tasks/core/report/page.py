@@ -1,6 +1,6 @@
 """``report.html``: one self-contained page for people, without identifiers, file names or values.
 
-Public names: ``render_page``, ``SOURCE_PROBLEM_TEXTS``.
+Public names: ``render_page``, ``SOURCE_PROBLEM_TEXTS``, ``HandOver``.
 """
 
 from __future__ import annotations

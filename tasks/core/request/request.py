@@ -1,7 +1,7 @@
 """The arguments of one bulk call, as Orthanc's ``/tools/bulk-modify`` and ``/tools/bulk-anonymize`` read them.
 
 Public names: ``Operation``, ``Settings``, ``Request``, ``parse_settings``, ``parse_edits``, ``parse_request``,
-``check_request``, ``request_faults``, ``RequestFault``.
+``check_request``, ``request_faults``, ``RequestFault``, ``orthanc_name``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Some frames of an open file, decoded by pydicom's codecs one at a time, for looking at them.
 
-Public names: ``PixelFrames``, ``Frame``.
+Public name: ``PixelFrames``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Text is burnt in with the highest or the lowest value, often far outside the values of the image. Where grey values have
 more than eight bits there are two pictures: of the image's own range, with all else black or white, and of all values.
 
-Public names: ``pictures``, ``Picture``.
+Public name: ``pictures``.
 """
 
 from __future__ import annotations

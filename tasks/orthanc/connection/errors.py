@@ -20,7 +20,9 @@
 Texts never hold an Orthanc ID, an address, or a value: Orthanc's ``Details`` may name IDs and repeat values of
 ``Replace``, so only phrases that are known to be safe are taken over, and tags.
 
-Public names: the classes above, ``error_of``, ``describe_status``.
+Public names: ``error_of``, ``describe_status``, ``Unreachable``, ``ServerError``, ``JobFailed``, ``DeadlineExceeded``,
+``RefusedCredentials``, ``UntrustedCertificate``, ``WrongAddress``, ``ReadOnlyServer``, ``SharedOriginals``,
+``NotFound``, ``BadRequest``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A run: made from an accepted plan, opened by its folder, gone on with by another config.
 
 Public names: ``Run``, ``create_run``, ``open_run``, ``take_config``, ``go_on_with``, ``with_maker``, ``run_key``,
-``now``.
+``now``, ``library_versions``.
 """
 
 from __future__ import annotations

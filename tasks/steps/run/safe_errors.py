@@ -1,6 +1,6 @@
 """Exceptions that may be shown, logged and stored anywhere: no text, cause or context that could hold patient data.
 
-Public names: ``safely``, ``frames``.
+Public names: ``safely``, ``frames``, ``UnexpectedError``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Config files, ``--set`` and secrets: the only module that reads configuration files and environment variables.
 
-Public names: ``Config``, ``load_config``, ``read_config``, ``check_files``, ``load_key``, ``load_credentials``,
+Public names: ``load_config``, ``read_config``, ``check_files``, ``load_key``, ``load_credentials``,
 ``credential_warning``, ``read_config_text``, ``runs_dir_of``.
 """
 

@@ -1,6 +1,6 @@
 """Whether every UID that named an object of the run names what that became; read by pydicom.
 
-Public names: ``check_references``, ``walk_identity``, ``Found``.
+Public names: ``check_references``, ``walk_identity``.
 """
 
 from __future__ import annotations

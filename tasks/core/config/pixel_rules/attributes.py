@@ -1,6 +1,6 @@
 """Which attributes rules about pixels may ask for, and how a condition on one is written.
 
-Public names: ``read_condition``, ``ASKED``, ``Complaint``.
+Public names: ``read_condition``, ``ASKED``, ``wildcards``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ last run of the same config that delivered it, and whether its source has change
 Public names: ``Before``, ``looking_back``, ``leave_results``, ``find_latest``, ``ChangedRow``, ``changed_rows``,
 ``repeated_rows``, ``GivenBefore``, ``taken_patient_ids``, ``renamed_patients``, ``count_changed``,
 ``leave_done_before``, ``SplitStudy``, ``split_studies``, ``fail_study``, ``fail_known_patients``, ``DoneBefore``,
-``count_done_before``.
+``count_done_before``, ``rows_of_results``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Nothing here guesses what is a name. Whatever is not known to be harmless goes; what that costs is measured in
 ``docs/text-cleaning.md``.
 
-Public names: ``TextCleaner``, ``Cleaned``, ``Unknown``.
+Public names: ``TextCleaner``, ``Cleaned``, ``Unknown``, ``is_harmless_number``.
 """
 
 from __future__ import annotations

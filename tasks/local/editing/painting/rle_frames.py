@@ -2,7 +2,7 @@
 
 Source: DICOM PS3.5 annex G (edition 2026d).
 
-Public names: ``painted_rle``.
+Public names: ``painted_rle``, ``encoded_row``.
 """
 
 from __future__ import annotations
