@@ -283,13 +283,13 @@ def test_the_end_of_a_run_and_another_attempt(steps: Steps, monkeypatch: pytest.
     note_complete(run)
     assert is_complete(run)
     with monkeypatch.context() as other:
-        other.setattr("deidflow.tasks.steps.run.run.deidflow_version", lambda: "0.2.0")
+        other.setattr("deidflow.tasks.steps.run.run.deidflow_version", lambda: "0.99.0")
         other.setattr("platform.python_version", lambda: "3.99.0")
         begin_again(run)
         begin_again(run)
     assert not is_complete(run)
     made = provenance(run.ledger)
-    assert (f"{deidflow_version()}, 0.2.0", platform.node()) == (made["deidflow_version"], made["host"])
+    assert (f"{deidflow_version()}, 0.99.0", platform.node()) == (made["deidflow_version"], made["host"])
     assert f"{platform.python_version()}, 3.99.0" == made["versions"]["python"]
     note_seconds(run, "edit", 1.5)
     note_seconds(run, "edit", 1.5)
