@@ -117,9 +117,10 @@ class _Runner(Runner):
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
         """Do what Ctrl-C does, once: a terminal that is closed may tell so twice.
 
-        Not by that signal, which a shell has programs ignore that a script starts in the background.
+        Not by that signal, which a shell has programs ignore that a script starts in the background. And what is told
+        again is not ignored but answered with nothing: a run that is just being started would ignore it, too.
         """
-        _answer_with(signal.SIG_IGN)
+        _answer_with(_pass)
         if self._service is None or self._service.done():  # the server has gone, and is waited for
             raise KeyboardInterrupt
         self._service.get_loop().call_soon_threadsafe(self._service.cancel)
@@ -140,7 +141,11 @@ class _Runner(Runner):
             stopping.cancel()
 
 
-def _answer_with(handler: Callable[..., Any] | signal.Handlers) -> None:
+def _pass(*_: object) -> None:
+    """Answer a signal with nothing."""
+
+
+def _answer_with(handler: Callable[..., Any]) -> None:
     """Have SIGTERM answered, and the end of the terminal; what is ignored stays so (nohup: that is to be outlived)."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -295,6 +295,16 @@ def test_what_a_form_may_ask_for(scheduled: Job) -> None:
     assert {"deidflow", scheduled.config["name"], "local", "anonymize"} == set(tags)
 
 
+def _ended(process: subprocess.Popen[bytes], number: int) -> tuple[int, bool]:
+    """Wait for a service; return its exit code, and that it never ignored a signal, since what it starts would, too."""
+    status, hears, end = Path(f"/proc/{process.pid}/status"), True, time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < end:
+        ignored = int(status.read_text().partition("SigIgn:")[2].split()[0], 16)
+        hears &= not ignored >> (number - 1) & 1
+        time.sleep(0.02)
+    return process.wait(0), hears
+
+
 IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 """What a shell does with ``command &`` in a script, and so the start script of many a container."""
 
@@ -318,7 +328,7 @@ def test_a_service_that_is_stopped_stops_its_run(scheduled: Job, number: int, th
                 _wait_for_words(scheduled, "planning")
                 second = scheduled.start("serve", "job.yaml").end()
                 os.kill(process.pid, number)
-                code = process.wait(PATIENCE_S)
+                code, hears = _ended(process, number)
                 runs = api.runs(state={"type": {"any_": ["CANCELLED"]}}, deployment_id={"any_": [deployment]})
                 left = api.runs(state={"type": {"any_": ["RUNNING", "PENDING"]}}, deployment_id={"any_": [deployment]})
                 paused = api.ask("GET", f"deployments/{deployment}").json()["paused"]
@@ -329,6 +339,7 @@ def test_a_service_that_is_stopped_stops_its_run(scheduled: Job, number: int, th
 
     assert (3, True) == (second.code, "is served already by another deidflow serve" in second.err), second.err
     assert (0, [], True) == (code, left, paused), said
+    assert hears
     messages = [run["state"]["message"] for run in runs]
     assert any("the run was stopped" in message for message in messages), messages
     for word in ("Traceback", "RuntimeWarning", "never awaited"):
