@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.table import Tables
 
 _PATIENT_NAME: Final = Path((), PATIENT_NAME)
+_READ_OTHERWISE: Final = (
+    "the Orthanc reads its identifiers otherwise, as where the file names no character set and DefaultEncoding there "
+    "is not Latin1; take engine orthanc for it"
+)
 _COMPILED_REQUESTS: Final = 1024
 
 
@@ -279,7 +283,7 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
         elements = source.scan()
         found, _ = identify(source, elements)
         if found != instance.original:
-            raise InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
+            raise _another_instance(instance)
         source.check(elements)
         elements = source.make_regular(elements, drops_opaque=request.operation is Operation.ANONYMIZE)
         context = editor.context(elements)
@@ -291,6 +295,13 @@ def edit_source(source: SourceFile, instance: PlannedInstance, compiled: Compile
     assembly = assemble(source, spans, shared.sop_class, shared.table, identifiers)
     assembly.burned_in, assembly.pixels = shared.burned_in, shared.pixels
     return assembly
+
+
+def _another_instance(instance: PlannedInstance) -> InstanceFailed:
+    if instance.path:
+        return InstanceFailed(ReasonCode.SOURCE_CHANGED, "the file holds another instance than when it was planned")
+    # An Orthanc finds instances by a hash of their identifiers: under one name they never change.
+    return InstanceFailed(ReasonCode.AMBIGUOUS_ENCODING, _READ_OTHERWISE)
 
 
 def _edited_in_full(

@@ -60,8 +60,8 @@ _PAUSE_S: Final = 0.5
 _TORN: Final = "its patient cannot be done again as a whole: originals of it are gone; make a new run for the rest"
 _NOT_CONVERTED: Final = "the Orthanc could not convert it and kept the transfer syntax of the original"
 _LINK_LOST: Final = (
-    "the Orthanc converts what it stores (IngestTranscoding), and results of this version lose the link to their "
-    "originals by it; switch it off there, or set options.Transcode to the same transfer syntax"
+    "the Orthanc converts what it stores (IngestTranscoding), or a plugin edits it, and results of this version lose "
+    "the link to their originals by it; switch it off there, or set options.Transcode to the same transfer syntax"
 )
 _WITH_LOSS: Final = (
     "the Orthanc converts what it stores (IngestTranscoding) with loss; "

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 _STORED: Final = "Success"
 _CONVERTED: Final = (
-    "the Orthanc converts what it stores (IngestTranscoding), and the result would not be what was written; switch it "
-    "off there"
+    "the Orthanc converts what it stores (IngestTranscoding), or a plugin edits it, and the result would not be what "
+    "was written; switch it off there"
 )
 _NOT_THERE: Final = "the Orthanc does not hold the instance"
 _NOTHING: Final = Archive()

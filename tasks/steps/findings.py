@@ -8,8 +8,10 @@ Public names: ``Findings``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.ledger.results import note_gone, note_right, note_wrong
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 
@@ -112,7 +114,9 @@ class Findings:
             (one, result) for one, result in bad if result.outcome is Outcome.FAILED and one.instance.id not in replaced
         ]
         # The server will give its results others.
-        gone = self._store.remove(self._run, wrong)
+        gone: list[int] = []
+        with suppress(DeidflowError):  # they stay, named
+            gone = self._store.remove(self._run, wrong)
         note_gone(self._run.ledger, gone, and_forget=self._run.config.engine == "orthanc")
 
 

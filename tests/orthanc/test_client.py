@@ -206,11 +206,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return both
 
 
-@pytest.fixture(scope="module")
-def tls_port(certificate: Path) -> Iterator[int]:
-    """A server with that certificate, which knows nothing (404)."""
+@pytest.fixture(scope="module", params=[ssl.CERT_NONE])
+def tls_port(certificate: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+    """A server with that certificate, which knows nothing (404); with CERT_REQUIRED it wants one of its clients."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    context.verify_mode = request.param
     server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # refused handshakes are the point
     server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -239,6 +240,17 @@ def test_certificates(tls_port: int, certificate: Path) -> None:
     for good in ({"ca_file": certificate}, {"verify_tls": False}):
         with pytest.raises(ServerError, match="501"):  # the server answers, if only that it has no GET
             ask("localhost", **good)
+
+
+@pytest.mark.parametrize("tls_port", [ssl.CERT_REQUIRED], indirect=True)
+def test_a_server_that_wants_a_certificate(tls_port: int, certificate: Path) -> None:
+    """What it refuses is told as what it may be."""
+    access = SimpleNamespace(verify_tls=True, ca_file=certificate)
+    with (
+        OrthancClient(f"https://localhost:{tls_port}", access) as client,
+        pytest.raises(WrongAddress, match="client certificate"),
+    ):
+        client.get("system")
 
 
 def test_no_certificates_in_the_file(tmp_path: Path) -> None:
@@ -275,6 +287,7 @@ def test_what_versions_can_do(access: Access, answer: dict[str, Any], expected: 
         (always(200, {"status": "ok"}), "not an Orthanc"),
         (always(200, "<html>"), "not an Orthanc"),
         (always(404, "no such page"), "not an Orthanc"),
+        (always(400, "<html>No required SSL certificate was sent"), "client certificate"),
     ],
 )
 def test_strangers(access: Access, handler: Callable[[httpx.Request], httpx.Response], text: str) -> None:

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.totals import DeletedSources
+from deidflow.tasks.orthanc.connection.errors import RefusedCredentials
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.withdraw import withdraw_results
+from tests.contract.server import SETTINGS, Server, require_orthanc
 from tests.dicom_files import instance
-from tests.jobs import files_of
+from tests.jobs import files_of, read_csv
+from tests.orthanc_proxy import Answer
+from tests.orthanc_server import OrthancServer
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.contract.server import Server
+    from tests.orthanc_proxy import OrthancProxy
 
+DROP_ALL_WHEN: Final = """
+function ReceivedInstanceFilter(dicom, origin, info)
+  local asked = io.open('{}')
+  if asked then asked:close() end
+  return not asked
+end
+"""
 PATIENT = DicomIdentifiers("P-1", "1.2.3.1", "", "").orthanc_id(Level.PATIENT)
 
 
@@ -94,3 +108,69 @@ def test_another_object_in_the_place_of_a_result(tmp_path: Path, server: Server)
     assert 3 == _done(third)
     assert 3 == len(server.get("instances"))
     assert {b"Trial 7"} == {server.element(name, "0008-1030").rstrip(b" ") for name in server.get("instances")}
+
+
+@pytest.mark.parametrize("overwrites", [False, True])
+def test_a_filter_of_the_destination(tmp_path: Path, overwrites: bool) -> None:
+    """What it drops is failed, with the reason, and an object that was to be replaced is still there."""
+    require_orthanc()
+    _fill(tmp_path / "source")
+    (tmp_path / "filter.lua").write_text(DROP_ALL_WHEN.format(tmp_path / "drop"))
+    settings = {**SETTINGS, "LuaScripts": [str(tmp_path / "filter.lua")], "OverwriteInstances": False}
+    first, second = Steps(tmp_path), Steps(tmp_path)
+    with OrthancServer(None, settings) as running, contextlib.closing(Server(running)) as server:
+        if overwrites:
+            first.plan([PATIENT], run_id="a", destination={"orthanc": server.url})
+            first.edit()
+        before = {name: server.element(name, "0008-1030") for name in server.get("instances")}
+        (tmp_path / "drop").touch()
+        options = {"DicomVersion": "2023b", "Replace": {"StudyDescription": "Trial 7"}}
+        to = {"orthanc": server.url, "overwrite": overwrites}
+        second.plan([PATIENT], run_id="b", destination=to, options=options)
+
+        second.edit()
+
+        after = {name: server.element(name, "0008-1030") for name in server.get("instances")}
+    assert 3 == second.report().instances[Outcome.FAILED]
+    assert before == after
+    assert overwrites is bool(after)
+    lines = [row for row in read_csv(second.run.folder / "crosswalk.csv") if row["level"] == "instance"]
+    assert 3 == len(lines)
+    assert all(row["reason"].startswith("destination-unusable: ") and "a filter" in row["reason"] for row in lines)
+
+
+def test_a_server_that_reads_identifiers_otherwise(tmp_path: Path) -> None:
+    """Where DefaultEncoding makes another PatientID of a file, that is said, and not that the file has changed."""
+    require_orthanc()
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_bytes(instance(charset="cp1251", PatientID="\u041f-1"))
+    steps = Steps(tmp_path)
+    settings = {**SETTINGS, "DefaultEncoding": "Windows1251"}
+    with OrthancServer(None, settings) as running, contextlib.closing(Server(running)) as server:
+        server.upload(tmp_path / "source")
+        access = {"accept_unstable": True}
+        steps.plan(server.get("patients"), source={"orthanc": server.url}, orthanc=access)
+        steps.edit()
+
+    assert 1 == steps.report().instances[Outcome.FAILED]
+    (line,) = (row for row in read_csv(steps.run.folder / "crosswalk.csv") if row["level"] == "instance")
+    assert line["reason"].startswith("ambiguous-encoding: ")
+    assert "DefaultEncoding" in line["reason"]
+
+
+def test_results_that_a_server_does_not_let_go(tmp_path: Path, server: Server, proxy: OrthancProxy) -> None:
+    """Taking them back ends with what the server says, and they still count; allowed, it takes them back."""
+    _fill(tmp_path / "source")
+    steps = Steps(tmp_path)
+    steps.plan([PATIENT], destination={"orthanc": proxy.url})
+    steps.edit()
+    proxy.add(Answer(403), lambda request, _: request.path.startswith("/tools/bulk-delete"), times=None)
+
+    with make_progress() as progress:
+        with pytest.raises(RefusedCredentials, match="bulk-delete"):
+            withdraw_results(steps.run, (), progress)
+        assert 3 == _done(steps)
+        proxy.clear()
+        assert 3 == withdraw_results(steps.run, (), progress).gone
+
+    assert not server.get("instances")

@@ -16,7 +16,7 @@ import httpx
 
 from deidflow.tasks.orthanc.connection.answers import NO_JSON, parse_json, resource_id, strange, text
 from deidflow.tasks.orthanc.connection.deadlines import bound_in_time, in_time
-from deidflow.tasks.orthanc.connection.errors import ServerError, error_of
+from deidflow.tasks.orthanc.connection.errors import BadRequest, ServerError, error_of
 from deidflow.tasks.orthanc.connection.transport import hide_identifiers, tls_context, translated
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ _CODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 
 _PIECE_BYTES: Final = 1 << 16
 _UPLOAD: Final = "an upload"
+_FILTERED: Final = "FilteredOut"
+_DROPPED: Final = "a filter there (ReceivedInstanceFilter of a script, or a plugin) drops it; have the filter changed"
 _POLL_KIND: Final = "GET jobs/{id}"
 
 
@@ -65,7 +67,7 @@ class Uploaded(NamedTuple):
 
     Attributes:
         orthanc_ids: Of patient, study, series and instance.
-        status: ``Success``, ``AlreadyStored`` or ``FilteredOut``; ``AlreadyStored`` says nothing about the bytes there.
+        status: ``Success`` or ``AlreadyStored``, which says nothing about the bytes there.
 
     """
 
@@ -206,14 +208,21 @@ class OrthancClient:
         Args:
             content: The file, open for reading at its beginning, or its bytes.
 
+        Raises:
+            BadRequest: Also what a filter of the server drops, which is answered with 200 (1.10.1 to 1.13.0); others as
+                of every method here.
+
         """
         answer = self._json("POST", "instances", content=content, headers={"Content-Type": "application/dicom"})
         if not isinstance(answer, dict):  # a list for a ZIP archive
             raise strange(_UPLOAD)
+        status = text(answer, "Status", _UPLOAD)
+        if status == _FILTERED:  # a plugin's filter leaves the ID empty
+            raise BadRequest(httpx.codes.OK, None, _DROPPED)
         patient, study, series, instance = (
             resource_id(answer, key, _UPLOAD) for key in ("ParentPatient", "ParentStudy", "ParentSeries", "ID")
         )
-        return Uploaded((patient, study, series, instance), text(answer, "Status", _UPLOAD))
+        return Uploaded((patient, study, series, instance), status)
 
     @contextlib.contextmanager
     def stream(

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _WRONG_HOST: Final = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL, whose texts repeat the host name."""
 
+_NO_TLS: Final = (
+    "no connection; does the Orthanc speak http:// or https:// there, or want a client certificate? deidflow has none"
+)
+
 # Resources of Orthanc (SHA-1 in five groups) and jobs (UUID).
 _NAMES: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -66,7 +70,7 @@ def _transport_error(error: httpx.TransportError) -> Unreachable | UntrustedCert
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _certificate_error(cause)
     if isinstance(error, httpx.UnsupportedProtocol) or any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return WrongAddress("no connection; does the Orthanc speak http:// or https:// there?")
+        return WrongAddress(_NO_TLS)
     for kind, text, was_sent in _BROKEN:
         if isinstance(error, kind):
             return Unreachable(text, was_sent=was_sent)

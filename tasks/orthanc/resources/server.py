@@ -25,6 +25,10 @@ MINIMUM: Final[Version] = (1, 9, 4)
 """The first with ``/tools/bulk-modify``, ``/tools/bulk-anonymize`` and ``/tools/bulk-content``."""
 
 _NEWEST: Final[Version] = (999, 0, 0)
+_STRANGER: Final = (
+    "what answers there is not an Orthanc; check address and port, and that no proxy wants a client certificate or a "
+    "log-in"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def read_server(client: OrthancClient) -> Server:
             raise
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("Version"), str):
-        raise WrongAddress("what answers there is not an Orthanc; check address and port")
+        raise WrongAddress(_STRANGER)
     numbers = re.match(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", answer["Version"])
     version = (int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else _NEWEST
     if version < MINIMUM:

@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from deidflow.tasks.core.errors import DeidflowError, InvalidInput, Problem, TransientError, Unusable
+from deidflow.tasks.core.errors import InvalidInput, Problem, TransientError, Unusable
 from deidflow.tasks.core.files.locks import lock_server, server_names
 from deidflow.tasks.core.ledger.manifest_rows import identifiers_to_find
 from deidflow.tasks.core.ledger.results import result_names, sources_of_row
@@ -236,13 +236,10 @@ class OrthancOfResults:
         if not own:
             return []
         client = _server(self._url, self._access).client()
-        try:
-            if self._edits:
-                proven = proven_results(run, client, {one.instance.id: one.result_id for one in own})
-                own = [one for one in own if one.instance.id in proven]
-            delete_instances(client, [one.result_id for one in own])
-        except DeidflowError:  # they stay, named
-            return []
+        if self._edits:
+            proven = proven_results(run, client, {one.instance.id: one.result_id for one in own})
+            own = [one for one in own if one.instance.id in proven]
+        delete_instances(client, [one.result_id for one in own])
         return [one.instance.id for one in own]
 
     def withdraw(self, new: DicomIdentifiers) -> bool:

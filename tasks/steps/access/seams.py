@@ -219,7 +219,12 @@ class RunStore(Protocol):
         """
 
     def remove(self, run: Run, wrong: Sequence[tuple[Expected, InstanceResult]]) -> list[int]:
-        """Take wrong results out; return the numbers of those that are not there any more."""
+        """Take wrong results out; return the numbers of those that are not there any more.
+
+        Raises:
+            DeidflowError: The destination cannot be reached, or forbids it; some may be gone.
+
+        """
 
     def withdraw(self, new: DicomIdentifiers) -> bool:
         """Take out one that is made anew; return whether nothing stands in its way."""
