@@ -163,7 +163,7 @@ def submit(
     Raises:
         NotFound: The server lacks one of the instances; nothing was done (before 1.13.0).
         BadRequest: It never accepts these arguments; nothing was done.
-        DeidflowError: See ``orthanc.connection.errors``; after ``Unreachable`` with ``was_sent`` the job may exist.
+        DeidflowError: See ``orthanc.connection.errors``; after ``Unreachable`` the job may exist.
 
     """
     call = {key: value for key, value in body.items() if key != "Synchronous"}
@@ -171,7 +171,7 @@ def submit(
     if user_data is not None:
         call["UserData"] = dict(user_data)
     answer = client.post(f"tools/bulk-{operation}", call)
-    return job_identifier(mapping(answer, _WHAT), "ID", _WHAT)
+    return job_identifier(mapping(answer, _WHAT), _WHAT)
 
 
 def read_job(client: OrthancClient, job_id: str) -> Job:
@@ -383,7 +383,7 @@ def parse_job(item: Any) -> Job:
     if state not in _STATES:
         raise strange(_WHAT)
     return Job(
-        id=job_identifier(found, "ID", _WHAT),
+        id=job_identifier(found, _WHAT),
         state=JobState(state),
         type=found["Type"],
         error_code=whole(found, "ErrorCode", _WHAT),
