@@ -96,13 +96,13 @@ class Job(NamedTuple):
     Attributes:
         id: Of the job.
         state: See ``JobState``.
+        outputs: Identifiers of the resources written so far, all four levels, by level.
         type: ``ResourceModification`` for bulk calls.
         error_code: Orthanc's code, 0 for none; 0 also when 1.12 was killed while it ran.
         error_details: As the server says it: may hold identifiers and values, show ``failure`` instead.
         is_anonymization: Which of the two routes.
         instances: How many it was given, None when it does not say.
         failed: How many of them failed; on 1.10.1 only those whose file could not be read.
-        outputs: Identifiers of the resources written so far, all four levels, by level.
         given: Resources that it was given (1.11.3 on), None when it does not say.
         user_data: What the caller sent along (1.12.9 on), None when it does not say.
         progress: 0 to 100.
@@ -112,17 +112,17 @@ class Job(NamedTuple):
 
     id: str
     state: JobState
-    type: str
-    error_code: int
-    error_details: str
-    is_anonymization: bool
-    instances: int | None
-    failed: int
     outputs: Mapping[str, tuple[str, ...]]
-    given: frozenset[str] | None
-    user_data: object
-    progress: int
-    runtime_s: float
+    type: str = MODIFICATION
+    error_code: int = 0
+    error_details: str = ""
+    is_anonymization: bool = False
+    instances: int | None = None
+    failed: int = 0
+    given: frozenset[str] | None = None
+    user_data: object = None
+    progress: int = 100
+    runtime_s: float = 0.0
 
     @property
     def output_instances(self) -> tuple[str, ...]:
