@@ -29,19 +29,16 @@ if TYPE_CHECKING:
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _FILE = FilePath(path_type=Path)
 _FOLDER = FolderPath(path_type=Path)
+_manifest = click.option(
+    "--manifest", type=_FILE, callback=input_file, metavar="CSV", help="Manifest to use instead of the config's."
+)
 
 
 def _config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what run and plan share."""
     options = (
         click.argument("config", type=_FILE, callback=input_file),
-        click.option(
-            "--manifest",
-            type=_FILE,
-            callback=input_file,
-            metavar="CSV",
-            help="Manifest to use instead of the config's.",
-        ),
+        _manifest,
         click.option(
             "--set",
             "overrides",
@@ -227,9 +224,7 @@ def resolve(spreadsheet: Path, by: tuple[str, ...], source: str, output: Path, *
 @cli.command()
 @click.argument("config", type=_FILE, callback=input_file)
 @click.option("-o", "--output", type=_FOLDER, required=True, metavar="FOLDER", help="Where to write page and pictures.")
-@click.option(
-    "--manifest", type=_FILE, callback=input_file, metavar="CSV", help="Manifest to use instead of the config's."
-)
+@_manifest
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one config key, as in run.")
 def pixels(config: Path, output: Path, manifest: Path | None, overrides: tuple[str, ...]) -> None:
     """Show what the rules of pixels.rules would paint: pictures of each rule, and of what no rule covers.

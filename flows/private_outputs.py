@@ -43,13 +43,12 @@ def require_private_place(config: Config, path: Path, option: str) -> None:
         raise InvalidInput([Problem(text, option)])
 
 
-def require_own_table(path: Path, columns: Sequence[str], option: str) -> None:
+def require_own_table(path: Path, columns: Sequence[str]) -> None:
     """Refuse to write over a file that an earlier call of the command has not written; an empty one is nobody's.
 
     Args:
         path: Of the CSV file to write.
         columns: That it has.
-        option: That gives it, for the message.
 
     Raises:
         InvalidInput: Something else is there, or it cannot be read.
@@ -65,4 +64,4 @@ def require_own_table(path: Path, columns: Sequence[str], option: str) -> None:
         found = b"not to be read"
     if found and not found.startswith(beginning):
         text = f"must be a file that this command has written before, or none yet: {path}; name another file"
-        raise InvalidInput([Problem(text, option)])
+        raise InvalidInput([Problem(text, "-o")])

@@ -12,12 +12,12 @@ import pytest
 from prefect.client.schemas.schedules import CronSchedule
 from ruamel.yaml import YAML
 
+from deidflow.tasks.core.config.config import Config
 from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.steps.run.settings import (
-    Config,
     check_files,
     credential_warning,
     load_config,

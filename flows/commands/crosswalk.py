@@ -55,7 +55,7 @@ def write_crosswalk(config_file: Path, overrides: tuple[str, ...], output: Path)
 
     """
     require_csv_place(output)
-    require_own_table(output, PAIR_COLUMNS, "-o")
+    require_own_table(output, PAIR_COLUMNS)
     config = load_config(config_file, overrides)
     require_private_place(config, output, "-o")
     where = where_of(config, "")

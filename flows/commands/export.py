@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.flows.answers.answer import Answer, counted, give
 from deidflow.flows.opened_run import opened
 from deidflow.tasks.core.errors import InvalidInput, Problem
-from deidflow.tasks.steps.export import choice_of, export_crosswalk, export_where_asked, require_finished
+from deidflow.tasks.steps.export import export_crosswalk, export_where_asked, require_finished
 from deidflow.tasks.steps.run.progress import make_progress
 
 if TYPE_CHECKING:
@@ -82,10 +82,9 @@ def export_run(folder: Path, output: Path, overrides: tuple[str, ...], *, crossw
     """
     with opened(folder, overrides) as run:
         require_finished(run)
-        _require_sense(given, run.config.export_choice.archive, crosswalk=crosswalk)
-        choice = replace(
-            choice_of(run.config), **{name: value for name, value in given.items() if value or value == ""}
-        )
+        configured = run.config.export_choice
+        _require_sense(given, configured.archive, crosswalk=crosswalk)
+        choice = replace(configured, **{name: value for name, value in given.items() if value or value == ""})
         try:
             if crosswalk:
                 export_crosswalk(run, output.absolute(), choice)

@@ -1,7 +1,7 @@
 """Pack the results of a finished run for a recipient, or its crosswalk for whoever may hold it. No Prefect.
 
 Public names: ``Exported``, ``require_finished``, ``export_results``, ``export_where_asked``, ``export_crosswalk``,
-``export_as_configured``, ``choice_of``.
+``export_as_configured``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from deidflow.tasks.steps.run.run_folder import SCRATCH_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from deidflow.tasks.core.config.config import Config
     from deidflow.tasks.core.processes.workers import Workers
     from deidflow.tasks.core.request.export_choice import ExportChoice
     from deidflow.tasks.export.packing import ArchiveWork, PackingPlace, ReadResult, ReadWork
@@ -201,11 +200,6 @@ def export_crosswalk(run: Run, folder: Path, choice: ExportChoice) -> None:
         raise Unusable(message, error) from None
 
 
-def choice_of(config: Config) -> ExportChoice:
-    """Return what the config says of exports; the defaults without a group ``export``."""
-    return config.export_choice
-
-
 def export_as_configured(run: Run, progress: Progress) -> Exported | None:
     """Write the export that the config asks for, as the last step of a run; what is there already stays.
 
@@ -227,7 +221,7 @@ def export_as_configured(run: Run, progress: Progress) -> Exported | None:
 
 
 def _export_once(run: Run, parent: Path, progress: Progress) -> Exported | None:
-    choice = choice_of(run.config)
+    choice = run.config.export_choice
     fingerprint = fingerprint_of_results(run.ledger, include_review=choice.include_review)
     folder = parent / _export_name(run, parent, fingerprint)
     return None if folder.exists() else export_results(run, folder, choice, progress)

@@ -136,7 +136,8 @@ class Verification:
             # Workers on other machines have it already.
             with uid_map_file(self._run) if self._full and not self._workers.is_far else nullcontext():
                 self._verify_beside()
-                left = [number for number in self._chunks() if number not in self._verified]
+                chunks = chunks_to_verify(self._run.ledger, self._wanted)
+                left = [number for number in chunks if number not in self._verified]
                 if left:
                     self._require()
                     self._verify_works(chain.from_iterable(map(self._works, left)))
@@ -179,9 +180,6 @@ class Verification:
             for one in expected
         ]
         self._findings.add(expected, found)
-
-    def _chunks(self) -> list[int]:
-        return chunks_to_verify(self._run.ledger, self._wanted)
 
     def _verify_beside(self) -> None:
         """Verify chunks while others are edited."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.dicom.private_tags import creator_of, in_block, is_private_number
+from deidflow.tasks.core.dicom.private_tags import creator_of, in_block, is_creator, is_private_number
 from deidflow.tasks.core.dicom.tags import (
     BURNED_IN_ANNOTATION,
     DATA_SET_TRAILING_PADDING,
@@ -51,7 +51,6 @@ _OVERLAY_CONTENT: Final = frozenset({0x3000, 0x4000})
 _FOREIGN_GROUPS: Final = frozenset({0x0000, 0x0002})
 """Commands and file meta information, which stand in no dataset (PS3.7 annex E, PS3.10 section 7.1)."""
 _FIRST_BLOCK: Final = 0x10
-_LAST_BLOCK: Final = 0xFF
 _FOLLOWED: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, FRAME_OF_REFERENCE_UID})
 """References to these are mapped inside items even where the request keeps or replaces them at top level."""
 _WITH_A_DOCUMENT: Final = (SOP_CLASS_UID, 0x00080064, ENCAPSULATED_DOCUMENT, 0x00420012, PIXEL_DATA)
@@ -196,7 +195,7 @@ class Permitted:
 
     def _private_fate(self, tag: int, place: Place) -> Fate:
         named = self.named_private
-        if named and (_key(tag) in named or (_is_creator(tag) and any(tag >> 16 == key >> 16 for key in named))):
+        if named and (_key(tag) in named or (is_creator(tag) and any(tag >> 16 == key >> 16 for key in named))):
             return Fate.FREE
         if place.shielded and self.known is None:
             return Fate.SAME
@@ -216,7 +215,7 @@ def permitted(
         profile: The PS3.15 profile of the run; None where the request names an Orthanc's.
 
     """
-    if not _anonymizes(request):
+    if request.operation is not Operation.ANONYMIZE:
         allowed = _modified(request)
     elif profile is not None:
         allowed = _by_standard(request, profile)
@@ -256,10 +255,6 @@ def _look_at_uids(allowed: Permitted) -> None:
     """Name what holds UIDs by the dictionary, so that it is looked at whatever VR it is sent with."""
     for table in (allowed.top, allowed.nested, allowed.shielded, allowed.cleaned) if allowed.anonymizes else ():
         table.update(dict.fromkeys(uid_tags() - table.keys(), Fate.SAME))
-
-
-def _anonymizes(request: Request) -> bool:
-    return request.operation is Operation.ANONYMIZE
 
 
 def _modified(request: Request) -> Permitted:
@@ -336,13 +331,9 @@ def _is_private(tag: int) -> bool:
     return bool(creator_of(tag)) or bool(tag & 0x10000)
 
 
-def _is_creator(tag: int) -> bool:
-    return _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK
-
-
 def _key(tag: int) -> int:
     """Return the tag by which the request's names are looked up: a private element's as in block 10."""
     plain = tag & 0xFFFFFFFF
     if not plain & 0x10000:
         return plain
-    return plain if _is_creator(plain) and not creator_of(tag) else in_block(plain, _FIRST_BLOCK)
+    return plain if is_creator(plain) and not creator_of(tag) else in_block(plain, _FIRST_BLOCK)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from deidflow.tasks.core.dicom.private_tags import creator_element, is_creator
 from deidflow.tasks.core.request.private_attributes import SiteAction
 from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.verification.fates import Fate
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 _CHARACTERISTICS: Final = 0x00080300
 _GROUP, _CREATOR, _STATUS, _SAFE_ONES, _ACTIONS, _UNSAFE_ONES, _ACTION = range(0x00080301, 0x00080308)
 _ELEMENTS: Final = range(0x100)
-_FIRST_BLOCK: Final = 0x10
-_LAST_BLOCK: Final = 0xFF
 _MAX_CREATOR_BYTES: Final = 1 << 10
 _TEXTS: Final = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 _DECIMALS: Final = frozenset({"DS", "IS"})
@@ -96,12 +95,12 @@ class SafePrivate(NamedTuple):
         found: dict[int, str] = {}
         twice: set[int] = set()
         for tag, _, start, end, items in elements:
-            is_reserving = tag & 0x10000 and _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK
-            if is_reserving and tag in found:
+            if not is_creator(tag):
+                continue
+            if tag in found:
                 twice.add(tag)
-            if is_reserving:
-                is_name = items is None and end - start <= _MAX_CREATOR_BYTES
-                found[tag] = source.value(start, end).decode("utf-8", "replace").strip(" \0") if is_name else ""
+            is_name = items is None and end - start <= _MAX_CREATOR_BYTES
+            found[tag] = source.value(start, end).decode("utf-8", "replace").strip(" \0") if is_name else ""
         return {tag: creator for tag, creator in found.items() if creator and tag not in twice}
 
     def fate(
@@ -121,7 +120,7 @@ class SafePrivate(NamedTuple):
             return (
                 Fate.MAY_GO if safe & {(group, creators[tag])} or stated.get((group, creators[tag])) else Fate.REMOVED
             )
-        creator = creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF, "")
+        creator = creators.get(creator_element(tag), "")
         name = (group, creator, tag & 0xFF)
         said = stated.get((group, creator), {}).get(tag & 0xFF, "")
         if said and said != "K":

@@ -114,6 +114,10 @@ class Read:
         end = self.meta[-1][3] if self.meta else 132 if self.preamble else 0
         return _bytes(self._file, 0, end)
 
+    def first(self, tag: int) -> bytes | None:
+        """Return the value of the first element of a tag at top level, None where there is none."""
+        return next((self.value(start, end) for own, _, start, end, _ in self.elements if own == tag), None)
+
     def value(self, start: int, end: int) -> bytes:
         """Return bytes of the dataset."""
         if start >= self._base and end <= self._base + len(self._data):

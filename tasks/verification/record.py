@@ -88,11 +88,8 @@ def _true_answers(request: Request, instance: PlannedInstance, source: Read, res
     return (b"YES", b"NO") if name in request.edits.replace else (b"YES",)
 
 
-def _value(read: Read, wanted: int) -> bytes:
-    for tag, _, start, end, _ in read.elements:
-        if tag == wanted:
-            return read.value(start, end)
-    return b""
+def _value(read: Read, tag: int) -> bytes:
+    return read.first(tag) or b""
 
 
 def check_file_meta(source: Read, result: Read, *, anonymizes: bool, recodes: bool) -> None:

@@ -192,7 +192,8 @@ class Verifier:
         number = one.instance.id
         self._found = ""
         try:
-            self._verify(request, one)
+            with self._results.open(one.instance.new, one.result_id) as result_file:
+                self._compare_with_what_is_left(request, one, result_file)
         except InstanceFailed as problem:
             outcome = _OUTCOMES.get(problem.code, Outcome.FAILED)
             return InstanceResult(number, outcome, problem.code, str(problem), self._found)
@@ -204,10 +205,6 @@ class Verifier:
         if self._found != one.evidence or not one.is_done:
             return InstanceResult(number, Outcome.DONE, evidence=self._found)
         return None
-
-    def _verify(self, request: Request, expected: Expected) -> None:
-        with self._results.open(expected.instance.new, expected.result_id) as result_file:
-            self._compare_with_what_is_left(request, expected, result_file)
 
     def _compare_with_what_is_left(self, request: Request, expected: Expected, result_file: OpenedFile) -> None:
         """Compare with the source, or with what was noted of the result before the source was changed or deleted."""

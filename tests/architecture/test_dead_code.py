@@ -17,9 +17,6 @@ FOR_OTHERS: Final = frozenset({"BulkRoutes", "bulk_modify", "bulk_anonymize", "m
 FOR_DOCUMENTS: Final = frozenset({"MANIFEST_COLUMNS"})
 """What a document is held against."""
 
-IN_TESTS: Final = frozenset({"polls"})
-"""Figures that tests alone read, of what the product counts anyway."""
-
 
 def _defined(tree: ast.Module) -> Iterator[str]:
     """Yield what a module defines, but for what a decorator hands on and names that Python itself asks for."""
@@ -51,7 +48,7 @@ def test_nothing_is_there_for_tests_alone() -> None:
         f"{module}.{name}"
         for module, tree in trees
         for name in _defined(tree)
-        if not named[name] and name not in FOR_OTHERS | FOR_DOCUMENTS | IN_TESTS
+        if not named[name] and name not in FOR_OTHERS | FOR_DOCUMENTS
     }
 
     assert set() == dead
@@ -62,7 +59,7 @@ def test_what_is_excused_is_there_and_needs_it() -> None:
     trees = [module.tree() for module in MODULES]
     named = {name for tree in trees for name in _named(tree)}
     defined = {name for tree in trees for name in _defined(tree)}
-    excused = FOR_OTHERS | FOR_DOCUMENTS | IN_TESTS
+    excused = FOR_OTHERS | FOR_DOCUMENTS
 
     assert excused <= defined
     assert set() == excused & named

@@ -165,7 +165,7 @@ def test_a_crosswalk_is_written_over_its_own_alone(tmp_path: Path) -> None:
     for content in (b"", b"\xef\xbb\xbflevel,original_orthanc_id,new_orthanc_id,and,more\r\n", b"level,subject\r\n"):
         (tmp_path / "pairs.csv").write_bytes(content)
         with contextlib.suppress(InvalidInput):
-            require_own_table(tmp_path / "pairs.csv", PAIR_COLUMNS, "-o")
+            require_own_table(tmp_path / "pairs.csv", PAIR_COLUMNS)
             taken.append(content[:3])
 
     assert [b"", b"\xef\xbb\xbf"] == taken

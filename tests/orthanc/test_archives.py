@@ -39,20 +39,20 @@ def _wanted(client: OrthancClient, uploads: list[Uploaded]) -> list[WantedFile]:
 def test_many_files_in_one_request(client: OrthancClient) -> None:
     """Of several patients, studies and series, each byte for byte."""
     wanted = _wanted(client, [*store(client, studies=2, series=2, instances=3), *store(client, instances=2)])
-    before = client.requests
+    before = client.counts.total()
 
     with read_archive(client, wanted) as archive:
-        assert 1 == client.requests - before
+        assert 1 == client.counts.total() - before
         assert [_content(client, one.orthanc_id) for one in wanted] == [archive.read(one.orthanc_id) for one in wanted]
 
 
 def test_one_that_is_gone(client: OrthancClient) -> None:
     """The others come all the same, for two requests more."""
     wanted = [*_wanted(client, store(client, instances=3)), WantedFile(UNKNOWN, new_uid())]
-    before = client.requests
+    before = client.counts.total()
 
     with read_archive(client, wanted) as archive:
-        assert 3 == client.requests - before
+        assert 3 == client.counts.total() - before
         assert [True, True, True, False] == [archive.read(one.orthanc_id) is not None for one in wanted]
 
 
@@ -86,13 +86,13 @@ def test_source_and_store_read_from_it(orthanc: RunningServer, client: OrthancCl
         for one in (first, second, other)
     ]
     results = [(one.original, one.orthanc_id) for one in planned[:2]]
-    before = server.client().requests
+    before = server.client().counts.total()
 
     with OrthancSource(server).together(planned[:2]) as source, OrthancStore(server).together(results) as stored:
         assert [_content(client, one.orthanc_id) for one in planned] == [
             source.reopen(one).stream().read() for one in planned
         ]
-        assert 3 == server.client().requests - before  # two archives, and the one that is in none
+        assert 3 == server.client().counts.total() - before  # two archives, and the one that is in none
         assert _content(client, first.orthanc_id) == stored.open(*results[0]).stream().read()
         with pytest.raises(InstanceFailed):
             stored.open(NOBODY, UNKNOWN)

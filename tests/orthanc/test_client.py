@@ -128,7 +128,6 @@ def test_addresses_behind_a_proxy(access: Access) -> None:
             for url in seen
         ]
         assert {"GET instances/{id}": 1, "GET jobs/{id}": 1, "GET jobs": 1} == client.counts
-        assert (2, 1) == (client.requests, client.polls)
 
 
 def test_log_holds_no_identifiers(access: Access, caplog: pytest.LogCaptureFixture) -> None:
@@ -166,32 +165,32 @@ def speaking(*pieces: bytes, pause: threading.Event | None = None) -> Iterator[s
 
 
 def test_nobody_listens(access: Access) -> None:
-    """Nothing was sent, and the client says so."""
+    """The error says what to check."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with OrthancClient(f"http://127.0.0.1:{port}", access) as client, pytest.raises(Unreachable) as caught:
+    with OrthancClient(f"http://127.0.0.1:{port}", access) as client, pytest.raises(Unreachable, match="check address"):
         client.get("system")
-
-    assert not caught.value.was_sent
 
 
 def test_server_hangs(access: Access) -> None:
-    """A server that says nothing is given up after the time-out; the request may have been acted upon."""
-    with speaking(pause=threading.Event()) as url, OrthancClient(url, access, read_s=0.2) as client:
-        with pytest.raises(Unreachable, match="in time") as caught:
-            client.post("tools/bulk-modify", {})
-
-        assert caught.value.was_sent
+    """A server that says nothing is given up after the time-out."""
+    with (
+        speaking(pause=threading.Event()) as url,
+        OrthancClient(url, access, read_s=0.2) as client,
+        pytest.raises(Unreachable, match="in time"),
+    ):
+        client.post("tools/bulk-modify", {})
 
 
 def test_answer_is_cut(access: Access) -> None:
     """Half a file is no file."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
-    with speaking(head, b"half") as url, OrthancClient(url, access) as client:
-        with pytest.raises(Unreachable, match="broke off") as caught:
-            client.download(UNKNOWN, io.BytesIO())
-
-        assert caught.value.was_sent
+    with (
+        speaking(head, b"half") as url,
+        OrthancClient(url, access) as client,
+        pytest.raises(Unreachable, match="broke off"),
+    ):
+        client.download(UNKNOWN, io.BytesIO())
 
 
 @pytest.fixture(scope="module")
@@ -263,11 +262,11 @@ def test_no_certificates_in_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ({"Version": "1.9.4"}, ("1.9.4", False, False, None)),
-        ({"Version": "1.12.1", "OverwriteInstances": False}, ("1.12.1", False, False, False)),
-        ({"Version": "1.12.9", "ReadOnly": True}, ("1.12.9", True, True, None)),
-        ({"Version": "1.13.0", "OverwriteInstancesMode": "IfChanged"}, ("1.13.0", True, False, True)),
-        ({"Version": "mainline"}, ("mainline", True, False, None)),
+        ({"Version": "1.9.4"}, ("1.9.4", False, False)),
+        ({"Version": "1.12.1"}, ("1.12.1", False, False)),
+        ({"Version": "1.12.9", "ReadOnly": True}, ("1.12.9", True, True)),
+        ({"Version": "1.13.0"}, ("1.13.0", True, False)),
+        ({"Version": "mainline"}, ("mainline", True, False)),
     ],
 )
 def test_what_versions_can_do(access: Access, answer: dict[str, Any], expected: tuple[Any, ...]) -> None:
@@ -276,7 +275,7 @@ def test_what_versions_can_do(access: Access, answer: dict[str, Any], expected: 
         server = read_server(client)
 
     text, *flags = expected
-    assert flags == [server.has_user_data, server.read_only, server.overwrites]
+    assert flags == [server.has_user_data, server.read_only]
     assert text == server.text
 
 

@@ -58,7 +58,7 @@ def test_every_original_is_mapped(
     found = map_outputs(client, job.outputs, ids)
 
     assert (JobState.SUCCESS, None) == (job.state, job.failure)
-    assert 1 == client.requests
+    assert 1 == client.counts.total()
     assert ((), ()) == (found.repeated, found.foreign)
     assert set(ids) == set(found.of)
     for depth in range(4):
@@ -205,7 +205,7 @@ def test_waiting_ends_at_the_deadline_and_when_stopped(client: OrthancClient) ->
 
     with pytest.raises(DeadlineExceeded, match="paused"):
         wait(client, job_id, 1.2)
-    assert client.polls <= 1 + (time.monotonic() - began) / 0.5
+    assert client.counts["GET jobs/{id}"] <= 1 + (time.monotonic() - began) / 0.5
     with pytest.raises(Interrupted):
         wait(client, job_id, PATIENTLY_S, stopped=lambda: True)
     client.post(f"jobs/{job_id}/resume")

@@ -51,7 +51,7 @@ def test_nothing_known(client: OrthancClient) -> None:
     unknown = ["-".join(f"{uuid4().int:040x}"[-40:][at : at + 8] for at in range(0, 40, 8)) for _ in range(2500)]
 
     assert [] == list(resolve(client, unknown))
-    assert 3 == client.requests
+    assert 3 == client.counts.total()
 
 
 def test_study_that_grows(client: OrthancClient) -> None:

@@ -83,7 +83,7 @@ def test_what_the_job_does_not_list(client: OrthancClient) -> None:
     client.counts.clear()
 
     assert [copy] == possible_surplus_results(client, Changes(client), since, job, ids, [])
-    assert 2 == client.requests
+    assert 2 == client.counts.total()
     client.delete("changes")
     assert [copy] == possible_surplus_results(client, Changes(client), since, job, ids, ids_of(uploads, depth=1))
 
@@ -97,4 +97,4 @@ def test_undisturbed_job(client: OrthancClient) -> None:
 
     assert [] == possible_surplus_results(client, Changes(client), since, job, ids, [])
     assert [] == possible_surplus_results(client, Changes(client), since, job._replace(runtime_s=0.02), ids, [])
-    assert 1 == client.requests
+    assert 1 == client.counts.total()

@@ -117,9 +117,9 @@ def resource_ids(value: object, what: str) -> list[str]:
     return [_matching(name, _RESOURCE, what) for name in value]
 
 
-def job_identifier(item: dict[str, Any], key: str, what: str) -> str:
-    """Return a member that must be the identifier of a job."""
-    return _matching(item.get(key), _JOB, what)
+def job_identifier(item: dict[str, Any], what: str) -> str:
+    """Return the member ``ID``, which must be the identifier of a job."""
+    return _matching(item.get("ID"), _JOB, what)
 
 
 def _matching(value: object, pattern: re.Pattern[str], what: str) -> str:

@@ -47,7 +47,6 @@ _PIECE_BYTES: Final = 1 << 16
 _UPLOAD: Final = "an upload"
 _FILTERED: Final = "FilteredOut"
 _DROPPED: Final = "a filter there (ReceivedInstanceFilter of a script, or a plugin) drops it; have the filter changed"
-_POLL_KIND: Final = "GET jobs/{id}"
 
 
 class Access(Protocol):
@@ -89,7 +88,6 @@ class OrthancClient:
         access: Access,
         credentials: tuple[str, str] | None = None,
         *,
-        connect_s: float = CONNECT_S,
         read_s: float = READ_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -99,7 +97,6 @@ class OrthancClient:
             url: ``http(s)://host:port``, with a path where Orthanc stands behind a proxy.
             access: Which certificates are trusted.
             credentials: User name and password for basic authentication.
-            connect_s: Seconds to wait for a connection.
             read_s: Seconds to wait for the next bytes of an answer.
             transport: What tests put in place of the network.
 
@@ -112,7 +109,7 @@ class OrthancClient:
             headers={"Accept-Encoding": "gzip"},
             auth=httpx.BasicAuth(*credentials) if credentials else None,
             verify=tls_context(access.ca_file, verify=access.verify_tls) if httpx.URL(url).scheme == "https" else False,
-            timeout=httpx.Timeout(read_s, connect=connect_s),
+            timeout=httpx.Timeout(read_s, connect=CONNECT_S),
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
             follow_redirects=False,
             trust_env=False,
@@ -136,17 +133,6 @@ class OrthancClient:
         """Give back all connections."""
         self._http.close()
 
-    @property
-    def polls(self) -> int:
-        """How often the state of a job was asked for."""
-        return self.counts[_POLL_KIND]
-
-    @property
-    def requests(self) -> int:
-        """How many other requests were made."""
-        with self._lock:
-            return sum(self.counts.values()) - self.counts[_POLL_KIND]
-
     def get(self, path: str, **parameters: str | int) -> Any:
         """Return the JSON of a GET, ``path`` without a slash at its beginning.
 
@@ -156,19 +142,15 @@ class OrthancClient:
         """
         return self._json("GET", path, params=parameters)
 
-    def post(self, path: str, body: object = None, *, read_s: float | None = None) -> Any:
+    def post(self, path: str, body: object = None) -> Any:
         """Send JSON; return the JSON of the answer, None for an empty one.
 
         Args:
             path: Without a slash at its beginning.
             body: What JSON can hold; None sends nothing.
-            read_s: Seconds to wait for the answer instead of the usual.
 
         """
-        timeout = httpx.USE_CLIENT_DEFAULT if read_s is None else httpx.Timeout(read_s, connect=CONNECT_S)
-        if body is None:
-            return self._json("POST", path, content=b"", timeout=timeout)
-        return self._json("POST", path, json=body, timeout=timeout)
+        return self._json("POST", path, content=b"") if body is None else self._json("POST", path, json=body)
 
     def put(self, path: str, content: str | bytes) -> None:
         """Send a value as it is."""
@@ -247,12 +229,9 @@ class OrthancClient:
             yield _bounded(response, limit)
 
     def _json(self, method: str, path: str, **parts: Any) -> Any:
-        timeout = parts.pop("timeout", httpx.USE_CLIENT_DEFAULT)
-        longest_s = timeout.read if isinstance(timeout, httpx.Timeout) else self._read_s
         with translated(), contextlib.ExitStack() as stack:
-            request = self._http.build_request(method, path, timeout=timeout, **parts)
-            stack.enter_context(in_time(longest_s))
-            response = self._send(request)
+            stack.enter_context(in_time(self._read_s))
+            response = self._send(self._http.build_request(method, path, **parts))
             stack.callback(response.close)
             if not response.is_success:
                 raise self._error_of(response)

@@ -4,7 +4,7 @@
 
     DeidflowError
     ├── TransientError           try the chunk again, after finding out what became of the request
-    │   ├── Unreachable          no answer, or only half of one; ``was_sent`` tells whether it may have been acted upon
+    │   ├── Unreachable          no answer, or only half of one
     │   ├── ServerError          5xx or 429; ``retry_after_s`` when the server says so
     │   ├── JobFailed            the job ended in Failure; ``orthanc_status`` says why, 37 is "cancelled"
     │   └── DeadlineExceeded     the job has not ended in time and may still be running
@@ -125,17 +125,7 @@ _STATUS_WITHOUT_BODY: Final = {400: UNDESCRIBED, 500: UNDESCRIBED, 507: FULL}
 
 
 class Unreachable(TransientError):
-    """The server did not answer, or not to the end.
-
-    Attributes:
-        was_sent: Whether the request may have reached the server and been acted upon.
-
-    """
-
-    def __init__(self, text: str, *, was_sent: bool) -> None:
-        """Take what happened, for people."""
-        self.was_sent = was_sent
-        super().__init__(text)
+    """The server did not answer, or not to the end; the request may have been acted upon."""
 
 
 class ServerError(TransientError):
@@ -215,9 +205,9 @@ class SharedOriginals(Unusable):
 class NotFound(DeidflowError):
     """The server does not hold it (any more)."""
 
-    def __init__(self, text: str = "the Orthanc does not hold this resource (any more)") -> None:
-        """Take what is not there."""
-        super().__init__(text)
+    def __init__(self) -> None:
+        """Take nothing: there is one thing to say."""
+        super().__init__("the Orthanc does not hold this resource (any more)")
 
 
 class BadRequest(DeidflowError):

@@ -61,7 +61,7 @@ def translated() -> Iterator[None]:
     except httpx.TransportError as error:
         raise _transport_error(error) from None
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-        raise Unreachable(f"the Orthanc's answer cannot be read ({type(error).__name__})", was_sent=True) from None
+        raise Unreachable(f"the Orthanc's answer cannot be read ({type(error).__name__})") from None
 
 
 def _transport_error(error: httpx.TransportError) -> Unreachable | UntrustedCertificate | WrongAddress:
@@ -71,18 +71,16 @@ def _transport_error(error: httpx.TransportError) -> Unreachable | UntrustedCert
             return _certificate_error(cause)
     if isinstance(error, httpx.UnsupportedProtocol) or any(isinstance(cause, ssl.SSLError) for cause in causes):
         return WrongAddress(_NO_TLS)
-    for kind, text, was_sent in _BROKEN:
-        if isinstance(error, kind):
-            return Unreachable(text, was_sent=was_sent)
-    return Unreachable("the connection to the Orthanc broke off; did it stop?", was_sent=True)
+    broke_off = "the connection to the Orthanc broke off; did it stop?"
+    return Unreachable(next((text for kind, text in _BROKEN if isinstance(error, kind)), broke_off))
 
 
 # The first that fits.
-_BROKEN: Final[tuple[tuple[type[httpx.TransportError], str, bool], ...]] = (
-    (httpx.ConnectTimeout, "no connection to the Orthanc in time; check address, port and firewall", False),
-    (httpx.PoolTimeout, "too many requests to the Orthanc wait for each other", False),
-    (httpx.ConnectError, "no connection to the Orthanc; check address and port, and that it runs", False),
-    (httpx.TimeoutException, "the Orthanc does not answer in time; is it overloaded?", True),
+_BROKEN: Final = (
+    (httpx.ConnectTimeout, "no connection to the Orthanc in time; check address, port and firewall"),
+    (httpx.PoolTimeout, "too many requests to the Orthanc wait for each other"),
+    (httpx.ConnectError, "no connection to the Orthanc; check address and port, and that it runs"),
+    (httpx.TimeoutException, "the Orthanc does not answer in time; is it overloaded?"),
 )
 
 

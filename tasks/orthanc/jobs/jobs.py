@@ -96,13 +96,13 @@ class Job(NamedTuple):
     Attributes:
         id: Of the job.
         state: See ``JobState``.
+        outputs: Identifiers of the resources written so far, all four levels, by level.
         type: ``ResourceModification`` for bulk calls.
         error_code: Orthanc's code, 0 for none; 0 also when 1.12 was killed while it ran.
         error_details: As the server says it: may hold identifiers and values, show ``failure`` instead.
         is_anonymization: Which of the two routes.
         instances: How many it was given, None when it does not say.
         failed: How many of them failed; on 1.10.1 only those whose file could not be read.
-        outputs: Identifiers of the resources written so far, all four levels, by level.
         given: Resources that it was given (1.11.3 on), None when it does not say.
         user_data: What the caller sent along (1.12.9 on), None when it does not say.
         progress: 0 to 100.
@@ -112,17 +112,17 @@ class Job(NamedTuple):
 
     id: str
     state: JobState
-    type: str
-    error_code: int
-    error_details: str
-    is_anonymization: bool
-    instances: int | None
-    failed: int
     outputs: Mapping[str, tuple[str, ...]]
-    given: frozenset[str] | None
-    user_data: object
-    progress: int
-    runtime_s: float
+    type: str = MODIFICATION
+    error_code: int = 0
+    error_details: str = ""
+    is_anonymization: bool = False
+    instances: int | None = None
+    failed: int = 0
+    given: frozenset[str] | None = None
+    user_data: object = None
+    progress: int = 100
+    runtime_s: float = 0.0
 
     @property
     def output_instances(self) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ def submit(
     Raises:
         NotFound: The server lacks one of the instances; nothing was done (before 1.13.0).
         BadRequest: It never accepts these arguments; nothing was done.
-        DeidflowError: See ``orthanc.connection.errors``; after ``Unreachable`` with ``was_sent`` the job may exist.
+        DeidflowError: See ``orthanc.connection.errors``; after ``Unreachable`` the job may exist.
 
     """
     call = {key: value for key, value in body.items() if key != "Synchronous"}
@@ -171,7 +171,7 @@ def submit(
     if user_data is not None:
         call["UserData"] = dict(user_data)
     answer = client.post(f"tools/bulk-{operation}", call)
-    return job_identifier(mapping(answer, _WHAT), "ID", _WHAT)
+    return job_identifier(mapping(answer, _WHAT), _WHAT)
 
 
 def read_job(client: OrthancClient, job_id: str) -> Job:
@@ -383,7 +383,7 @@ def parse_job(item: Any) -> Job:
     if state not in _STATES:
         raise strange(_WHAT)
     return Job(
-        id=job_identifier(found, "ID", _WHAT),
+        id=job_identifier(found, _WHAT),
         state=JobState(state),
         type=found["Type"],
         error_code=whole(found, "ErrorCode", _WHAT),

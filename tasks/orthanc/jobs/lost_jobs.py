@@ -19,7 +19,7 @@ from deidflow.tasks.orthanc.resources.bulk_content import read_content
 from deidflow.tasks.orthanc.resources.marks import find_marked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from deidflow.tasks.orthanc.connection.client import OrthancClient
     from deidflow.tasks.orthanc.resources.marks import Mark
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LOOKED_AT: Final = 10
 """Outputs of a job that are looked at: they all have the mark, or none."""
 _STILL_RUNS: Final = "a job on the Orthanc may be the one whose answer was lost, and still runs; try again later"
+_NOT_BEGUN: Final = "a job on the Orthanc may be the one whose answer was lost, and has not begun; try again later"
 
 
 def all_jobs(client: OrthancClient) -> list[Job]:
@@ -89,16 +90,8 @@ def wait_for_possible_jobs(
     wanted = frozenset(instance_ids)
     for job in _possible_jobs(client, operation, wanted):
         watched = _watch(client, job, end)
-        if watched is None or not (job.given is not None or _made_from(client, watched, wanted)):
-            continue
-        while not watched.state.is_final:
-            if time.monotonic() >= end:
-                raise DeadlineExceeded(_STILL_RUNS)
-            time.sleep(MIN_POLL_S)
-            try:
-                watched = read_job(client, watched.id)
-            except NotFound:
-                break
+        if watched is not None and (job.given is not None or _made_from(client, watched, wanted)):
+            _wait_until(client, watched, lambda one: one.state.is_final, end, _STILL_RUNS)
 
 
 def wait_for_single_jobs(client: OrthancClient, operation: Operation, *, deadline_s: float) -> None:
@@ -155,16 +148,21 @@ def _possible_jobs(client: OrthancClient, operation: Operation, wanted: frozense
 
 def _watch(client: OrthancClient, job: Job, end: float) -> Job | None:
     """Wait until a job has an output or has ended; None when it ended without any."""
-    while not job.output_instances and not job.state.is_final:
+    seen = _wait_until(client, job, lambda one: bool(one.output_instances) or one.state.is_final, end, _NOT_BEGUN)
+    return seen if seen is not None and seen.output_instances else None
+
+
+def _wait_until(client: OrthancClient, job: Job, holds: Callable[[Job], bool], end: float, late: str) -> Job | None:
+    """Return a job once something holds of it; None when the server has forgotten it meanwhile."""
+    while not holds(job):
         if time.monotonic() >= end:
-            message = "a job on the Orthanc may be the one whose answer was lost, and has not begun; try again later"
-            raise DeadlineExceeded(message)
+            raise DeadlineExceeded(late)
         time.sleep(MIN_POLL_S)
         try:
             job = read_job(client, job.id)
         except NotFound:
             return None
-    return job if job.output_instances else None
+    return job
 
 
 def _made_from(client: OrthancClient, job: Job, wanted: frozenset[str]) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.engine.protocol import CallState
 from deidflow.tasks.orthanc.connection.errors import NotFound
-from deidflow.tasks.orthanc.jobs.jobs import MODIFICATION, Job, JobState, cancel, read_job
+from deidflow.tasks.orthanc.jobs.jobs import Job, JobState, cancel, read_job
 from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs, wait_for_single_jobs
 from deidflow.tasks.orthanc.resources.marks import find_marked, mark_of, uid_of
 from deidflow.tasks.orthanc.resources.own_results import OwnResults, find_own_results
@@ -96,7 +96,7 @@ class Settlement:
             if job is not None and job.state is JobState.SUCCESS and own.proven.keys() <= set(job.output_instances):
                 return job
             if job is None and memory.state is CallState.SENT and self._is_all(call, memory, own.proven):
-                return _forgotten_job(memory, own.proven)
+                return Job(memory.job, JobState.SUCCESS, {"Instance": tuple(own.proven)}, instances=len(memory.sent))
             self._journal.leave(call.number, own.possible)
             delete_instances(self._client, own.proven.keys() - keep)
         self._journal.forget(call.number)
@@ -154,7 +154,7 @@ class Settlement:
                     wait_for_single_jobs(self._client, call.request.operation, deadline_s=_LOST_JOB_S)
                 return job, job.output_instances
             stopped = cancel(self._client, memory.job, CANCEL_S) or job
-            return _ended_by_itself(stopped), stopped.output_instances
+            return stopped if stopped.state is JobState.SUCCESS else None, stopped.output_instances
         lost = self._lost_jobs(call, memory)
         if not lost:
             time.sleep(_GRACE_S)
@@ -192,25 +192,3 @@ class Settlement:
             return False
         missing = [name for name in memory.sent if name not in set(made.values())]
         return len(missing) <= _MAX_PROBES and all(self._fails(call, name) for name in missing)
-
-
-def _ended_by_itself(job: Job) -> Job | None:
-    return job if job.state is JobState.SUCCESS else None
-
-
-def _forgotten_job(memory: CallMemory, made: Mapping[str, str]) -> Job:
-    return Job(
-        id=memory.job,
-        state=JobState.SUCCESS,
-        type=MODIFICATION,
-        error_code=0,
-        error_details="",
-        is_anonymization=False,
-        instances=len(memory.sent),
-        failed=0,
-        outputs={"Instance": tuple(made)},
-        given=None,
-        user_data=None,
-        progress=100,
-        runtime_s=0.0,
-    )

@@ -165,7 +165,7 @@ def find_marked(client: OrthancClient, instance_ids: Iterable[str], mark: Mark) 
 def _value(client: OrthancClient, instance_id: str, path: Path) -> str | None:
     """Return an element of an instance, "" when it has none or is gone, None when it cannot be read."""
     try:
-        content = client.content(f"instances/{instance_id}/content/{_as_in_urls(path)}")
+        content = client.content(f"instances/{instance_id}/content/{path.tag >> 16:04x}-{path.tag & 0xFFFF:04x}")
     except NotFound:
         return ""
     except BadRequest:
@@ -175,7 +175,3 @@ def _value(client: OrthancClient, instance_id: str, path: Path) -> str | None:
             raise
         return None
     return content.decode("ascii", "replace").strip(" \0")
-
-
-def _as_in_urls(path: Path) -> str:
-    return f"{path.tag >> 16:04x}-{path.tag & 0xFFFF:04x}"

@@ -1,8 +1,7 @@
 """What an Orthanc is able to do, by its version and its own word.
 
-Source: ``GET /system`` (all versions; ``ReadOnly`` since 1.12.5, ``OverwriteInstances`` and ``IngestTranscoding`` since
-1.11.0, ``OverwriteInstancesMode`` since 1.13.0, ``DatabaseServerIdentifier`` and the limits of the storage on 1.12.7,
-not on 1.10.1) and the release notes.
+Source: ``GET /system`` (all versions; ``ReadOnly`` since 1.12.5, ``IngestTranscoding`` since 1.11.0,
+``DatabaseServerIdentifier`` and the limits of the storage on 1.12.7, not on 1.10.1) and the release notes.
 
 Public names: ``Server``, ``read_server``, ``MINIMUM``.
 """
@@ -39,7 +38,6 @@ class Server:
         version: ``(1, 10, 1)``; development builds (``mainline``) count as newer than all.
         text: The version as it tells it.
         read_only: It writes nothing.
-        overwrites: Whether it replaces an instance that it holds already; None when it does not say (before 1.11.0).
         makes_room: Whether it deletes its oldest patients when it is full; None when it does not say (1.10.1).
         identity: ``DatabaseServerIdentifier`` (1.11.1 on), else "".
         may_convert: Whether it stores other bytes than it is sent (``IngestTranscoding``), or does not say (before
@@ -50,7 +48,6 @@ class Server:
     version: Version
     text: str
     read_only: bool = False
-    overwrites: bool | None = None
     makes_room: bool | None = None
     identity: str = ""
     may_convert: bool = True
@@ -107,19 +104,10 @@ def read_server(client: OrthancClient) -> Server:
         version,
         shown(version) if numbers else "mainline",
         answer.get("ReadOnly") is True,
-        _overwrites(answer),
         _makes_room(answer),
         identity if isinstance(identity, str) else "",
         answer.get("IngestTranscoding") != "",
     )
-
-
-def _overwrites(answer: dict[str, Any]) -> bool | None:
-    mode = answer.get("OverwriteInstancesMode")
-    if isinstance(mode, str):
-        return mode != "Never"
-    value = answer.get("OverwriteInstances")
-    return value if isinstance(value, bool) else None
 
 
 def _makes_room(answer: dict[str, Any]) -> bool | None:

@@ -6,7 +6,7 @@ Public names: ``Work``, ``open_work``, ``verifying_workers``.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.ledger.journal import LedgerJournal
 from deidflow.tasks.core.ledger.manifest_rows import count_rows
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import Engine
     from deidflow.tasks.core.processes.workers import Workers
     from deidflow.tasks.steps.run.run import Run
-
-_NO_WORK: Final[tuple[Role, ...]] = ()
 
 
 class Work(NamedTuple):
@@ -88,7 +86,7 @@ def verifying_workers(run: Run, verify: str) -> Iterator[Workers]:
 
 def _verifying_roles(run: Run, verify: str) -> tuple[Role, ...]:
     if verify == "none":
-        return _NO_WORK
+        return ()
     store = store_of(run.config)
     if verify == "identifiers":
         return (Role(store.presence.start, store.presence.settings),)

@@ -182,12 +182,9 @@ class FolderOfResults:
 
     def own_trouble(self) -> Problem | None:
         """Look whether it can be made or written."""
-        text = ""
         try:
-            for place in (self._path, *self._path.parents):
-                if os.path.lexists(place):
-                    text = _unwritable(self._path, place)
-                    break
+            place = next(place for place in (self._path, *self._path.parents) if os.path.lexists(place))
+            text = _unwritable(self._path, place)
         except OSError as error:
             text = trouble_with(self._path, error)
         return Problem(text, key=self.key) if text else None

@@ -36,18 +36,6 @@ from deidflow.tasks.steps.run.site_words import read_site_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = [
-    "Config",
-    "check_files",
-    "credential_warning",
-    "load_config",
-    "load_credentials",
-    "load_key",
-    "read_config",
-    "read_config_text",
-    "runs_dir_of",
-]
-
 _PATH_KEYS: Final = (
     ("manifest",),
     ("source", "folder"),

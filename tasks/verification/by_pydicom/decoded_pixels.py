@@ -2,26 +2,26 @@
 
 An Orthanc converts what it stores when its ``IngestTranscoding`` says so (1.11.3 on, results of jobs, too).
 
-Public names: ``check_decoded``, ``check_interpretation``, ``stored_bits``, ``LOSSY``.
+Public names: ``check_decoded``, ``check_interpretation``, ``stored_bits``, ``LOSSY``, ``PIXEL_KEYWORDS``.
 """
 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.by_pydicom.frames import decoded_frames
+from deidflow.tasks.verification.by_pydicom.frames import decoded_frames, plain
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    Frame = np.ndarray[Any, np.dtype[Any]]
+    from deidflow.tasks.verification.by_pydicom.frames import Frame
 
-_PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _DICOM: Final = "1.2.840.10008.1.2"
 LOSSY: Final = frozenset(f"{_DICOM}.4.{end}" for end in ("50", "51", "81", "91", "93"))
 """Transfer syntaxes that may lose pixels (PS3.5 section 10, edition 2026c)."""
@@ -44,7 +44,7 @@ def check_decoded(source: Dataset, result: Dataset, hidden: int) -> None:
         InstanceFailed: Pixels differ, one of those bits is set, or one of the two cannot be decoded here.
 
     """
-    if not any(keyword in source for keyword in _PIXEL_KEYWORDS):
+    if not any(keyword in source for keyword in PIXEL_KEYWORDS):
         return
     try:
         frames = list(zip_longest(decoded_frames(source), decoded_frames(result)))
@@ -110,5 +110,4 @@ def _same(before: Frame, after: Frame, mask: int) -> bool:
 
 def _words(frame: Frame) -> Frame:
     """Return a frame as unsigned numbers of this machine's byte order."""
-    native = frame.astype(frame.dtype.newbyteorder("="))
-    return np.ascontiguousarray(native).view(f"u{native.dtype.itemsize}")
+    return plain(frame).view(f"u{frame.dtype.itemsize}")

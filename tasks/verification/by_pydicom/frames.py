@@ -6,7 +6,7 @@ JPEG of one byte a sample where two are allocated, RLE of one byte where one bit
 
 Source: DICOM PS3.3 section C.7.6.3.1.2, PS3.5 sections 8.1.1, 8.2 and D (edition 2026d).
 
-Public names: ``decoded_frames``, ``can_decode``, ``has_codec``, ``halves``.
+Public names: ``decoded_frames``, ``can_decode``, ``has_codec``, ``halves``, ``plain``.
 """
 
 from __future__ import annotations
@@ -76,6 +76,11 @@ def has_codec(dataset: Dataset) -> bool:
         return bool(get_decoder(UID(str(dataset.file_meta.get("TransferSyntaxUID")))).is_available)
     except (AttributeError, NotImplementedError):
         return False
+
+
+def plain(frame: Frame) -> Frame:
+    """Return a frame in this machine's byte order."""
+    return np.ascontiguousarray(frame.astype(frame.dtype.newbyteorder("=")))
 
 
 def halves(dataset: Dataset) -> bool:

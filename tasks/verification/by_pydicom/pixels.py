@@ -16,7 +16,7 @@ from pydicom.uid import RLELossless
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
-from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, check_decoded
+from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, PIXEL_KEYWORDS, check_decoded
 from deidflow.tasks.verification.by_pydicom.frames import can_decode, has_codec
 from deidflow.tasks.verification.by_pydicom.raw import undecoded, value_of
 from deidflow.tasks.verification.cleaned.frames import frames_fault
@@ -34,7 +34,6 @@ _BITS: Final = tuple(map(BaseTag, (0x00280100, 0x00280101, 0x00280102)))
 _OVERLAY_GROUPS: Final = 0x60
 _PIXEL_TAGS: Final = tuple(map(BaseTag, (0x7FE00010, 0x7FE00008, 0x7FE00009)))
 _TRANSFER_SYNTAX: Final = BaseTag(0x00020010)
-_PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def check_pixels(
@@ -71,7 +70,7 @@ def check_pixels(
     if _is_converted(before, after):
         check_decoded(before, after, hidden)
         return
-    for keyword in _PIXEL_KEYWORDS:
+    for keyword in PIXEL_KEYWORDS:
         old, new = before.get(keyword), after.get(keyword)
         if hidden and keyword == "PixelData" and isinstance(old, bytes):
             if new == old and _cleared(old, before, hidden) != old:
@@ -167,7 +166,7 @@ def _cleared(data: bytes, dataset: Dataset, hidden: int) -> bytes:
 def _is_converted(before: Dataset, after: Dataset) -> bool:
     """Whether both have a transfer syntax, not the same, and not the same bytes in their pixel data either."""
     known = "None" not in _syntax(before) | _syntax(after)
-    same = all(before.get(keyword) == after.get(keyword) for keyword in _PIXEL_KEYWORDS)
+    same = all(before.get(keyword) == after.get(keyword) for keyword in PIXEL_KEYWORDS)
     return known and _syntax(before) != _syntax(after) and not same
 
 

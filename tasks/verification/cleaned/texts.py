@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
-import warnings
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pydicom.charset import convert_encodings, decode_bytes
-
 from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, dictionary_vr
-from deidflow.tasks.verification.undeclared_utf_8 import as_utf_8
+from deidflow.tasks.verification.character_sets import decoded
+from deidflow.tasks.verification.leaks.common_words import fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -118,30 +115,11 @@ def _decoded(raw: bytes, charset: bytes) -> str:
     raw = raw.strip(b" \0")
     if raw.isascii() and b"\x1b" not in raw:
         return raw.decode("ascii")
-    if (text := as_utf_8(raw, charset)) is not None:
-        return text
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return str(decode_bytes(raw, list(_codecs(charset)), set(_DELIMITERS)))
-        except (UnicodeError, LookupError):
-            return raw.decode("latin-1")
-
-
-@lru_cache(maxsize=64)
-def _codecs(charset: bytes) -> tuple[str, ...]:
-    try:
-        return tuple(convert_encodings([term.strip() for term in charset.decode("ascii", "replace").split("\\")]))
-    except (LookupError, ValueError):
-        return ("iso8859",)
-
-
-def _fold(word: str) -> str:
-    return "".join(one for one in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(one))
+    return decoded(raw, charset, _DELIMITERS)
 
 
 def _folded(text: str) -> list[str]:
-    return [_fold(word) for word in _WORD.findall(text)]
+    return [fold(word) for word in _WORD.findall(text)]
 
 
 def fault_of(before: str, after: str, own: OwnWords, *, moves_dates: bool, is_code: bool) -> str:
@@ -156,7 +134,7 @@ def fault_of(before: str, after: str, own: OwnWords, *, moves_dates: bool, is_co
 
     """
     words = _folded(after)
-    names = {*words, *map(_fold, _RUN.findall(after))} - (_MONTHS if moves_dates else frozenset())
+    names = {*words, *map(fold, _RUN.findall(after))} - (_MONTHS if moves_dates else frozenset())
     if not own.names.isdisjoint(names):
         return "still names a person"
     for number in own.numbers:

@@ -20,7 +20,7 @@ from pydicom.charset import decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, dictionary_vr
-from deidflow.tasks.verification.leaks.identifying import codecs_of
+from deidflow.tasks.verification.character_sets import codecs_of
 from deidflow.tasks.verification.leaks.letters import canonical, two_letters
 from deidflow.tasks.verification.leaks.regions import Leaf, Region
 

@@ -1,17 +1,15 @@
 """The identifying values of a source: of every attribute that the profile treats, at every depth.
 
-Public names: ``Identifying``, ``Value``, ``identifying_values``,
-``identifying_without``, ``value_of``, ``Use``, ``MAX_VALUE_BYTES``, ``text_of``, ``codecs_of``, ``Treated``.
+Public names: ``Identifying``, ``Value``, ``identifying_values``, ``value_of``, ``Use``, ``MAX_VALUE_BYTES``,
+``text_of``, ``Treated``.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from deidflow.tasks.core.dicom.tags import (
@@ -21,10 +19,10 @@ from deidflow.tasks.core.dicom.tags import (
     SPECIFIC_CHARACTER_SET,
     dictionary_vr,
 )
+from deidflow.tasks.verification.character_sets import decoded
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.kinds import STRUCTURED, Kind, kind_of, names_somebody
 from deidflow.tasks.verification.permitted import Place
-from deidflow.tasks.verification.undeclared_utf_8 import as_utf_8
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -135,22 +133,6 @@ class Treated:
         return fate
 
 
-def identifying_values(source: Read, treated: Treated, shields: frozenset[int], kept: KeptPlaces) -> Identifying:
-    """Collect what identifies.
-
-    Args:
-        source: As far as it was read.
-        treated: What the profile does.
-        shields: Sequences that the request keeps, inside which the profile does nothing.
-        kept: Where the request keeps values.
-
-    """
-    found = Identifying()
-    stated = treated.private.stated(source) if treated.private is not None else {}
-    _Collector(source, treated, shields, kept, found, stated).collect(source.elements, _Context(), b"")
-    return found
-
-
 def value_of(kind: Kind, raw: bytes, character_set: bytes) -> Value | None:
     """Return a value of a source; None where it is nothing but padding."""
     raw = raw.strip(_PADDING)
@@ -184,20 +166,20 @@ class Use(NamedTuple):
         return self.what.kind if isinstance(self.what, _Kept) else None
 
 
-def identifying_without(
-    source: Read, treated: Treated, shields: frozenset[int], kept: KeptPlaces, passed_over: Collection[int]
+def identifying_values(
+    source: Read, treated: Treated, shields: frozenset[int], kept: KeptPlaces, passed_over: Collection[int] = ()
 ) -> tuple[Identifying, dict[int, Use]]:
-    """Collect what identifies in all elements but some.
+    """Collect what identifies.
 
     Args:
-        source: Read to its end.
-        treated: See ``identifying_values``.
-        shields: See ``identifying_values``.
-        kept: See ``identifying_values``.
+        source: As far as it was read.
+        treated: What the profile does.
+        shields: Sequences that the request keeps, inside which the profile does nothing.
+        kept: Where the request keeps values.
         passed_over: Where the values of elements begin that do not count.
 
     Returns:
-        What was found, and what each of these elements is to the search, by where its value begins.
+        What was found, and what each of those that do not count is to the search, by where its value begins.
 
     """
     found = Identifying()
@@ -232,7 +214,7 @@ class _Collector:
     kept: KeptPlaces
     found: Identifying
     stated: Mapping[tuple[int, str], Mapping[int, str]]
-    passed_over: Collection[int] = ()
+    passed_over: Collection[int]
     noted: dict[int, Use] = field(default_factory=dict)
 
     def collect(
@@ -330,27 +312,7 @@ def _kind(tag: int, vr: str, *, is_treated: bool) -> Kind | None:
 
 @lru_cache(maxsize=4096)
 def text_of(value: Value) -> str:
-    """Return a value decoded, as UTF-8 where declared as Latin-1 or less; where its set does not fit, Latin-1."""
+    """Return a value decoded, see ``decoded``."""
     if not value.character_set and value.raw.isascii():
         return value.raw.decode("ascii")
-    if (text := as_utf_8(value.raw, value.character_set)) is not None:
-        return text
-    delimiters = PN_DELIMS if value.kind is Kind.PERSON else TEXT_VR_DELIMS
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return decode_bytes(value.raw, codecs_of(value.character_set), delimiters)
-    except (LookupError, ValueError):
-        return value.raw.decode("latin-1")
-
-
-@lru_cache(maxsize=64)
-def codecs_of(character_set: bytes) -> tuple[str, ...]:
-    """Return Python's codecs for the values of SpecificCharacterSet."""
-    names = [name.strip() for name in character_set.decode("latin-1").split("\\")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return tuple(convert_encodings(names))
-        except (LookupError, ValueError):
-            return ("latin-1",)
+    return decoded(value.raw, value.character_set, PN_DELIMS if value.kind is Kind.PERSON else TEXT_VR_DELIMS)

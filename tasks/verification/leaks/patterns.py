@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick
 
+from deidflow.tasks.verification.character_sets import codecs_of
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
-from deidflow.tasks.verification.leaks.identifying import codecs_of, text_of
+from deidflow.tasks.verification.leaks.identifying import text_of
 from deidflow.tasks.verification.leaks.notations import Gap, notations
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ class LeakSearch:
 
         """
         scope = self.scope(request)
-        found = identifying_values(source, scope.treated, scope.shields, scope.kept)
+        found, _ = identifying_values(source, scope.treated, scope.shields, scope.kept)
         patterns, single = self.patterns_for(instance, found)
         leaks: dict[str, tuple[int, int]] = {}
         judge: Judge | None = None

@@ -39,9 +39,7 @@ def facts_of(read: Read, tags: Collection[int]) -> PixelFacts:
         tags: Of the elements of the top level that are asked for.
 
     """
-    named = next(
-        (read.value(start, end) for tag, _, start, end, _ in read.elements if tag == SPECIFIC_CHARACTER_SET), b""
-    )
+    named = read.first(SPECIFIC_CHARACTER_SET) or b""
     terms = [term.strip(" \0") for term in named.decode("latin-1").split("\\")]
     encodings = convert_encodings(terms if len(terms) > 1 else terms[0])
     texts: dict[int, str] = {}

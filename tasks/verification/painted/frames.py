@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 from pydicom import dcmread
@@ -22,7 +22,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import stored_bits
-from deidflow.tasks.verification.by_pydicom.frames import decoded_frames, halves
+from deidflow.tasks.verification.by_pydicom.frames import decoded_frames, halves, plain
 from deidflow.tasks.verification.by_pydicom.inflation import inflatable
 from deidflow.tasks.verification.by_pydicom.pixels import hidden_bits
 
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 
     from deidflow.tasks.core.pixels.regions import Region
     from deidflow.tasks.core.request.request import Request
+    from deidflow.tasks.verification.by_pydicom.frames import Frame
     from deidflow.tasks.verification.reader import Read
-
-    Frame = np.ndarray[Any, np.dtype[Any]]
 
 _SEQUENTIAL_JPEG: Final = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 _FRAME_HEADER: Final = re.compile(rb"\xff[\xc0\xc1]..(.)....(.)((?:...){1,4})", re.DOTALL)
@@ -111,7 +110,7 @@ def _check(
 ) -> None:
     if old is None or new is None or old.shape != new.shape:
         raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, _DIFFERS)
-    one, other = _plain(old), _plain(new)
+    one, other = plain(old), plain(new)
     if one.dtype.kind == "f":
         same = one.view(f"u{one.dtype.itemsize}") == other.view(f"u{one.dtype.itemsize}")
     else:
@@ -125,7 +124,7 @@ def _check(
 
 
 def _check_black(new: Frame | None, hides: Frame, black: Frame | None, source: Dataset, hidden: int) -> None:
-    if new is not None and not _is_black(_plain(new)[hides], black, source, hidden):
+    if new is not None and not _is_black(plain(new)[hides], black, source, hidden):
         raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, _NOT_BLACK)
 
 
@@ -222,8 +221,3 @@ def _masks(source: Dataset, regions: Sequence[Region], cell: tuple[int, int], bo
             for axis in (0, 1):
                 hides &= ~np.roll(near, step, axis)[2 * border : -2 * border, 2 * border : -2 * border]
     return shown, hides
-
-
-def _plain(frame: Frame) -> Frame:
-    """Return a frame in this machine's byte order."""
-    return np.ascontiguousarray(frame.astype(frame.dtype.newbyteorder("=")))

@@ -103,7 +103,8 @@ class PixelJudge:
     def _check_claims(self, request: Request, source: Read, result: Read, *, is_clean: bool) -> None:
         named = {path.tag for path in request.edits.paths() if not path.is_nested}
         if BURNED_IN_ANNOTATION not in named:
-            before, after = (_first(read, BURNED_IN_ANNOTATION) for read in (source, result))
+            found = (read.first(BURNED_IN_ANNOTATION) for read in (source, result))
+            before, after = (value and value.strip(b" \0") for value in found)
             if after != (b"NO" if is_clean else before):
                 raise _says_otherwise(BURNED_IN_ANNOTATION)
         if _CODES not in named:
@@ -127,9 +128,3 @@ class PixelJudge:
 def _says_otherwise(tag: int) -> InstanceFailed:
     text = f"{describe_tag(tag)} of the result does not say what was done to its pixels"
     return InstanceFailed(ReasonCode.RESULT_DIFFERS, text)
-
-
-def _first(read: Read, wanted: int) -> bytes | None:
-    return next(
-        (read.value(start, end).strip(b" \0") for tag, _, start, end, _ in read.elements if tag == wanted), None
-    )

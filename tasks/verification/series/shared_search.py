@@ -18,7 +18,7 @@ from deidflow.tasks.verification.leaks.decoded import decoded_regions
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
     Value,
-    identifying_without,
+    identifying_values,
     text_of,
     value_of,
 )
@@ -240,7 +240,7 @@ def make_shared_search(
     if search.written_by_server and _asks_for_values(result, scope):
         return None
     starts = frozenset(slot.start for slot in source.slots)
-    found, uses = identifying_without(source.read, scope.treated, scope.shields, scope.kept, starts)
+    found, uses = identifying_values(source.read, scope.treated, scope.shields, scope.kept, starts)
     identifiers = _identifiers(source, uses)
     if identifiers is None:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from deidflow.tasks.core.dicom.private_tags import is_creator
 from deidflow.tasks.core.dicom.tags import (
     DEIDENTIFICATION_METHOD,
     PATIENT_ID,
@@ -63,8 +64,6 @@ _BY_THEMSELVES: Final = _STAYS | {
 }
 _BY_LENGTH: Final = frozenset({Fate.SAME, Fate.EMPTIED})
 _COPIED_BYTES: Final = 1 << 10
-_FIRST_BLOCK: Final = 0x10
-_LAST_BLOCK: Final = 0xFF
 
 
 def may_differ(leaf: Leaf, request: Request, permitted: Permitted, *, in_result: bool) -> bool:
@@ -86,7 +85,7 @@ def may_differ(leaf: Leaf, request: Request, permitted: Permitted, *, in_result:
     decides = (
         not known.isdisjoint({"PN", "SQ"})
         or tag in _DECIDE_ON_OTHERS
-        or bool(tag & 0x10000 and _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK)
+        or is_creator(tag)
         or (permitted.cleans_texts and tag in IDENTIFYING)
         or not _SEQUENCES_THAT_DECIDE.isdisjoint(leaf.path[:-1:2])
     )

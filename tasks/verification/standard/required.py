@@ -103,10 +103,7 @@ def has_required_values(source: Read) -> bool:
 
 
 def _asked(source: Read) -> _Asked:
-    sop_class = next((one for one in source.elements if one[0] == SOP_CLASS_UID), None)
-    if sop_class is None:
-        return _Asked()
-    return _asked_of(source.value(sop_class[2], sop_class[3]).strip(b" \0").decode("ascii", "replace"))
+    return _asked_of((source.first(SOP_CLASS_UID) or b"").strip(b" \0").decode("ascii", "replace"))
 
 
 def _has_values(asked: _Asked, elements: Item) -> bool:

@@ -1,0 +1,53 @@
+"""Texts decoded as their dataset says, or as it should have said.
+
+Public names: ``decoded``, ``codecs_of``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from pydicom.charset import convert_encodings, decode_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+_MAY_BE_UTF_8: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6", b"ISO_IR 100", b"ISO 2022 IR 100"})
+
+
+def decoded(raw: bytes, declared: bytes, delimiters: AbstractSet[int]) -> str:
+    """Return a text; as UTF-8 where it is that and declared as Latin-1 or less, as much software labels it.
+
+    Hardly any text in Latin-1 is UTF-8 by chance.
+
+    Args:
+        raw: Its bytes.
+        declared: The value of SpecificCharacterSet that counts for it, b"" for none; where it does not fit, Latin-1.
+        delimiters: Characters behind which a text is in the first character set again (PS3.5 section 6.1.2.5.3).
+
+    """
+    if declared in _MAY_BE_UTF_8 and not raw.isascii():
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return decode_bytes(raw, codecs_of(declared), set(delimiters))
+    except (LookupError, ValueError):
+        return raw.decode("latin-1")
+
+
+@lru_cache(maxsize=64)
+def codecs_of(declared: bytes) -> tuple[str, ...]:
+    """Return Python's codecs for the values of SpecificCharacterSet."""
+    names = [name.strip() for name in declared.decode("latin-1").split("\\")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return tuple(convert_encodings(names))
+        except (LookupError, ValueError):
+            return ("latin-1",)
