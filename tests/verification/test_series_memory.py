@@ -107,6 +107,7 @@ def one_of_series(number: int, syntax: Syntax) -> bytes:
         InstanceNumber=str(number),
         ContentTime=f"1015{number + 11:02}.5",
         AcquisitionTime=f"10{number + 31:02}07",
+        AcquisitionDateTime=f"202404{number % 30 + 1:02}10{number + 31:02}07.25",
         ImagePositionPatient=position,
         SliceLocation=str(1000 * number),
         ImageComments="seen" if number % 2 else "",
@@ -472,9 +473,16 @@ def test_each_error_amid_a_series(name: str, mode: str) -> None:
     assert (Outcome.FAILED, code) == (wrong.outcome, wrong.code)
 
 
-def test_an_original_uid_that_source_and_result_have_as_text() -> None:
-    """In a slot that is the same in both, and text in all other instances, stands another object of the run."""
-    change = with_value(0x00200242, b"LO", b"1.2.9.103 ")
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_value(0x00200242, b"LO", b"1.2.9.103 "),
+        with_value(0x00201041, b"DS", "2024年4月7日".encode("utf-16-le")),
+    ],
+    ids=["text in all others", "its own day in 16 bits"],
+)
+def test_an_identifier_that_source_and_result_have(change: Callable[[bytes], bytes]) -> None:
+    """In a slot that is the same in both stands another object of the run, or its own moment."""
     (wrong,) = [
         one for one in check_changed(shared_series(EXPLICIT, "2023b"), 5, {True: change, False: change}) if one.code
     ]

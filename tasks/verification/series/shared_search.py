@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
+from deidflow.tasks.verification.leaks.atoms import Atom, Sort, atoms_of
 from deidflow.tasks.verification.leaks.decoded import decoded_regions
 from deidflow.tasks.verification.leaks.identifying import (
     MAX_VALUE_BYTES,
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
-    from deidflow.tasks.verification.leaks.atoms import Atom
     from deidflow.tasks.verification.leaks.identifying import Use
     from deidflow.tasks.verification.leaks.judge import Scope
+    from deidflow.tasks.verification.leaks.patterns import Pattern
     from deidflow.tasks.verification.leaks.regions import Region
     from deidflow.tasks.verification.leaks.search import LeakSearch
     from deidflow.tasks.verification.series.layout import Cut, Sample
@@ -53,6 +53,11 @@ _PADDING: Final = b" \0"
 _BETWEEN: Final = b"\0\xff\x01\xff\0"
 """Between bytes that do not stand side by side, in letters and digits alone, too."""
 _MAX_ABSENT: Final = 5000
+
+_WIDEST_DATE: Final = max(
+    len(key) for key, _, _ in patterns_of_part(Atom(Sort.DATE, "20001231"), b"") if b"\0" in key
+)
+"""Bytes of the longest pattern with NUL bytes that a date in ASCII has, as each instance may have one of its own."""
 
 _Part = TypeVar("_Part")
 
@@ -187,11 +192,11 @@ class SharedSearch:
         if cores and not self._holds_one(cores, letters):
             return False
         patterns = patterns_of_part(atom, character_set)
-        if any(key in (narrow if gap is Gap.NONE else letters) or b"\0" in key for key, _, gap in patterns):
+        if any(_stands(pattern, narrow, letters) for pattern in patterns):
             return True
         if (atom, character_set) in self.absent:
             return False
-        if any(key in (self.constant if gap is Gap.NONE else self.letters) for key, _, gap in patterns):
+        if any(_stands(pattern, self.constant, self.letters) for pattern in patterns):
             return True
         _remember(self.absent, (atom, character_set))
         return False
@@ -206,6 +211,14 @@ class SharedSearch:
                     return True
                 _remember(self.absent_cores, core)
         return False
+
+
+def _stands(pattern: Pattern, narrow: bytes, letters: bytes) -> bool:
+    """Whether a pattern may stand in some bytes, of which these are without NUL, and letters and digits alone."""
+    key, _, gap = pattern
+    if gap is not Gap.NONE:
+        return key in letters
+    return squeezed(key) in letters if b"\0" in key else key in narrow
 
 
 def _remember(absent: set[_Part], one: _Part) -> None:
@@ -264,7 +277,7 @@ def make_shared_search(
         excused=frozenset(atom for value in found.kept for atom in atoms_of(value.kind, text_of(value))),
         constant=constant,
         letters=squeezed(constant),
-        windows=make_windows(result, longest),
+        windows=make_windows(result, max(longest, _WIDEST_DATE)),
         has_nul=bool(longest),
         uids=uids,
     )
