@@ -28,6 +28,7 @@ from benchmarks.kinds import (
     EXPOSURE_MARK,
     KINDS,
     LOCATION_MARK,
+    MOMENT_MARK,
     NUMBER_MARK,
     POSITION_MARK,
     SOP_MARK,
@@ -133,11 +134,13 @@ def values_of(number: int) -> dict[str, str]:
     """Return what stands in the place of each mark but the first, in the instance of that number."""
     location = f"{(number * 1250 % 900_000) / 1000 - 300:g}"
     seconds = number * 0.137 % 60
+    moment = f"1030{seconds:06.3f}" if number % 7 else f"1030{seconds:02.0f}"
     return {
         NUMBER_MARK: str(number),
         POSITION_MARK: f"-250.5\\-250.5\\{location}",
         LOCATION_MARK: location,
-        TIME_MARK: f"1030{seconds:06.3f}" if number % 7 else f"1030{seconds:02.0f}",
+        TIME_MARK: moment,
+        MOMENT_MARK: f"20240315{moment}",
         CURRENT_MARK: str(60 + number * 7 % 400),
         EXPOSURE_MARK: str(20 + number * 3 % 150),
         TABLE_MARK: f"{number * 0.6:g}",

@@ -44,6 +44,7 @@ NUMBER_MARK: Final = "-88888"
 LOCATION_MARK: Final = "-77777.7"
 POSITION_MARK: Final = f"-250.5\\-250.5\\{LOCATION_MARK}"
 TIME_MARK: Final = "235959.999999 "
+MOMENT_MARK: Final = "20991231235959.999999 "
 CURRENT_MARK: Final = "-66666"
 EXPOSURE_MARK: Final = "-55555"
 TABLE_MARK: Final = "-44444.4"
@@ -174,6 +175,7 @@ def new_series(origin: Origin, modality: str, sop_class: str) -> Dataset:
             setattr(dataset, event + part, value)
     for event in ("Acquisition", "Content", "InstanceCreation"):
         setattr(dataset, f"{event}Time", TIME_MARK.strip())
+    dataset.AcquisitionDateTime = MOMENT_MARK.strip()
     dataset.update(
         make(
             SOPClassUID=sop_class,
