@@ -54,9 +54,7 @@ _BETWEEN: Final = b"\0\xff\x01\xff\0"
 """Between bytes that do not stand side by side, in letters and digits alone, too."""
 _MAX_ABSENT: Final = 5000
 
-_WIDEST_DATE: Final = max(
-    len(key) for key, _, _ in patterns_of_part(Atom(Sort.DATE, "20001231"), b"") if b"\0" in key
-)
+_WIDEST_DATE: Final = max(len(key) for key, _, _ in patterns_of_part(Atom(Sort.DATE, "20001231"), b"") if b"\0" in key)
 """Bytes of the longest pattern with NUL bytes that a date in ASCII has, as each instance may have one of its own."""
 
 _Part = TypeVar("_Part")
