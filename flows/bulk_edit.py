@@ -35,6 +35,7 @@ from deidflow.tasks.core.errors import DeidflowError, Interrupted, InvalidInput,
 from deidflow.tasks.core.ledger.chunks import instances_to_do, open_chunks
 from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.processes.collector import relax_collector
+from deidflow.tasks.core.processes.libraries import quiet_pydicom
 from deidflow.tasks.live import Live, going_live, handed_over, take_open
 from deidflow.tasks.load import load
 from deidflow.tasks.one_at_a_time import alone
@@ -128,6 +129,7 @@ def bulk_edit(
 
     """
     relax_collector()
+    quiet_pydicom()
     deployed = _is_deployed()
     if deployed:
         _log_endings_without_traceback()

@@ -216,6 +216,7 @@ def use_own_server() -> Iterator[str]:
     os.environ["PREFECT_API_URL"] = url
     go_by_no_proxy()
     os.environ["PREFECT_API_AUTH_STRING"] = _server.login
+    os.environ["PREFECT_CLIENT_CUSTOM_HEADERS"] = "{}"  # the site's may hold another login, which would win
     importlib.import_module("prefect.context").refresh_global_settings_context()
     with settings.temporary_settings({settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url

@@ -37,6 +37,7 @@ SITE: Final = {
     "ALL_PROXY": SOCKS,
     "no_proxy": "intranet.example",
     "PREFECT_SERVER_API_AUTH_STRING": "admin:of-the-site",
+    "PREFECT_CLIENT_CUSTOM_HEADERS": '{"Authorization": "Bearer of-the-site"}',
     "PREFECT_SERVER_API_BASE_PATH": "/prefect/api",
 }
 """What the environment of a hospital says of its proxy, and of its own Prefect server: nothing of it is in the way."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.dicom_files import instance
 from tests.jobs import files_of
 
 if TYPE_CHECKING:
@@ -24,16 +25,20 @@ print(state.name)
 
 
 @pytest.mark.parametrize("way", ["file", pytest.param("standard input", marks=pytest.mark.long)])
-def test_without_a_main_guard(demo_job: Job, way: str) -> None:
-    """Worker processes do not run it again."""
-    demo_job.write_manifest(demo_job.inventory()[:3])
-    script = demo_job.root / "pipeline.py"
+def test_without_a_main_guard(job: Job, way: str) -> None:
+    """Worker processes do not run it again, and what pydicom says, which repeats values of a file, is not shown."""
+    job.source.mkdir()
+    (job.source / "a.dcm").write_bytes(instance(SpecificCharacterSet="ZQXMARKER"))
+    export = {"folder": "packed"}
+    job.write_config(operation="modify", options={"Replace": {"InstitutionName": "x"}}, export=export)
+    job.write_manifest(job.inventory())
+    script = job.root / "pipeline.py"
     script.write_text(SCRIPT)
 
     done = subprocess.run(
         [sys.executable, script] if way == "file" else [sys.executable],
-        env=demo_job.full_environment(),
-        cwd=demo_job.root,
+        env=job.full_environment(),
+        cwd=job.root,
         input=None if way == "file" else SCRIPT,
         capture_output=True,
         text=True,
@@ -42,6 +47,7 @@ def test_without_a_main_guard(demo_job: Job, way: str) -> None:
 
     assert 0 == done.returncode, done.stderr
     assert ["the script runs", "Completed"] == done.stdout.splitlines()
-    (summary,) = (demo_job.root / "runs").glob("*/summary.json")
+    assert "ZQXMARKER" not in done.stderr
+    (summary,) = (job.root / "runs").glob("*/summary.json")
     assert json.loads(summary.read_text(encoding="utf-8"))["reconciled"]
-    assert files_of(demo_job.destination)
+    assert files_of(job.destination)

@@ -19,6 +19,7 @@ from deidflow.tasks.verification.leaks.regions import Leaf
 NAME, UMLAUT = Value(Kind.PERSON, b"Hendricks^Philippa"), Value(Kind.PERSON, b"Gr\xf6\xdfmann^K\xe4the", b"ISO_IR 100")
 DAY, MARCH = Value(Kind.DATE, b"19610303"), Value(Kind.DATE, b"20170315")
 PHONE, NUMBER = Value(Kind.PHONE, b"+44 20 7946 0958"), Value(Kind.IDENTIFIER, b"MRN-4829137")
+E_MAIL = Value(Kind.DESCRIPTOR, b"ask " + b"lena" * 17 + b"@klinik.example")
 UID, TIME = Value(Kind.UID, b"1.2.826.0.1.5.7"), Value(Kind.TIME, b"142233")
 
 
@@ -57,6 +58,7 @@ def is_found(value: Value, data: bytes, vr: bytes = b"LO") -> bool:
         (NUMBER, "482 913 7"),
         (UID, "1_2_826_0_1_5_7"),
         (TIME, "2:22:33 PM"),
+        (E_MAIL, "to " + "lena" * 17 + "@klinik.example"),
     ],
 )
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "utf-16-be"])

@@ -75,7 +75,7 @@ _TOKENS: Final = re.compile(r"[^\W_]+(?:[-_./ ][^\W_]+)*")
 _LINES: Final = re.compile(r"[\r\n\f\\^=;]+")
 _ADDRESS_PARTS: Final = re.compile(r"[\r\n\f\\^=;,]+")
 _IN_TEXT: Final = re.compile(r"(?<![\w.])(?:[A-Za-z]{1,4}[-_]?)?\d{5,}(?![\w.])")
-_E_MAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")  # RFC 5321, 4.5.3.1.1
+_E_MAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONES: Final = re.compile(r"\+?\(?\d[\d ()./-]{5,}\d")
 _DATE: Final = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)")
 _TIME: Final = re.compile(r"(\d\d):?(\d\d):?(\d\d)(?:\.(\d{1,6}))?")

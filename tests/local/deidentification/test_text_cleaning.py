@@ -65,6 +65,8 @@ def test_what_is_harmless_stays_byte_for_byte(text: str) -> None:
         ("MR MÜLLER^JÖRG Kopf", "MR Kopf"),
         ("jorg muller", ""),
         ("MR Mu\u0308ller Scha\u0308del", "MR Scha\u0308del"),  # accents behind their letters
+        ("Hauptstraße 12 A\u0308 knee", "knee"),  # and behind what went as the letter of a house
+        ("\uff9e knee", "knee"),
         ("Echo ECHO 4D", "4D"),
         ("Berg J. knee", "knee"),
         ("dECHO dADC eDWI", "dADC eDWI"),

@@ -187,6 +187,8 @@ class TextCleaner:
         if self._vocabulary.is_listed_code(word.folded):
             return True
         runs: list[str] = _RUNS.findall(word.folded)
+        if not runs:  # a mark whose letter has gone, or that has none (U+FF9E)
+            return False
         if _MARKED_PARAMETER.match(word.text):
             runs[0] = runs[0][1:]
         letters = [run for run in runs if not run.isdigit()]
