@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import DeidflowError, Unusable, os_error_text
 from deidflow.tasks.core.files.private_files import sync_folder
+from deidflow.tasks.orthanc.connection.errors import BadRequest
 from deidflow.tasks.orthanc.resources.resources import still_there
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "replaced"
 _PART: Final = ".part"
+_KEPT: Final = "it is kept in the run folder until then"
 
 
 class Replaced:
@@ -71,7 +73,10 @@ class Replaced:
         there = still_there(client, names) if names else set()
         for name in names:
             if name not in there:
-                client.upload((self._folder / name).read_bytes())
+                try:
+                    client.upload((self._folder / name).read_bytes())
+                except BadRequest as error:
+                    raise Unusable(f"what a result was to replace cannot be put back: {error}; {_KEPT}") from None
             self.forget(name)
         with contextlib.suppress(OSError):
             for part in self._folder.glob(f"*{_PART}"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.core.errors import Unusable
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.totals import DeletedSources
 from deidflow.tasks.orthanc.connection.errors import RefusedCredentials
@@ -131,6 +132,12 @@ def test_a_filter_of_the_destination(tmp_path: Path, overwrites: bool) -> None:
         second.edit()
 
         after = {name: server.element(name, "0008-1030") for name in server.get("instances")}
+        kept = second.run.folder / "replaced" / "-".join(["0badf00d"] * 5)
+        kept.parent.mkdir(mode=0o700)
+        kept.write_bytes(instance())
+        with pytest.raises(Unusable, match="cannot be put back"):
+            second.edit()
+        assert kept.exists()
     assert 3 == second.report().instances[Outcome.FAILED]
     assert before == after
     assert overwrites is bool(after)

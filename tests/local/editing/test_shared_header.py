@@ -241,7 +241,7 @@ def test_a_source_that_is_not_what_was_planned() -> None:
     for data in series[:4]:
         _result(data, edit, compiled)
     with SourceFile.of_bytes(series[2]) as planned:
-        instance_planned = edit.plan(planned)
+        instance_planned = edit.plan(planned)._replace(path=b"2.dcm")
 
     with SourceFile.of_bytes(series[3]) as source, pytest.raises(InstanceFailed, match="another instance"):
         edit_source(source, instance_planned, compiled)
