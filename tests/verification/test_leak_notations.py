@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +135,7 @@ def test_letters_in_utf_8(letter: str, other: str) -> None:
             lambda text: Value(Kind.UID, text.encode())
         ),
         st.times().map(lambda time: Value(Kind.TIME, time.strftime("%H%M%S.%f").encode())),
+        st.dates(date(1850, 1, 1)).map(lambda day: Value(Kind.DATE, day.strftime("%Y%m%d").encode())),
     )
 )
 def test_cores_stand_in_each_notation(value: Value) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.verification.leaks.atoms import Atom, Sort
@@ -90,7 +91,17 @@ def cores_of(atom: Atom) -> tuple[bytes, ...]:
     if atom.sort is Sort.TIME:
         minute, second = atom.text[2:4].encode("ascii"), atom.text[4:].encode("ascii")
         return minute + second, b"m" + second
-    return ()
+    return _cores_of_date(atom.text) if atom.sort is Sort.DATE else ()
+
+
+@lru_cache(maxsize=1024)
+def _cores_of_date(text: str) -> tuple[bytes, ...]:
+    """Return the year, and what dates with two digits of it are written with."""
+    year, month, day = text[:4], text[4:6], text[6:]
+    name = _ENGLISH[int(month) - 1][:3]
+    days, months = (day, day.lstrip("0")), (month, month.lstrip("0"))
+    before = {one + other for one in days for other in months} | {other + one for one in days for other in months}
+    return tuple(one.encode("ascii") for one in (year, *(f"{one}{year[2:]}" for one in (*sorted(before), name))))
 
 
 def cores_in(kind: Kind, raw: bytes) -> tuple[bytes, ...]:
