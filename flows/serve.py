@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval
 from prefect.settings import get_current_settings
@@ -93,7 +94,11 @@ def _serve(configs: list[Config]) -> bool:
         print(f"serving {', '.join(config.name for config in configs)}; stop with Ctrl-C", file=sys.stderr)  # noqa: T201
         asyncio.run(runner.start())
     except Exception as error:  # noqa: BLE001 (of any library below)
-        if _trouble() is None:  # the server is there, so it was not its going that ended this
+        if isinstance(error, PrefectHTTPStatusError) and error.response.is_server_error:
+            text = f"the Prefect server answers with HTTP {error.response.status_code}; trying again (Ctrl-C stops)"
+            print(text, file=sys.stderr)  # noqa: T201
+            time.sleep(_ASK_AGAIN_S)
+        elif _trouble() is None:  # the server is there, so it was not its going that ended this
             raise Unusable(f"Prefect ended the service: {type(error).__name__}") from None
         return True
     return False
