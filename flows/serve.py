@@ -76,7 +76,7 @@ def serve_configs(paths: tuple[Path, ...]) -> None:
 
 
 def _serve(configs: list[Config]) -> bool:
-    """Serve until stopped; return whether the server has gone, and is to be waited for.
+    """Serve until stopped; return whether the server has gone or failed, and is to be waited for.
 
     Raises:
         Unusable: The server refuses the login, or Prefect ended the service.
