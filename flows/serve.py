@@ -94,14 +94,26 @@ def _serve(configs: list[Config]) -> bool:
         print(f"serving {', '.join(config.name for config in configs)}; stop with Ctrl-C", file=sys.stderr)  # noqa: T201
         asyncio.run(runner.start())
     except Exception as error:  # noqa: BLE001 (of any library below)
-        if isinstance(error, PrefectHTTPStatusError) and error.response.is_server_error:
-            text = f"the Prefect server answers with HTTP {error.response.status_code}; trying again (Ctrl-C stops)"
+        if status := _status_of_a_failure(error):
+            text = f"the Prefect server answers with HTTP {status}; trying again (Ctrl-C stops)"
             print(text, file=sys.stderr)  # noqa: T201
             time.sleep(_ASK_AGAIN_S)
         elif _trouble() is None:  # the server is there, so it was not its going that ended this
             raise Unusable(f"Prefect ended the service: {type(error).__name__}") from None
         return True
     return False
+
+
+def _status_of_a_failure(error: BaseException | None) -> int | None:
+    """Return with which status of 500 and more a Prefect server, or a proxy before it, has caused an error.
+
+    Prefect 3.8.8 makes of such an answer to a deployment an error of its own, and fails itself where it is no JSON.
+    """
+    while error is not None:
+        if isinstance(error, PrefectHTTPStatusError):
+            return error.response.status_code if error.response.is_server_error else None
+        error = error.__cause__ or error.__context__
+    return None
 
 
 class _Runner(Runner):

@@ -370,7 +370,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (OSError, http.client.HTTPException):  # the server is gone, or the client
             self.reset()
 
-    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 (names of the base class)
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 (names of the base class)
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

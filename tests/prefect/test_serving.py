@@ -21,6 +21,7 @@ from deidflow.tasks.core.files.locks import lock_folder
 from tests.conftest import start_prefect_server
 from tests.containers import contained, why_not
 from tests.jobs import DEMO_DATA, Job, files_of, read_csv
+from tests.orthanc_proxy import Answer, OrthancProxy
 from tests.orthanc_server import free_port
 from tests.prefect.groups import start, stop
 from tests.prefect_api import Api
@@ -382,6 +383,32 @@ def test_serve_waits_for_its_server(scheduled: Job, tmp_path_factory: pytest.Tem
 
     assert "Traceback" not in said
     assert "error: " not in log.read_text().rpartition(waiting)[2]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/deployments/", b"<html>"),
+        ("/api/deployments/", b'{"detail": "database is locked"}'),
+        ("/api/deployments/get_scheduled_flow_runs", b"<html>"),
+    ],
+    ids=["of-a-proxy", "of-prefect", "amid"],
+)
+def test_serve_outlives_a_server_that_fails(scheduled: Job, path: str, body: bytes) -> None:
+    """A server that answers with an error when it is told of the config, or asked for runs, is tried again."""
+    scheduled.write_config(**scheduled.config | {"schedule": {"interval": 86400}})
+    with OrthancProxy(scheduled.environment["PREFECT_API_URL"].removesuffix("/api")) as proxy:
+        asked = ("POST", path)
+        failing = proxy.add(Answer(500, body=body), lambda it, _: asked == (it.method, it.path), times=2)
+        process = _start(scheduled, *scheduled.command("serve", "job.yaml"), PREFECT_API_URL=f"{proxy.url}/api")
+        try:
+            with contextlib.closing(Api(f"{proxy.url}/api")) as api:
+                state = api.end_of(api.start(api.deployment(scheduled.config["name"])))
+        finally:
+            stop(process)
+
+    assert 2 == failing.hits
+    assert "COMPLETED" == state["type"], state
 
 
 @pytest.mark.parametrize("command", ["run", "serve"])
