@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.steps.run.run import Run
 
 _REPLACED: Final = "the run {} has replaced it since, and vouches for it"
-_STAYS: Final = "it was not removed from the destination"
+_STAYS: Final = "the result was not removed from the destination"
 _WRITTEN_AT_ONCE: Final = 2000
 """Each time the ledger is written the disk is waited for."""
 

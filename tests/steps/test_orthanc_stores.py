@@ -198,7 +198,8 @@ def test_a_leak_that_a_server_does_not_let_go_is_told_as_such(
 
     assert 1 == len(server.get("instances"))
     (line,) = steps.crosswalk()
-    assert line["reason"].startswith("identifier-left: PatientName of the source is left in SequenceName; it was not ")
+    assert line["reason"].startswith("identifier-left: PatientName of the source is left in SequenceName; the result ")
+    assert "was not removed" in line["reason"]
     assert "POST tools/bulk-delete" in line["reason"]
     assert line["new_orthanc_id"] == server.get("instances")[0]
 
