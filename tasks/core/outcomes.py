@@ -115,14 +115,17 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "the Orthanc converts what it stores (IngestTranscoding), switch that off and resume.",
     ReasonCode.RESULT_MISSING: "The result vanished after it was written; put it back and `deidflow verify`, or let "
     "`deidflow resume` write it again.",
-    ReasonCode.RESULT_DIFFERS: "Something else changed the result, which was removed; `deidflow resume` writes it "
-    "again. One that could not be removed is named in crosswalk.csv.",
-    ReasonCode.PIXEL_DATA_DIFFERS: "The pixel data of the result was not the source's, and the result was removed; "
-    "`deidflow resume` writes it again. If that fails in the same way, please report it.",
+    ReasonCode.RESULT_DIFFERS: "Something else changed the result, which was removed unless the reason says that "
+    "it was not; `deidflow resume` writes it again.",
+    ReasonCode.PIXEL_DATA_DIFFERS: "The pixel data of the result was not the source's, and the result was removed "
+    "unless the reason says that it was not; `deidflow resume` writes it again. If that fails in the same way, please "
+    "report it.",
     ReasonCode.REFERENCE_BROKEN: "A reference inside the result pointed to the wrong object, and the result was "
-    "removed; `deidflow resume` writes it again. If that fails in the same way, please report it.",
-    ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed; add the element "
-    "that the reason names to Remove, or to Keep if it may stay, and run failures.csv.",
+    "removed unless the reason says that it was not; `deidflow resume` writes it again. If that fails in the same way, "
+    "please report it.",
+    ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed unless the reason "
+    "says that it was not: then remove it there; add the element that the reason names to Remove, or to Keep if it may "
+    "stay, and run failures.csv.",
     ReasonCode.UNSAFE_CONTENT: "Put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its "
     "place, then `deidflow resume`; name what cannot be looked into in Remove; or leave its row out of a new run.",
     ReasonCode.BURNED_IN_TEXT: "Text may be burned into the pixels: look at the images, add a rule for them to a file "

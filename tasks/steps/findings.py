@@ -8,7 +8,6 @@ Public names: ``Findings``.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.errors import DeidflowError
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from deidflow.tasks.steps.run.run import Run
 
 _REPLACED: Final = "the run {} has replaced it since, and vouches for it"
+_STAYS: Final = "the result was not removed from the destination"
 _WRITTEN_AT_ONCE: Final = 2000
 """Each time the ledger is written the disk is waited for."""
 
@@ -113,11 +113,19 @@ class Findings:
         wrong = [
             (one, result) for one, result in bad if result.outcome is Outcome.FAILED and one.instance.id not in replaced
         ]
+        gone, stays = self._remove(wrong)
         # The server will give its results others.
-        gone: list[int] = []
-        with suppress(DeidflowError):  # they stay, named
-            gone = self._store.remove(self._run, wrong)
         note_gone(self._run.ledger, gone, and_forget=self._run.config.engine == "orthanc")
+        left = [result for _, result in wrong if result.id not in set(gone)]
+        named = [result._replace(text="; ".join(filter(None, (result.text, stays)))) for result in left]
+        note_wrong(self._run.ledger, named, ())
+
+    def _remove(self, wrong: Sequence[tuple[Expected, InstanceResult]]) -> tuple[list[int], str]:
+        """Take wrong results out; return the numbers of those that are gone, and what to say of the others."""
+        try:
+            return self._store.remove(self._run, wrong), _STAYS
+        except DeidflowError as error:
+            return [], f"{_STAYS} ({error})"
 
 
 def _is_of_another(one: Expected, result: InstanceResult) -> bool:

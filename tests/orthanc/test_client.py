@@ -65,7 +65,7 @@ def always(status: int, body: object = None) -> Callable[[httpx.Request], httpx.
         ),
         (404, {"OrthancStatus": 17}, NotFound, "does not hold"),
         (404, "", NotFound, "does not hold"),  # of a job; of everything where HttpDescribeErrors is off
-        (404, "404 page not found: MILLER", ServerError, "does a proxy answer"),
+        (404, "404 page not found: MILLER", ServerError, "does a proxy answer.*proxy_intercept_errors off"),
         (404, {"detail": "MILLER"}, ServerError, "does a proxy answer"),
         (400, {"OrthancStatus": 15, "Details": VALUE}, BadRequest, "the value for 0028,0010 does not fit its VR"),
         (400, {"OrthancStatus": 8, "Details": f"instance {UNKNOWN} of MILLER"}, BadRequest, "Orthanc: 8, bad request"),

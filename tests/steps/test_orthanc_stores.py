@@ -181,3 +181,32 @@ def test_results_that_a_server_does_not_let_go(tmp_path: Path, server: Server, p
         assert 3 == withdraw_results(steps.run, (), progress).gone
 
     assert not server.get("instances")
+
+
+def test_a_leak_that_a_server_does_not_let_go_is_told_as_such(
+    tmp_path: Path, server: Server, proxy: OrthancProxy
+) -> None:
+    """No reason says that it was removed, and each says why it was not; allowed, the next verification removes it."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "1").write_bytes(instance(PatientName="Kowalczyk^Jan", SequenceName="Kowalczyk"))
+    steps = Steps(tmp_path)
+    steps.plan([PATIENT], destination={"orthanc": proxy.url}, options={"DicomVersion": "2021b"})
+    steps.edit()
+    proxy.add(Answer(403), lambda request, _: request.path.startswith("/tools/bulk-delete"), times=None)
+    steps.verify()
+    steps.report()
+
+    assert 1 == len(server.get("instances"))
+    (line,) = steps.crosswalk()
+    assert line["reason"].startswith("identifier-left: PatientName of the source is left in SequenceName; the result ")
+    assert "was not removed" in line["reason"]
+    assert "POST tools/bulk-delete" in line["reason"]
+    assert line["new_orthanc_id"] == server.get("instances")[0]
+
+    proxy.clear()
+    steps.verify(again=True)
+    steps.report()
+    (line,) = steps.crosswalk()
+
+    assert not server.get("instances")
+    assert "identifier-left: PatientName of the source is left in SequenceName" == line["reason"]

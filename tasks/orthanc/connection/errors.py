@@ -118,6 +118,11 @@ _TOO_LARGE: Final = (
     "what stands before the Orthanc takes no request of this size; raise its limit (nginx: client_max_body_size)"
 )
 
+_PAGE_OF_A_PROXY: Final = (
+    "no reason given; does a proxy answer for it? See that the Orthanc behind it runs, and that it passes on what that "
+    "answers (nginx: proxy_intercept_errors off)"
+)
+
 _UNDESCRIBED: Final = (
     "no reason given; set HttpDescribeErrors to true in the Orthanc's configuration, and it will say what is wrong"
 )
@@ -273,7 +278,7 @@ def error_of(
     if http_status == HTTPStatus.NOT_FOUND:
         # An Orthanc's has its own code, or nothing (jobs, HttpDescribeErrors off). A page is that of a proxy whose
         # Orthanc is away, and says nothing of what the Orthanc holds.
-        return NotFound() if body is None or status is not None else ServerError(reason, http_status)
+        return NotFound() if body is None or status is not None else ServerError(_PAGE_OF_A_PROXY, http_status)
     if status == _READ_ONLY:
         return ReadOnlyServer()
     if http_status == HTTPStatus.TOO_MANY_REQUESTS or (http_status >= _SERVER_ERRORS and status != _UNKNOWN_TAG):
