@@ -43,6 +43,8 @@ def test_what_stands_there_stays_byte_for_byte(tmp_path: Path, filled: str) -> N
     path = tmp_path / "cohort.csv"
     path.write_text(filled.format(study("1")), "utf-8", newline="")
     before = path.read_bytes()
+    nothing_new = add_inventory(held("1"), Level.STUDY, path)
+    assert (0, before) == (nothing_new.rows, path.read_bytes())
     added = add_inventory(held("1", "2", "3"), Level.STUDY, path)
     after = path.read_bytes()
     read = rows(after, defaults())

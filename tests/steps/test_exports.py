@@ -103,8 +103,12 @@ def export(steps: Steps, name: str, **choice: Any) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("choice", [{}, {"archive": "zip"}, {"archive": "zip", "per": "study"}])
 def test_two_exports_are_equal(finished: Steps, choice: dict[str, str]) -> None:
-    """Also from another run of the same manifest with the same key; sha256sum finds every file as it is listed."""
+    """Also into an empty folder, and of another run with the same key; sha256sum finds every file as it is listed.
+
+    The recipient may read all of them, as what anybody writes there.
+    """
     one = export(finished, "one", **choice)
+    (finished.root / "two").mkdir()
     assert one == export(finished, "two", **choice)
     finished.run.close()
     other = run(finished.root, "again", destination={"folder": "elsewhere"})
@@ -114,6 +118,9 @@ def test_two_exports_are_equal(finished: Steps, choice: dict[str, str]) -> None:
     check = subprocess.run(command, cwd=finished.root / "one", capture_output=True, check=False)
     assert 0 == check.returncode
     assert len(one) - 1 == check.stdout.count(b": OK")
+    (finished.root / "mine").touch()
+    modes = {path.stat().st_mode for path in (finished.root / "one").rglob("*") if path.is_file()}
+    assert {(finished.root / "mine").stat().st_mode} == modes
 
 
 @pytest.mark.parametrize("choice", [{}, {"archive": "zip", "per": "study"}])

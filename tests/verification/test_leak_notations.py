@@ -19,6 +19,7 @@ from deidflow.tasks.verification.leaks.patterns import Patterns, find, patterns_
 from deidflow.tasks.verification.leaks.regions import Leaf
 
 NAME, UMLAUT = Value(Kind.PERSON, b"Hendricks^Philippa"), Value(Kind.PERSON, b"Gr\xf6\xdfmann^K\xe4the", b"ISO_IR 100")
+KANA = Value(Kind.PERSON, "やまだ^タロウ".encode(), b"ISO_IR 192")
 DAY, MARCH = Value(Kind.DATE, b"19610303"), Value(Kind.DATE, b"20170315")
 PHONE, NUMBER = Value(Kind.PHONE, b"+44 20 7946 0958"), Value(Kind.IDENTIFIER, b"MRN-4829137")
 E_MAIL = Value(Kind.DESCRIPTOR, b"ask " + b"lena" * 17 + b"@klinik.example")
@@ -47,6 +48,9 @@ def is_found(value: Value, data: bytes, vr: bytes = b"LO") -> bool:
         (UMLAUT, "Groessmann"),
         (UMLAUT, "GROSSMANN"),
         (UMLAUT, "Gro\u0308ßmann"),
+        (KANA, "ヤマダさん"),
+        (KANA, "ﾔﾏﾀﾞ"),
+        (KANA, "たろう"),
         (DAY, "3. Maerz 1961"),
         (DAY, "March 3rd, 1961"),
         (DAY, "3 / 3 / 1961"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.local.edits import Edit
 
 CODED: Final = Item((Element(0x00080104, "LO", b"Dr Thyroid"),))
+MADE_AT: Final = [Item((Element(0x00080080, "LO", name),)) for name in (b"Nowhere ", b"Thyroid ")]
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 RT_PLAN: Final = "1.2.840.10008.5.1.4.1.1.481.5"
 CLEAN: Final = ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS}))
@@ -101,10 +102,11 @@ def test_where_nothing_is_left_the_iod_decides(sop_class: str, left: str) -> Non
         Element(0x00081115, "SQ", (Item((Element(0x00081048, "PN", b"Thyroid^A "),)),)),
         Element(0x00400275, "SQ", (Item((Element(0x00321032, "PN", b"Thyroid "),)),)),
         Element(0x00081072, "SQ", (Item((Element(0x00401101, "SQ", (CODED,)),)),)),
+        Element(0x0018A001, "SQ", (*[MADE_AT[0]] * 99, MADE_AT[1])),
         Element(0x00091001, "PN", b"Thyroid "),
         Element(0x00081070, "UN", b"Thyroid "),
     ],
-    ids=["nested", "in a sequence that stays", "a code of persons", "private", "as UN"],
+    ids=["nested", "in a sequence that stays", "a code of persons", "many items of one shape", "private", "as UN"],
 )  # fmt: skip
 def test_who_is_named_anywhere_is_named_nowhere(named: Element) -> None:
     """Names at any depth, kept or not, in whatever form."""
