@@ -37,7 +37,7 @@ from deidflow.tasks.verification.reader import read_dicom
 from deidflow.tasks.verification.record import check_file_meta, check_record
 from deidflow.tasks.verification.series.memory import MAX_BYTES, Files, Judging, SeriesMemory
 from deidflow.tasks.verification.standard.method_codes import check_codes
-from deidflow.tasks.verification.standard.required import check_required, has_required_values
+from deidflow.tasks.verification.standard.required import check_required
 from deidflow.tasks.verification.structure import check_structure, is_what_was_read
 
 if TYPE_CHECKING:
@@ -258,7 +258,10 @@ class Verifier:
             allowed = self._allowed(request, hides=False)
             uids, leaks = (self._uids, self._leaks) if allowed.anonymizes else (None, None)
             deciding = frozenset() if self._pixels is None or leaks is None else self._pixels.deciding
-            self._judging = Judging(self._name, request, allowed, uids, leaks, self._by_server, self._call, deciding)
+            asks_iod = allowed.anonymizes and self._settings.profile is not None
+            self._judging = Judging(
+                self._name, request, allowed, uids, leaks, self._by_server, self._call, deciding, asks_iod
+            )
         return self._judging
 
     def _compare(
@@ -288,8 +291,7 @@ class Verifier:
             hides = self._ask_pydicom(request, expected, both, painted=painted, needed=needs_pydicom)
         check_structure(result, source)
         is_shared = self._pixels is None or not anonymizes or (not painted and self._pixels.is_shared(source))
-        is_judged_whole = hides or (self._settings.profile and anonymizes and has_required_values(source))
-        learns = learns and is_shared and not is_judged_whole and self._series_goes_on(expected)
+        learns = learns and is_shared and not hides and self._series_goes_on(expected)
         noted: list[Judged] = []
         if by_bytes:
             allowed = self._allowed(request, hides=hides)

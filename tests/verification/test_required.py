@@ -14,7 +14,7 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.verification.reader import Read, read_dicom
-from deidflow.tasks.verification.standard.required import check_required, has_required_values
+from deidflow.tasks.verification.standard.required import check_required
 from tests.dicom_files import Element, Item, instance
 
 ROOT: Final = Path(__file__).parents[2]
@@ -73,15 +73,6 @@ def test_items_are_asked_for_what_stands_in_them() -> None:
     for lost in (equipment(), equipment(udi._replace(value=b"")), equipment(Element(0x00181020, "LO", b"REMOVED "))):
         with pytest.raises(InstanceFailed, match="UniqueDeviceIdentifier"):
             check_required(REQUEST, equipment(udi), lost)
-
-
-def test_what_is_empty_in_one_instance_may_have_a_value_in_others() -> None:
-    """An attribute of type 1 has to be looked for by itself, whatever this instance has there."""
-    tag, *_ = asked(CLASSES["report"], "1")
-
-    assert has_required_values(read(CLASSES["report"], Element(tag, "LO", b"A ")))
-    assert has_required_values(read(CLASSES["report"], Element(tag, "LO", b"")))
-    assert not has_required_values(read(CLASSES["report"]))
 
 
 def test_the_request_and_unknown_classes_have_their_own_word() -> None:

@@ -75,6 +75,8 @@ FIXED: Final[dict[str, Any]] = {
     "ImageType": "ORIGINAL\\PRIMARY",
     **grey(),
     "FrameOfReferenceUID": "1.2.3.77",
+    # its PatientID must have a value, where the sequence stays
+    "OtherPatientIDsSequence": [{"PatientID": "K-55812", "TypeOfPatientID": "TEXT"}],
 }
 
 

@@ -15,7 +15,16 @@ from deidflow.tasks.local.worker import Worker
 from deidflow.tasks.verification.verifier import Verifier
 from tests.dicom_files import EXPLICIT, RLE, Element, encapsulated, encode, instance
 from tests.local.folders import settings_for
-from tests.verification.test_series_memory import COUNT, FIXED, STANDARD, Series, noted, series_of
+from tests.verification.test_series_memory import (
+    COUNT,
+    FIXED,
+    STANDARD,
+    Series,
+    element_of,
+    noted,
+    series_of,
+    with_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +125,42 @@ def test_a_private_number_that_is_lost(tmp_path: Path) -> None:
     before, after = encode(numbers(WRONG, odd[WRONG]), EXPLICIT), encode(numbers(WRONG), EXPLICIT)
     changed(series, before, after, in_result=False)
     assert {WRONG: ReasonCode.RESULT_DIFFERS} == codes(series)
+
+
+ULTRASOUND: Final = "1.2.840.10008.5.1.4.1.1.6.1"
+"""AcquisitionDateTime is of type 1C there."""
+
+
+@pytest.mark.parametrize("options", [frozenset(), frozenset({Option.RETAIN_MODIFIED_DATES})])
+def test_a_value_that_the_iod_asks_for(tmp_path: Path, options: frozenset[str]) -> None:
+    """What each instance has of its own may have become another value, and in none of them nothing."""
+    files = [
+        made(number, SOPClassUID=ULTRASOUND, AcquisitionDateTime=f"202404{number:02}101{number}07")
+        for number in range(1, COUNT + 1)
+    ]
+    series = series_of(tmp_path, files, STANDARD, options=options)
+    assert {} == codes(series)
+
+    path = series.result(WRONG - 1)
+    start, end = element_of(path.read_bytes(), 0x0008002A, b"DT")
+    assert start < end
+    path.write_bytes(with_value(0x0008002A, b"DT", b"")(path.read_bytes()))
+    assert {WRONG: ReasonCode.RESULT_DIFFERS} == codes(series)
+
+
+def test_a_value_that_the_iod_asks_for_where_others_have_none(tmp_path: Path) -> None:
+    """In one series all have a value there, in the next none: of these, one whose source has one is found."""
+    given = [{"SeriesInstanceUID": "1.2.9.1", "AcquisitionDateTime": f"202404{day:02}101507"} for day in range(1, 9)]
+    empty = [{"SeriesInstanceUID": "1.2.9.2", "AcquisitionDateTime": ""}] * COUNT
+    both = enumerate([*given, *empty], 1)
+    series = series_of(tmp_path, [made(number, SOPClassUID=ULTRASOUND, **own) for number, own in both], STANDARD)
+    for path in map(series.result, range(len(given), len(series.plan))):
+        path.write_bytes(with_value(0x0008002A, b"DT", b"")(path.read_bytes()))
+    assert {} == codes(series)
+
+    path = series.source(len(given) + WRONG - 1)
+    path.write_bytes(with_value(0x0008002A, b"DT", b"20240401101507")(path.read_bytes()))
+    assert {len(given) + WRONG: ReasonCode.RESULT_DIFFERS} == codes(series)
 
 
 def in_common(number: int) -> bytes:

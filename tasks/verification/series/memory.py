@@ -32,7 +32,9 @@ from deidflow.tasks.verification.series.slots import (
     may_differ,
     of_one_length,
     pairs_of,
+    slots_with_values,
 )
+from deidflow.tasks.verification.standard.required import required
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
@@ -74,6 +76,7 @@ class Judging:
         written_by_server: Whether a server wrote the results, so that no bytes are compared.
         call: Another number for other UIDs.
         deciding: Elements, and sequences with all that is in them, by which it is decided on pixels.
+        asks_iod: Whether results must have what their IOD asks for.
 
     """
 
@@ -85,6 +88,7 @@ class Judging:
     written_by_server: bool = False
     call: int = 0
     deciding: frozenset[int] = frozenset()
+    asks_iod: bool = False
 
 
 class Files(NamedTuple):
@@ -102,6 +106,7 @@ class _Template:
         source: What sources have in common.
         result: What results have in common.
         uid_slots: Of the results, which hold the SOPInstanceUID.
+        value_slots: Of the results, which must have a value.
         meta_slots: Those of the group's length and of the UID that it encloses, with what else it encloses; None for no
             such slots.
         slots: Judges them.
@@ -112,6 +117,7 @@ class _Template:
     source: Layout
     result: Layout
     uid_slots: tuple[int, ...]
+    value_slots: tuple[int, ...]
     meta_slots: tuple[int, int, int] | None
     slots: SlotJudge | ReferenceJudge
     search: SharedSearch | None
@@ -126,6 +132,8 @@ class _Template:
             start, end = result.slots[number]
             if not spells(result.data[start:end], instance.new.sop_instance_uid):
                 return False
+        if any(result.slots[number][0] == result.slots[number][1] for number in self.value_slots):
+            return False
         if self.meta_slots is not None and not _has_true_length(result, *self.meta_slots):
             return False
         if not self.slots.finds_nothing(source, result):
@@ -343,9 +351,11 @@ def _make_template(
         if judging.written_by_server
         else SlotJudge(pairs, judgements, source, result, permitted, judging.uids)
     )
-    if slots is None:
+    value_slots = slots_with_values(required(request, *reads) if judging.asks_iod else (), source, result)
+    if slots is None or value_slots is None:
         return None
-    return _Template(source.layout, result.layout, uid_slots, _meta_slots(result, files.result), slots, search)
+    meta_slots = _meta_slots(result, files.result)
+    return _Template(source.layout, result.layout, uid_slots, value_slots, meta_slots, slots, search)
 
 
 def _meta_slots(result: Sample, data: bytes) -> tuple[int, int, int] | None:

@@ -1,6 +1,6 @@
 """By what the slots of a series are judged: each element with what may become of it, found out once for all instances.
 
-Public names: ``SlotJudge``, ``Side``, ``pairs_of``, ``may_differ``, ``of_one_length``,
+Public names: ``SlotJudge``, ``Side``, ``pairs_of``, ``may_differ``, ``of_one_length``, ``slots_with_values``,
 ``MEDIA_STORAGE_SOP_INSTANCE_UID``.
 """
 
@@ -29,12 +29,13 @@ from deidflow.tasks.verification.reader import Read
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.series.layout import Cut, Leaf, Sample
+    from deidflow.tasks.verification.standard.required import Required
 
 MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
 _META_MAY_DIFFER: Final = frozenset({0x00020000, MEDIA_STORAGE_SOP_INSTANCE_UID})
@@ -181,6 +182,34 @@ def _is_settled(one: Judged, result: Read, after: Side) -> bool:
     if other[2] == other[3]:
         return one.fate in _MAY_BE_EMPTY or one.fate is Fate.REFERENCE
     return one.fate in _MAY_BE_DUMMY and is_dummy(result.value(other[2], other[3]))
+
+
+def slots_with_values(asked: Iterable[Required], source: Sample, result: Sample) -> tuple[int, ...] | None:
+    """Return the numbers of the slots of results that must have a value.
+
+    Args:
+        asked: What the IOD asks for.
+        source: Of an instance that was found right.
+        result: Likewise.
+
+    Returns:
+        None where what is asked for depends on values that are another one in each instance.
+
+    """
+    numbers = {slot.start: number for number, slot in enumerate(result.slots)}
+    found = []
+    for before, after, needs_value, has_dummies in asked:
+        if after is None or not (needs_value or has_dummies):
+            continue
+        _, _, start, end, items = after
+        if has_dummies or items is not None:
+            if has_dummies and result.touches_slot(start, end):
+                return None
+        elif start in numbers:
+            found.append(numbers[start])
+        elif start == end and any(slot.start == before[2] for slot in source.slots):
+            return None
+    return tuple(found)
 
 
 class _Pair(NamedTuple):

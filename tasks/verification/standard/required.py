@@ -4,7 +4,7 @@ Only what the edit took is reported: what the source itself lacks is not held ag
 that the editor has, too (``types.csv.gz``: of the attributes for which Table E.1-1 leaves a choice); what reads them
 there is not used. Source: DICOM PS3.5 section 7.4, PS3.15 table E.1-1a (edition 2026d).
 
-Public names: ``check_required``, ``has_required_values``.
+Public names: ``check_required``, ``required``, ``Required``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import gzip
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
@@ -24,6 +24,8 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.standard.dummy_items import are_dummies
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from deidflow.tasks.core.request.request import Request
     from deidflow.tasks.verification.reader import Element, Item, Read
 
@@ -80,6 +82,23 @@ def _asked_of(sop_class: str) -> _Asked:
     return asked
 
 
+class Required(NamedTuple):
+    """What the IOD asks for and the source has.
+
+    Attributes:
+        before: The element of the source.
+        after: What stands in its place in the result; None for nothing.
+        needs_value: Whether that must have a value where the source has one.
+        has_dummies: Whether the items of a sequence of the result say nothing of anybody: less is asked of them.
+
+    """
+
+    before: Element
+    after: Element | None
+    needs_value: bool = False
+    has_dummies: bool = False
+
+
 def check_required(request: Request, source: Read, result: Read) -> None:
     """Look for what the IOD asks for and the source has.
 
@@ -93,30 +112,20 @@ def check_required(request: Request, source: Read, result: Read) -> None:
             of type 1 that has a value in the source has none in the result.
 
     """
+    for before, after, needs_value, _ in required(request, source, result):
+        _check_one(before, after, needs_value=needs_value)
+
+
+def required(request: Request, source: Read, result: Read) -> Iterator[Required]:
+    """Return what ``check_required`` looks at."""
     named = frozenset(path.tag for path in (*request.edits.remove, *request.edits.replace))
-    _check(_asked(source), source.elements, result.elements, named, result)
+    sop_class = (source.first(SOP_CLASS_UID) or b"").strip(b" \0").decode("ascii", "replace")
+    yield from _required(_asked_of(sop_class), source.elements, result.elements, named, result)
 
 
-def has_required_values(source: Read) -> bool:
-    """Whether a source has an attribute of type 1 that is no sequence: others of its series may have a value there."""
-    return _has_values(_asked(source), source.elements)
-
-
-def _asked(source: Read) -> _Asked:
-    return _asked_of((source.first(SOP_CLASS_UID) or b"").strip(b" \0").decode("ascii", "replace"))
-
-
-def _has_values(asked: _Asked, elements: Item) -> bool:
-    return any(
-        (tag in asked.values and items is None)
-        or (tag in asked.items and any(_has_values(asked.items[tag], item) for item in items or ()))
-        for tag, *_, items in elements
-    )
-
-
-def _check(
+def _required(
     asked: _Asked, before: Item, after: Item, named: frozenset[int], result: Read, *, dummy: bool = False
-) -> None:
+) -> Iterator[Required]:
     there = {element[0]: element for element in after}
     must_be_there = asked.always if dummy else asked.there
     for element in before:
@@ -125,15 +134,17 @@ def _check(
             continue
         other = there.get(tag)
         if tag in must_be_there:
-            _check_one(element, other, needs_value=tag in asked.values)
+            yield Required(element, other, tag in asked.values)
         below = asked.items.get(tag)
         if below is None or other is None:
             continue
         items, others = element[4] or (), other[4] or ()
         if len(items) == len(others):  # others are items of the editor's own
             is_dummy = dummy or (any(others) and are_dummies(result, others))
+            if is_dummy:
+                yield Required(element, other, has_dummies=True)
             for one, two in zip(items, others, strict=True):
-                _check(below, one, two, named, result, dummy=is_dummy)
+                yield from _required(below, one, two, named, result, dummy=is_dummy)
 
 
 def _check_one(element: Element, other: Element | None, *, needs_value: bool) -> None:
