@@ -28,7 +28,7 @@ from deidflow.tasks.core.pixels.choice import PixelChoice
 from deidflow.tasks.core.pixels.conditions import Test as Asks
 from deidflow.tasks.core.pixels.decision import PixelRules, Risk
 from deidflow.tasks.core.pseudonyms.original_uids import OriginalUids
-from deidflow.tasks.core.request.profile_choice import ProfileChoice
+from deidflow.tasks.core.request.profile_choice import Option, ProfileChoice
 from deidflow.tasks.core.request.request import Operation, Request, parse_request
 from deidflow.tasks.local.folder.source import FolderSource
 from deidflow.tasks.local.folder.store import FolderStore
@@ -62,11 +62,14 @@ SYNTAXES: Final = (EXPLICIT, IMPLICIT, JPEG, BIG, DEFLATED)
 STANDARD: Final = "standard"
 PIXELS, BY_NUMBER = "pixels", "pixels by number"
 """With clean-pixel-data, where text may be burned in by the type of image, which is one for all, or by its number."""
-MODES: Final = ("2023b", STANDARD, PIXELS, "modify", "kept", "server")
+CLEANED: Final = "cleaned"
+"""With cleaned texts and moved dates."""
+MODES: Final = ("2023b", STANDARD, CLEANED, PIXELS, "modify", "kept", "server")
 FIXED: Final[dict[str, Any]] = {
     "PatientName": "Kowalczyk^Bronislaw",
     "PatientID": "HX-0042-73311",
     "PatientBirthDate": "19470213",
+    "ReferringPhysicianName": "Foot^Ann",
     "AccessionNumber": "20490104729",
     "StudyDate": "20240319",
     "InstitutionName": "Sankt Gallus Spital",
@@ -112,7 +115,7 @@ def one_of_series(number: int, syntax: Syntax) -> bytes:
         AcquisitionDateTime=f"202404{number % 30 + 1:02}10{number + 31:02}07.25",
         ImagePositionPatient=position,
         SliceLocation=str(1000 * number),
-        ImageComments="seen" if number % 2 else "",
+        ImageComments=f"chest {number} seen Foot" if number % 2 else "",
         SourceImageSequence=references,
         ReferencedImageSequence=[{**references[0], "ReferencedSOPInstanceUID": "1.2.9.101"}],
         IconImageSequence=None,
@@ -170,6 +173,8 @@ def series_of(
     operation = Operation.MODIFY if mode == "modify" else Operation.ANONYMIZE
     body: dict[str, Any] = {"Replace": {"StudyDescription": "Trial 7"}}
     profile = ProfileChoice(options) if mode == STANDARD else None
+    if mode == CLEANED:
+        profile = ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS, Option.RETAIN_MODIFIED_DATES}))
     if mode in {PIXELS, BY_NUMBER}:
         asked = (0x00200013, "77") if mode == BY_NUMBER else (0x00080008, "DERIVED.*")
         risk = Risk("some", Asks(asked[0], (re.compile(asked[1]),)))
@@ -463,6 +468,25 @@ ERRORS: Final[dict[str, tuple[Callable[[bytes], bytes], ReasonCode]]] = {
     "one pixel": (lambda data: data[:-40] + bytes([data[-40] ^ 1]) + data[-39:], ReasonCode.PIXEL_DATA_DIFFERS),
     "bytes behind the end": (lambda data: data + b"HX004273311 ", ReasonCode.IDENTIFIER_LEFT),
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b"chest 5 Kowalczyk ", ReasonCode.IDENTIFIER_LEFT),
+        (b"chest 5 HX-0042-73311 ", ReasonCode.IDENTIFIER_LEFT),
+        (b"chest 5 seen 123456 ", ReasonCode.IDENTIFIER_LEFT),
+        (b"heart 5 ", ReasonCode.IDENTIFIER_LEFT),
+        (b"chest 5 seen Foot ", ReasonCode.IDENTIFIER_LEFT),
+        (b"chest ", None),
+    ],
+    ids=["name", "number of the patient", "number", "other words", "a name that is a word", "fewer words"],
+)
+def test_a_cleaned_text_of_its_own(text: bytes, code: ReasonCode | None) -> None:
+    """What became of the text of one instance is judged by what its series names."""
+    results = check_changed(shared_series(EXPLICIT, CLEANED), 4, {True: with_value(0x00204000, b"LT", text)})
+
+    assert [code] * (code is not None) == [one.code for one in results if one.code]
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -3,7 +3,7 @@
 Told again here, apart from the editor: which attributes name somebody, what a word is, what a number may be. Which
 words a vocabulary knows is not asked.
 
-Public names: ``IDENTIFYING``, ``CleanedTexts``, ``OwnWords``, ``own_words``, ``fault_of``.
+Public names: ``IDENTIFYING``, ``Around``, ``CleanedTexts``, ``OwnWords``, ``own_words``, ``fault_of``.
 """
 
 from __future__ import annotations
@@ -67,6 +67,25 @@ class OwnWords(NamedTuple):
 
     names: frozenset[str]
     numbers: frozenset[tuple[str, ...]]
+
+
+class Around(NamedTuple):
+    """What the texts at top level are judged by.
+
+    Attributes:
+        own: What the source names.
+        charsets: What source and result declare there.
+
+    """
+
+    own: OwnWords
+    charsets: tuple[bytes, bytes]
+
+    @staticmethod
+    def of(source: Read, result: Read, permitted: Permitted) -> Around:
+        """Return that of a source and its result, read to their ends."""
+        charsets = _charset_of(source, source.elements, b""), _charset_of(result, result.elements, b"")
+        return Around(own_words(source, permitted.keeps), charsets)
 
 
 def own_words(source: Read, kept: Collection[int]) -> OwnWords:
@@ -176,11 +195,11 @@ def _kinds() -> dict[str, str]:
 class CleanedTexts:
     """The cleaned texts of a source and its result, dataset by dataset."""
 
-    def __init__(self, source: Read, result: Read, permitted: Permitted) -> None:
-        """Take both, read to their ends."""
+    def __init__(self, source: Read, result: Read, permitted: Permitted, around: Around | None = None) -> None:
+        """Take both, read to their ends, or with what is around the texts of their top level."""
         self._source, self._result, self._permitted = source, result, permitted
-        self._own: OwnWords | None = None
-        self._charsets: list[tuple[bytes, bytes]] = [(b"", b"")]
+        self._own = around.own if around is not None else None
+        self._charsets = [around.charsets if around is not None else (b"", b"")]
         self._kinds: list[str] = [""]
 
     def enter(self, before: Item, after: Item, *, cleaned: bool) -> None:

@@ -22,7 +22,7 @@ from deidflow.tasks.core.dicom.tags import (
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.verification.cleaned.rle_frames import pixels_of_rle
-from deidflow.tasks.verification.cleaned.texts import IDENTIFYING, CleanedTexts
+from deidflow.tasks.verification.cleaned.texts import IDENTIFYING, Around, CleanedTexts
 from deidflow.tasks.verification.comparison import COMPRESSED, Comparison, Judged, may_hold_uids
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.reader import Read
@@ -63,6 +63,8 @@ _BY_THEMSELVES: Final = _STAYS | {
     Fate.REFERENCE,
     Fate.FRAMES,
 }
+_IN_ITS_DATASET: Final = frozenset({Fate.CLEANED, Fate.CLEANED_CODE})
+"""Judged by what the dataset says around it: at top level only, where that is known of all instances."""
 _BY_LENGTH: Final = frozenset({Fate.SAME, Fate.EMPTIED})
 _COPIED_BYTES: Final = 1 << 10
 
@@ -152,7 +154,8 @@ def pairs_of(judgements: Collection[Judged], result: Read, before: Side, after: 
             continue
         if one.fate is Fate.FREE or one.element[2] in pairs or (not in_result and _is_settled(one, result, after)):
             continue
-        if one.fate not in _BY_THEMSELVES or one.other is None or one.other[4] is not None:
+        is_judged = one.fate in _BY_THEMSELVES or (one.fate in _IN_ITS_DATASET and not leaf.is_nested)
+        if not is_judged or one.other is None or one.other[4] is not None:
             return None
         pairs[one.element[2]] = one
         for side, at, is_result in ((before, one.element[2], False), (after, one.other[2], True)):
@@ -248,6 +251,8 @@ class SlotJudge:
         made = [_Pair(numbers[one.element[2]], others[one.other[2]], one) for one in pairs if one.other is not None]
         self._syntax, self._rle_pixels = source.read.syntax, pixels_of_rle(source.read)
         self._permitted, self._uids = permitted, uids
+        cleans = any(one.fate in _IN_ITS_DATASET for one in pairs)
+        self._around = Around.of(source.read, result.read, permitted) if cleans else None
         self._same = tuple((one.slot, one.other) for one in made if self._is_compared(one.judged))
         self._others = tuple(one for one in made if not self._is_compared(one.judged))
         # One to one is a matter of the whole file.
@@ -268,7 +273,7 @@ class SlotJudge:
         return one.fate in _STAYS or (one.fate is Fate.FRAMES and not self._syntax.startswith(COMPRESSED))
 
     def _comparison(self, source: Read, result: Read) -> Comparison:
-        texts = CleanedTexts(source, result, self._permitted)
+        texts = CleanedTexts(source, result, self._permitted, self._around)
         return Comparison(source, result, self._permitted, self._uids, texts, {}, self._rle_pixels)
 
     def finds_nothing(self, source: Cut, result: Cut) -> bool:
