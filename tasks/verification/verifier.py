@@ -16,6 +16,7 @@ from zlib import crc32
 
 from pydicom import dcmread
 
+from deidflow.tasks.core.dicom.tags import is_overlay
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare
 from deidflow.tasks.core.files.evidence import evidence_of
@@ -60,7 +61,6 @@ _WORTH_LEARNING: Final = 3
 """Judging so many more instances of a series in full takes as long as learning what they have in common."""
 _REQUESTS: Final = 16
 """Of which it is kept what they mean; results come request by request."""
-_OVERLAYS: Final = 0x60
 _OUTCOMES: Final = {ReasonCode.RESULT_MISSING: Outcome.MISSING, ReasonCode.SOURCE_CHANGED: Outcome.DONE}
 _BY_THE_SOURCE: Final = (
     ReasonCode.AMBIGUOUS_ENCODING,
@@ -280,18 +280,20 @@ class Verifier:
         if anonymizes := request.operation is Operation.ANONYMIZE:
             self._leaks.check(request, expected.instance, source, result, self._uids)
         painted = hides = False
+        both = (source_file, result_file)
         if self._pixels is not None and anonymizes:
-            painted = self._pixels.paints(request, source, result, (source_file, result_file))
+            painted = self._pixels.paints(request, source, result, both)
         is_read = all(one.is_whole and not one.passed_over for one in (source, result))
         by_bytes = is_read and not self._by_server
         needs_pydicom = not by_bytes or self._needs_pydicom(request, expected, source, result)
         learns = not needs_pydicom or (self._by_server and is_read)
+        if anonymizes and self._settings.hardening:
+            needs_pydicom |= any(is_overlay(element[0]) for element in source.elements)
         if needs_pydicom or self._is_sampled(expected):
-            both = (source_file, result_file)
             hides = self._ask_pydicom(request, expected, both, painted=painted, needed=needs_pydicom)
         check_structure(result, source)
         is_shared = self._pixels is None or not anonymizes or (not painted and self._pixels.is_shared(source))
-        learns = learns and is_shared and not hides and self._series_goes_on(expected)
+        learns &= is_shared and not hides and self._series_goes_on(expected)
         noted: list[Judged] = []
         if by_bytes:
             allowed = self._allowed(request, hides=hides)
@@ -330,11 +332,8 @@ class Verifier:
 
     def _needs_pydicom(self, request: Request, expected: Expected, source: Read, result: Read) -> bool:
         """Whether bytes alone cannot tell."""
-        if not has_identifiers(source, result, expected.instance):
-            return True
-        if request.operation is not Operation.ANONYMIZE or not self._settings.hardening:
-            return False
-        return needs_decoding(source, result) or any(element[0] >> 24 == _OVERLAYS for element in source.elements)
+        hardens = request.operation is Operation.ANONYMIZE and self._settings.hardening
+        return not has_identifiers(source, result, expected.instance) or (hardens and needs_decoding(source, result))
 
     def _compare_bytes(
         self,

@@ -13,7 +13,7 @@ from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.worker import Worker
 from deidflow.tasks.verification.verifier import Verifier
-from tests.dicom_files import EXPLICIT, RLE, Element, encapsulated, encode, instance
+from tests.dicom_files import EXPLICIT, RLE, Element, encapsulated, encode, grey, instance
 from tests.local.folders import settings_for
 from tests.verification.test_series_memory import (
     COUNT,
@@ -125,6 +125,53 @@ def test_a_private_number_that_is_lost(tmp_path: Path) -> None:
     before, after = encode(numbers(WRONG, odd[WRONG]), EXPLICIT), encode(numbers(WRONG), EXPLICIT)
     changed(series, before, after, in_result=False)
     assert {WRONG: ReasonCode.RESULT_DIFFERS} == codes(series)
+
+
+def overlay(number: int, *, position: int = 0, data: bytes | None = None) -> list[Element]:
+    """Return an overlay of one instance, which has its bits by itself."""
+    bits = bytes([number]) * 8 if data is None else data
+    numbers = {0x60000010: 8, 0x60000011: 8, 0x60000100: 1, 0x60000102: position}
+    return [Element(tag, "US", struct.pack("<H", value)) for tag, value in numbers.items()] + [
+        Element(0x60003000, "OB", bits)
+    ]
+
+
+@pytest.mark.parametrize("mode", ["2023b", STANDARD])
+@pytest.mark.parametrize(
+    ("of_others", "wrong"),
+    [
+        (overlay, overlay(WRONG, position=6)),
+        (lambda number: overlay(number, position=99 * (number % 2)), overlay(WRONG, position=6)),
+        (
+            lambda number: overlay(number, position=99, data=bytes([number]) * (6 + 2 * (number % 2))),
+            overlay(WRONG, position=99, data=b""),
+        ),
+    ],
+    ids=["another bit", "one of several bits", "no data"],
+)
+def test_an_overlay_in_bits_of_the_pixels(
+    tmp_path: Path, mode: str, of_others: Callable[[int], list[Element]], wrong: list[Element]
+) -> None:
+    """Amid images whose overlays go with their data, one that has its own in the bits that the others do not use."""
+    files = [made(number, *of_others(number), **grey(stored=4)) for number in range(1, COUNT + 1)]
+    series = series_of(tmp_path, files, mode)
+    assert {} == codes(series)
+
+    changed(series, encode(of_others(WRONG), EXPLICIT), encode(wrong, EXPLICIT), in_result=False)
+    assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
+
+
+@pytest.mark.parametrize("behind", [b"\0" * 10, b"Kowalczyk\0"], ids=["nothing", "a name"])
+def test_what_stands_behind_the_pixels(tmp_path: Path, behind: bytes) -> None:
+    """Octets behind the last pixel are searched in each instance."""
+    image = grey(rows=6)
+    files = [made(number, **image) for number in range(1, COUNT + 1)]
+    series = series_of(tmp_path, files, STANDARD)
+    assert {} == codes(series)
+
+    octets = bytes((WRONG + k) % 251 for k in range(64))
+    changed(series, octets, octets[:-10] + behind)
+    assert ({WRONG: ReasonCode.IDENTIFIER_LEFT} if behind.strip(b"\0") else {}) == codes(series)
 
 
 ULTRASOUND: Final = "1.2.840.10008.5.1.4.1.1.6.1"

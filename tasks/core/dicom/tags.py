@@ -5,7 +5,7 @@ Orthanc (1.9.4 on, ``DicomPath::Parse``) takes a keyword in its exact case, ``gg
 ``Sequence[*].Tag``. The local engine also takes private elements by their creator, see ``private_tags``.
 
 Public names: ``Path``, ``parse_tag``, ``parse_path``, ``format_tag``, ``describe_tag``, ``dictionary_vr``,
-``uid_tags``, ``is_private``, ``is_computed``, ``TagSyntaxError``, and the tags of the identifiers.
+``uid_tags``, ``is_private``, ``is_computed``, ``is_overlay``, ``TagSyntaxError``, and the tags of the identifiers.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ DATA_SET_TRAILING_PADDING: Final = 0xFFFCFFFC
 IDENTIFIERS: Final = (PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
 """The attributes that make up Orthanc's identifiers; naming one at top level needs ``Force``."""
 
+_OVERLAY_GROUPS: Final = 0x60
 _FIRST_GROUP: Final = 0x0008
 """What stands below belongs into no dataset: commands, file meta information, directories."""
 
@@ -135,6 +136,11 @@ def is_computed(tag: int) -> bool:
 
 
 @lru_cache(maxsize=8192)
+def is_overlay(tag: int) -> bool:
+    """Whether an element belongs to an overlay: groups 6000 to 60FF (PS3.5 section 7.6, edition 2026c)."""
+    return tag >> 24 == _OVERLAY_GROUPS
+
+
 def dictionary_vr(tag: int) -> str | None:
     """Return the VR of a public tag in pydicom's dictionary (``US or SS`` for ambiguous ones), or None.
 

@@ -14,6 +14,7 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import RLELossless
 
+from deidflow.tasks.core.dicom.tags import is_overlay
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, PIXEL_KEYWORDS, check_decoded
@@ -31,7 +32,6 @@ _BIG_ENDIAN: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.113619.5.2"})
 _COMPARED_BYTES: Final = 1 << 20
 _BITS: Final = tuple(map(BaseTag, (0x00280100, 0x00280101, 0x00280102)))
 """BitsAllocated, BitsStored, HighBit."""
-_OVERLAY_GROUPS: Final = 0x60
 _PIXEL_TAGS: Final = tuple(map(BaseTag, (0x7FE00010, 0x7FE00008, 0x7FE00009)))
 _TRANSFER_SYNTAX: Final = BaseTag(0x00020010)
 
@@ -144,7 +144,7 @@ def hidden_bits(source: Dataset, request: Request) -> int:
     kept = {path.tag >> 16 for path in request.edits.keep if not path.is_nested}
     hidden = 0
     tags = source.keys()  # no values wanted
-    for group in {tag >> 16 for tag in tags if tag >> 24 == _OVERLAY_GROUPS and not tag.is_private} - kept:
+    for group in {tag >> 16 for tag in tags if is_overlay(tag) and not tag.is_private} - kept:
         position = source[group, 0x0102].value if (group, 0x0102) in source else None
         has_data = (group, 0x3000) in source and bool(source[group, 0x3000].value)
         if not isinstance(position, int) or position >= allocated:

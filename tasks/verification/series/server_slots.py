@@ -12,7 +12,7 @@ import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.dicom.tags import SOP_INSTANCE_UID
+from deidflow.tasks.core.dicom.tags import SOP_INSTANCE_UID, is_overlay
 from deidflow.tasks.verification.comparison import may_hold_uids
 from deidflow.tasks.verification.leaks.regions import PIXELS
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.series.layout import Cut, Leaf, Sample
     from deidflow.tasks.verification.series.slots import Side
 
-_OVERLAYS: Final = 0x60
 _PIXEL_GROUP: Final = 0x7FE0
 _UIDS: Final = re.compile(rb"[0-9.\\]*[ \0]?")
 _PADDING: Final = b" \0"
@@ -99,7 +98,7 @@ def pair_references(request: Request, before: Side, after: Side) -> bool:
     }
     if request.settings.transcode or any(tag >> 16 == _PIXEL_GROUP for tag in named):
         return False
-    if any(leaf.path[0] >> 24 == _OVERLAYS for leaf in before.leaves.values()):
+    if any(is_overlay(leaf.path[0]) for leaf in before.leaves.values()):
         return False  # bits of the pixels may be theirs
     for one, other in ((before, after), (after, before)):
         counterparts = {leaf.path: leaf for leaf in other.leaves.values() if not leaf.is_meta}

@@ -114,8 +114,6 @@ class SharedSearch:
 
         """
         pieces = self.windows.pieces(result)
-        if pieces is None:
-            return False
         folded = _BETWEEN.join([*pieces, name_to_search(instance)]).translate(FOLDED)
         if self.windows.holds_other_letters(result):
             return False

@@ -19,6 +19,7 @@ from deidflow.tasks.core.dicom.tags import (
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
     dictionary_vr,
+    is_overlay,
 )
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.verification.cleaned.rle_frames import pixels_of_rle
@@ -44,10 +45,12 @@ _DECIDE_ON_OTHERS: Final = frozenset(
     {
         *(SPECIFIC_CHARACTER_SET, PATIENT_ID, PATIENT_NAME, PATIENT_IDENTITY_REMOVED, DEIDENTIFICATION_METHOD),
         *(STUDY_INSTANCE_UID, SERIES_INSTANCE_UID),
-        *(0x00280002, 0x00280008, 0x00280010, 0x00280011, 0x00280100),
+        *(0x00280002, 0x00280008, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280102),
     }
 )
-"""What other elements, or the whole file, are judged by; the size of the image tells where its pixels end."""
+"""What other elements, or the whole file, are judged by; the size of the image tells where its pixels end, and which of
+their bits it uses where an overlay may be in the others."""
+_OVERLAY_DATA: Final = 0x3000
 _SEQUENCES_THAT_DECIDE: Final = frozenset({0x00080300, 0x00120064, 0x0040A043})
 """PrivateDataElementCharacteristics, the codes of the de-identification, the concept of a content item."""
 _IS_GONE: Final = frozenset({Fate.REMOVED, Fate.DUMMY, Fate.CHANGED, Fate.CLEANED, Fate.CLEANED_CODE, Fate.MAY_GO})
@@ -89,6 +92,7 @@ def may_differ(leaf: Leaf, request: Request, permitted: Permitted, *, in_result:
         not known.isdisjoint({"PN", "SQ"})
         or tag in _DECIDE_ON_OTHERS
         or is_creator(tag)
+        or (is_overlay(tag) and tag & 0xFFFF != _OVERLAY_DATA)
         or (permitted.cleans_texts and tag in IDENTIFYING)
         or not _SEQUENCES_THAT_DECIDE.isdisjoint(leaf.path[:-1:2])
     )
@@ -97,16 +101,22 @@ def may_differ(leaf: Leaf, request: Request, permitted: Permitted, *, in_result:
 
 
 def of_one_length(judgements: Collection[Judged], permitted: Permitted) -> frozenset[int]:
-    """Return where the values begin that are judged by their length, too: of private numbers, see ``SafePrivate.fate``.
+    """Return where the values begin that are judged by their length, too.
+
+    Those of private numbers (see ``SafePrivate.fate``) and of overlays, which without a value are in the pixels.
 
     Args:
         judgements: Of one instance.
         permitted: What its request permits.
 
     """
-    if permitted.private is None:
-        return frozenset()
-    return frozenset(one.element[2] for one in judgements if one.element[0] & 0x10000 and one.fate in _BY_LENGTH)
+    asks = permitted.private is not None
+    return frozenset(
+        one.element[2]
+        for one in judgements
+        if (asks and one.element[0] & 0x10000 and one.fate in _BY_LENGTH)
+        or (is_overlay(one.element[0]) and one.element[0] & 0xFFFF == _OVERLAY_DATA)
+    )
 
 
 class Side:

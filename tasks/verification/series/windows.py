@@ -81,8 +81,8 @@ class Windows:
         data, slots = result
         return any(needs_decoding(data[slice(*slots[number])]) for number in self._texts)
 
-    def pieces(self, result: Cut) -> list[bytes] | None:
-        """Return what a result has of its own, with what is around it; None where that is too unlike the others."""
+    def pieces(self, result: Cut) -> list[bytes]:
+        """Return what a result has of its own, with what is around it."""
         data, slots = result
         pieces: list[bytes] = []
         for first, left, last, edge, right in self._spans:
@@ -94,7 +94,7 @@ class Windows:
                 spans = beside_fragments(lambda one, other: data[one:other], start, end)
                 pieces += [data[one:other] for one, other in spans]
             elif self._native_bytes and start + self._native_bytes + 1 < end:
-                return None
+                pieces.append(data[start + self._native_bytes : end])
         return pieces
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION
+from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, is_overlay
 from deidflow.tasks.local.dicom_file.encoding import UNDEFINED, stores_fragments
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.instance import Editor
 
 _MAX_ELEMENTS: Final = 4
-_OVERLAY_GROUPS: Final = 0x60
 """Overlays may lie in the pixels, whose bits are cleared then."""
 _HEADER_BYTES: Final = 12
 _LENGTH_BYTES: Final = 4
@@ -87,7 +86,7 @@ def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context
         or source.layout.deflated
         or stores_fragments(source.layout.transfer_syntax)
         or context.pixels is not None
-        or any(tag >> 24 == _OVERLAY_GROUPS for tag in tags)
+        or any(map(is_overlay, tags))
         or (table.naming is not None and any(tag in table.naming.tags for tag in tags))
         or (table.where_present is not None and not table.where_present.tags.isdisjoint(tags))
     ):
