@@ -476,7 +476,9 @@ def test_another_key_never_stands_beside_the_first(nights: Nights) -> None:
     assert [(DONE, 1, 1)] == nights.night(
         more, "m", incremental=False, pseudonyms=other, operation="modify", options={}
     )
-    assert [(DONE, 1, 1)] == nights.night(more, "s", incremental=False, pseudonyms={**other, "scope": "t"})
+    for run_id in ("s1", "s2"):  # the second finds a run of its scope, and those with the first key beside it
+        assert [(DONE, 1, 1)] == nights.night(more, run_id, incremental=False, pseudonyms={**other, "scope": "t"})
+    assert [(DONE, 2, 2)] == nights.night(rows(("A", "1")), "n1-again", incremental=False)
     by_row = [{**one, "operation": "anonymize"} for one in more]  # in a config that modifies
     modifies: dict[str, Any] = {"operation": "modify", "options": {"DicomVersion": "2023b"}, "incremental": False}
     for keys, said in ((other, "must be that of the earlier run n1"), (None, "must name a key")):
