@@ -7,11 +7,15 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks.generate import Shape, generate
+from deidflow.tasks.core.files.locks import lock_folder
+from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from tests.jobs import COMMAND_S, files_of, instance_lines, read_csv, stop_limit_s
 
 if TYPE_CHECKING:
@@ -170,6 +174,28 @@ def test_two_runs_do_not_share_a_destination(large_job: Job) -> None:
     assert "in use by another deidflow run" in same_destination.err
     assert "in use by another deidflow run" in same_id.err
     assert ["holder"] == [path.name for path in (large_job.root / "runs").iterdir() if path.is_dir()]
+
+
+def test_a_run_that_was_killed_behind_its_report(demo_job: Job) -> None:
+    """Not before the destination is free, resume ends it as it is meant to end, and takes away what was half-written."""
+    demo_job.write_manifest(demo_job.inventory()[:1])
+    assert 0 == demo_job("run", "job.yaml", "--run-id", "r").code
+    folder = demo_job.root / "runs" / "r"
+    left, summary = folder / ".crosswalk.csv.1.part", folder / "summary.json"
+    left.touch()
+    with Ledger.open(folder / FILE_NAME) as ledger:
+        change_facts(ledger, lambda facts: replace(facts, complete=False))
+        before = read_facts(ledger)
+
+    with lock_folder(demo_job.destination, "the destination"):
+        held = demo_job("resume", folder)
+    with Ledger.open(folder / FILE_NAME) as ledger:
+        assert (3, before) == (held.code, read_facts(ledger)), held.err
+    assert 0 == demo_job("resume", folder).code
+    with Ledger.open(folder / FILE_NAME) as ledger:
+        assert (True, False) == (read_facts(ledger).complete, left.exists())
+    summary.unlink()
+    assert (0, True) == (demo_job("resume", folder).code, summary.exists())
 
 
 def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:

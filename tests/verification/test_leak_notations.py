@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.leaks.atoms import atoms_of
+from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
 from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Value, text_of, value_of
 from deidflow.tasks.verification.leaks.kinds import Kind
@@ -186,6 +186,12 @@ def test_cores_before_parts_are_made(kind: Kind, raw: bytes, size: int) -> None:
 
     if cores and value is not None:
         assert {cores} >= {cores_of(atom) for atom in atoms_of(kind, text_of(value))}
+
+
+@pytest.mark.parametrize("text", ["Klinikum Universität", "HÔPITAL", "hopital"])
+def test_what_stands_for_nobody(text: str) -> None:
+    """A common word is one with accents, too, which names of institutions have and lists of words have not."""
+    assert not any(atom.sort is Sort.WORD for atom in atoms_of(Kind.PLACE, text))
 
 
 @pytest.mark.timeout(20)
