@@ -177,7 +177,7 @@ def test_two_runs_do_not_share_a_destination(large_job: Job) -> None:
 
 
 def test_a_run_that_was_killed_behind_its_report(demo_job: Job) -> None:
-    """Not before the destination is free, resume ends it as it is meant to end, and takes away what was half-written."""
+    """Resume ends it once the destination is free, and takes away what was half-written."""
     demo_job.write_manifest(demo_job.inventory()[:1])
     assert 0 == demo_job("run", "job.yaml", "--run-id", "r").code
     folder = demo_job.root / "runs" / "r"
