@@ -207,6 +207,7 @@ def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
     other_option = demo_job("run", "job.yaml", "--run-id", "same", "--set", "options.Replace.StudyDescription=x")
     other_source = demo_job("run", "job.yaml", "--run-id", "same", "--set", "source.folder=elsewhere")
     other_workers = demo_job("run", "job.yaml", "--run-id", "same", "--set", "execution.workers=1")
+    no_id = demo_job("run", "job.yaml", "--run-id", "../same")
     demo_job.key = demo_job.key[::-1]
     other_key = demo_job("run", "job.yaml", "--run-id", "same")
     demo_job.key = demo_job.key[::-1]
@@ -216,5 +217,6 @@ def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
     assert (2, 0, 2, 2) == (other_option.code, other_workers.code, other_key.code, other_manifest.code)
     assert (2, True) == (other_source.code, "source" in other_source.err), other_source.err
     assert "options" in other_option.err
+    assert (2, True) == (no_id.code, "--run-id: a run ID must be" in no_id.err), no_id.err
     assert "key" in other_key.err
     assert "manifest" in other_manifest.err

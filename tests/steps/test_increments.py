@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.flows.commands.withdraw import withdraw_run
 from deidflow.tasks.core.config.pixel_rules.sources import builtin_text, risks_text
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
@@ -617,6 +618,7 @@ def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
     path.write_bytes(other.read_bytes())
 
     assert Withdrawn(1, 1, 0) == withdrawn(nights, "n1")
+    assert 1 == withdraw_run(nights.root / "runs" / "n1", ())
     assert path.exists()
 
 
