@@ -40,8 +40,7 @@ def find_results(
         shared: What was remembered of results before.
 
     Returns:
-        Those with something to note: one that is missing or has other identifiers, and one that is there although it
-        did not count as done.
+        Those that are missing or have other identifiers.
 
     """
     results = []
@@ -53,9 +52,6 @@ def find_results(
                 missing = problem.code is ReasonCode.RESULT_MISSING
                 outcome = Outcome.MISSING if missing else Outcome.FAILED
                 results.append(InstanceResult(one.instance.id, outcome, problem.code, str(problem)))
-            else:
-                if not one.is_done:
-                    results.append(InstanceResult(one.instance.id, Outcome.DONE))
     return results
 
 

@@ -31,8 +31,7 @@ def presence_on_server(work: VerifyWork) -> list[InstanceResult] | TransientErro
     """Ask for all of them at once; their identifiers are what they are found by.
 
     Returns:
-        Those with something to note: one that is missing, and one that is there although it did not count as done; or
-        why the server cannot be asked.
+        Those that are missing, or why the server cannot be asked.
 
     """
     expected = [one for _, group in work.groups for one in group]
@@ -40,10 +39,8 @@ def presence_on_server(work: VerifyWork) -> list[InstanceResult] | TransientErro
         there = still_there(_of_this_thread.server.client(), [one.result_id for one in expected])
     except (TransientError, Unusable) as error:
         return bare(error)
-    results = []
-    for one in expected:
-        if one.result_id not in there:
-            results.append(InstanceResult(one.instance.id, Outcome.MISSING, ReasonCode.RESULT_MISSING, _NOT_THERE))
-        elif not one.is_done:
-            results.append(InstanceResult(one.instance.id, Outcome.DONE))
-    return results
+    return [
+        InstanceResult(one.instance.id, Outcome.MISSING, ReasonCode.RESULT_MISSING, _NOT_THERE)
+        for one in expected
+        if one.result_id not in there
+    ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from tests.contract.server import Server, write
 from tests.dicom_files import instance
 from tests.jobs import read_csv
@@ -167,5 +169,18 @@ def test_given_identifiers_let_new_studies_of_a_patient_in(job: Job, server: Ser
     code, rows = _night(job, server, "n2")
 
     assert (1, [("failed", "known-patient"), ("done", "")]) == (code, rows)
+    # Inside a sequence they are not the patient's.
+    _put(job, server, "A", "4", 1)
+    nested = {f"ReferencedPatientSequence[*].{keyword}": "{subject}" for keyword in ("PatientID", "PatientName")}
+    write(job, server, incremental=True, options={"DicomVersion": "2021b", "Replace": nested})
+    job.write_manifest(
+        [
+            row
+            for row in _listed(job, server)
+            if row["orthanc_id"] == DicomIdentifiers("A", "1.2.4", "", "").orthanc_id(Level.STUDY)
+        ]
+    )
+    plan = json.loads(job("plan", "job.yaml", "--json").out)
+    assert ["known-patient"] == [one["code"] for one in plan["will_fail"]], plan
     patients = [patient["MainDicomTags"]["PatientID"] for patient in server.get("patients?expand")]
     assert ["A", "SA"] == sorted(patients)

@@ -102,6 +102,22 @@ def test_a_row_overrules_the_config() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("header", "cell", "body"),
+    [
+        ("Remove", "StationName", {"Remove": ["StationName"]}),
+        ("Keep", "StationName", {"Keep": ["StationName"]}),
+        ("Clear.StudyID", "yes", {"Replace": {"StudyID": ""}}),
+        ("Replace.StudyID", "7", {"Replace": {"StudyID": "7"}}),
+    ],
+)
+def test_an_edit_may_be_the_first_column(header: str, cell: str, body: dict[str, Any]) -> None:
+    """Columns have no order."""
+    (row,) = rows(f"{header},orthanc_id\n{cell},{ID}\n")
+
+    assert (request(**body), ()) == (row.request, tuple(row.problems))
+
+
 def test_the_row_s_operation_overrides_the_config_s() -> None:
     """Rows of both kinds may stand in one manifest."""
     given = defaults(DicomVersion="2023b")

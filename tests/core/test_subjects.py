@@ -158,6 +158,9 @@ def test_merged_cells_give_no_row_an_empty_value(tmp_path: Path) -> None:
     assert "cells are merged (B2:B3); unmerge them and write the value into each" in found.problems[0].text
     with pytest.raises(InvalidInput, match=r"line 1: .* merged \(A1:B1\)"):
         read_table(workbook(tmp_path / "head.xlsx", table, merged=("A1:B1",)), "PatientID")
+    beside = ("A2:A4", *(f"{column}2:{column}3" for column in "BCDEFG"))  # more than a message names
+    many = read_table(workbook(tmp_path / "many.xlsx", table, merged=beside), "PatientID").rows
+    assert [(2, False), (4, True), (5, False)] == [(row.line, bool(row.fault)) for row in many]
 
 
 _END = b"</sheetData>"

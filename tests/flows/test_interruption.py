@@ -7,11 +7,15 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks.generate import Shape, generate
+from deidflow.tasks.core.files.locks import lock_folder
+from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.ledger.run_facts import change_facts, read_facts
 from tests.jobs import COMMAND_S, files_of, instance_lines, read_csv, stop_limit_s
 
 if TYPE_CHECKING:
@@ -172,6 +176,28 @@ def test_two_runs_do_not_share_a_destination(large_job: Job) -> None:
     assert ["holder"] == [path.name for path in (large_job.root / "runs").iterdir() if path.is_dir()]
 
 
+def test_a_run_that_was_killed_behind_its_report(demo_job: Job) -> None:
+    """Resume ends it once the destination is free, and takes away what was half-written."""
+    demo_job.write_manifest(demo_job.inventory()[:1])
+    assert 0 == demo_job("run", "job.yaml", "--run-id", "r").code
+    folder = demo_job.root / "runs" / "r"
+    left, summary = folder / ".crosswalk.csv.1.part", folder / "summary.json"
+    left.touch()
+    with Ledger.open(folder / FILE_NAME) as ledger:
+        change_facts(ledger, lambda facts: replace(facts, complete=False))
+        before = read_facts(ledger)
+
+    with lock_folder(demo_job.destination, "the destination"):
+        held = demo_job("resume", folder)
+    with Ledger.open(folder / FILE_NAME) as ledger:
+        assert (3, before) == (held.code, read_facts(ledger)), held.err
+    assert 0 == demo_job("resume", folder).code
+    with Ledger.open(folder / FILE_NAME) as ledger:
+        assert (True, False) == (read_facts(ledger).complete, left.exists())
+    summary.unlink()
+    assert (0, True) == (demo_job("resume", folder).code, summary.exists())
+
+
 def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
     """Another manifest, option or key under the same run ID is refused by name; other workers go on."""
     rows = demo_job.inventory()
@@ -181,6 +207,7 @@ def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
     other_option = demo_job("run", "job.yaml", "--run-id", "same", "--set", "options.Replace.StudyDescription=x")
     other_source = demo_job("run", "job.yaml", "--run-id", "same", "--set", "source.folder=elsewhere")
     other_workers = demo_job("run", "job.yaml", "--run-id", "same", "--set", "execution.workers=1")
+    no_id = demo_job("run", "job.yaml", "--run-id", "../same")
     demo_job.key = demo_job.key[::-1]
     other_key = demo_job("run", "job.yaml", "--run-id", "same")
     demo_job.key = demo_job.key[::-1]
@@ -190,5 +217,6 @@ def test_a_changed_config_is_not_resumed(demo_job: Job) -> None:
     assert (2, 0, 2, 2) == (other_option.code, other_workers.code, other_key.code, other_manifest.code)
     assert (2, True) == (other_source.code, "source" in other_source.err), other_source.err
     assert "options" in other_option.err
+    assert (2, True) == (no_id.code, "--run-id: a run ID must be" in no_id.err), no_id.err
     assert "key" in other_key.err
     assert "manifest" in other_manifest.err

@@ -104,6 +104,19 @@ def test_a_job_from_inventory_to_withdrawal(demo_job: Job) -> None:
     _check_private(job, json.dumps(answers))
 
 
+def test_a_warning_stands_in_the_document_too(job: Job) -> None:
+    """An empty source is more often a share that is not mounted; what was said of it is the same in both forms."""
+    job.source.mkdir()
+    job.write_config()
+    job.write_manifest([{"orthanc_id": UNKNOWN}])
+
+    ran = job("run", "job.yaml", "--json")
+
+    (warning,) = _answer(ran)["warnings"]
+    assert (1, True) == (ran.code, warning.startswith("source.folder is empty: ")), ran.err
+    assert f"warning: {warning}\n" in ran.err
+
+
 def test_errors_with_their_places(demo_job: Job) -> None:
     """Of manifest, config, command line and server; the exit codes are those of the text, and no cell is repeated."""
     job = demo_job

@@ -53,6 +53,17 @@ def test_plain_private_numbers_are_warned_of(small_job: Job) -> None:
     assert "WARNING:" not in creators.out
 
 
+def test_what_a_request_does_besides_its_edits(small_job: Job) -> None:
+    """What goes with the originals, and what the results are written as."""
+    options = {"Replace": {"StudyDescription": "x"}, "Transcode": "1.2.840.10008.1.2.1", "KeepSource": False}
+    small_job.write_config(operation="modify", options=options)
+    planned = small_job("plan", "job.yaml")
+
+    assert 0 == planned.code, planned.err
+    for said in ("digital signatures, which", "transcode to 1.2.840.10008.1.2.1", "SOURCES ARE DELETED afterwards"):
+        assert said in planned.out
+
+
 @pytest.mark.parametrize("member", ["Keep", "Remove", "Replace"])
 def test_creators_are_no_words_for_an_orthanc(small_job: Job, member: str) -> None:
     """With engine orthanc the key is named, and what to do, before any server is asked."""

@@ -70,11 +70,12 @@ def test_an_interval_is_in_seconds(job: Job) -> None:
 
 
 def test_serve_says_what_is_missing(job: Job) -> None:
-    """Without schedule, key or server, serve exits 2 and names all three."""
+    """Without schedule, key or server, or with a name twice, serve exits 2 and names all of it."""
     job.write_config(pseudonyms=None)
     job.environment = job.environment | {"PREFECT_API_URL": ""}
 
-    done = job("serve", "job.yaml")
+    done = job("serve", "job.yaml", "job.yaml")
 
     assert 2 == done.code
-    assert all(word in done.err for word in ("schedule", "pseudonyms", "prefect server start")), done.err
+    words = ("schedule", "pseudonyms", "prefect server start", "name: must be different in every config")
+    assert all(word in done.err for word in words), done.err

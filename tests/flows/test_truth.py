@@ -173,6 +173,12 @@ def test_what_verifying_finds_later_stands_in_the_report(
     monkeypatch.chdir(steps.root)
     assert 0 == verify_run(folder)
     assert "agrees with the ledger" in capsys.readouterr().out
+    listed = folder / "delivered.csv"
+    delivered_before = listed.read_bytes()
+    listed.write_text("altered")
+    assert 1 == verify_run(folder)
+    assert f"mend it:  deidflow report {folder}" in capsys.readouterr().out
+    listed.write_bytes(delivered_before)
     result = next((steps.root / "results").rglob("*.dcm"))
     result.write_bytes(result.read_bytes() + b"Doe^Jane")
 

@@ -19,7 +19,7 @@ from deidflow.tasks.orthanc.connection.errors import CANCELLED, BadRequest, Dead
 from deidflow.tasks.orthanc.jobs import jobs as jobs_module
 from deidflow.tasks.orthanc.jobs.failure_probe import probe, probe_storing
 from deidflow.tasks.orthanc.jobs.jobs import JobState, cancel, end_last_step, read_job, submit, wait
-from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, wait_for_possible_jobs
+from deidflow.tasks.orthanc.jobs.lost_jobs import find_jobs, others_at_work, wait_for_possible_jobs
 from deidflow.tasks.orthanc.resources.changes import Changes
 from deidflow.tasks.orthanc.resources.marks import Mark
 from deidflow.tasks.orthanc.resources.resources import resolve, still_there
@@ -285,6 +285,7 @@ def test_a_possible_job_is_waited_for(client: OrthancClient) -> None:
 
     with pytest.raises(DeadlineExceeded, match="try again later"):
         wait_for_possible_jobs(client, Operation.ANONYMIZE, ids, deadline_s=0.6)
+    assert (True, False) == (others_at_work(client, ids, ()), others_at_work(client, ids, {job_id}))
     client.post(f"jobs/{job_id}/resume")
     assert 60 == len(wait(client, job_id, PATIENTLY_S).output_instances)
 

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import signal
+import stat
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import pyrage
 import pytest
 
 from deidflow.flows.commands.export import export_run
+from deidflow.flows.commands.report import report_run
 from deidflow.flows.commands.verify import verify_run
 from deidflow.flows.commands.withdraw import withdraw_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
@@ -25,7 +27,7 @@ from deidflow.tasks.core.request.export_choice import ExportChoice
 from deidflow.tasks.export.package import Package
 from deidflow.tasks.steps import export as export_module
 from deidflow.tasks.steps.export import export_as_configured, export_crosswalk, export_results, require_finished
-from deidflow.tasks.steps.publish import note_complete
+from deidflow.tasks.steps.publish import begin_again, note_complete
 from deidflow.tasks.steps.run.progress import make_progress
 from deidflow.tasks.steps.run.run import open_run
 from deidflow.tasks.steps.withdraw import withdraw_results
@@ -282,6 +284,26 @@ def test_what_nobody_has_verified_is_left_out(tmp_path: Path, capsys: pytest.Cap
     assert "exported:  2 instances" in said
     assert "left out:  1 instance, since their results are not verified" in said
     assert {"S1"} == {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
+
+
+def test_a_run_that_was_interrupted_is_not_given_away(finished: Steps) -> None:
+    """What is done of it may not be verified."""
+    begin_again(finished.run)
+    finished.run.close()
+
+    with pytest.raises(InvalidInput, match="must be a finished run: finish it with deidflow resume"):
+        export_run(finished.run.folder, finished.root / "out", (), crosswalk=False)
+
+
+def test_mappings_lie_apart_and_are_for_their_owner(finished: Steps) -> None:
+    """They re-identify people."""
+    folder, pairs = finished.run.folder, finished.root / "pairs"
+    finished.run.close()
+
+    with pytest.raises(InvalidInput, match=r"--mappings: must lie outside destination\.folder"):
+        report_run(folder, finished.root / "results" / "pairs")
+    report_run(folder, pairs)
+    assert 0o700 == stat.S_IMODE(pairs.stat().st_mode)
 
 
 def test_archives_are_for_their_recipients_alone(finished: Steps) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput
+from deidflow.tasks.core.outcomes import ReasonCode
 from tests.dicom_files import instance
+from tests.jobs import files_of
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -75,3 +77,22 @@ def test_results_of_an_earlier_run_in_the_source(tmp_path: Path) -> None:
 
     (problem,) = caught.value.problems
     assert "as in results of an earlier run; take these out of the source" in problem.text
+
+
+def test_an_original_that_was_corrected_takes_no_result_s_place(tmp_path: Path) -> None:
+    """What was not found comes under the UIDs of what was done: its new identifiers are taken, whoever has them."""
+    _write(tmp_path / "source")
+    corrected = DicomIdentifiers("PAT-78", "1.2.3.1", "", "").orthanc_id(Level.PATIENT)
+    steps = Steps(tmp_path)
+    key = {"key_file": "pseudonym.key", "scope": "steps", "allow_merge": True}
+    options = {"DicomVersion": "2023b", "Replace": {"PatientID": "S1", "PatientName": "S1"}, "Force": True}
+    steps.plan([PATIENT, corrected], pseudonyms=key, options=options)
+    steps.edit()
+    steps.verify()
+    before = files_of(tmp_path / "results")
+    (tmp_path / "source" / "1.dcm").write_bytes(instance(PatientID="PAT-78", PatientName="Doe^John"))
+
+    steps.resume()
+
+    assert {ReasonCode.IDENTIFIER_COLLISION: 1} == steps.report().instance_reasons
+    assert before == files_of(tmp_path / "results")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.flows.commands.withdraw import withdraw_run
 from deidflow.tasks.core.config.pixel_rules.sources import builtin_text, risks_text
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import InvalidInput, Unusable
@@ -476,7 +477,9 @@ def test_another_key_never_stands_beside_the_first(nights: Nights) -> None:
     assert [(DONE, 1, 1)] == nights.night(
         more, "m", incremental=False, pseudonyms=other, operation="modify", options={}
     )
-    assert [(DONE, 1, 1)] == nights.night(more, "s", incremental=False, pseudonyms={**other, "scope": "t"})
+    for run_id in ("s1", "s2"):  # the second finds a run of its scope, and those with the first key beside it
+        assert [(DONE, 1, 1)] == nights.night(more, run_id, incremental=False, pseudonyms={**other, "scope": "t"})
+    assert [(DONE, 2, 2)] == nights.night(rows(("A", "1")), "n1-again", incremental=False)
     by_row = [{**one, "operation": "anonymize"} for one in more]  # in a config that modifies
     modifies: dict[str, Any] = {"operation": "modify", "options": {"DicomVersion": "2023b"}, "incremental": False}
     for keys, said in ((other, "must be that of the earlier run n1"), (None, "must name a key")):
@@ -615,6 +618,7 @@ def test_what_somebody_else_put_there_stays(nights: Nights) -> None:
     path.write_bytes(other.read_bytes())
 
     assert Withdrawn(1, 1, 0) == withdrawn(nights, "n1")
+    assert 1 == withdraw_run(nights.root / "runs" / "n1", ())
     assert path.exists()
 
 

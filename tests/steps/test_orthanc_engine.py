@@ -163,11 +163,22 @@ def test_a_stopped_run_leaves_nothing_half_done(steps: Steps, server: Server, pr
 
 
 def test_a_result_that_vanished_is_made_again(steps: Steps, server: Server) -> None:
-    """The call is redone with its patient as a whole, since a second call would give other identifiers."""
+    """The call is redone with its patient as a whole, since a second call would give other identifiers.
+
+    A look at the identifiers alone finds what is gone, and what is back.
+    """
     steps.edit()
     before = {name for made in server.originals().values() for name in made}
-    server.delete(f"instances/{min(before)}")
-    assert 1 == steps.verify()
+    gone, again = min(before), steps.root / "again"
+    again.mkdir()
+    server.dataset(gone).save_as(again / "gone.dcm")
+    server.delete(f"instances/{gone}")
+    assert 1 == steps.verify(full=False)
+    server.upload(again)
+    assert 0 == steps.verify(full=False, again=True)
+    assert COUNT == steps.report().instances[Outcome.DONE]
+    server.delete(f"instances/{gone}")
+    assert 1 == steps.verify(full=False, again=True)
 
     steps.resume()
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
+from deidflow.tasks.steps.run.progress import make_progress
+from deidflow.tasks.steps.withdraw import withdraw_results
 from tests.dicom_files import instance
 from tests.orthanc_proxy import Answer, OrthancProxy
 from tests.steps.steps import Steps
@@ -100,7 +102,7 @@ def test_a_job_at_work_that_writes_the_mark_is_cancelled(tmp_path: Path, server:
 def test_without_a_mark_only_what_the_calls_job_lists(
     tmp_path: Path, server: Server, proxy: OrthancProxy, is_known: bool
 ) -> None:
-    """What another job made of the same originals may be anybody's."""
+    """What another job made of the same originals may be anybody's; what is listed can be taken back."""
     steps = _edited(tmp_path, server, proxy, **WITHOUT_MARK)
     before = set(server.get("instances"))
     job, copies = _send_again(server, proxy)
@@ -110,3 +112,4 @@ def test_without_a_mark_only_what_the_calls_job_lists(
     steps.finish()
 
     assert before | (set() if is_known else copies) == set(server.get("instances"))
+    assert (COUNT, 0, 0) == withdraw_results(steps.run, (), make_progress(quiet=True))

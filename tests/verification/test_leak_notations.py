@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.leaks.atoms import atoms_of
+from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
 from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Value, text_of, value_of
 from deidflow.tasks.verification.leaks.kinds import Kind
@@ -23,6 +23,7 @@ KANA = Value(Kind.PERSON, "やまだ^タロウ".encode(), b"ISO_IR 192")
 DAY, MARCH = Value(Kind.DATE, b"19610303"), Value(Kind.DATE, b"20170315")
 PHONE, NUMBER = Value(Kind.PHONE, b"+44 20 7946 0958"), Value(Kind.IDENTIFIER, b"MRN-4829137")
 E_MAIL = Value(Kind.DESCRIPTOR, b"ask " + b"lena" * 17 + b"@klinik.example")
+CODE, ZEROS = Value(Kind.IDENTIFIER, b"Abdominal123"), Value(Kind.IDENTIFIER, b"0048291")
 UID, TIME = Value(Kind.UID, b"1.2.826.0.1.5.7"), Value(Kind.TIME, b"142233")
 
 
@@ -62,6 +63,8 @@ def is_found(value: Value, data: bytes, vr: bytes = b"LO") -> bool:
         (NUMBER, "mrn4829137_2"),
         (NUMBER, "0004829137"),
         (NUMBER, "482 913 7"),
+        (CODE, "abdominal123"),
+        (Value(Kind.IDENTIFIER, b"0482913"), "482913"),
         (UID, "1_2_826_0_1_5_7"),
         (TIME, "2:22:33 PM"),
         (E_MAIL, "to " + "lena" * 17 + "@klinik.example"),
@@ -85,6 +88,8 @@ def test_what_is_found(value: Value, text: str, codec: str) -> None:
         (PHONE, "79460958123"),
         (NUMBER, "48291374"),
         (NUMBER, "1.4829137"),
+        (ZEROS, "48291"),
+        (Value(Kind.IDENTIFIER, b"University123"), "university123"),
         (UID, "1.2.826.0.1.5.70"),
         (UID, "1.2.826.0.1.5.7.1"),
         (TIME, "1422331"),
@@ -181,6 +186,12 @@ def test_cores_before_parts_are_made(kind: Kind, raw: bytes, size: int) -> None:
 
     if cores and value is not None:
         assert {cores} >= {cores_of(atom) for atom in atoms_of(kind, text_of(value))}
+
+
+@pytest.mark.parametrize("text", ["Klinikum Universität", "HÔPITAL", "hopital"])
+def test_what_stands_for_nobody(text: str) -> None:
+    """A common word is one with accents, too, which names of institutions have and lists of words have not."""
+    assert not any(atom.sort is Sort.WORD for atom in atoms_of(Kind.PLACE, text))
 
 
 @pytest.mark.timeout(20)

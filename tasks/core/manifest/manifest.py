@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.identifiers import Level, is_orthanc_id
-from deidflow.tasks.core.errors import BadText, InvalidInput, Problem
+from deidflow.tasks.core.errors import InvalidInput, Problem
 from deidflow.tasks.core.manifest.columns import INSTANCES, LEVEL, OPERATION, ORTHANC_ID, parse_header
 from deidflow.tasks.core.manifest.csv_text import ManifestText
 from deidflow.tasks.core.manifest.row_requests import Defaults, RequestBuilder
@@ -91,10 +91,7 @@ class Manifest:
         problems = [Problem(problem.text, self.name, header.line, problem.column) for problem in found]
         self.free_columns = tuple(name for _, name in self._columns.free)
         self._defaults = defaults
-        try:
-            self._builder = RequestBuilder(defaults, self._columns)
-        except BadText as error:
-            raise InvalidInput([*problems, replace(error.problem, key="options.Replace")]) from None
+        self._builder = RequestBuilder(defaults, self._columns)
         for column, users in self._builder.template_columns.items():
             if column not in self.free_columns:
                 text = (

@@ -140,11 +140,8 @@ class RequestBuilder:
         """Compile the config's templates.
 
         Args:
-            defaults: The config's part.
+            defaults: The config's part; its templates were found sound when it was read.
             columns: The manifest's.
-
-        Raises:
-            BadText: A value of the config's Replace is no template.
 
         """
         self._defaults = defaults

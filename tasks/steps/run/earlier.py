@@ -321,9 +321,7 @@ def changed_basis(config: Config, before: Before | None, *, has_key: bool, anony
 def _other_basis(before: Before) -> list[Problem]:
     """Return in what an incremental config differs from the last of its runs."""
     with State(before.state) as state:
-        runs = [
-            run for run in state.runs().values() if run.where[:2] == before.where[:2] and run.run_id != before.exclude
-        ]
+        runs = [run for run in state.runs().values() if run.where[:2] == before.where[:2]]
     if not runs:
         return []
     was, now = json.loads(runs[-1].where.basis), json.loads(before.where.basis)
@@ -343,7 +341,7 @@ def _other_key(config: Config, before: Before) -> list[Problem]:
         others = [
             run.run_id
             for run in state.runs().values()
-            if run.where.place == before.where.place and run.run_id != before.exclude and state.has_anonymized(run)
+            if run.where.place == before.where.place and state.has_anonymized(run)
             if json.loads(run.where.basis).get(_KEY) != key
         ]
     # A folder that was emptied since holds nothing that a new start would be mixed with; a server does not tell.
