@@ -108,9 +108,9 @@ class _OwnServer:
         why = f": {errors[-1]}" if errors else f" within {_START_S:.0f} s, or ended before"
         home = os.environ["PREFECT_HOME"]
         raise Unusable(
-            f"Prefect's temporary server did not start{why}; if its database in {home} is damaged, or was used by a newer "
-            "Prefect, set PREFECT_HOME to another folder; look at the other variables PREFECT_*, or start a server with "
-            "prefect server start, and set PREFECT_API_URL to its address"
+            f"Prefect's temporary server did not start{why}; if its database in {home} is damaged, or was used by a "
+            "newer Prefect, set PREFECT_HOME to another folder; look at the other variables PREFECT_*, or start a "
+            "server with prefect server start, and set PREFECT_API_URL to its address"
         )
 
     def _text(self) -> str:
