@@ -106,9 +106,11 @@ class _OwnServer:
             time.sleep(_POLL_S)
         errors = _ERROR.findall(self._text())
         why = f": {errors[-1]}" if errors else f" within {_START_S:.0f} s, or ended before"
+        home = os.environ["PREFECT_HOME"]
         raise Unusable(
-            f"Prefect's temporary server did not start{why}; look at the variables PREFECT_*, or start a server with "
-            "prefect server start, and set PREFECT_API_URL to its address"
+            f"Prefect's temporary server did not start{why}; if its database in {home} is damaged, or was used by a "
+            "newer Prefect, set PREFECT_HOME to another folder; look at the other variables PREFECT_*, or start a "
+            "server with prefect server start, and set PREFECT_API_URL to its address"
         )
 
     def _text(self) -> str:

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -158,6 +159,31 @@ def test_a_server_that_does_not_start(demo_job: Job) -> None:
     assert "unable to open database file" in done.err
     assert "deidflow resume" in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("content", "reason"), [("newer", "Can't locate revision"), ("damaged", "not a database")])
+def test_a_home_whose_database_cannot_be_used(demo_job: Job, content: str, reason: str) -> None:
+    """What a newer Prefect has migrated, or what is damaged, is told with the folder and the remedy."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    home = demo_job.root / "home"
+    home.mkdir()
+    if content == "damaged":
+        (home / "prefect.db").write_bytes(b"no database" * 1000)
+    else:
+        with contextlib.closing(sqlite3.connect(home / "prefect.db")) as database, database:
+            database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+            database.execute("INSERT INTO alembic_version VALUES ('ffffffffffff')")
+    demo_job.environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": ""}
+    done = demo_job.start("run", "job.yaml", "--run-id", "none", alone=True).end()
+
+    assert 3 == done.code, done.err
+    assert reason in done.err
+    assert f"if its database in {home} is damaged, or was used by a newer Prefect, set PREFECT_HOME to" in done.err
+
+    demo_job.environment = {"PREFECT_HOME": str(demo_job.root / "another"), "PREFECT_API_URL": ""}
+    resumed = demo_job.start("resume", "runs/none", alone=True).end()
+    assert 0 == resumed.code, resumed.err
 
 
 def test_a_named_server_that_does_not_answer(demo_job: Job) -> None:

@@ -80,6 +80,18 @@ def _minimal_copy(dataset: pydicom.Dataset) -> pydicom.Dataset:
     return small
 
 
+def test_a_link_to_a_source_whose_name_is_no_utf8(demo_job: Job) -> None:
+    """A folder that an old system has named in Latin-1 is run from, and verified, by a link with another name."""
+    demo_job.write_manifest(demo_job.inventory()[:2])
+    old = Path(os.fsdecode(os.fsencode(demo_job.root) + b"/Aufnahmen f\xfcr Studie"))
+    demo_job.source.rename(old)
+    demo_job.source.symlink_to(old)
+    done = demo_job("run", "job.yaml", "--run-id", "linked")
+
+    assert 0 == done.code, done.err
+    assert 0 == demo_job("verify", "runs/linked").code
+
+
 def test_the_failures_file_is_a_manifest(job: Job) -> None:
     """After the cause is gone, failures.csv runs as it is and does what was left."""
     sound = _sound_files(job.source)

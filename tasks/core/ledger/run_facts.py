@@ -165,7 +165,7 @@ def change_facts(ledger: Ledger, change: Callable[[RunFacts], RunFacts]) -> RunF
         ledger.execute_many(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)",
             [
-                (name, json.dumps(getattr(after, name), ensure_ascii=False))
+                (name, json.dumps(getattr(after, name)))  # in ASCII: names of folders may be no UTF-8
                 for name in _NAMES
                 if getattr(after, name) != getattr(before, name)
             ],

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.permitted import Permitted
     from deidflow.tasks.verification.reader import Element, Item, Read
 
-_HAN_OR_KANA: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3005"
+_HAN_OR_KANA: Final = (
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\ue000-\ufaff\u3005\U00020000-\U0003ffff\U000f0000-\U0010ffff"
+)
+"""With private use, and planes 2 and 3, whose latest characters an older Python takes for no letters."""
 _WORD: Final = re.compile(rf"[{_HAN_OR_KANA}]+|[^\W_{_HAN_OR_KANA}]+")
 _RUN: Final = re.compile(rf"[{_HAN_OR_KANA}]+|[^\W\d_{_HAN_OR_KANA}]+|\d+")
 _DELIMITERS: Final = frozenset(map(ord, "^=\\\r\n\t\f"))

@@ -238,6 +238,18 @@ def test_review_leaves_what_is_only_unknown() -> None:
     assert ("FROBNICATE knee", ("FROBNICATE",)) == (cleaned.text, cleaned.to_review)
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["\U00031350", "\U0002ebf0\U0002ebf1", "\U000323b0\U000323b1", "\u5c71\U00031350", "\ue000", "\U000f0000"],
+)
+def test_names_in_letters_that_python_does_not_know_go(word: str) -> None:
+    """Han of Unicode 15.0, 15.1 and 17.0 and of private use: no Python takes them for what is between words."""
+    reviewed = TextCleaner(unknown=Unknown.REVIEW).clean(f"knee {word}")
+
+    assert "knee" == CLEANER.clean(f"knee {word}").text
+    assert (f"knee {word}", (word,)) == (reviewed.text, reviewed.to_review)
+
+
 def test_words_of_an_own_place_that_no_vocabulary_knows() -> None:
     """They go by themselves, too, where unknown words stay; a word of it that is known stays."""
     own = OwnValues.of(others=["OFFIS e.V.", "Chest Clinic Oldenborg"])

@@ -157,7 +157,7 @@ class TextCleaner:
                 yield Verdict.GONE
             elif any(covered[word.start : word.end]):
                 yield Verdict.COVERED
-            elif word.folded.isalpha():
+            elif word.is_letters:
                 is_letter = len(word.folded) == 1 and word.folded.isascii()
                 yield Verdict.KEEP if is_letter else self._of_letters(word, own)
             else:

@@ -135,7 +135,7 @@ def _is_before_given_name(reading: Reading, place: int, vocabulary: Vocabulary) 
         and reading.verdicts[place] is not Verdict.COVERED
         and reading.gap(place) == "^"
         and vocabulary.is_given_name(reading.words[place + 1].folded)
-        and reading.words[place].text.isalpha()
+        and reading.words[place].is_letters
     )
 
 
@@ -185,9 +185,7 @@ def _belongs_to_name(reading: Reading, place: int, gone: tuple[Verdict, ...]) ->
     """Whether a word is an initial beside a name that went, or a particle before one."""
     folded = reading.words[place].folded
     names = [
-        other
-        for other in reading.beside(place)
-        if reading.verdicts[other] in gone and reading.words[other].text.isalpha()
+        other for other in reading.beside(place) if reading.verdicts[other] in gone and reading.words[other].is_letters
     ]
     if folded in load_context().particles and place + 1 in names:
         return True

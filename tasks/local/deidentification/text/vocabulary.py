@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.local.deidentification.text.abbreviations import is_abbreviation
 from deidflow.tasks.local.deidentification.text.context import load_context
-from deidflow.tasks.local.deidentification.text.words import fold
+from deidflow.tasks.local.deidentification.text.words import UNSPACED, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 _PACKAGE: Final = "deidflow.tasks.local.deidentification.text"
 _MARKED: Final = re.compile(r"[a-z][A-Z]{3,}")
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_CASELESS: Final = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿ー々]+")
-"""Kana and Han characters, which are written without blanks between words."""
 
 _SHORTEST_PART: Final = 3
 _LONGEST_TERM: Final = 32
@@ -164,7 +162,7 @@ class Vocabulary:
 
     def _is_run_of_terms(self, word: str) -> bool:
         """頭部単純: Japanese and Chinese terms one behind the other, longest first."""
-        if not _CASELESS.fullmatch(word):
+        if not UNSPACED.fullmatch(word):
             return False
         rest = fold(word)
         while rest:

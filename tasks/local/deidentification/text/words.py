@@ -1,6 +1,6 @@
 """How texts are cut into words, and how two spellings of one word are found equal.
 
-Public names: ``Word``, ``words_of``, ``fold``, ``spellings``.
+Public names: ``Word``, ``words_of``, ``fold``, ``spellings``, ``UNSPACED``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HAN_OR_KANA: Final = "぀-ヿ㐀-䶿一-鿿豈-﫿々"
+_UNSPACED: Final = (
+    r"\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ufaff\U00020000-\U0003ffff\U000f0000-\U0010ffff"
+)
+"""Kana, Han, Hangul and all of private use, where sites keep characters that Unicode lacks. Planes 2 and 3 are for Han
+alone, whatever of them the Unicode of this Python knows: no word passes by an older one."""
+UNSPACED: Final = re.compile(f"[{_UNSPACED}]+")
 _WITH_MARKS: Final = range(0x0300, 0x1F000)
 """Where Unicode has marks of the categories that follow, but for selectors of variants of what is no letter."""
 _MARKS: Final = ("Mn", "Mc")
@@ -21,7 +26,7 @@ _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa",
 
 
 class Word(NamedTuple):
-    """A run of letters, their marks, and digits; Japanese and Chinese characters are a run of their own.
+    """A run of letters, their marks, and digits; Japanese, Chinese and Korean characters are a run of their own.
 
     Attributes:
         start: Where it begins in the text.
@@ -35,6 +40,11 @@ class Word(NamedTuple):
     end: int
     text: str
     folded: str
+
+    @property
+    def is_letters(self) -> bool:
+        """Whether it has letters only, be they unknown to Python."""
+        return self.folded.isalpha() or UNSPACED.fullmatch(self.text) is not None
 
 
 @lru_cache(maxsize=65536)
@@ -55,8 +65,8 @@ def spellings(word: str) -> set[str]:
 def _word() -> re.Pattern[str]:
     # Accents, points and vowels that stand behind their letter are no letters to a pattern, which knows no categories.
     marks = "".join(one for one in map(chr, _WITH_MARKS) if unicodedata.category(one) in _MARKS)
-    letter = rf"[^\W_{_HAN_OR_KANA}]"
-    return re.compile(rf"[{_HAN_OR_KANA}]+|{letter}(?:{letter}|[{marks}])*")
+    letter = rf"[^\W_{_UNSPACED}]"
+    return re.compile(rf"{UNSPACED.pattern}|{letter}(?:{letter}|[{marks}])*")
 
 
 def words_of(text: str) -> Iterator[Word]:
