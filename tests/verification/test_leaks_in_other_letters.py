@@ -10,6 +10,9 @@ from tests.dicom_files import IMPLICIT, Element
 from tests.verification.test_leak_excuses import said
 
 VALUES: Final[dict[str, Any]] = {"PatientName": "Müller^Jörg", "PatientID": "MRN 20123"}
+PERSIAN: Final = "\u0639\u0644\u06cc\u0631\u0636\u0627"
+PERSIAN_JOINED: Final = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
+HEBREW: Final = "\u05db\u05d4\u05df"
 CODECS: Final = {"ISO_IR 100": "latin-1", "ISO_IR 192": "utf-8"}
 
 
@@ -48,6 +51,44 @@ def test_accents_that_only_the_text_has(name: str, text: str, character_set: str
     found = said(text, values, charset=CODECS[character_set])
 
     assert ("PatientName of the source is left in ImageID" if is_left else "") == found
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Kowalczyk^B", "for Kowal\u00adczyk"),
+        ("Kowalczyk^B", "for Kowal\u200bczyk"),
+        (PERSIAN_JOINED, PERSIAN),
+        (PERSIAN, PERSIAN_JOINED),
+        (f"{HEBREW}\u200f", HEBREW),
+        (HEBREW, f"\u202b{HEBREW[:2]}\u200f{HEBREW[2:]}\u202c"),
+    ],
+    ids=["soft hyphen", "no blank", "joined in the name", "joined in the text", "mark in the name", "marks"],
+)
+def test_characters_that_nobody_sees(name: str, text: str) -> None:
+    """Hyphens between lines, marks of direction and what joins letters are no part of a name."""
+    values = {"PatientName": name, "SpecificCharacterSet": "ISO_IR 192"}
+
+    assert "PatientName of the source is left in ImageID" == said(text, values, charset="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        ("كريمى", "PatientName"),
+        ("کریمی", "PatientName"),
+        ("كـريـمي", "PatientName"),
+        ("كريمان", ""),
+        ("رقم ٢٠١٢٣", "PatientID"),
+        ("شماره ۲۰۱۲۳", "PatientID"),
+        ("เลข ๒๐๑๒๓", "PatientID"),
+    ],
+)
+def test_letters_and_digits_of_other_keyboards(text: str, keyword: str) -> None:
+    """Persian and Arabic letters that look alike, words made longer, digits."""
+    found = said(text, {**VALUES, "PatientName": "كريمي^", "SpecificCharacterSet": "ISO_IR 192"}, charset="utf-8")
+
+    assert (f"{keyword} of the source is left in ImageID" if keyword else "") == found
 
 
 def test_bytes_of_unknown_kind() -> None:

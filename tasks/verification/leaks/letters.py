@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_STROKES: Final = str.maketrans(
-    dict(zip("øłđð\u0131ħŧ", "olddiht", strict=True)) | {"ß": "ss", "þ": "th", "æ": "ae", "œ": "oe"}
+_PLAIN: Final = str.maketrans(
+    dict(zip("øłđð\u0131ħŧ", "olddiht", strict=True))
+    | {"ß": "ss", "þ": "th", "æ": "ae", "œ": "oe"}
+    # Arabic and Persian keyboards have these letters apart; the last only makes a word longer.
+    | dict(zip("\u06cc\u0649\u06a9", "\u064a\u064a\u0643", strict=True))
+    | {"\u0640": ""}
+    | {chr(zero + digit): str(digit) for zero in (0x0660, 0x06F0, 0x0966, 0x0E50) for digit in range(10)}
 )
+"""Letters without strokes; the digits of Arabic, Persian, Devanagari and Thai as those of ASCII."""
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 _HIRAGANA: Final = range(0x3041, 0x3097)
 _KATAKANA: Final = range(0x30A1, 0x30F7)
@@ -27,6 +33,8 @@ _HALF_WIDTH: Final = {
     unicodedata.normalize("NFD", unicodedata.normalize("NFKC", chr(number))): chr(number)
     for number in range(0xFF66, 0xFFA0)
 }
+_FORMAT: Final = "Cf"
+"""The category of soft hyphens, marks of direction, and what joins letters or keeps them apart."""
 _FIRST_LEAD: Final = 0xC2
 _MARKS: Final = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
 """Accents and vowels that belong to the letter before them."""
@@ -38,12 +46,12 @@ WORD_OR_NUMBER: Final = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
 
 @lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
-    """Return a text in lower case, without accents and strokes, in the usual width."""
+    """Return a text in lower case, without accents, strokes and what nobody sees, in the usual width."""
     if text.isascii():
         return text.lower()
     parts = unicodedata.normalize("NFKD", text).casefold()
-    bare = "".join(letter for letter in parts if not unicodedata.combining(letter)).translate(_STROKES)
-    return unicodedata.normalize("NFC", bare)
+    bare = "".join(one for one in parts if not (unicodedata.combining(one) or unicodedata.category(one) == _FORMAT))
+    return unicodedata.normalize("NFC", bare.translate(_PLAIN))
 
 
 def unaccented(text: str) -> str:

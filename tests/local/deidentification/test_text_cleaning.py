@@ -238,6 +238,49 @@ def test_review_leaves_what_is_only_unknown() -> None:
     assert ("FROBNICATE knee", ("FROBNICATE",)) == (cleaned.text, cleaned.to_review)
 
 
+def wide(text: str) -> str:
+    """Return a text in letters and digits of full width."""
+    return "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in text)
+
+
+def digits(text: str, zero: int) -> str:
+    """Return a text with the digits of another script."""
+    return "".join(chr(zero + int(one)) if one.isdigit() else one for one in text)
+
+
+ARABIC, PERSIAN, DEVANAGARI, THAI = 0x0660, 0x06F0, 0x0966, 0x0E50
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        *((wide(one), one) for one in ("1961/03/03", "14:22:33", "x@y.example", "020-7946-0958", "Mueller")),
+        *((digits("1961/03/03", zero), "1961/03/03") for zero in (ARABIC, PERSIAN, DEVANAGARI, THAI)),
+        *((digits(one, ARABIC), one) for one in ("14:22:33", "020 7946 0958", "20123", "12")),
+        (digits("1961\u060d03\u060d03", ARABIC), "1961/03/03"),
+        ("1961\u201303\u201303", "1961-03-03"),
+        ("3\u00a0March\u00a01961", "3 March 1961"),
+        ("\u24bf\u24c4\u24bd\u24c3", "JOHN"),
+        ("J\u00ado\u200bhn", "John"),
+        ("M\u00fcl\u00adler", "M\u00fcller"),
+    ],
+)
+@pytest.mark.parametrize("days", [None, 10])
+def test_digits_and_letters_of_other_kinds(text: str, plain: str, days: int | None) -> None:
+    """Dates, times, numbers and names are what they are in wide letters, in any digits, with any dash, and cut up."""
+    cleaned = CLEANER.clean(f"chest {text} lung", OWN, days).text
+
+    assert CLEANER.clean(f"chest {plain} lung", OWN, days).text == cleaned
+    assert text not in cleaned
+
+
+def test_what_may_stay_is_not_written_anew() -> None:
+    """Harmless words and numbers keep their letters."""
+    text = f"{wide('CT')}\u3000{wide('ABDOMEN 5mm')} \u2013 chest \u0665 mm\u00b2"
+
+    assert text == CLEANER.clean(text, OWN).text
+
+
 @pytest.mark.parametrize(
     "word",
     ["\U00031350", "\U0002ebf0\U0002ebf1", "\U000323b0\U000323b1", "\u5c71\U00031350", "\ue000", "\U000f0000"],

@@ -20,7 +20,7 @@ from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.patterns import Edit, pattern_edits
 from deidflow.tasks.local.deidentification.text.persons import Reading, Verdict, judge_beside
 from deidflow.tasks.local.deidentification.text.vocabulary import Standing, Vocabulary, load_vocabulary, without_mark
-from deidflow.tasks.local.deidentification.text.words import Word, fold, words_of
+from deidflow.tasks.local.deidentification.text.words import Word, fold, in_ascii, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -131,10 +131,11 @@ class TextCleaner:
         return self._clean_passage(line, own, days) if len(line) <= _MOST_CHARACTERS else Cleaned("", 1)
 
     def _clean_passage(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
-        edits = pattern_edits(text, days, own.births)
-        words = list(_pieces(text, edits))
+        plain = in_ascii(text)
+        edits = pattern_edits(plain, days, own.births)
+        words = list(_pieces(plain, edits))
         mine = own.hits([word.folded for word in words])
-        reading = Reading(text, words, list(self._alone(words, own, edits, mine)), mine)
+        reading = Reading(plain, words, list(self._alone(words, own, edits, mine)), mine)
         judge_beside(reading, self._vocabulary, unknown_goes=self._unknown is Unknown.REMOVE)
         review: list[str] = []
         for word, verdict in zip(words, reading.verdicts, strict=True):

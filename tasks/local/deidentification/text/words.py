@@ -1,6 +1,6 @@
 """How texts are cut into words, and how two spellings of one word are found equal.
 
-Public names: ``Word``, ``words_of``, ``fold``, ``spellings``, ``UNSPACED``.
+Public names: ``Word``, ``words_of``, ``fold``, ``spellings``, ``in_ascii``, ``UNSPACED``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,15 @@ _UNSPACED: Final = (
 """Kana, Han, Hangul and all of private use, where sites keep characters that Unicode lacks. Planes 2 and 3 are for Han
 alone, whatever of them the Unicode of this Python knows: no word passes by an older one."""
 UNSPACED: Final = re.compile(f"[{_UNSPACED}]+")
-_WITH_MARKS: Final = range(0x0300, 0x1F000)
+_WITH_MARKS: Final = range(0x00AD, 0x1F000)
 """Where Unicode has marks of the categories that follow, but for selectors of variants of what is no letter."""
-_MARKS: Final = ("Mn", "Mc")
+_UNSEEN: Final = "Cf"
+"""The category of soft hyphens, marks of direction, and what joins letters or keeps them apart."""
+_MARKS: Final = ("Mn", "Mc", _UNSEEN)
+_SEPARATORS: Final = {"Pd": "-", "Zs": " "}
+"""Dashes and blanks, by their category."""
+_SLASHES: Final = frozenset("\u060d\u2044\u2215")
+"""Between the numbers of a date in Arabic; of fractions; of division."""
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae", "œ": "oe"})
 
 
@@ -31,7 +37,7 @@ class Word(NamedTuple):
     Attributes:
         start: Where it begins in the text.
         end: Where it ends.
-        text: As it is written.
+        text: As it is written, in ASCII where it can be.
         folded: As it is looked up.
 
     """
@@ -53,12 +59,27 @@ def fold(word: str) -> str:
     if word.isascii():
         return word.lower()
     plain = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(character for character in plain if not unicodedata.combining(character))
+    return "".join(one for one in plain if not (unicodedata.combining(one) or unicodedata.category(one) == _UNSEEN))
 
 
 def spellings(word: str) -> set[str]:
     """Return the folded forms under which a name may be written: Müller as muller and as mueller."""
     return {fold(word), fold(unicodedata.normalize("NFC", word).casefold().translate(_UMLAUTS))}
+
+
+def in_ascii(text: str) -> str:
+    """Return a text, character by character, with the digits of any script, wide letters and dashes as in ASCII."""
+    return text if text.isascii() else "".join(map(_in_ascii, text))
+
+
+@lru_cache(maxsize=4096)
+def _in_ascii(character: str) -> str:
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    plain = unicodedata.normalize("NFKC", character)
+    if len(plain) == 1 and plain.isascii():
+        return plain
+    return "/" if character in _SLASHES else _SEPARATORS.get(unicodedata.category(character), character)
 
 
 @cache
@@ -70,6 +91,6 @@ def _word() -> re.Pattern[str]:
 
 
 def words_of(text: str) -> Iterator[Word]:
-    """Yield the words of a text, from left to right."""
-    for match in _word().finditer(text):
+    """Yield the words of a text, from left to right, as ``in_ascii`` writes them."""
+    for match in _word().finditer(in_ascii(text)):
         yield Word(match.start(), match.end(), match[0], fold(match[0]))
