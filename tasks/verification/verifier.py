@@ -26,12 +26,12 @@ from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.comparison import Asked, compare_by_pydicom
 from deidflow.tasks.verification.by_pydicom.identifiers import IDENTIFIER_KEYWORDS, check_identifiers
+from deidflow.tasks.verification.by_pydicom.overlays import may_be_in_pixels
 from deidflow.tasks.verification.comparison import compare
 from deidflow.tasks.verification.given_values import check_given
 from deidflow.tasks.verification.identifiers import has_identifiers
 from deidflow.tasks.verification.identity import check_identity, needs_decoding
 from deidflow.tasks.verification.leaks.search import LeakSearch
-from deidflow.tasks.verification.overlays import may_be_in_pixels
 from deidflow.tasks.verification.painted.judge import PixelJudge
 from deidflow.tasks.verification.permitted import permitted
 from deidflow.tasks.verification.reader import read_dicom

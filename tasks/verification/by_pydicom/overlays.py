@@ -1,4 +1,4 @@
-"""Whether an overlay may be in bits of the pixels, which nobody but pydicom looks at here.
+"""Whether pydicom is to look for an overlay in bits of the pixels, told by bytes alone.
 
 Source: DICOM PS3.3 section C.9.2 (edition 2026c): an overlay has data of its own, and its bit position is 0. Until 2004
 it could be in bits that the image does not use, without data and with another position.
