@@ -16,7 +16,6 @@ from zlib import crc32
 
 from pydicom import dcmread
 
-from deidflow.tasks.core.dicom.tags import is_overlay
 from deidflow.tasks.core.engine.protocol import InstanceResult
 from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare
 from deidflow.tasks.core.files.evidence import evidence_of
@@ -27,6 +26,7 @@ from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.comparison import Asked, compare_by_pydicom
 from deidflow.tasks.verification.by_pydicom.identifiers import IDENTIFIER_KEYWORDS, check_identifiers
+from deidflow.tasks.verification.by_pydicom.overlays import may_be_in_pixels
 from deidflow.tasks.verification.comparison import compare
 from deidflow.tasks.verification.given_values import check_given
 from deidflow.tasks.verification.identifiers import has_identifiers
@@ -287,8 +287,6 @@ class Verifier:
         by_bytes = is_read and not self._by_server
         needs_pydicom = not by_bytes or self._needs_pydicom(request, expected, source, result)
         learns = not needs_pydicom or (self._by_server and is_read)
-        if anonymizes and self._settings.hardening:
-            needs_pydicom |= any(is_overlay(element[0]) for element in source.elements)
         if needs_pydicom or self._is_sampled(expected):
             hides = self._ask_pydicom(request, expected, both, painted=painted, needed=needs_pydicom)
         check_structure(result, source)
@@ -333,7 +331,9 @@ class Verifier:
     def _needs_pydicom(self, request: Request, expected: Expected, source: Read, result: Read) -> bool:
         """Whether bytes alone cannot tell."""
         hardens = request.operation is Operation.ANONYMIZE and self._settings.hardening
-        return not has_identifiers(source, result, expected.instance) or (hardens and needs_decoding(source, result))
+        if not has_identifiers(source, result, expected.instance):
+            return True
+        return hardens and (needs_decoding(source, result) or may_be_in_pixels(source))
 
     def _compare_bytes(
         self,

@@ -165,13 +165,14 @@ def series_of(
     files: list[bytes],
     mode: str,
     options: frozenset[str] = frozenset(),
+    **gives: str,
 ) -> Series:
-    """Edit files and prepare their verification."""
+    """Edit files and prepare their verification; ``gives`` goes into Replace."""
     (folder / "source").mkdir(parents=True)
     for number, data in enumerate(files):
         (folder / "source" / f"{number:04}").write_bytes(data)
     operation = Operation.MODIFY if mode == "modify" else Operation.ANONYMIZE
-    body: dict[str, Any] = {"Replace": {"StudyDescription": "Trial 7"}}
+    body: dict[str, Any] = {"Replace": {"StudyDescription": "Trial 7", **gives}}
     profile = ProfileChoice(options) if mode == STANDARD else None
     if mode == CLEANED:
         profile = ProfileChoice(frozenset({Option.CLEAN_DESCRIPTORS, Option.RETAIN_MODIFIED_DATES}))

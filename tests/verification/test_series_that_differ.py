@@ -140,11 +140,11 @@ def overlay(number: int, *, position: int = 0, data: bytes | None = None) -> lis
 @pytest.mark.parametrize(
     ("of_others", "wrong"),
     [
-        (overlay, overlay(WRONG, position=6)),
-        (lambda number: overlay(number, position=99 * (number % 2)), overlay(WRONG, position=6)),
+        (overlay, overlay(WRONG, position=2)),
+        (lambda number: overlay(number, position=99 * (number % 2)), overlay(WRONG, position=2)),
         (
-            lambda number: overlay(number, position=99, data=bytes([number]) * (6 + 2 * (number % 2))),
-            overlay(WRONG, position=99, data=b""),
+            lambda number: overlay(number, data=bytes([number]) * (6 + 2 * (number % 2))),
+            overlay(WRONG, data=b""),
         ),
     ],
     ids=["another bit", "one of several bits", "no data"],
@@ -153,12 +153,27 @@ def test_an_overlay_in_bits_of_the_pixels(
     tmp_path: Path, mode: str, of_others: Callable[[int], list[Element]], wrong: list[Element]
 ) -> None:
     """Amid images whose overlays go with their data, one that has its own in the bits that the others do not use."""
-    files = [made(number, *of_others(number), **grey(stored=4)) for number in range(1, COUNT + 1)]
+    image = {**grey(stored=4), "HighBit": 7}
+    files = [made(number, *of_others(number), **image) for number in range(1, COUNT + 1)]
     series = series_of(tmp_path, files, mode)
     assert {} == codes(series)
 
     changed(series, encode(of_others(WRONG), EXPLICIT), encode(wrong, EXPLICIT), in_result=False)
     assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
+
+
+def test_what_pydicom_cannot_read_beside_an_overlay(tmp_path: Path) -> None:
+    """An overlay with data of its own makes pydicom no judge, whether others of the series were judged or not."""
+
+    def number_as_uid(number: int) -> Element:
+        return Element(0x00200242, "US", struct.pack("<H", 300 + number))
+
+    files = [made(number, *overlay(number), number_as_uid(number)) for number in range(1, COUNT + 1)]
+    series = series_of(tmp_path, files, "2023b")
+    assert {} == codes(series)
+
+    changed(series, encode([number_as_uid(WRONG)], EXPLICIT), encode([Element(0x00200242, "US", b"odd")], EXPLICIT))
+    assert {} == codes(series)
 
 
 @pytest.mark.parametrize("behind", [b"\0" * 10, b"Kowalczyk\0"], ids=["nothing", "a name"])
@@ -208,6 +223,21 @@ def test_a_value_that_the_iod_asks_for_where_others_have_none(tmp_path: Path) ->
     path = series.source(len(given) + WRONG - 1)
     path.write_bytes(with_value(0x0008002A, b"DT", b"20240401101507")(path.read_bytes()))
     assert {len(given) + WRONG: ReasonCode.RESULT_DIFFERS} == codes(series)
+
+
+def test_what_another_iod_asks_for(tmp_path: Path) -> None:
+    """Where the request gives all the same SOP class, that of the source still tells what its result must have."""
+    classes = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4")
+    files = [
+        made(number, SOPClassUID=classes[number % 2], AcquisitionDateTime=f"202404{number:02}101507")
+        for number in range(1, COUNT + 1)
+    ]
+    series = series_of(tmp_path, files, STANDARD, SOPClassUID=classes[0])
+    assert {} == codes(series)
+
+    path = series.source(WRONG - 1)
+    path.write_bytes(with_value(0x00080016, b"UI", ULTRASOUND.encode() + b"\0")(path.read_bytes()))
+    assert {WRONG: ReasonCode.RESULT_DIFFERS} == codes(series)
 
 
 def in_common(number: int) -> bytes:

@@ -15,6 +15,7 @@ from deidflow.tasks.core.dicom.tags import (
     PATIENT_IDENTITY_REMOVED,
     PATIENT_NAME,
     SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
@@ -44,12 +45,11 @@ _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _DECIDE_ON_OTHERS: Final = frozenset(
     {
         *(SPECIFIC_CHARACTER_SET, PATIENT_ID, PATIENT_NAME, PATIENT_IDENTITY_REMOVED, DEIDENTIFICATION_METHOD),
-        *(STUDY_INSTANCE_UID, SERIES_INSTANCE_UID),
-        *(0x00280002, 0x00280008, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280102),
+        *(STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_CLASS_UID),
+        *(0x00280002, 0x00280008, 0x00280010, 0x00280011, 0x00280100),
     }
 )
-"""What other elements, or the whole file, are judged by; the size of the image tells where its pixels end, and which of
-their bits it uses where an overlay may be in the others."""
+"""What other elements, or the whole file, are judged by; the size of the image tells where its pixels end."""
 _OVERLAY_DATA: Final = 0x3000
 _SEQUENCES_THAT_DECIDE: Final = frozenset({0x00080300, 0x00120064, 0x0040A043})
 """PrivateDataElementCharacteristics, the codes of the de-identification, the concept of a content item."""
