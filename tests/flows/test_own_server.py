@@ -9,19 +9,21 @@ import os
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
+from unittest.mock import patch
 
 import httpx
 import pytest
 
 from benchmarks.generate import Shape, generate
 from deidflow.flows import own_server
-from deidflow.flows.prefect_environment import say_lost_server_once
+from deidflow.flows.prefect_environment import prepare_prefect, say_lost_server_once
 from tests.jobs import COMMAND_S, KEY, stop_limit_s
 
 if TYPE_CHECKING:
@@ -247,13 +249,41 @@ def test_a_server_of_its_own_gets_no_heartbeats_and_answers_nobody_else(tmp_path
     assert ["30 None True", "[401, 401, 200]", "30"] == done.stdout.splitlines(), done.stderr
 
 
-def test_nothing_is_tried_again_by_a_setting_of_the_site() -> None:
-    """What is tried again the config says; another flow run would be another run over the same sources."""
-    ask = "from deidflow.flows import bulk_edit as b; print([b.bulk_edit.retries, b.load.retries, b.publish.retries])"
-    variables = {**os.environ, "PREFECT_FLOWS_DEFAULT_RETRIES": "2", "PREFECT_TASKS_DEFAULT_RETRIES": "3"}
-    done = subprocess.run([sys.executable, "-c", ask], env=variables, capture_output=True, text=True, check=False)
+_BY_DEFAULT: Final = """
+from deidflow.flows import bulk_edit as b
+print([one.retries for one in (b.bulk_edit, b.load, b.publish)])
+print([one.persist_result for one in (b.bulk_edit, b.load, b.plan, b.apply, b.verify, b.publish)])
+"""
 
-    assert done.stdout.split() == ["[0,", "0,", "0]"], done.stderr
+
+def test_nothing_is_tried_again_or_kept_by_a_setting_of_the_site() -> None:
+    """What is tried again the config says; another flow run would be another run over the same sources.
+
+    What a run has to tell stands in its folder; nobody would look after it in Prefect's storage.
+    """
+    variables = {**os.environ, "PREFECT_FLOWS_DEFAULT_RETRIES": "2", "PREFECT_TASKS_DEFAULT_RETRIES": "3"}
+    variables |= {f"PREFECT_{name}": "true" for name in ("RESULTS_PERSIST_BY_DEFAULT", "TASKS_DEFAULT_PERSIST_RESULT")}
+    command = [sys.executable, "-c", _BY_DEFAULT]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+    assert [str([0] * 3), str([False] * 6)] == done.stdout.splitlines(), done.stderr
+
+
+def test_prefect_gets_a_home_for_its_owner_alone_and_tells_nobody(tmp_path: Path) -> None:
+    """Whatever the umask; so is `runs_dir`, where that is the only place for it."""
+    umask = os.umask(0)
+    try:
+        for variable in ("XDG_STATE_HOME", "NOWHERE"):
+            with patch.dict(os.environ, {variable: str(tmp_path / "state"), "HOME": "/proc/none"}):
+                for name in {"PREFECT_HOME", "XDG_STATE_HOME", "DO_NOT_TRACK"} - {variable}:
+                    os.environ.pop(name, None)
+                prepare_prefect(tmp_path / "runs")
+                assert ("1", "false") == (os.environ["DO_NOT_TRACK"], os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"])
+    finally:
+        os.umask(umask)
+
+    made = {str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert {"state/deidflow/prefect": 0o700, "runs/.prefect": 0o700, "runs": 0o700}.items() <= made.items()
 
 
 def test_settings_that_prefect_refuses_are_no_bug(job: Job) -> None:
