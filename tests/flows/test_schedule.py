@@ -71,11 +71,13 @@ def test_an_interval_is_in_seconds(job: Job) -> None:
 
 def test_serve_says_what_is_missing(job: Job) -> None:
     """Without schedule, key or server, or with a name twice, serve exits 2 and names all of it."""
+    job.write_config(pseudonyms={"key_env": "TEST_DEIDFLOW_NOT_THERE"}).rename(job.root / "other.yaml")
     job.write_config(pseudonyms=None)
     job.environment = job.environment | {"PREFECT_API_URL": ""}
 
-    done = job("serve", "job.yaml", "job.yaml")
+    done = job("serve", "job.yaml", "other.yaml")
 
     assert 2 == done.code
-    words = ("schedule", "pseudonyms", "prefect server start", "name: must be different in every config")
+    words: tuple[str, ...] = ("schedule", "prefect server start", "name: must be different in every config")
+    words += ("pseudonyms: must be given to serve", "variable TEST_DEIDFLOW_NOT_THERE must be set")
     assert all(word in done.err for word in words), done.err

@@ -85,9 +85,17 @@ def test_the_key_is_in_no_file_and_no_command_line(job: Job) -> None:
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_permissions_under_any_umask(job: Job, umask: int) -> None:
-    """The run folder is 0700, as is runs_dir, and all of its files 0600, the key that the run made among them."""
+    """The run folder is 0700, as is runs_dir, and all of its files 0600, the key that the run made among them.
+
+    One that was killed when it had made its key, before its plan was stored, keeps it.
+    """
     _small(job)
     job.write_config(pseudonyms=None)
+    kept = "ab" * 32 if umask else ""
+    if kept:
+        for folder in (job.root / "runs", job.root / "runs" / "own"):
+            folder.mkdir(mode=0o700)
+        (job.root / "runs" / "own" / "pseudonym.key").write_text(kept)
 
     # Prefect's own files are under the same umask; only what the run makes counts.
     done = job.start("run", "job.yaml", "--run-id", "own", umask=umask).end()
@@ -97,6 +105,7 @@ def test_permissions_under_any_umask(job: Job, umask: int) -> None:
     assert {0o700} == {stat.S_IMODE(folder.stat().st_mode) for folder in (run_dir, run_dir.parent)}
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in run_dir.iterdir()}
     key = (run_dir / "pseudonym.key").read_text().strip()
+    assert key == (kept or key)
     assert ["pseudonym.key"] == _where(run_dir, (key.encode(), bytes.fromhex(key)))
     assert key not in done.out + done.err
 

@@ -140,9 +140,14 @@ def test_configs_and_workbooks_through_a_pipe(demo_job: Job) -> None:
     assert book.active is not None
     book.active.append(["StudyInstanceUID"])
     book.active.append([rows[0]["StudyInstanceUID"]])
+    book.active.row_dimensions[2].hidden = True
+    book.create_sheet("notes")
     book.save(content)
     found = _piped(job, content.getvalue(), "resolve", "-", "--by", "StudyInstanceUID", "source", "-o", "one.csv")
     assert (0, "1 row written to one.csv\n") == (found.code, found.out), found.err
+    assert "has 2 sheets; the first that is visible was read" in found.err
+    assert "rows that are hidden or filtered away were read, too; delete" in found.err
+    assert "not meant: line 2\n" in found.err
 
 
 def test_a_thousand_problems_are_read_in_a_minute(demo_job: Job) -> None:

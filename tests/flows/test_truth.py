@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from deidflow.flows.answers.run import run_answer
 from deidflow.flows.commands.report import report_run
 from deidflow.flows.commands.verify import verify_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
@@ -70,6 +71,7 @@ def test_what_nobody_verified_is_not_said_to_be_right(steps: Steps) -> None:
     before = steps.report()
     page = (steps.run.folder / "report.html").read_text("utf-8")
     assert (False, 1, 4) == (before.reconciled, before.exit_code, before.unverified)
+    assert "not verified:    4 of 4" in run_answer(before, steps.run.folder).lines()
     assert "Not verified: 4 of 4 results" in page
     assert "Everything is accounted for and done" not in page
     assert {"checks": "full", "verified": 0, "not_verified": 4, "read_back": 0} == _summary(steps)["verified"]
@@ -494,6 +496,7 @@ def test_damaged_files_count_until_they_are_fetched_again(job: Job) -> None:
     first = job("run", "job.yaml", "--run-id", "r")
     assert 1 == first.code, first.out + first.err
     assert "1 of them damaged" in first.out
+    assert f"next:            deidflow resume {first.run_dir}\n" in first.out
     page = (first.run_dir / "report.html").read_text("utf-8")
     assert "damaged" in page
     assert "Everything is accounted for and done" not in page

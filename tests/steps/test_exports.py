@@ -282,6 +282,7 @@ def test_what_nobody_has_verified_is_left_out(tmp_path: Path, capsys: pytest.Cap
 
     said = capsys.readouterr().out
     assert "exported:  2 instances" in said
+    assert "look at them first" not in said
     assert "left out:  1 instance, since their results are not verified" in said
     assert {"S1"} == {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
 

@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deidflow.flows.answers.run import run_answer
+from deidflow.flows.commands.export import export_run
+from deidflow.flows.commands.plan import show_plan
+from deidflow.flows.commands.run import resume_run, run_config
 from deidflow.flows.commands.withdraw import withdraw_run
 from deidflow.tasks.core.config.pixel_rules.sources import builtin_text, risks_text
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
@@ -26,8 +30,10 @@ from deidflow.tasks.core.ledger.state.pairs import pairs_of_runs
 from deidflow.tasks.core.ledger.state.withdrawals import withdrawn_results
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.reconciliation import row_results
+from deidflow.tasks.core.report.totals import totals_of
 from deidflow.tasks.steps.access.choice import store_of
 from deidflow.tasks.steps.plan import prepare
+from deidflow.tasks.steps.publish import note_complete
 from deidflow.tasks.steps.replaced_results import delivered_elsewhere
 from deidflow.tasks.steps.run.earlier import hold_config, synced_state, where_of
 from deidflow.tasks.steps.run.progress import make_progress
@@ -39,7 +45,7 @@ from tests.jobs import files_of, read_csv
 from tests.steps.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 SUBJECTS = {"DicomVersion": "2023b", "Replace": {"PatientID": "{subject}"}, "Force": True}
@@ -185,6 +191,10 @@ def test_a_source_that_has_changed_since_is_told(nights: Nights) -> None:
     assert first["reason"].startswith("destination-conflict")
     summaries = [json.loads((nights.root / f"runs/{night}/summary.json").read_text()) for night in ("n2", "n3")]
     assert [2, 1] == [summary["changed_before"] for summary in summaries]
+    ended = open_run(nights.root / "runs" / "n3")
+    said = [*run_answer(totals_of(ended.ledger), ended.folder).lines()]
+    ended.close()
+    assert "changed since:   1 instance, planned again" in said
     over = {"folder": "results", "overwrite": True}
     assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(both, "n4", destination=over)
     after = files_of(nights.root / "results")
@@ -443,6 +453,10 @@ def test_changed_options_are_an_error_that_shows_the_way_out(nights: Nights) -> 
     assert "withdraw" in refused
     over = {"folder": "results", "overwrite": True}
     before = files_of(nights.root / "results")
+    assert refused == nights.refusal(changed, options=described, destination=over)
+    config = load_config(nights.root / "job.yaml")
+    with store_of(config).locked(), pytest.raises(Unusable, match="is in use"):  # which is all that is in its way
+        run(nights, "locked", redo=True)
     nights.redo = True
     assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(changed, "n2", options=described, destination=over)
     nights.redo = False
@@ -521,14 +535,62 @@ def test_two_runs_of_one_config_never_overlap(nights: Nights) -> None:
     """The second ends at once, whatever its destination; a config that is not incremental may run as before."""
     nights.night(rows(("A", "1")), "n1")
     config = load_config(nights.root / "job.yaml")
+    ended = open_run(nights.root / "runs" / "n1")
+    note_complete(ended)
+    ended.close()
+    before = files_of(nights.root / "results")
+    commands: tuple[Callable[[], int], ...] = (
+        lambda: run(nights, "n2"),
+        lambda: withdraw_run(nights.root / "runs" / "n1", ()),
+        lambda: resume_run(nights.root / "runs" / "n1"),
+    )
     with hold_config(config):
-        with pytest.raises(Unusable, match="the config steps is in use by another deidflow run"), hold_config(config):
-            pass
+        for second in commands:
+            with pytest.raises(Unusable, match="the config steps is in use by another deidflow run"):
+                second()
+        assert before == files_of(nights.root / "results")
         plain = load_config(nights.root / "job.yaml", ["incremental=false"])
         with hold_config(plain):
             pass
     with hold_config(config):
         pass
+
+
+def run(nights: Nights, run_id: str, *, skip_invalid: bool = False, redo: bool = False) -> int:
+    """Do what the command does of that name: in this process, where earlier runs have left nothing for Prefect."""
+    path = nights.root / "job.yaml"
+    return run_config(path, (), manifest=None, run_id=run_id, runs_dir=None, skip_invalid=skip_invalid, redo=redo)
+
+
+def test_a_night_with_nothing_to_do_is_a_finished_run(nights: Nights, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says so, and what was set aside; it can be exported, and run again."""
+    good = rows(("A", "1"))
+    nights.night(good, "n1")
+    nights.plan([*good, {"orthanc_id": "none"}], run_id="n2", skip_invalid=True, incremental=True)
+    nights.run.close()
+
+    assert 1 == run(nights, "n3", skip_invalid=True)
+    said = capsys.readouterr()
+    assert said.out.startswith("nothing to do: earlier runs have done all that can be done now\n")
+    assert "set aside: " in said.err
+    export_run(nights.root / "runs" / "n3", nights.root / "packed", (), crosswalk=False)
+    assert "exported:  0 instances" in capsys.readouterr().out
+
+
+def test_a_run_whose_folders_have_other_names_is_the_same(nights: Nights) -> None:
+    """Named again with its source renamed, and the config with it, it has nothing left to do."""
+    good = rows(("A", "1"))
+    nights.night(good, "n1")
+    ended = open_run(nights.root / "runs" / "n1")
+    note_complete(ended)
+    ended.close()
+    (nights.root / "source").rename(nights.root / "originals")
+    path = nights.root / "job.yaml"
+    path.write_text(path.read_text().replace('"folder": "source"', '"folder": "originals"'))
+    before = files_of(nights.root / "results")
+
+    assert 0 == run(nights, "n1")
+    assert before == files_of(nights.root / "results")
 
 
 def test_a_preview_writes_nothing(nights: Nights) -> None:
@@ -541,6 +603,17 @@ def test_a_preview_writes_nothing(nights: Nights) -> None:
     with synced_state(config, where, keeps=False) as state:
         assert state is not None
         assert {"n1", "n2"} == set(state.runs())
+    show_plan(
+        nights.root / "job.yaml",
+        (),
+        manifest=None,
+        run_id=None,
+        runs_dir=None,
+        skip_invalid=False,
+        redo=False,
+        diff=None,
+        show_values=False,
+    )
     assert before == files_of(nights.root / "runs")
 
 
