@@ -291,7 +291,7 @@ class Verifier:
             hides = self._ask_pydicom(request, expected, both, painted=painted, needed=needs_pydicom)
         check_structure(result, source)
         is_shared = self._pixels is None or not anonymizes or (not painted and self._pixels.is_shared(source))
-        learns &= is_shared and not hides and self._series_goes_on(expected)
+        learns = learns and is_shared and not hides and self._series_goes_on(expected)
         noted: list[Judged] = []
         if by_bytes:
             allowed = self._allowed(request, hides=hides)

@@ -135,12 +135,12 @@ def is_computed(tag: int) -> bool:
     return tag & 0xFFFF == 0 or tag >> 16 in (0x0000, 0x0002)
 
 
-@lru_cache(maxsize=8192)
 def is_overlay(tag: int) -> bool:
     """Whether an element belongs to an overlay: groups 6000 to 60FF (PS3.5 section 7.6, edition 2026c)."""
     return tag >> 24 == _OVERLAY_GROUPS
 
 
+@lru_cache(maxsize=8192)
 def dictionary_vr(tag: int) -> str | None:
     """Return the VR of a public tag in pydicom's dictionary (``US or SS`` for ambiguous ones), or None.
 

@@ -210,18 +210,17 @@ def slots_with_values(asked: Iterable[Required], source: Sample, result: Sample)
 
     """
     numbers = {slot.start: number for number, slot in enumerate(result.slots)}
+    own = {slot.start for slot in source.slots}
     found = []
     for before, after, needs_value, has_dummies in asked:
-        if after is None or not (needs_value or has_dummies):
+        if after is None:
             continue
         _, _, start, end, items = after
-        if has_dummies or items is not None:
-            if has_dummies and result.touches_slot(start, end):
-                return None
-        elif start in numbers:
-            found.append(numbers[start])
-        elif start == end and any(slot.start == before[2] for slot in source.slots):
+        is_empty_in_all = needs_value and items is None and start == end and start not in numbers
+        if (has_dummies and result.touches_slot(start, end)) or (is_empty_in_all and before[2] in own):
             return None
+        if needs_value and start in numbers:
+            found.append(numbers[start])
     return tuple(found)
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.instance import Editor
 
 _MAX_ELEMENTS: Final = 4
-"""Overlays may lie in the pixels, whose bits are cleared then."""
 _HEADER_BYTES: Final = 12
 _LENGTH_BYTES: Final = 4
 _BYTES: Final = frozenset({"OB", "OW"})
@@ -86,7 +85,7 @@ def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context
         or source.layout.deflated
         or stores_fragments(source.layout.transfer_syntax)
         or context.pixels is not None
-        or any(map(is_overlay, tags))
+        or any(map(is_overlay, tags))  # which may lie in the pixels, whose bits are cleared then
         or (table.naming is not None and any(tag in table.naming.tags for tag in tags))
         or (table.where_present is not None and not table.where_present.tags.isdisjoint(tags))
     ):
