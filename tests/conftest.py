@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 from filelock import FileLock
 
 from tests.fork_servers import freeze
@@ -69,12 +70,17 @@ def prefect_environment(shared_folder: Path, prefect_home: Path) -> Iterator[dic
             prefect_home.mkdir(parents=True, exist_ok=True)
             note.write_text(start_prefect_server(prefect_home))
         process, port = note.read_text().split()
+    authorities = prefect_home.parent / "authorities.pem"
+    if not authorities.exists():
+        trustme.CA().cert_pem.write_to_path(str(authorities))
     # Several runs at a time that send their logs make SQLite wait for up to a minute; who looks at them turns them on.
     yield {
         "PREFECT_HOME": str(prefect_home),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_CLIENT_MAX_RETRIES": "5",  # this server is not dead, but busy
+        # Prefect's client reads all authorities of the world for each of its four connections, of which none is TLS.
+        "PREFECT_API_SSL_CERT_FILE": str(authorities),
     }
     with FileLock(f"{note}.lock"):
         left = int(users.read_text()) - 1

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 _PROJECT: Final = Path(__file__).parents[1]
 _PASSED: Final = 5
 """The fork server's listener and its pipe, and the three standard streams."""
+_BY_WORKERS: Final = (
+    "deidflow.tasks.core.processes.workers",
+    "deidflow.tasks.local.folder.source",
+    "deidflow.tasks.local.folder.store",
+    "deidflow.tasks.orthanc.store",
+)
+"""What each worker imports when it is told what to do."""
 
 
 def freeze() -> None:
@@ -104,9 +111,11 @@ class Spare:
 def _serve(listener: socket.socket, alive: int) -> None:
     """Fork a fork server for everyone who connects, until nobody is left who could."""
     from deidflow.tasks.core.processes.pool import _PRELOADED
+    from deidflow.tasks.verification.leaks.common_words import is_common
 
-    for name in _PRELOADED:
+    for name in (*_PRELOADED, *_BY_WORKERS):
         __import__(name)
+    is_common("")  # its list is read when it is first used
     freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with selectors.DefaultSelector() as selector:

@@ -29,6 +29,25 @@ if TYPE_CHECKING:
     from tests.fork_servers import Spare
 
 _POLL_S = 0.01
+_IMPORTED = (
+    *("deidflow.flows.bulk_edit", "deidflow.flows.cli", "deidflow.tasks.orthanc.store"),
+    *(f"deidflow.flows.commands.{name}" for name in ("inventory", "plan", "report", "run", "verify")),
+    *(
+        "prefect.flow_engine",
+        "prefect.task_engine",
+        "prefect.utilities.visualization",
+        "prefect.telemetry.run_telemetry",
+    ),
+    *(
+        "anyio._backends._asyncio",
+        "anyio.streams.tls",
+        "fastapi.encoders",
+        "numpy.ma",
+        "multiprocessing.popen_forkserver",
+        "multiprocessing.synchronize",
+    ),
+)
+"""What commands import when they need it: in a tenth of the time that a command of a few files takes."""
 _START_S = 240.0
 """Prefect is imported before the first command is forked, which takes a very busy machine more than a minute."""
 _PROJECT = Path(__file__).parents[1]
@@ -160,11 +179,17 @@ def _serve() -> None:
     from deidflow.flows.prefect_environment import prepare_prefect
 
     prepare_prefect(attended=True)
-    for name in ("bulk_edit", "cli", "commands.plan", "commands.run"):  # to be there when they are asked for
-        importlib.import_module(f"deidflow.flows.{name}")
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    from prefect.client.schemas.actions import FlowRunCreate
+
     import tests.calls  # noqa: F401 (likewise)
+    from deidflow.tasks.core.report.templates import page_templates
     from tests.fork_servers import Spare, freeze
 
+    # Both are made when they are first used, and are the same in all commands.
+    FlowRunCreate.model_rebuild()
+    page_templates().get_template("report.html.j2")
     spare = Spare()
     freeze()
     selector = selectors.DefaultSelector()

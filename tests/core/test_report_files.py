@@ -20,7 +20,8 @@ from deidflow.tasks.core.manifest.columns import REPORT_COLUMNS
 from deidflow.tasks.core.manifest.manifest import Manifest
 from deidflow.tasks.core.outcomes import Outcome, Reason, ReasonCode
 from deidflow.tasks.core.report.files import write_reports
-from deidflow.tasks.core.report.page import OUTCOME_TEXTS, SOURCE_PROBLEM_TEXTS, _duration
+from deidflow.tasks.core.report.page import OUTCOME_TEXTS, SOURCE_PROBLEM_TEXTS
+from deidflow.tasks.core.report.templates import duration
 from deidflow.tasks.core.request.request import Operation
 from tests.core.ledgers import FACTS, Instance, Row, make_ledger, manifest_bytes
 from tests.core.manifests import defaults
@@ -379,7 +380,7 @@ def test_every_outcome_and_problem_is_explained() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     """People read minutes, not thousands of seconds."""
-    assert text == _duration(seconds)
+    assert text == duration(seconds)
 
 
 def test_a_run_without_rows_and_figures(tmp_path: Path) -> None:

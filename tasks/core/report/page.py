@@ -5,7 +5,6 @@ Public names: ``render_page``, ``SOURCE_PROBLEM_TEXTS``, ``HandOver``.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deidflow.tasks.core.engine.review import REVIEW_TEXTS
@@ -14,7 +13,7 @@ from deidflow.tasks.core.ledger.manifest_rows import rows_by_operation
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.outcomes import REMEDIES, Outcome, ReasonCode
 from deidflow.tasks.core.report.charts import WIDTH, outcome_bar, time_bars
-from deidflow.tasks.core.report.templates import page_templates
+from deidflow.tasks.core.report.templates import moment, number, page_templates
 from deidflow.tasks.core.report.totals import LastStep
 from deidflow.tasks.core.request.request import Operation
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from deidflow.tasks.core.report.totals import Totals
 
 _TEMPLATE: Final = "report.html.j2"
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3600
 
 OUTCOME_TEXTS: Final = {
     Outcome.DONE: "the result was written",
@@ -66,29 +63,31 @@ def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> s
 
     """
     facts = read_facts(ledger)
-    environment = page_templates()
-    environment.filters |= {"number": _number, "duration": _duration, "moment": _moment}
     reasons = sorted(
         {*totals.row_reasons, *totals.instance_reasons},
         key=lambda code: (-totals.instance_reasons.get(code, 0), -totals.row_reasons.get(code, 0), code),
     )
-    return environment.get_template(_TEMPLATE).render(
-        summary=figures,
-        outcomes=OUTCOME_TEXTS,
-        reasons=[_reason_line(totals, code) for code in reasons],
-        source_problems=sorted(totals.source_problems.items(), key=lambda item: (-item[1], item[0])),
-        source_problem_texts=SOURCE_PROBLEM_TEXTS,
-        hand_over=_hand_over(totals),
-        chart_width=WIDTH,
-        outcome_chart=outcome_bar(totals.instances),
-        time_chart=time_bars(figures["seconds_by_step"]),
-        origin=_origin(facts),
-        review=sorted(totals.review.items(), key=lambda item: (-item[1], item[0])),
-        review_texts=REVIEW_TEXTS,
-        work=_work(facts, rows_by_operation(ledger), totals),
-        damaged=totals.damaged,
-        due=" and ".join(_LAST_STEPS[step] for step in totals.due),
-        versions=facts.versions,
+    return (
+        page_templates()
+        .get_template(_TEMPLATE)
+        .render(
+            summary=figures,
+            outcomes=OUTCOME_TEXTS,
+            reasons=[_reason_line(totals, code) for code in reasons],
+            source_problems=sorted(totals.source_problems.items(), key=lambda item: (-item[1], item[0])),
+            source_problem_texts=SOURCE_PROBLEM_TEXTS,
+            hand_over=_hand_over(totals),
+            chart_width=WIDTH,
+            outcome_chart=outcome_bar(totals.instances),
+            time_chart=time_bars(figures["seconds_by_step"]),
+            origin=_origin(facts),
+            review=sorted(totals.review.items(), key=lambda item: (-item[1], item[0])),
+            review_texts=REVIEW_TEXTS,
+            work=_work(facts, rows_by_operation(ledger), totals),
+            damaged=totals.damaged,
+            due=" and ".join(_LAST_STEPS[step] for step in totals.due),
+            versions=facts.versions,
+        )
     )
 
 
@@ -104,7 +103,7 @@ def _hand_over(totals: Totals) -> HandOver:
     if missing := _missing_for_hand_over(totals):
         return HandOver("bad", missing)
     if look := totals.to_look_at:
-        text = f"Look first: review.csv lists {_number(look)} {'result' if look == 1 else 'results'} to look at"
+        text = f"Look first: review.csv lists {number(look)} {'result' if look == 1 else 'results'} to look at"
         rest = "" if totals.all_done else "; and not everything is done"
         return HandOver("look", f"{text}{rest}.")
     if not totals.reconciled:
@@ -136,7 +135,7 @@ def _origin(facts: RunFacts) -> dict[str, str]:
         "Manifest, SHA-256": facts.manifest_sha256,
         "Config, SHA-256": facts.config_file_sha256,
         "Destination": str(destination.get("folder") or destination.get("orthanc") or ""),
-        "Frozen": _moment(facts.created) if facts.created else "",
+        "Frozen": moment(facts.created) if facts.created else "",
         "Run folder": facts.run_folder,
         "Host": facts.host,
         "User": facts.user,
@@ -156,7 +155,7 @@ def _work(facts: RunFacts, operations: list[tuple[str, int]], totals: Totals) ->
     hardening = "on" if config.get("hardening") or config.get("profile") else "off"
     work = {
         "Operation": ", ".join(
-            f"{name} ({_number(count)} {'row' if count == 1 else 'rows'})" for name, count in operations
+            f"{name} ({number(count)} {'row' if count == 1 else 'rows'})" for name, count in operations
         ),
         "Engine": engine.get(facts.engine, ""),
         "Orthanc version": facts.server_version or "",
@@ -178,14 +177,14 @@ def _work(facts: RunFacts, operations: list[tuple[str, int]], totals: Totals) ->
 def _checks(totals: Totals) -> str:
     """Say what was checked and how far that came, and no more."""
     done = totals.instances[Outcome.DONE]
-    later = f"; read back in full by deidflow verify: {_number(totals.read_back)} of {_number(done)}"
+    later = f"; read back in full by deidflow verify: {number(totals.read_back)} of {number(done)}"
     later = later if totals.checks != "full" and totals.read_back else ""
     if totals.checks == "none":
         return f"none{later or ': no result was read back'}"
     asked = {"full": "every result read back in full", "identifiers": "presence and identifiers"}[totals.checks]
     if totals.unverified:
-        return f"{asked}; not verified: {_number(totals.unverified)} of {_number(done)}"
-    return f"{asked}; verified: {_number(totals.verified)} of {_number(done)}{later}"
+        return f"{asked}; not verified: {number(totals.unverified)} of {number(done)}"
+    return f"{asked}; verified: {number(totals.verified)} of {number(done)}{later}"
 
 
 def _dicom_version(options: Mapping[str, Any]) -> str:
@@ -196,29 +195,3 @@ def _dicom_version(options: Mapping[str, Any]) -> str:
 def _names(tags: object) -> str:
     """Return the tags of one of the three lists; a dict's keys."""
     return ", ".join(str(tag) for tag in tags) if isinstance(tags, dict | list) else ""
-
-
-def _number(value: int) -> str:
-    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration as people say it.
-
-    >>> _duration(0.25), _duration(75.2), _duration(7265)
-    ('0.25 s', '1 min 15 s', '2 h 1 min')
-    """
-    if seconds < _MINUTE_S:
-        return f"{seconds:.2f} s"
-    if seconds < _HOUR_S:
-        return f"{int(seconds // _MINUTE_S)} min {int(seconds % _MINUTE_S)} s"
-    return f"{int(seconds // _HOUR_S)} h {int(seconds % _HOUR_S // _MINUTE_S)} min"
-
-
-def _moment(text: str) -> str:
-    """Return an ISO time without fractions of a second.
-
-    >>> _moment("2026-01-31T02:00:00.123456+00:00")
-    '2026-01-31 02:00:00 UTC'
-    """
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
