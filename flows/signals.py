@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from deidflow.flows.answers.standard_error import shout
@@ -31,6 +32,8 @@ _PATIENCE_S: Final = 10.0
 """For threads that send to a Prefect server what it has not yet got."""
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOST: Final = signal.SIGRTMIN
+"""Of this module to itself: unlike the others, one too many of it does nothing."""
 _LATER_S: Final = 0.01
 
 
@@ -43,7 +46,7 @@ class _Presses:
         self.stop: threading.Event | None = None
         self.last: threading.Event | None = None
         self.ending: int | None = None
-        self.lost = False
+        self.lost = self.is_dropping = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         del frame
@@ -56,11 +59,6 @@ class _Presses:
             return
         if self.ending is not None:
             leave(self.ending)
-        if self.lost:  # it has been counted, and nobody pressed again
-            self.lost = False
-            if self.stop is None:
-                raise KeyboardInterrupt
-            return
         self.count += 1
         if self.count > 1:
             # Not print: the first signal may have come in the middle of one. Workers end with this process.
@@ -71,6 +69,13 @@ class _Presses:
         shout(b"stopping; once more stops at once\n")
         self.stop.set()
 
+    def handle_lost(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self.lost and not self.is_dropping:
+            self.lost = False
+            if self.stop is None:
+                raise KeyboardInterrupt
+
 
 _presses: Final = _Presses()
 
@@ -79,6 +84,7 @@ def take_over() -> None:
     """Answer all three signals from now on, as the module says."""
     _presses.taken_over = True
     _install()
+    signal.signal(_LOST, _presses.handle_lost)
     sys.unraisablehook = _raise_later
 
 
@@ -90,10 +96,15 @@ def _raise_later(lost: sys.UnraisableHookArgs) -> None:
     if not isinstance(lost.exc_value, KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
         sys.__unraisablehook__(lost)
         return
-    _presses.lost = True
-    again = threading.Timer(_LATER_S, signal.pthread_kill, [threading.get_ident(), signal.SIGINT])
-    again.daemon = True
-    again.start()
+    _presses.lost = _presses.is_dropping = True
+    threading.Thread(target=_strike_again, args=[threading.get_ident()], daemon=True).start()
+    _presses.is_dropping = False  # the last thing here: what is raised before that would be dropped, too
+
+
+def _strike_again(thread: int) -> None:
+    while _presses.lost:
+        time.sleep(_LATER_S)
+        signal.pthread_kill(thread, _LOST)
 
 
 def leave(code: int) -> NoReturn:

@@ -30,22 +30,24 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.01
 _IMPORTED = (
-    *("deidflow.flows.bulk_edit", "deidflow.flows.cli", "deidflow.tasks.orthanc.store"),
-    *(f"deidflow.flows.commands.{name}" for name in ("inventory", "plan", "report", "run", "verify")),
-    *(
-        "prefect.flow_engine",
-        "prefect.task_engine",
-        "prefect.utilities.visualization",
-        "prefect.telemetry.run_telemetry",
-    ),
-    *(
-        "anyio._backends._asyncio",
-        "anyio.streams.tls",
-        "fastapi.encoders",
-        "numpy.ma",
-        "multiprocessing.popen_forkserver",
-        "multiprocessing.synchronize",
-    ),
+    "deidflow.flows.bulk_edit",
+    "deidflow.flows.cli",
+    "deidflow.flows.commands.inventory",
+    "deidflow.flows.commands.plan",
+    "deidflow.flows.commands.report",
+    "deidflow.flows.commands.run",
+    "deidflow.flows.commands.verify",
+    "deidflow.tasks.orthanc.store",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.telemetry.run_telemetry",
+    "prefect.utilities.visualization",
+    "anyio._backends._asyncio",
+    "anyio.streams.tls",
+    "fastapi.encoders",
+    "multiprocessing.popen_forkserver",
+    "multiprocessing.synchronize",
+    "numpy.ma",
 )
 """What commands import when they need it: in a tenth of the time that a command of a few files takes."""
 _START_S = 240.0

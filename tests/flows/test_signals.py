@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _STRUCK = """
-import signal, time, weakref
+import signal, threading, time, weakref
 from deidflow.flows.signals import take_over
 
 class Thing:
@@ -28,6 +28,12 @@ def referred():
     thing = Thing()
     return thing, weakref.ref(thing, lambda _: signal.raise_signal(signal.{signal}))
 
+start = threading.Thread.start
+
+def start_late(thread):
+    start(thread)
+    time.sleep(0.1)
+
 take_over()
 try:
     {place}
@@ -40,6 +46,7 @@ _PLACES = {
     "code": "signal.raise_signal(signal.{signal})",
     "finalizer": "Finalized()",
     "weak-reference": "thing, reference = referred(); del thing",
+    "finalizer-while-threads-start-late": "threading.Thread.start = start_late; Finalized()",
 }
 
 
