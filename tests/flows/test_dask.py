@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COUNT = 3000
+COUNT = 1500
 FEW = 1000
 
 
@@ -48,7 +48,7 @@ def test_a_cluster_that_loses_a_worker(job: Job, cluster: Cluster) -> None:
     expected = files_of(job.destination)
     job.destination.rename(job.root / "results-of-threads")
 
-    execution = {"runner": "dask", "dask_address": cluster.address, "chunk_size": 500}
+    execution = {"runner": "dask", "dask_address": cluster.address, "chunk_size": 250}
     job.write_config(execution=execution)
     process = job.start("run", "job.yaml", "--run-id", "dask")
     _wait_for_results(job)
@@ -94,7 +94,7 @@ def test_a_worker_killed_at_any_moment(job: Job, tmp_path: Path) -> None:
     expected = files_of(job.destination)
     shutil.rmtree(job.destination)
     with Cluster(tmp_path / "cluster", job.full_environment(), workers=4) as cluster:
-        job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 500})
+        job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 250})
         begun = time.monotonic()
         assert 0 == job("run", "job.yaml", "--run-id", "calm").code
         lasts_s = time.monotonic() - begun
@@ -124,7 +124,7 @@ def test_a_worker_that_does_not_see_all_files(job: Job, tmp_path: Path) -> None:
     job.write_manifest([{"orthanc_id": row["orthanc_id"]} for row in job.inventory()])
     one = next(folder for folder in sorted(job.source.iterdir()) if folder.is_dir())
     with Cluster(tmp_path / "cluster", job.full_environment(), hidden=one) as cluster:
-        job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 500})
+        job.write_config(execution={"runner": "dask", "dask_address": cluster.address, "chunk_size": 250})
         done = job("run", "job.yaml", "--run-id", "dask")
         assert 0 == done.code, done.err + done.out
         _assert_same_export(job)
