@@ -54,6 +54,9 @@ _OF_ITS_OWN: Final = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
     "PREFECT_SERVER_API_BASE_PATH": "/api",
+    # A run uses no blocks. Both: else it would import what may register some, to see whether there are new ones.
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
 }
 """What holds for it whatever the environment says of a server of the site."""
 _ERROR: Final = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): .*$", re.MULTILINE)
