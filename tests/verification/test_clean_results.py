@@ -204,7 +204,7 @@ def test_names_in_utf_8_that_is_not_declared_so_are_read_as_such(tmp_path: Path,
 
 
 def test_a_day_that_is_also_a_number_further_on(tmp_path: Path) -> None:
-    """A date in a text moves to a day that the text has later on for something else; the words between stay in order."""
+    """A date in a text moves to a day that the text has further on for something else; all other words stay."""
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "0").write_bytes(instance(StudyDescription="Chest Mar 22, 2024 with contrast, 15 mm"))
     options = ["retain-longitudinal-modified-dates", "clean-descriptors"]
