@@ -201,3 +201,16 @@ def test_names_in_utf_8_that_is_not_declared_so_are_read_as_such(tmp_path: Path,
         assert (3, reasons) == failed(root, tmp_path / "in", **_STANDARD, profile_options=options)
     after = [dcmread(path).ContentDescription for path in (tmp_path / "cleaned" / "results").rglob("*.dcm")]
     assert ["REMOVED", "thorax", "thorax"] == sorted(after)
+
+
+def test_a_day_that_is_also_a_number_further_on(tmp_path: Path) -> None:
+    """A date in a text moves to a day that the text has further on for something else; all other words stay."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0").write_bytes(instance(StudyDescription="Chest Mar 22, 2024 with contrast, 15 mm"))
+    options = ["retain-longitudinal-modified-dates", "clean-descriptors"]
+
+    found = failed(tmp_path, tmp_path / "in", **_STANDARD, profile_options=options, dates={"shift_days": [7, 7]})
+
+    assert (1, []) == found
+    (result,) = (tmp_path / "results").rglob("*.dcm")
+    assert "Chest Mar 15, 2024 with contrast, 15 mm" == dcmread(result).StudyDescription

@@ -13,7 +13,7 @@ from deidflow.tasks.core.request.profile_choice import ProfileChoice
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.verification.leaks.search import LeakSearch
 from deidflow.tasks.verification.reader import read_dicom
-from tests.dicom_files import EXPLICIT, IMPLICIT, Element, Syntax, instance, private_block
+from tests.dicom_files import EXPLICIT, IMPLICIT, Element, Item, Syntax, instance, private_block
 from tests.local.edits import Edit, anonymize, deidentify
 
 STANDARD: Final = "ps3.15-2026d"
@@ -179,3 +179,15 @@ def test_private_dates_of_the_newborn(vr: str, value: str) -> None:
 
     assert expected == said("nothing", values, None, SITE, private=private)
     assert expected == said("nothing", values, {"KeepPrivateTags": True}, "2023b", private=private)
+
+
+@pytest.mark.parametrize("dates", [["retain-longitudinal-full-dates"], []])
+@pytest.mark.parametrize("action", [SiteAction.CLEAN, SiteAction.KEEP])
+def test_dates_in_private_sequences(action: SiteAction, dates: list[str]) -> None:
+    """An option that keeps a date of the person keeps it in a private sequence that stays, too."""
+    site = (SiteAttribute(0x0099, 1, "TEST BLOCK", "", action),)
+    private = Element(0x00991001, "SQ", (Item((Element(0x001021D0, "DA", DATE.encode()),)),))
+
+    profile = ProfileChoice(frozenset({"retain-safe-private", *dates}), private=site)
+
+    assert not said("nothing", {}, None, profile, private=private)

@@ -176,15 +176,13 @@ def _comes_from(before: str, after: str, *, moves_dates: bool) -> bool:
     left = _RUN.findall(before)
     at = 0
     for run in _RUN.findall(after):
+        if moves_dates and _DATE_PART.fullmatch(run.casefold()):
+            continue  # a day that it moved to may be a number further on, which is then not yet passed
         try:
             at = left.index(run, at) + 1
         except ValueError:
-            pass
-        else:
-            continue
-        is_part = not run.isascii() and any(run in one for one in left)  # of Japanese or Chinese a part may stay
-        if not is_part and not (moves_dates and _DATE_PART.fullmatch(run.casefold())):
-            return False
+            if run.isascii() or not any(run in one for one in left):  # of Japanese or Chinese a part may stay
+                return False
     return True
 
 

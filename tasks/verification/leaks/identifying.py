@@ -227,7 +227,8 @@ class _Collector:
         for element in elements:
             tag, vr, start, end, items = element
             if items is not None:
-                self._items(element, context, character_set, above)
+                own = private.fate(element, creators, self.stated) if private is not None and tag & 0x10000 else None
+                self._items(element, own or self.treated.fate_in(tag, context), context, character_set, above)
                 continue
             is_noted = start in self.passed_over
             if not is_noted and not 0 < end - start <= MAX_VALUE_BYTES:
@@ -272,9 +273,14 @@ class _Collector:
                 self.found.named.add(found)
 
     def _items(
-        self, element: Element, context: _Context, character_set: bytes, above: tuple[tuple[int, int], ...]
+        self,
+        element: Element,
+        fate: Fate,
+        context: _Context,
+        character_set: bytes,
+        above: tuple[tuple[int, int], ...],
     ) -> None:
-        tag, fate = element[0], self.treated.fate_in(element[0], context)
+        tag = element[0]
         below = context.removed or (fate in _TREATED and fate is not Fate.UID)
         inside = _Context(
             1, below, context.shielded or tag in self.shields, context.who or (below and names_somebody(tag))

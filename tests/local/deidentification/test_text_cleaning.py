@@ -146,6 +146,8 @@ def test_names_of_strangers_go(text: str, expected: str) -> None:
             "20190324",
             "24.03.2019",
             "24/03/2019",
+            "24_03_2019",
+            "3_24_19",
             "3/24/19",
             "24 March 2019",
             "March 24, 2019",

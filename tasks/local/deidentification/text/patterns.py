@@ -146,7 +146,7 @@ _ADDRESSES: Final = (
 _OTHERS: Final = (
     # Dates that may mean two days, or lack the year or the day.
     _form(
-        rf"{_NOT_IN_NUMBER}(?:{_DAY}(?P<s>[-/.]){_TWO}(?P=s)|{_TWO}(?P<t>[-/.]){_DAY}(?P=t))(?:{_YEAR}|\d\d){_END}", 4
+        rf"{_NOT_IN_NUMBER}(?:{_DAY}(?P<s>[-/._]){_TWO}(?P=s)|{_TWO}(?P<t>[-/._]){_DAY}(?P=t))(?:{_YEAR}|\d\d){_END}", 4
     ),
     _form(rf"{_NOT_IN_NUMBER}\d\d(?P<s>[-/.])(?:0[1-9]|1[0-2])(?P=s)(?:0[1-9]|[12]\d|3[01]){_END}", 6),
     _form(rf"{_NOT_IN_NUMBER}{_DAY}\s(?:{_TWO}|{_ROMAN})\s{_YEAR}{_END}", 5),
