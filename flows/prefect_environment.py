@@ -193,7 +193,8 @@ def say_lost_server_once() -> None:
 
     Events that the server does not get any more are nobody's loss, and their tracebacks no news.
     """
-    logging.getLogger("prefect.events").setLevel(logging.CRITICAL)
+    for name in ("prefect.events", "EventsWorker"):  # the second counts them aloud while the command ends
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in ("prefect.flow_runs", "prefect.task_runs", "prefect.engine"):
         logging.getLogger(name).addFilter(_WithoutLostServer())
 

@@ -92,7 +92,8 @@ class RunAnswer(Answer):
             yield _line(what, ", ".join(parts) or "none")
         if self.done_before.instances:
             rows, instances = self.done_before
-            yield _line("done before", f"{instances} instances by earlier runs, {rows} rows in full")
+            text = f"{counted(instances, 'instance')} by earlier runs, {counted(rows, 'row')} in full"
+            yield _line("done before", text)
         if self.changed_before:
             yield _line("changed since", f"{counted(self.changed_before, 'instance')}, planned again")
         if self.not_verified:

@@ -58,14 +58,15 @@ def load_checked(path: Path, overrides: tuple[str, ...] = (), **places: Path | N
     if config is not None and not found:
         return config
     if config is not None:
-        wrong = {problem.key for problem in found}
+        wrong, said = {problem.key for problem in found}, {problem.text for problem in found}
         more = _problems(config)[0]
         of_rows = _manifest_problems(config, with_rows=True)
         more += [p for p in of_rows if wrong.isdisjoint(_REQUEST_KEYS) or p.line <= 1 or p.column in _OWN_COLUMNS]
         _, store = named_by(config)
         if store is not None and (trouble := store.own_trouble()) is not None:
             more.append(trouble)
-        found += [problem for problem in more if problem.key not in wrong or not problem.key]
+        # Each row takes over what is wrong in the config's lists; once is enough.
+        found += [p for p in more if (p.key not in wrong if p.key else p.column or p.text not in said)]
     raise InvalidInput(found)
 
 

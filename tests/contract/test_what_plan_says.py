@@ -153,6 +153,30 @@ def test_plan_tells_what_is_to_be_known(
     assert (version < (1, 12, 0)) is any("does not tell" in note for note in notes)
 
 
+def test_plan_says_that_references_between_calls_are_lost(job: Job, server: Server) -> None:
+    """Studies of one patient that a server anonymizes in separate calls; in one call nothing is lost, nor by modify."""
+    job.source.mkdir()
+    for number in (1, 2):
+        uids: dict[str, Any] = {"StudyInstanceUID": f"1.2.{number}", "SeriesInstanceUID": f"1.2.{number}.1"}
+        data = instance(PatientID="P", SOPInstanceUID=f"1.2.{number}.1.1", **uids)
+        (job.source / str(number)).write_bytes(data)
+    server.upload(job.source)
+    studies = server.get("studies")
+    given = {"DicomVersion": "2021b", "Force": True, "Replace": {"PatientID": "N", "PatientName": "N"}}
+    said = []
+    for operation, cells in (("anonymize", ("a", "b")), ("anonymize", ("a", "a")), ("modify", ("a", "b"))):
+        options = given if operation == "anonymize" else {}
+        write(job, server, operation=operation, options=options)
+        job.write_manifest(
+            [{"orthanc_id": name, "Replace.StudyDescription": cell} for name, cell in zip(studies, cells, strict=True)]
+        )
+        planned = job("plan", "job.yaml")
+        assert 0 == planned.code, planned.err
+        said.append("the rows of 1 patient have different options" in planned.out)
+
+    assert [True, False, False] == said
+
+
 def test_no_key_is_missed_where_the_server_makes_identifiers(job: Job, server: Server) -> None:
     """A key would not make its identifiers match those of other runs; the local engine's it would."""
     (name, *_) = server.upload(DEMO_DATA / "CT")

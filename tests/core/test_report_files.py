@@ -369,6 +369,13 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     assert "a DICOMDIR: a table of contents" in page
 
 
+def test_the_page_says_what_the_plan_noted(tmp_path: Path) -> None:
+    """In its words, so that whoever reads the report alone knows it, too."""
+    report(tmp_path, [Row([OTHER])], notes=("references between them no longer match",))
+
+    assert "references between them no longer match" in (tmp_path / "report.html").read_text()
+
+
 def test_every_outcome_and_problem_is_explained() -> None:
     """None is shown by its code alone."""
     assert set(OUTCOME_TEXTS) == set(Outcome)

@@ -90,6 +90,21 @@ def test_rows_are_not_blamed_for_what_the_options_are_missing(folder: Path) -> N
     assert _keys(caught.value) == {"options.DicomVersion", "column orthanc_id"}
 
 
+def test_what_is_wrong_in_the_options_is_told_once(folder: Path) -> None:
+    """And not again with each row, all of which take it over; what a row does wrong itself is told of it."""
+    ids = "".join(f"{GOOD_ID[:-1]}{number},\n" for number in range(9))
+    (folder / "m.csv").write_text(f"orthanc_id,Keep\n{ids}{GOOD_ID[:-1]}a,PatientID\nnot an ID,\n")
+
+    with pytest.raises(InvalidInput) as caught:
+        _load(folder, options={"DicomVersion": "2023b", "Remove": ["PatientID"], "Keep": ["StudyInstanceUID"]})
+
+    assert _keys(caught.value) == {
+        *("options.Keep.StudyInstanceUID", "options.Remove.PatientID"),
+        *("column Keep", "column orthanc_id"),
+    }
+    assert 4 == len(caught.value.problems)
+
+
 BAD: dict[str, tuple[dict[str, Any], set[str]]] = {
     "no manifest": ({"manifest": "other.csv"}, {"manifest"}),
     "runs_dir is a file": ({"report": {"runs_dir": "m.csv"}}, {"report.runs_dir"}),

@@ -572,6 +572,7 @@ def test_a_night_with_nothing_to_do_is_a_finished_run(nights: Nights, capsys: py
     assert 1 == run(nights, "n3", skip_invalid=True)
     said = capsys.readouterr()
     assert said.out.startswith("nothing to do: earlier runs have done all that can be done now\n")
+    assert " by earlier runs, 1 row in full\n" in said.out
     assert "set aside: " in said.err
     export_run(nights.root / "runs" / "n3", nights.root / "packed", (), crosswalk=False)
     assert "exported:  0 instances" in capsys.readouterr().out

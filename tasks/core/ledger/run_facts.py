@@ -48,7 +48,7 @@ class RunFacts:
         run_folder: Where the run folder was when the run was last worked on.
         server_version: Of the Orthanc, None without one.
         server_makes_room: Whether it deletes its oldest patients when it is full; None when it does not say.
-        notes: What the server's version does differently, for people.
+        notes: What people should know of the plan, such as what the server's version does differently; no identifiers.
         changed_before: How many instances were planned although earlier runs have done them, since their sources
             have changed since then.
         deidflow_version: That made the run; this and the next three name what each attempt had, where they differ.

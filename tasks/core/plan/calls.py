@@ -4,15 +4,19 @@ Orthanc keeps its maps of identifiers inside one call only: a patient is never s
 patients who would get one PatientID never share a call, since they would merge: those to whom a request gives one, and
 those whose PatientIDs differ in blanks at the beginning only, which the map drops (docs/orthanc.md, Several calls).
 
-Public names: ``cut_calls``.
+Public names: ``cut_calls``, ``note_separate_calls``.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, Path
 from deidflow.tasks.core.ledger.planning import AssignedCall, add_calls, last_numbers, patients_to_call
+from deidflow.tasks.core.ledger.run_facts import change_facts
+from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.ledger.ledger import Ledger
@@ -53,3 +57,24 @@ def cut_calls(ledger: Ledger, requests: RequestCache, chunk_size: int, max_chunk
         in_chunk += count
         assigned.append(AssignedCall(call, chunk, request, patient))
     add_calls(ledger, assigned)
+
+
+def note_separate_calls(ledger: Ledger, requests: RequestCache) -> None:
+    """Note how many patients are anonymized in several calls, which share no identifiers; before calls are cut.
+
+    Args:
+        ledger: With a plan that has no calls yet.
+        requests: Of that ledger.
+
+    """
+    patients = Counter(
+        group.patient
+        for group in patients_to_call(ledger)
+        if requests.get(group.request).operation is Operation.ANONYMIZE
+    )
+    if torn := sum(count > 1 for count in patients.values()):
+        text = (
+            f"the rows of {torn} {'patient' if torn == 1 else 'patients'} have different options, so the Orthanc does "
+            "them in separate calls: references between them no longer match; use engine: local where they must"
+        )
+        change_facts(ledger, lambda facts: replace(facts, notes=(*facts.notes, text)))

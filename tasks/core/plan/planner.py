@@ -42,7 +42,7 @@ from deidflow.tasks.core.ledger.planning import (
 from deidflow.tasks.core.ledger.run_facts import change_facts
 from deidflow.tasks.core.ledger.state.before import leave_results, looking_back
 from deidflow.tasks.core.outcomes import Reason, ReasonCode
-from deidflow.tasks.core.plan.calls import cut_calls
+from deidflow.tasks.core.plan.calls import cut_calls, note_separate_calls
 from deidflow.tasks.core.plan.checks import (
     check_identity_given_back,
     check_merges,
@@ -168,11 +168,7 @@ def make_plan(ledger: Ledger, problems: list[Problem], options: PlanOptions) -> 
         drop_unplanned(ledger)
         fail_what_does_not_fit(ledger, options.before, **given)
         fail_collisions(ledger, _COLLISION)
-        if options.server is None:
-            _cut(ledger, options)
-        else:
-            forget_targets(ledger)
-            cut_calls(ledger, requests, options.chunk_size, _MAX_CHUNKS)
+        _cut(ledger, options)
         plan_is_complete(ledger)
     return found
 
@@ -246,7 +242,12 @@ class _Generators:
 
 
 def _cut(ledger: Ledger, options: PlanOptions) -> None:
-    """Cut the planned instances, ordered by request and row, into chunks of one size."""
+    """Cut the planned instances into calls to the server; without one by request and row into chunks of one size."""
+    if options.server is not None:
+        forget_targets(ledger)
+        note_separate_calls(ledger, ledger.requests)
+        cut_calls(ledger, ledger.requests, options.chunk_size, _MAX_CHUNKS)
+        return
     total = instances_without_outcome(ledger)
     few = min(-(-total // _FEW_CHUNKS), _LARGE_CHUNK) if options.few_chunks else 0
     cut_chunks(ledger, max(options.chunk_size, few, -(-total // _MAX_CHUNKS)))

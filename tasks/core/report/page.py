@@ -87,6 +87,7 @@ def render_page(ledger: Ledger, totals: Totals, figures: Mapping[str, Any]) -> s
             damaged=totals.damaged,
             due=" and ".join(_LAST_STEPS[step] for step in totals.due),
             versions=facts.versions,
+            notes=facts.notes,
         )
     )
 
