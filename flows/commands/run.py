@@ -127,10 +127,13 @@ def resume_run(folder: Path, overrides: tuple[str, ...] = ()) -> int:
 
     """
     folder = existing(folder)
-    with _interruptible(folder), lock_folder(folder, "the run"):
-        run = open_run(folder, overrides)
-        with hold_config(run.config):
-            return _resume(run)
+    with (
+        _interruptible(folder),
+        lock_folder(folder, "the run"),
+        contextlib.closing(open_run(folder, overrides)) as run,
+        hold_config(run.config),
+    ):
+        return _resume(run)
 
 
 @contextlib.contextmanager
@@ -187,6 +190,7 @@ def _resume(run: Run) -> int:
             return 0
         if problems := other_identifiers(read_facts(run.ledger).identity):
             raise InvalidInput(problems)
+        run.load_key()  # before anything is changed
         # What is left of an increment may be nothing, too.
         with contextlib.nullcontext() if run.config.incremental else own_server_ahead(run.folder.parent):
             _require_free(run.config)

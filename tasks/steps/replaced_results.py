@@ -13,6 +13,7 @@ from deidflow.tasks.core.dicom.identifiers import Level
 from deidflow.tasks.core.errors import DeidflowError
 from deidflow.tasks.core.files.evidence import is_evidence_of
 from deidflow.tasks.core.ledger.ledger import FILE_NAME, Ledger
+from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.state.deliveries import delivered_evidence, runs_that_delivered
 from deidflow.tasks.steps.run.earlier import synced_state, where_of
 
@@ -92,7 +93,7 @@ class Replacements:
     def _look_back(self) -> Callable[[Collection[str]], dict[str, list[str]]]:
         """Read the ledgers of the runs beside this one, which takes long where there are many, and so is done once."""
         config = self._run.config
-        where = where_of(config, self._run.key.fingerprint)
+        where = where_of(config, read_facts(self._run.ledger).key_fingerprint)
         state = self._held.enter_context(synced_state(config, where, exclude=self._run.folder.name, keeps=False))
         return (lambda _: {}) if state is None else partial(runs_that_delivered, state)
 
@@ -101,7 +102,7 @@ def delivered_elsewhere(run: Run, results: Collection[str]) -> set[str]:
     """Return those of some results (their Orthanc identifiers) that other runs have delivered to the same place."""
     if not results:
         return set()
-    where = where_of(run.config, run.key.fingerprint)
+    where = where_of(run.config, read_facts(run.ledger).key_fingerprint)
     with synced_state(run.config, where, exclude=run.folder.name, keeps=False) as state:
         by_run = {} if state is None else runs_that_delivered(state, results, where.place)
     return {name for run_id, names in by_run.items() if run_id != run.folder.name for name in names}

@@ -83,6 +83,27 @@ def test_the_key_is_in_no_file_and_no_command_line(job: Job) -> None:
     assert [] == [secret for secret in SPELLINGS if secret in out]
 
 
+def test_what_makes_no_identifiers_wants_no_key(job: Job) -> None:
+    """A run folder is enough to report and to export; verifying and going on want the key."""
+    _small(job)
+    done = job("run", "job.yaml", "--run-id", "first")
+    assert 0 == done.code, done.err
+    job.key = ""
+    folder = done.run_dir
+
+    for command in (
+        ("report", folder, "--mappings", job.root / "mappings"),
+        ("export", folder, "-o", job.root / "export"),
+        ("resume", folder),  # it is finished
+        ("withdraw", folder, "--row", 2),
+    ):
+        assert 0 == job(*command).code, command
+    for command in (("verify", folder), ("resume", folder)):
+        refused = job(*command)
+        assert 2 == refused.code, command
+        assert "the environment variable TEST_DEIDFLOW_KEY must be set" in refused.err
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_permissions_under_any_umask(job: Job, umask: int) -> None:
     """The run folder is 0700, as is runs_dir, and all of its files 0600, the key that the run made among them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -140,15 +141,16 @@ def test_a_key_of_the_run_s_own(steps: Steps) -> None:
     """It lies in the run folder, for the owner's eyes only; without it the run cannot go on."""
     first = open_run(steps.run.folder)
     config = load_config(steps.root / "job.yaml", ["pseudonyms=null"])
-    own = create_run(first.ledger.passed_on(), config, first.key, steps.root / "runs" / "own", KEY)
+    key = first.key
+    own = create_run(first.ledger.passed_on(), config, key, steps.root / "runs" / "own", KEY)
     own.close()
     path = steps.root / "runs" / "own" / KEY_FILE
     assert 0o600 == path.stat().st_mode & 0o777
 
     open_run(path.parent).close()
     path.write_text("damaged")
-    with pytest.raises(InvalidInput, match="missing or damaged"):
-        open_run(path.parent)
+    with contextlib.closing(open_run(path.parent)) as run, pytest.raises(InvalidInput, match="missing or damaged"):
+        run.load_key()
 
 
 def test_a_plan_that_is_stored_and_cannot_be_opened(steps: Steps) -> None:

@@ -60,7 +60,6 @@ class Run:
         folder: The run folder.
         ledger: Open, for this process alone.
         config: The effective one; ``execution``, ``verify``, ``report`` and ``orthanc`` may be those of this attempt.
-        key: Secret of its generated identifiers.
         stop: Set when the work is to end as soon as that can be done cleanly.
         held: What is given back when it is closed.
         lock_wait_s: How long to wait for a destination that another run holds; None for what the config says.
@@ -70,10 +69,29 @@ class Run:
     folder: Path
     ledger: Ledger
     config: Config
-    key: Key
+    _key: Key | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     lock_wait_s: float | None = None
+
+    @property
+    def key(self) -> Key:
+        """Secret of its generated identifiers, for which reports have no use; raises as ``load_key``."""
+        return self._key or self.load_key()
+
+    def load_key(self) -> Key:
+        """Load the key from where the config says now, or the run folder.
+
+        Raises:
+            InvalidInput: It is missing, or not the one that the run was planned with.
+
+        """
+        key = run_key(self.config, self.folder)
+        if key.fingerprint != read_facts(self.ledger).key_fingerprint:
+            text = "the key is not the one this run was planned with; restore it to go on"
+            raise InvalidInput([Problem(text, key="pseudonyms")])
+        self._key = key
+        return key
 
     def waits(self) -> Waits:
         """Return what says whether to go on waiting for the destination, from now."""
@@ -91,7 +109,7 @@ class Run:
             self.folder,
             self.ledger.passed_on(),
             self.config,
-            self.key,
+            self._key,
             held=self.held.pop_all(),
             lock_wait_s=self.lock_wait_s,
         )
@@ -217,7 +235,7 @@ def open_run(folder: Path, overrides: Iterable[str] = ()) -> Run:
         overrides: ``KEY=VALUE`` of each ``--set``, of the keys that may change; kept in the ledger.
 
     Raises:
-        InvalidInput: It is no run folder, its key is missing, or what is set makes another run of it.
+        InvalidInput: It is no run folder, or what is set makes another run of it.
         Unusable: Another process works on it.
 
     """
@@ -231,9 +249,7 @@ def open_run(folder: Path, overrides: Iterable[str] = ()) -> Run:
             config = override_run(config, overrides)
         if config != stored:
             go_on_with(ledger, stored, config, folder)
-        key = run_key(config, folder)
-        _require_key(key, facts.key_fingerprint)
-        return Run(folder, ledger, config, key)
+        return Run(folder, ledger, config)
     except BaseException:
         ledger.close()
         raise
@@ -275,21 +291,15 @@ def take_config(run: Run, config: Config) -> None:
 
     """
     go_on_with(run.ledger, run.config, config, run.folder)
-    if _key_place(config) != _key_place(run.config):
-        run.key = run_key(config, run.folder)
-        _require_key(run.key, read_facts(run.ledger).key_fingerprint)
+    moves_key = _key_place(config) != _key_place(run.config)
     run.config = config
+    if moves_key:
+        run.load_key()
 
 
 def _key_place(config: Config) -> tuple[object, object]:
     group = config.pseudonyms
     return (group.key_env, group.key_file) if group is not None else (None, None)
-
-
-def _require_key(key: Key, fingerprint: str) -> None:
-    if key.fingerprint != fingerprint:
-        text = "the key is not the one this run was planned with; restore it to go on"
-        raise InvalidInput([Problem(text, key="pseudonyms")])
 
 
 def run_key(config: Config, folder: Path) -> Key:
