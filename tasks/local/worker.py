@@ -32,6 +32,7 @@ from deidflow.tasks.local.editing.instance import Editor
 from deidflow.tasks.local.editing.items.shared_items import SharedItems
 from deidflow.tasks.local.editing.painting.choice import with_painted_pixels
 from deidflow.tasks.local.editing.pixel_data.compressed_frames import without_texts_in_frames
+from deidflow.tasks.local.editing.pixel_data.native_frames import without_octets_behind_frames
 from deidflow.tasks.local.editing.pixel_data.overlay_bits import without_overlay_bits
 from deidflow.tasks.local.editing.references import InstanceIdentifiers, References
 from deidflow.tasks.local.editing.series.shared_header import SharedHeaders
@@ -313,6 +314,7 @@ def _edited_in_full(
         spans = without_texts_in_frames(source, elements, spans, context.table)
     if context.table.clears_overlay_bits:
         spans = without_overlay_bits(source, elements, spans, context.table)
+    spans = without_octets_behind_frames(source, elements, spans, context.table)
     spans = with_painted_pixels(source, elements, spans, context.table, context.pixels)
     assembly = assemble(source, spans, sop_class_of(source, elements), context.table, identifiers)
     assembly.burned_in, assembly.pixels = says_burned_in(source, elements), context.pixels

@@ -16,10 +16,12 @@ from deidflow.tasks.core.dicom.tags import describe_tag, dictionary_vr
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
-from deidflow.tasks.verification.cleaned.frames import frames_fault
+from deidflow.tasks.verification.cleaned.frames import TEXT_BESIDE, frames_fault
+from deidflow.tasks.verification.cleaned.native_frames import OCTETS_BEHIND, native_fault
 from deidflow.tasks.verification.cleaned.rle_frames import pixels_of_rle
 from deidflow.tasks.verification.cleaned.texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
+from deidflow.tasks.verification.leaks.segments import has_more_than_frames, native_length
 from deidflow.tasks.verification.standard.dummy_items import are_dummies
 from deidflow.tasks.verification.standard_profile import is_dummy
 
@@ -36,6 +38,7 @@ _PIXELS: Final = 0x7FE0
 _FIRST_GROUP: Final = 0x00080000
 """Of datasets."""
 _FIRST_CURVE: Final = 0x50000000
+_LEFT_BESIDE: Final = (TEXT_BESIDE, OCTETS_BEHIND)
 COMPRESSED: Final = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 """Transfer syntaxes with frames of their own (PS3.5 section 10)."""
 _TEXTS: Final = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
@@ -164,7 +167,7 @@ class Comparison:
         elif element[4] is not None and other[4] is not None:
             after = other[4][: len(element[4])] if fate is Fate.EXTENDED else other[4]
             self._items(tag, element[4], after, place, fate)
-        elif fate is Fate.FRAMES and element[4] is None and self.source.syntax.startswith(COMPRESSED):
+        elif fate is Fate.FRAMES and element[4] is None and self._is_more_than_pixels(element):
             self._check_frames(element, other)
         elif fate is Fate.UID and element[4] is None:
             self._check_uids(element, other)
@@ -199,13 +202,19 @@ class Comparison:
             inside = place.item(tag, index, kept=fate is Fate.KEPT, cleaned=fate is Fate.CLEANED_ITEMS)
             self.dataset(old, new, inside)
 
+    def _is_more_than_pixels(self, element: Element) -> bool:
+        """Whether something may stand beside the pixels of pixel data, which is not to be left."""
+        return self.source.syntax.startswith(COMPRESSED) or has_more_than_frames(self.source, element)
+
     def _check_frames(self, element: Element, other: Element) -> None:
-        """Refuse other images, and texts beside them."""
+        """Refuse other images, and what is left beside them."""
         before, after = self.source.value(element[2], element[3]), self.result.value(other[2], other[3])
-        fault = frames_fault(before, after, little=self.source.little, rle_pixels=self.rle_pixels)
+        if self.source.syntax.startswith(COMPRESSED):
+            fault = frames_fault(before, after, little=self.source.little, rle_pixels=self.rle_pixels)
+        else:
+            fault = native_fault(before, after, native_length(self.source))
         if fault:
-            is_text = len(before) == len(after) and "text" in fault
-            code = ReasonCode.IDENTIFIER_LEFT if is_text else ReasonCode.PIXEL_DATA_DIFFERS
+            code = ReasonCode.IDENTIFIER_LEFT if fault in _LEFT_BESIDE else ReasonCode.PIXEL_DATA_DIFFERS
             raise InstanceFailed(code, f"PixelData {fault}")
 
     def _check_cleaned(self, element: Element, other: Element | None, *, is_code: bool) -> None:

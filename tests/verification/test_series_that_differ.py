@@ -178,15 +178,32 @@ def test_what_pydicom_cannot_read_beside_an_overlay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("behind", [b"\0" * 10, b"Kowalczyk\0"], ids=["nothing", "a name"])
 def test_what_stands_behind_the_pixels(tmp_path: Path, behind: bytes) -> None:
-    """Octets behind the last pixel are searched in each instance."""
+    """Octets behind the last pixel are searched in each instance, where a profile leaves them."""
     image = grey(rows=6)
     files = [made(number, **image) for number in range(1, COUNT + 1)]
-    series = series_of(tmp_path, files, STANDARD)
+    series = series_of(tmp_path, files, "2023b")
     assert {} == codes(series)
 
     octets = bytes((WRONG + k) % 251 for k in range(64))
     changed(series, octets, octets[:-10] + behind)
     assert ({WRONG: ReasonCode.IDENTIFIER_LEFT} if behind.strip(b"\0") else {}) == codes(series)
+
+
+@pytest.mark.parametrize("rows", [6, 8], ids=["in all", "in one"])
+def test_nothing_is_left_behind_the_pixels(tmp_path: Path, rows: int) -> None:
+    """Under PS3.15's profile octets behind the last pixel are blank, or somebody left them."""
+    files = [made(number, **grey(rows=rows)) for number in range(1, COUNT + 1)]
+    if rows == 8:
+        header = struct.Struct("<HH2sHL")
+        before, after = [header.pack(0x7FE0, 0x0010, b"OB", 0, length) for length in (64, 72)]
+        files[WRONG - 1] = files[WRONG - 1].replace(before, after) + b"Somebody"
+    series = series_of(tmp_path, files, STANDARD)
+    assert {} == codes(series)
+
+    data = series.result(WRONG - 1).read_bytes()
+    assert bytes(8) == data[-8:]
+    series.result(WRONG - 1).write_bytes(data[:-8] + b"Somebody")
+    assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
 
 
 ULTRASOUND: Final = "1.2.840.10008.5.1.4.1.1.6.1"

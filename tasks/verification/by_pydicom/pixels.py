@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 from pydicom import dcmread
 from pydicom.filereader import read_dataset
+from pydicom.pixels.utils import get_expected_length
 from pydicom.tag import BaseTag
 from pydicom.uid import RLELossless
 
@@ -21,6 +22,7 @@ from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, PIXEL_K
 from deidflow.tasks.verification.by_pydicom.frames import can_decode, has_codec
 from deidflow.tasks.verification.by_pydicom.raw import undecoded, value_of
 from deidflow.tasks.verification.cleaned.frames import frames_fault
+from deidflow.tasks.verification.cleaned.native_frames import OCTETS_BEHIND, native_fault
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -45,7 +47,7 @@ def check_pixels(
         datasets: Source and result, each read up to its pixel data, where its file stands.
         files: Likewise, open.
         hidden: Bits of each pixel that must be clear in the result.
-        cleans_frames: Whether texts in compressed frames are gone, so that only their images are the same.
+        cleans_frames: Whether what stands beside frames is gone, so that only their images are the same.
 
     Raises:
         InstanceFailed: It differs, or one of those bits is set.
@@ -59,10 +61,9 @@ def check_pixels(
             return
         if syntax == _syntax(result) and "None" not in syntax:
             rests = [_rest(*one) for one in zip(datasets, files, places, strict=True)]
-            cleaned, rle_pixels = cleans_frames and _is_compressed(source), _rle_pixels(source)
             for tag in _PIXEL_TAGS:
                 one, other = (undecoded(rest, tag) for rest in rests)
-                _check_same(one and one.value, other and other.value, cleans_frames=cleaned, rle_pixels=rle_pixels)
+                _check_same(source, one and one.value, other and other.value, cleans_frames=cleans_frames)
             return
     for file in files:
         file.seek(0)
@@ -77,8 +78,7 @@ def check_pixels(
                 text = "an overlay is left in unused bits of the pixel data"
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
             old = _cleared(old, before, hidden)
-        cleaned = cleans_frames and _is_compressed(before)
-        _check_same(old, new, cleans_frames=cleaned, rle_pixels=_rle_pixels(before))
+        _check_same(before, old, new, cleans_frames=cleans_frames)
 
 
 def _rest(dataset: Dataset, file: BinaryIO, place: int) -> Dataset:
@@ -94,14 +94,28 @@ def _rle_pixels(dataset: Dataset) -> int:
     return prod(int(side or 0) for side in (dataset.get("Rows"), dataset.get("Columns")))
 
 
-def _check_same(old: object, new: object, *, cleans_frames: bool, rle_pixels: int) -> None:
-    if (
-        cleans_frames
-        and isinstance(old, bytes)
-        and isinstance(new, bytes)
-        and not frames_fault(old, new, little=True, rle_pixels=rle_pixels)
-    ):
-        return
+def _frames_length(dataset: Dataset) -> int:
+    """Return how many bytes frames take that are not compressed, 0 where that is not told."""
+    try:
+        length = int(get_expected_length(dataset))
+        bits, photometric = int(dataset.BitsAllocated), str(dataset.PhotometricInterpretation)
+    except (AttributeError, TypeError, ValueError):
+        return 0
+    if bits % 8 and bits != 1:
+        return 0  # packed, which pydicom does not know
+    return length // 3 * 2 if photometric == "YBR_PARTIAL_422" else length  # likewise
+
+
+def _check_same(source: Dataset, old: object, new: object, *, cleans_frames: bool) -> None:
+    if cleans_frames and isinstance(old, bytes) and isinstance(new, bytes):
+        if _is_compressed(source):
+            fault = frames_fault(old, new, little=True, rle_pixels=_rle_pixels(source))
+        else:
+            fault = native_fault(old, new, _frames_length(source))
+        if not fault:
+            return
+        if fault == OCTETS_BEHIND:
+            raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, f"PixelData {fault}")
     if old is not None and old != new:
         raise InstanceFailed(ReasonCode.PIXEL_DATA_DIFFERS, "the pixel data is not the source's, bit for bit")
 

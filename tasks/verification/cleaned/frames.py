@@ -4,7 +4,7 @@ Told again here, apart from the editor: where in a frame no image is. Of JPEG th
 and what stands behind the end (ISO/IEC 10918-1 annex B); of JPEG 2000 comments, and what is around the code stream
 (ISO/IEC 15444-1 annexes A and I).
 
-Public names: ``frames_fault``.
+Public names: ``frames_fault``, ``TEXT_BESIDE``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from deidflow.tasks.verification.cleaned.rle_frames import rle_stretches
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TEXT_BESIDE: Final = "has a text beside its image"
 _ITEM: Final = 0xFFFEE000
 _JPEG: Final = b"\xff\xd8\xff"
 _CODE_STREAM: Final = b"\xff\x4f\xff\x51"
@@ -84,7 +85,7 @@ def frames_fault(before: bytes, after: bytes, *, little: bool, rle_pixels: int =
         if _OF_DECODERS.match(text):
             text = text[_LONGEST_OF_DECODERS:]
         if _TEXT.search(text) and not _OF_ENCODERS.match(text):
-            return "has a text beside its image"
+            return TEXT_BESIDE
     return ""
 
 

@@ -3,13 +3,14 @@
 Source: ISO/IEC 10918-1 annex B (JPEG), 14495-1 annex C (JPEG-LS), 15444-1 annex A (JPEG 2000); DICOM PS3.5 section A.4
 (edition 2026c).
 
-Public names: ``beside_pixels``, ``beside_fragments``, ``native_length``.
+Public names: ``beside_pixels``, ``beside_fragments``, ``native_length``,
+``has_more_than_frames``.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,9 @@ _ROWS: Final = 0x00280010
 _COLUMNS: Final = 0x00280011
 _SAMPLES: Final = 0x00280002
 _BITS_ALLOCATED: Final = 0x00280100
+_PHOTOMETRIC: Final = 0x00280004
 _FRAMES: Final = 0x00280008
+_SIZE: Final = frozenset({_ROWS, _COLUMNS, _SAMPLES, _BITS_ALLOCATED, _PHOTOMETRIC, _FRAMES})
 
 
 def beside_pixels(read: Read, pixels: Element) -> Iterator[tuple[int, int]]:
@@ -58,9 +61,8 @@ def beside_pixels(read: Read, pixels: Element) -> Iterator[tuple[int, int]]:
     if read.value(start, min(end, start + 4)) == _ITEM:
         yield from beside_fragments(read.value, start, end)
         return
-    expected = native_length(read)
-    if expected and start + expected + 1 < end:
-        yield start + expected, end
+    if has_more_than_frames(read, pixels):
+        yield start + native_length(read), end
 
 
 def beside_fragments(value: ValueOf, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -151,17 +153,24 @@ def _behind(data: bytes, at: int) -> list[tuple[int, int]]:
     return [(at, len(data))] if at + 1 < len(data) else []
 
 
+def has_more_than_frames(read: Read, pixels: Element) -> bool:
+    """Whether pixel data that is not compressed goes on behind its frames, by more than a byte that pads it."""
+    return 0 < native_length(read) < pixels[3] - pixels[2] - 1
+
+
 def native_length(read: Read) -> int:
     """Return how many bytes the pixels of an image take that are not compressed; 0 where that is not told."""
     found: dict[int, bytes] = {}
     for tag, _, start, end, _ in read.elements:
-        if tag in {_ROWS, _COLUMNS, _SAMPLES, _BITS_ALLOCATED, _FRAMES} and end - start <= 16:  # noqa: PLR2004 (one number)
+        if tag in _SIZE and end - start <= 16:  # noqa: PLR2004 (one number, or the name of colours)
             found[tag] = read.value(start, end)
-    bits = 1
-    for tag in (_ROWS, _COLUMNS, _SAMPLES, _BITS_ALLOCATED):
-        raw = found.get(tag, b"")
-        if len(raw) != 2:  # noqa: PLR2004 (US)
-            return 0
-        bits *= int.from_bytes(raw, "little" if read.little else "big")
-    frames = found.get(_FRAMES, b"1").strip(b" \0")
-    return (bits * int(frames) + 7) // 8 if frames.isdigit() else 0
+    photometric, frames = (found.get(tag, b"").strip(b" \0") for tag in (_PHOTOMETRIC, _FRAMES))
+    numbers = [found.get(tag, b"") for tag in (_ROWS, _COLUMNS, _SAMPLES, _BITS_ALLOCATED)]
+    if not photometric or not (frames or b"1").isdigit() or any(len(raw) != 2 for raw in numbers):  # noqa: PLR2004 (US)
+        return 0
+    order: Literal["little", "big"] = "little" if read.little else "big"
+    rows, columns, samples, allocated = (int.from_bytes(raw, order) for raw in numbers)
+    if allocated % 8 and allocated != 1:
+        return 0
+    samples = 2 if photometric.endswith(b"_422") else samples
+    return (rows * columns * samples * allocated * (int(frames or b"1") or 1) + 7) // 8

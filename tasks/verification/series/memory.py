@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import SOP_INSTANCE_UID
+from deidflow.tasks.verification.comparison import COMPRESSED
+from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.identifiers import spells
 from deidflow.tasks.verification.leaks.regions import PIXELS
+from deidflow.tasks.verification.leaks.segments import has_more_than_frames
 from deidflow.tasks.verification.series.layout import leaves_of, make_layout
 from deidflow.tasks.verification.series.server_slots import ReferenceJudge, make_reference_judge, pair_references
 from deidflow.tasks.verification.series.shared_search import make_shared_search
@@ -328,9 +331,15 @@ def _make_template(
     decides = any(
         not judging.deciding.isdisjoint(leaf.path[::2]) for side in (before, after) for leaf in side.slots.values()
     )
-    if pairs is None or not may_all or decides:
+    is_compressed = reads[0].syntax.startswith(COMPRESSED)
+    # What becomes blank behind frames is not judged by comparing.
+    is_more = not is_compressed and any(
+        has_more_than_frames(reads[0], one.element) for one in judgements if one.fate is Fate.FRAMES
+    )
+    if pairs is None or not may_all or decides or is_more:
         return None
-    source = make_layout(reads[0], files.source, before.slots.values(), of_one_length(judgements, permitted))
+    fixed = of_one_length(judgements, permitted, is_compressed=is_compressed)
+    source = make_layout(reads[0], files.source, before.slots.values(), fixed)
     result = make_layout(reads[1], files.result, after.slots.values())
     if source is None or result is None:
         return None

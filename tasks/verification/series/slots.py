@@ -100,14 +100,16 @@ def may_differ(leaf: Leaf, request: Request, permitted: Permitted, *, in_result:
     return not decides and (not is_given or tag == SOP_INSTANCE_UID)
 
 
-def of_one_length(judgements: Collection[Judged], permitted: Permitted) -> frozenset[int]:
+def of_one_length(judgements: Collection[Judged], permitted: Permitted, *, is_compressed: bool) -> frozenset[int]:
     """Return where the values begin that are judged by their length, too.
 
-    Those of private numbers (see ``SafePrivate.fate``) and of overlays, which without a value are in the pixels.
+    Those of private numbers (see ``SafePrivate.fate``), of overlays, which without a value are in the pixels, and of
+    pixels, behind which nothing is to be left.
 
     Args:
         judgements: Of one instance.
         permitted: What its request permits.
+        is_compressed: Whether its pixels are.
 
     """
     asks = permitted.private is not None
@@ -116,6 +118,7 @@ def of_one_length(judgements: Collection[Judged], permitted: Permitted) -> froze
         for one in judgements
         if (asks and one.element[0] & 0x10000 and one.fate in _BY_LENGTH)
         or (is_overlay(one.element[0]) and one.element[0] & 0xFFFF == _OVERLAY_DATA)
+        or (one.fate is Fate.FRAMES and not is_compressed)
     )
 
 

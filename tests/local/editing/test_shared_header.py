@@ -58,7 +58,7 @@ def _fresh(data: bytes, edit: Edit) -> Compiled | None:
         return None
 
 
-def _compare(series: list[bytes], edit: Edit) -> None:
+def compare_series(series: list[bytes], edit: Edit) -> None:
     """Every file gives the same with a memory of those before as without any."""
     remembering: Compiled | None = None
     for data in series:
@@ -80,7 +80,7 @@ def _compare(series: list[bytes], edit: Edit) -> None:
 def test_generated_series(edit: Edit, series: list[bytes]) -> None:
     """Whatever is in a series, and whatever differs in it: same result, or the same reason for none."""
     another = [data.replace(b"1.2.3.1.1\0", b"1.2.3.1.7\0") for data in series]
-    _compare([*series, *another], edit)
+    compare_series([*series, *another], edit)
 
 
 def _slices(syntax: Syntax = EXPLICIT, **changes: Any) -> list[bytes]:
@@ -108,7 +108,7 @@ def _slices(syntax: Syntax = EXPLICIT, **changes: Any) -> list[bytes]:
 @pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
 def test_slices(edit: Edit, syntax: Syntax) -> None:
     """A plain series gives the same with and without a memory."""
-    _compare(_slices(syntax), edit)
+    compare_series(_slices(syntax), edit)
 
 
 def test_two_series_by_turns() -> None:
@@ -116,7 +116,7 @@ def test_two_series_by_turns() -> None:
     for keyword, value in (("SeriesInstanceUID", "1.2.3.1.2"), ("StudyInstanceUID", "1.2.3.2"), ("PatientID", "P-2")):
         pairs = zip(_slices(), _slices(EXPLICIT, **dict[str, Any]({keyword: value})), strict=True)
         for edit in EDITS:
-            _compare([data for pair in pairs for data in pair], edit)
+            compare_series([data for pair in pairs for data in pair], edit)
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
@@ -125,14 +125,14 @@ def test_one_series_after_another(edit: Edit, change: dict[str, Any]) -> None:
     """What differed within a series is taken to differ within the next, and nothing depends on that being so."""
     first, second, third = (_slices(SeriesInstanceUID=f"1.2.3.1.{number}", **change) for number in range(3))
     odd = [data.replace(b"axial", b"coron") if place % 3 else data for place, data in enumerate(second)]
-    _compare([*first, *odd, *third], edit)
+    compare_series([*first, *odd, *third], edit)
 
 
 def test_an_identifier_behind_the_pixels() -> None:
     """A second PatientID at the end of one slice is found there, too."""
     again = [data + encode([Element(0x00100020, "LO", b"P-1 ")], EXPLICIT) for data in _slices()]
     for edit in EDITS:
-        _compare([*_slices()[:5], again[5], *_slices()[6:], again[7]], edit)
+        compare_series([*_slices()[:5], again[5], *_slices()[6:], again[7]], edit)
 
 
 _PIXELS = b"\xe0\x7f\x10\x00OW"
@@ -168,7 +168,7 @@ ENDINGS = {
 def test_another_ending(edit: Edit, *, is_padded: bool, change: Callable[[bytes], bytes]) -> None:
     """Two slices end otherwise than those of which it was learnt how they end."""
     series = [data + (encode([_PADDING], EXPLICIT) if is_padded else b"") for data in _slices()]
-    _compare([*series[:3], change(series[3]), *series[4:7], change(series[7])], edit)
+    compare_series([*series[:3], change(series[3]), *series[4:7], change(series[7])], edit)
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
@@ -178,7 +178,7 @@ def test_native_pixels_in_a_compressed_series(edit: Edit) -> None:
     pixels = [data + encode([Element(0x7FE00010, "OW", b"")], RLE) for data in empty]
     native = empty[6] + encode([Element(0x7FE00010, "OW", bytes(8))], RLE)
 
-    _compare([*pixels[:6], native, pixels[7]], edit)
+    compare_series([*pixels[:6], native, pixels[7]], edit)
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=range(len(EDITS)))
@@ -196,7 +196,7 @@ def test_overlays_in_the_pixels_of_a_series(edit: Edit) -> None:
     overlay = [Element(0x60000102, "OB", b"\x0f\0"), Element(0x7FE00010, "OW", b"\0\xff" * 4)]
     series = [instance(*overlay, SOPInstanceUID=f"1.2.3.1.1.{number}", **image) for number in range(8)]
 
-    _compare(series, edit)
+    compare_series(series, edit)
 
 
 def test_another_reading_that_only_some_pixels_have() -> None:
@@ -215,7 +215,7 @@ def test_another_reading_that_only_some_pixels_have() -> None:
 
     assert "ambiguous-encoding" in str(_result(series[6], EDITS[1], _compiled(series[6], EDITS[1])))
     for edit in EDITS:
-        _compare(series, edit)
+        compare_series(series, edit)
 
 
 def test_more_elements_than_a_real_object_has() -> None:

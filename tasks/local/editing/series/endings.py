@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, is_overlay
+from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, PIXEL_DATA, is_overlay
 from deidflow.tasks.local.dicom_file.encoding import UNDEFINED, stores_fragments
 
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ class Ending(NamedTuple):
     """The last elements of the instances of a series.
 
     Attributes:
-        steps: Of each, in the order of the file: tag, VR and what is reserved, as they stand there; whether it stays.
+        steps: Of each, in the order of the file: tag, VR and what is reserved, as they stand there; whether it stays,
+            and how many bytes it has then at the most.
         encoding: Of the dataset.
 
     """
 
-    steps: list[tuple[bytes, bool]]
+    steps: list[tuple[bytes, bool, int]]
     encoding: Encoding
 
     def spans(self, source: SourceFile, position: int) -> list[tuple[int, int]] | None:
@@ -52,13 +53,13 @@ class Ending(NamedTuple):
         """
         body, end, length_at = source.body, source.body_size, self.encoding.long_length.unpack_from
         spans: list[tuple[int, int]] = []
-        for raw, stays in self.steps:
+        for raw, stays, most in self.steps:
             value = position + _HEADER_BYTES
             header = body[position:value] if value <= len(body) else source.read(position, value)
             if not header.startswith(raw) or len(header) < _HEADER_BYTES:
                 return None
             (length,) = length_at(header, _HEADER_BYTES - _LENGTH_BYTES)
-            if length == UNDEFINED:
+            if length == UNDEFINED or (stays and length > most):
                 return None
             if stays:
                 spans.append((position, value + length))
@@ -66,7 +67,9 @@ class Ending(NamedTuple):
         return spans if position == end else None
 
 
-def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context: Context) -> Ending | None:
+def make_ending(
+    source: SourceFile, tail: list[Element], editor: Editor, context: Context, most_pixels: int
+) -> Ending | None:
     """Remember the last elements of an instance that was edited; None where what becomes of them is not told by that.
 
     Args:
@@ -74,6 +77,7 @@ def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context
         tail: Its last elements.
         editor: Of the file.
         context: Of the dataset.
+        most_pixels: Bytes that its pixel data has at the most, in each instance.
 
     """
     encoding, table = source.layout.encoding, context.table
@@ -90,7 +94,7 @@ def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context
         or (table.where_present is not None and not table.where_present.tags.isdisjoint(tags))
     ):
         return None
-    steps: list[tuple[bytes, bool]] = []
+    steps: list[tuple[bytes, bool, int]] = []
     for tag, vr, start, value, _, sequence in tail:
         rule = editor.top_rule(tag, vr, context)
         removes = rule is not None and rule.removes
@@ -105,5 +109,6 @@ def make_ending(source: SourceFile, tail: list[Element], editor: Editor, context
             or not (removes or rule is None or rule.stays)
         ):
             return None
-        steps.append((source.read(start, value - _LENGTH_BYTES), not removes))
+        most = most_pixels if tag == PIXEL_DATA else UNDEFINED
+        steps.append((source.read(start, value - _LENGTH_BYTES), not removes, most))
     return Ending(steps, encoding)

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.dicom.private_tags import is_creator
 from deidflow.tasks.core.dicom.tags import (
     BURNED_IN_ANNOTATION,
+    PIXEL_DATA,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
 )
-from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS, element_header
+from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS, UNDEFINED, element_header
 from deidflow.tasks.local.dicom_file.findings import Findings
 from deidflow.tasks.local.dicom_file.scanner import Scanner
 from deidflow.tasks.local.dicom_file.values import encode_element
 from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.item_texts import named_values
 from deidflow.tasks.local.editing.painting.extremes import EXTREME_TAGS
+from deidflow.tasks.local.editing.pixel_data.native_frames import most_pixels
 from deidflow.tasks.local.editing.private_elements import CHARACTERISTICS
 from deidflow.tasks.local.editing.series.endings import Ending, make_ending
 from deidflow.tasks.local.editing.splice import says_burned_in
@@ -121,6 +123,7 @@ class Template(NamedTuple):
         named: The values of the runs that identify, where the table asks for them.
         notes: What cleaning the runs came to.
         present: Whether the runs and gaps have an attribute of the table's ``where_present``.
+        most_pixels: Bytes that pixel data behind has at the most; with more, something stands behind its frames.
         ending: The elements behind, where these are known, too, see ``endings``.
 
     """
@@ -135,6 +138,7 @@ class Template(NamedTuple):
     named: frozenset[NamedValue]
     notes: CleaningNotes
     present: bool = False
+    most_pixels: int = UNDEFINED
     ending: Ending | None = None
 
 
@@ -168,8 +172,12 @@ def make_template(
     where = context.table.where_present
     present = where is not None and (not where.tags.isdisjoint(gaps) or where.is_in(common))
     size = header[-1][4] - source.dataset_start
-    ending = None if tail_values else make_ending(source, elements[len(header) :], editor, context)
-    return Template(steps, size, last, context, tail_values, sop_class, burned_in, identifying, notes, present, ending)
+    tail = elements[len(header) :]
+    most = most_pixels(source, elements, gaps.union(element[0] for element in tail), context.table)
+    ending = None if tail_values else make_ending(source, tail, editor, context, most)
+    return Template(
+        *(steps, size, last, context, tail_values, sop_class, burned_in, identifying, notes, present, most, ending)
+    )
 
 
 def _steps(
@@ -276,6 +284,7 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
             or element[0] <= last
             or not element[0] & 0xFFFF
             or element[0] & 0xFF00FFFF in _OVERLAY_BITS
+            or (element[0] == PIXEL_DATA and element[4] - element[3] > template.most_pixels)
         ):
             raise Differs
         last = element[0]
