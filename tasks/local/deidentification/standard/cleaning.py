@@ -24,7 +24,7 @@ class Cleaning(StrEnum):
     CAP_AS = "cap_as"
     """``date_values.capped_as``."""
     DUMMY_DATE = "dummy_date"
-    """A date that many patients share: the VR's dummy (``dummies.dummy_value``)."""
+    """A date or time that many patients share: the VR's dummy (``dummies.dummy_value``)."""
     KEEP = "keep"
     """The VR or the attribute can hold nothing but numbers or terms."""
     TEXT = "text"
@@ -60,7 +60,7 @@ def cleaning_of(tag: int, vr: str, option: Option) -> Cleaning:
 
     """
     if vr in _DATES:
-        return Cleaning.DUMMY_DATE if vr in ("DA", "DT") and is_shared_constant(tag) else _DATES[vr]
+        return Cleaning.DUMMY_DATE if is_shared_constant(tag) else _DATES[vr]
     if vr == "SQ":
         return Cleaning.ITEMS
     if vr == "UI":

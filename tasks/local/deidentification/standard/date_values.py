@@ -30,50 +30,70 @@ _PADDING: Final = " \0"
 _OLDEST_AGE: Final = 89
 _CAPPED: Final = "090Y"
 
-# Nobody was examined before or after: what stands there is the beginning or the end of somebody's calendar (00010101,
-# 16010101, 17530101, 99991231) or was typed in, and is the same in the files of many patients.
-_FIRST_YEAR: Final = 1800
-_LAST_YEAR: Final = 2099
+# Nobody was examined before X-rays were known, or will be for long: what stands there is the beginning or the end of
+# somebody's calendar (00010101, 20380119, 20991231, 99991231) or was typed in, and is the same in the files of
+# many patients, so that its shifted form would tell the shift of each.
+_FIRST_YEAR: Final = 1895
+_LAST_YEAR: Final = 2037
 
-# The beginning of the calendar of a clock or a program, written where nobody set a date: the same in the files of many
-# patients, so that its shifted form would tell the shift of each.
+# Likewise the first of a year was typed in, or is where a clock begins (1900, 1904 of Mac OS, 1970 of Unix,
+# 1980 of DOS), in years of which hardly anybody has images.
+_NEW_YEAR: Final = "0101"
+_FIRST_YEAR_OF_IMAGES: Final = 1981
+
 _EPOCHS: Final = frozenset(
     {
-        "18581117",  # VMS
         "18991230",  # OLE
         "18991231",
-        "19000101",
-        "19040101",  # Mac OS
-        "19700101",  # Unix
-        "19800101",  # DOS
+        "19031231",  # Mac OS, Unix, GPS: seen from time zones west of Greenwich
+        "19691231",
+        "19800105",
         "19800106",  # GPS
         "20000101",  # many a clock without a battery, and the dummy of an earlier de-identification
+        "20371231",
     }
 )
 
-# Attributes whose dates belong to a vocabulary, a trial or a device, not to the patient: likewise the same for many.
+# Attributes whose dates and times belong to a vocabulary, a trial, a product or a device, not to the patient: likewise
+# the same for many. Whoever knows one patient's dates would know those of all that were on the same scanner that week.
 _SHARED: Final = frozenset(
     {
         0x00080106,  # ContextGroupVersion
         0x00080107,  # ContextGroupLocalVersion
         0x00120086,  # EthicsCommitteeApprovalEffectivenessStartDate
         0x00120087,  # EthicsCommitteeApprovalEffectivenessEndDate
+        0x00143076,  # DateOfGainCalibration
+        0x0014407C,  # CalibrationTime
+        0x0014407E,  # CalibrationDate
+        0x00181200,  # DateOfLastCalibration
+        0x00181201,  # TimeOfLastCalibration
+        0x00181202,  # DateTimeOfLastCalibration
+        0x00181203,  # CalibrationDateTime
         0x00181204,  # DateOfManufacture
         0x00181205,  # DateOfInstallation
+        0x0018700C,  # DateOfLastDetectorCalibration
+        0x0018700E,  # TimeOfLastDetectorCalibration
         0x0040DB06,  # TemplateVersion
         0x0040DB07,  # TemplateLocalVersion
+        0x0044000B,  # ProductExpirationDateTime
+        0x00686226,  # EffectiveDateTime
+        0x00686270,  # InformationIssueDateTime
+        0x0072000A,  # HangingProtocolCreationDateTime
     }
 )
 
 
 def is_shared_constant(tag: int) -> bool:
-    """Whether an attribute's dates are the same for many patients and get a fixed dummy instead of a shift."""
+    """Whether an attribute's dates and times are the same for many patients and get a fixed dummy."""
     return tag in _SHARED
 
 
 def _is_shared(digits: str) -> bool:
     """Whether many patients have a date."""
-    return digits in _EPOCHS or not _FIRST_YEAR <= int(digits[:4]) <= _LAST_YEAR
+    year = int(digits[:4])
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        return True
+    return digits in _EPOCHS or (year < _FIRST_YEAR_OF_IMAGES and digits[4:] == _NEW_YEAR)
 
 
 @lru_cache(maxsize=16384)
