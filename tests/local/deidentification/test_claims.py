@@ -24,7 +24,7 @@ ALL: Final = ["113100", "113105", "113107", "113109"]
 """Basic profile, descriptors, modified dates, device identity."""
 OVERRULED: Final = ["113105", "113107"]
 CALIBRATED: Final = Element(0x00181200, "DA", b"20240301")
-"""DateOfLastCalibration: kept by device identity, and cleaned by modified dates."""
+"""DateOfLastCalibration: kept by device identity, and moved by modified dates."""
 
 
 def nested(*inside: Element, vr: str = "SQ") -> Element:

@@ -23,7 +23,7 @@ def test_every_row_that_is_cleaned() -> None:
         for option in Option
     }
 
-    assert {"shift_da": 47, "shift_dt": 50, "check_tm": 49, "dummy_date": 20, "keep": 1, "remove": 2} == {
+    assert {"shift_da": 50, "shift_dt": 52, "check_tm": 52, "dummy_date": 12, "keep": 1, "remove": 2} == {
         **kinds[Option.RETAIN_MODIFIED_DATES]
     }
     assert {"text": 129, "label": 1, "items": 9, "remove": 2} == {**kinds[Option.CLEAN_DESCRIPTORS]}

@@ -472,11 +472,11 @@ def test_numbers_of_studies_go_with_their_ids() -> None:
 
 
 def test_options_that_overrule_one_another_are_not_claimed() -> None:
-    """Dates of calibration are kept by one option and cleaned by the other: neither code would be true."""
+    """Dates of calibration are kept by one option and moved by the other: neither code of the profile would be true."""
     choice = ProfileChoice(frozenset({Option.RETAIN_MODIFIED_DATES, "retain-device-identity"}))
     after = read(deidentify(choice)(instance(DateOfLastCalibration="20240229", DeviceSerialNumber="77")))
 
     assert [item.CodeValue for item in after.DeidentificationMethodCodeSequence] == ["113107"]
     assert after.DeviceSerialNumber == "77"
-    assert after.DateOfLastCalibration == "20000101"
+    assert after.DateOfLastCalibration not in ("", "20240229")
     assert "adapted" in str(after.DeidentificationMethod)

@@ -24,7 +24,7 @@ class Cleaning(StrEnum):
     CAP_AS = "cap_as"
     """``date_values.capped_as``."""
     DUMMY_DATE = "dummy_date"
-    """A date or time that many patients share: the VR's dummy (``dummies.dummy_value``)."""
+    """A date that many patients share: the VR's dummy (``dummies.dummy_value``)."""
     KEEP = "keep"
     """The VR or the attribute can hold nothing but numbers or terms."""
     TEXT = "text"

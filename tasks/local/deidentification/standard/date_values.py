@@ -54,25 +54,16 @@ _EPOCHS: Final = frozenset(
     }
 )
 
-# Attributes whose dates and times belong to a vocabulary, a trial, a product or a device, not to the patient: likewise
-# the same for many. Whoever knows one patient's dates would know those of all that were on the same scanner that week.
+# Attributes whose dates belong to a vocabulary, a trial, a product or a device, not to the patient: likewise the same
+# for many.
 _SHARED: Final = frozenset(
     {
         0x00080106,  # ContextGroupVersion
         0x00080107,  # ContextGroupLocalVersion
         0x00120086,  # EthicsCommitteeApprovalEffectivenessStartDate
         0x00120087,  # EthicsCommitteeApprovalEffectivenessEndDate
-        0x00143076,  # DateOfGainCalibration
-        0x0014407C,  # CalibrationTime
-        0x0014407E,  # CalibrationDate
-        0x00181200,  # DateOfLastCalibration
-        0x00181201,  # TimeOfLastCalibration
-        0x00181202,  # DateTimeOfLastCalibration
-        0x00181203,  # CalibrationDateTime
         0x00181204,  # DateOfManufacture
         0x00181205,  # DateOfInstallation
-        0x0018700C,  # DateOfLastDetectorCalibration
-        0x0018700E,  # TimeOfLastDetectorCalibration
         0x0040DB06,  # TemplateVersion
         0x0040DB07,  # TemplateLocalVersion
         0x0044000B,  # ProductExpirationDateTime
@@ -84,7 +75,7 @@ _SHARED: Final = frozenset(
 
 
 def is_shared_constant(tag: int) -> bool:
-    """Whether an attribute's dates and times are the same for many patients and get a fixed dummy."""
+    """Whether an attribute's dates are the same for many patients and get a fixed dummy instead of a shift."""
     return tag in _SHARED
 
 
