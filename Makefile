@@ -88,7 +88,7 @@ pictures: $(STAMP) orthanc site  ## take the pictures of docs/operators.md again
 test-faults: $(STAMP) orthanc compiler  ## 300 injured runs of the local engine, 60 with a real Orthanc (15 minutes)
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
-test-stops: $(STAMP) orthanc compiler  ## runs stopped at 30 moments from the first edit to the report's last file, on each engine (8 minutes)
+test-stops: $(STAMP) orthanc compiler  ## runs stopped at 30 moments from the first edit to the report's last file, on each engine (3 minutes)
 	$(BIN)/python -m tests.faults --stops $(STOPS_ARGS)
 
 test-kills: SUITES = sid
@@ -96,7 +96,7 @@ test-kills: $(STAMP) orthanc compiler  ## flow or Orthanc killed at 20 moments b
 	$(BIN)/python -m tests.faults $(KILLS_ARGS)
 	$(ROOTS) && $(BIN)/python -m tests.faults $(KILLS_ARGS) --root "$${DEIDFLOW_TEST_ORTHANC_ROOTS##*:}"
 
-test-nights: $(STAMP)  ## four nights of an incremental config, killed at 20 moments and resumed (5 minutes)
+test-nights: $(STAMP)  ## four nights of an incremental config, killed at 20 moments and resumed (2 minutes)
 	$(BIN)/python -m tests.nights $(NIGHTS_ARGS)
 
 test-fuzz: $(STAMP)  ## 200,000 damaged files, manifests and configs (7 minutes on a free core)
@@ -109,7 +109,7 @@ test-readers: $(STAMP) dcmtk  ## 20,000 files about which pydicom and DCMTK may 
 test-corpus: $(STAMP) orthanc dcmtk  ## FOLDER=... of real files: a real Orthanc and the engine take the same; writes docs/corpus.md
 	$(BIN)/python -m tests.corpus $(FOLDER)
 
-test-validity: $(STAMP) dicom3tools  ## results of pydicom's files have no new error by dciodvfy, under two choices of options (3 minutes)
+test-validity: $(STAMP) dicom3tools  ## results of pydicom's files have no new error by dciodvfy, under two choices of options (10 seconds)
 	$(BIN)/python -m tests.corpus.validity
 
 test-pixels: $(STAMP) dcmtk dicom3tools  ## text painted over in every form of pixels and transfer syntax there is, read by DCMTK and others, and whole runs of all of them (3 minutes)

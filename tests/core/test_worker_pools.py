@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing.forkserver
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -65,6 +67,33 @@ def test_the_server_of_processes_dies_while_it_starts_one() -> None:
         workers.close()
 
     assert number not in {os.getpid(), pid}
+
+
+_KILLED_AT_A_START = """
+import multiprocessing.popen_forkserver, os, signal, time
+from deidflow.tasks.core.processes.pool import make_pool
+
+def killed(descriptor, *_, **__):
+    os.write(descriptor, data[:{told}])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+pool = make_pool(2)
+data = b"\\x80\\x04\\x95" + bytes(9)  # as a pickle begins
+pool.submit(os.getpid).result()
+pool.submit(time.sleep, 60)
+multiprocessing.popen_forkserver.open = killed
+pool.submit(time.sleep, 60)
+"""
+
+
+@pytest.mark.parametrize("told", [0, 4])
+def test_a_run_is_killed_while_it_starts_a_process(told: int) -> None:
+    """The process, told nothing or half of what it is to do, ends without a traceback."""
+    script = _KILLED_AT_A_START.format(told=told)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=LIMIT_S)
+
+    assert -signal.SIGKILL == done.returncode
+    assert "Traceback" not in done.stderr
 
 
 def test_processes_that_are_started_ahead() -> None:

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-_PRELOADED: Final = ["deidflow.tasks.local.worker", "deidflow.tasks.verification.verifier"]
+_PRELOADED: Final = [
+    "deidflow.tasks.core.processes.orphans",
+    "deidflow.tasks.local.worker",
+    "deidflow.tasks.verification.verifier",
+]
 
 _MAX_TEMPORARY_BYTES: Final = 70
 """Python adds 32 to it for a socket, whose name has at most 107 (``sun_path`` of Linux)."""
