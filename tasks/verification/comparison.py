@@ -212,7 +212,7 @@ class Comparison:
         if self.source.syntax.startswith(COMPRESSED):
             fault = frames_fault(before, after, little=self.source.little, rle_pixels=self.rle_pixels)
         else:
-            fault = native_fault(before, after, native_length(self.source))
+            fault = native_fault(before, after, native_length(self.source, len(before)))
         if fault:
             code = ReasonCode.IDENTIFIER_LEFT if fault in _LEFT_BESIDE else ReasonCode.PIXEL_DATA_DIFFERS
             raise InstanceFailed(code, f"PixelData {fault}")

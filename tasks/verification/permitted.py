@@ -32,6 +32,7 @@ from deidflow.tasks.core.dicom.tags import (
     is_computed,
     uid_tags,
 )
+from deidflow.tasks.core.pixels.facts import PIXEL_ELEMENTS
 from deidflow.tasks.core.request.data_uris import parse_embedded
 from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.core.request.request import Operation
@@ -275,7 +276,7 @@ def _by_standard(request: Request, profile: ProfileChoice) -> Permitted:
     for fates in (top, nested, cleaned):
         fates.update(dict.fromkeys((*SIGNATURES, DATA_SET_TRAILING_PADDING), Fate.REMOVED))
         fates[PATIENT_NAME] = fates[PATIENT_ID] = Fate.FREE
-    top[PIXEL_DATA] = Fate.FRAMES
+    top.update(dict.fromkeys(PIXEL_ELEMENTS, Fate.FRAMES))
     if Option.CLEAN_PIXEL_DATA in profile.options:
         top[BURNED_IN_ANNOTATION] = Fate.FREE  # looked up with the pixels
     return Permitted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -12,7 +13,7 @@ from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.core.request.request import Operation, parse_request
 from deidflow.tasks.local.worker import Worker
-from deidflow.tasks.verification.verifier import Verifier
+from deidflow.tasks.verification.verifier import ThirdJudge, Verifier
 from tests.dicom_files import EXPLICIT, RLE, Element, encapsulated, encode, grey, instance
 from tests.local.folders import settings_for
 from tests.verification.test_series_memory import (
@@ -204,6 +205,24 @@ def test_nothing_is_left_behind_the_pixels(tmp_path: Path, rows: int) -> None:
     assert bytes(8) == data[-8:]
     series.result(WRONG - 1).write_bytes(data[:-8] + b"Somebody")
     assert {WRONG: ReasonCode.IDENTIFIER_LEFT} == codes(series)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"NumberOfFrames": "1.0"},
+        {"NumberOfFrames": "1" + " " * 17},
+        {"PhotometricInterpretation": "MONOCHROME2" + " " * 7},
+        {"PhotometricInterpretation": "YBR_FULL_422", "Columns": 3},
+    ],
+)
+def test_readers_agree_where_frames_end(tmp_path: Path, says: dict[str, Any]) -> None:
+    """Where a result is right, no reader takes octets for others than the editor did; pydicom neither."""
+    files = [made(number, **{**grey(rows=6), **says}) for number in range(1, 4)]
+    series = series_of(tmp_path, files, STANDARD)
+
+    assert {} == codes(series)
+    assert {} == codes(series._replace(settings=replace(series.settings, pydicom=ThirdJudge.ALL)))
 
 
 ULTRASOUND: Final = "1.2.840.10008.5.1.4.1.1.6.1"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
-from pydicom.pixels.utils import get_expected_length
 from pydicom.tag import BaseTag
 from pydicom.uid import RLELossless
 
@@ -22,7 +22,7 @@ from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, PIXEL_K
 from deidflow.tasks.verification.by_pydicom.frames import can_decode, has_codec
 from deidflow.tasks.verification.by_pydicom.raw import undecoded, value_of
 from deidflow.tasks.verification.cleaned.frames import frames_fault
-from deidflow.tasks.verification.cleaned.native_frames import OCTETS_BEHIND, native_fault
+from deidflow.tasks.verification.cleaned.native_frames import OCTETS_BEHIND, SIZE_TAGS, frames_length, native_fault
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -63,7 +63,7 @@ def check_pixels(
             rests = [_rest(*one) for one in zip(datasets, files, places, strict=True)]
             for tag in _PIXEL_TAGS:
                 one, other = (undecoded(rest, tag) for rest in rests)
-                _check_same(source, one and one.value, other and other.value, cleans_frames=cleans_frames)
+                _check_same(source, files[0], one and one.value, other and other.value, cleans_frames=cleans_frames)
             return
     for file in files:
         file.seek(0)
@@ -78,7 +78,7 @@ def check_pixels(
                 text = "an overlay is left in unused bits of the pixel data"
                 raise InstanceFailed(ReasonCode.IDENTIFIER_LEFT, text)
             old = _cleared(old, before, hidden)
-        _check_same(before, old, new, cleans_frames=cleans_frames)
+        _check_same(before, files[0], old, new, cleans_frames=cleans_frames)
 
 
 def _rest(dataset: Dataset, file: BinaryIO, place: int) -> Dataset:
@@ -94,24 +94,23 @@ def _rle_pixels(dataset: Dataset) -> int:
     return prod(int(side or 0) for side in (dataset.get("Rows"), dataset.get("Columns")))
 
 
-def _frames_length(dataset: Dataset) -> int:
-    """Return how many bytes frames take that are not compressed, 0 where that is not told."""
-    try:
-        length = int(get_expected_length(dataset))
-        bits, photometric = int(dataset.BitsAllocated), str(dataset.PhotometricInterpretation)
-    except (AttributeError, TypeError, ValueError):
-        return 0
-    if bits % 8 and bits != 1:
-        return 0  # packed, which pydicom does not know
-    return length // 3 * 2 if photometric == "YBR_PARTIAL_422" else length  # likewise
+def _frames_length(file: BinaryIO, size: int) -> int:
+    """Return how many bytes frames take that are not compressed, 0 where that is not told; of a file read anew."""
+    file.seek(0)
+    dataset = dcmread(file, force=True, stop_before_pixels=True)
+    found = {tag: undecoded(dataset, BaseTag(tag)) for tag in SIZE_TAGS}
+    if not all(one is None or isinstance(one, RawDataElement) for one in found.values()):
+        return 0  # a sequence
+    values = {tag: one.value or b"" for tag, one in found.items() if one is not None}
+    return frames_length(values, little=dataset.original_encoding[1] is not False, size=size)
 
 
-def _check_same(source: Dataset, old: object, new: object, *, cleans_frames: bool) -> None:
+def _check_same(source: Dataset, file: BinaryIO, old: object, new: object, *, cleans_frames: bool) -> None:
     if cleans_frames and isinstance(old, bytes) and isinstance(new, bytes):
         if _is_compressed(source):
             fault = frames_fault(old, new, little=True, rle_pixels=_rle_pixels(source))
         else:
-            fault = native_fault(old, new, _frames_length(source))
+            fault = native_fault(old, new, _frames_length(file, len(old)))
         if not fault:
             return
         if fault == OCTETS_BEHIND:

@@ -10,7 +10,9 @@ Public names: ``beside_pixels``, ``beside_fragments``, ``native_length``,
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
+
+from deidflow.tasks.verification.cleaned.native_frames import MAX_SIZE_BYTES, SIZE_TAGS, frames_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,13 +42,6 @@ _STARTS_DATA: Final = frozenset({0x90, 0x93, 0xD9})
 """Start of tile-part, start of data, end of code stream."""
 _ENDS_BYTES: Final = 1 << 12
 """What is searched of a fragment whose inside is not known, at either end."""
-_ROWS: Final = 0x00280010
-_COLUMNS: Final = 0x00280011
-_SAMPLES: Final = 0x00280002
-_BITS_ALLOCATED: Final = 0x00280100
-_PHOTOMETRIC: Final = 0x00280004
-_FRAMES: Final = 0x00280008
-_SIZE: Final = frozenset({_ROWS, _COLUMNS, _SAMPLES, _BITS_ALLOCATED, _PHOTOMETRIC, _FRAMES})
 
 
 def beside_pixels(read: Read, pixels: Element) -> Iterator[tuple[int, int]]:
@@ -62,7 +57,7 @@ def beside_pixels(read: Read, pixels: Element) -> Iterator[tuple[int, int]]:
         yield from beside_fragments(read.value, start, end)
         return
     if has_more_than_frames(read, pixels):
-        yield start + native_length(read), end
+        yield start + native_length(read, end - start), end
 
 
 def beside_fragments(value: ValueOf, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -155,22 +150,22 @@ def _behind(data: bytes, at: int) -> list[tuple[int, int]]:
 
 def has_more_than_frames(read: Read, pixels: Element) -> bool:
     """Whether pixel data that is not compressed goes on behind its frames, by more than a byte that pads it."""
-    return 0 < native_length(read) < pixels[3] - pixels[2] - 1
+    size = pixels[3] - pixels[2]
+    return 0 < native_length(read, size) < size - 1
 
 
-def native_length(read: Read) -> int:
-    """Return how many bytes the pixels of an image take that are not compressed; 0 where that is not told."""
+def native_length(read: Read, size: int = 0) -> int:
+    """Return how many bytes the pixels of an image take that are not compressed; 0 where that is not told.
+
+    Args:
+        read: The file.
+        size: See ``frames_length``; 0 for the least that they may take.
+
+    """
     found: dict[int, bytes] = {}
-    for tag, _, start, end, _ in read.elements:
-        if tag in _SIZE and end - start <= 16:  # noqa: PLR2004 (one number, or the name of colours)
+    for tag, _, start, end, items in read.elements:
+        if tag in SIZE_TAGS:
+            if items is not None or end - start > MAX_SIZE_BYTES:
+                return 0
             found[tag] = read.value(start, end)
-    photometric, frames = (found.get(tag, b"").strip(b" \0") for tag in (_PHOTOMETRIC, _FRAMES))
-    numbers = [found.get(tag, b"") for tag in (_ROWS, _COLUMNS, _SAMPLES, _BITS_ALLOCATED)]
-    if not photometric or not (frames or b"1").isdigit() or any(len(raw) != 2 for raw in numbers):  # noqa: PLR2004 (US)
-        return 0
-    order: Literal["little", "big"] = "little" if read.little else "big"
-    rows, columns, samples, allocated = (int.from_bytes(raw, order) for raw in numbers)
-    if allocated % 8 and allocated != 1:
-        return 0
-    samples = 2 if photometric.endswith(b"_422") else samples
-    return (rows * columns * samples * allocated * (int(frames or b"1") or 1) + 7) // 8
+    return frames_length(found, little=read.little, size=size)

@@ -50,7 +50,14 @@ def test_octets_behind_frames_become_blank(length: int, says: dict[str, Any], sy
 
 
 @pytest.mark.parametrize(
-    "says", [{"Rows": None}, {"PhotometricInterpretation": None}, {"NumberOfFrames": "many"}, {"BitsAllocated": 12}]
+    "says",
+    [
+        {"Rows": None},
+        {"PhotometricInterpretation": None},
+        {"NumberOfFrames": "many"},
+        {"BitsAllocated": 12},
+        {"NumberOfFrames": "1" + " " * 17},
+    ],
 )
 def test_where_nothing_tells_where_frames_end_all_stays(says: dict[str, Any]) -> None:
     """What is behind them cannot be told from them."""
@@ -67,6 +74,27 @@ def test_an_orthanc_s_profile_leaves_them() -> None:
     data = bytes(range(64)) + NAME
 
     assert data == read(anonymize({})(pixels(data))).PixelData
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_colours_that_are_said_to_be_halved_and_are_not(frames: int) -> None:
+    """As decoders of JPEG often leave them: all of it is image, and what stands behind that goes."""
+    says: dict[str, Any] = {"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL_422"}
+    says["NumberOfFrames"] = str(frames)
+    image = bytes(1 + k % 250 for k in range(192 * frames))
+
+    compare_series(
+        [pixels(image[: 128 * frames], number, **says) for number in (1, 2, 3)] + [pixels(image, **says)], STANDARD
+    )
+    assert image == read(STANDARD(pixels(image, **says))).PixelData
+    assert image + bytes(len(NAME)) == read(STANDARD(pixels(image + NAME, **says))).PixelData
+
+
+def test_octets_behind_pixels_that_are_fractions() -> None:
+    """FloatPixelData is looked at like PixelData."""
+    data = instance(Element(0x7FE00008, "OF", bytes(range(256)) + NAME + b"xx"), **grey(bits=32))
+
+    assert bytes(range(256)) + bytes(20) == read(STANDARD(data)).FloatPixelData
 
 
 def test_as_much_as_a_frame_is_refused() -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from deidflow.tasks.core.dicom.tags import PIXEL_DATA
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
+from deidflow.tasks.core.pixels.facts import PIXEL_ELEMENTS
 from deidflow.tasks.local.dicom_file.encoding import UNDEFINED
 from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.spans import with_replaced
@@ -37,18 +37,21 @@ _HALVED: Final = b"_422"
 _MAX_VALUE_BYTES: Final = 16
 
 
-def _frames_length(source: SourceFile, elements: Sequence[Element]) -> tuple[int, int]:
+def _frames_length(source: SourceFile, elements: Sequence[Element], size: int = 0) -> tuple[int, int]:
     """Return how many bytes all frames take, and one; 0 where that is not told.
 
     Args:
         source: The open file.
-        elements: Of its top level; of several with one tag the first counts.
+        elements: Of its top level; of several with one tag the last counts.
+        size: Bytes of the pixel data: with as many as frames have that are not halved, they are not, whatever is said.
 
     """
     found: dict[int, bytes] = {}
     for tag, _, _, value, end, sequence in elements:
-        if tag in _SIZE_TAGS and sequence is None and tag not in found:
-            found[tag] = source.read(value, min(end, value + _MAX_VALUE_BYTES))
+        if tag in _SIZE_TAGS:
+            if sequence is not None or end - value > _MAX_VALUE_BYTES:
+                return 0, 0
+            found[tag] = source.read(value, end)
     photometric, frames = (found.get(tag, b"").strip(b" \0") for tag in (_PHOTOMETRIC, _FRAMES))
     numbers = [found.get(tag, b"") for tag in _NUMBERS]
     if not photometric or not (frames or b"1").isdigit() or any(len(raw) != 2 for raw in numbers):  # noqa: PLR2004 (US)
@@ -57,8 +60,11 @@ def _frames_length(source: SourceFile, elements: Sequence[Element]) -> tuple[int
     rows, columns, samples, allocated = (int.from_bytes(raw, order) for raw in numbers)
     if allocated % 8 and allocated != 1:
         return 0, 0
-    bits = rows * columns * allocated * (2 if photometric.endswith(_HALVED) else samples)
-    return (bits * (int(frames or b"1") or 1) + 7) // 8, (bits + 7) // 8
+    bits, count = rows * columns * allocated, int(frames or b"1") or 1
+    lengths = [((bits * each * count + 7) // 8, (bits * each + 7) // 8) for each in (max(2, samples), 2, samples)]
+    if not photometric.endswith(_HALVED):
+        return lengths[2]
+    return lengths[0] if size >= lengths[0][0] else lengths[1]
 
 
 def most_pixels(source: SourceFile, elements: Sequence[Element], others: Collection[int], table: Table) -> int:
@@ -94,14 +100,14 @@ def without_octets_behind_frames(
         InstanceFailed: ``unsafe-content``: there is as much as a frame.
 
     """
-    rule = table.top.by_tag.get(PIXEL_DATA)
-    goes = rule is not None and rule.action in (Action.REPLACE, Action.REMOVE)
-    if table.frame_blanks is None or goes or source.layout.is_compressed:
+    if table.frame_blanks is None or source.layout.is_compressed:
         return spans
     for tag, _, _, value, end, sequence in elements:
-        if tag != PIXEL_DATA or sequence is not None or end == value:
+        rule = table.top.by_tag.get(tag)
+        goes = rule is not None and rule.action in (Action.REPLACE, Action.REMOVE)
+        if tag not in PIXEL_ELEMENTS or goes or sequence is not None or end == value:
             continue
-        length, frame = _frames_length(source, elements)
+        length, frame = _frames_length(source, elements, end - value)
         more = end - value - length
         if not length or more <= 1:  # a byte that makes the length even
             continue

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, PIXEL_DATA, is_overlay
+from deidflow.tasks.core.dicom.tags import BURNED_IN_ANNOTATION, is_overlay
+from deidflow.tasks.core.pixels.facts import PIXEL_ELEMENTS
 from deidflow.tasks.local.dicom_file.encoding import UNDEFINED, stores_fragments
 
 if TYPE_CHECKING:
@@ -109,6 +110,6 @@ def make_ending(
             or not (removes or rule is None or rule.stays)
         ):
             return None
-        most = most_pixels if tag == PIXEL_DATA else UNDEFINED
+        most = most_pixels if tag in PIXEL_ELEMENTS else UNDEFINED
         steps.append((source.read(start, value - _LENGTH_BYTES), not removes, most))
     return Ending(steps, encoding)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.dicom.private_tags import is_creator
 from deidflow.tasks.core.dicom.tags import (
     BURNED_IN_ANNOTATION,
-    PIXEL_DATA,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
 )
+from deidflow.tasks.core.pixels.facts import PIXEL_ELEMENTS
 from deidflow.tasks.local.dicom_file.encoding import SHORT_VRS, UNDEFINED, element_header
 from deidflow.tasks.local.dicom_file.findings import Findings
 from deidflow.tasks.local.dicom_file.scanner import Scanner
@@ -284,7 +284,7 @@ def apply_template(template: Template, source: SourceFile, editor: Editor, ident
             or element[0] <= last
             or not element[0] & 0xFFFF
             or element[0] & 0xFF00FFFF in _OVERLAY_BITS
-            or (element[0] == PIXEL_DATA and element[4] - element[3] > template.most_pixels)
+            or (element[0] in PIXEL_ELEMENTS and element[4] - element[3] > template.most_pixels)
         ):
             raise Differs
         last = element[0]
