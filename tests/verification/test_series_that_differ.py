@@ -211,6 +211,7 @@ def test_nothing_is_left_behind_the_pixels(tmp_path: Path, rows: int) -> None:
     "says",
     [
         {"NumberOfFrames": "1.0"},
+        {"NumberOfFrames": ""},
         {"NumberOfFrames": "1" + " " * 17},
         {"PhotometricInterpretation": "MONOCHROME2" + " " * 7},
         {"PhotometricInterpretation": "YBR_FULL_422", "Columns": 3},

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 from pydicom import dcmread
-from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import RLELossless
@@ -99,9 +98,9 @@ def _frames_length(file: BinaryIO, size: int) -> int:
     file.seek(0)
     dataset = dcmread(file, force=True, stop_before_pixels=True)
     found = {tag: undecoded(dataset, BaseTag(tag)) for tag in SIZE_TAGS}
-    if not all(one is None or isinstance(one, RawDataElement) for one in found.values()):
+    values = {tag: one.value or b"" for tag, one in found.items() if one is not None}  # pydicom decodes what is empty
+    if not all(isinstance(value, bytes) for value in values.values()):
         return 0  # a sequence
-    values = {tag: one.value or b"" for tag, one in found.items() if one is not None}
     return frames_length(values, little=dataset.original_encoding[1] is not False, size=size)
 
 
