@@ -49,7 +49,7 @@ _IMPORTED = (
     "multiprocessing.synchronize",
     "numpy.ma",
 )
-"""What commands import when they need it: in a tenth of the time that a command of a few files takes."""
+"""What commands import when they need it."""
 _START_S = 240.0
 """Prefect is imported before the first command is forked, which takes a very busy machine more than a minute."""
 _PROJECT = Path(__file__).parents[1]
@@ -185,7 +185,7 @@ def _serve() -> None:
         importlib.import_module(name)
     from prefect.client.schemas.actions import FlowRunCreate
 
-    import tests.calls  # noqa: F401 (likewise)
+    import tests.calls  # noqa: F401 (to be there when it is asked for)
     from deidflow.tasks.core.report.templates import page_templates
     from tests.fork_servers import Spare, freeze
 
