@@ -34,18 +34,22 @@ _VERSION: Final = 0x00080103
 _MEANING: Final = 0x00080104
 _LONG_CODE_VALUE: Final = 0x00080119
 _VALUE_TYPE: Final = 0x0040A040
+_NUMBER_TYPE: Final = "NUM"
 _CONCEPT_NAME: Final = 0x0040A043
 _DATES: Final = (0x0040A120, 0x0040A121, 0x0040A122)
 """DateTime, Date, Time."""
 _TEXT_VALUE: Final = 0x0040A160
 _CONCEPT_CODE: Final = 0x0040A168
 _MEASURED_VALUES: Final = 0x0040A300
+_UNITS: Final = 0x004008EA
 _NUMERIC_VALUE: Final = 0x0040A30A
 _UNFORMATTED_TEXT: Final = 0x00700006
 
 _SUBJECT_AGE: Final = "121033"
 _OLDEST_AGE: Final = 89
-_NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?")
+_IN_A_YEAR: Final = {"a": 1, "mo": 12, "wk": 52, "d": 365}
+"""By UCUM, the scheme of units (PS3.16 CID 7456)."""
+_NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?(?:[Ee][+-]?\d)?")
 _ORIGIN: Final = f"{PROFILE_NAME}: C, text in a sequence that is cleaned"
 _TERM: Final = f"{PROFILE_NAME}: C, the standard's own meaning of a code"
 
@@ -103,9 +107,9 @@ class ItemRules:
             return self._of_code(text_at)
         concept = text_at(_CONCEPT_NAME, _CODE_VALUE), text_at(_CONCEPT_NAME, _DESIGNATOR)
         stays = stays_by_concept(value_type, concept, self._options)
-        if stays is None:
+        if stays is None and not (value_type == _NUMBER_TYPE and _is_over_89(text_at, else_in="")):
             return self._plain
-        is_old = concept[0] == _SUBJECT_AGE and _is_over_89(text_at(_MEASURED_VALUES, _NUMERIC_VALUE))
+        is_old = concept[0] == _SUBJECT_AGE and _is_over_89(text_at, else_in="a")
         return self._retained if stays and not is_old else self._identifying
 
     def _of_code(self, text_at: TextAt) -> Mapping[int, Rule]:
@@ -117,6 +121,11 @@ class ItemRules:
         return self._of_term if is_standard_term(scheme, value, text_at(_MEANING)) else self._of_standard
 
 
-def _is_over_89(text: str) -> bool:
-    """Whether an age may tell the very old apart; years, or a unit that nobody asks for here."""
-    return _NUMBER.fullmatch(text) is None or float(text) > _OLDEST_AGE
+def _is_over_89(text_at: TextAt, *, else_in: str) -> bool:
+    """Whether a measurement is an age that may tell the very old apart, in years where it has no other unit of ages."""
+    unit = text_at(_MEASURED_VALUES, _UNITS, _CODE_VALUE)
+    in_a_year = _IN_A_YEAR.get(unit) or _IN_A_YEAR.get(else_in)
+    if in_a_year is None:
+        return False
+    text = text_at(_MEASURED_VALUES, _NUMERIC_VALUE)
+    return _NUMBER.fullmatch(text) is None or float(text) > _OLDEST_AGE * in_a_year

@@ -43,9 +43,10 @@ def content(kind: str, concept: tuple[str, ...], *inside: Element, **values: Any
     return Item(tuple(sorted((*own, *elements(values)), key=lambda element: element.tag)))
 
 
-def number(value: str) -> Element:
+def number(value: str, unit: str = "") -> Element:
     """Return a measured value."""
-    return Element(0x0040A300, "SQ", (Item(tuple(elements({"NumericValue": value}))),))
+    units = (Element(0x004008EA, "SQ", (code(unit, unit, "UCUM"),)),) if unit else ()
+    return Element(0x0040A300, "SQ", (Item((*units, *elements({"NumericValue": value}))),))
 
 
 FINDING: Final = ("121071", "Finding")
@@ -66,6 +67,7 @@ ITEMS: Final = (
         ("121070", "Findings of Mueller"),
         Element(0x0040A730, "SQ", (content("TEXT", ("X7", "ours", "99X"), TextValue="Jane"),)),
     ),
+    content("NUM", ("30525-0", "Age", "LN"), number("93", "a")),
 )  # fmt: skip
 DATA: Final = instance(Element(0x0040A730, "SQ", ITEMS), **REPORT)
 
@@ -109,6 +111,29 @@ def test_options_keep_what_their_concepts_say() -> None:
     assert items[9].Date not in ("20240301", "20000101")
     assert f"{items[9].Date[:4]}-{items[9].Date[4:6]}-{items[9].Date[6:]}" in items[0].TextValue
     assert len(report(*OPTIONS, data=old)[0].MeasuredValueSequence) == 0
+
+
+@pytest.mark.parametrize(
+    ("concept", "value", "unit", "stays"),
+    [
+        (("121033", "Subject Age"), "89", "a", True),
+        (("121033", "Subject Age"), "95", "d", True),
+        (("121033", "Subject Age"), "1100", "mo", False),
+        (("121033", "Subject Age"), "93", "", False),
+        (("397669002", "Age", "SCT"), "93", "a", False),
+        (("30525-0", "Age", "LN"), "4.8E3", "wk", False),
+        (("30525-0", "Age", "LN"), "33000", "d", False),
+        (("30525-0", "Age", "LN"), "47", "a", True),
+        (("121206", "Distance"), "93", "mm", True),
+    ],
+)
+def test_ages_over_89_go_whatever_their_concept_is_called(
+    concept: tuple[str, ...], value: str, unit: str, stays: bool
+) -> None:
+    """What tells that a number is an age is its unit; a young child's is in days, weeks or months."""
+    data = instance(Element(0x0040A730, "SQ", (content("NUM", concept, number(value, unit)),)), **REPORT)
+
+    assert len(report(*OPTIONS, data=data)[0].MeasuredValueSequence) == int(stays)
 
 
 @pytest.mark.parametrize("tag", [0x00400555, 0x0040B020])
