@@ -226,7 +226,8 @@ def permitted(
     for path, fate in (
         *((path, Fate.REMOVED) for path in edits.remove),
         *((path, Fate.FREE) for path in edits.replace if not is_computed(path.tag)),
-        *((path, Fate.KEPT) for path in edits.keep),
+        # Of kept pixels the image stays: comments and octets beside the frames go all the same.
+        *((path, Fate.KEPT) for path in edits.keep if allowed.top.get(path.tag) is not Fate.FRAMES),
     ):
         private |= {_key(tag) for tag in (path.tag, *(parent for parent, _ in path.parents)) if _is_private(tag)}
         if path.is_nested:

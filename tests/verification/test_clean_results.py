@@ -10,7 +10,7 @@ import pytest
 from pydicom import dcmread
 
 from deidflow.tasks.core.engine.sources import SourceInstance
-from tests.dicom_files import instance
+from tests.dicom_files import EXPLICIT, JPEG, Element, encapsulated, grey, instance
 from tests.local.edits import PACKAGE
 from tests.local.folder.test_index import index
 from tests.steps.steps import Steps
@@ -214,3 +214,18 @@ def test_a_day_that_is_also_a_number_further_on(tmp_path: Path) -> None:
     assert (1, []) == found
     (result,) = (tmp_path / "results").rglob("*.dcm")
     assert "Chest Mar 15, 2024 with contrast, 15 mm" == dcmread(result).StudyDescription
+
+
+def test_of_kept_pixels_the_image_stays(tmp_path: Path) -> None:
+    """What stands beside the frames goes all the same, and the verifier knows it."""
+    (tmp_path / "in").mkdir()
+    comment = b"\xff\xd8\xff\xfe\0\x0cSomething!\xff\xda\0\x0a" + bytes(8) + b"\x11\x22\xff\xd9"
+    pixels = [Element(0x7FE00010, "OB", bytes(range(64)) + b"Something!"), encapsulated(comment)]
+    for number, (one, syntax) in enumerate(zip(pixels, (EXPLICIT, JPEG), strict=True)):
+        data = instance(one, syntax=syntax, SOPInstanceUID=f"1.2.9.{number}", **grey())
+        (tmp_path / "in" / str(number)).write_bytes(data)
+
+    assert (2, []) == failed(tmp_path, tmp_path / "in", **_STANDARD | {"options": {"Keep": ["PixelData"]}})
+    after = [dcmread(path).PixelData for path in (tmp_path / "results").rglob("*.dcm")]
+    assert not any(b"Something!" in data for data in after)
+    assert any(data.startswith(bytes(range(64))) for data in after)
