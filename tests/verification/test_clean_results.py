@@ -229,3 +229,14 @@ def test_of_kept_pixels_the_image_stays(tmp_path: Path) -> None:
     after = [dcmread(path).PixelData for path in (tmp_path / "results").rglob("*.dcm")]
     assert not any(b"Something!" in data for data in after)
     assert any(data.startswith(bytes(range(64))) for data in after)
+
+
+def test_numbers_of_pixels_with_two_values_raise_no_alarm(tmp_path: Path) -> None:
+    """Each should have one; of such a file nothing is wrong that is not wrong in its source."""
+    (tmp_path / "in").mkdir()
+    for number, keyword in enumerate(("BitsAllocated", "BitsStored", "HighBit", "Rows")):
+        values = grey() | {keyword: b"\x08\0\x08\0", "SOPInstanceUID": f"1.2.9.{number}"}
+        data = instance(Element(0x7FE00010, "OB", bytes(64)), **values)
+        (tmp_path / "in" / str(number)).write_bytes(data)
+
+    assert (4, []) == failed(tmp_path, tmp_path / "in", **_STANDARD)

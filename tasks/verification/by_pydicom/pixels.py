@@ -5,6 +5,7 @@ Public names: ``check_pixels``, ``check_recoded``, ``hidden_bits``.
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from math import prod
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -33,6 +34,8 @@ _BIG_ENDIAN: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.113619.5.2"})
 _COMPARED_BYTES: Final = 1 << 20
 _BITS: Final = tuple(map(BaseTag, (0x00280100, 0x00280101, 0x00280102)))
 """BitsAllocated, BitsStored, HighBit."""
+_SIDES: Final = (BaseTag(0x00280010), BaseTag(0x00280011))
+"""Rows, Columns."""
 _PIXEL_TAGS: Final = tuple(map(BaseTag, (0x7FE00010, 0x7FE00008, 0x7FE00009)))
 _TRANSFER_SYNTAX: Final = BaseTag(0x00020010)
 
@@ -90,7 +93,7 @@ def _rle_pixels(dataset: Dataset) -> int:
     """Return how many pixels a frame of RLE has, 0 for other syntaxes."""
     if RLELossless not in _syntax(dataset):
         return 0
-    return prod(int(side or 0) for side in (dataset.get("Rows"), dataset.get("Columns")))
+    return prod(_first_number(dataset, tag) for tag in _SIDES)
 
 
 def _frames_length(file: BinaryIO, size: int) -> int:
@@ -151,7 +154,7 @@ def hidden_bits(source: Dataset, request: Request) -> int:
 
     All that the image does not use where an overlay without data does not tell its bit.
     """
-    allocated, stored, high = (int(value_of(source, tag) or 0) for tag in _BITS)
+    allocated, stored, high = (_first_number(source, tag) for tag in _BITS)
     image = ((1 << stored) - 1) << max(0, high + 1 - stored)
     kept = {path.tag >> 16 for path in request.edits.keep if not path.is_nested}
     hidden = 0
@@ -166,9 +169,15 @@ def hidden_bits(source: Dataset, request: Request) -> int:
     return hidden
 
 
+def _first_number(dataset: Dataset, tag: BaseTag) -> int:
+    """Return the first value of an attribute that should have one, 0 where there is none."""
+    value = value_of(dataset, tag)
+    return int((value[0] if isinstance(value, MutableSequence) else value) or 0)
+
+
 def _cleared(data: bytes, dataset: Dataset, hidden: int) -> bytes:
     order = ">" if _syntax(dataset) & _BIG_ENDIAN else "<"
-    width = int(dataset.BitsAllocated) // 8
+    width = _first_number(dataset, _BITS[0]) // 8
     whole = len(data) // width * width
     words = np.frombuffer(data[:whole], f"{order}u{width}")
     mask = ((1 << 8 * width) - 1) ^ hidden
