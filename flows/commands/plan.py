@@ -20,6 +20,7 @@ from deidflow.flows.answers.plan import (
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME, describe_tag
 from deidflow.tasks.core.engine.review import REVIEW_TEXTS
 from deidflow.tasks.core.errors import InvalidInput, Problem
+from deidflow.tasks.core.ledger.ledger import FILE_NAME
 from deidflow.tasks.core.ledger.manifest_rows import request_uses, rows_by_outcome
 from deidflow.tasks.core.ledger.overview import chunk_overviews, plan_totals, planned_failures
 from deidflow.tasks.core.ledger.report_queries import review_counts
@@ -68,6 +69,8 @@ def show_plan(  # noqa: PLR0913 (the command's options)
     config = load_checked(config_file, overrides, manifest=manifest, runs_dir=runs_dir)
     if run_id is not None:
         check_run_id(run_id)
+        if (config.report.runs_dir / run_id / FILE_NAME).exists():
+            warn("a run of this ID exists already: run finishes it by its own plan; this is what a new one would do")
     if diff and config.engine == "orthanc":
         text = "shows what the local engine does; with engine orthanc the server decides"
         raise InvalidInput([Problem(text, "--diff")])

@@ -70,6 +70,7 @@ def _check_again(job: Job, run_dir: Path) -> None:
     assert 0 == job("report", run_dir).code
     assert 0 == job("resume", run_dir).code
     assert 0 == job("run", "job.yaml", "--run-id", "first").code
+    assert "this ID exists already" in job("plan", "job.yaml", "--run-id", "first").err
 
     assert results == files_of(job.destination)
     assert tables == {path.name: path.read_bytes() for path in run_dir.glob("*.csv")}
