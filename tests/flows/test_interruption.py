@@ -36,7 +36,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def large_job(job: Job, corpus: Path) -> Job:
     """A job of 2,000 instances."""
     shutil.copytree(corpus, job.source, copy_function=os.link)
-    job.write_config(verify="identifiers", execution={"chunk_size": 100, "workers": 2})
+    job.write_config(verify="identifiers", execution={"chunk_size": 250, "workers": 2})
     job.write_manifest(job.inventory())
     return job
 
@@ -73,7 +73,7 @@ def test_kill_and_resume_equals_an_undisturbed_run(large_job: Job) -> None:
     """Kill -9 in the middle of 2,000 instances, then resume: the same destination and report as without the kill."""
     calm = _undisturbed(large_job)
 
-    process = _start(large_job, "killed")
+    process = large_job.start("run", "job.yaml", "--run-id", "killed")
     _wait_for_results(large_job.destination, 300)
     process.kill()
     reached = len(list(large_job.destination.rglob("*.dcm")))
@@ -163,7 +163,7 @@ def test_ctrl_c_while_planning_changes_nothing(large_job: Job) -> None:
 
 def test_two_runs_do_not_share_a_destination(large_job: Job) -> None:
     """A second run with the same destination, or the same run ID, says so and touches nothing."""
-    process = _start(large_job, "holder")
+    process = large_job.start("run", "job.yaml", "--run-id", "holder")
     _wait_for_results(large_job.destination, 20)
     process.send_signal(signal.SIGSTOP)
     same_destination = large_job("run", "job.yaml", "--run-id", "other")
