@@ -3,8 +3,8 @@
 Letters, digits and ``-_. ^`` of ASCII stand for themselves, all else as ``%XX`` of its UTF-8 bytes; so do a dot or a
 blank at either end, a hyphen at the beginning (programs would take the name for an option, and spreadsheets for a
 formula), and the first letter of a name that Windows keeps for devices (CON, NUL, COM1, with blanks and any ending
-behind it). An empty value is ``%``. Of two names that differ in case alone the second one gets a mark before its ending,
-since Windows and macOS take them for one.
+behind it). An empty value is ``%``. Of two names that differ in case alone the second one gets a mark before its
+ending, since Windows and macOS take them for one.
 
 Public names: ``Layout``, ``Paths``, ``safe_name``.
 """
