@@ -1,8 +1,9 @@
 """Paths of exported files: from a template and a result's own values, legal on every file system.
 
 Letters, digits and ``-_. ^`` of ASCII stand for themselves, all else as ``%XX`` of its UTF-8 bytes; so do a dot or a
-blank at either end, and the first letter of a name that Windows keeps for devices (CON, NUL, COM1, with blanks and any
-ending behind it). An empty value is ``%``. Of two names that differ in case alone the second one gets a mark before its
+blank at either end, a hyphen at the beginning (programs would take the name for an option, and spreadsheets for a
+formula), and the first letter of a name that Windows keeps for devices (CON, NUL, COM1, with blanks and any ending
+behind it). An empty value is ``%``. Of two names that differ in case alone the second one gets a mark before its
 ending, since Windows and macOS take them for one.
 
 Public names: ``Layout``, ``Paths``, ``safe_name``.
@@ -34,8 +35,8 @@ _MARK_DIGITS: Final = 8
 def safe_name(text: str) -> str:
     """Return a name for a file or folder that no file system refuses or changes.
 
-    >>> safe_name('a/b:c'), safe_name("nul.txt"), safe_name(".x "), safe_name("")
-    ('a%2Fb%3Ac', '%6Eul.txt', '%2Ex%20', '%')
+    >>> safe_name('a/b:c'), safe_name("nul.txt"), safe_name(".x "), safe_name("-1"), safe_name("")
+    ('a%2Fb%3Ac', '%6Eul.txt', '%2Ex%20', '%2D1', '%')
     """
     return _safe(_quoted(text))
 
@@ -91,7 +92,7 @@ def _quoted(text: str) -> str:
 
 def _safe(name: str) -> str:
     """Return a safe name of a text that is quoted."""
-    if name[0] in ". ":
+    if name[0] in ". -":
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if name[-1] in ". ":
         name = f"{name[:-1]}%{ord(name[-1]):02X}"

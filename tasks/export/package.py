@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 INDEX: Final = "index.csv"
 PARQUET_INDEX: Final = "index.parquet"
 SUMS: Final = "SHA256SUMS"
+_OWN: Final = (*(f"{name}{end}" for name in (INDEX, PARQUET_INDEX) for end in ("", ".age")), SUMS)
 _PART: Final = ".deidflow-part"
 _LOCK: Final = ".deidflow-lock"
 _WAITING: Final = ".waiting"
@@ -84,8 +85,7 @@ class Package:
         if problems:
             raise InvalidInput(problems)
         self._part = folder.with_name(f".{folder.name}{_PART}")
-        self._paths = Paths((INDEX, PARQUET_INDEX, SUMS))
-        self._archives = Paths()
+        self._paths, self._archives = Paths(_OWN), Paths(_OWN)
         self._archive: ArchiveWork | None = None
         self._archive_of: tuple[str, ...] = ()
         self._sums: dict[str, str] = {}

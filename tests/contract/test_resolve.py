@@ -88,12 +88,18 @@ WHERE = [
     ("AccessionNumber!=ACC0001", "Modality!=CT"),
     ("PatientID=P7",),
     ("AccessionNumber~acc00?7", "PatientName~doe*"),
+    ("PatientName~m?ller", "AccessionNumber~*"),
+    ("PatientID~m*7",),
+    ("StudyInstanceUID~1.3.?",),
 ]
 
 
 def test_conditions_are_the_same_on_a_folder_and_on_a_server(job: Job, server: Server) -> None:
     """Whatever the server is asked, and whatever of it is looked at again."""
     _fill(job.source)
+    # A blank before the PatientID, letters beyond ASCII, and no AccessionNumber.
+    odd = instance(PatientID=" Mü7", PatientName="Müller", SpecificCharacterSet="ISO_IR 100", StudyInstanceUID="1.3.7")
+    (job.source / "odd").write_bytes(odd)
     server.upload(job.source)
     counts = []
     for number, conditions in enumerate(WHERE):
@@ -106,7 +112,7 @@ def test_conditions_are_the_same_on_a_folder_and_on_a_server(job: Job, server: S
         assert listed[0] == listed[1]
         counts.append(len(listed[0]))
 
-    assert [49, 66, 4, 10] == counts
+    assert [49, 67, 4, 10, 1, 1, 1] == counts
 
 
 def test_a_server_that_answers_in_part_is_listed_as_a_whole(job: Job, limited: Server) -> None:

@@ -92,16 +92,19 @@ def test_what_is_no_condition_is_refused(text: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("texts", "query"),
     [
-        (["Modality=CT"], {"Modality": "CT"}),
+        (["Modality=CT"], {"Modality": "*CT"}),
         (["StudyDate>=20240101", "StudyDate<20240201"], {"StudyDate": "20240101-20240201"}),
         (["StudyDate>20240101", "StudyDate>=20240115"], {"StudyDate": "20240115-"}),
         (["StudyDate=20240131", "StudyDate<20250101"], {"StudyDate": "20240131"}),
-        (["StudyDescription~chest*", "Modality=MR"], {"StudyDescription": "chest*", "Modality": "MR"}),
+        (["StudyDescription~chest*", "Modality=MR"], {"StudyDescription": "*chest*", "Modality": "*MR"}),
+        (["PatientName~M?ller*", "StudyInstanceUID=1.2"], {"PatientName": "*M*ller*", "StudyInstanceUID": "1.2"}),
         # A pattern's sign that is meant as itself, several values, letters whose case servers fold in their own ways.
         (["PatientID=P*1"], None),
         (["StudyDescription=a\\b"], None),
         (["PatientName=Müller"], None),
-        # What no query can say.
+        # What no query can say, or no pattern finds.
+        (["StudyInstanceUID~1.2.*"], None),
+        (["AccessionNumber~*"], None),
         (["Modality!=CT"], None),
         (["AccessionNumber="], None),
         (["SeriesNumber=7"], None),

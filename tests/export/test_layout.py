@@ -34,18 +34,19 @@ NASTY: Final = st.one_of(
     LONG,
     FORMS,
     st.sampled_from(
-        ["", ".", "..", " ", "CON", "nul.dcm", "COM1", "a.", "a ", ".a", "~", "%", RESERVED, "Ä\0\n", "x" * 300]
+        ["", ".", "..", " ", "-1", "CON", "nul.dcm", "COM1", "a.", "a ", ".a", "~", "%", RESERVED, "Ä\0\n", "x" * 300]
     ),
 )
 
 
 def is_legal(name: str) -> bool:
-    """Whether Windows, macOS and Linux take a name as it is."""
+    """Whether Windows, macOS and Linux take a name as it is, and spreadsheets and programs for no more than a name."""
     return (
         name.isascii()
         and name.isprintable()
         and not set(RESERVED) & set(name)
         and name.strip(". ") == name
+        and name[0] not in "=+-@"
         and not DEVICE.fullmatch(name)
         and 0 < len(name) <= MAX_NAME
     )

@@ -156,9 +156,12 @@ def test_an_export_lies_apart(finished: Steps, place: str, pack: Callable[..., o
     assert before == files_of(finished.root)
 
 
-@pytest.mark.parametrize("name", ["index.csv", "Index.CSV", "SHA256SUMS", "index.parquet"])
-@pytest.mark.parametrize("layout", ["{PatientID}", "{PatientID}/{SOPInstanceUID}"])
-def test_no_result_stands_in_the_place_of_the_index(tmp_path: Path, name: str, layout: str) -> None:
+ARCHIVES = {"archive": "zip", "per": "study"}
+
+
+@pytest.mark.parametrize("name", ["index.csv", "Index.CSV", "SHA256SUMS", "index.parquet", "index.csv.age"])
+@pytest.mark.parametrize("choice", [{"layout": "{PatientID}"}, {"layout": "{PatientID}/{SOPInstanceUID}"}, ARCHIVES])
+def test_no_result_stands_in_the_place_of_the_index(tmp_path: Path, name: str, choice: dict[str, str]) -> None:
     """Whoever has the subject number of that name has a file of its own."""
     source = tmp_path / "source"
     source.mkdir()
@@ -169,12 +172,15 @@ def test_no_result_stands_in_the_place_of_the_index(tmp_path: Path, name: str, l
     steps.edit()
     assert 0 == steps.verify()
 
-    files = export(steps, "out", layout=layout)
+    files = export(steps, "out", **choice)
     steps.run.close()
 
     (row,) = read_csv(tmp_path / "out" / "index.csv")
-    assert files.keys() == {row["file"], "index.csv", "index.parquet", "SHA256SUMS"}
-    assert name == pydicom.dcmread(io.BytesIO(files[row["file"]])).PatientID
+    held = row["archive"] or row["file"]
+    assert files.keys() == {held, "index.csv", "index.parquet", "SHA256SUMS"}
+    assert name.casefold() != held.split("/")[0].casefold()
+    if not row["archive"]:
+        assert name == pydicom.dcmread(io.BytesIO(files[row["file"]])).PatientID
 
 
 def test_a_run_that_is_to_stop_leaves_no_export(finished: Steps) -> None:

@@ -269,6 +269,7 @@ def test_a_state_of_before_sources_were_noted_is_taken_over(nights: Nights) -> N
     with contextlib.closing(sqlite3.connect(path)) as connection:
         for column in ("size", "version"):
             connection.execute(f"ALTER TABLE delivered DROP COLUMN {column}")
+        connection.execute("ALTER TABLE pair DROP COLUMN shift")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
     shutil.rmtree(nights.root / "runs" / "n1")
@@ -390,6 +391,29 @@ def test_another_patient_under_an_old_number_is_an_error_of_its_row(nights: Nigh
     assert not any(value in taken + renamed for value in ("S1", "S9", "1.2.3"))
     merging = {"key_file": "pseudonym.key", "allow_merge": True}
     assert [(DONE, 1, 1)] == nights.night(rows(("B", "2"), B="S1"), "n2", options=SUBJECTS, pseudonyms=merging)
+
+
+def test_a_known_patient_keeps_the_days_of_its_dates(nights: Nights) -> None:
+    """Intervals between the studies of all runs stay true; all that a patient has can be moved otherwise at once."""
+    both = {"profile_options": ["retain-longitudinal-modified-dates"], "options": {}, "dates": {"column": "days"}}
+    nights.put("A", "3", 1)
+
+    def shifted(days: str, *numbers: str) -> list[dict[str, str]]:
+        return [{**row, "days": days} for row in rows(*(("A", number) for number in numbers))]
+
+    nights.night(shifted("-10", "1"), "n1", **both)
+    for incremental in (True, False):
+        refused = nights.refusal(shifted("-20", "3"), **both, incremental=incremental)
+        assert "line 2: the run n1 moved the patient's dates by another number of days" in refused
+    assert [(DONE, 1, 1)] == nights.night(shifted("-10", "3"), "n2", **both)
+    again = {**both, "destination": {"folder": "results", "overwrite": True}}
+    nights.redo = True
+    assert "the run n2 moved the patient's dates" in nights.refusal(shifted("-20", "1"), **again)
+    assert [(DONE, 2, 2), (DONE, 1, 1)] == nights.night(shifted("-20", "1", "3"), "n3", **again)
+    nights.redo = False
+    nights.put("A", "4", 1)
+    assert "the run n3 moved the patient's dates" in nights.refusal(shifted("-10", "4"), **both)
+    assert [(DONE, 1, 1)] == nights.night(shifted("-20", "4"), "n4", **both)
 
 
 def test_a_result_of_an_earlier_night_is_no_source(nights: Nights) -> None:

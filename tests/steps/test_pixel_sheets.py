@@ -144,4 +144,7 @@ def test_plan_counts_by_rule_and_kind_and_names_the_rule(tmp_path: Path) -> None
     assert "1 not at risk" in printed
     assert "pixels: painted black, 320 x 30 at 0, 0 (site.yaml, line 2: the banner of our old device)" in printed
     assert "pixels: stay as they are (not at risk)" in printed
+    said = {" ".join(line.split()) for line in printed.splitlines()}
+    assert "0028,0301 BurnedInAnnotation CS absent -> 2 mark of de-identification" in said
+    assert {"clean-pixel-data", "kept"} == {line.split()[-1] for line in said if "PixelData" in line}
     assert "will fail: burned-in-text: " in printed

@@ -142,8 +142,8 @@ def finds_of(conditions: Iterable[Condition]) -> list[Find]:
                 ends[0] = max(ends[0], value)
             else:
                 ends[1] = min(ends[1] or value, value)
-        elif _can_be_asked(keyword, relation, value):
-            query.setdefault(keyword, value)
+        elif (asked := _asked(keyword, relation, value)) is not None:
+            query.setdefault(keyword, asked)
     # A date that must be equal is one end of no range.
     query |= {keyword: f"{first}-{last}" for keyword, (first, last) in ranges.items() if keyword not in query}
     if not query:
@@ -151,14 +151,21 @@ def finds_of(conditions: Iterable[Condition]) -> list[Find]:
     return [Find(max((KEYWORDS[keyword] for keyword in query), key=lambda one: one.depth), query)]
 
 
-def _can_be_asked(keyword: str, relation: str, value: str) -> bool:
+def _asked(keyword: str, relation: str, value: str) -> str | None:
+    """Return what a server is asked for one condition, None if nothing."""
     if relation not in ("=", "~") or not _ASKED.fullmatch(value):
-        return False
-    if _vr(keyword) in ("DA", "TM"):
-        return relation == "=" and value.isdigit() and _vr(keyword) == "DA"
-    if _vr(keyword) == "IS":  # "007" is 7 for some
-        return False
-    return relation == "~" or _PATTERN_SIGNS.isdisjoint(value)
+        return None
+    is_pattern, vr = relation == "~", _vr(keyword)
+    if vr == "DA":
+        return value if value.isdigit() and not is_pattern else None
+    if vr == "UI":  # Orthanc refuses patterns of UIDs
+        return None if is_pattern else value
+    if vr in ("TM", "IS"):  # "007" is 7 for some
+        return None
+    if not (_pattern(value).fullmatch("") is None if is_pattern else _PATTERN_SIGNS.isdisjoint(value)):
+        return None  # no pattern finds an attribute that is absent
+    # Orthanc counts blanks before a value (1.10.1), and takes ? for one byte.
+    return "*" + value.replace("?", "*")
 
 
 def _vr(keyword: str) -> str:

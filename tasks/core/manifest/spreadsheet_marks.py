@@ -20,17 +20,16 @@ _SCIENTIFIC: Final = re.compile(r"\s*[+-]?\d(?:[.,]\d+)?E[+-]\d{2,3}\s*", re.IGN
 
 
 _SEEN_BY_VALUE_CHECKS: Final = " \t\r\n"
-_WITHOUT_WIDTH: Final = frozenset("\u00ad\u200b\u2060\ufeff")
-"""Soft hyphen, zero width space, word joiner, byte order mark."""
 _NO_BLANKS: Final = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
+_JOINED: Final = "[\u0620-\u06d3\u0900-\u0dff]"
 _OF_A_SCRIPT: Final = re.compile(
     f"(?<={_NO_BLANKS})\u200b(?={_NO_BLANKS})"
-    "|(?<=[\u0620-\u06d3\u0900-\u0dff])\u200d"
+    f"|(?<={_JOINED})(?:\u200d|\u200c(?={_JOINED}))"
     "|[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2]"
 )
 """What Unicode calls a format character as well, and scripts need in what somebody is called: the zero width space
-between words of Thai, Lao, Myanmar and Khmer, which have no blanks; the joiner that gives letters of Arabic and India
-another shape (Malayalam's last consonants, Bengali's khanda ta); number signs, which are seen."""
+between words of Thai, Lao, Myanmar and Khmer, which have no blanks; what joins or parts letters of Arabic and
+India (within words of Persian, Malayalam's last consonants, Bengali's khanda ta); number signs, which are seen."""
 
 
 def damage(cell: str, *, is_number: bool = False, is_name: bool = False) -> str:
@@ -65,8 +64,6 @@ def damage(cell: str, *, is_number: bool = False, is_name: bool = False) -> str:
 
 def _holds_unseen(cell: str) -> bool:
     ends = cell.strip(" ")
-    return not _WITHOUT_WIDTH.isdisjoint(cell) or any(
-        one not in _SEEN_BY_VALUE_CHECKS and (one.isspace() or unicodedata.category(one) == "Cf")
-        for one in (ends[:1], ends[-1:])
-        if one
+    return any(unicodedata.category(one) == "Cf" for one in cell) or any(
+        one not in _SEEN_BY_VALUE_CHECKS and one.isspace() for one in (ends[:1], ends[-1:])
     )

@@ -179,7 +179,8 @@ def finds_of_subjects(subjects: Subjects) -> Iterator[Find]:
         yield Find(Level.STUDY, {keyword: "\\".join(batch)})
     for value in values:
         if not (_NOT_ASKED.isdisjoint(value) and value.isascii()):
-            pattern = "".join("?" if sign == "\\" or not sign.isascii() else sign for sign in value)
+            # For Orthanc ? is one byte, and a letter beyond ASCII has several.
+            pattern = "".join("*" if sign == "\\" or not sign.isascii() else sign for sign in value)
             yield Find(Level.STUDY, {keyword: pattern})
 
 

@@ -6,6 +6,7 @@ Public names: ``Difference``, ``differences``.
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.dicom.private_tags import creator_element, creator_of, is_private_number, private_tag
@@ -14,6 +15,8 @@ from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.actions import Action
 from deidflow.tasks.local.editing.item_texts import declared_charset
+from deidflow.tasks.local.editing.painting.choice import pixel_work
+from deidflow.tasks.local.editing.painting.image_layout import PIXEL_TAGS
 from deidflow.tasks.local.editing.path_nodes import rule_of_paths, step_into
 from deidflow.tasks.local.editing.private_blocks import private_blocks
 from deidflow.tasks.local.editing.private_elements import PrivateBlocks
@@ -27,12 +30,17 @@ if TYPE_CHECKING:
     from deidflow.tasks.local.editing.path_nodes import PathNode
     from deidflow.tasks.local.editing.table import Scope, Table, Tables
 
-    Found = dict[Path, tuple[str, int, bytes, Path]]
-    """VR, length, first bytes, and the path with private elements by their creators."""
+    FoundElement = tuple[str, int, bytes, Path, bytes]
+    """VR, length, first bytes, the path with private elements by their creators, and a digest of the value; of a
+    sequence, whose items are elements of their own, no bytes."""
+    Found = dict[Path, FoundElement]
 
 _SHOWN_BYTES = 40
 _KEPT = "kept"
 _GIVEN = "Replace"
+_PAINTED = "clean-pixel-data"
+_NO_IMAGE = "cleared of what is no image"
+"""Of pixel data: comments in its frames, what stands behind them, overlays in its bits."""
 
 
 class Difference(NamedTuple):
@@ -42,6 +50,7 @@ class Difference(NamedTuple):
         path: Where it stands; items by number.
         vr: In the source, or in the result where it is new.
         rule: What decided.
+        is_kept: Whether it stays as it is; of a sequence, as far as its items tell nothing else.
         old_length: In bytes, None when it is new.
         new_length: In bytes, None when it is gone.
         old_value: The first bytes as text.
@@ -52,15 +61,11 @@ class Difference(NamedTuple):
     path: Path
     vr: str
     rule: str
+    is_kept: bool
     old_length: int | None
     new_length: int | None
     old_value: str
     new_value: str
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether it stays as it is."""
-        return self.rule == _KEPT or self.rule.startswith(f"{_KEPT}: ")
 
     def line(self, *, show_values: bool) -> str:
         """Return one line: tag, keyword, what happened, rule, VR and lengths; values only when asked for."""
@@ -88,6 +93,8 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
     """
     elements = source.scan()
     table = tables.of_class((sop_class_of(source, elements) or b"").decode("latin-1").strip(" \0"))
+    table, pixels = pixel_work(table, source, elements)
+    painted = {*PIXEL_TAGS, *pixels.values} - table.values.keys() if pixels is not None and pixels.paints else ()
     before: Found = dict(_walk(source, elements, Path((), 0), Path((), 0), DEFAULT))
     with SourceFile.of_bytes(result) as edited:
         after: Found = dict(_walk(edited, edited.scan(), Path((), 0), Path((), 0), DEFAULT))
@@ -99,12 +106,14 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
         old, new = before.get(path), after.get(path)
         if new is None and any(above not in after for above in _above(path)):
             continue  # gone with the sequence that held it, which has its own line
-        vr, _, _, spelled = old or new or ("", 0, b"", path)
+        vr, _, _, spelled, _ = old or new or ("", 0, b"", path, b"")
+        by_pixels = path.tag in painted and not path.parents and new is not None and old != new
         rows.append(
             Difference(
                 path,
                 vr,
-                _decision(path, spelled, old, new, table, private),
+                _PAINTED if by_pixels else _decision(path, spelled, old, new, table, private),
+                old == new,
                 old[1] if old else None,
                 new[1] if new else None,
                 _shown(old),
@@ -116,7 +125,7 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
 
 def _walk(
     source: SourceFile, elements: Sequence[Element], above: Path, spelled_above: Path, charset: CharacterSet
-) -> Iterator[tuple[Path, tuple[str, int, bytes, Path]]]:
+) -> Iterator[tuple[Path, FoundElement]]:
     for tag, _, _, value, end, _ in elements:
         if tag == SPECIFIC_CHARACTER_SET:
             charset = character_set(source.read(value, end))
@@ -129,7 +138,9 @@ def _walk(
         creator = creators.get(creator_element(tag), "") if is_private_number(tag) else ""
         name = private_tag(tag, creator) if creator else tag
         spelled = Path(spelled_above.parents, name)
-        yield Path(above.parents, tag), (vr, end - value, source.read(value, min(end, value + _SHOWN_BYTES)), spelled)
+        content = b"" if sequence is not None else source.read(value, end)
+        digest = sha256(content).digest()
+        yield Path(above.parents, tag), (vr, end - value, content[:_SHOWN_BYTES], spelled, digest)
         if sequence is not None:
             for index, item in enumerate(sequence[1]):
                 inside = Path((*above.parents, (tag, index)), 0)
@@ -146,7 +157,7 @@ def _above(path: Path) -> Iterator[Path]:
         yield Path(path.parents[:count], tag)
 
 
-def _shown(found: tuple[str, int, bytes, Path] | None) -> str:
+def _shown(found: FoundElement | None) -> str:
     if found is None:
         return ""
     text = found[2].decode("latin-1").rstrip(" \0")
@@ -156,14 +167,14 @@ def _shown(found: tuple[str, int, bytes, Path] | None) -> str:
 def _decision(
     path: Path,
     spelled: Path,
-    old: tuple[str, int, bytes, Path] | None,
-    new: object,
+    old: FoundElement | None,
+    new: FoundElement | None,
     table: Table,
     private: PrivateBlocks | None,
 ) -> str:
     """Return what decided on an element, in the words of its rule; of one that stays by a rule, too."""
     nodes: tuple[PathNode, ...] = (table.paths,) if table.paths else ()
-    scope, is_kept = table.top, False
+    scope, is_kept, within = table.top, False, None
     values: Container[int] = table.values
     for (tag, index), (name, _) in zip(path.parents, spelled.parents, strict=True):
         if tag in values or _has_value((tag, name), nodes):
@@ -171,6 +182,7 @@ def _decision(
             by_tag = None if _has_value((tag, name), nodes) else scope.by_tag.get(tag)
             return _GIVEN if by_tag is None else by_tag.origin
         above = _rule_of((tag, name), "SQ", scope, nodes)
+        within = above or within
         is_kept = is_kept or (above is not None and above.action is Action.KEEP)
         nodes = step_into(nodes, tag, index) + (step_into(nodes, name, index) if name != tag else ())
         nodes += () if is_kept else table.everywhere
@@ -183,11 +195,20 @@ def _decision(
         scope = scope if by_creator is None else replace(scope, by_tag={path.tag: by_creator})
     rule = _rule_of((path.tag, spelled.tag), old[0] if old else "", scope, nodes, is_gone=new is None)
     if rule is None:
-        return _KEPT if old == new else "length mended"
+        return _KEPT if old == new else _without_rule(path.tag, old, new, within)
     if rule.is_named or old != new:
         return rule.origin
     # A rule that removes and did not is not what decided: the element reserves a block of one that stays.
     return _KEPT if rule.of_the_run or rule.removes else f"{_KEPT}: {rule.origin}"
+
+
+def _without_rule(tag: int, old: FoundElement | None, new: FoundElement | None, within: Rule | None) -> str:
+    """Say why an element that no rule concerns is not as it was; ``within`` is that of the sequence around it."""
+    if tag in PIXEL_TAGS:
+        return _NO_IMAGE
+    if within is None or (old is not None and new is not None and old[0] == "SQ"):
+        return "length mended"
+    return within.origin  # the sequence got other items as a whole
 
 
 def _has_value(tags: tuple[int, int], nodes: tuple[PathNode, ...]) -> bool:

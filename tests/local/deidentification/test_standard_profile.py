@@ -448,6 +448,24 @@ def test_profile_is_told_by_plan_in_the_words_of_the_table() -> None:
     assert rows[0x00200010] == "ps3.15-2026d: Z"
 
 
+def test_what_no_rule_names_is_told_by_plan_with_its_cause() -> None:
+    """Octets behind a frame, far from the beginning of the value; what was in a sequence that got a dummy."""
+    frame = b"\xff\xd8\xff\xda\0\x08\1\1\0\0\x3f\0" + bytes(60) + b"\xff\xd9"
+    data = instance(
+        encapsulated(frame + b"QQQQ"),
+        syntax=JPEG,
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.9.1.1",
+        WaveformAnnotationSequence=[{"UnformattedTextValue": "QQ", "AnnotationGroupNumber": "1"}],
+    )
+    edit = deidentify(BASIC)
+    with SourceFile.of_bytes(data) as source:
+        rows = {row.path.describe(): row for row in differences(source, edit(data), edit.compiled(source).tables)}
+    assert ("cleared of what is no image", False) == (rows["PixelData"].rule, rows["PixelData"].is_kept)
+    whole = rows["WaveformAnnotationSequence"].rule
+    assert whole.startswith("ps3.15-2026d: X/D")
+    assert whole == rows["WaveformAnnotationSequence[0].AnnotationGroupNumber"].rule
+
+
 @pytest.mark.parametrize("options", [(), tuple(option for option in Option if option != Option.RETAIN_FULL_DATES)])
 def test_same_bytes_in_any_order(options: tuple[str, ...]) -> None:
     """What a worker remembers of a series changes no byte: all instances one after the other, and each by itself."""

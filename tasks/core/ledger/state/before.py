@@ -5,9 +5,9 @@ and scope, ``own`` those of the same config), ``asked`` (the requests) and ``lat
 last run of the same config that delivered it, and whether its source has changed since) hold what the checks ask for.
 
 Public names: ``Before``, ``looking_back``, ``leave_results``, ``find_latest``, ``ChangedRow``, ``changed_rows``,
-``repeated_rows``, ``GivenBefore``, ``taken_patient_ids``, ``renamed_patients``, ``count_changed``,
-``leave_done_before``, ``SplitStudy``, ``split_studies``, ``fail_study``, ``fail_known_patients``, ``DoneBefore``,
-``count_done_before``, ``rows_of_results``.
+``repeated_rows``, ``GivenBefore``, ``taken_patient_ids``, ``renamed_patients``, ``reshifted_patients``,
+``count_changed``, ``leave_done_before``, ``SplitStudy``, ``split_studies``, ``fail_study``, ``fail_known_patients``,
+``DoneBefore``, ``count_done_before``, ``rows_of_results``.
 """
 
 from __future__ import annotations
@@ -108,14 +108,17 @@ def find_latest(ledger: Ledger, before: Before, *, by_size: bool = False) -> Non
 
     """
     ledger.execute(
-        "CREATE TEMP TABLE asked (request INTEGER PRIMARY KEY, hash TEXT, gives_id INTEGER, gives_both INTEGER)"
+        "CREATE TEMP TABLE asked (request INTEGER PRIMARY KEY, hash TEXT, gives_id INTEGER, gives_both INTEGER,"
+        " shift INTEGER)"
     )
     rows = []
     for number, operation, body in ledger.select("SELECT id, operation, body FROM main.request"):
-        given = {path.tag for path in ledger.requests.get(number).edits.replace if not path.is_nested}
+        request = ledger.requests.get(number)
+        given = {path.tag for path in request.edits.replace if not path.is_nested}
         both = {PATIENT_ID, PATIENT_NAME} <= given
-        rows.append((number, request_hash(before.where.basis, operation, body), PATIENT_ID in given, both))
-    ledger.execute_many("INSERT INTO temp.asked VALUES (?, ?, ?, ?)", rows)
+        hashed = request_hash(before.where.basis, operation, body)
+        rows.append((number, hashed, PATIENT_ID in given, both, request.shift_days))
+    ledger.execute_many("INSERT INTO temp.asked VALUES (?, ?, ?, ?, ?)", rows)
     ambiguous = f"i.code = '{ReasonCode.AMBIGUOUS_SOURCE}'"
     changed = " OR ".join([ambiguous, _OTHER_SIZE, *([] if by_size else [_OTHER_VERSION])])
     # SQLite takes the bare columns from the entry that max() found.
@@ -179,7 +182,7 @@ def rows_of_results(ledger: Ledger) -> list[tuple[int, str]]:
 
 
 class GivenBefore(NamedTuple):
-    """A row, and the earlier run that stands against the PatientID which it would give."""
+    """A row, and the earlier run that stands against what it would give its patient."""
 
     line: int
     run_id: str
@@ -215,6 +218,22 @@ def renamed_patients(ledger: Ledger, *, given_only: bool) -> list[GivenBefore]:
     """Return the rows that would give a patient another PatientID than an earlier run did."""
     query = _GIVES.format(join="p.patient = s.patient", and_=f"p.new_patient_id <> t.patient_id AND {_SAME_PATIENT}")
     return [GivenBefore(*row) for row in ledger.select(query, (given_only,))]
+
+
+def reshifted_patients(ledger: Ledger) -> list[GivenBefore]:
+    """Return the rows that would move a patient's dates by other days than results do that stay beside theirs."""
+    again = "SELECT 1 FROM main.instance o WHERE o.orthanc_id = d.orthanc_id AND o.line IS NOT NULL"
+    later = (
+        "SELECT 1 FROM state.delivered l JOIN state.pair q ON q.id = l.pair JOIN temp.earlier e ON e.number = q.run"
+        " WHERE l.orthanc_id = d.orthanc_id AND e.moment > r.moment"
+    )
+    rows = ledger.select(
+        f"SELECT i.line, max(r.run_id) FROM {_PLANNED} JOIN temp.asked a ON a.request = m.request"  # noqa: S608 (constants)
+        f" JOIN {_DELIVERED} AND p.patient = s.patient AND p.operation = m.operation AND p.shift <> a.shift"
+        f" WHERE {_SAME_PATIENT} AND EXISTS (SELECT 1 FROM state.delivered d WHERE d.pair = p.id"
+        f" AND NOT EXISTS ({again}) AND NOT EXISTS ({later})) GROUP BY i.line ORDER BY i.line"
+    )
+    return [GivenBefore(*row) for row in rows]
 
 
 _NEW_AT_LEVEL: Final = (

@@ -122,8 +122,10 @@ def load_run(state: State, ledger: Ledger, number: int, where: RunPlace, verify:
 
     """
     requests = {
-        request: (request_hash(where.basis, operation, body), operation)
-        for request, operation, body in ledger.select("SELECT id, operation, body FROM request")
+        request: (request_hash(where.basis, operation, body), operation, shift)
+        for request, operation, body, shift in ledger.select(
+            "SELECT id, operation, body, json_extract(body, '$.shift_days') FROM request"
+        )
     }
     how = ", ".join(f"'{one}'" for one in ENOUGH.get(verify, ("full",)))
     delivered = f"i.outcome = 'done' AND i.verified IN ({how}) AND i.target IS NOT NULL"
@@ -134,9 +136,10 @@ def load_run(state: State, ledger: Ledger, number: int, where: RunPlace, verify:
         " s.patient, s.study, s.series, t.patient_id, t.study_instance_uid, t.series_instance_uid, t.patient, t.study,"
         f" t.series FROM {joined} JOIN series s ON s.id = i.series JOIN target t ON t.id = i.target WHERE {delivered}"
     ):
+        *hashed, shift = requests[request]
         pairs[request, series, target] = state.execute(
-            "INSERT INTO pair VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (number, *requests[request], *names),
+            "INSERT INTO pair VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (number, *hashed, *names, shift),
         )
     instances = ledger.stream(
         "SELECT i.orthanc_id, m.request, i.series, i.target, i.sop_instance_uid, i.new_sop_instance_uid,"  # noqa: S608

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _BATCH: Final = 20_000
 
 _SCHEMA: Final = f"""
@@ -41,7 +41,8 @@ CREATE TABLE run (
     loaded INTEGER NOT NULL,
     unsettled INTEGER NOT NULL
 );
--- A series, and what it became under one request, whose hash tells it from others.
+-- A series, and what it became under one request, whose hash tells it from others. shift: the days that a column of
+-- the manifest (dates.column) moved its dates by.
 CREATE TABLE pair (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES run (number),
@@ -58,7 +59,8 @@ CREATE TABLE pair (
     new_series_instance_uid TEXT NOT NULL,
     new_patient TEXT NOT NULL,
     new_study TEXT NOT NULL,
-    new_series TEXT NOT NULL
+    new_series TEXT NOT NULL,
+    shift INTEGER
 );
 CREATE INDEX pair_run ON pair (run);
 CREATE INDEX pair_patient ON pair (patient);
@@ -81,12 +83,14 @@ CREATE TABLE delivered (
 CREATE INDEX delivered_pair ON delivered (pair);
 """
 
-_FROM_VERSION_1: Final = """
+_TO_VERSION: Final = {
+    2: """
 ALTER TABLE delivered ADD COLUMN size INTEGER NOT NULL DEFAULT -1;
 ALTER TABLE delivered ADD COLUMN version TEXT NOT NULL DEFAULT '';
 UPDATE run SET stamp = '';
-PRAGMA user_version = 2;
-"""
+""",
+    3: "ALTER TABLE pair ADD COLUMN shift INTEGER; UPDATE run SET stamp = '';",
+}
 """What runs delivered whose folders are gone stands nowhere else; all others are read again."""
 
 
@@ -153,8 +157,9 @@ class State:
             connection = sqlite3.connect(self.path, isolation_level=None)
             try:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version == 1:
-                    connection.executescript(f"BEGIN; {_FROM_VERSION_1} COMMIT;")
+                if 0 < version < _VERSION:
+                    steps = " ".join(_TO_VERSION[later] for later in range(version + 1, _VERSION + 1))
+                    connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {_VERSION}; COMMIT;")
                     version = _VERSION
                 if version > _VERSION:
                     connection.close()
