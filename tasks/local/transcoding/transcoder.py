@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydicom import dcmread
 
-from deidflow.tasks.core.dicom.tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID
+from deidflow.tasks.core.dicom.tags import PIXEL_DATA, SOP_CLASS_UID, SOP_INSTANCE_UID, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.local.dicom_file.character_sets import DEFAULT
@@ -49,9 +49,11 @@ _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002)
 _CHANGED_BY_CODECS: Final = (0x00280004, 0x00280006, 0x00280008)
 """PhotometricInterpretation, PlanarConfiguration, NumberOfFrames."""
 
+_NEEDED_BY_CODECS: Final = tuple(
+    0x00280000 | one for one in (0x0002, 0x0004, 0x0010, 0x0011, 0x0100, 0x0101, 0x0102, 0x0103)
+)
 _READ_BY_CODECS: Final = [
-    *_CHANGED_BY_CODECS,
-    *(0x00280000 | element for element in (0x0002, 0x0010, 0x0011, 0x0100, 0x0101, 0x0102, 0x0103)),
+    *{*_CHANGED_BY_CODECS, *_NEEDED_BY_CODECS},
     *_OFFSET_TABLES,
     PIXEL_DATA,
 ]
@@ -78,7 +80,7 @@ def transcode(data: bytes, transfer_syntax: str) -> bytes:
     except BaseException as error:
         if isinstance(error, InstanceFailed) and error.code is ReasonCode.TRANSCODING_FAILED:
             raise
-        text = f"the pixel data cannot be converted ({type(error).__name__})"
+        text = f"no codec here converts the pixel data ({type(error).__name__})"
         raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, text) from None
 
 
@@ -126,14 +128,21 @@ def _converted_pixels(data: bytes, compress_to: str | None, target: Encoding, *,
     """Return what becomes of the pixel data and of the elements that describe it, written for the target."""
     dataset = dcmread(io.BytesIO(data), specific_tags=_READ_BY_CODECS)
     before = {tag: dataset[tag].value if tag in dataset else None for tag in _CHANGED_BY_CODECS}
-    if not was_native:
-        decode(dataset)
-        for tag in _OFFSET_TABLES:
-            if tag in dataset:
-                del dataset[tag]
-    if compress_to:
-        expand(dataset)
-        compress(dataset, compress_to)
+    try:
+        if not was_native:
+            decode(dataset)
+            for tag in _OFFSET_TABLES:
+                if tag in dataset:
+                    del dataset[tag]
+        if compress_to:
+            expand(dataset)
+            compress(dataset, compress_to)
+    except Exception:
+        missing = [describe_tag(tag) for tag in _NEEDED_BY_CODECS if tag not in dataset]
+        if not missing:
+            raise
+        text = f"the object does not say how its pixels are to be read: {', '.join(missing)} must be there"
+        raise InstanceFailed(ReasonCode.TRANSCODING_FAILED, text) from None
     replaced = dict.fromkeys(_OFFSET_TABLES, b"")
     for tag, value in before.items():
         if tag in dataset and dataset[tag].value != value:

@@ -317,6 +317,16 @@ def test_planes_become_pixels(bits: int) -> None:
     assert np.array_equal(planes.transpose(1, 2, 0), pixels(transcode(data, RLE.uid)))
 
 
+@pytest.mark.parametrize("missing", ["SamplesPerPixel", "Rows", "HighBit"])
+def test_what_an_object_does_not_say_of_its_pixels_is_named(missing: str) -> None:
+    """Another codec would not help."""
+    said = {keyword: value for keyword, value in grey().items() if keyword != missing}
+    data = instance(Element(0x7FE00010, "OB", bytes(64)), **said)
+
+    with pytest.raises(InstanceFailed, match=f"be read: {missing} must be there"):
+        transcode(data, RLE.uid)
+
+
 class PanicError(BaseException):
     """Like that of a codec written in Rust (pylibjpeg-rle), which is no Exception."""
 
