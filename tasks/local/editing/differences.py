@@ -5,12 +5,20 @@ Public names: ``Difference``, ``differences``.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from deidflow.tasks.core.dicom.private_tags import creator_element, creator_of, is_private_number, private_tag
-from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, Path, describe_tag, format_tag, is_private
+from deidflow.tasks.core.dicom.tags import (
+    SPECIFIC_CHARACTER_SET,
+    Path,
+    describe_tag,
+    dictionary_vr,
+    format_tag,
+    is_private,
+)
 from deidflow.tasks.local.dicom_file.character_sets import DEFAULT, CharacterSet, character_set
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.actions import Action
@@ -26,16 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
     from deidflow.tasks.local.dicom_file.elements import Element
+    from deidflow.tasks.local.dicom_file.encoding import Encoding
     from deidflow.tasks.local.editing.actions import Rule
     from deidflow.tasks.local.editing.path_nodes import PathNode
     from deidflow.tasks.local.editing.table import Scope, Table, Tables
 
-    FoundElement = tuple[str, int, bytes, Path, bytes]
-    """VR, length, first bytes, the path with private elements by their creators, and a digest of the value; of a
-    sequence, whose items are elements of their own, no bytes."""
+    FoundElement = tuple[str, int, str, Path, bytes]
+    """VR, length, how the value is shown, the path with private elements by their creators, and a digest of the value;
+    of a sequence, whose items are elements of their own, no value."""
     Found = dict[Path, FoundElement]
 
-_SHOWN_BYTES = 40
+_SHOWN_BYTES = 64  # an LO has no more, so that the name of a private creator is whole
+_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _KEPT = "kept"
 _GIVEN = "Replace"
 _PAINTED = "clean-pixel-data"
@@ -53,8 +63,8 @@ class Difference(NamedTuple):
         is_kept: Whether it stays as it is; of a sequence, as far as its items tell nothing else.
         old_length: In bytes, None when it is new.
         new_length: In bytes, None when it is gone.
-        old_value: The first bytes as text.
-        new_value: The first bytes as text.
+        old_value: As text, its beginning where it is long.
+        new_value: Likewise.
 
     """
 
@@ -95,9 +105,10 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
     table = tables.of_class((sop_class_of(source, elements) or b"").decode("latin-1").strip(" \0"))
     table, pixels = pixel_work(table, source, elements)
     painted = {*PIXEL_TAGS, *pixels.values} - table.values.keys() if pixels is not None and pixels.paints else ()
-    before: Found = dict(_walk(source, elements, Path((), 0), Path((), 0), DEFAULT))
+    before: Found = dict(_walk(source, elements, Path((), 0), Path((), 0), DEFAULT, source.layout.encoding))
     with SourceFile.of_bytes(result) as edited:
-        after: Found = dict(_walk(edited, edited.scan(), Path((), 0), Path((), 0), DEFAULT))
+        scanned = edited.scan()
+        after: Found = dict(_walk(edited, scanned, Path((), 0), Path((), 0), DEFAULT, edited.layout.encoding))
     charset = declared_charset(elements, source.read) or DEFAULT
     rules = table.private
     private = PrivateBlocks.of_object(rules, elements, source.read, charset) if rules is not None else None
@@ -106,7 +117,7 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
         old, new = before.get(path), after.get(path)
         if new is None and any(above not in after for above in _above(path)):
             continue  # gone with the sequence that held it, which has its own line
-        vr, _, _, spelled, _ = old or new or ("", 0, b"", path, b"")
+        vr, _, _, spelled, _ = old or new or ("", 0, "", path, b"")
         by_pixels = path.tag in painted and not path.parents and new is not None and old != new
         rows.append(
             Difference(
@@ -116,15 +127,20 @@ def differences(source: SourceFile, result: bytes, tables: Tables) -> list[Diffe
                 old == new,
                 old[1] if old else None,
                 new[1] if new else None,
-                _shown(old),
-                _shown(new),
+                old[2] if old else "",
+                new[2] if new else "",
             )
         )
     return rows
 
 
 def _walk(
-    source: SourceFile, elements: Sequence[Element], above: Path, spelled_above: Path, charset: CharacterSet
+    source: SourceFile,
+    elements: Sequence[Element],
+    above: Path,
+    spelled_above: Path,
+    charset: CharacterSet,
+    encoding: Encoding,
 ) -> Iterator[tuple[Path, FoundElement]]:
     for tag, _, _, value, end, _ in elements:
         if tag == SPECIFIC_CHARACTER_SET:
@@ -140,12 +156,13 @@ def _walk(
         spelled = Path(spelled_above.parents, name)
         content = b"" if sequence is not None else source.read(value, end)
         digest = sha256(content).digest()
-        yield Path(above.parents, tag), (vr, end - value, content[:_SHOWN_BYTES], spelled, digest)
+        shown = _shown(vr or dictionary_vr(tag) or "", content[:_SHOWN_BYTES], charset, encoding)
+        yield Path(above.parents, tag), (vr, end - value, shown, spelled, digest)
         if sequence is not None:
             for index, item in enumerate(sequence[1]):
                 inside = Path((*above.parents, (tag, index)), 0)
                 spelled_inside = Path((*spelled_above.parents, (name, index)), 0)
-                yield from _walk(source, item[4], inside, spelled_inside, charset)
+                yield from _walk(source, item[4], inside, spelled_inside, charset, sequence[0])
 
 
 def _order(path: Path) -> tuple[int, ...]:
@@ -157,10 +174,13 @@ def _above(path: Path) -> Iterator[Path]:
         yield Path(path.parents[:count], tag)
 
 
-def _shown(found: FoundElement | None) -> str:
-    if found is None:
-        return ""
-    text = found[2].decode("latin-1").rstrip(" \0")
+def _shown(vr: str, content: bytes, charset: CharacterSet, encoding: Encoding) -> str:
+    """Return the beginning of a value as people read it, numbers as such."""
+    if vr in _NUMBERS:
+        form = f"{encoding.prefix}{_NUMBERS[vr]}"
+        whole = len(content) // struct.calcsize(form) * struct.calcsize(form)
+        return "\\".join(f"{number:.7g}" for (number,) in struct.iter_unpack(form, content[:whole]))
+    text = charset.decode(content, is_person_name=vr == "PN").rstrip(" \0")
     return "".join(character if character.isprintable() else "." for character in text)
 
 
@@ -190,7 +210,7 @@ def _decision(
     if _has_value((path.tag, spelled.tag), nodes):
         return _GIVEN
     if private is not None and old is not None and is_private(path.tag):
-        own = {creator_element(path.tag): creator_of(spelled.tag), path.tag: _shown(old)}
+        own = {creator_element(path.tag): creator_of(spelled.tag), path.tag: old[2]}
         by_creator = private._replace(creators=own).rule_of(path.tag, old[0])
         scope = scope if by_creator is None else replace(scope, by_tag={path.tag: by_creator})
     rule = _rule_of((path.tag, spelled.tag), old[0] if old else "", scope, nodes, is_gone=new is None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from deidflow.tasks.core.dicom.tags import describe_tag
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.editing.differences import Difference, differences
-from tests.dicom_files import Element, Item, instance, private_block
+from tests.dicom_files import BIG, IMPLICIT, Element, Item, Syntax, instance, private_block
 from tests.local.edits import Edit, anonymize, modify
 
 
@@ -142,3 +144,20 @@ def test_values_only_when_asked_for() -> None:
     assert "0010,0010 PatientName" in name.line(show_values=False)
     assert "[Doe^.[31mJane] -> [Anonymized^" in name.line(show_values=True)
     assert "absent" in compared(data, anonymize({}))["PatientIdentityRemoved"].line(show_values=False)
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, BIG], ids=["implicit", "big-endian"])
+def test_values_are_shown_as_people_read_them(syntax: Syntax) -> None:
+    """Numbers as numbers, names in their character set; of long values the beginning."""
+    data = instance(
+        syntax=syntax,
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName="Müller^Jörg".encode(),
+        Rows=512,
+        ImageComments="x" * 99,
+    )
+    rows = compared(data, modify({"Replace": {"PatientName": "Doe", "Rows": "64"}}))
+
+    assert ("Müller^Jörg", "Doe") == (rows["PatientName"].old_value, rows["PatientName"].new_value)
+    assert ("512", "64") == (rows["Rows"].old_value, rows["Rows"].new_value)
+    assert "x" * 64 == rows["ImageComments"].old_value
