@@ -28,7 +28,19 @@ from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.local.presence import find_results
 from deidflow.tasks.local.worker import Worker
 from deidflow.tasks.verification.verifier import ThirdJudge, Verifier, VerifierSettings
-from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, Item, Syntax, encapsulated, encode, instance
+from tests.dicom_files import (
+    BIG,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    JPEG,
+    Element,
+    Item,
+    Syntax,
+    encapsulated,
+    encode,
+    instance,
+)
 from tests.local.edits import PACKAGE
 from tests.local.folders import planned, settings_for
 

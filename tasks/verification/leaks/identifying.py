@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.reader import Element, Item, Read
 
 _CLEANED: Final = frozenset({Fate.CLEANED, Fate.CLEANED_CODE})
-_OF_WORDS: Final = frozenset({Kind.TEXT, Kind.IDENTIFIER})
+_IF_CLEANED: Final = {
+    **dict.fromkeys((Kind.TEXT, Kind.IDENTIFIER, Kind.DESCRIPTOR), Kind.CLEANED),
+    Kind.PLACE: Kind.CLEANED_PLACE,
+}
 _TREATED: Final = frozenset({Fate.REMOVED, Fate.EMPTIED, Fate.UID, Fate.DUMMY, Fate.CHANGED, *_CLEANED})
 _AT_ANY_DEPTH: Final = {PATIENT_ID: Fate.DUMMY, PATIENT_NAME: Fate.DUMMY}
 _AT_TOP: Final = dict.fromkeys(IDENTIFIERS, Fate.UID) | _AT_ANY_DEPTH
@@ -304,8 +307,7 @@ def _use(tag: int, vr_bytes: bytes, fate: Fate, context: _Context) -> object:
     if context.who and tag in _CODES:
         return _CODES[tag]
     kind = _kind(tag, vr, is_treated=fate in _TREATED)
-    # Of a text that is cleaned, words that tell nobody may stay.
-    return Kind.DESCRIPTOR if kind in _OF_WORDS and fate in _CLEANED else kind
+    return _IF_CLEANED.get(kind, kind) if kind is not None and fate in _CLEANED else kind
 
 
 def _kind(tag: int, vr: str, *, is_treated: bool) -> Kind | None:
