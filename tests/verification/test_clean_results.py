@@ -98,12 +98,13 @@ TITLES: Final = ("MAMMO1", "PET_CT1", "MR_SCANNER1", "ACHIEVA_R2", "CT_SIEMENS_2
 
 
 def test_ordinary_texts_and_numbers(tmp_path: Path) -> None:
-    """What cleaning leaves is no telephone number, no address and no place; a code is no number of the patient's."""
+    """What cleaning and options leave is no telephone, address or place; a code is no number of the patient's."""
     (tmp_path / "files").mkdir()
     for number, text in enumerate((*TEXTS, *TITLES)):
         is_title = text in TITLES
         values: dict[str, Any] = {"PerformedStationAETitle": text} if is_title else {"SeriesDescription": text}
-        data = instance(PatientID="113105", SOPInstanceUID=f"1.2.3.1.1.{number}", **values)
+        values |= {"PlateID": f"SN98{number:03}", "DetectorDescription": f"SN98{number:03}, cold"}
+        data = instance(PatientID="113105", PatientName="dcm^1", SOPInstanceUID=f"1.2.3.1.1.{number}", **values)
         (tmp_path / "files" / str(number)).write_bytes(data)
 
     assert (len(TEXTS + TITLES), []) == failed(tmp_path, tmp_path / "files", **CONFIGS["research-tcia"])

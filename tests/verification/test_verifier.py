@@ -411,6 +411,22 @@ def test_broken_reference(finished: Finished, nested: bool) -> None:
     assert (Outcome.FAILED, ReasonCode.REFERENCE_BROKEN) == damages(finished.verify()["report"])
 
 
+def test_a_number_that_became_a_uid(tmp_path: Path) -> None:
+    """It follows no object of the run, although one is called 1.1 and the file gives no VR of the number."""
+    (tmp_path / "source").mkdir()
+    slope = Element(0x00281053, "UN", b"1.1 ")
+    (tmp_path / "source" / "a.dcm").write_bytes(instance(slope, SOPInstanceUID="1.1"))
+    finished = run(tmp_path / "source")
+    assert Outcome.DONE is finished.verify()["a.dcm"].outcome
+
+    result = finished.result("a.dcm")
+    new = dcmread(result).SOPInstanceUID.encode()
+    wrong = Element(0x00281053, "UN", new + b" " * (len(new) % 2))
+    result.write_bytes(result.read_bytes().replace(encode([slope], EXPLICIT), encode([wrong], EXPLICIT)))
+
+    assert ReasonCode.RESULT_DIFFERS is finished.verify()["a.dcm"].code
+
+
 def test_list_of_references_that_lost_one(finished: Finished) -> None:
     """A list of UIDs that collapsed, as Orthanc's does, is found."""
 

@@ -29,7 +29,7 @@ _STANDS_FOR_NOBODY: Final = (
     " centre university universitat department street road avenue january february march april may june july august"
     " september october november december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday"
     " thursday friday saturday sunday von van der den das des del della the and with for from prof mrs herr frau"
-    " deidflow orthanc dicom inc corp gmbh ltd"
+    " deidflow orthanc dicom dcm inc corp gmbh ltd"
 )
 
 _BESIDE: Final = {"young": frozenset({"adult", "adults", "age", "child", "children", "men", "women"})}

@@ -224,12 +224,16 @@ class Judge:
         return any(atom in atoms_of(value.kind, text_of(value)) for value in kept)
 
     def _is_retained(self, atom: Atom, value: Value) -> bool:
-        """Whether a place is called like one that an option keeps, as an AE title that is the station's name."""
+        """Whether an option keeps it elsewhere: an AE title that is the station's name, a serial number in a text."""
+        retained = self._found.retained
+        if value.kind is Kind.CLEANED:
+            return any(atom in atoms_of(one.kind, text_of(one)) for one in retained if one.kind is Kind.IDENTIFIER)
         tags = {self._found.values[value], *self._found.others.get(value, ())}
         if value.kind not in _PLACES and not all(keyword_for_tag(tag).startswith("Issuer") for tag in tags):
             return False
-        kept = self._found.retained if tags.isdisjoint(_OF_INSTITUTIONS) else ()
-        return any(atom in atoms_of(Kind.PLACE, text_of(one)) for one in kept)
+        if not tags.isdisjoint(_OF_INSTITUTIONS):
+            return False
+        return any(atom in atoms_of(Kind.PLACE, text_of(one)) for one in retained if one.kind is Kind.PLACE)
 
     def _is_given(self, atom: Atom) -> bool:
         """Whether the request gives it, or it is a word for the device."""
