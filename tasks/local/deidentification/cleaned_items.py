@@ -41,9 +41,12 @@ _TEXT_VALUE: Final = 0x0040A160
 _CONCEPT_CODE: Final = 0x0040A168
 _MEASURED_VALUES: Final = 0x0040A300
 _NUMERIC_VALUE: Final = 0x0040A30A
+_UNITS: Final = 0x004008EA
 _UNFORMATTED_TEXT: Final = 0x00700006
 
 _SUBJECT_AGE: Final = "121033"
+_YEARS: Final = "a"
+"""Of UCUM: an age, by whichever scheme its concept is named."""
 _OLDEST_AGE: Final = 89
 _NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?")
 _ORIGIN: Final = f"{PROFILE_NAME}: C, text in a sequence that is cleaned"
@@ -103,10 +106,12 @@ class ItemRules:
             return self._of_code(text_at)
         concept = text_at(_CONCEPT_NAME, _CODE_VALUE), text_at(_CONCEPT_NAME, _DESIGNATOR)
         stays = stays_by_concept(value_type, concept, self._options)
+        is_age = concept[0] == _SUBJECT_AGE or text_at(_MEASURED_VALUES, _UNITS, _CODE_VALUE) == _YEARS
+        if is_age and _is_over_89(text_at(_MEASURED_VALUES, _NUMERIC_VALUE)):
+            return self._identifying
         if stays is None:
             return self._plain
-        is_old = concept[0] == _SUBJECT_AGE and _is_over_89(text_at(_MEASURED_VALUES, _NUMERIC_VALUE))
-        return self._retained if stays and not is_old else self._identifying
+        return self._retained if stays else self._identifying
 
     def _of_code(self, text_at: TextAt) -> Mapping[int, Rule]:
         """Return the rules for an item that is no content item: mostly a code."""

@@ -111,6 +111,19 @@ def test_options_keep_what_their_concepts_say() -> None:
     assert len(report(*OPTIONS, data=old)[0].MeasuredValueSequence) == 0
 
 
+@pytest.mark.parametrize(("value", "unit", "left"), [("93", "a", 0), ("89", "a", 1), ("93", "d", 1)])
+def test_an_age_by_another_name(value: str, unit: str, left: int) -> None:
+    """Years tell that a number is an age, by whichever scheme its concept is named."""
+    units = [{"CodeValue": unit, "CodingSchemeDesignator": "UCUM", "CodeMeaning": "unit"}]
+    measured = elements(
+        {"MeasuredValueSequence": [{"NumericValue": value, "MeasurementUnitsCodeSequence": units}]}
+    )  # fmt: skip
+    age = content("NUM", ("30525-0", "Age", "LN"), *measured)
+    data = instance(Element(0x0040A730, "SQ", (age,)), **REPORT)
+
+    assert left == len(report(*OPTIONS, data=data)[0].MeasuredValueSequence)
+
+
 @pytest.mark.parametrize("tag", [0x00400555, 0x0040B020])
 def test_context_and_annotations_are_cleaned_likewise(tag: int) -> None:
     """Acquisition context, and what is written at a waveform."""
