@@ -269,7 +269,7 @@ class Comparison:
 
     def _follows(self, element: Element, other: Element) -> bool:
         """Whether values differ only in UIDs of the run, which name what these became."""
-        if self.uids is None:
+        if self.uids is None or not may_hold_uids(*element[:2]):
             return False
         longest = max(element[3] - element[2], other[3] - other[2])
         if element[1] not in {b"UI", b""} and longest > _MAX_UIDS_BYTES:

@@ -253,7 +253,8 @@ class _Walk:
             tag, vr, value, length = header(position, explicit=explicit)
             self.count += 1
             if tag >= _ITEM and tag >> 16 == _DELIMITER_GROUP:
-                if tag == _ITEM_END and delimited and not length:
+                # Some converters leave the delimiter at the end where they wrote a length.
+                if tag == _ITEM_END and not length and (delimited or (depth and value == end)):
                     return value
                 raise self._misplaced(position, depth)
             if explicit and vr not in SHORT_VRS and vr not in _LONG_VRS:
@@ -333,7 +334,7 @@ class _Walk:
         while position < end or delimited:
             tag, _, value, length = self.header(position, explicit=False)
             self.count += 1
-            if tag == _SEQUENCE_END and delimited and not length:
+            if tag == _SEQUENCE_END and not length and (delimited or value == end):
                 return items, value
             if tag != _ITEM:
                 raise _FaultError("has something else where an item belongs")

@@ -90,6 +90,26 @@ def test_results_as_sources(tmp_path: Path, config: str) -> None:
     assert (6, []) == failed(tmp_path / "twice", tmp_path / "once" / "results", **CONFIGS[config])
 
 
+TEXTS: Final = (
+    *("CT 5.0/2.5/120/40", "AX T1 0.9 0.9 0.9 256", "b 0 50 400 800", "kV 80/100/120/140", "TR 2000/30/90"),
+    *("center=114.516/width=255.0623", "Thorax @ 3 mm", "PET @60min", "Tumor @osirix", "DLP 1234.567"),
+)
+TITLES: Final = ("MAMMO1", "PET_CT1", "MR_SCANNER1", "ACHIEVA_R2", "CT_SIEMENS_2")
+
+
+def test_ordinary_texts_and_numbers(tmp_path: Path) -> None:
+    """What cleaning and options leave is no telephone, address or place; a code is no number of the patient's."""
+    (tmp_path / "files").mkdir()
+    for number, text in enumerate((*TEXTS, *TITLES)):
+        is_title = text in TITLES
+        values: dict[str, Any] = {"PerformedStationAETitle": text} if is_title else {"SeriesDescription": text}
+        values |= {"PlateID": f"SN98{number:03}", "DetectorDescription": f"SN98{number:03}, cold"}
+        data = instance(PatientID="113105", PatientName="dcm^1", SOPInstanceUID=f"1.2.3.1.1.{number}", **values)
+        (tmp_path / "files" / str(number)).write_bytes(data)
+
+    assert (len(TEXTS + TITLES), []) == failed(tmp_path, tmp_path / "files", **CONFIGS["research-tcia"])
+
+
 _IMAGES: Final = [{"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": "1.2.9"}]
 _MARKS: Final[dict[str, Any]] = {
     "GraphicAnnotationSequence": [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import struct
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +28,19 @@ from deidflow.tasks.local.folder.store import FolderStore
 from deidflow.tasks.local.presence import find_results
 from deidflow.tasks.local.worker import Worker
 from deidflow.tasks.verification.verifier import ThirdJudge, Verifier, VerifierSettings
-from tests.dicom_files import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, Element, Item, Syntax, encapsulated, instance
+from tests.dicom_files import (
+    BIG,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    JPEG,
+    Element,
+    Item,
+    Syntax,
+    encapsulated,
+    encode,
+    instance,
+)
 from tests.local.edits import PACKAGE
 from tests.local.folders import planned, settings_for
 
@@ -158,6 +171,25 @@ def test_sound_results(tmp_path: Path, syntax: Syntax, operation: Operation, ful
     assert {"image": (Outcome.DONE, None), "report": (Outcome.DONE, None)} == {
         name: (result.outcome, result.code) for name, result in results.items()
     }
+
+
+@pytest.mark.parametrize("vr", ["UN", "SQ"])
+def test_delimiters_behind_what_has_a_length(tmp_path: Path, vr: str) -> None:
+    """As archives leave them that write lengths over undefined ones: they go from the result, and nothing else does."""
+    inner = IMPLICIT if vr == "UN" else EXPLICIT
+    ends = [encode([Element(tag, "UN", b"")], IMPLICIT) for tag in (0xFFFEE00D, 0xFFFEE0DD)]
+    inside = encode([Element(0x20010010, "LO", b"TEST BLOCK"), Element(0x20011008, "IS", b"1 ")], inner) + ends[0]
+    sequence = struct.pack("<HHL", 0xFFFE, 0xE000, len(inside)) + inside + ends[1]
+    block = [Element(0x20010010, "LO", b"TEST BLOCK"), Element(0x2001105F, vr, sequence)]
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.dcm").write_bytes(instance(*block))
+
+    finished = run(tmp_path / "source", {"KeepPrivateTags": True})
+
+    assert Outcome.DONE is finished.verify()["a.dcm"].outcome
+    left = finished.result("a.dcm").read_bytes()
+    assert b"TEST BLOCK" in left
+    assert all(end not in left for end in ends)
 
 
 def test_references_to_objects_that_keep_their_uids(tmp_path: Path) -> None:
@@ -377,6 +409,22 @@ def test_broken_reference(finished: Finished, nested: bool) -> None:
 
     finished.damage("report", change)
     assert (Outcome.FAILED, ReasonCode.REFERENCE_BROKEN) == damages(finished.verify()["report"])
+
+
+def test_a_number_that_became_a_uid(tmp_path: Path) -> None:
+    """It follows no object of the run, although one is called 1.1 and the file gives no VR of the number."""
+    (tmp_path / "source").mkdir()
+    slope = Element(0x00281053, "UN", b"1.1 ")
+    (tmp_path / "source" / "a.dcm").write_bytes(instance(slope, SOPInstanceUID="1.1"))
+    finished = run(tmp_path / "source")
+    assert Outcome.DONE is finished.verify()["a.dcm"].outcome
+
+    result = finished.result("a.dcm")
+    new = dcmread(result).SOPInstanceUID.encode()
+    wrong = Element(0x00281053, "UN", new + b" " * (len(new) % 2))
+    result.write_bytes(result.read_bytes().replace(encode([slope], EXPLICIT), encode([wrong], EXPLICIT)))
+
+    assert ReasonCode.RESULT_DIFFERS is finished.verify()["a.dcm"].code
 
 
 def test_list_of_references_that_lost_one(finished: Finished) -> None:

@@ -36,6 +36,8 @@ _SHORTEST_NAME: Final = 3
 _MOST_DIGITS: Final = 4
 _DIGITS_OF_DATE: Final = 8
 _DIGITS: Final = re.compile(r"\d+")
+_ADDRESS: Final = re.compile(r"[\w.+-]@\w|://")
+"""Not "Thorax @ 3 mm"."""
 _MONTHS: Final = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"})
 _DATE_PART: Final = re.compile(r"\d{1,2}|\d{4}|\d{8}|" + "|".join(sorted(_MONTHS)))
 IDENTIFYING: Final = (
@@ -166,7 +168,7 @@ def fault_of(before: str, after: str, own: OwnWords, *, moves_dates: bool, is_co
             return "still has an identifier or a place of the source"
     if not is_code:
         numbers = [run for word in words for run in _DIGITS.findall(word) if len(run) > _MOST_DIGITS]
-        if any(not (moves_dates and len(run) == _DIGITS_OF_DATE) for run in numbers) or "@" in after or "://" in after:
+        if any(not (moves_dates and len(run) == _DIGITS_OF_DATE) for run in numbers) or _ADDRESS.search(after):
             return "still has a number or an address"
     return "" if _comes_from(before, after, moves_dates=moves_dates) else "is not made of the source's words"
 

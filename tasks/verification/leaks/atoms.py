@@ -77,6 +77,17 @@ _ADDRESS_PARTS: Final = re.compile(r"[\r\n\f\\^=;,]+")
 _IN_TEXT: Final = re.compile(r"(?<![\w.])(?:[A-Za-z]{1,4}[-_]?)?\d{5,}(?![\w.])")
 _E_MAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONES: Final = re.compile(r"\+?\(?\d[\d ()./-]{5,}\d")
+_CLEAR_PHONES: Final = re.compile(
+    r"(?<!\w)(?<!\d\.)(?:"
+    r"\+\d[\d ()./-]{5,}\d"
+    r"|(?:\(0?\d{1,4}\)|0\d{1,4})[ ./-]*\d{2,}(?:[ ./-]\d{2,})*"
+    r"|\(?\d{3}\)?[ .-] ?\d{3}[.-]\d{4}|(?!\d{3} \d{3} \d\d00)\d{3} \d{3} \d{4}"
+    r"|(?!\d\d0 \d\d0 \d\d0)[5-9]\d\d \d{3} \d{3}"
+    r"|\d{2,3}-\d{2,4}-\d{2,4}(?:-\d{2,4})?|\d{3}-\d{4}"
+    r"|\d{2}(?:[ .]\d{2}){4}|\d{7,}"
+    r")(?!\d)"
+)
+"""Of a cleaned text, in which other short numbers beside one another may stay: thicknesses, b-values, echo times."""
 _DATE: Final = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)")
 _TIME: Final = re.compile(r"(\d\d):?(\d\d):?(\d\d)(?:\.(\d{1,6}))?")
 _AGE: Final = re.compile(r"\d{3}[DWMY]")
@@ -185,14 +196,22 @@ def _text(text: str) -> Iterator[Atom]:
     yield from _in_text(text)
 
 
-def _in_text(text: str) -> Iterator[Atom]:
+def _cleaned(text: str) -> Iterator[Atom]:
+    yield from _in_text(text, _CLEAR_PHONES)
+
+
+def _cleaned_place(text: str) -> Iterator[Atom]:
+    return (atom for atom in _place(text) if atom.sort is not Sort.PHRASE)
+
+
+def _in_text(text: str, phones: re.Pattern[str] = _PHONES) -> Iterator[Atom]:
     """Yield what tells somebody in whatever text it stands."""
     for token in _IN_TEXT.findall(text):
         if _is_telling_number(token, _MIN_DIGITS_IN_TEXT):
             yield Atom(Sort.NUMBER, token.lower())
     for address in _E_MAIL.findall(text):
         yield Atom(Sort.PHRASE, address.lower())
-    for phone in _PHONES.findall(text):
+    for phone in phones.findall(text):
         if len(re.sub(r"\D", "", phone)) >= _MIN_PHONE:
             yield Atom(Sort.PHONE, phone.strip())
 
@@ -245,6 +264,8 @@ _BY_KIND: Final[dict[Kind, Callable[[str], Iterator[Atom]]]] = {
     Kind.PHONE: _phone,
     Kind.TEXT: _text,
     Kind.DESCRIPTOR: _in_text,
+    Kind.CLEANED: _cleaned,
+    Kind.CLEANED_PLACE: _cleaned_place,
     Kind.DATE: _date,
     Kind.TIME: _time,
     Kind.DATE_TIME: _date_time,

@@ -3,11 +3,14 @@
 The list is that of the cleaner of texts, read as data where it lies; what reads it there is not used. A word that is a
 name, too (``hall``), stands in it with the words that make it harmless (``catheter``).
 
-Public names: ``is_common``, ``is_harmless_beside``, ``fold``.
+Codes of the standard are nobody's numbers: 113105 is that of an option, and is written into each result.
+
+Public names: ``is_common``, ``is_standard_code``, ``is_harmless_beside``, ``fold``.
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
 import unicodedata
 from functools import lru_cache
@@ -26,7 +29,7 @@ _STANDS_FOR_NOBODY: Final = (
     " centre university universitat department street road avenue january february march april may june july august"
     " september october november december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday"
     " thursday friday saturday sunday von van der den das des del della the and with for from prof mrs herr frau"
-    " deidflow orthanc dicom inc corp gmbh ltd"
+    " deidflow orthanc dicom dcm inc corp gmbh ltd"
 )
 
 _BESIDE: Final = {"young": frozenset({"adult", "adults", "age", "child", "children", "men", "women"})}
@@ -60,6 +63,19 @@ def fold(text: str) -> str:
 def is_common(word: str) -> bool:
     """Whether a word stands in descriptions of studies without telling anybody."""
     return fold(word) in _words()[0]
+
+
+@lru_cache(maxsize=1)
+def _codes() -> frozenset[str]:
+    """Return the codes of PS3.16, of any scheme, that are written in digits."""
+    path = files("deidflow.tasks").joinpath("local", "deidentification", "tables", "terms.csv.gz")
+    rows = csv.DictReader(gzip.decompress(path.read_bytes()).decode("utf-8").splitlines())
+    return frozenset(row["value"] for row in rows if row["value"].isdigit())
+
+
+def is_standard_code(text: str) -> bool:
+    """Whether a number is a code of PS3.16."""
+    return text in _codes()
 
 
 def is_harmless_beside(word: str, others: AbstractSet[str]) -> bool:

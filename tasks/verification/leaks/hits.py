@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.dicom.tags import dictionary_vr
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.atoms import Atom, Sort
-from deidflow.tasks.verification.leaks.common_words import fold, is_harmless_beside
+from deidflow.tasks.verification.leaks.common_words import fold, is_harmless_beside, is_standard_code
 from deidflow.tasks.verification.leaks.kinds import NUMERIC, STRUCTURED
 from deidflow.tasks.verification.leaks.letters import begins_with_letter, ends_in_letter
 
 if TYPE_CHECKING:
     from deidflow.tasks.verification.leaks.regions import Leaf
 
+_CODE_VALUE: Final = 0x00080100
 _MIN_IN_BINARY: Final = 6
 """Of a megabyte of any bytes, one in a million holds a given word of six letters."""
 _MIN_CLOCK_IN_BINARY: Final = 8
@@ -74,7 +75,7 @@ def is_left(atom: Atom, hit: Hit, fate: Fate, value: bytes) -> bool:
 
     """
     is_binary = _is_binary(hit.leaf)
-    if not _may_mean_it(atom, hit, fate, is_binary=is_binary):
+    if not _may_mean_it(atom, hit, fate, is_binary=is_binary) or _is_standard_code(hit.leaf, value):
         return False
     if atom.text[:1] >= _CJK:
         return True
@@ -88,6 +89,12 @@ def is_left(atom: Atom, hit: Hit, fate: Fate, value: bytes) -> bool:
 def _is_harmless(atom: Atom, value: bytes) -> bool:
     others = frozenset(_WORDS.findall(value.decode("latin-1"))) - {atom.text}
     return is_harmless_beside(fold(atom.text), others)
+
+
+def _is_standard_code(leaf: Leaf | None, value: bytes) -> bool:
+    if leaf is None or leaf.path[-1] != _CODE_VALUE:
+        return False
+    return is_standard_code(value.strip(b" \0").decode("latin-1"))
 
 
 def _is_binary(leaf: Leaf | None) -> bool:

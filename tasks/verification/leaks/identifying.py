@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from deidflow.tasks.verification.reader import Element, Item, Read
 
 _CLEANED: Final = frozenset({Fate.CLEANED, Fate.CLEANED_CODE})
-_OF_WORDS: Final = frozenset({Kind.TEXT, Kind.IDENTIFIER})
+_IF_CLEANED: Final = {
+    **dict.fromkeys((Kind.TEXT, Kind.IDENTIFIER, Kind.DESCRIPTOR), Kind.CLEANED),
+    Kind.PLACE: Kind.CLEANED_PLACE,
+}
 _TREATED: Final = frozenset({Fate.REMOVED, Fate.EMPTIED, Fate.UID, Fate.DUMMY, Fate.CHANGED, *_CLEANED})
 _AT_ANY_DEPTH: Final = {PATIENT_ID: Fate.DUMMY, PATIENT_NAME: Fate.DUMMY}
 _AT_TOP: Final = dict.fromkeys(IDENTIFIERS, Fate.UID) | _AT_ANY_DEPTH
@@ -47,7 +50,8 @@ _NOT_ASKED: Final = object()
 _CHARACTER_SET: Final = object()
 _DEVICE: Final = object()
 _RETAINED: Final = object()
-"""A name of a place in an attribute that an option keeps."""
+"""A name of a place or a number in an attribute that an option keeps."""
+_RETAINED_KINDS: Final = frozenset({Kind.PLACE, Kind.IDENTIFIER})
 _IN_REMOVED_ITEMS: Final = frozenset({Kind.PERSON, Kind.DATE, Kind.DATE_TIME})
 _IN_PRIVATE: Final = frozenset({Kind.PERSON, Kind.DATE, Kind.DATE_TIME, Kind.UID})
 _CODES: Final = {0x00080100: Kind.IDENTIFIER, 0x00080104: Kind.PLACE}
@@ -78,7 +82,7 @@ class Identifying:
         others: Tags of further attributes that have one of them.
         named: Those that stand where the request keeps them.
         kept: Dates, times, ages and UIDs that the profile leaves in attributes of their own sort.
-        retained: Names of places and stations in attributes that an option keeps.
+        retained: Names of places and stations, and numbers of devices, in attributes that an option keeps.
         device: Words for the device.
 
     """
@@ -102,7 +106,7 @@ class Treated:
 
     Attributes:
         private: Which private elements may stay; None where the profile does not ask for their creators.
-        retains: Attributes with names of places that an option keeps.
+        retains: Attributes with names of places and with numbers that an option keeps.
 
     """
 
@@ -110,7 +114,7 @@ class Treated:
         """Take what the profile alone permits."""
         self._profile = profile
         self.private = profile.private
-        self.retains: Final = frozenset(tag for tag in profile.keeps if kind_of(tag, "") is Kind.PLACE)
+        self.retains: Final = frozenset(tag for tag in profile.keeps if kind_of(tag, "") in _RETAINED_KINDS)
         self._known: dict[tuple[int, int, bool], Fate] = {}
         self._plans: dict[_Context, dict[tuple[int, bytes], object]] = {}
 
@@ -262,7 +266,8 @@ class _Collector:
         elif isinstance(use, _Kept):
             self.found.kept.add(Value(use.kind, raw.strip(_PADDING)))
         elif use is _RETAINED:
-            retained = value_of(Kind.PLACE, raw, character_set)
+            kind = kind_of(tag, "")
+            retained = value_of(kind, raw, character_set) if kind is not None else None
             if retained is not None:
                 self.found.retained.add(retained)
         elif isinstance(use, Kind):
@@ -304,8 +309,7 @@ def _use(tag: int, vr_bytes: bytes, fate: Fate, context: _Context) -> object:
     if context.who and tag in _CODES:
         return _CODES[tag]
     kind = _kind(tag, vr, is_treated=fate in _TREATED)
-    # Of a text that is cleaned, words that tell nobody may stay.
-    return Kind.DESCRIPTOR if kind in _OF_WORDS and fate in _CLEANED else kind
+    return _IF_CLEANED.get(kind, kind) if kind is not None and fate in _CLEANED else kind
 
 
 def _kind(tag: int, vr: str, *, is_treated: bool) -> Kind | None:

@@ -55,12 +55,12 @@ _PADDING: Final = b" \0"
 _ANY_TEXT: Final = Leaf(0, 0, (0x00104000,), b"LT")
 _OF_EVERY_OBJECT: Final = frozenset({Kind.DATE, Kind.DATE_TIME, Kind.TIME, Kind.UID, Kind.AGE})
 """What is not looked for in private elements: who keeps them as a whole has asked for their dates and UIDs."""
-_OF_TEXTS: Final = frozenset({Kind.TEXT, Kind.DESCRIPTOR})
+_OF_TEXTS: Final = frozenset({Kind.TEXT, Kind.DESCRIPTOR, Kind.CLEANED})
 _DATE_ALONE: Final = re.compile(rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])")
 _OF_THE_PERSON: Final = frozenset({0x00100030, 0x00100032, 0x00100033, 0x001021D0})
 """Dates that are looked for there, too: PatientBirthDate, ...Time, ...InAlternativeCalendar, LastMenstrualDate."""
 
-_PLACES: Final = frozenset({Kind.PLACE, Kind.TEXT})
+_PLACES: Final = frozenset({Kind.PLACE, Kind.CLEANED_PLACE, Kind.TEXT})
 """What may be called like an institution or a station; numbers of a person are none, but who issued them is."""
 _OF_INSTITUTIONS: Final = frozenset({0x00080080, 0x00080081, 0x00080104, 0x00081040, 0x00120031, 0x00120060})
 """Institution's name, address, department and what its codes mean, trial site and center: retain-institution-identity
@@ -224,12 +224,16 @@ class Judge:
         return any(atom in atoms_of(value.kind, text_of(value)) for value in kept)
 
     def _is_retained(self, atom: Atom, value: Value) -> bool:
-        """Whether a place is called like one that an option keeps, as an AE title that is the station's name."""
+        """Whether an option keeps it elsewhere: an AE title that is the station's name, a serial number in a text."""
+        retained = self._found.retained
+        if value.kind is Kind.CLEANED:
+            return any(atom in atoms_of(one.kind, text_of(one)) for one in retained if one.kind is Kind.IDENTIFIER)
         tags = {self._found.values[value], *self._found.others.get(value, ())}
         if value.kind not in _PLACES and not all(keyword_for_tag(tag).startswith("Issuer") for tag in tags):
             return False
-        kept = self._found.retained if tags.isdisjoint(_OF_INSTITUTIONS) else ()
-        return any(atom in atoms_of(Kind.PLACE, text_of(one)) for one in kept)
+        if not tags.isdisjoint(_OF_INSTITUTIONS):
+            return False
+        return any(atom in atoms_of(Kind.PLACE, text_of(one)) for one in retained if one.kind is Kind.PLACE)
 
     def _is_given(self, atom: Atom) -> bool:
         """Whether the request gives it, or it is a word for the device."""

@@ -30,6 +30,10 @@ class Kind(IntEnum):
     """Comments, histories, remarks: what somebody wrote of this patient."""
     DESCRIPTOR = auto()
     """Names of studies, series and protocols, which many patients share; what they hold of one is looked for."""
+    CLEANED = auto()
+    """Texts of which the profile leaves the words that tell nobody."""
+    CLEANED_PLACE = auto()
+    """Likewise: titles of applications, which are often called by what they do and a number (MAMMO1)."""
     DATE = auto()
     TIME = auto()
     DATE_TIME = auto()

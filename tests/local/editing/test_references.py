@@ -330,6 +330,15 @@ def test_long_lists_of_uids_are_mapped() -> None:
     assert {PSEUDONYMS.uid("1.2.3.1.1.1")} == set(result[0x00200242].value)
 
 
+@pytest.mark.parametrize("profile", ["2023b", "ps3.15"])
+def test_a_number_without_its_vr_is_no_reference(profile: str) -> None:
+    """An object of the run may have a UID that a number is written like, as 1.1."""
+    edit = deidentify(ProfileChoice()) if profile == "ps3.15" else anonymize({"DicomVersion": profile})
+    data = instance(Element(0x00281053, "UN", b"1.1 "), FrameOfReferenceUID="1.1")
+
+    assert 1.1 == read(edit(data)).RescaleSlope
+
+
 def test_text_that_is_no_uid_stays() -> None:
     """Private elements without a known VR are looked at, and kept byte for byte where they hold no UID of the run."""
     for value in (b"1.2.3.1.1.1 and more", b"\x01\x02\x03\x04", b"1.2.3.1.1.12", b"9" * 200000, b"\\\\", b"1\\"):

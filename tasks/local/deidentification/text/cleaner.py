@@ -68,7 +68,7 @@ _MOST_CHARACTERS: Final = 10240
 """An LT has no more (PS3.5 table 6.2-1). Longer texts are cleaned line by line, since the time that a text takes grows
 faster than its length."""
 _YEAR: Final = re.compile(r"18[5-9]\d|19\d\d|20[0-4]\d")
-_LOOSE_ENDS: Final = " \t,;:^_-/.#=&|'\u2019\""
+_LOOSE_ENDS: Final = " \t,;:^_-/.#=&|@'\u2019\""
 _LOOSE_POINTS: Final = re.compile("(?<=\\s)[.,;:^'\u2019]+(?=\\s|$)")
 _EMPTY_BRACKETS: Final = re.compile(r"\(\s*\)|\[\s*\]|\{\s*\}|<\s*>")
 _BLANKS: Final = re.compile(r"[ \t]{2,}")
