@@ -93,6 +93,7 @@ def test_results_as_sources(tmp_path: Path, config: str) -> None:
 TEXTS: Final = (
     *("CT 5.0/2.5/120/40", "AX T1 0.9 0.9 0.9 256", "b 0 50 400 800", "kV 80/100/120/140", "TR 2000/30/90"),
     *("center=114.516/width=255.0623", "Thorax @ 3 mm", "PET @60min", "Tumor @osirix", "DLP 1234.567"),
+    *("angles 30 40 50 60", "TE 4000 5000", "matrix 1024 1024", "MP 1234 5678"),
 )
 TITLES: Final = ("MAMMO1", "PET_CT1", "MR_SCANNER1", "ACHIEVA_R2", "CT_SIEMENS_2")
 

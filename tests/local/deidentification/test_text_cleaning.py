@@ -28,6 +28,7 @@ OWN: Final = OwnValues.of(
     [
         *("Head^Routine", "t1_mprage_sag_p2_iso", "ep2d_diff_b1000_tra", "AX T2 FLAIR 5.0 mm", "2.5x2.5x4.0 mm"),
         *("CT ABDOMEN/PELVIS W/O & W CONTRAST", "Thorax  1.0  B31f", "AbdPelvis", "b0 500 1000", "TR 2000 TE 30"),
+        *("1024 1024", "TE 4000 5000", "angles 30 40 50 60"),
         *("White matter lesions, T2", "Real time, long axis", "MR Kopf nativ und nach KM", "IRM rachis sans injection"),
         *(
             "45y female",
@@ -171,6 +172,8 @@ def test_names_of_strangers_go(text: str, expected: str) -> None:
         # Telephone numbers.
         *(
             "612 345 678",
+            "9123 4567",
+            "22 33 44 55",
             "(555) 010-4477",
             "555-010-4477",
             "+49 6221 56 0147",
