@@ -11,10 +11,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from pydicom.tag import BaseTag
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.by_pydicom.frames import decoded_frames, plain
+from deidflow.tasks.verification.by_pydicom.raw import first_number
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -27,6 +29,8 @@ LOSSY: Final = frozenset(f"{_DICOM}.4.{end}" for end in ("50", "51", "81", "91",
 """Transfer syntaxes that may lose pixels (PS3.5 section 10, edition 2026c)."""
 
 _CONVERTS: Final = "the Orthanc converts what it stores (IngestTranscoding)"
+_BITS_STORED: Final = BaseTag(0x00280101)
+_HIGH_BIT: Final = BaseTag(0x00280102)
 _READ_AS: Final = {"YBR_FULL_422": "YBR_FULL", "YBR_RCT": "RGB", "YBR_ICT": "RGB"}
 """What samples are once each pixel has its own, and no transform of a codec is left (PS3.5 section 8.2.4)."""
 _REMEDY: Final = "switch it off there, or set options.Transcode"
@@ -92,10 +96,10 @@ def stored_bits(dataset: Dataset) -> int:
         dataset: With its image pixel module; -1 is the answer for floating point pixels.
 
     """
-    stored = int(dataset.get("BitsStored") or 0)
+    stored = first_number(dataset, _BITS_STORED)
     if not stored:  # floating point
         return -1
-    return ((1 << stored) - 1) << (int(dataset.get("HighBit") or stored - 1) + 1 - stored)
+    return ((1 << stored) - 1) << ((first_number(dataset, _HIGH_BIT) or stored - 1) + 1 - stored)
 
 
 def _same(before: Frame, after: Frame, mask: int) -> bool:

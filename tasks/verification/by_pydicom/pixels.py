@@ -5,7 +5,6 @@ Public names: ``check_pixels``, ``check_recoded``, ``hidden_bits``.
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 from math import prod
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -20,7 +19,7 @@ from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import LOSSY, PIXEL_KEYWORDS, check_decoded
 from deidflow.tasks.verification.by_pydicom.frames import can_decode, has_codec
-from deidflow.tasks.verification.by_pydicom.raw import undecoded, value_of
+from deidflow.tasks.verification.by_pydicom.raw import first_number, undecoded
 from deidflow.tasks.verification.cleaned.frames import frames_fault
 from deidflow.tasks.verification.cleaned.native_frames import OCTETS_BEHIND, SIZE_TAGS, frames_length, native_fault
 
@@ -93,7 +92,7 @@ def _rle_pixels(dataset: Dataset) -> int:
     """Return how many pixels a frame of RLE has, 0 for other syntaxes."""
     if RLELossless not in _syntax(dataset):
         return 0
-    return prod(_first_number(dataset, tag) for tag in _SIDES)
+    return prod(first_number(dataset, tag) for tag in _SIDES)
 
 
 def _frames_length(file: BinaryIO, size: int) -> int:
@@ -154,7 +153,7 @@ def hidden_bits(source: Dataset, request: Request) -> int:
 
     All that the image does not use where an overlay without data does not tell its bit.
     """
-    allocated, stored, high = (_first_number(source, tag) for tag in _BITS)
+    allocated, stored, high = (first_number(source, tag) for tag in _BITS)
     image = ((1 << stored) - 1) << max(0, high + 1 - stored)
     kept = {path.tag >> 16 for path in request.edits.keep if not path.is_nested}
     hidden = 0
@@ -169,15 +168,9 @@ def hidden_bits(source: Dataset, request: Request) -> int:
     return hidden
 
 
-def _first_number(dataset: Dataset, tag: BaseTag) -> int:
-    """Return the first value of an attribute that should have one, 0 where there is none."""
-    value = value_of(dataset, tag)
-    return int((value[0] if isinstance(value, MutableSequence) else value) or 0)
-
-
 def _cleared(data: bytes, dataset: Dataset, hidden: int) -> bytes:
     order = ">" if _syntax(dataset) & _BIG_ENDIAN else "<"
-    width = _first_number(dataset, _BITS[0]) // 8
+    width = first_number(dataset, _BITS[0]) // 8
     whole = len(data) // width * width
     words = np.frombuffer(data[:whole], f"{order}u{width}")
     mask = ((1 << 8 * width) - 1) ^ hidden

@@ -2,11 +2,13 @@
 
 Decoding an element by ``Dataset.__getitem__`` takes pydicom some ten microseconds, as much as reading ten of them.
 
-Public names: ``undecoded``, ``uids_of``, ``value_of``, ``is_kept``, ``kept_value``, ``private_vr``, ``charset_of``.
+Public names: ``undecoded``, ``uids_of``, ``value_of``, ``first_number``, ``is_kept``, ``kept_value``, ``private_vr``,
+``charset_of``.
 """
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,6 +73,21 @@ def value_of(dataset: Dataset, tag: BaseTag) -> Any:
     if isinstance(element, RawDataElement):
         return kept_value(element, charset_of(dataset)) if is_kept(element) else dataset[tag].value
     return None if element is None else element.value
+
+
+def first_number(dataset: Dataset, tag: BaseTag) -> int:
+    """Return the first value of an attribute that should have one, 0 where there is none.
+
+    Args:
+        dataset: As pydicom read it.
+        tag: Of a public attribute whose VR is US.
+
+    Raises:
+        Exception: What pydicom raises where it cannot decode it.
+
+    """
+    value = value_of(dataset, tag)
+    return int((value[0] if isinstance(value, MutableSequence) else value) or 0)
 
 
 def is_kept(raw: RawDataElement) -> bool:
