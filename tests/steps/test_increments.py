@@ -11,6 +11,8 @@ import stat
 import struct
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +29,7 @@ from deidflow.tasks.core.files.locks import LOCK_FILE
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
 from deidflow.tasks.core.ledger.state.pairs import pairs_of_runs
+from deidflow.tasks.core.ledger.state.state import State
 from deidflow.tasks.core.ledger.state.withdrawals import withdrawn_results
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.reconciliation import row_results
@@ -279,6 +282,26 @@ def test_a_state_of_before_sources_were_noted_is_taken_over(nights: Nights) -> N
     nights.plan(rows(("A", "1"), ("B", "2")), run_id="n3", incremental=True)
 
     assert DoneBefore(1, 2) == count_done_before(nights.run.ledger)
+
+
+def test_a_state_that_two_processes_take_over_at_once_stays(nights: Nights) -> None:
+    """The later one finds it taken over, and does not take it for damaged."""
+    nights.night(rows(("A", "1")), "n1")
+    path = nights.root / "runs" / "steps.state.db"
+    config = load_config(nights.root / "job.yaml", ())
+    with synced_state(config, where_of(config, "")):
+        pass
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor() as pool:
+        other.execute("ALTER TABLE pair DROP COLUMN shift")
+        other.execute("PRAGMA user_version = 2")
+        other.execute("BEGIN IMMEDIATE")
+        late = pool.submit(lambda: list(State(path).runs()))
+        time.sleep(0.1)
+        other.execute("ALTER TABLE pair ADD COLUMN shift INTEGER")
+        other.execute("PRAGMA user_version = 3")
+        other.execute("COMMIT")
+
+        assert ["n1"] == late.result()
 
 
 def test_what_another_version_wrote_is_named_and_stays(nights: Nights) -> None:
