@@ -428,6 +428,7 @@ def test_a_known_patient_keeps_the_days_of_its_dates(nights: Nights) -> None:
     for incremental in (True, False):
         refused = nights.refusal(shifted("-20", "3"), **both, incremental=incremental)
         assert "line 2: the run n1 moved the patient's dates by another number of days" in refused
+    assert "line 3: the run n1" in nights.refusal(shifted("-20", "1", "3"), **both, incremental=False)
     assert [(DONE, 1, 1)] == nights.night(shifted("-10", "3"), "n2", **both)
     again = {**both, "destination": {"folder": "results", "overwrite": True}}
     nights.redo = True
