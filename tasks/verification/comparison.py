@@ -164,8 +164,9 @@ class Comparison:
         elif fate is Fate.EMPTIED:
             if not _is_empty(other):
                 raise self._left(tag)
-        elif element[4] is not None and other[4] is not None:
-            after = other[4][: len(element[4])] if fate is Fate.EXTENDED else other[4]
+        elif element[4] is not None and (other[4] is not None or _is_empty(other)):
+            after = other[4] or []
+            after = after[: len(element[4])] if fate is Fate.EXTENDED else after
             self._items(tag, element[4], after, place, fate)
         elif fate is Fate.FRAMES and element[4] is None and self._is_more_than_pixels(element):
             self._check_frames(element, other)

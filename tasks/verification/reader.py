@@ -275,12 +275,9 @@ class _Walk:
         return position
 
     def _may_be_sequence(self, tag: int, vr: bytes, value: int) -> bool:
-        if vr == b"SQ":
-            return True
-        if vr and vr != b"UN":
-            return False
-        if not vr and dictionary_vr(tag) not in (None, "SQ"):
-            return False
+        said = vr.decode("latin-1") or dictionary_vr(tag) or "UN"
+        if said != "UN":
+            return said == "SQ"
         offset = value - self.base
         start = self.data[offset : offset + 4] if 0 <= offset <= len(self.data) - 4 else self._peek(value)
         return start == (b"\xfe\xff\x00\xe0" if self._little or vr == b"UN" else b"\xff\xfe\xe0\x00")

@@ -104,6 +104,7 @@ def test_what_is_no_condition_is_refused(text: str, says: str) -> None:
         (["PatientName=Müller"], None),
         # What no query can say, or no pattern finds.
         (["StudyInstanceUID~1.2.*"], None),
+        (["StudyInstanceUID=1.2.?"], None),
         (["AccessionNumber~*"], None),
         (["Modality!=CT"], None),
         (["AccessionNumber="], None),

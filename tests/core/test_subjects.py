@@ -281,6 +281,10 @@ def test_a_server_is_asked_for_lists_and_never_for_a_pattern_by_mistake(tmp_path
     assert [100, 50, 1, 1, 1] == [text.count("\\") + 1 for text in asked]
     assert ["A*", "B*C", "*1"] == asked[2:]
 
+    path.write_bytes(path.read_bytes().replace(b"AccessionNumber", b"StudyInstanceUID"))
+    keys = parse_keys(["StudyInstanceUID"])
+    assert 2 == len([*finds_of_subjects(read_subjects(read_table(path, ""), keys))]), "a server refuses patterns of UIDs"
+
 
 @pytest.mark.parametrize(
     "cell",

@@ -11,6 +11,8 @@ import stat
 import struct
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +29,7 @@ from deidflow.tasks.core.files.locks import LOCK_FILE
 from deidflow.tasks.core.ledger.run_facts import read_facts
 from deidflow.tasks.core.ledger.state.before import DoneBefore, count_done_before
 from deidflow.tasks.core.ledger.state.pairs import pairs_of_runs
+from deidflow.tasks.core.ledger.state.state import State
 from deidflow.tasks.core.ledger.state.withdrawals import withdrawn_results
 from deidflow.tasks.core.outcomes import Outcome
 from deidflow.tasks.core.report.reconciliation import row_results
@@ -281,6 +284,26 @@ def test_a_state_of_before_sources_were_noted_is_taken_over(nights: Nights) -> N
     assert DoneBefore(1, 2) == count_done_before(nights.run.ledger)
 
 
+def test_a_state_that_two_processes_take_over_at_once_stays(nights: Nights) -> None:
+    """The later one finds it taken over, and does not take it for damaged."""
+    nights.night(rows(("A", "1")), "n1")
+    path = nights.root / "runs" / "steps.state.db"
+    config = load_config(nights.root / "job.yaml", ())
+    with synced_state(config, where_of(config, "")):
+        pass
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor() as pool:
+        other.execute("ALTER TABLE pair DROP COLUMN shift")
+        other.execute("PRAGMA user_version = 2")
+        other.execute("BEGIN IMMEDIATE")
+        late = pool.submit(lambda: list(State(path).runs()))
+        time.sleep(0.1)
+        other.execute("ALTER TABLE pair ADD COLUMN shift INTEGER")
+        other.execute("PRAGMA user_version = 3")
+        other.execute("COMMIT")
+
+        assert ["n1"] == late.result()
+
+
 def test_what_another_version_wrote_is_named_and_stays(nights: Nights) -> None:
     """A ledger by its own name, also where `plan` looks at a copy; the remedy works. A later state is not made anew."""
     nights.night(rows(("A", "1")), "n1")
@@ -405,6 +428,7 @@ def test_a_known_patient_keeps_the_days_of_its_dates(nights: Nights) -> None:
     for incremental in (True, False):
         refused = nights.refusal(shifted("-20", "3"), **both, incremental=incremental)
         assert "line 2: the run n1 moved the patient's dates by another number of days" in refused
+    assert "line 3: the run n1" in nights.refusal(shifted("-20", "1", "3"), **both, incremental=False)
     assert [(DONE, 1, 1)] == nights.night(shifted("-10", "3"), "n2", **both)
     again = {**both, "destination": {"folder": "results", "overwrite": True}}
     nights.redo = True

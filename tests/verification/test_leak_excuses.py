@@ -9,7 +9,7 @@ import pytest
 
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.request.private_attributes import SiteAction, SiteAttribute
-from deidflow.tasks.core.request.profile_choice import ProfileChoice
+from deidflow.tasks.core.request.profile_choice import ProfileChoice, TextChoice
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.verification.leaks.search import LeakSearch
 from deidflow.tasks.verification.reader import read_dicom
@@ -191,3 +191,32 @@ def test_dates_in_private_sequences(action: SiteAction, dates: list[str]) -> Non
     profile = ProfileChoice(frozenset({"retain-safe-private", *dates}), private=site)
 
     assert not said("nothing", {}, None, profile, private=private)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "text", "is_left"),
+    [
+        ("SeriesDescription", "CT Thorax Tel. 28 34 59 84", "2834 5984", True),
+        ("SeriesDescription", "knee 95883 62150", "9588362150", True),
+        ("SeriesDescription", "knee 824-642 0315", "8246420315", True),
+        ("SeriesDescription", "CT 28 34 59 84", "28345984", False),
+        ("PerformedStationAETitle", "CHUV_PET", "at CHUV-PET", True),
+        ("PerformedStationAETitle", "LEE_3T", "on Lee_3T", True),
+        ("PerformedStationAETitle", "PET_CT1", "PET-CT1", False),
+        ("PerformedStationAETitle", "KSW_ANGIO3", "KSW angio3", False),
+    ],
+)
+def test_what_goes_from_cleaned_texts(keyword: str, value: str, text: str, *, is_left: bool) -> None:
+    """It is looked for as far as cleaning takes it out: what cleaning leaves may stand elsewhere."""
+    choice = ProfileChoice(frozenset({"clean-descriptors", "retain-device-identity"}))
+
+    assert is_left == bool(said(text, {keyword: value}, profile=choice))
+
+
+@pytest.mark.parametrize("texts", [TextChoice(frozenset({"Chuv", "Charité"})), TextChoice(reviews_unknown=True)])
+@pytest.mark.parametrize("title", ["CHUV_PET", "CHARITE_MR1"])
+def test_what_the_site_keeps_in_titles(title: str, texts: TextChoice) -> None:
+    """It stays by right: nobody need know that a word of a text stays in an AE title, too."""
+    choice = ProfileChoice(frozenset({"clean-descriptors", "retain-device-identity"}), texts=texts)
+
+    assert not said(title, {"PerformedStationAETitle": title}, profile=choice)

@@ -181,13 +181,15 @@ def test_delimiters_behind_what_has_a_length(tmp_path: Path, vr: str) -> None:
     inside = encode([Element(0x20010010, "LO", b"TEST BLOCK"), Element(0x20011008, "IS", b"1 ")], inner) + ends[0]
     sequence = struct.pack("<HHL", 0xFFFE, 0xE000, len(inside)) + inside + ends[1]
     block = [Element(0x20010010, "LO", b"TEST BLOCK"), Element(0x2001105F, vr, sequence)]
+    empty = Element(0x00081140, "SQ", ends[1])
     (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "a.dcm").write_bytes(instance(*block))
+    (tmp_path / "source" / "a.dcm").write_bytes(instance(empty, *block))
+    (tmp_path / "source" / "b.dcm").write_bytes(instance(empty, SOPInstanceUID="1.2.3.9", syntax=IMPLICIT))
 
     finished = run(tmp_path / "source", {"KeepPrivateTags": True})
 
-    assert Outcome.DONE is finished.verify()["a.dcm"].outcome
-    left = finished.result("a.dcm").read_bytes()
+    assert {Outcome.DONE} == {one.outcome for one in finished.verify().values()}
+    left = finished.result("a.dcm").read_bytes() + finished.result("b.dcm").read_bytes()
     assert b"TEST BLOCK" in left
     assert all(end not in left for end in ends)
 

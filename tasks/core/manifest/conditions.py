@@ -159,7 +159,7 @@ def _asked(keyword: str, relation: str, value: str) -> str | None:
     if vr == "DA":
         return value if value.isdigit() and not is_pattern else None
     if vr == "UI":  # Orthanc refuses patterns of UIDs
-        return None if is_pattern else value
+        return value if not is_pattern and _PATTERN_SIGNS.isdisjoint(value) else None
     if vr in ("TM", "IS"):  # "007" is 7 for some
         return None
     if not (_pattern(value).fullmatch("") is None if is_pattern else _PATTERN_SIGNS.isdisjoint(value)):

@@ -66,7 +66,8 @@ def check_against_earlier_runs(
             f"same, or take its results back with `deidflow withdraw` on the folder of {run_id} and run again"
         )
         yield Problem(text, line=line, column=column)
-    for line, run_id in state.reshifted_patients(ledger):
+    # Of rows with other options an incremental plan says so itself.
+    for line, run_id in state.reshifted_patients(ledger, replaced=before.is_incremental or before.overwrites):
         text = (
             f"the run {run_id} moved the patient's dates by another number of days; give the same in the column of "
             f"dates.column, or take its results back with `deidflow withdraw` on the folder of {run_id} and run again"

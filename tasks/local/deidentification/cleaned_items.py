@@ -49,7 +49,7 @@ _SUBJECT_AGE: Final = "121033"
 _OLDEST_AGE: Final = 89
 _IN_A_YEAR: Final = {"a": 1, "mo": 12, "wk": 52, "d": 365}
 """By UCUM, the scheme of units (PS3.16 CID 7456)."""
-_NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?(?:[Ee][+-]?\d)?")
+_NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.\d*)?(?:[Ee][+-]?\d{1,2})?")
 _ORIGIN: Final = f"{PROFILE_NAME}: C, text in a sequence that is cleaned"
 _TERM: Final = f"{PROFILE_NAME}: C, the standard's own meaning of a code"
 

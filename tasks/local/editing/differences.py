@@ -176,12 +176,17 @@ def _above(path: Path) -> Iterator[Path]:
 
 def _shown(vr: str, content: bytes, charset: CharacterSet, encoding: Encoding) -> str:
     """Return the beginning of a value as people read it, numbers as such."""
+    vr = vr.split(" or ")[0]
     if vr in _NUMBERS:
         form = f"{encoding.prefix}{_NUMBERS[vr]}"
         whole = len(content) // struct.calcsize(form) * struct.calcsize(form)
-        return "\\".join(f"{number:.7g}" for (number,) in struct.iter_unpack(form, content[:whole]))
+        return "\\".join(_number(number, vr) for (number,) in struct.iter_unpack(form, content[:whole]))
     text = charset.decode(content, is_person_name=vr == "PN").rstrip(" \0")
     return "".join(character if character.isprintable() else "." for character in text)
+
+
+def _number(number: float, vr: str) -> str:
+    return f"{number:.7g}" if vr == "FL" else str(number)  # of what has 32 bits more digits mean nothing
 
 
 def _decision(

@@ -77,7 +77,7 @@ def changed_element(
         return None if value == end and vr == element[1] else element_header(tag, vr, 0, encoding)
     raw = read(value, end) if vr != "SQ" else b""
     if rule.action is Action.REPLACE_UID:
-        mapped = _mapped(tag, raw, rule, identifiers.references)
+        mapped = _mapped(tag, vr, raw, rule, identifiers.references)
         data: bytes | None = None if mapped == raw else _as_vr(mapped, tag, vr)
     elif rule.new_bytes is not None:
         data = rule.new_bytes(raw)
@@ -96,10 +96,10 @@ def changed_element(
         raise InstanceFailed(ReasonCode.BAD_VALUE, f"{describe_tag(tag)}: {error}") from None
 
 
-def _mapped(tag: int, raw: bytes, rule: Rule, references: References) -> bytes:
+def _mapped(tag: int, vr: str, raw: bytes, rule: Rule, references: References) -> bytes:
     if rule.of_the_run:
         # Some objects have UIDs like 1.1, and archives write numbers with VR UN.
-        return references.map_originals(raw) if dictionary_vr(tag) in {None, "UI"} else raw
+        return references.map_originals(raw) if vr == "UI" or dictionary_vr(tag) in {None, "UI"} else raw
     if rule.spares_registered and _STANDARD in raw:
         return references.map_unregistered(raw)
     return references.map_uid_value(raw)

@@ -109,7 +109,8 @@ def earlier_runs(
             text = f"the run {unsettled[-1]} was interrupted, and the Orthanc may hold results of it; finish it first: "
             raise InvalidInput(f"{text}deidflow resume {config.report.runs_dir / unsettled[-1]}")
         state.close()  # the planner's connection reads it now
-        yield Before(path, where, exclude, config.incremental, redo) if at_place else None
+        overwrites = config.destination is not None and config.destination.overwrite
+        yield Before(path, where, exclude, config.incremental, redo, overwrites) if at_place else None
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 What is too short or too common to mean anything is no part: docs/verification.md says which rules decide.
 
-Public names: ``Atom``, ``Sort``, ``atoms_of``.
+Public names: ``Atom``, ``Sort``, ``atoms_of``, ``words_in``.
 """
 
 from __future__ import annotations
@@ -81,19 +81,31 @@ _CLEAR_PHONES: Final = re.compile(
     r"(?<!\w)(?<!\d\.)(?:"
     r"\+\d[\d ()./-]{5,}\d"
     r"|(?:\(0?\d{1,4}\)|0\d{1,4})[ ./-]*\d{2,}(?:[ ./-]\d{2,})*"
-    r"|\(?\d{3}\)?[ .-] ?\d{3}[.-]\d{4}|(?!\d{3} \d{3} \d\d00)\d{3} \d{3} \d{4}"
+    r"|(?!\d{3} \d{3} \d\d00)\(?\d{3}\)?[ .-] ?\d{3}[ .-]\d{4}"
     r"|(?!\d\d0 \d\d0 \d\d0)[5-9]\d\d \d{3} \d{3}"
     r"|(?!\d{3}0 \d{3}0)[2-9]\d{3} \d{4}"
     r"|(?!\d0 \d0 \d0 \d0)[2-9]\d(?: \d{2}){3}"
     r"|\d{2,3}-\d{2,4}-\d{2,4}(?:-\d{2,4})?|\d{3}-\d{4}"
-    r"|\d{2}(?:[ .]\d{2}){4}|\d{7,}"
+    r"|\d{2}(?:[ .]\d{2}){4}|\d{2,5}[ -]\d{5,}|\d{7,}"
     r")(?!\d)"
 )
 """Of a cleaned text, in which other short numbers beside one another may stay: thicknesses, b-values, echo times."""
+_LABELLED_PHONES: Final = re.compile(
+    r"(?:(?<![^\W_])(?:tel|t[ée]l[ée]fono?|t[ée]l[ée]phone|phone|ph|fax|mobile?|handy|cell|call)|電話)"
+    rf"\.?\s*(?:n[or]\.?|#)?\s*[:.]?\s*({_PHONES.pattern})",
+    re.IGNORECASE,
+)
+"""What a word before it calls so."""
 _DATE: Final = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)")
 _TIME: Final = re.compile(r"(\d\d):?(\d\d):?(\d\d)(?:\.(\d{1,6}))?")
 _AGE: Final = re.compile(r"\d{3}[DWMY]")
+_SYLLABLE: Final = re.compile("[aeiouy]")
 _EVERYBODYS_DATES: Final = frozenset({"19000101", "19700101", "20000101", "18991230", "99991231"})
+
+
+def words_in(atom: Atom) -> list[str]:
+    """Return the words of a part, without digits."""
+    return _WORDS.findall(atom.text)
 
 
 def _person(text: str) -> Iterator[Atom]:
@@ -199,21 +211,24 @@ def _text(text: str) -> Iterator[Atom]:
 
 
 def _cleaned(text: str) -> Iterator[Atom]:
-    yield from _in_text(text, _CLEAR_PHONES)
+    yield from _in_text(text, _CLEAR_PHONES, _LABELLED_PHONES)
 
 
 def _cleaned_place(text: str) -> Iterator[Atom]:
-    return (atom for atom in _place(text) if atom.sort is not Sort.PHRASE)
+    for atom in _place(text):
+        # Of letters without a syllable nobody is called, so that cleaning may leave them.
+        if atom.sort is not Sort.PHRASE or any(map(_tells, filter(_SYLLABLE.search, words_in(atom)))):
+            yield atom
 
 
-def _in_text(text: str, phones: re.Pattern[str] = _PHONES) -> Iterator[Atom]:
+def _in_text(text: str, *phones: re.Pattern[str]) -> Iterator[Atom]:
     """Yield what tells somebody in whatever text it stands."""
     for token in _IN_TEXT.findall(text):
         if _is_telling_number(token, _MIN_DIGITS_IN_TEXT):
             yield Atom(Sort.NUMBER, token.lower())
     for address in _E_MAIL.findall(text):
         yield Atom(Sort.PHRASE, address.lower())
-    for phone in phones.findall(text):
+    for phone in (one for pattern in phones or (_PHONES,) for one in pattern.findall(text)):
         if len(re.sub(r"\D", "", phone)) >= _MIN_PHONE:
             yield Atom(Sort.PHONE, phone.strip())
 

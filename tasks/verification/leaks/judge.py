@@ -14,8 +14,10 @@ from pydicom.datadict import keyword_for_tag
 from deidflow.tasks.core.dicom.tags import IDENTIFIERS, PATIENT_ID, describe_tag
 from deidflow.tasks.core.request.data_uris import parse_embedded
 from deidflow.tasks.core.request.edits import Edits
+from deidflow.tasks.core.request.profile_choice import TextChoice
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
+from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of, words_in
+from deidflow.tasks.verification.leaks.common_words import fold
 from deidflow.tasks.verification.leaks.hits import Hit, is_left
 from deidflow.tasks.verification.leaks.identifying import Identifying, Treated, text_of
 from deidflow.tasks.verification.leaks.kept import KeptPlaces, in_any_block, kept_places
@@ -78,6 +80,7 @@ class Scope(NamedTuple):
         shields: Sequences that it keeps.
         given: The texts that its Replace brings, a line each.
         given_forms: The same folded, without accents, and with umlauts as two letters.
+        texts: Which words cleaned texts keep, folded.
 
     """
 
@@ -88,6 +91,7 @@ class Scope(NamedTuple):
     shields: frozenset[int]
     given: bytes
     given_forms: bytes
+    texts: TextChoice
 
 
 def scope_of(request: Request, profile: ProfileChoice | None, *, hardens: bool) -> Scope:
@@ -114,7 +118,12 @@ def scope_of(request: Request, profile: ProfileChoice | None, *, hardens: bool) 
             form.encode("utf-8", "surrogateescape").translate(FOLDED)
             for form in (given, canonical(given), two_letters(given))
         ),
+        _folded(profile.texts) if profile is not None else TextChoice(),
     )
+
+
+def _folded(texts: TextChoice) -> TextChoice:
+    return replace(texts, words=frozenset(map(fold, texts.words)))
 
 
 def _tags_of(paths: Iterable[Path]) -> frozenset[tuple[int, ...]]:
@@ -226,6 +235,9 @@ class Judge:
     def _is_retained(self, atom: Atom, value: Value) -> bool:
         """Whether an option keeps it elsewhere: an AE title that is the station's name, a serial number in a text."""
         retained = self._found.retained
+        texts = self._scope.texts
+        if value.kind is Kind.CLEANED_PLACE and (texts.reviews_unknown or not texts.words.isdisjoint(words_in(atom))):
+            return True  # cleaning left the words that the site knows, or is to look at
         if value.kind is Kind.CLEANED:
             return any(atom in atoms_of(one.kind, text_of(one)) for one in retained if one.kind is Kind.IDENTIFIER)
         tags = {self._found.values[value], *self._found.others.get(value, ())}

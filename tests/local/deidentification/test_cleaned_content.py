@@ -123,7 +123,7 @@ def test_options_keep_what_their_concepts_say() -> None:
         (("397669002", "Age", "SCT"), "93", "a", False),
         (("30525-0", "Age", "LN"), "4.8E3", "wk", False),
         (("30525-0", "Age", "LN"), "33000", "d", False),
-        (("30525-0", "Age", "LN"), "47", "a", True),
+        (("30525-0", "Age", "LN"), "4.7E+01", "a", True),
         (("121206", "Distance"), "93", "mm", True),
     ],
 )

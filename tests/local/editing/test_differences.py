@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -149,7 +150,10 @@ def test_values_only_when_asked_for() -> None:
 @pytest.mark.parametrize("syntax", [IMPLICIT, BIG], ids=["implicit", "big-endian"])
 def test_values_are_shown_as_people_read_them(syntax: Syntax) -> None:
     """Numbers as numbers, names in their character set; of long values the beginning."""
+    order = ">" if syntax is BIG else "<"
     data = instance(
+        Element(0x00280106, "US", struct.pack(f"{order}H", 65000)),
+        Element(0x00081161, "UL", struct.pack(f"{order}2L", 123456789, 7)),
         syntax=syntax,
         SpecificCharacterSet="ISO_IR 192",
         PatientName="Müller^Jörg".encode(),
@@ -160,4 +164,6 @@ def test_values_are_shown_as_people_read_them(syntax: Syntax) -> None:
 
     assert ("Müller^Jörg", "Doe") == (rows["PatientName"].old_value, rows["PatientName"].new_value)
     assert ("512", "64") == (rows["Rows"].old_value, rows["Rows"].new_value)
+    assert "65000" == rows["SmallestImagePixelValue"].old_value
+    assert "123456789\\7" == rows["SimpleFrameList"].old_value
     assert "x" * 64 == rows["ImageComments"].old_value

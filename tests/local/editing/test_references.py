@@ -334,9 +334,11 @@ def test_long_lists_of_uids_are_mapped() -> None:
 def test_a_number_without_its_vr_is_no_reference(profile: str) -> None:
     """An object of the run may have a UID that a number is written like, as 1.1."""
     edit = deidentify(ProfileChoice()) if profile == "ps3.15" else anonymize({"DicomVersion": profile})
-    data = instance(Element(0x00281053, "UN", b"1.1 "), FrameOfReferenceUID="1.1")
+    said = Element(0x00189004, "UI", b"1.1\0")
+    result = read(edit(instance(Element(0x00281053, "UN", b"1.1 "), said, FrameOfReferenceUID="1.1")))
 
-    assert 1.1 == read(edit(data)).RescaleSlope
+    assert 1.1 == result.RescaleSlope
+    assert "1.1" != result.get("ContentQualification"), "where the file says that it is one, it is"
 
 
 def test_text_that_is_no_uid_stays() -> None:

@@ -44,6 +44,7 @@ class Before:
         exclude: ID of a run that is no earlier one, since it is the one that is planned.
         is_incremental: Whether what they have done is left out.
         redo: Whether rows whose options have changed are done again.
+        overwrites: Whether results give way to others in their places.
 
     """
 
@@ -52,6 +53,7 @@ class Before:
     exclude: str = ""
     is_incremental: bool = False
     redo: bool = False
+    overwrites: bool = False
 
 
 @contextlib.contextmanager
@@ -220,9 +222,15 @@ def renamed_patients(ledger: Ledger, *, given_only: bool) -> list[GivenBefore]:
     return [GivenBefore(*row) for row in ledger.select(query, (given_only,))]
 
 
-def reshifted_patients(ledger: Ledger) -> list[GivenBefore]:
-    """Return the rows that would move a patient's dates by other days than results do that stay beside theirs."""
-    again = "SELECT 1 FROM main.instance o WHERE o.orthanc_id = d.orthanc_id AND o.line IS NOT NULL"
+def reshifted_patients(ledger: Ledger, *, replaced: bool) -> list[GivenBefore]:
+    """Return the rows that would move a patient's dates by other days than results do that stay beside theirs.
+
+    Args:
+        ledger: Being planned.
+        replaced: Whether results of what is planned again go.
+
+    """
+    again = "SELECT 1 FROM main.instance o WHERE o.orthanc_id = d.orthanc_id AND o.line IS NOT NULL AND ?"
     later = (
         "SELECT 1 FROM state.delivered l JOIN state.pair q ON q.id = l.pair JOIN temp.earlier e ON e.number = q.run"
         " WHERE l.orthanc_id = d.orthanc_id AND e.moment > r.moment"
@@ -231,7 +239,8 @@ def reshifted_patients(ledger: Ledger) -> list[GivenBefore]:
         f"SELECT i.line, max(r.run_id) FROM {_PLANNED} JOIN temp.asked a ON a.request = m.request"  # noqa: S608 (constants)
         f" JOIN {_DELIVERED} AND p.patient = s.patient AND p.operation = m.operation AND p.shift <> a.shift"
         f" WHERE {_SAME_PATIENT} AND EXISTS (SELECT 1 FROM state.delivered d WHERE d.pair = p.id"
-        f" AND NOT EXISTS ({again}) AND NOT EXISTS ({later})) GROUP BY i.line ORDER BY i.line"
+        f" AND NOT EXISTS ({again}) AND NOT EXISTS ({later})) GROUP BY i.line ORDER BY i.line",
+        (replaced,),
     )
     return [GivenBefore(*row) for row in rows]
 

@@ -152,9 +152,11 @@ class State:
     def _opened(self) -> sqlite3.Connection:
         for attempt in range(2):
             if not self.path.exists():
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+                os.close(os.open(self.path, os.O_CREAT | os.O_NOFOLLOW | os.O_RDWR, 0o600))
             self.path.chmod(0o600)
+            is_empty = not self.path.stat().st_size
             connection = sqlite3.connect(self.path, isolation_level=None)
+            is_damaged = True
             try:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if 0 < version < _VERSION:
@@ -167,15 +169,18 @@ class State:
                 if version == _VERSION:
                     connection.execute("SELECT count(*) FROM run").fetchone()
                     return connection
-                if not version and self.path.stat().st_size == 0:
+                if not version and is_empty:
                     connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
                     return connection
-            except sqlite3.DatabaseError:
+            except sqlite3.DatabaseError as error:
                 if attempt:
                     connection.close()
                     raise
+                # Another process has made it, or taken it over, meanwhile.
+                is_damaged = not isinstance(error, sqlite3.OperationalError)
             connection.close()
-            self.path.unlink()  # it can be made again
+            if is_damaged:
+                self.path.unlink()  # it can be made again
         raise sqlite3.DatabaseError
 
     def __enter__(self) -> Self:
