@@ -283,7 +283,7 @@ def test_a_server_is_asked_for_lists_and_never_for_a_pattern_by_mistake(tmp_path
 
     path.write_bytes(path.read_bytes().replace(b"AccessionNumber", b"StudyInstanceUID"))
     keys = parse_keys(["StudyInstanceUID"])
-    assert 2 == len([*finds_of_subjects(read_subjects(read_table(path, ""), keys))]), "a server refuses patterns of UIDs"
+    assert 2 == len([*finds_of_subjects(read_subjects(read_table(path, ""), keys))]), "a server takes no such pattern"
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def _above(path: Path) -> Iterator[Path]:
 
 def _shown(vr: str, content: bytes, charset: CharacterSet, encoding: Encoding) -> str:
     """Return the beginning of a value as people read it, numbers as such."""
-    vr = vr.split(" or ")[0]
+    vr = vr.partition(" or ")[0]
     if vr in _NUMBERS:
         form = f"{encoding.prefix}{_NUMBERS[vr]}"
         whole = len(content) // struct.calcsize(form) * struct.calcsize(form)
