@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 from filelock import FileLock
+from hypothesis import settings
 
 from tests.fork_servers import freeze
 from tests.jobs import DEMO_DATA, Job
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     # Under nohup. What tests start would ignore it, too, and is to answer it; a handler ends where a program starts.
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+# Tests assert no times: how long an example takes is the machine's business.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 SERVER_START_SECONDS = 240  # 85 s were seen on a machine with ten times the work that it has cores for
 SERVER_STOP_SECONDS = 10

@@ -298,7 +298,7 @@ def plans(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(plans())
 def test_everything_is_accounted_for_exactly_once(rows: list[Row]) -> None:
     """One result per row, one crosswalk line per instance, parents that cover them, counts that add up."""

@@ -253,7 +253,7 @@ READERS: Final[list[Callable[[OrthancClient], object]]] = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(body=JSON, status=st.sampled_from([200, 200, 200, 400, 404, 500, 503]))
 def test_any_json(access: Access, body: object, status: int) -> None:
     """JSON that no Orthanc sends, in every place that reads some: read, or one of the project's own errors."""
@@ -301,7 +301,7 @@ def _places(value: object, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
         yield from _places(inner, (*above, key))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), wrong=JSON)
 def test_one_wrong_member(access: Access, data: st.DataObject, wrong: object) -> None:
     """A right answer with one member of another type or size, or without it: read, or one of the project's errors."""

@@ -199,7 +199,7 @@ def test_dates_in_private_sequences(action: SiteAction, dates: list[str]) -> Non
         ("SeriesDescription", "CT Thorax Tel. 28 34 59 84", "2834 5984", True),
         ("SeriesDescription", "knee 95883 62150", "9588362150", True),
         ("SeriesDescription", "knee 824-642 0315", "8246420315", True),
-        ("SeriesDescription", "CT 28 34 59 84", "28345984", False),
+        ("SeriesDescription", "CT 28 34 59 84", "28345984", True),
         ("PerformedStationAETitle", "CHUV_PET", "at CHUV-PET", True),
         ("PerformedStationAETitle", "LEE_3T", "on Lee_3T", True),
         ("PerformedStationAETitle", "PET_CT1", "PET-CT1", False),

@@ -421,14 +421,14 @@ def check_any_value(data: st.DataObject) -> None:
     check_changed(series, data.draw(st.integers(3, COUNT - 2)), {True: changed(1), False: changed(0)})
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.data())
 def test_any_change_amid_a_series(data: st.DataObject) -> None:
     """See ``check_any_change``."""
     check_any_change(data)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.data())
 def test_any_value_amid_a_series(data: st.DataObject) -> None:
     """See ``check_any_value``."""
@@ -437,7 +437,7 @@ def test_any_value_amid_a_series(data: st.DataObject) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@settings(max_examples=MANY, deadline=None)
+@settings(max_examples=MANY)
 @given(st.data())
 def test_many_changes_amid_a_series(data: st.DataObject) -> None:
     """The same more often."""

@@ -23,7 +23,7 @@ SOUGHT = [
 ]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.lists(st.tuples(RUNS, RUNS, RUNS), min_size=1, max_size=3), RUNS)
 def test_whatever_touches_a_slot(drawn: list[tuple[bytes, bytes, bytes]], last: bytes) -> None:
     """Other values, of other lengths, than in the instance that the layout is of."""

@@ -129,7 +129,6 @@ def test_hardening(orthanc: OrthancServer) -> None:
 @settings(
     max_examples=60,
     derandomize=True,
-    deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

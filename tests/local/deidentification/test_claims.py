@@ -84,7 +84,7 @@ def test_the_verifier_sees_a_claim_that_is_not_so(extra: tuple[Element, ...], ch
         verified(data, result)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["", "top", "nested", "other", "behind"]), min_size=2, max_size=7))
 def test_what_is_remembered_of_a_series_claims_nothing_for_others(places: list[str]) -> None:
     """Instances of one series claim each for itself, whichever came before."""

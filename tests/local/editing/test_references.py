@@ -265,7 +265,7 @@ OTHER_VRS = ("AE", "CS", "LO", "LT", "OB", "OW", "SH", "ST", "UC", "UN", "UR", "
 """Which a UID may come with: those of text and of octets."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     tag=st.sampled_from((*EVERYWHERE, 0x00089123, 0x00640003, 0x300600C2)),
     vr=st.sampled_from(OTHER_VRS),
