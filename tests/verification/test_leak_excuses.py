@@ -197,6 +197,7 @@ def test_dates_in_private_sequences(action: SiteAction, dates: list[str]) -> Non
     ("keyword", "value", "text", "is_left"),
     [
         ("SeriesDescription", "CT Thorax Tel. 28 34 59 84", "2834 5984", True),
+        ("SeriesDescription", "TEL_28 34 59 14", "28345914", True),
         ("SeriesDescription", "knee 95883 62150", "9588362150", True),
         ("SeriesDescription", "knee 824-642 0315", "8246420315", True),
         ("SeriesDescription", "CT 28 34 59 84", "28345984", True),

@@ -92,7 +92,7 @@ _CLEAR_PHONES: Final = re.compile(
 """Of a cleaned text, in which other short numbers beside one another may stay: thicknesses, b-values, echo times."""
 _LABELLED_PHONES: Final = re.compile(
     r"(?:(?<![^\W_])(?:tel|t[ée]l[ée]fono?|t[ée]l[ée]phone|phone|ph|fax|mobile?|handy|cell|call)|電話)"
-    rf"\.?\s*(?:n[or]\.?|#)?\s*[:.]?\s*({_PHONES.pattern})",
+    rf"\.?[\s_]*(?:(?:n[or]\.?|#)[\s_]*)?(?:[:.][\s_]*)?({_PHONES.pattern})",
     re.IGNORECASE,
 )
 """What a word before it calls so."""

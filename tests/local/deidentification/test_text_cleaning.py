@@ -173,6 +173,7 @@ def test_names_of_strangers_go(text: str, expected: str) -> None:
         *(
             "612 345 678",
             "9123 4567",
+            "TEL_03 23 07 45 74",
             "22 33 44 55",
             "(555) 010-4477",
             "555-010-4477",
@@ -367,6 +368,13 @@ def test_no_text_takes_long(piece: str) -> None:
     cleaned = CLEANER.clean(piece * (10220 // len(piece)) + " @ :// str. 1", OWN, -5)
 
     assert len(cleaned.text) <= 10240
+
+
+@pytest.mark.parametrize("between", [" ", "_", " .", "-"])
+@pytest.mark.timeout(20)
+def test_no_label_far_from_its_number_takes_long(between: str) -> None:
+    """What stands between them takes the time that its length takes, and not the cube of it."""
+    assert CLEANER.clean(f"MR tel{between * (8000 // len(between))}x 12", OWN, -5).text.startswith("MR")
 
 
 def test_a_long_text_is_cleaned_line_by_line() -> None:
