@@ -45,7 +45,7 @@ _UNITS: Final = 0x004008EA
 _NUMERIC_VALUE: Final = 0x0040A30A
 _UNFORMATTED_TEXT: Final = 0x00700006
 
-_SUBJECT_AGE: Final = "121033"
+_SUBJECT_AGE: Final = ("121033", "DCM")
 _OLDEST_AGE: Final = 89
 _IN_A_YEAR: Final = {"a": 1, "mo": 12, "wk": 52, "d": 365}
 """By UCUM, the scheme of units (PS3.16 CID 7456)."""
@@ -107,10 +107,12 @@ class ItemRules:
             return self._of_code(text_at)
         concept = text_at(_CONCEPT_NAME, _CODE_VALUE), text_at(_CONCEPT_NAME, _DESIGNATOR)
         stays = stays_by_concept(value_type, concept, self._options)
-        if stays is None and not (value_type == _NUMBER_TYPE and _is_over_89(text_at, else_in="")):
+        is_age = stays is True and concept == _SUBJECT_AGE
+        if (is_age or value_type == _NUMBER_TYPE) and _is_over_89(text_at, is_age=is_age):
+            return self._identifying
+        if stays is None:
             return self._plain
-        is_old = concept[0] == _SUBJECT_AGE and _is_over_89(text_at, else_in="a")
-        return self._retained if stays and not is_old else self._identifying
+        return self._retained if stays else self._identifying
 
     def _of_code(self, text_at: TextAt) -> Mapping[int, Rule]:
         """Return the rules for an item that is no content item: mostly a code."""
@@ -121,11 +123,10 @@ class ItemRules:
         return self._of_term if is_standard_term(scheme, value, text_at(_MEANING)) else self._of_standard
 
 
-def _is_over_89(text_at: TextAt, *, else_in: str) -> bool:
-    """Whether a measurement is an age that may tell the very old apart, in years where it has no other unit of ages."""
-    unit = text_at(_MEASURED_VALUES, _UNITS, _CODE_VALUE)
-    in_a_year = _IN_A_YEAR.get(unit) or _IN_A_YEAR.get(else_in)
-    if in_a_year is None:
+def _is_over_89(text_at: TextAt, *, is_age: bool) -> bool:
+    """Whether a measurement is an age that may tell the very old apart: by its unit, or in years if it is one."""
+    in_a_year = _IN_A_YEAR.get(text_at(_MEASURED_VALUES, _UNITS, _CODE_VALUE), 1 if is_age else 0)
+    if not in_a_year:
         return False
     text = text_at(_MEASURED_VALUES, _NUMERIC_VALUE)
     return _NUMBER.fullmatch(text) is None or float(text) > _OLDEST_AGE * in_a_year
