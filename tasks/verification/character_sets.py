@@ -1,10 +1,11 @@
 """Texts decoded as their dataset says, or as it should have said.
 
-Public names: ``decoded``, ``codecs_of``.
+Public names: ``decoded``, ``codecs_of``, ``national_codecs``.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,21 @@ from pydicom.charset import convert_encodings, decode_bytes
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+_NATIONAL: Final = tuple(
+    (re.compile(letters), tuple(codecs.split()))
+    for letters, codecs in (
+        ("[\u3041-\u30ff\u4e00-\u9fff\uff66-\uff9d]", "cp932 euc_jp"),
+        ("[\u4e00-\u9fff]", "gb18030 cp950"),
+        ("[\uac00-\ud7a3]", "cp949"),
+        ("[\u0400-\u04ff]", "cp1251 koi8_r cp866 iso8859_5"),
+        ("[\u0370-\u03ff]", "cp1253 iso8859_7"),
+        ("[\u0590-\u05ff]", "cp1255"),
+        ("[\u0600-\u06ff]", "cp1256 iso8859_6"),
+        ("[\u0e00-\u0e7f]", "cp874"),
+        ("[\xc0-\xff]", "cp850"),
+        ("[\u0100-\u017f]", "cp1250 iso8859_2 cp852 cp1252 cp1254"),
+    )
+)
 _MAY_BE_UTF_8: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6", b"ISO_IR 100", b"ISO 2022 IR 100"})
 
 
@@ -51,3 +67,8 @@ def codecs_of(declared: bytes) -> tuple[str, ...]:
             return tuple(convert_encodings(names))
         except (LookupError, ValueError):
             return ("latin-1",)
+
+
+def national_codecs(text: str) -> set[str]:
+    """Return Python's codecs in which software of the countries with such letters writes, whatever a file declares."""
+    return {codec for letters, codecs in _NATIONAL if letters.search(text) for codec in codecs}

@@ -91,6 +91,42 @@ def test_letters_and_digits_of_other_keyboards(text: str, keyword: str) -> None:
     assert (f"{keyword} of the source is left in ImageID" if keyword else "") == found
 
 
+OF_COUNTRIES: Final = pytest.mark.parametrize(
+    ("codec", "name", "text", "other"),
+    [
+        ("shift_jis", "山田^花子", "患者:山田花子様", "患者:鈴木花枝様"),
+        ("shift_jis", "タロウ^ソノコ", "(タロウソノコ)", "(タソガレ)"),
+        ("big5", "歐陽^修文", "CT 歐陽修文", "CT 歐洲"),
+        ("gbk", "诸葛^亮", "诸葛亮 CT", "诸位 CT"),
+        ("cp949", "김철수^", "김철수님", "김치수님"),
+        ("cp866", "Достоеверов^Пётр", "для Достоеверов П.", "для Достоевских"),
+        ("cp850", "Müller^Jörg", "Hr. Müller", "Hr. Kröger"),
+        ("cp1252", "Šašek^Žaneta", "for Šašek", "for Škoda"),
+    ],
+)
+"""A character set, a name, a text that names the patient, and one that names somebody else."""
+
+
+@pytest.mark.parametrize("declared", ["", "ISO_IR 100", "ISO_IR 192"])
+@OF_COUNTRIES
+def test_character_sets_that_are_not_declared(codec: str, name: str, text: str, other: str, declared: str) -> None:
+    """Many devices write the character set of their country and declare another one, or none."""
+    declares = {"SpecificCharacterSet": declared} if declared else {}
+    values: dict[str, Any] = {"PatientName": name.encode(codec), **declares}
+
+    assert "PatientName of the source is left in ImageID" == said(text, values, charset=codec)
+    assert not said(other, values, charset=codec)
+
+
+@OF_COUNTRIES
+def test_character_sets_of_countries(codec: str, name: str, text: str, other: str) -> None:
+    """A name that is declared as it should be, and a text that is not."""
+    values = {"PatientName": name.encode("utf-8"), "SpecificCharacterSet": "ISO_IR 192"}
+
+    assert "PatientName of the source is left in ImageID" == said(text, values, charset=codec)
+    assert not said(other, values, charset=codec)
+
+
 def test_bytes_of_unknown_kind() -> None:
     """Without accents many bytes are letters: only what may be a text is read so."""
     private = Element(0x00991001, "UN", b"\x01 l\xe9\xe9 \x02 ")

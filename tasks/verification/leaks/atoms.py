@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.leaks.common_words import is_common
 from deidflow.tasks.verification.leaks.kinds import Kind
-from deidflow.tasks.verification.leaks.letters import NAME_PART
+from deidflow.tasks.verification.leaks.letters import NAME_PART, is_in_another_set
 from deidflow.tasks.verification.standard_profile import is_dummy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Sort(IntEnum):
@@ -37,6 +37,8 @@ class Sort(IntEnum):
     TIME = auto()
     AGE = auto()
     UID = auto()
+    AS_WRITTEN = auto()
+    """Byte for byte, between anything: of a text in another character set than it declares."""
 
 
 class Atom(NamedTuple):
@@ -44,7 +46,8 @@ class Atom(NamedTuple):
 
     Attributes:
         sort: How it is looked for.
-        text: In lower case; dates as YYYYMMDD, times as HHMMSS with their fraction.
+        text: In lower case, but for what is looked for as it is written; dates as YYYYMMDD, times as HHMMSS with their
+            fraction.
 
     """
 
@@ -66,6 +69,8 @@ _MIN_MIXED: Final = 4
 _MIN_PHONE: Final = 7
 _MIN_SIGNIFICANT: Final = 3
 _MIN_UID: Final = 7
+_MIN_AS_WRITTEN: Final = 4
+"""Two characters of a Japanese or Chinese name."""
 _FIRST_YEAR: Final = 1880
 _CJK: Final = "\u2e80"
 """From here on a character is a word, or nearly."""
@@ -73,6 +78,8 @@ _CJK: Final = "\u2e80"
 _WORDS: Final = re.compile(r"[^\W\d_]+")
 _TOKENS: Final = re.compile(r"[^\W_]+(?:[-_./ ][^\W_]+)*")
 _LINES: Final = re.compile(r"[\r\n\f\\^=;]+")
+_SPLIT_NAMES: Final = (re.compile(r"[=,^\\]"), re.compile(r"(?<![\x81-\x9f])[=,^\\]"))
+"""The second half of a Shift JIS character may be a delimiter, and so may what stands behind it."""
 _ADDRESS_PARTS: Final = re.compile(r"[\r\n\f\\^=;,]+")
 _IN_TEXT: Final = re.compile(r"(?<![\w.])(?:[A-Za-z]{1,4}[-_]?)?\d{5,}(?![\w.])")
 _E_MAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -113,6 +120,15 @@ def _person(text: str) -> Iterator[Atom]:
         for name in group.split("\\"):
             components = [part.strip() for part in name.replace(",", "^").split("^")]
             yield from _names([part for part in components if part])
+    for pattern in _SPLIT_NAMES:
+        yield from _as_written(pattern.split(text), _MIN_AS_WRITTEN, signs=1)
+
+
+def _as_written(texts: Iterable[str], least: int, *, signs: int = 2) -> Iterator[Atom]:
+    """Yield those that are in another character set than they were decoded by, whose letters tell nothing."""
+    for text in map(str.strip, texts):
+        if len(text) >= least and is_in_another_set(text, signs):
+            yield Atom(Sort.AS_WRITTEN, text)
 
 
 def _names(components: list[str]) -> Iterator[Atom]:
@@ -181,6 +197,7 @@ def _phrases(value: str) -> Iterator[Atom]:
         words = _WORDS.findall(part)
         if len(part) >= _MIN_LINE and (any(map(_tells, words)) or (any(map(str.isdigit, part)) and words)):
             yield Atom(Sort.PHRASE, part.lower())
+    yield from _as_written(_ADDRESS_PARTS.split(value), _MIN_LINE)
 
 
 def _place(text: str) -> Iterator[Atom]:
@@ -207,6 +224,7 @@ def _text(text: str) -> Iterator[Atom]:
         is_sentence = len(words) >= _MIN_SENTENCE_WORDS and len(bare) >= _MIN_SENTENCE
         if len(bare) >= _MIN_PHRASE and (is_sentence or any(map(_tells, words))):
             yield Atom(Sort.PHRASE, bare.lower())
+    yield from _as_written(_LINES.split(text), _MIN_PHRASE)
     yield from _in_text(text)
 
 

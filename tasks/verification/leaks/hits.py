@@ -77,7 +77,7 @@ def is_left(atom: Atom, hit: Hit, fate: Fate, value: bytes) -> bool:
     is_binary = _is_binary(hit.leaf)
     if not _may_mean_it(atom, hit, fate, is_binary=is_binary) or _is_standard_code(hit.leaf, value):
         return False
-    if atom.text[:1] >= _CJK:
+    if atom.text[:1] >= _CJK or atom.sort is Sort.AS_WRITTEN:
         return True
     if atom.sort in {Sort.WORD, Sort.PHRASE}:
         return not _goes_on(hit, is_binary=is_binary) and not (atom.sort is Sort.WORD and _is_harmless(atom, value))

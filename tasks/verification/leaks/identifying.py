@@ -46,6 +46,7 @@ _PADDING: Final = b" \0"
 _ESCAPE: Final = b"\x1b"
 _OF_THE_DEVICE: Final = frozenset({0x00080070, 0x00081090})
 """Manufacturer, ManufacturerModelName."""
+_NOT_KNOWN: Final = "\ufffd"
 _NOT_ASKED: Final = object()
 _CHARACTER_SET: Final = object()
 _DEVICE: Final = object()
@@ -322,7 +323,8 @@ def _kind(tag: int, vr: str, *, is_treated: bool) -> Kind | None:
 
 @lru_cache(maxsize=4096)
 def text_of(value: Value) -> str:
-    """Return a value decoded, see ``decoded``."""
+    """Return a value decoded, see ``decoded``; where its character set does not know it all, by Latin-1 as well."""
     if not value.character_set and value.raw.isascii():
         return value.raw.decode("ascii")
-    return decoded(value.raw, value.character_set, PN_DELIMS if value.kind is Kind.PERSON else TEXT_VR_DELIMS)
+    text = decoded(value.raw, value.character_set, PN_DELIMS if value.kind is Kind.PERSON else TEXT_VR_DELIMS)
+    return "\\".join((text, value.raw.decode("latin-1"))) if _NOT_KNOWN in text else text

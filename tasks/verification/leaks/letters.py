@@ -3,7 +3,7 @@
 Source: the Unicode Standard annex 15 (normal forms); JIS X 0201 (katakana of half width).
 
 Public names: ``canonical``, ``unaccented``, ``two_letters``, ``kana_forms``, ``ends_in_letter``,
-``begins_with_letter``, ``NAME_PART``, ``WORD_OR_NUMBER``.
+``begins_with_letter``, ``is_in_another_set``, ``NAME_PART``, ``WORD_OR_NUMBER``.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ NAME_PART: Final = re.compile(rf"[^\W\d_][^\W\d_{_MARKS}]*(?:[{_MARKS}'\u2019]+[
 """A word of a name, with apostrophes."""
 WORD_OR_NUMBER: Final = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
 """Letters, with what belongs to them, and digits."""
+
+_CONTROLS: Final = re.compile("[\x80-\x9f]")
+_SIGNS: Final = re.compile("[\xa1-\xbf\xd7\xf7]")
 
 
 @lru_cache(maxsize=4096)
@@ -107,3 +110,16 @@ def begins_with_letter(data: bytes) -> bool:
         except UnicodeDecodeError:
             continue
     return first.decode("latin-1").isalpha()
+
+
+def is_in_another_set(text: str, signs: int) -> bool:
+    """Whether a text was written in another character set than the one that it was decoded by.
+
+    No part of ISO 8859 has characters from 0x80 to 0x9F, where Shift JIS, GBK and the code pages of DOS have some.
+
+    Args:
+        text: As it was decoded.
+        signs: So many signs of Latin-1, which others take for halves of their characters, say so, too.
+
+    """
+    return _CONTROLS.search(text) is not None or len(_SIGNS.findall(text)) >= signs

@@ -242,4 +242,5 @@ _NOTATIONS: Final[dict[Sort, Callable[[str], Iterator[Notation]]]] = {
     Sort.TIME: _time,
     Sort.AGE: _age,
     Sort.UID: _uid,
+    Sort.AS_WRITTEN: lambda text: iter((Notation((text,)),)),
 }

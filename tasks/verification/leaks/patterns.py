@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick
 
-from deidflow.tasks.verification.character_sets import codecs_of
+from deidflow.tasks.verification.character_sets import codecs_of, national_codecs
 from deidflow.tasks.verification.leaks.atoms import Sort, atoms_of
 from deidflow.tasks.verification.leaks.identifying import text_of
 from deidflow.tasks.verification.leaks.notations import Gap, notations
@@ -104,7 +104,7 @@ def patterns_of_part(atom: Atom, character_set: bytes) -> tuple[Pattern, ...]:
         character_set: Of the value, see ``Value``.
 
     """
-    declared = codecs_of(character_set) if character_set else ()
+    declared = set(codecs_of(character_set)) if character_set else set()
     found: dict[tuple[tuple[bytes, ...], Gap], None] = {}
     for groups, gap in notations(atom):
         text = "\n".join(groups)
@@ -112,7 +112,8 @@ def patterns_of_part(atom: Atom, character_set: bytes) -> tuple[Pattern, ...]:
             found[tuple(text.encode("ascii").split(b"\n")), gap] = None
             continue
         for written in _written(text, atom.sort):
-            for codec in {*_EVERYWHERE, *declared, *(_WIDE if max(written) > _LAST_OF_LATIN_1 else ())}:
+            wide = _WIDE if max(written) > _LAST_OF_LATIN_1 else ()
+            for codec in declared.union(_EVERYWHERE, wide, national_codecs(written)):
                 try:
                     parts = tuple(_encoded(group, codec) for group in written.split("\n"))
                 except (LookupError, UnicodeError):
@@ -130,7 +131,7 @@ def _encoded(text: str, codec: str) -> bytes:
 
 
 def _written(text: str, sort: Sort) -> set[str]:
-    if sort is Sort.DATE:
+    if sort in {Sort.DATE, Sort.AS_WRITTEN}:
         return {text}
     return {form for one in (text, unicodedata.normalize("NFD", text)) for form in (one, one.upper(), one.title())}
 

@@ -252,6 +252,30 @@ def test_review_leaves_what_is_only_unknown() -> None:
     assert ("FROBNICATE knee", ("FROBNICATE",)) == (cleaned.text, cleaned.to_review)
 
 
+@pytest.mark.parametrize("unknown", Unknown)
+@pytest.mark.parametrize(
+    ("codec", "name"),
+    [
+        *(("shift_jis", "山田錦太郎"), ("shift_jis", "タロウ"), ("big5", "歐陽修文"), ("big5", "丁一")),
+        *(("gbk", "镕喆丽"), ("cp949", "똠방각하"), ("euc_jp", "山田"), ("iso2022_jp", "山田錦太郎")),
+        *(("cp866", "Пантелеймон"), ("cp437", "Åström"), ("cp1252", "Šašek")),
+    ],
+)
+def test_names_in_other_character_sets_go(codec: str, name: str, unknown: Unknown) -> None:
+    """Read as Latin-1 they are letters and signs that are nobody's by themselves."""
+    text = f"CT thorax {name.encode(codec).decode('latin-1')}, nativ"
+
+    assert "CT thorax nativ" == TextCleaner(unknown=unknown).clean(text).text
+
+
+@pytest.mark.parametrize(
+    "text", ["Wirbelsäule 90° ±2°", "T10\x96L5 1ª 2º n°1", "Schädel 3\xd75 mm", "«Tête» ½", "patient\x92s left"]
+)
+def test_signs_of_latin_1_stay(text: str) -> None:
+    """Those that people write in texts, and the apostrophe and the dash of Windows."""
+    assert text == CLEANER.clean(text).text
+
+
 def wide(text: str) -> str:
     """Return a text in letters and digits of full width."""
     return "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in text)

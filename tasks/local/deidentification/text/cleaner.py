@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.local.deidentification.text.context import load_context
+from deidflow.tasks.local.deidentification.text.other_sets import in_other_sets
 from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.patterns import Edit, pattern_edits
 from deidflow.tasks.local.deidentification.text.persons import Reading, Verdict, judge_beside
@@ -132,7 +133,7 @@ class TextCleaner:
 
     def _clean_passage(self, text: str, own: OwnValues, days: int | None) -> Cleaned:
         plain = in_ascii(text)
-        edits = pattern_edits(plain, days, own.births)
+        edits = pattern_edits(plain, days, own.births, in_other_sets(text))
         words = list(_pieces(plain, edits))
         mine = own.hits([word.folded for word in words])
         reading = Reading(plain, words, list(self._alone(words, own, edits, mine)), mine)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.local.deidentification.standard.date_values import shift_da
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
 
 class Edit(NamedTuple):
@@ -254,7 +254,9 @@ def _month_name(old: str, month: int) -> str:
     return name.upper() if old.isupper() else name.lower() if old.islower() else name
 
 
-def pattern_edits(text: str, days: int | None, births: Collection[str] = ()) -> list[Edit]:
+def pattern_edits(
+    text: str, days: int | None, births: Collection[str] = (), gone: Iterable[tuple[int, int]] = ()
+) -> list[Edit]:
     """Return what must go because of its form, from left to right, without overlaps.
 
     Args:
@@ -262,11 +264,14 @@ def pattern_edits(text: str, days: int | None, births: Collection[str] = ()) -> 
         days: What to add to dates whose day, month and year are clear; None removes them, too. A moved date stays in
             its notation (its month, if it is a word, becomes the English one). Dates of birth are not moved, they go.
         births: Those of the patient, YYYYMMDD.
+        gone: Where stretches begin and end that go anyway.
 
     """
     digits, lower = sum(map(str.isdigit, text)), text.lower()
-    edits: list[Edit] = []
+    edits = [Edit(start, end, "") for start, end in gone]
     taken = bytearray(len(text))
+    for start, end, _ in edits:
+        taken[start:end] = b"\1" * (end - start)
 
     def take(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str]) -> None:
         for match in pattern.finditer(text):
