@@ -34,6 +34,7 @@ _MAX_RESUMES: Final = 6
 _SECOND_SIGNAL_S: Final = 0.3
 _KILLED: Final = -signal.SIGKILL
 _ENDED: Final = (0, 1)
+_OF_THE_SOURCE: Final = ("source", "times of the source")
 
 
 @dataclass
@@ -228,6 +229,11 @@ class Runner:
     def _finish(self, job: Job, moment: Moment, calm: Calm, verdict: Verdict) -> None:
         """Resume undisturbed until it ends, twice at least if it is not all done."""
         expected, code = calm.state, calm.code
+        if moment.injury == EDITED_SOURCE_CHANGES and verdict.codes[0] == calm.code:
+            state = state_of(job, _run_id(moment))
+            expected = expected | {name: state[name] for name in _OF_THE_SOURCE}
+            # Else the result was verified before: its chunk was not the last one.
+            verdict.struck = bool(difference(expected, state))
         if verdict.struck and moment.injury in (SOURCE_CHANGES, EDITED_SOURCE_CHANGES):
             verdict.problems += _not_told(job, moment, calm, verdict.codes[0])
             expected = self._as_it_is_now(job, moment, calm)
