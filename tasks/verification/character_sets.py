@@ -1,6 +1,6 @@
 """Texts decoded as their dataset says, or as it should have said.
 
-Public names: ``decoded``, ``codecs_of``, ``national_codecs``.
+Public names: ``decoded``, ``codecs_of``, ``national_codecs``, ``told_by_escapes``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NATIONAL: Final = tuple(
     (re.compile(letters), tuple(codecs.split()))
     for letters, codecs in (
-        ("[\u3041-\u30ff\u4e00-\u9fff\uff66-\uff9d]", "cp932 euc_jp"),
+        ("[\u3041-\u30ff\u4e00-\u9fff\uff66-\uff9d]", "cp932 euc_jp iso2022_jp"),
         ("[\u4e00-\u9fff]", "gb18030 cp950"),
         ("[\uac00-\ud7a3]", "cp949"),
         ("[\u0400-\u04ff]", "cp1251 koi8_r cp866 iso8859_5"),
@@ -29,6 +29,11 @@ _NATIONAL: Final = tuple(
         ("[\xc0-\xff]", "cp850"),
         ("[\u0100-\u017f]", "cp1250 iso8859_2 cp852 cp1252 cp1254"),
     )
+)
+_ESCAPE: Final = b"\x1b"
+_EXTENDED: Final = b"ISO 2022 "
+_ALL_WITH_ESCAPES: Final = b"\\".join(
+    (b"", *(_EXTENDED + name for name in (b"IR 13", b"IR 87", b"IR 159", b"IR 149", b"IR 58")))
 )
 _MAY_BE_UTF_8: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6", b"ISO_IR 100", b"ISO 2022 IR 100"})
 
@@ -44,6 +49,7 @@ def decoded(raw: bytes, declared: bytes, delimiters: AbstractSet[int]) -> str:
         delimiters: Characters behind which a text is in the first character set again (PS3.5 section 6.1.2.5.3).
 
     """
+    declared = told_by_escapes(raw, declared)
     if declared in _MAY_BE_UTF_8 and not raw.isascii():
         try:
             return raw.decode("utf-8")
@@ -55,6 +61,14 @@ def decoded(raw: bytes, declared: bytes, delimiters: AbstractSet[int]) -> str:
             return decode_bytes(raw, codecs_of(declared), set(delimiters))
     except (LookupError, ValueError):
         return raw.decode("latin-1")
+
+
+def told_by_escapes(raw: bytes, declared: bytes) -> bytes:
+    """Return the SpecificCharacterSet of a text: escape sequences tell it where none is declared that has any.
+
+    Source: PS3.5 section 6.1.2.5 (edition 2026d); devices write them with no set, or Latin-1, declared.
+    """
+    return _ALL_WITH_ESCAPES if _ESCAPE in raw and _EXTENDED not in declared.partition(b"\\")[2] else declared
 
 
 @lru_cache(maxsize=64)

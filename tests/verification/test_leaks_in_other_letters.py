@@ -95,6 +95,7 @@ OF_COUNTRIES: Final = pytest.mark.parametrize(
     ("codec", "name", "text", "other"),
     [
         ("shift_jis", "山田^花子", "患者:山田花子様", "患者:鈴木花枝様"),
+        ("iso2022_jp", "山田^花子", "患者:山田花子様", "患者:鈴木花枝様"),
         ("shift_jis", "タロウ^ソノコ", "(タロウソノコ)", "(タソガレ)"),
         ("big5", "歐陽^修文", "CT 歐陽修文", "CT 歐洲"),
         ("gbk", "诸葛^亮", "诸葛亮 CT", "诸位 CT"),

@@ -20,7 +20,7 @@ from pydicom.charset import decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, dictionary_vr
-from deidflow.tasks.verification.character_sets import codecs_of
+from deidflow.tasks.verification.character_sets import codecs_of, told_by_escapes
 from deidflow.tasks.verification.leaks.letters import canonical, two_letters
 from deidflow.tasks.verification.leaks.regions import Leaf, Region
 
@@ -93,6 +93,7 @@ def _is_binary(raw: bytes) -> bool:
 
 
 def _decoded(raw: bytes, character_set: bytes) -> Iterator[str]:
+    character_set = told_by_escapes(raw, character_set)
     if character_set:
         try:
             with warnings.catch_warnings():

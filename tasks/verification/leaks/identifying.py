@@ -324,7 +324,7 @@ def _kind(tag: int, vr: str, *, is_treated: bool) -> Kind | None:
 @lru_cache(maxsize=4096)
 def text_of(value: Value) -> str:
     """Return a value decoded, see ``decoded``; where its character set does not know it all, by Latin-1 as well."""
-    if not value.character_set and value.raw.isascii():
+    if not value.character_set and value.raw.isascii() and _ESCAPE not in value.raw:
         return value.raw.decode("ascii")
     text = decoded(value.raw, value.character_set, PN_DELIMS if value.kind is Kind.PERSON else TEXT_VR_DELIMS)
     return "\\".join((text, value.raw.decode("latin-1"))) if _NOT_KNOWN in text else text
