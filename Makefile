@@ -120,7 +120,7 @@ test-parity: $(STAMP) orthanc  ## the long comparison with real Orthancs; writes
 
 # What pip may choose, and the lock does not: the oldest release of each library that pyproject.toml allows.
 test-lowest: $(STAMP) orthanc dcmtk compiler  ## the tests with the oldest libraries that pyproject.toml allows
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python .venv-lowest
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --only-binary :all: \
 		--extra age --extra codecs --extra dask --extra parquet --output-file .venv-lowest/lowest.txt pyproject.toml >/dev/null
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --requirements .venv-lowest/lowest.txt

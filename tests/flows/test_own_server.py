@@ -98,7 +98,10 @@ def _goes(process: Path) -> bool:
 
 def _listens_at_once(server: Path) -> bool:
     """Whether a server that has just been started has its port already, which its command line tells everybody."""
-    sockets = {str(one.readlink()).removeprefix("socket:").strip("[]") for one in (server / "fd").iterdir()}
+    sockets = set()
+    for one in (server / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # what it is reading meanwhile
+            sockets.add(str(one.readlink()).removeprefix("socket:").strip("[]"))
     lines = map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
     return any(line[9] in sockets for line in lines if line[3] == _LISTENING)
 
