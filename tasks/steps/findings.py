@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _REPLACED: Final = "the run {} has replaced it since, and vouches for it"
 _STAYS: Final = "the result was not removed from the destination"
+_NO_VERDICT: Final = (ReasonCode.INTERNAL_ERROR, ReasonCode.WORKER_DIED)
+"""Verifying itself failed: the result may be right, and the last copy."""
 _WRITTEN_AT_ONCE: Final = 2000
 """Each time the ledger is written the disk is waited for."""
 
@@ -113,7 +115,7 @@ class Findings:
         wrong = [
             (one, result) for one, result in bad if result.outcome is Outcome.FAILED and one.instance.id not in replaced
         ]
-        gone, stays = self._remove(wrong)
+        gone, stays = self._remove([(one, result) for one, result in wrong if result.code not in _NO_VERDICT])
         # The server will give its results others.
         note_gone(self._run.ledger, gone, and_forget=self._run.config.engine == "orthanc")
         left = [result for _, result in wrong if result.id not in set(gone)]
