@@ -318,7 +318,11 @@ def test_patients_without_an_id_are_in_no_mapping(tmp_path: Path) -> None:
     """Each of their studies has an ID of its own now, so that "" would stand for several."""
     (tmp_path / "source").mkdir()
     for number in "12":
-        uids = {"StudyInstanceUID": number, "SeriesInstanceUID": f"{number}.1", "SOPInstanceUID": f"{number}.1.1"}
+        uids: dict[str, Any] = {
+            "StudyInstanceUID": number,
+            "SeriesInstanceUID": f"{number}.1",
+            "SOPInstanceUID": f"{number}.1.1",
+        }
         (tmp_path / "source" / number).write_bytes(instance(PatientID=None, **uids))
     steps = Steps(tmp_path)
     steps.plan([{"orthanc_id": DicomIdentifiers("", "", "", "").orthanc_id(Level.PATIENT)}])
