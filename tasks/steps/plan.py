@@ -232,7 +232,7 @@ def _notes(
 ) -> Iterator[str]:
     """Yield what people should know of the options, and of the Orthancs of originals and results."""
     settings = config.defaults.settings
-    yield from notes_of_operations(settings, {operation for operation, _ in rows_by_operation(ledger)})
+    yield from notes_of_operations(settings, {Operation(operation) for operation, _ in rows_by_operation(ledger)})
     if source is not None:
         yield from deletion_notes(settings)
     if target is not None:
