@@ -181,10 +181,15 @@ def served_configs() -> list[Path] | None:
 
 
 class _WithoutLostServer(logging.Filter):
-    """Drops what Prefect logs, with a traceback, when its server does not answer."""
+    """Drops what Prefect logs, with a traceback, when its server does not answer.
+
+    And of a task that returned how it failed, with a traceback of nothing (``NoneType: None``); its state follows.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
+        if record.exc_info and error is None:
+            return False
         return not any(base.__module__.startswith(("httpx", "httpcore")) for base in type(error).__mro__)
 
 

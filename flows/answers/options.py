@@ -21,6 +21,7 @@ from deidflow.flows.answers.answer import (
 )
 from deidflow.flows.signals import take_over
 from deidflow.tasks.core.files.standard_streams import STANDARD, give_input, give_output, given_input
+from deidflow.tasks.core.processes.open_files import allow_open_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,9 +88,15 @@ class _Command(_Helpful):
         self.params += _talk_options()
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Answer signals from now on, unless the command does so itself; see ``deidflow.flows.signals``."""
+        """Answer signals from now on, unless the command does so itself; see ``deidflow.flows.signals``.
+
+        Raises:
+            Unusable: The system lets it have too few files open.
+
+        """
         if self._signals:
             take_over()
+        allow_open_files()
         return super().invoke(ctx)
 
 

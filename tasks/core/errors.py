@@ -40,8 +40,8 @@ Control flow, which never leaves the room it is raised in: ``HeadTooShortError``
 An error that crosses a process keeps its class and its fields: the tree is pickled by class, arguments and attributes.
 
 Public names: ``DeidflowError``, ``InvalidInput``, ``BadText``, ``InstanceFailed``, ``TransientError``, ``Unusable``,
-``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``about``, ``printable``, ``remedy_of``, ``os_error_text``,
-``os_error_and_remedy``.
+``Interrupted``, ``Problem``, ``listed_problems``, ``bare``, ``about``, ``unforeseen``, ``printable``, ``remedy_of``,
+``os_error_text``, ``os_error_and_remedy``.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ import errno
 import os
 import re
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.problem_lists import SHOWN, listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
-
-    from deidflow.tasks.core.outcomes import ReasonCode
 
 
 _E = TypeVar("_E", bound="DeidflowError")
@@ -230,6 +230,21 @@ class InstanceFailed(DeidflowError):
         """Take the reason's code and a text without patient data."""
         self.code = code
         super().__init__(text)
+
+
+def unforeseen(error: Exception, doing: str) -> InstanceFailed:
+    """Return what to say of an instance over which deidflow itself failed.
+
+    Args:
+        error: Not one of this tree; its text, which may hold patient data, is left out.
+        doing: What was done with the instance.
+
+    """
+    if isinstance(error, MemoryError):
+        return InstanceFailed(ReasonCode.WORKER_DIED, f"there was not enough memory for {doing} it")
+    own = [frame for frame, _ in walk_tb(error.__traceback__) if "deidflow" in frame.f_globals.get("__name__", "")]
+    place = f"{own[-1].f_globals['__name__'].rpartition('.')[2]}.{own[-1].f_code.co_name}" if own else "a library"
+    return InstanceFailed(ReasonCode.INTERNAL_ERROR, f"{doing} it ended with {type(error).__name__} in {place}")
 
 
 class TransientError(DeidflowError):

@@ -80,8 +80,10 @@ FOUND_BY_VERIFYING: Final = (
     ReasonCode.PIXEL_DATA_DIFFERS,
     ReasonCode.REFERENCE_BROKEN,
     ReasonCode.IDENTIFIER_LEFT,
+    ReasonCode.WORKER_DIED,
+    ReasonCode.INTERNAL_ERROR,
 )
-"""Reasons of instances that were done once."""
+"""Reasons of instances that may have been done once."""
 
 
 REMEDIES: Final[dict[ReasonCode, str]] = {
@@ -140,7 +142,8 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     "manifest makes them again.",
     ReasonCode.UNSTABLE: "The study was still arriving; `deidflow resume` later, or set orthanc.accept_unstable.",
     ReasonCode.SERVER_ERROR: "See the server's own log, then `deidflow resume`.",
-    ReasonCode.WORKER_DIED: "A worker process was killed (memory?); lower execution.workers, then `deidflow resume`.",
+    ReasonCode.WORKER_DIED: "A worker process was killed, or had not enough memory; lower execution.workers, then "
+    "`deidflow resume`.",
     ReasonCode.DESTINATION_UNUSABLE: "The Orthanc has no room, or may not store it; make room or give the right to "
     "write, then `deidflow resume`.",
     ReasonCode.INTERRUPTED: "`deidflow resume` goes on where the run stopped.",

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from traceback import walk_tb
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import PATIENT_NAME, Path
 from deidflow.tasks.core.engine.protocol import InstanceResult, PlannedInstance
 from deidflow.tasks.core.engine.review import ReviewCode
 from deidflow.tasks.core.engine.stores import BytesInMemory
-from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, TransientError, Unusable, bare, os_error_text
+from deidflow.tasks.core.errors import (
+    DeidflowError,
+    InstanceFailed,
+    TransientError,
+    Unusable,
+    bare,
+    os_error_text,
+    unforeseen,
+)
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.pseudonyms.kept_identifiers import GivenIdentifiers
 from deidflow.tasks.core.pseudonyms.new_identifiers import new_patient_name
@@ -251,7 +258,7 @@ class Worker:
         except DeidflowError:
             raise
         except Exception as error:  # noqa: BLE001 (one instance never stops the others; the text may hold patient data)
-            return InstanceFailed(ReasonCode.INTERNAL_ERROR, f"{type(error).__name__} {_where(error)}")
+            return unforeseen(error, "editing")
 
 
 def _content_of(assembly: Assembly, request: Request) -> ResultContent:
@@ -319,14 +326,6 @@ def _edited_in_full(
     assembly = assemble(source, spans, sop_class_of(source, elements), context.table, identifiers)
     assembly.burned_in, assembly.pixels = says_burned_in(source, elements), context.pixels
     return assembly
-
-
-def _where(error: Exception) -> str:
-    """Return the place in deidflow that an error came from, for a report of it; never its text."""
-    own = [frame for frame, _ in walk_tb(error.__traceback__) if "deidflow" in frame.f_globals.get("__name__", "")]
-    if not own:
-        return "while editing"
-    return f"in {own[-1].f_globals['__name__'].rpartition('.')[2]}.{own[-1].f_code.co_name}"
 
 
 def _review_of(assembly: Assembly) -> str:

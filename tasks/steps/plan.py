@@ -23,6 +23,7 @@ from deidflow.tasks.core.plan.replan import adopt
 from deidflow.tasks.core.plan.server_abilities import deletion_notes, server_notes
 from deidflow.tasks.core.plan.server_checks import check_destination_settings, check_settings_on_server
 from deidflow.tasks.core.pseudonyms.pseudonyms import Key, new_key
+from deidflow.tasks.core.request.engine_options import notes_of_operations
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.emptied_content import mark_emptied_content
@@ -175,7 +176,7 @@ def _plan(config: Config, content: bytes, key: Key, progress: Progress, how: _Ho
         target = store.abilities()
         server = source.read_into(ledger, config, progress)
         target = server if config.engine == "orthanc" else target
-        notes = tuple(_notes(config, server, target))
+        notes = tuple(_notes(config, ledger, server, target))
         change_facts(ledger, lambda facts: replace(facts, notes=notes))
         progress.start("planning")
         options = PlanOptions(
@@ -226,9 +227,12 @@ def _server_problems(config: Config, ledger: Ledger, target: ServerAbilities | N
     return [Problem(text, key=key) for key, text in found]
 
 
-def _notes(config: Config, source: ServerAbilities | None, target: ServerAbilities | None) -> Iterator[str]:
-    """Yield what people should know of the Orthancs of originals and results."""
+def _notes(
+    config: Config, ledger: Ledger, source: ServerAbilities | None, target: ServerAbilities | None
+) -> Iterator[str]:
+    """Yield what people should know of the options, and of the Orthancs of originals and results."""
     settings = config.defaults.settings
+    yield from notes_of_operations(settings, {Operation(operation) for operation, _ in rows_by_operation(ledger)})
     if source is not None:
         yield from deletion_notes(settings)
     if target is not None:

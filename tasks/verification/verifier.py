@@ -24,7 +24,7 @@ from deidflow.tasks.core.outcomes import Outcome, ReasonCode
 from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
 from deidflow.tasks.core.request.request import Operation
-from deidflow.tasks.verification.by_pydicom.comparison import Asked, compare_by_pydicom
+from deidflow.tasks.verification.by_pydicom.comparison import Asked, compare_by_pydicom, not_judged
 from deidflow.tasks.verification.by_pydicom.identifiers import IDENTIFIER_KEYWORDS, check_identifiers
 from deidflow.tasks.verification.by_pydicom.overlays import may_be_in_pixels
 from deidflow.tasks.verification.comparison import compare
@@ -62,6 +62,8 @@ _WORTH_LEARNING: Final = 3
 _REQUESTS: Final = 16
 """Of which it is kept what they mean; results come request by request."""
 _OUTCOMES: Final = {ReasonCode.RESULT_MISSING: Outcome.MISSING, ReasonCode.SOURCE_CHANGED: Outcome.DONE}
+_NO_VERDICT: Final = (ReasonCode.INTERNAL_ERROR, ReasonCode.WORKER_DIED)
+"""Verifying itself failed."""
 _BY_THE_SOURCE: Final = (
     ReasonCode.AMBIGUOUS_ENCODING,
     ReasonCode.PIXEL_DATA_DIFFERS,
@@ -193,15 +195,19 @@ class Verifier:
         self._found = ""
         try:
             with self._results.open(one.instance.new, one.result_id) as result_file:
-                self._compare_with_what_is_left(request, one, result_file)
+                try:
+                    self._compare_with_what_is_left(request, one, result_file)
+                except (InstanceFailed, TransientError, Unusable):
+                    raise
+                except Exception as error:  # noqa: BLE001 (its text may hold values)
+                    if self._found:
+                        self._check_evidence(one)
+                    raise not_judged(error, result_file) from None
         except InstanceFailed as problem:
             outcome = _OUTCOMES.get(problem.code, Outcome.FAILED)
+            if one.evidence and problem.code in _NO_VERDICT:
+                outcome = Outcome.DONE  # it was right, and is byte for byte the same
             return InstanceResult(number, outcome, problem.code, str(problem), self._found)
-        except (TransientError, Unusable):
-            raise
-        except Exception as error:  # noqa: BLE001 (a result that cannot be read; the text may hold values)
-            text = f"the result cannot be read back ({type(error).__name__})"
-            return InstanceResult(number, Outcome.FAILED, ReasonCode.RESULT_DIFFERS, text, self._found)
         if self._found != one.evidence or not one.is_done:
             return InstanceResult(number, Outcome.DONE, evidence=self._found)
         return None
@@ -230,7 +236,7 @@ class Verifier:
         except (TransientError, Unusable):
             raise
         except Exception as error:
-            if as_planned and not isinstance(error, OSError):
+            if isinstance(error, MemoryError) or (as_planned and not isinstance(error, OSError)):
                 raise
             self._compare_with_evidence(expected, result_file)
         else:

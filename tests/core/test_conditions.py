@@ -93,8 +93,8 @@ def test_what_is_no_condition_is_refused(text: str, says: str) -> None:
     ("texts", "query"),
     [
         (["Modality=CT"], {"Modality": "*CT"}),
-        (["StudyDate>=20240101", "StudyDate<20240201"], {"StudyDate": "20240101-20240201"}),
-        (["StudyDate>20240101", "StudyDate>=20240115"], {"StudyDate": "20240115-"}),
+        (["StudyDate>=20240101", "StudyDate<20240201"], {"StudyDate": "2024.-20240201"}),
+        (["StudyDate>20240101", "StudyDate>=20240115"], {"StudyDate": "2024.-"}),
         (["StudyDate=20240131", "StudyDate<20250101"], {"StudyDate": "20240131"}),
         (["StudyDescription~chest*", "Modality=MR"], {"StudyDescription": "*chest*", "Modality": "*MR"}),
         (["PatientName~M?ller*", "StudyInstanceUID=1.2"], {"PatientName": "*M*ller*", "StudyInstanceUID": "1.2"}),

@@ -120,3 +120,18 @@ def _write_and_sleep(path: Path) -> None:
     part.write_text(str(os.getpid()))
     part.rename(path)
     time.sleep(LIMIT_S)
+
+
+def test_a_process_that_is_killed_leaves_no_warning() -> None:
+    """Python's helper removes the semaphores of a run that was killed, and says nothing of it on the terminal."""
+    script = (
+        "import multiprocessing, os, signal\n"
+        "from deidflow.tasks.core.processes.pool import start_tracker\n"
+        "start_tracker()\n"
+        "held = multiprocessing.get_context('spawn').Lock()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # The helper has standard error open until its end.
+    killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
+
+    assert (-signal.SIGKILL, "") == (killed.returncode, killed.stderr)

@@ -370,6 +370,7 @@ def test_a_lost_server_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None
         except ValueError:
             logger.exception("another")
         logger.error("no exception")
+        logger.error("a failure that was returned", exc_info=True)  # noqa: LOG014 (Prefect does it)
     finally:
         logger.filters.clear()
 

@@ -56,12 +56,15 @@ def test_plain_private_numbers_are_warned_of(small_job: Job) -> None:
 def test_what_a_request_does_besides_its_edits(small_job: Job) -> None:
     """What goes with the originals, and what the results are written as."""
     options = {"Replace": {"StudyDescription": "x"}, "Transcode": "1.2.840.10008.1.2.1", "KeepSource": False}
-    small_job.write_config(operation="modify", options=options)
+    no_effect = {"KeepPrivateTags": True, "RemovePrivateTags": True}
+    small_job.write_config(operation="modify", options=options | no_effect)
     planned = small_job("plan", "job.yaml")
 
     assert 0 == planned.code, planned.err
     for said in ("digital signatures, which", "transcode to 1.2.840.10008.1.2.1", "SOURCES ARE DELETED afterwards"):
         assert said in planned.out
+    assert "options.KeepPrivateTags has no effect: it is for anonymize, and no row has that operation" in planned.out
+    assert "options.RemovePrivateTags has" not in planned.out
 
 
 @pytest.mark.parametrize("member", ["Keep", "Remove", "Replace"])

@@ -23,6 +23,7 @@ from deidflow.flows.commands.verify import verify_run
 from deidflow.flows.commands.withdraw import withdraw_run
 from deidflow.tasks.core.dicom.identifiers import DicomIdentifiers, Level
 from deidflow.tasks.core.errors import Interrupted, InvalidInput, Unusable
+from deidflow.tasks.core.report.mappings import write_mappings
 from deidflow.tasks.core.request.export_choice import ExportChoice
 from deidflow.tasks.export.package import Package
 from deidflow.tasks.steps import export as export_module
@@ -311,6 +312,26 @@ def test_mappings_lie_apart_and_are_for_their_owner(finished: Steps) -> None:
         report_run(folder, finished.root / "results" / "pairs")
     report_run(folder, pairs)
     assert 0o700 == stat.S_IMODE(pairs.stat().st_mode)
+
+
+def test_patients_without_an_id_are_in_no_mapping(tmp_path: Path) -> None:
+    """Each of their studies has an ID of its own now, so that "" would stand for several."""
+    (tmp_path / "source").mkdir()
+    for number in "12":
+        uids: dict[str, Any] = {
+            "StudyInstanceUID": number,
+            "SeriesInstanceUID": f"{number}.1",
+            "SOPInstanceUID": f"{number}.1.1",
+        }
+        (tmp_path / "source" / number).write_bytes(instance(PatientID=None, **uids))
+    steps = Steps(tmp_path)
+    steps.plan([{"orthanc_id": DicomIdentifiers("", "", "", "").orthanc_id(Level.PATIENT)}])
+    steps.edit()
+    write_mappings(steps.run.ledger, tmp_path)
+    steps.run.close()
+
+    assert "id_old,id_new\n" == (tmp_path / "patid_mapping.csv").read_text("utf-8")
+    assert 7 == len((tmp_path / "uid_mapping.csv").read_text("utf-8").splitlines())
 
 
 def test_archives_are_for_their_recipients_alone(finished: Steps) -> None:

@@ -427,7 +427,7 @@ def test_a_known_patient_keeps_the_days_of_its_dates(nights: Nights) -> None:
     nights.night(shifted("-10", "1"), "n1", **both)
     for incremental in (True, False):
         refused = nights.refusal(shifted("-20", "3"), **both, incremental=incremental)
-        assert "line 2: the run n1 moved the patient's dates by another number of days" in refused
+        assert "line 2: the run n1 moved the patient's dates otherwise; let dates say the same as then" in refused
     assert "line 3: the run n1" in nights.refusal(shifted("-20", "1", "3"), **both, incremental=False)
     assert [(DONE, 1, 1)] == nights.night(shifted("-10", "3"), "n2", **both)
     again = {**both, "destination": {"folder": "results", "overwrite": True}}
@@ -437,7 +437,24 @@ def test_a_known_patient_keeps_the_days_of_its_dates(nights: Nights) -> None:
     nights.redo = False
     nights.put("A", "4", 1)
     assert "the run n3 moved the patient's dates" in nights.refusal(shifted("-10", "4"), **both)
+    keyed = {**both, "incremental": False, "dates": {}}
+    assert "the run n3 moved the patient's dates" in nights.refusal(shifted("0", "4"), **keyed)
     assert [(DONE, 1, 1)] == nights.night(shifted("-20", "4"), "n4", **both)
+
+
+def test_a_known_patient_keeps_the_keyed_days_of_its_dates(nights: Nights) -> None:
+    """A column, or other bounds, would give other days; without moved dates there is nothing to keep."""
+    keyed: dict[str, Any] = {"profile_options": ["retain-longitudinal-modified-dates"], "options": {}}
+    keyed["incremental"] = False
+    nights.put("A", "3", 1)
+    nights.night(rows(("A", "1")), "n1", **keyed)
+    (row,) = rows(("A", "3"))
+    for dates in ({"column": "days"}, {"shift_days": [1, 100]}, {"whole_weeks": True}):
+        refused = nights.refusal([{**row, "days": "-10"}], **keyed, dates=dates)
+        assert "line 2: the run n1 moved the patient's dates otherwise" in refused
+    assert [(DONE, 1, 1)] == nights.night([row], "n2", **keyed, dates={"shift_days": [1, 3650]})
+    (other,) = rows(("B", "2"))
+    assert [(DONE, 1, 1)] == nights.night([{**other, "days": "-10"}], "n3", **keyed, dates={"column": "days"})
 
 
 def test_a_result_of_an_earlier_night_is_no_source(nights: Nights) -> None:

@@ -23,11 +23,11 @@ from deidflow.tasks.steps.access.engines import open_work
 from deidflow.tasks.steps.apply import apply_chunk
 from deidflow.tasks.steps.one_to_one import shared_results
 from deidflow.tasks.steps.run.progress import Progress, make_progress
-from deidflow.tasks.steps.verify import VERIFYING, Verification
+from deidflow.tasks.steps.verify import VERIFYING, Verification, verify_results
 from tests.dicom_files import instance
 from tests.jobs import files_of
 from tests.steps.steps import Steps
-from tests.steps.troubled_workers import AWAY, be_away, die_always, die_once
+from tests.steps.troubled_workers import AWAY, BROKEN, be_away, break_down, die_always, die_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -233,6 +233,48 @@ def test_a_result_that_workers_die_of(beside: Beside, monkeypatch: pytest.Monkey
     assert (False, 3) == (result.reconciled, result.instances[Outcome.DONE])
     unread = beside.steps.run.ledger.select("SELECT path FROM instance WHERE verified = ''")
     assert (b"1.dcm",) in unread
+
+
+def _lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("KeyError", "internal-error: verifying it ended with KeyError in "),
+        ("MemoryError", "worker-died: there was not enough memory for verifying it"),
+    ],
+)
+def test_a_verifier_that_breaks_down(beside: Beside, monkeypatch: pytest.MonkeyPatch, error: str, said: str) -> None:
+    """What nobody could verify is not delivered, without a word against it; a result that was right stays."""
+    with beside.working():
+        beside.edit(1)
+    result = _result_of(beside, 1)
+    monkeypatch.setattr(verify_module, "verify_in_worker", break_down)
+    (beside.steps.root / BROKEN).write_text(error)
+    with beside.working():
+        beside.edit(0)
+
+    ledger = beside.steps.run.ledger
+    ((code, text, is_there),) = ledger.select("SELECT code, text, is_there FROM instance WHERE path = ?", (b"0.dcm",))
+    assert f"{code}: {text}".startswith(said)
+    assert "Doe" not in text
+    assert (0, [result]) == (is_there, [*(beside.steps.root / "results").rglob("*.dcm")])
+    with make_progress(quiet=True) as progress, open_work(beside.steps.run) as work:
+        verify_results(beside.steps.run, work.workers, progress, full=True, again=True)
+    again = ledger.select("SELECT outcome, verified FROM instance WHERE path = ?", (b"1.dcm",))
+    assert ([("done", "")], True) == (again, result.exists())
+
+
+def test_a_verifier_that_breaks_down_over_what_is_no_result(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not what was written is to blame itself."""
+    monkeypatch.setattr(verify_module, "verify_in_worker", break_down)
+    (beside.steps.root / BROKEN).write_text("KeyError")
+    with beside.working():
+        beside.edit(0, then=lambda: _lengthen(_result_of(beside, 0)))
+
+    assert "result-differs" == beside.steps.run.ledger.scalar("SELECT code FROM instance WHERE path = ?", (b"0.dcm",))
 
 
 def test_a_server_that_is_away_for_a_while(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:

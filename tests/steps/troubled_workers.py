@@ -2,15 +2,19 @@
 
 They look beside the destination, or the export, for what a test has put there.
 
-Public names: ``die_once``, ``die_always``, ``be_away``, ``AWAY``, ``die_while_reading``, ``die_while_packing``.
+Public names: ``die_once``, ``die_always``, ``break_down``, ``BROKEN``, ``be_away``, ``AWAY``, ``die_while_reading``,
+``die_while_packing``.
 """
 
 from __future__ import annotations
 
+import builtins
 import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import pytest
 
 from deidflow.tasks.core.errors import TransientError
 from deidflow.tasks.export.packing import read_results, write_archive
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 AWAY: Final = "away"
 """Name of the file that says that the server is away."""
+
+BROKEN: Final = "broken"
+"""Name of the file that holds the name of the error that the verifier ends with."""
 
 _DIED: Final = "died"
 
@@ -45,6 +52,19 @@ def die_always(work: VerifyWork) -> list[InstanceResult] | TransientError | Unus
     if any(one.instance.path == b"1.dcm" for one in work.expected):
         os.kill(os.getpid(), signal.SIGKILL)
     return verify_in_worker(work)
+
+
+def break_down(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:
+    """Do what a worker does, but with a verifier that fails over the values of a result, where the test says so."""
+    broken = _beside() / BROKEN
+
+    def fail(*_: object) -> None:
+        raise getattr(builtins, broken.read_text())("Doe^Jane")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if broken.exists():
+            patch.setattr(verifier, "check_given", fail)
+        return verify_in_worker(work)
 
 
 def be_away(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:

@@ -144,8 +144,10 @@ def finds_of(conditions: Iterable[Condition]) -> list[Find]:
                 ends[1] = min(ends[1] or value, value)
         elif (asked := _asked(keyword, relation, value)) is not None:
             query.setdefault(keyword, asked)
-    # A date that must be equal is one end of no range.
-    query |= {keyword: f"{first}-{last}" for keyword, (first, last) in ranges.items() if keyword not in query}
+    # A date that must be equal is one end of no range. Orthanc compares texts, and 2024.01.20 of ACR-NEMA comes before
+    # all eight digits of its year.
+    for keyword, (first, last) in ranges.items():
+        query.setdefault(keyword, f"{first and first[:4] + '.'}-{last}")
     if not query:
         return []
     return [Find(max((KEYWORDS[keyword] for keyword in query), key=lambda one: one.depth), query)]

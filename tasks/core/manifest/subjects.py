@@ -177,8 +177,11 @@ def finds_of_subjects(subjects: Subjects) -> Iterator[Find]:
     plain = iter([value for value in values if _NOT_ASKED.isdisjoint(value) and value.isascii()])
     while batch := list(islice(plain, _ASKED_AT_ONCE)):
         yield Find(Level.STUDY, {keyword: "\\".join(batch)})
-    # Orthanc refuses patterns of UIDs; what would be one is the UID of nothing.
-    for value in values if keyword != "StudyInstanceUID" else ():
+    if keyword == "StudyInstanceUID":  # Orthanc refuses patterns of UIDs; what would be one is the UID of nothing
+        return
+    if values:  # no list finds what has blanks before it
+        yield Find(Level.STUDY, {keyword: " *"})
+    for value in values:
         if not (_NOT_ASKED.isdisjoint(value) and value.isascii()):
             # For Orthanc ? is one byte, and a letter beyond ASCII has several.
             pattern = "".join("*" if sign == "\\" or not sign.isascii() else sign for sign in value)

@@ -67,10 +67,10 @@ def check_against_earlier_runs(
         )
         yield Problem(text, line=line, column=column)
     # Of rows with other options an incremental plan says so itself.
-    for line, run_id in state.reshifted_patients(ledger, replaced=before.is_incremental or before.overwrites):
+    for line, run_id in state.reshifted_patients(ledger, before, replaced=before.is_incremental or before.overwrites):
         text = (
-            f"the run {run_id} moved the patient's dates by another number of days; give the same in the column of "
-            f"dates.column, or take its results back with `deidflow withdraw` on the folder of {run_id} and run again"
+            f"the run {run_id} moved the patient's dates otherwise; let dates say the same as then (with dates.column "
+            f"the same days), or take its results back with `deidflow withdraw` on the folder of {run_id} and run again"
         )
         yield Problem(text, line=line)
 

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -41,6 +42,9 @@ _MAX_TEMPORARY_BYTES: Final = 70
 
 _OWN_DESCRIPTORS: Final = "/proc/self/fd"
 """Where Linux gives each open folder of a process a short name, whatever its own is."""
+
+_NO_WARNING: Final = "ignore:resource_tracker"
+"""A process that was killed leaves semaphores, which the helper removes; it would say so on the terminal."""
 
 _PATIENCE_S: Final = 1.5
 """For work that is under way when a pool is stopped; Ctrl-C is to take less than 5 s in all."""
@@ -149,11 +153,14 @@ def start_tracker() -> None:
         Unusable: It cannot be started.
 
     """
+    sys.warnoptions.append(_NO_WARNING)  # which Python gives its helper
     try:
         with _beyond_the_terminal():
             resource_tracker.ensure_running()
     except OSError as error:
         raise _no_processes(error) from None
+    finally:
+        sys.warnoptions.remove(_NO_WARNING)
 
 
 def _no_processes(error: OSError) -> Unusable:

@@ -29,6 +29,8 @@ _HEADER: Final = ("id_old", "id_new")
 def write_mappings(ledger: Ledger, folder: Path) -> int:
     """Write the pairs of everything that has a result; return how many there are.
 
+    A patient without a PatientID has none: each such study has a new one of its own, and nobody can look it up by "".
+
     Args:
         ledger: Of a run.
         folder: That the files go to, which is there.
@@ -40,7 +42,7 @@ def write_mappings(ledger: Ledger, folder: Path) -> int:
     uids: dict[tuple[str, str], None] = {}
     patients: dict[tuple[str, str], None] = {}
     for line in crosswalk(ledger):
-        if line.new_orthanc_id:
+        if line.new_orthanc_id and line.original_dicom_id:
             pairs = patients if line.level == Level.PATIENT else uids
             pairs[line.original_dicom_id, line.new_dicom_id] = None
     _write(folder / UID_MAPPING, uids)

@@ -1,6 +1,7 @@
-"""Options that an engine does not read: refused, so that nobody takes them for done.
+"""Options that an engine does not read: refused, or told, so that nobody takes them for done.
 
-Public names: ``options_without_effect``, ``check_request_on_local_engine``, ``names_by_creator``.
+Public names: ``options_without_effect``, ``notes_of_operations``, ``check_request_on_local_engine``,
+``names_by_creator``.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import ENCAPSULATED_DOCUMENT, PIXEL_DATA, Path
 from deidflow.tasks.core.request.data_uris import OCTETS, PDF, parse_embedded
+from deidflow.tasks.core.request.request import Operation, orthanc_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from deidflow.tasks.core.request.edits import Edits
     from deidflow.tasks.core.request.request import Request, Settings
@@ -22,6 +24,26 @@ _LOCAL: Final = (
     ("lossy_quality", "LossyQuality", "sets the quality of codecs that lose pixels, and the local engine writes none"),
     ("priority", "Priority", "orders the jobs of an Orthanc"),
 )
+
+_OF_ONE_OPERATION: Final = (
+    ("remove_private_tags", Operation.MODIFY),
+    ("level", Operation.MODIFY),
+    ("keep_private_tags", Operation.ANONYMIZE),
+    ("dicom_version", Operation.ANONYMIZE),
+)
+
+
+def notes_of_operations(settings: Settings, operations: Collection[Operation]) -> Iterator[str]:
+    """Yield what is to be said of options that only the other operation reads.
+
+    Args:
+        settings: Of the config.
+        operations: Of its rows.
+
+    """
+    for field, reader in _OF_ONE_OPERATION:
+        if getattr(settings, field) and operations and reader not in operations:
+            yield f"options.{orthanc_name(field)} has no effect: it is for {reader}, and no row has that operation"
 
 
 def options_without_effect(settings: Settings, *, on_server: bool) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """A result as pydicom reads it, compared with its source as pydicom reads that: the third judge.
 
-Public names: ``compare_by_pydicom``, ``Asked``, ``PixelFate``.
+Public names: ``compare_by_pydicom``, ``not_judged``, ``Asked``, ``PixelFate``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple
 
 from pydicom import dcmread
 
-from deidflow.tasks.core.errors import DeidflowError, InstanceFailed
+from deidflow.tasks.core.errors import DeidflowError, InstanceFailed, os_error_text, unforeseen
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.decoded_pixels import check_interpretation
@@ -22,6 +22,7 @@ from deidflow.tasks.verification.by_pydicom.references import check_references, 
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import PlannedInstance
+    from deidflow.tasks.core.files.opened import OpenedFile
     from deidflow.tasks.core.ledger.uid_map import Uids
     from deidflow.tasks.core.request.request import Request
 
@@ -79,6 +80,21 @@ def compare_by_pydicom(
         if asked.is_needed:
             raise InstanceFailed(ReasonCode.AMBIGUOUS_ENCODING, _NO_JUDGE) from None
         return 0
+
+
+def not_judged(error: Exception, result: OpenedFile) -> InstanceFailed:
+    """Return what an error that nobody foresaw says: that the result is none, or nothing about the result.
+
+    Args:
+        error: Raised while the result was judged.
+        result: Open, and byte for byte what was written, as far as that is known.
+
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return InstanceFailed(ReasonCode.RESULT_DIFFERS, f"the result cannot be read: {os_error_text(error)}")
+    if isinstance(error, MemoryError) or _can_read(result.stream()):
+        return unforeseen(error, "verifying")
+    return InstanceFailed(ReasonCode.RESULT_DIFFERS, f"the result cannot be read back ({type(error).__name__})")
 
 
 def _can_read(file: BinaryIO) -> bool:

@@ -154,3 +154,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert rules or problems
     assert all(rule.regions for rule in rules)
     assert all(problem.file == "x.script" for problem in problems)
+
+
+def test_a_script_of_very_many_lines_takes_no_longer_by_line() -> None:
+    """For each region the lines before it were counted: half a minute for so many."""
+    count = 100_000
+    (rule,) = read_ctp_script('{ Modality.equals("US") }' + "\n(0,0,512,110)" * count, "site.script")
+
+    assert count == len(rule.regions)

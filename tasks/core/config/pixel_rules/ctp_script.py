@@ -12,6 +12,7 @@ Public names: ``read_ctp_script``.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import TagSyntaxError, parse_tag
@@ -21,7 +22,7 @@ from deidflow.tasks.core.pixels.decision import PixelRule
 from deidflow.tasks.core.pixels.regions import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from deidflow.tasks.core.pixels.conditions import Condition
 
@@ -65,11 +66,12 @@ def read_ctp_script(text: str, name: str) -> list[PixelRule]:
     """
     rules: list[PixelRule] = []
     problems: list[Problem] = []
+    line_at = _lines(text, 1)
     for start, signature, end, following in _sections(text, name):
-        line = _line(text, start)
+        line = line_at(start)
         try:
             when = _Signature(signature, line).condition()
-            regions = tuple(_regions(following, _line(text, end)))
+            regions = tuple(_regions(following, line_at(end)))
         except BadText as error:
             problems.append(Problem(error.problem.text, name, error.problem.line or line))
             continue
@@ -84,8 +86,10 @@ def read_ctp_script(text: str, name: str) -> list[PixelRule]:
     return rules
 
 
-def _line(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
+def _lines(text: str, first: int) -> Callable[[int], int]:
+    """Return what tells the line of a position; counted from the beginning for each, a long text would take minutes."""
+    ends = [end.start() for end in re.finditer("\n", text)]
+    return lambda position: first + bisect_left(ends, position)
 
 
 def _sections(text: str, name: str) -> Iterator[tuple[int, str, int, str]]:
@@ -96,12 +100,12 @@ def _sections(text: str, name: str) -> Iterator[tuple[int, str, int, str]]:
         following = text.find("{", closed) if closed >= 0 else -1
         stray = text.find("}", start, opened)
         if closed < 0 or stray >= 0:
-            raise InvalidInput([Problem("every { must have its }", name, _line(text, max(stray, opened)))])
+            raise InvalidInput([Problem("every { must have its }", name, _lines(text, 1)(max(stray, opened)))])
         behind = text[closed + 1 : following if following >= 0 else len(text)]
         yield opened, text[opened + 1 : closed], closed + 1, behind
         start = closed + 1
     if "}" in text[start:]:
-        raise InvalidInput([Problem("every } must have its {", name, _line(text, text.index("}", start)))])
+        raise InvalidInput([Problem("every } must have its {", name, _lines(text, 1)(text.index("}", start)))])
 
 
 def _closing(text: str, opened: int) -> int:
@@ -128,9 +132,9 @@ def _regions(text: str, first_line: int) -> Iterator[Region]:
 
     """
     good = "a region must be (left,top,width,height) in whole pixels, as in (0,0,512,110)"
-    position = 0
+    position, line_at = 0, _lines(text, first_line)
     while (opened := text.find("(", position)) >= 0:
-        line = first_line + text.count("\n", 0, opened)
+        line = line_at(opened)
         closed = text.find(")", opened)
         found = _REGION.fullmatch(text, opened + 1, closed) if closed >= 0 else None
         if found is None:
@@ -141,7 +145,7 @@ def _regions(text: str, first_line: int) -> Iterator[Region]:
         yield Region(x, y, width, height)
         position = closed + 1
     if ")" in text[position:]:
-        raise BadText(good, line=first_line + text.count("\n", 0, text.index(")", position)))
+        raise BadText(good, line=line_at(text.index(")", position)))
 
 
 class _Signature:
@@ -199,9 +203,9 @@ class _Signature:
 
 
 def _tokens(text: str, first_line: int) -> Iterator[_Token]:
-    position = 0
+    position, line_at = 0, _lines(text, first_line)
     while position < len(text):
-        line = first_line + text.count("\n", 0, position)
+        line = line_at(position)
         found = _TOKEN.match(text, position)
         if found is None:
             raise BadText(_NESTED if _NESTED_NAME.match(text, position) else _TERM, line=line)

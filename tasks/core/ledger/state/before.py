@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from deidflow.tasks.core.dicom.tags import PATIENT_ID, PATIENT_NAME
 from deidflow.tasks.core.ledger.state.loading import request_hash, version_of_source
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
+from deidflow.tasks.core.request.profile_choice import Option
 from deidflow.tasks.core.request.request import Operation
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ class Before:
     overwrites: bool = False
 
 
+_DATES: Final = (
+    f"iif('{Option.RETAIN_MODIFIED_DATES}' IN (SELECT value FROM json_each(basis, '$.profile_options')),"  # noqa: S608 (constants)
+    " coalesce(json_extract(basis, '$.dates.shift_days'), '[1,3650]')"
+    " || coalesce(json_extract(basis, '$.dates.whole_weeks'), 0), NULL)"
+)
+"""What the keyed days of a run depend on, beside key and scope; NULL where it does not move dates."""
+
+
 @contextlib.contextmanager
 def looking_back(ledger: Ledger, before: Before | None) -> Iterator[None]:
     """Attach the state to a prepared ledger while a plan is made."""
@@ -65,8 +74,8 @@ def looking_back(ledger: Ledger, before: Before | None) -> Iterator[None]:
     ledger.execute("ATTACH ? AS state", (str(before.state),))
     try:
         ledger.execute(
-            "CREATE TEMP TABLE earlier AS SELECT number, run_id, moment, name = ? AS own FROM state.run"
-            " WHERE loaded AND place = ? AND run_id <> ?",
+            f"CREATE TEMP TABLE earlier AS SELECT number, run_id, moment, name = ? AS own, {_DATES} AS dates"  # noqa: S608 (constants)
+            " FROM state.run WHERE loaded AND place = ? AND run_id <> ?",
             (before.where.name, before.where.place, before.exclude),
         )
         yield
@@ -222,11 +231,12 @@ def renamed_patients(ledger: Ledger, *, given_only: bool) -> list[GivenBefore]:
     return [GivenBefore(*row) for row in ledger.select(query, (given_only,))]
 
 
-def reshifted_patients(ledger: Ledger, *, replaced: bool) -> list[GivenBefore]:
-    """Return the rows that would move a patient's dates by other days than results do that stay beside theirs.
+def reshifted_patients(ledger: Ledger, before: Before, *, replaced: bool) -> list[GivenBefore]:
+    """Return the rows that would move a patient's dates otherwise than results do that stay beside theirs.
 
     Args:
         ledger: Being planned.
+        before: The earlier runs.
         replaced: Whether results of what is planned again go.
 
     """
@@ -237,10 +247,13 @@ def reshifted_patients(ledger: Ledger, *, replaced: bool) -> list[GivenBefore]:
     )
     rows = ledger.select(
         f"SELECT i.line, max(r.run_id) FROM {_PLANNED} JOIN temp.asked a ON a.request = m.request"  # noqa: S608 (constants)
-        f" JOIN {_DELIVERED} AND p.patient = s.patient AND p.operation = m.operation AND p.shift <> a.shift"
-        f" WHERE {_SAME_PATIENT} AND EXISTS (SELECT 1 FROM state.delivered d WHERE d.pair = p.id"
+        f" JOIN {_DELIVERED} AND p.patient = s.patient AND p.operation = m.operation"
+        f" JOIN (SELECT {_DATES} AS dates FROM (SELECT ? AS basis)) n"
+        " ON p.shift IS NOT a.shift AND r.dates <> '' AND n.dates <> '' OR a.shift IS NULL AND r.dates <> n.dates"
+        f" WHERE m.operation = '{Operation.ANONYMIZE}' AND {_SAME_PATIENT}"
+        f" AND EXISTS (SELECT 1 FROM state.delivered d WHERE d.pair = p.id"
         f" AND NOT EXISTS ({again}) AND NOT EXISTS ({later})) GROUP BY i.line ORDER BY i.line",
-        (replaced,),
+        (before.where.basis, replaced),
     )
     return [GivenBefore(*row) for row in rows]
 
