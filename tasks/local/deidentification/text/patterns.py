@@ -185,7 +185,7 @@ _OTHERS: Final = (
     _form(rf"(?<!\w)(?<!\d\.)(?:[01]?\d|2[0-3])\s?h\s?[0-5]\d{_BEHIND}", 3, "h"),
     # Numbers that a word before them calls somebody's.
     _form(rf"{_BEFORE}{_PHONE_LABEL}\.?[\s_]*(?:(?:no\.?|nr\.?|#)[\s_]*)?(?:[:.][\s_]*)?\+?[\d(][\d\s()/.\-]*\d", 2),
-    _form(rf"{_BEFORE}{_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w-]*\d)[^\W_][\w-]*(?:[/.]\w+)*", 1),
+    _form(rf"{_BEFORE}{_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w/.-]*\d)[^\W_][\w-]*(?:[/.]\w+)*", 1),
     _form(rf"{_BEFORE}{_FAINT_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w-]*\d\d\d)[^\W_][\w-]*", 3),
     _form(rf"{_BEFORE}{_BIRTH_LABEL}\.?(?:\s+(?:on|am|le|el))?\s*[:.]?\s*\d[\d./\s-]*", 1),
     _form(r"〒\s?\d{3}-?\d{4}", 7),
