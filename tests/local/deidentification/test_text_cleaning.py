@@ -28,7 +28,17 @@ OWN: Final = OwnValues.of(
     [
         *("Head^Routine", "t1_mprage_sag_p2_iso", "ep2d_diff_b1000_tra", "AX T2 FLAIR 5.0 mm", "2.5x2.5x4.0 mm"),
         *("CT ABDOMEN/PELVIS W/O & W CONTRAST", "Thorax  1.0  B31f", "AbdPelvis", "b0 500 1000", "TR 2000 TE 30"),
-        *("1024 1024", "TE 4000 5000", "angles 30 40 50 60"),
+        *("1024 1024", "TE 4000 5000", "angles 30 40 50 60", "512 512 256", "2048 2048", "ep2d_b0_500_1000_2000"),
+        *(
+            "Ax DWI 1000b",
+            "300 mgI/ml",
+            "CTA 0.6 Bv40",
+            "Algo1",
+            "LWS seitlich im Stehen",
+            "IRM lombaire",
+            "RX rachide lombosacrale",
+            "heup axiaal",
+        ),
         *("White matter lesions, T2", "Real time, long axis", "MR Kopf nativ und nach KM", "IRM rachis sans injection"),
         *(
             "45y female",
