@@ -477,7 +477,8 @@ def test_the_vocabulary_knows_the_standards_words_and_no_eponyms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "folded"), [("Weiß", "weiss"), ("FRANÇOIS", "francois"), ("mm²", "mm2"), ("ÀÉ", "ae")]
+    ("word", "folded"),
+    [("Weiß", "weiss"), ("FRANÇOIS", "francois"), ("mm²", "mm2"), ("ÀÉ", "ae"), ("Đắc", "dac"), ("Łoś", "los")],
 )
 def test_folding(word: str, folded: str) -> None:
     """Case, accents and ligatures do not tell words apart."""
@@ -490,3 +491,19 @@ def test_folding(word: str, folded: str) -> None:
 def test_what_stands_behind_a_letter_belongs_to_its_word(word: str) -> None:
     """Accents and vowel signs of whatever script (Latin, Devanagari, Thaana, Adlam) do not cut a name into pieces."""
     assert [found.text for found in words_of(f"{word} 2 {word}")] == [word, "2", word]
+
+
+@pytest.mark.parametrize("unknown", Unknown)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Nguyễn^Đắc Hưng", "liver DAC HUNG NGUYEN"),
+        ("Nguyễn^Đắc Hưng", "liver ĐẮCHƯNG.NGUYỄN"),
+        ("Łoś^Ewa", "liver Ewa Los"),
+        ("Y\u0131ld\u0131r\u0131m^I\u015f\u0131k", "liver YILDIRIM_ISIK"),
+        ("Ждин^Дмитрий", "liver scanOfЖдинKnee"),
+    ],
+)
+def test_own_names_go_with_their_strokes_and_without(name: str, text: str, unknown: Unknown) -> None:
+    """Also where what is left of them is a word that the vocabulary knows, or where unknown words stay."""
+    assert TextCleaner(unknown=unknown).clean(text, OwnValues.of(persons=[name])).text == "liver"

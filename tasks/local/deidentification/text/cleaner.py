@@ -20,7 +20,7 @@ from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.patterns import Edit, pattern_edits
 from deidflow.tasks.local.deidentification.text.persons import Reading, Verdict, judge_beside
 from deidflow.tasks.local.deidentification.text.vocabulary import Standing, Vocabulary, load_vocabulary, without_mark
-from deidflow.tasks.local.deidentification.text.words import Word, fold, in_ascii, words_of
+from deidflow.tasks.local.deidentification.text.words import UNSPACED, Word, fold, in_ascii, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -214,7 +214,8 @@ class TextCleaner:
         rest = word.text
         for start, end in stretches:
             rest = rest[:start] + " " * (end - start) + rest[end:]
-        if stretches and all(self._vocabulary.standing(part) is Standing.KNOWN for part in rest.split()):
+        is_run = UNSPACED.fullmatch(word.text) is not None
+        if stretches and is_run and all(self._vocabulary.standing(part) is Standing.KNOWN for part in rest.split()):
             yield from (Edit(word.start + start, word.start + end, "") for start, end in stretches)
         else:
             yield Edit(word.start, word.end, "")
