@@ -500,10 +500,12 @@ def test_what_stands_behind_a_letter_belongs_to_its_word(word: str) -> None:
         ("Nguyễn^Đắc Hưng", "liver DAC HUNG NGUYEN"),
         ("Nguyễn^Đắc Hưng", "liver ĐẮCHƯNG.NGUYỄN"),
         ("Łoś^Ewa", "liver Ewa Los"),
+        ("Busch^Jean", "liver BuschJean JEANBUSCH"),
+        ("De la Cruz^Jan", "liver J. DELACRUZ"),
         ("Y\u0131ld\u0131r\u0131m^I\u015f\u0131k", "liver YILDIRIM_ISIK"),
         ("Ждин^Дмитрий", "liver scanOfЖдинKnee"),
     ],
 )
-def test_own_names_go_with_their_strokes_and_without(name: str, text: str, unknown: Unknown) -> None:
-    """Also where what is left of them is a word that the vocabulary knows, or where unknown words stay."""
+def test_own_names_go_however_they_are_written(name: str, text: str, unknown: Unknown) -> None:
+    """Without their strokes also where that is a word; written together also where unknown words stay."""
     assert TextCleaner(unknown=unknown).clean(text, OwnValues.of(persons=[name])).text == "liver"
