@@ -39,6 +39,7 @@ _MONTH: Final = r"(?P<m>0?[1-9]|1[0-2])"
 _DAY: Final = r"(?P<d>0?[1-9]|[12]\d|3[01])"
 _ALONE: Final = r"(?<!\d)(?<!\d[.,])"
 _OF: Final = r"(?:\s+(?:of|de|del|von))?"
+_ANY_YEAR: Final = re.compile(r"(?:18|19|20)\d\d")
 _CLEAR: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -80,7 +81,7 @@ def has_left_day(before: str, after: str, *, moves: bool) -> bool:
 
 
 def _days(text: str) -> Iterator[int]:
-    for pattern in _CLEAR:
+    for pattern in _CLEAR if _ANY_YEAR.search(text) else ():
         for found in pattern.finditer(text):
             parts = found.groupdict()
             month = int(parts["m"]) if parts.get("m") else _MONTHS[parts["n"].lower()]
