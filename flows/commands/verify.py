@@ -53,7 +53,8 @@ class VerifyAnswer(Answer):
         right: How many results are as they should be.
         wrong: How many are not; they were taken out of the destination.
         replaced: How many of these another run has replaced since; they stay, and are that run's.
-        not_verified: How many could not be compared, since their sources are not there as they were.
+        not_verified: How many could not be compared, since their sources are not there as they were, or since verifying
+            itself failed.
         reasons: How many instances are not done, by the code of their reason.
         differing_files: Report files that are not what the ledger says.
         rewritten: Whether the report was written again, since it would have said otherwise than what was found.
@@ -79,7 +80,7 @@ class VerifyAnswer(Answer):
         if self.replaced:
             yield f"          {self.replaced} replaced by another run since, and left there"
         if self.not_verified:
-            why = f"their sources are not there as they were; {_HOW_TO_MEND}"
+            why = f"their sources are not there as they were, or verifying them failed; {_HOW_TO_MEND}"
             yield f"          {self.not_verified} not verified: {why}"
         for code, count in self.reasons.items():
             yield f"          {count} {code}"

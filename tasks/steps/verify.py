@@ -34,7 +34,7 @@ from deidflow.tasks.steps.findings import Findings
 from deidflow.tasks.steps.one_to_one import shared_results
 from deidflow.tasks.steps.replaced_results import Replacements
 from deidflow.tasks.steps.run.uid_map import uid_map_file, uids_of_call
-from deidflow.tasks.verification.verifier import verify_in_worker
+from deidflow.tasks.verification.in_worker import verify_in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,11 +1,10 @@
 """Read results back and compare them with their sources: nothing of the code that wrote them is used.
 
-Public names: ``Verifier``, ``VerifierSettings``, ``ThirdJudge``, ``start_verifier``, ``verify_in_worker``.
+Public names: ``Verifier``, ``VerifierSettings``, ``ThirdJudge``.
 """
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ from zlib import crc32
 from pydicom import dcmread
 
 from deidflow.tasks.core.engine.protocol import InstanceResult
-from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable, bare
+from deidflow.tasks.core.errors import InstanceFailed, TransientError, Unusable
 from deidflow.tasks.core.files.evidence import evidence_of
 from deidflow.tasks.core.ledger.uid_map import CallUids, UidMap
 from deidflow.tasks.core.outcomes import Outcome, ReasonCode
-from deidflow.tasks.core.quick_pickles import Records
 from deidflow.tasks.core.request.profile_choice import PROFILE_EDITION
 from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.by_pydicom.comparison import Asked, compare_by_pydicom, not_judged
@@ -384,21 +382,3 @@ class Verifier:
             raise InstanceFailed(ReasonCode.SOURCE_CHANGED, text)
         self._check_evidence(expected)
         check_identifiers(result, expected.instance, frozenset(IDENTIFIER_KEYWORDS))
-
-
-_of_this_thread = threading.local()
-
-
-def start_verifier(settings: VerifierSettings) -> None:
-    """Prepare this thread; what all instances share is opened with the first of them."""
-    _of_this_thread.settings, _of_this_thread.verifier = settings, None
-
-
-def verify_in_worker(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:
-    """Run ``Verifier.verify`` in a thread that was prepared; errors are returned, as by ``worker.edit_in_worker``."""
-    try:
-        if _of_this_thread.verifier is None:
-            _of_this_thread.verifier = Verifier(_of_this_thread.settings)
-        return Records(_of_this_thread.verifier.verify(work))
-    except (TransientError, Unusable) as error:
-        return bare(error)

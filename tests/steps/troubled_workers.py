@@ -19,7 +19,7 @@ import pytest
 from deidflow.tasks.core.errors import TransientError
 from deidflow.tasks.export.packing import read_results, write_archive
 from deidflow.tasks.verification import verifier
-from deidflow.tasks.verification.verifier import verify_in_worker
+from deidflow.tasks.verification.in_worker import verify_in_worker
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.engine.protocol import InstanceResult, VerifyWork

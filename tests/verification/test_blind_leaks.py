@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.verification.blind.tries import PROFILES, RUNS, alarmed, leaks_of, tried
+from tests.verification.blind.cleaned import draw_leaks
+from tests.verification.blind.profiles import PROFILES, RESEARCH, RUNS
+from tests.verification.blind.tries import alarmed, leaks_of, tried
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FEW, ALL = 24, 300
+FEW, FEW_OF_TEXTS, ALL = 24, 40, 300
 PATIENTS = 2000
 SEED = int(os.environ.get("S", "20261128"))
 """Of neither draw after which the search was mended."""
@@ -21,8 +23,14 @@ MAX_ALARMS = 0.001
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("profile", list(RUNS))
-@pytest.mark.parametrize("count", [FEW, pytest.param(ALL, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("profile", "count"),
+    [
+        *((profile, FEW) for profile in RUNS if profile != RESEARCH),
+        (RESEARCH, FEW_OF_TEXTS),
+        *(pytest.param(profile, ALL, marks=pytest.mark.long) for profile in RUNS),
+    ],
+)
 def test_leaks_of_a_blind_draw_are_found(tmp_path: Path, profile: str, count: int) -> None:
     """Each fails its instance, but for what docs/verification.md says is not found, and one in a hundred by chance."""
     tallies = []
@@ -33,6 +41,17 @@ def test_leaks_of_a_blind_draw_are_found(tmp_path: Path, profile: str, count: in
 
     assert count == len(tallies)
     assert len(missed) <= MAX_MISSED * count, missed
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("count", [FEW, pytest.param(ALL, marks=pytest.mark.long)])
+def test_texts_of_a_blind_draw_pass_when_they_are_cleaned(tmp_path: Path, count: int) -> None:
+    """What identifies in them has gone, and verifying says nothing of the rest."""
+    leaks = draw_leaks(count, RESEARCH, SEED, private=False)
+
+    tallies = tried(tmp_path, leaks, SEED, sound=True, **RUNS[RESEARCH][0])
+
+    assert [] == [str(one) for one in tallies if one.reason.startswith(("identifier-left", "result-differs"))]
 
 
 @pytest.mark.long

@@ -21,7 +21,8 @@ from deidflow.tasks.steps.access.choice import source_of, store_of
 from deidflow.tasks.steps.access.servers import connect, source_server
 from deidflow.tasks.steps.access.workers import opened_workers
 from deidflow.tasks.steps.run.uid_map import MAP_FILE, uid_map_bytes
-from deidflow.tasks.verification.verifier import ThirdJudge, VerifierSettings, start_verifier
+from deidflow.tasks.verification.in_worker import start_verifier
+from deidflow.tasks.verification.verifier import ThirdJudge, VerifierSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

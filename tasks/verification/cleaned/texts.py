@@ -8,14 +8,13 @@ Public names: ``IDENTIFYING``, ``Around``, ``CleanedTexts``, ``OwnWords``, ``own
 
 from __future__ import annotations
 
-import csv
 import re
-from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deidflow.tasks.core.dicom.tags import SPECIFIC_CHARACTER_SET, dictionary_vr
 from deidflow.tasks.verification.character_sets import decoded
+from deidflow.tasks.verification.cleaned.concepts import kind_of_concept
+from deidflow.tasks.verification.cleaned.dates import has_left_day
 from deidflow.tasks.verification.leaks.common_words import fold
 
 if TYPE_CHECKING:
@@ -36,8 +35,8 @@ _SHORTEST_NAME: Final = 3
 _MOST_DIGITS: Final = 4
 _DIGITS_OF_DATE: Final = 8
 _DIGITS: Final = re.compile(r"\d+")
-_ADDRESS: Final = re.compile(r"[\w.+-]@\w|://")
-"""Not "Thorax @ 3 mm"."""
+_ADDRESS: Final = re.compile(r"[\w.+-]@\w|://[^\W_]|\d(?:\.\d+){3}")
+"""Not "Thorax @ 3 mm"; with telephone numbers, UIDs and network addresses in points."""
 _MONTHS: Final = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"})
 _DATE_PART: Final = re.compile(r"\d{1,2}|\d{4}|\d{8}|" + "|".join(sorted(_MONTHS)))
 IDENTIFYING: Final = (
@@ -48,9 +47,6 @@ IDENTIFYING: Final = (
 record and telephone number, AdmissionID, PerformedProcedureStepID."""
 
 _FEWEST_CHARACTERS: Final = 4
-_CONCEPT_NAME: Final = 0x0040A043
-_CODE_VALUE: Final = 0x00080100
-_DESIGNATOR: Final = 0x00080102
 _NOBODY: Final = frozenset({"anonymous", "anonymized", "none", "unknown", "removed", "n/a", "na", "other"})
 _AROUND_NAMES: Final = " \t\r\n\f^="
 _PARTS_OF_NAMES: Final = frozenset(
@@ -170,6 +166,8 @@ def fault_of(before: str, after: str, own: OwnWords, *, moves_dates: bool, is_co
         numbers = [run for word in words for run in _DIGITS.findall(word) if len(run) > _MOST_DIGITS]
         if any(not (moves_dates and len(run) == _DIGITS_OF_DATE) for run in numbers) or _ADDRESS.search(after):
             return "still has a number or an address"
+        if has_left_day(before, after, moves=moves_dates):
+            return "still has a date"
     return "" if _comes_from(before, after, moves_dates=moves_dates) else "is not made of the source's words"
 
 
@@ -188,13 +186,6 @@ def _comes_from(before: str, after: str, *, moves_dates: bool) -> bool:
     return True
 
 
-@lru_cache
-def _kinds() -> dict[str, str]:
-    folder = files("deidflow.tasks").joinpath("local", "deidentification", "content")
-    rows = csv.DictReader(folder.joinpath("content_concepts.csv").read_text("utf-8").splitlines())
-    return {row["code"]: row["kind"] for row in rows}
-
-
 class CleanedTexts:
     """The cleaned texts of a source and its result, dataset by dataset."""
 
@@ -207,7 +198,7 @@ class CleanedTexts:
 
     def enter(self, before: Item, after: Item, *, cleaned: bool) -> None:
         """Begin with a dataset, which may declare a character set, and name a concept where its texts are cleaned."""
-        self._kinds.append(self._kind(before) if cleaned else "")
+        self._kinds.append(kind_of_concept(self._source, before) if cleaned else "")
         old, new = self._charsets[-1]
         self._charsets.append((_charset_of(self._source, before, old), _charset_of(self._result, after, new)))
 
@@ -215,15 +206,6 @@ class CleanedTexts:
         """End with it."""
         self._charsets.pop()
         self._kinds.pop()
-
-    def _kind(self, elements: Item) -> str:
-        """Return what kind of concept a content item has."""
-        for tag, _, _, _, items in elements:
-            if tag == _CONCEPT_NAME and items:
-                values = {one[0]: self._source.value(one[2], one[3]).strip(b" \0") for one in items[0]}
-                if values.get(_DESIGNATOR) == b"DCM":
-                    return _kinds().get(values.get(_CODE_VALUE, b"").decode("latin-1"), "")
-        return ""
 
     def fault(self, element: Element, other: Element, *, is_code: bool) -> str:
         """Return what is wrong with a text of the dataset that was entered last; see ``fault_of``."""

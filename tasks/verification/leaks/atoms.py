@@ -89,14 +89,15 @@ _CLEAR_PHONES: Final = re.compile(
     r"\+\d[\d ()./-]{5,}\d"
     r"|(?:\(0?\d{1,4}\)|0\d{1,4})[ ./-]*\d{2,}(?:[ ./-]\d{2,})*"
     r"|(?!\d{3} \d{3} \d\d00)\(?\d{3}\)?[ .-] ?\d{3}[ .-]\d{4}"
-    r"|(?!\d\d0 \d\d0 \d\d0)[5-9]\d\d \d{3} \d{3}"
-    r"|(?!\d{3}0 \d{3}0)[2-9]\d{3} \d{4}"
+    r"|(?!\d\d0 \d\d0 \d\d0)(?!(\d{3}) \1 )[5-9]\d\d \d{3} \d{3}"
+    r"|(?!\d{3}0 \d{3}0)(?!(\d{4}) \2)[2-9]\d{3} \d{4}"
     r"|(?!\d0 \d0 \d0 \d0)[2-9]\d(?: \d{2}){3}"
     r"|\d{2,3}-\d{2,4}-\d{2,4}(?:-\d{2,4})?|\d{3}-\d{4}"
     r"|\d{2}(?:[ .]\d{2}){4}|\d{2,5}[ -]\d{5,}|\d{7,}"
     r")(?!\d)"
 )
-"""Of a cleaned text, in which other short numbers beside one another may stay: thicknesses, b-values, echo times."""
+"""Of a cleaned text, in which other short numbers beside one another may stay: thicknesses, b-values, echo times, the
+sides of images (512 512 256)."""
 _LABELLED_PHONES: Final = re.compile(
     r"(?:(?<![^\W_])(?:tel|t[ée]l[ée]fono?|t[ée]l[ée]phone|phone|ph|fax|mobile?|handy|cell|call)|電話)"
     rf"\.?[\s_]*(?:(?:n[or]\.?|#)[\s_]*)?(?:[:.][\s_]*)?({_PHONES.pattern})",
@@ -246,7 +247,8 @@ def _in_text(text: str, *phones: re.Pattern[str]) -> Iterator[Atom]:
             yield Atom(Sort.NUMBER, token.lower())
     for address in _E_MAIL.findall(text):
         yield Atom(Sort.PHRASE, address.lower())
-    for phone in (one for pattern in phones or (_PHONES,) for one in pattern.findall(text)):
+    found = (one for pattern in phones or (_PHONES,) for one in pattern.finditer(text))
+    for phone in (one[one.lastindex or 0] for one in found):
         if len(re.sub(r"\D", "", phone)) >= _MIN_PHONE:
             yield Atom(Sort.PHONE, phone.strip())
 

@@ -20,6 +20,7 @@ from deidflow.tasks.core.dicom.tags import (
     dictionary_vr,
 )
 from deidflow.tasks.verification.character_sets import decoded
+from deidflow.tasks.verification.cleaned.concepts import kind_of_concept
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.kinds import STRUCTURED, Kind, kind_of, names_somebody
 from deidflow.tasks.verification.permitted import Place
@@ -108,6 +109,7 @@ class Treated:
     Attributes:
         private: Which private elements may stay; None where the profile does not ask for their creators.
         retains: Attributes with names of places and with numbers that an option keeps.
+        retained_kinds: Kinds of concepts whose values an option keeps.
 
     """
 
@@ -116,7 +118,8 @@ class Treated:
         self._profile = profile
         self.private = profile.private
         self.retains: Final = frozenset(tag for tag in profile.keeps if kind_of(tag, "") in _RETAINED_KINDS)
-        self._known: dict[tuple[int, int, bool], Fate] = {}
+        self.retained_kinds: Final = profile.retained_kinds
+        self._known: dict[tuple[int, int, bool, bool], Fate] = {}
         self._plans: dict[_Context, dict[tuple[int, bytes], object]] = {}
 
     def plan(self, context: _Context) -> dict[tuple[int, bytes], object]:
@@ -125,15 +128,15 @@ class Treated:
 
     def fate_in(self, tag: int, context: _Context) -> Fate:
         """Return what the profile lets become of an element of the source."""
-        return self.fate(tag, context.depth, shielded=context.shielded)
+        return self.fate(tag, context.depth, shielded=context.shielded, cleaned=context.cleaned)
 
-    def fate(self, tag: int, depth: int, *, shielded: bool = False) -> Fate:
+    def fate(self, tag: int, depth: int, *, shielded: bool = False, cleaned: bool = False) -> Fate:
         """Return what the profile lets become of an element."""
-        key = (tag, min(depth, 1), shielded)
+        key = (tag, min(depth, 1), shielded, cleaned)
         fate = self._known.get(key)
         if fate is None:
             always = _AT_ANY_DEPTH if depth else _AT_TOP
-            fate = always.get(tag) or self._profile.fate(tag, Place(key[1], shielded))
+            fate = always.get(tag) or self._profile.fate(tag, Place(key[1], shielded, cleaned=cleaned))
             self._known[key] = fate
         return fate
 
@@ -202,6 +205,7 @@ class _Context(NamedTuple):
         removed: Whether a sequence around it goes.
         shielded: Whether the request keeps one.
         who: Whether codes in it stand for persons or institutions.
+        cleaned: Whether all its texts are cleaned.
 
     """
 
@@ -209,6 +213,7 @@ class _Context(NamedTuple):
     removed: bool = False
     shielded: bool = False
     who: bool = False
+    cleaned: bool = False
 
 
 @dataclass(slots=True)
@@ -291,8 +296,10 @@ class _Collector:
         inside = _Context(
             1, below, context.shielded or tag in self.shields, context.who or (below and names_somebody(tag))
         )
+        cleaned, retained = context.cleaned or fate is Fate.CLEANED_ITEMS, self.treated.retained_kinds
         for number, item in enumerate(element[4] or ()):
-            self.collect(item, inside, character_set, (*above, (tag, number)))
+            is_cleaned = cleaned and kind_of_concept(self.source, item) not in retained
+            self.collect(item, inside._replace(cleaned=is_cleaned), character_set, (*above, (tag, number)))
 
 
 def _use(tag: int, vr_bytes: bytes, fate: Fate, context: _Context) -> object:
@@ -309,6 +316,8 @@ def _use(tag: int, vr_bytes: bytes, fate: Fate, context: _Context) -> object:
         return _Kept(kind) if kind is not None else None
     if context.who and tag in _CODES:
         return _CODES[tag]
+    if context.cleaned and fate is Fate.CLEANED_CODE:
+        return None  # of a coding scheme
     kind = _kind(tag, vr, is_treated=fate in _TREATED)
     return _IF_CLEANED.get(kind, kind) if kind is not None and fate in _CLEANED else kind
 

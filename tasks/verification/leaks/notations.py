@@ -1,6 +1,7 @@
 """The ways in which a part of an identifying value is written.
 
-Public names: ``Notation``, ``Gap``, ``notations``, ``cores_of``, ``cores_in``.
+Public names: ``Notation``, ``Gap``, ``notations``, ``cores_of``, ``cores_in``,
+``MONTH_NAMES``.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ _OTHERS: Final = (
     "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split(),  # noqa: SIM905
 )
 """German, French, Spanish, Italian, Dutch, Portuguese."""
+MONTH_NAMES: Final = (_ENGLISH, *_OTHERS)
 _FRENCH: Final = _OTHERS[1]
 _WITH_DE: Final = (_OTHERS[2], _OTHERS[5])
 

@@ -28,7 +28,17 @@ OWN: Final = OwnValues.of(
     [
         *("Head^Routine", "t1_mprage_sag_p2_iso", "ep2d_diff_b1000_tra", "AX T2 FLAIR 5.0 mm", "2.5x2.5x4.0 mm"),
         *("CT ABDOMEN/PELVIS W/O & W CONTRAST", "Thorax  1.0  B31f", "AbdPelvis", "b0 500 1000", "TR 2000 TE 30"),
-        *("1024 1024", "TE 4000 5000", "angles 30 40 50 60"),
+        *("1024 1024", "TE 4000 5000", "angles 30 40 50 60", "512 512 256", "2048 2048", "ep2d_b0_500_1000_2000"),
+        *(
+            "Ax DWI 1000b",
+            "300 mgI/ml",
+            "CTA 0.6 Bv40",
+            "Algo1",
+            "LWS seitlich im Stehen",
+            "IRM lombaire",
+            "RX rachide lombosacrale",
+            "heup axiaal",
+        ),
         *("White matter lesions, T2", "Real time, long axis", "MR Kopf nativ und nach KM", "IRM rachis sans injection"),
         *(
             "45y female",
@@ -491,7 +501,8 @@ def test_the_vocabulary_knows_the_standards_words_and_no_eponyms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "folded"), [("Weiß", "weiss"), ("FRANÇOIS", "francois"), ("mm²", "mm2"), ("ÀÉ", "ae")]
+    ("word", "folded"),
+    [("Weiß", "weiss"), ("FRANÇOIS", "francois"), ("mm²", "mm2"), ("ÀÉ", "ae"), ("Đắc", "dac"), ("Łoś", "los")],
 )
 def test_folding(word: str, folded: str) -> None:
     """Case, accents and ligatures do not tell words apart."""
@@ -504,3 +515,21 @@ def test_folding(word: str, folded: str) -> None:
 def test_what_stands_behind_a_letter_belongs_to_its_word(word: str) -> None:
     """Accents and vowel signs of whatever script (Latin, Devanagari, Thaana, Adlam) do not cut a name into pieces."""
     assert [found.text for found in words_of(f"{word} 2 {word}")] == [word, "2", word]
+
+
+@pytest.mark.parametrize("unknown", Unknown)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Nguyễn^Đắc Hưng", "liver DAC HUNG NGUYEN"),
+        ("Nguyễn^Đắc Hưng", "liver ĐẮCHƯNG.NGUYỄN"),
+        ("Łoś^Ewa", "liver Ewa Los"),
+        ("Busch^Jean", "liver BuschJean JEANBUSCH"),
+        ("De la Cruz^Jan", "liver J. DELACRUZ"),
+        ("Y\u0131ld\u0131r\u0131m^I\u015f\u0131k", "liver YILDIRIM_ISIK"),
+        ("Ждин^Дмитрий", "liver scanOfЖдинKnee"),
+    ],
+)
+def test_own_names_go_however_they_are_written(name: str, text: str, unknown: Unknown) -> None:
+    """Without their strokes also where that is a word; written together also where unknown words stay."""
+    assert TextCleaner(unknown=unknown).clean(text, OwnValues.of(persons=[name])).text == "liver"

@@ -13,7 +13,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.verification.blind.tries import PROFILES, RUNS, alarmed, leaks_of, tried
+from tests.verification.blind.profiles import PROFILES, RUNS
+from tests.verification.blind.tries import alarmed, leaks_of, tried
 
 
 def _alarms(count: int, seed: int, profiles: list[str]) -> None:

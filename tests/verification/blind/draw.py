@@ -1,31 +1,27 @@
 """Leaks drawn without a look at the search that is to find them.
 
-Public names: ``Leak``, ``draw_leaks``, ``source_of``, ``identifiers_of``, ``result_with``.
+Public names: ``Leak``, ``draw_leaks``, ``source_of``, ``identifiers_of``, ``result_with``, ``in_charset``, ``written``,
+``holding``, ``carried``, ``OWN``.
 """
 
 from __future__ import annotations
 
-import csv
 import random
-import re
 import warnings
-from functools import cache
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from pydicom import charset as character_sets
 from pydicom import datadict
-from pydicom._dicom_dict import DicomDictionary
 from pydicom.valuerep import PersonName
 
-from deidflow import tasks
 from tests.dicom_files import EXPLICIT, Element, Syntax, elements, file_bytes, grey
 from tests.verification.blind import names, places, values
 from tests.verification.blind.names import NAMES, Name
+from tests.verification.blind.profiles import attributes, kept
 
 ROOT: Final = "1.2.826.0.1.3680043.97"
-_TABLES: Final = Path(tasks.__path__[0]) / "local" / "deidentification"
-_TEXTS: Final = ("LO", "SH", "ST", "LT", "UT", "UC")
+OWN: Final = "its own attribute"
+"""The place of a leak that is put back where cleaning took it out."""
 _BYTES: Final = (
     *("declared",) * 6,
     "utf-8",
@@ -54,6 +50,7 @@ class Leak(NamedTuple):
         syntax: How the file is written.
         charset: What it declares.
         label: How the value is written, in words.
+        also: What else of the source holds the value: keyword and bytes.
 
     """
 
@@ -69,44 +66,7 @@ class Leak(NamedTuple):
     syntax: Syntax
     charset: str
     label: str
-
-
-@cache
-def attributes(profile: str) -> dict[str, list[tuple[str, str]]]:
-    """Return keyword and VR of what a profile treats, by class."""
-    standard = profile.startswith("ps3.15")
-    path = _TABLES / ("tables/profile.csv" if standard else f"profiles/orthanc-{profile}.csv")
-    found: dict[str, list[tuple[str, str]]] = {}
-    for row in csv.DictReader(path.read_text("utf-8").splitlines()):
-        tag, vr = row["tag"].replace(",", ""), row["vr"]
-        action = row["basic"] if standard else row["action"]
-        if not re.fullmatch("[0-9a-f]{8}", tag) or tag[:4] in {"0000", "0002", "0004"} or action == "K":
-            continue
-        if row["keyword"].startswith("Deidentification"):
-            continue  # the run writes its own
-        if datadict.keyword_for_tag(int(tag, 16)) == row["keyword"] and (kind := values.class_of(row["keyword"], vr)):
-            found.setdefault(kind, []).append((row["keyword"], vr))
-    return found
-
-
-@cache
-def kept(profile: str) -> list[tuple[int, str]]:
-    """Return texts of the dictionary that a profile's table does not list."""
-    standard = profile.startswith("ps3.15")
-    listed = set()
-    for name in ["tables/profile.csv", "tables/additional.csv"] if standard else [f"profiles/orthanc-{profile}.csv"]:
-        listed |= {
-            row["tag"].replace(",", "") for row in csv.DictReader((_TABLES / name).read_text("utf-8").splitlines())
-        }
-    return [
-        (tag, vr)
-        for tag, (vr, _, _, retired, _) in sorted(DicomDictionary.items())
-        if vr in _TEXTS
-        and not retired
-        and f"{tag:08x}" not in listed
-        and 0x0008 < tag >> 16 < 0x6000
-        and tag != 0x00080005
-    ]
+    also: tuple[str, bytes] = ("", b"")
 
 
 def identifiers_of(number: int, run: int) -> tuple[str, str, str, str]:
@@ -115,7 +75,7 @@ def identifiers_of(number: int, run: int) -> tuple[str, str, str, str]:
     return f"ZQ{run:05}X{number:03}", f"{own}.1", f"{own}.2", f"{own}.3"
 
 
-def _declared(text: str, charset: str, *, person: bool) -> bytes | None:
+def in_charset(text: str, charset: str, *, person: bool) -> bytes | None:
     """Return a text in the character set of its file as pydicom writes it; None where that has not all its letters."""
     encodings = character_sets.convert_encodings(charset.split("\\") if charset else ["ISO_IR 6"])
     with warnings.catch_warnings():
@@ -131,7 +91,7 @@ def _declared(text: str, charset: str, *, person: bool) -> bytes | None:
     return data if back == text else None
 
 
-def _written(text: str, charset: str, place: str, draw: random.Random) -> tuple[bytes, str]:
+def written(text: str, charset: str, place: str, draw: random.Random) -> tuple[bytes, str]:
     """Return a text in the declared or in another encoding, and which."""
     raw = place in {
         "blob",
@@ -147,7 +107,7 @@ def _written(text: str, charset: str, place: str, draw: random.Random) -> tuple[
     raw |= place in places.IN_FRAMES or place == "overlay bits in an item"
     choices = _BYTES if raw else ("declared",) * 5 + ("utf-8", "latin-1")
     codec = draw.choice(choices)
-    if codec == "declared" and (data := _declared(text, charset, person=False)) is not None:
+    if codec == "declared" and (data := in_charset(text, charset, person=False)) is not None:
         return data, codec
     try:
         return (text.encode("utf-16") if "mark" in codec else text.encode(codec)), codec
@@ -183,7 +143,9 @@ def draw_leaks(count: int, profile: str, seed: int, *, private: bool = False, be
     draw = random.Random(f"{seed} {profile} {private} {beyond}")  # noqa: S311 (no secret)
     table = attributes(profile)
     table = {"patient": [("PatientName", "PN")], **table}
-    kinds = [kind for kind in table if not beyond or kind in {"patient", "person", *values.BEYOND}]
+    kinds = [
+        kind for kind in table if kind != "cleaned" and (not beyond or kind in {"patient", "person", *values.BEYOND})
+    ]
     weights = [3 if kind in {"patient", "person", "date", "identifier"} else 1 for kind in kinds]
     leaks: list[Leak] = []
     while len(leaks) < count:
@@ -204,17 +166,17 @@ def _leak(number: int, draw: random.Random, kind: str, profile: str, run: int, *
     charset = of.charset
     uid = f"1.2.826.0.1.3680043.96.{draw.randrange(10**9)}.{number}"
     text, left, label = _value(kind, draw, uid, of, beyond=beyond)
-    data = _declared(text, charset, person=kind in {"patient", "person"})
+    data = in_charset(text, charset, person=kind in {"patient", "person"})
     if data is None:
         charset = "ISO_IR 192"
         data = text.encode()
-    if _declared(who.text, charset, person=True) is None:
+    if in_charset(who.text, charset, person=True) is None:
         who = NAMES[4] if of is NAMES[0] else NAMES[0]
     where = charset
     if place == "item with its own character set":
         where = "ISO_IR 192" if charset != "ISO_IR 192" else "GB18030"
-    holding, codec = _written(left, where, place, draw)
-    elements_ = _holding(place, holding, where, profile, draw)
+    held, codec = written(left, where, place, draw)
+    elements_ = holding(place, held, where, profile, draw)
     above = (
         ()
         if kind == "patient" or draw.random() < 0.6
@@ -230,7 +192,7 @@ def _leak(number: int, draw: random.Random, kind: str, profile: str, run: int, *
         kind,
         data + pad * (len(data) % 2),
         above,
-        holding,
+        held,
         place,
         elements_,
         syntax,
@@ -239,7 +201,8 @@ def _leak(number: int, draw: random.Random, kind: str, profile: str, run: int, *
     )
 
 
-def _holding(place: str, data: bytes, charset: str, profile: str, draw: random.Random) -> list[Element]:
+def holding(place: str, data: bytes, charset: str, profile: str, draw: random.Random) -> list[Element]:
+    """Return the elements that hold some bytes in a place; none where it is no element."""
     if place in places.FILE_PLACES:
         return [Element(0xFFFCFFFC, "OB", data + b" " * (len(data) % 2))] if place == "trailing padding" else []
     if place in places.IN_FRAMES:
@@ -289,15 +252,19 @@ def source_of(leak: Leak, run: int, *, brought: bool) -> bytes:
     )
     if leak.charset:
         made.append(Element(0x00080005, "CS", leak.charset.encode() + b" " * (len(leak.charset) % 2)))
-    name = leak.value.rstrip() if leak.kind == "patient" else _declared(leak.who.text, leak.charset, person=True) or b""
+    name = (
+        leak.value.rstrip() if leak.kind == "patient" else in_charset(leak.who.text, leak.charset, person=True) or b""
+    )
     made.append(Element(0x00100010, "PN", name + b" " * (len(name) % 2)))
-    vr = datadict.dictionary_VR(leak.keyword)
-    own = Element(datadict.tag_for_keyword(leak.keyword) or 0, vr, leak.value)
-    if leak.above:
-        own = places.nested((own,), leak.above)
+    own = carried(leak.keyword, leak.value, leak.above)
+    if leak.also[0]:
+        made.append(
+            Element(datadict.tag_for_keyword(leak.also[0]) or 0, datadict.dictionary_VR(leak.also[0]), leak.also[1])
+        )
     made = [one for one in made if one.tag != own.tag] if leak.kind != "patient" else made
     parts = {one.tag: one for one in made}
-    for one in ([] if leak.kind == "patient" else [own]) + (leak.elements if brought else []):
+    own_elements = [] if leak.kind == "patient" else [own]
+    for one in own_elements + (leak.elements if brought and leak.place != OWN else []):
         before = parts.get(one.tag)
         both = before is not None and before.vr == one.vr == "SQ"
         parts[one.tag] = before._replace(value=(*before.value, *one.value)) if before and both else one
@@ -305,15 +272,24 @@ def source_of(leak: Leak, run: int, *, brought: bool) -> bytes:
     return file_bytes(sorted(parts.values(), key=lambda one: one.tag), leak.syntax)
 
 
+def carried(keyword: str, data: bytes, above: tuple[int, ...]) -> Element:
+    """Return an attribute with a value of an even number of bytes, inside sequences, the innermost first."""
+    own = Element(datadict.tag_for_keyword(keyword) or 0, datadict.dictionary_VR(keyword), data)
+    content = (Element(0x0040A010, "CS", b"CONTAINS"), Element(0x0040A040, "CS", b"TEXT"))
+    return places.nested((*content, own) if keyword == "TextValue" else (own,), above) if above else own
+
+
 def clashes(leak: Leak) -> bool:
     """Tell whether a leak would overwrite the attribute that it is of, or one that identifies the instance."""
     own = datadict.tag_for_keyword(leak.keyword) if not leak.above else leak.above[-1]
-    return any(one.tag == own and one.vr != "SQ" for one in leak.elements)
+    return leak.place != OWN and any(one.tag == own and one.vr != "SQ" for one in leak.elements)
 
 
 def result_with(leak: Leak, data: bytes) -> bytes:
     """Return a result with the leak in it; as it is, where it has it already."""
-    if leak.place in places.ELEMENT_PLACES + places.PRIVATE_PLACES and places.holds(data, leak.left, leak.syntax):
+    if leak.place in (OWN, *places.ELEMENT_PLACES, *places.PRIVATE_PLACES) and places.holds(
+        data, leak.left, leak.syntax
+    ):
         return data
     if leak.place in places.IN_FRAMES and places.holds(data, leak.left, leak.syntax):
         return data

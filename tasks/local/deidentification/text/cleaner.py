@@ -21,7 +21,7 @@ from deidflow.tasks.local.deidentification.text.own_values import OwnValues
 from deidflow.tasks.local.deidentification.text.patterns import Edit, pattern_edits
 from deidflow.tasks.local.deidentification.text.persons import Reading, Verdict, judge_beside
 from deidflow.tasks.local.deidentification.text.vocabulary import Standing, Vocabulary, load_vocabulary, without_mark
-from deidflow.tasks.local.deidentification.text.words import Word, fold, in_ascii, words_of
+from deidflow.tasks.local.deidentification.text.words import UNSPACED, Word, fold, in_ascii, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,7 +68,8 @@ _MOST_DIGITS_BESIDE_LETTERS: Final = 2
 _MOST_CHARACTERS: Final = 10240
 """An LT has no more (PS3.5 table 6.2-1). Longer texts are cleaned line by line, since the time that a text takes grows
 faster than its length."""
-_YEAR: Final = re.compile(r"18[5-9]\d|19\d\d|20[0-4]\d")
+_ROUND: Final = "00"
+_YEAR: Final = re.compile(r"18[5-9]\d|19\d\d|20[0-3]\d")
 _LOOSE_ENDS: Final = " \t,;:^_-/.#=&|@'\u2019\""
 _LOOSE_POINTS: Final = re.compile("(?<=\\s)[.,;:^'\u2019]+(?=\\s|$)")
 _EMPTY_BRACKETS: Final = re.compile(r"\(\s*\)|\[\s*\]|\{\s*\}|<\s*>")
@@ -214,7 +215,8 @@ class TextCleaner:
         rest = word.text
         for start, end in stretches:
             rest = rest[:start] + " " * (end - start) + rest[end:]
-        if stretches and all(self._vocabulary.standing(part) is Standing.KNOWN for part in rest.split()):
+        is_run = UNSPACED.fullmatch(word.text) is not None
+        if stretches and is_run and all(self._vocabulary.standing(part) is Standing.KNOWN for part in rest.split()):
             yield from (Edit(word.start + start, word.start + end, "") for start, end in stretches)
         else:
             yield Edit(word.start, word.end, "")
@@ -233,9 +235,10 @@ def _pieces(text: str, edits: list[Edit]) -> Iterator[Word]:
 
 
 def is_harmless_number(word: Word, before: str) -> bool:
-    """Whether a number has so few digits that it tells nobody apart, and is no year."""
+    """Whether a number has so few digits that it tells nobody apart, and is no year; of b-values 2000 follows 1000."""
+    is_in_a_row = word.folded.endswith(_ROUND) and before.isdigit() and before.endswith(_ROUND)
     is_year = _YEAR.fullmatch(word.folded) is not None and before not in load_context().before_numbers
-    return len(word.folded) <= _MOST_DIGITS and not is_year
+    return len(word.folded) <= _MOST_DIGITS and (is_in_a_row or not is_year)
 
 
 def _applied(text: str, edits: Iterable[Edit]) -> str:

@@ -25,7 +25,6 @@ import gzip
 import importlib
 import re
 import sys
-import unicodedata
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +32,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.sr import _concepts_dict
+
+from deidflow.tasks.local.deidentification.text.words import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,12 +49,6 @@ _OF_PLACES: Final = frozenset({4030, 5000, 5001, 7480, 7481})
 """Context groups of PS3.16: languages, countries, breeds and their registries."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _SHORTEST: Final = 2
-
-
-def fold(word: str) -> str:
-    """Return a word as it is looked up: lower case, without accents, ß as ss."""
-    plain = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(character for character in plain if not unicodedata.combining(character))
 
 
 def _meanings() -> Iterator[str]:

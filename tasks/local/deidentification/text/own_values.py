@@ -63,7 +63,8 @@ class OwnValues:
             Test or Thyroid.
         phrases: Folded words in a row that go where they stand in this order, whatever is between them.
         abbreviations: What the names may be abbreviated to: no abbreviation is harmless that is one of these.
-        parts: Folded words of the phrases, which go by themselves where no vocabulary knows them.
+        parts: Folded words of the phrases, and names and phrases written together, which go by themselves where no
+            vocabulary knows them.
         split: Folded identifiers without punctuation, which go wherever whole words in a row make one: 77-88 123.
         births: Dates of birth, YYYYMMDD, which go and are not moved: with a study's date they say how old, to the day.
 
@@ -92,9 +93,14 @@ class OwnValues:
         phrases: set[tuple[str, ...]] = set()
         short: set[str] = set()
         split: set[str] = set()
+        together: set[str] = set()
         for value in persons:
             for group in value.split("="):
                 short.update(abbreviations_of([word.folded for word in words_of(group)]))
+                family, given = [*("".join(word.text for word in words_of(one)) for one in group.split("^")), "", ""][
+                    :2
+                ]
+                together.update(*map(spellings, (family, given, family + given, given + family)))
             for part in _BETWEEN_NAMES.split(value):
                 whole = [word for word in words_of(part) if word.folded not in _PARTICLES]
                 words.update(*(spellings(word.text) for word in whole if len(word.folded) >= _SHORTEST_NAME), ())
@@ -109,8 +115,10 @@ class OwnValues:
             if any(map(str.isdigit, value)) and len(phrase) > 1:
                 words.add("".join(phrase))
             joined = "".join(phrase)
+            together.add(joined)
             split.update(one for one in (joined, joined.lstrip("0")) if _is_told_apart(one))
-        parts = {one for phrase in phrases for one in phrase if len(one) >= _SHORTEST_PART and one.isalpha()}
+        together.update(one for phrase in phrases for one in phrase)
+        parts = {one for one in together if len(one) >= _SHORTEST_PART and one.isalpha()}
         return cls(
             words=frozenset(words),
             phrases=frozenset(phrases),

@@ -185,19 +185,19 @@ _OTHERS: Final = (
     _form(rf"(?<!\w)(?<!\d\.)(?:[01]?\d|2[0-3])\s?h\s?[0-5]\d{_BEHIND}", 3, "h"),
     # Numbers that a word before them calls somebody's.
     _form(rf"{_BEFORE}{_PHONE_LABEL}\.?[\s_]*(?:(?:no\.?|nr\.?|#)[\s_]*)?(?:[:.][\s_]*)?\+?[\d(][\d\s()/.\-]*\d", 2),
-    _form(rf"{_BEFORE}{_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w-]*\d)[^\W_][\w-]*(?:[/.]\w+)*", 1),
+    _form(rf"{_BEFORE}{_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w/.-]*\d)[^\W_][\w-]*(?:[/.]\w+)*", 1),
     _form(rf"{_BEFORE}{_FAINT_ID_LABEL}{_NUMBER_WORD}[\s:#.=_-]{{1,4}}(?=[\w-]*\d\d\d)[^\W_][\w-]*", 3),
     _form(rf"{_BEFORE}{_BIRTH_LABEL}\.?(?:\s+(?:on|am|le|el))?\s*[:.]?\s*\d[\d./\s-]*", 1),
     _form(r"〒\s?\d{3}-?\d{4}", 7),
-    # Telephone numbers.
+    # Telephone numbers; two equal ones are the sides of an image (512 512 256).
     _form(r"(?<!\w)(?<!\d\.)\+\d[\d\s()/.\-]{5,}\d", 7, "+"),
     _form(r"(?<!\w)(?<!\d\.)(?!\d{3} \d{3} \d\d00)\(?\d{3}\)?[\s.\-]\s?\d{3}[\s.\-]\d{4}(?!\d)", 10),
     _form(r"(?<!\w)(?<!\d\.)\d{2,3}-\d{2,4}-\d{2,4}(?:-\d{2,4})?(?!\d)", 6, "-"),
     _form(r"(?<![\w.-])(?:\(0?\d{1,4}\)|0\d{1,4})[\s/.\-]*\d{2,}(?:[\s/.\-]\d{2,})*(?!\d)", 4),
     _form(r"(?<!\w)(?<!\d\.)\d{2}(?:[\s.]\d{2}){4}(?!\d)", 10),
     _form(r"(?<!\w)(?<!\d\.)\d{3}-\d{4}(?!\d)", 7),
-    _form(r"(?<!\w)(?<!\d\.)(?!\d\d0 \d\d0 \d\d0)[5-9]\d\d\s\d{3}\s\d{3}(?!\d)", 9),
-    _form(r"(?<!\w)(?<!\d\.)(?!\d{3}0\s\d{3}0)[2-9]\d{3}\s\d{4}(?!\d)", 8),
+    _form(r"(?<!\w)(?<!\d\.)(?!\d\d0 \d\d0 \d\d0)(?!(\d{3})\s\1\s)[5-9]\d\d\s\d{3}\s\d{3}(?!\d)", 9),
+    _form(r"(?<!\w)(?<!\d\.)(?!\d{3}0\s\d{3}0)(?!(\d{4})\s\1)[2-9]\d{3}\s\d{4}(?!\d)", 8),
     _form(r"(?<!\w)(?<!\d\.)(?!\d0 \d0 \d0 \d0)[2-9]\d(?:\s\d{2}){3}(?!\d)", 8),
     # Postal addresses.
     _form(rf"(?<!\w)(?<!\d\.)\d{{1,5}}[a-z]?,?\s+(?:{_NAME_WORD}\s+){{1,3}}{_STREET}{_BEHIND}\.?", 1, *_STREETS),

@@ -30,6 +30,11 @@ _SLASHES: Final = frozenset("\u060d\u2044\u2215")
 """Between the numbers of a date in Arabic; of fractions; of division."""
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae", "œ": "oe"})
 
+_STROKES: Final = str.maketrans(
+    {"ł": "l", "đ": "d", "ð": "d", "ø": "o", "\u0131": "i", "ħ": "h", "ŧ": "t", "þ": "th", "æ": "ae", "œ": "oe"}
+)
+"""Letters that are no letter with an accent to Unicode, and are written without their stroke all the same."""
+
 
 class Word(NamedTuple):
     """A run of letters, their marks, and digits; Japanese, Chinese and Korean characters are a run of their own.
@@ -55,10 +60,10 @@ class Word(NamedTuple):
 
 @lru_cache(maxsize=65536)
 def fold(word: str) -> str:
-    """Return a word in the form in which it is looked up: lower case, without accents, ß as ss, ² as 2."""
+    """Return a word in the form in which it is looked up: lower case, without accents and strokes, ß as ss, ² as 2."""
     if word.isascii():
         return word.lower()
-    plain = unicodedata.normalize("NFKD", word.casefold())
+    plain = unicodedata.normalize("NFKD", word.casefold()).translate(_STROKES)
     return "".join(one for one in plain if not (unicodedata.combining(one) or unicodedata.category(one) == _UNSEEN))
 
 
