@@ -23,7 +23,7 @@ from deidflow.tasks.verification.cleaned.texts import CleanedTexts
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.leaks.segments import has_more_than_frames, native_length
 from deidflow.tasks.verification.standard.dummy_items import are_dummies
-from deidflow.tasks.verification.standard_profile import is_dummy
+from deidflow.tasks.verification.standard.profile import is_dummy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

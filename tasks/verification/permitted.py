@@ -39,7 +39,7 @@ from deidflow.tasks.core.request.request import Operation
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.private_elements import SafePrivate, safe_private
 from deidflow.tasks.verification.profile_table import profile_table
-from deidflow.tasks.verification.standard_profile import standard_profile
+from deidflow.tasks.verification.standard.profile import standard_profile
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.profile_choice import ProfileChoice

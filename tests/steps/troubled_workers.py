@@ -18,7 +18,7 @@ import pytest
 
 from deidflow.tasks.core.errors import TransientError
 from deidflow.tasks.export.packing import read_results, write_archive
-from deidflow.tasks.verification import verifier
+from deidflow.tasks.verification import in_worker, verifier
 from deidflow.tasks.verification.in_worker import verify_in_worker
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _DIED: Final = "died"
 
 
 def _beside() -> Path:
-    return Path(verifier._of_this_thread.settings.results.folder).parent
+    return Path(in_worker._of_this_thread.settings.results.folder).parent
 
 
 def die_once(work: VerifyWork) -> list[InstanceResult] | TransientError | Unusable:

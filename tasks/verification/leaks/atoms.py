@@ -16,7 +16,7 @@ from deidflow.tasks.core.pseudonyms.original_uids import WELL_KNOWN
 from deidflow.tasks.verification.leaks.common_words import is_common
 from deidflow.tasks.verification.leaks.kinds import Kind
 from deidflow.tasks.verification.leaks.letters import NAME_PART, is_in_another_set
-from deidflow.tasks.verification.standard_profile import is_dummy
+from deidflow.tasks.verification.standard.profile import is_dummy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -28,7 +28,7 @@ from deidflow.tasks.verification.cleaned.texts import IDENTIFYING, Around, Clean
 from deidflow.tasks.verification.comparison import COMPRESSED, Comparison, Judged, may_hold_uids
 from deidflow.tasks.verification.fates import Fate
 from deidflow.tasks.verification.reader import Read
-from deidflow.tasks.verification.standard_profile import is_dummy
+from deidflow.tasks.verification.standard.profile import is_dummy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

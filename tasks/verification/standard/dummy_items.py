@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deidflow.tasks.core.dicom.tags import dictionary_vr
-from deidflow.tasks.verification.standard_profile import is_dummy
+from deidflow.tasks.verification.standard.profile import is_dummy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

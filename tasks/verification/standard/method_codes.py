@@ -13,7 +13,7 @@ from deidflow.tasks.core.dicom.tags import IDENTIFIERS, Path, describe_tag
 from deidflow.tasks.core.errors import InstanceFailed
 from deidflow.tasks.core.outcomes import ReasonCode
 from deidflow.tasks.verification.fates import Fate
-from deidflow.tasks.verification.standard_profile import overruled, standard_profile
+from deidflow.tasks.verification.standard.profile import overruled, standard_profile
 
 if TYPE_CHECKING:
     from deidflow.tasks.core.request.profile_choice import ProfileChoice
