@@ -46,9 +46,7 @@ Runner = Literal["threads", "dask"]
 class _Group(BaseModel):
     """A group of keys: unknown ones are errors, types are not converted, and errors do not repeat the input."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Source(_Group):
