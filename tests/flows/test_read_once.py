@@ -50,7 +50,7 @@ def test_a_plan_reads_once(demo_job: Job) -> None:
     "again", [("resume", "runs/r"), pytest.param(("run", "job.yaml", "--run-id", "r"), marks=pytest.mark.long)]
 )
 def test_a_resumed_run_reads_once(demo_job: Job, again: tuple[str, ...]) -> None:
-    """The config and the request that the ledger keeps, each once; a config that is given again is read, too."""
+    """Config, key and request that the run has, each once; a config that is given again is read with its key, too."""
     row = demo_job.inventory()[0]
     demo_job.write_manifest([row, {"orthanc_id": "-".join(["00000000"] * 5)}])
     assert 1 == demo_job("run", "job.yaml", "--run-id", "r").code
@@ -61,6 +61,6 @@ def test_a_resumed_run_reads_once(demo_job: Job, again: tuple[str, ...]) -> None
     given = int(again[0] == "run")
     # Reading a request is reading its edits.
     requests = counts["parse_request"]
-    opened = {"Key__parse": 1, "Ledger__open": 1, "Config__from_json": 1}
+    opened = {"Key__parse": 1 + given, "Ledger__open": 1, "Config__from_json": 1}
     assert 1 >= requests
     assert expected(parse_edits=1 + given + requests, parse_request=requests, **opened) == counts
