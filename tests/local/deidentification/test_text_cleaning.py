@@ -521,6 +521,7 @@ def test_what_stands_behind_a_letter_belongs_to_its_word(word: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("ﾔﾏｸﾞﾁ^ﾊﾅ ﾞ", "liver ﾔﾏｸﾞﾁ"),
         ("Nguyễn^Đắc Hưng", "liver DAC HUNG NGUYEN"),
         ("Nguyễn^Đắc Hưng", "liver ĐẮCHƯNG.NGUYỄN"),
         ("Łoś^Ewa", "liver Ewa Los"),
