@@ -130,6 +130,13 @@ def test_character_sets_of_countries(codec: str, name: str, text: str, other: st
     assert not said(other, values, charset=codec)
 
 
+def test_a_stray_escape() -> None:
+    """One that begins no escape sequence leaves a text in the character set that is declared."""
+    values = {"PatientName": "Müller^J\x1b[0m".encode(), "SpecificCharacterSet": "ISO_IR 192"}
+
+    assert "PatientName of the source is left in ImageID" == said("for Mueller", values)
+
+
 def test_bytes_of_unknown_kind() -> None:
     """Without accents many bytes are letters: only what may be a text is read so."""
     private = Element(0x00991001, "UN", b"\x01 l\xe9\xe9 \x02 ")
