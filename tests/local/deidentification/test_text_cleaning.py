@@ -269,6 +269,7 @@ def test_review_leaves_what_is_only_unknown() -> None:
         *(("shift_jis", "山田錦太郎"), ("shift_jis", "タロウ"), ("big5", "歐陽修文"), ("big5", "丁一")),
         *(("gbk", "镕喆丽"), ("cp949", "똠방각하"), ("euc_jp", "山田"), ("iso2022_jp", "山田錦太郎")),
         *(("cp866", "Пантелеймон"), ("cp437", "Åström"), ("cp1252", "Šašek")),
+        *(("cp850", "Antón"), ("cp850", "Badía"), ("cp1250", "BEŁZ")),
     ],
 )
 def test_names_in_other_character_sets_go(codec: str, name: str, unknown: Unknown) -> None:
