@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SHORTEST: Final = 3
+_DUMMY: Final = date(2000, 1, 1).toordinal()
+"""What stands for dates that many patients share."""
 
 
 def _month_names() -> Iterator[tuple[str, int]]:
@@ -53,6 +55,8 @@ _CLEAR: Final = tuple(
 )
 _OF_MONTH: Final = r"(?:0?[1-9]|1[0-2])"
 _OF_DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
+_TAKEN: Final = "|"
+"""What is one day is no part of another: 2004-12-31 MRT 1936-10-13."""
 _VAGUE: Final = re.compile(
     rf"{_ALONE}(?:{_OF_DAY}(?P<s>[-/_]){_OF_MONTH}(?P=s)|{_OF_MONTH}(?P<t>[-/_]){_OF_DAY}(?P=t))"
     r"(?:(?:18|19|20)\d\d|\d\d)(?!\d|[.,]\d)"
@@ -72,7 +76,7 @@ def has_left_day(before: str, after: str, *, moves: bool) -> bool:
         moves: Whether days may have moved; otherwise none is to be left.
 
     """
-    days = set(_days(after))
+    days = set(_days(after)) - ({_DUMMY} if moves else set())
     if not days:
         return _VAGUE.search(after) is not None
     old, first = set(_days(before)) if moves else set(), min(days)
@@ -89,3 +93,4 @@ def _days(text: str) -> Iterator[int]:
                 yield date(int(parts["y"]), month, int(parts["d"])).toordinal()
             except ValueError:
                 continue
+        text = pattern.sub(_TAKEN, text)
