@@ -30,7 +30,8 @@ _NATIONAL: Final = tuple(
         ("[\u0100-\u017f]", "cp1250 iso8859_2 cp852 cp1252 cp1254"),
     )
 )
-_ESCAPE: Final = b"\x1b"
+_ESCAPE: Final = re.compile(rb"\x1b[$()]")
+"""What begins an escape sequence of the sets below; terminals and printers have others."""
 _EXTENDED: Final = b"ISO 2022 "
 _ALL_WITH_ESCAPES: Final = b"\\".join(
     (b"", *(_EXTENDED + name for name in (b"IR 13", b"IR 87", b"IR 159", b"IR 149", b"IR 58")))
@@ -68,7 +69,8 @@ def told_by_escapes(raw: bytes, declared: bytes) -> bytes:
 
     Source: PS3.5 section 6.1.2.5 (edition 2026d); devices write them with no set, or Latin-1, declared.
     """
-    return _ALL_WITH_ESCAPES if _ESCAPE in raw and _EXTENDED not in declared.partition(b"\\")[2] else declared
+    has_escapes = _EXTENDED not in declared.partition(b"\\")[2] and _ESCAPE.search(raw) is not None
+    return _ALL_WITH_ESCAPES if has_escapes else declared
 
 
 @lru_cache(maxsize=64)

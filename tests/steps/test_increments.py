@@ -266,8 +266,11 @@ def test_a_second_file_that_claims_to_be_what_was_done_fails(nights: Nights) -> 
 
 def test_a_state_of_before_sources_were_noted_is_taken_over(nights: Nights) -> None:
     """What it knows of run folders that are gone stands nowhere else; of others it learns what it lacks."""
-    nights.night(rows(("A", "1")), "n1")
-    nights.night(rows(("A", "1"), ("B", "2")), "n2")
+    moved: dict[str, Any] = {"profile_options": ["retain-longitudinal-modified-dates"], "dates": {"column": "days"}}
+    moved |= {"options": {}, "incremental": True}
+    old, other, new = ({**row, "days": "-10"} for row in rows(("A", "1"), ("B", "2"), ("A", "3")))
+    nights.night([old], "n1", **moved)
+    nights.night([old, other], "n2", **moved)
     path = nights.root / "runs" / "steps.state.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         for column in ("size", "version"):
@@ -278,10 +281,13 @@ def test_a_state_of_before_sources_were_noted_is_taken_over(nights: Nights) -> N
     shutil.rmtree(nights.root / "runs" / "n1")
     for name in ("A-1-1.dcm", "B-2-1.dcm"):
         os.utime(nights.root / "source" / name, ns=(5, 5))
+    nights.put("A", "3", 1)
 
-    nights.plan(rows(("A", "1"), ("B", "2")), run_id="n3", incremental=True)
+    nights.plan([old, other], run_id="n3", **moved)
 
     assert DoneBefore(1, 2) == count_done_before(nights.run.ledger)
+    nights.run.close()
+    nights.plan([new], run_id="n4", **moved)  # the days that the column gave in n1 are not known any more
 
 
 def test_a_state_that_two_processes_take_over_at_once_stays(nights: Nights) -> None:

@@ -239,6 +239,18 @@ def _lengthen(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"x")
 
 
+def _spoil_meta(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"\x02\0\x03\0UI", b"\x02\0\x03\0UY"))
+
+
+def test_a_value_representation_that_nobody_knows(beside: Beside) -> None:
+    """In the file meta information, too, it is the result's fault that it cannot be read."""
+    with beside.working():
+        beside.edit(0, then=lambda: _spoil_meta(_result_of(beside, 0)))
+
+    assert "result-differs" == beside.steps.run.ledger.scalar("SELECT code FROM instance WHERE path = ?", (b"0.dcm",))
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -96,11 +96,13 @@ OF_COUNTRIES: Final = pytest.mark.parametrize(
     [
         ("shift_jis", "山田^花子", "患者:山田花子様", "患者:鈴木花枝様"),
         ("iso2022_jp", "山田^花子", "患者:山田花子様", "患者:鈴木花枝様"),
+        ("euc_jp", "佐野^健一=サノ^ケンイチ", "佐野健一様", "胸部CT 造影なし"),
         ("shift_jis", "タロウ^ソノコ", "(タロウソノコ)", "(タソガレ)"),
         ("big5", "歐陽^修文", "CT 歐陽修文", "CT 歐洲"),
         ("gbk", "诸葛^亮", "诸葛亮 CT", "诸位 CT"),
         ("cp949", "김철수^", "김철수님", "김치수님"),
         ("cp866", "Достоеверов^Пётр", "для Достоеверов П.", "для Достоевских"),
+        ("cp1255", "כהן^בנימין", "עבור בנימין כהן", "עבור אברהמי שרה"),
         ("cp850", "Müller^Jörg", "Hr. Müller", "Hr. Kröger"),
         ("cp1252", "Šašek^Žaneta", "for Šašek", "for Škoda"),
     ],
@@ -126,6 +128,13 @@ def test_character_sets_of_countries(codec: str, name: str, text: str, other: st
 
     assert "PatientName of the source is left in ImageID" == said(text, values, charset=codec)
     assert not said(other, values, charset=codec)
+
+
+def test_a_stray_escape() -> None:
+    """One that begins no escape sequence leaves a text in the character set that is declared."""
+    values = {"PatientName": "Müller^J\x1b[0m".encode(), "SpecificCharacterSet": "ISO_IR 192"}
+
+    assert "PatientName of the source is left in ImageID" == said("for Mueller", values)
 
 
 def test_bytes_of_unknown_kind() -> None:

@@ -5,6 +5,7 @@ Public names: ``compare_by_pydicom``, ``not_judged``, ``Asked``, ``PixelFate``.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple
 
 from pydicom import dcmread
@@ -101,7 +102,8 @@ def _can_read(file: BinaryIO) -> bool:
     """Whether pydicom reads every value of a file but its pixels."""
     file.seek(0)
     try:
-        for element in dcmread(inflatable(file), force=True, stop_before_pixels=True).iterall():
+        read = dcmread(inflatable(file), force=True, stop_before_pixels=True)
+        for element in chain(read.file_meta, read.iterall()):
             _ = element.value
     except Exception:  # noqa: BLE001 (it has no error of its own for what it cannot read)
         return False

@@ -75,6 +75,9 @@ _FIRST_YEAR: Final = 1880
 _CJK: Final = "\u2e80"
 """From here on a character is a word, or nearly."""
 
+_NOT_KNOWN: Final = "\ufffd"
+"""What stands for bytes that the character set does not know, of whomever."""
+
 _WORDS: Final = re.compile(r"[^\W\d_]+")
 _TOKENS: Final = re.compile(r"[^\W_]+(?:[-_./ ][^\W_]+)*")
 _LINES: Final = re.compile(r"[\r\n\f\\^=;]+")
@@ -322,4 +325,4 @@ def atoms_of(kind: Kind, text: str) -> frozenset[Atom]:
     """
     if is_dummy(text.encode("utf-8", "replace")):
         return frozenset()
-    return frozenset(_BY_KIND[kind](text))
+    return frozenset(atom for atom in _BY_KIND[kind](text) if _NOT_KNOWN not in atom.text)

@@ -47,6 +47,8 @@ search in a series (``series/windows.py``) relies on that."""
 _PUNCTUATION: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
 _EVERYWHERE: Final = ("utf-8", "latin-1")
 _WIDE: Final = ("utf-16-le", "utf-16-be")
+_FEWEST_BYTES: Final = 3
+"""Two kana of half width are two bytes, which stand in any text of Chinese, Japanese, Korean or Russian."""
 _BACK: Final = re.compile(rb"\x1b\([A-Z]\Z")
 _LAST_OF_LATIN_1: Final = "\xff"
 
@@ -120,7 +122,7 @@ def patterns_of_part(atom: Atom, character_set: bytes) -> tuple[Pattern, ...]:
                     continue
                 found[parts, gap] = None
     made = (Pattern(groups[0] if gap is Gap.NONE else squeezed(b"".join(groups)), groups, gap) for groups, gap in found)
-    return tuple(pattern for pattern in made if pattern.key)
+    return tuple(pattern for pattern in made if len(pattern.key) >= _FEWEST_BYTES)
 
 
 def _encoded(text: str, codec: str) -> bytes:

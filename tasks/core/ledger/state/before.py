@@ -74,7 +74,8 @@ def looking_back(ledger: Ledger, before: Before | None) -> Iterator[None]:
     ledger.execute("ATTACH ? AS state", (str(before.state),))
     try:
         ledger.execute(
-            f"CREATE TEMP TABLE earlier AS SELECT number, run_id, moment, name = ? AS own, {_DATES} AS dates"  # noqa: S608 (constants)
+            f"CREATE TEMP TABLE earlier AS SELECT number, run_id, moment, name = ? AS own, {_DATES} AS dates,"  # noqa: S608 (constants)
+            " json_extract(basis, '$.dates.column') IS NOT NULL AS by_column"
             " FROM state.run WHERE loaded AND place = ? AND run_id <> ?",
             (before.where.name, before.where.place, before.exclude),
         )
@@ -234,6 +235,8 @@ def renamed_patients(ledger: Ledger, *, given_only: bool) -> list[GivenBefore]:
 def reshifted_patients(ledger: Ledger, before: Before, *, replaced: bool) -> list[GivenBefore]:
     """Return the rows that would move a patient's dates otherwise than results do that stay beside theirs.
 
+    Of runs whose folders are gone, a state that was taken over does not have the days of a column.
+
     Args:
         ledger: Being planned.
         before: The earlier runs.
@@ -251,6 +254,7 @@ def reshifted_patients(ledger: Ledger, before: Before, *, replaced: bool) -> lis
         f" JOIN (SELECT {_DATES} AS dates FROM (SELECT ? AS basis)) n"
         " ON p.shift IS NOT a.shift AND r.dates <> '' AND n.dates <> '' OR a.shift IS NULL AND r.dates <> n.dates"
         f" WHERE m.operation = '{Operation.ANONYMIZE}' AND {_SAME_PATIENT}"
+        " AND NOT (r.by_column AND p.shift IS NULL)"
         f" AND EXISTS (SELECT 1 FROM state.delivered d WHERE d.pair = p.id"
         f" AND NOT EXISTS ({again}) AND NOT EXISTS ({later})) GROUP BY i.line ORDER BY i.line",
         (before.where.basis, replaced),

@@ -21,7 +21,8 @@ _ONE_OF_THEM: Final = re.compile(
     "|[\xa1-\xbf\xd7\xf7]{2}"
     f"|(?:[\xa2-\xa9\xac-\xb3\xb5-\xb9\xbc-\xbe\xd7\xf7]|{_NOT_AS_PEOPLE_WRITE})[\xc0-\xff]"
     "|[\xc0-\xff][\xa1-\xaa\xac-\xba\xbc-\xbf\xd7\xf7]"
-    # A sign that nobody writes right before a letter.
+    # A sign that nobody writes right behind or before a letter.
+    "|[A-Za-z][\xa1-\xa3\xbf]"
     f"|(?:[\xa4-\xa8\xac\xad\xaf\xb6\xb8\xb9\xbc-\xbe]|{_NOT_AS_PEOPLE_WRITE})[@-~]"
 )
 

@@ -96,7 +96,7 @@ class OwnValues:
         together: set[str] = set()
         for value in persons:
             for group in value.split("="):
-                short.update(abbreviations_of([word.folded for word in words_of(group)]))
+                short.update(abbreviations_of([word.folded for word in words_of(group) if word.folded]))
                 family, given = [*("".join(word.text for word in words_of(one)) for one in group.split("^")), "", ""][
                     :2
                 ]

@@ -24,20 +24,22 @@ class Edit(NamedTuple):
 
 
 _MONTHS: Final = (
-    "january jan januar jänner janvier janv enero ene gennaio",
-    "february feb februar février fevrier févr fevr febrero febbraio",
-    "march mar märz maerz mrz mars marzo",
+    "january jan januar jänner janvier janv enero ene gennaio januari janeiro",
+    "february feb februar février fevrier févr fevr febrero febbraio fév fev februari fevereiro",
+    "march mar märz maerz mrz mars marzo mär maart maa março",
     "april apr avril avr abril abr aprile",
-    "may mai mayo maggio",
-    "june jun juni juin junio giugno",
-    "july jul juli juillet juil julio luglio",
-    "august aug août aout agosto ago",
-    "september sep sept septembre septiembre setiembre settembre",
-    "october oct oktober okt octobre octubre ottobre",
-    "november nov novembre noviembre",
-    "december dec dezember dez décembre decembre déc diciembre dic dicembre",
+    "may mai mayo maggio mei maio",
+    "june jun juni juin junio giugno junho giu",
+    "july jul juli juillet juil julio luglio julho lug",
+    "august aug août aout agosto ago aoû augustus",
+    "september sep sept septembre septiembre setiembre settembre setembro",
+    "october oct oktober okt octobre octubre ottobre outubro ott",
+    "november nov novembre noviembre novembro",
+    "december dec dezember dez décembre decembre déc diciembre dic dicembre dezembro",
 )
 _MONTH_NUMBERS: Final = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
+_WORDS_TOO: Final = ("gen", "mrt", "mag", "set", "out")
+"""Italian, Dutch and Portuguese months that are words elsewhere."""
 _MONTH_STARTS: Final = tuple(sorted({name[:3] for name in _MONTH_NUMBERS}))
 _MONTH: Final = "(?:" + "|".join(sorted(_MONTH_NUMBERS, key=len, reverse=True)) + ")"
 _YEAR: Final = r"(?:18|19|20)\d\d"
@@ -156,8 +158,13 @@ _OTHERS: Final = (
         1,
         *_MONTH_STARTS,
     ),
+    _form(rf"(?<!\d){_DAY}-(?:{'|'.join(_WORDS_TOO)})-\d\d{_BEHIND}", 3, *_WORDS_TOO),
     _form(rf"{_BEFORE}{_MONTH}\.?\s+{_DAY}(?:st|nd|rd|th)?(?![\d.]|[^\W_])", 1, *_MONTH_STARTS),
-    _form(r"(?:令和|平成|昭和|大正|[RHS])\s?(?:\d{1,2}|元)\s?[年.]\s?\d{1,2}\s?[月.]\s?\d{1,2}\s?日?", 2, "年", "."),
+    _form(
+        r"(?:令和|平成|昭和|大正|(?<![a-z\u00c0-\u024f])[RHS])\s?(?:\d{1,2}|元)\s?[年.]\s?\d{1,2}\s?[月.]\s?\d{1,2}\s?日?",
+        2,
+        *"年.",
+    ),
     _form(
         r"\d{1,4}\s?[年년](?:\s?\d{1,2}\s?[月월])?(?:\s?\d{1,2}\s?[日일])?|\d{1,2}\s?[月월]\s?\d{1,2}\s?[日일]",
         1,
