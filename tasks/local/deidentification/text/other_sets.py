@@ -17,13 +17,13 @@ _NOT_AS_PEOPLE_WRITE: Final = "(?<![0-9])[\xaa\xba]|(?<![A-Za-z])\xb4"
 _ONE_OF_THEM: Final = re.compile(
     # No part of ISO 8859 has characters here; Windows has its apostrophe and its dash (patient's, T10-L5).
     "[\x1b\x80-\x91\x93-\x95\x97-\x9f\ufffd]|(?<![A-Za-z0-9])[\x92\x96]|[\x92\x96](?![A-Za-z0-9])"
-    # Two signs in a row, or one beside an accented letter, quotes apart: halves of characters.
-    "|[\xa1-\xbf\xd7\xf7]{2}"
+    # Two signs in a row (but 31P), or one beside an accented letter, quotes apart: halves of characters.
+    "|(?![\xb2\xb3\xb9]{2}(?![\xa1-\xff]))[\xa1-\xbf\xd7\xf7]{2}"
     f"|(?:[\xa2-\xa9\xac-\xb3\xb5-\xb9\xbc-\xbe\xd7\xf7]|{_NOT_AS_PEOPLE_WRITE})[\xc0-\xff]"
     "|[\xc0-\xff][\xa1-\xaa\xac-\xba\xbc-\xbf\xd7\xf7]"
     # A sign that nobody writes right behind or before a letter.
     "|[A-Za-z][\xa1-\xa3\xbf]"
-    f"|(?:[\xa4-\xa8\xac\xad\xaf\xb6\xb8\xb9\xbc-\xbe]|{_NOT_AS_PEOPLE_WRITE})[@-~]"
+    f"|(?:[\xa4-\xa8\xac\xad\xaf\xb6\xb8\xbc-\xbe]|{_NOT_AS_PEOPLE_WRITE})[@-~]"
 )
 
 
