@@ -54,7 +54,7 @@ NOT_AT_RISK: list[dict[str, str | int]] = [
 ]
 
 
-@pytest.mark.parametrize("values", AT_RISK, ids=str)
+@pytest.mark.parametrize("values", [*AT_RISK, {"Modality": "DMS"}], ids=str)
 def test_kinds_at_risk(values: dict[str, str | int]) -> None:
     """Without a rule they are refused, or accepted and listed."""
     facts = facts_of(**values)
