@@ -254,6 +254,8 @@ def test_what_the_standard_itself_calls_a_code_stays() -> None:
         ("82676003", "Wolf", "99ACME"),
         ("422996005", "Wolf", "SCT"),
         ("5.10.2.1-3", "ECG", "SCPECG"),
+        ("de", "German", "RFC5646"),
+        ("de", "German of Mueller", "RFC5646"),
     )
     items = tuple(content("CODE", FINDING, Element(0x0040A168, "SQ", (code(*term),))) for term in terms)
     codes = []
@@ -262,8 +264,8 @@ def test_what_the_standard_itself_calls_a_code_stays() -> None:
         codes.append([item.ConceptCodeSequence[0] for item in report(data=data)])
 
     first, second = codes
-    stays = ["Reticulonodular pattern", "pattern of", "nitroglycerin", "Wolf", "REMOVED", "REMOVED", "ECG"]
-    assert [one.CodeMeaning for one in first] == stays
+    stays = ["Reticulonodular pattern", "pattern of", "nitroglycerin", "Wolf", *["REMOVED"] * 2, "ECG"]
+    assert [one.CodeMeaning for one in first] == [*stays, "German", "of"]
     assert second[3].CodeMeaning == "REMOVED"
     assert (first[6].CodeValue, first[6].CodingSchemeDesignator) == ("5.10.2.1-3", "SCPECG")
 
