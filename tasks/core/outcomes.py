@@ -128,8 +128,9 @@ REMEDIES: Final[dict[ReasonCode, str]] = {
     ReasonCode.IDENTIFIER_LEFT: "An original identifier was left in the result, which was removed unless the reason "
     "says that it was not: then remove it there; add the element that the reason names to Remove, or to Keep if it may "
     "stay, and run failures.csv.",
-    ReasonCode.UNSAFE_CONTENT: "Put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its "
-    "place, then `deidflow resume`; name what cannot be looked into in Remove; or leave its row out of a new run.",
+    ReasonCode.UNSAFE_CONTENT: "Where the reason names Keep or Remove, choose one of them and run failures.csv; of "
+    "compressed images put an uncompressed copy of the file (dcmdjpeg, dcmdjpls or dcmdrle of DCMTK) in its place, "
+    "then `deidflow resume`; name what cannot be looked into in Remove; or leave its row out of a new run.",
     ReasonCode.BURNED_IN_TEXT: "Text may be burned into the pixels: look at the images, add a rule for them to a file "
     "that pixels.rules names, and run failures.csv with that; or let them through with pixels.unmatched: accept.",
     ReasonCode.SPLIT_STUDY: "One study stands under two PatientIDs, in this source or in an earlier run, and would get "

@@ -61,6 +61,7 @@ _RETAINED_KINDS: Final = {
     "location": {"retain-device-identity", "retain-institution-identity"},
     "organization": {"retain-institution-identity"},
     "characteristic": {"retain-patient-characteristics"},
+    "product": set[str](),
 }
 _OF_TRANSCODING: Final = (0x00280004, 0x00280006, 0x00280008, 0x7FE00001, 0x7FE00002, PIXEL_DATA)
 """PhotometricInterpretation, PlanarConfiguration, NumberOfFrames, offset tables."""

@@ -7,7 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from deidflow.tasks.core.config.pixel_rules.sources import risks_text
 from deidflow.tasks.core.engine.review import ReviewCode, may_show_text
 from deidflow.tasks.local.dicom_file.source_file import SourceFile
 from deidflow.tasks.local.folder.index import read_index_entries
@@ -79,6 +81,18 @@ def test_other_captures() -> None:
     """Words in ImageType that name a capture, whatever their case."""
     assert all(may_show_text("", text) for text in ("A\\B\\screenshot", "DERIVED\\CSA REPORT", " label \\X"))
     assert not may_show_text("1.2.840.10008.5.1.4.1.1.77.1", "LABELS\\SCENE")
+
+
+def test_without_the_option_the_same_kinds_are_at_risk() -> None:
+    """Classes and words in ImageType for which clean-pixel-data refuses an instance are listed without it, too."""
+    risks = YAML(typ="safe").load(risks_text().text)["at_risk"]
+    groups = [group for risk in risks for group in (risk["when"], *risk["when"].get("any", ()))]
+    classes = [uid.replace("*", "1") for group in groups for uid in group.get("SOPClassUID", ())]
+    words = [word.strip("*") for group in groups for word in group.get("ImageType", ()) if "SECONDARY" not in word]
+
+    assert (len(classes), len(words)) > (15, 5)
+    assert [] == [uid for uid in classes if not may_show_text(uid, "")]
+    assert [] == [word for word in words if not may_show_text("", f"DERIVED\\SECONDARY\\{word}")]
 
 
 def run(job: Job, *command: str) -> str:

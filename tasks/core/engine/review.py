@@ -41,7 +41,12 @@ REVIEW_TEXTS: Final[dict[str, str]] = {
 }
 """What the codes mean."""
 
-_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+_OFTEN_WITH_TEXT: Final = (
+    *(f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("3", "6", "7", "12", "77.1.1", "77.1.4", "77.1.7")),
+    *("1.2.840.10008.5.1.1.29", "1.2.840.10008.5.1.1.30"),
+)
+"""Ultrasound (twice), secondary captures, angiography and fluoroscopy, endoscopy, photographs, dermoscopy, hard copies,
+and the classes beneath them (PS3.4 annex B.5): what at_risk.yaml in tasks/core/config/pixel_rules knows by class."""
 _CONTENTS: Final = {
     "1.2.840.10008.5.1.4.1.1.104.": 0x00420011,
     "1.2.840.10008.5.1.4.1.1.88.": 0x0040A730,
@@ -50,20 +55,21 @@ _CONTENTS: Final = {
 """Encapsulated documents, structured reports and presentation states (PS3.4 annex B.5) and their content."""
 
 _SLIDE_IMAGES: Final = frozenset({"LABEL", "OVERVIEW"})
+_CAPTURES: Final = ("SCREEN", "CAPTURE", "REPORT", "DOSE_INFO")
 
 
 def may_show_text(sop_class_uid: str, image_type: str) -> bool:
-    """Whether an object of this kind often has text in its pixels: captures, and images that show a slide's label.
+    """Whether an object of this kind often has text in its pixels: by its class, as a capture, or as a slide's label.
 
     Args:
         sop_class_uid: "" when unknown.
         image_type: Its values, joined by a backslash (PS3.3 sections C.7.6.1.1.2 and C.8.12.4.1.1, edition 2026c).
 
     """
-    if sop_class_uid == _SECONDARY_CAPTURE or sop_class_uid.startswith(_SECONDARY_CAPTURE + "."):
+    if any(sop_class_uid == kind or sop_class_uid.startswith(kind + ".") for kind in _OFTEN_WITH_TEXT):
         return True
     values = {value.strip().upper() for value in image_type.split("\\")}
-    return bool(values & _SLIDE_IMAGES) or any("SCREEN" in value or value == "CSA REPORT" for value in values)
+    return bool(values & _SLIDE_IMAGES) or any(word in value for value in values for word in _CAPTURES)
 
 
 def content_of(sop_class_uid: str) -> int | None:

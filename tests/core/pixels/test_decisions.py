@@ -54,7 +54,10 @@ NOT_AT_RISK: list[dict[str, str | int]] = [
 ]
 
 
-@pytest.mark.parametrize("values", AT_RISK, ids=str)
+PORTAL: dict[str, str | int] = {"Modality": "RTIMAGE", "ImageType": "ORIGINAL\\PRIMARY\\PORTAL", "ConversionType": "DI"}
+
+
+@pytest.mark.parametrize("values", [*AT_RISK, {"Modality": "DMS"}, PORTAL | {"ConversionType": "DF"}], ids=str)
 def test_kinds_at_risk(values: dict[str, str | int]) -> None:
     """Without a rule they are refused, or accepted and listed."""
     facts = facts_of(**values)
@@ -64,7 +67,7 @@ def test_kinds_at_risk(values: dict[str, str | int]) -> None:
     assert BUILTIN.risk(facts) is not None
 
 
-@pytest.mark.parametrize("values", NOT_AT_RISK, ids=str)
+@pytest.mark.parametrize("values", [*NOT_AT_RISK, PORTAL], ids=str)
 def test_kinds_that_are_not(values: dict[str, str | int]) -> None:
     """They stay as they are, and nobody has to look at them."""
     assert NONE == decide(facts_of(**values), BUILTIN, "refuse")

@@ -219,14 +219,15 @@ def test_graphics_lie_in_layers_that_there_are() -> None:
 
 
 def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: Path) -> None:
-    """With retain-device-identity alone its place and name are cleaned; with the other option, too, they stay."""
+    """Its place and name are cleaned with retain-device-identity, and stay with both options; its model always does."""
     text = "scanner 3 of Pfefferberg"
+    model = content("TEXT", ("121015", "Device Observer Model Name"), TextValue="Azurion 7 M20")
     place = content("TEXT", ("121017", "Device Observer Physical Location"), TextValue=text)
     device = content("TEXT", ("121013", "Device Observer Name"), TextValue=text)
-    data = instance(Element(0x0040A730, "SQ", (place, device)), InstitutionName="Pfefferberg", **REPORT)
+    data = instance(Element(0x0040A730, "SQ", (place, device, model)), InstitutionName="Pfefferberg", **REPORT)
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "1").write_bytes(data)
-    for asked, left in ((1, "scanner 3 of"), (2, "scanner 3 of Pfefferberg")):
+    for asked, left in ((0, "REMOVED"), (1, "scanner 3 of"), (2, "scanner 3 of Pfefferberg")):
         steps, options = Steps(tmp_path), [Option.CLEAN_STRUCTURED_CONTENT, *OPTIONS[:asked]]
         changes: dict[str, Any] = {
             "profile_options": options,
@@ -238,7 +239,8 @@ def test_where_a_device_stands_names_no_institution_that_nobody_keeps(tmp_path: 
         steps.edit()
         (path,) = (tmp_path / f"results{asked}").rglob("*.dcm")
 
-        assert [0, left, left] == [steps.verify(), *(item.TextValue for item in dcmread(path).ContentSequence)]
+        expected = [0, left, left, "Azurion 7 M20"]
+        assert expected == [steps.verify(), *(item.TextValue for item in dcmread(path).ContentSequence)]
     assert "REMOVED" == report(OPTIONS[1], data=data)[0].TextValue
 
 
@@ -252,6 +254,8 @@ def test_what_the_standard_itself_calls_a_code_stays() -> None:
         ("82676003", "Wolf", "99ACME"),
         ("422996005", "Wolf", "SCT"),
         ("5.10.2.1-3", "ECG", "SCPECG"),
+        ("de", "German", "RFC5646"),
+        ("de", "German of Mueller", "RFC5646"),
     )
     items = tuple(content("CODE", FINDING, Element(0x0040A168, "SQ", (code(*term),))) for term in terms)
     codes = []
@@ -260,8 +264,8 @@ def test_what_the_standard_itself_calls_a_code_stays() -> None:
         codes.append([item.ConceptCodeSequence[0] for item in report(data=data)])
 
     first, second = codes
-    stays = ["Reticulonodular pattern", "pattern of", "nitroglycerin", "Wolf", "REMOVED", "REMOVED", "ECG"]
-    assert [one.CodeMeaning for one in first] == stays
+    stays = ["Reticulonodular pattern", "pattern of", "nitroglycerin", "Wolf", *["REMOVED"] * 2, "ECG"]
+    assert [one.CodeMeaning for one in first] == [*stays, "German", "of"]
     assert second[3].CodeMeaning == "REMOVED"
     assert (first[6].CodeValue, first[6].CodingSchemeDesignator) == ("5.10.2.1-3", "SCPECG")
 

@@ -260,6 +260,7 @@ CHARACTERISTICS: Final = frozenset({Option.RETAIN_PATIENT_CHARACTERISTICS})
         ("TEXT", "121106", NONE, None),
         ("TEXT", "121022", NONE, False),
         ("TEXT", "121022", frozenset(Option), False),
+        ("TEXT", "121014", NONE, True),
         ("TEXT", "121016", NONE, False),
         ("TEXT", "121016", DEVICE, True),
         ("TEXT", "121009", DEVICE, False),

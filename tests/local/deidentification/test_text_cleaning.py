@@ -39,6 +39,8 @@ OWN: Final = OwnValues.of(
             "RX rachide lombosacrale",
             "heup axiaal",
         ),
+        *("BrachialPlex_L", "Glnd_Submand_R", "SpinalCord_PRV05", "CTVn_4600", "GTVp1", "V_Venacava_I", "3DCRT 6FFF"),
+        *("Synaptophysin", "Prostatectomy, frozen section", "LAFB", "SpO2", "Gastroscopy, antrum", "MAG3 renogram"),
         *("White matter lesions, T2", "Real time, long axis", "MR Kopf nativ und nach KM", "IRM rachis sans injection"),
         *(
             "45y female",

@@ -50,6 +50,17 @@ def test_who_issued_an_identifier_goes_with_it(choice: ProfileChoice) -> None:
     assert "UniversalEntityIDType" not in [element.keyword for element in after.iterall()]
 
 
+def test_a_machine_is_named_in_no_object_of_a_course() -> None:
+    """As in the plan and its records, so in portal images, where the attribute has another name (type 2)."""
+    plan = sequence(0x300A00B0, TreatmentMachineName="LINAC-7")
+    data = instance(plan, RadiationMachineName="LINAC-7", SOPClassUID="1.2.840.10008.5.1.4.1.1.481.1")
+    basic, retained = (read(deidentify(choice)(data)) for choice in (ProfileChoice(), RETAINING))
+
+    assert "LINAC-7" not in str(basic)
+    assert "" == basic.RadiationMachineName
+    assert ["LINAC-7"] * 2 == [retained.RadiationMachineName, retained.BeamSequence[0].TreatmentMachineName]
+
+
 @pytest.mark.parametrize("choice", [ProfileChoice(), RETAINING])
 def test_dates_of_other_calendars_go(choice: ProfileChoice) -> None:
     """Birth and death as Japan, Thailand or Israel write them."""

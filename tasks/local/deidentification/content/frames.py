@@ -48,4 +48,4 @@ def frame_blanks(transfer_syntax: str, frame: bytes, pixels: int) -> list[Range]
             return jpeg2000_ranges(frame)
     except UnsafeContentError:
         raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "a compressed frame cannot be read to its end") from None
-    raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "pixel data in which nothing here can look for text")
+    raise InstanceFailed(ReasonCode.UNSAFE_CONTENT, "video, or frames of a codec that nothing here can look into")

@@ -25,6 +25,8 @@ _BY_VALUE_TYPE: Final = frozenset(
 """Names and UIDs, which have rules of their own, and references whose attributes Table E.1-1 names."""
 _DATES: Final = frozenset({"DATE", "DATETIME", "TCOORD"})
 _LOCATION: Final = "location"
+_PRODUCT: Final = "product"
+"""Maker, model and algorithm, which Table E.1-1 leaves where they are attributes, too (Manufacturer, AlgorithmName)."""
 _RETAINED_BY: Final = {
     "device": Option.RETAIN_DEVICE_IDENTITY,
     _LOCATION: Option.RETAIN_DEVICE_IDENTITY,
@@ -56,7 +58,7 @@ def stays_by_concept(value_type: str, concept: tuple[str, str], options: Collect
     kind = _kinds().get(concept[0].strip(" ")) if concept[1].strip(" ") == "DCM" else None
     if kind is None or value_type in _BY_VALUE_TYPE:
         return None
-    if _RETAINED_BY.get(kind) not in options:
+    if kind != _PRODUCT and _RETAINED_BY.get(kind) not in options:
         return False
     # Where a device stands may name the institution, which has an option of its own.
     is_cleaned = kind == _LOCATION and Option.RETAIN_INSTITUTION_IDENTITY not in options

@@ -4,7 +4,8 @@
     python -m deidflow.tasks.local.deidentification.tables.make_terms FOLDER
 
 Source: the concepts of PS3.16 as pydicom 3.0.2 carries them (MIT licence); codes that are also known by their older
-values (SRT) stand under both. Left out are meanings with a number of five digits or more, which no text may have.
+values (SRT) stand under both. Beside them the languages of reports, which pydicom lacks. Left out are meanings with a
+number of five digits or more, which no text may have.
 """
 
 from __future__ import annotations
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONG_NUMBER: Final = re.compile(r"\d{5}")
+_OF_LANGUAGES: Final = ("RFC5646", "RFC3066", "ISO639_1", "ISO639_2")
+_LANGUAGES: Final = (
+    "ar ara Arabic;cs ces Czech;da dan Danish;de deu German;el ell Greek;en eng English;es spa Spanish;fi fin Finnish;"
+    "fr fra French;he heb Hebrew;hi hin Hindi;hu hun Hungarian;it ita Italian;ja jpn Japanese;ko kor Korean;"
+    "nl nld Dutch;no nor Norwegian;pl pol Polish;pt por Portuguese;ru rus Russian;sv swe Swedish;th tha Thai;"
+    "tr tur Turkish;uk ukr Ukrainian;zh zho Chinese"
+)
+"""Code of two letters, of three, and name: languages in which reports are written (PS3.16 TID 1204; ISO 639)."""
 
 
 def _terms() -> Iterator[tuple[str, str, str]]:
@@ -37,6 +46,9 @@ def _terms() -> Iterator[tuple[str, str, str]]:
                 yield scheme, value, meaning
                 if scheme == "SCT":
                     yield from (("SRT", one, meaning) for one in older.get(value, ()))
+    for language in _LANGUAGES.split(";"):
+        *values, meaning = language.split()
+        yield from ((scheme, value, meaning) for scheme in _OF_LANGUAGES for value in values)
 
 
 def main(folder: str) -> None:
