@@ -243,6 +243,9 @@ def reshifted_patients(ledger: Ledger, before: Before, *, replaced: bool) -> lis
         replaced: Whether results of what is planned again go.
 
     """
+    dates = ledger.scalar(f"SELECT {_DATES} FROM (SELECT ? AS basis)", (before.where.basis,))  # noqa: S608 (constants)
+    if not dates:
+        return []
     again = "SELECT 1 FROM main.instance o WHERE o.orthanc_id = d.orthanc_id AND o.line IS NOT NULL AND ?"
     later = (
         "SELECT 1 FROM state.delivered l JOIN state.pair q ON q.id = l.pair JOIN temp.earlier e ON e.number = q.run"
@@ -251,13 +254,12 @@ def reshifted_patients(ledger: Ledger, before: Before, *, replaced: bool) -> lis
     rows = ledger.select(
         f"SELECT i.line, max(r.run_id) FROM {_PLANNED} JOIN temp.asked a ON a.request = m.request"  # noqa: S608 (constants)
         f" JOIN {_DELIVERED} AND p.patient = s.patient AND p.operation = m.operation"
-        f" JOIN (SELECT {_DATES} AS dates FROM (SELECT ? AS basis)) n"
-        " ON p.shift IS NOT a.shift AND r.dates <> '' AND n.dates <> '' OR a.shift IS NULL AND r.dates <> n.dates"
+        " AND (p.shift IS NOT a.shift AND r.dates <> '' OR a.shift IS NULL AND r.dates <> ?)"
         f" WHERE m.operation = '{Operation.ANONYMIZE}' AND {_SAME_PATIENT}"
         " AND NOT (r.by_column AND p.shift IS NULL)"
         f" AND EXISTS (SELECT 1 FROM state.delivered d WHERE d.pair = p.id"
         f" AND NOT EXISTS ({again}) AND NOT EXISTS ({later})) GROUP BY i.line ORDER BY i.line",
-        (before.where.basis, replaced),
+        (dates, replaced),
     )
     return [GivenBefore(*row) for row in rows]
 
