@@ -249,16 +249,19 @@ def reshifted_patients(ledger: Ledger, before: Before, *, replaced: bool) -> lis
     again = "SELECT 1 FROM main.instance o WHERE o.orthanc_id = d.orthanc_id AND o.line IS NOT NULL AND ?"
     later = (
         "SELECT 1 FROM state.delivered l JOIN state.pair q ON q.id = l.pair JOIN temp.earlier e ON e.number = q.run"
-        " WHERE l.orthanc_id = d.orthanc_id AND e.moment > r.moment"
+        " WHERE l.orthanc_id = d.orthanc_id AND e.moment > c.moment"
+    )
+    # What stands is asked for each row and pair, not for each instance.
+    candidates = (
+        f"SELECT DISTINCT i.line, p.id AS pair, r.run_id, r.moment FROM {_PLANNED}"  # noqa: S608 (constants)
+        f" JOIN temp.asked a ON a.request = m.request JOIN {_DELIVERED} AND p.patient = s.patient"
+        " AND p.operation = m.operation"
+        " AND (p.shift IS NOT a.shift AND r.dates <> '' OR a.shift IS NULL AND r.dates <> ?)"
+        f" WHERE m.operation = '{Operation.ANONYMIZE}' AND {_SAME_PATIENT} AND NOT (r.by_column AND p.shift IS NULL)"
     )
     rows = ledger.select(
-        f"SELECT i.line, max(r.run_id) FROM {_PLANNED} JOIN temp.asked a ON a.request = m.request"  # noqa: S608 (constants)
-        f" JOIN {_DELIVERED} AND p.patient = s.patient AND p.operation = m.operation"
-        " AND (p.shift IS NOT a.shift AND r.dates <> '' OR a.shift IS NULL AND r.dates <> ?)"
-        f" WHERE m.operation = '{Operation.ANONYMIZE}' AND {_SAME_PATIENT}"
-        " AND NOT (r.by_column AND p.shift IS NULL)"
-        f" AND EXISTS (SELECT 1 FROM state.delivered d WHERE d.pair = p.id"
-        f" AND NOT EXISTS ({again}) AND NOT EXISTS ({later})) GROUP BY i.line ORDER BY i.line",
+        f"SELECT line, max(run_id) FROM ({candidates}) c WHERE EXISTS (SELECT 1 FROM state.delivered d"  # noqa: S608 (constants)
+        f" WHERE d.pair = c.pair AND NOT EXISTS ({again}) AND NOT EXISTS ({later})) GROUP BY line ORDER BY line",
         (dates, replaced),
     )
     return [GivenBefore(*row) for row in rows]
